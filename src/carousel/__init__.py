@@ -1,0 +1,40 @@
+"""Carousel: recurrent networks, fast on an ordinary CPU, with their memory in plain sight.
+
+Importing the package loads neither torch nor NumPy: each public name is imported when it is first used, so that
+the build and the command line can read the equations alone.
+"""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from carousel.errors import CarouselError
+
+try:
+    __version__ = version("carousel-rnn")
+except PackageNotFoundError:  # read from a source tree that is not installed, as the build does
+    __version__ = "0+source"
+
+# public name -> the module that defines it
+_HOMES = {
+    "Cell": "carousel.equations",
+    "Recurrent": "carousel.nn",
+    "RNN": "carousel.nn",
+    "LSTM": "carousel.nn",
+    "GRU": "carousel.nn",
+    "from_torch": "carousel.nn",
+}
+
+__all__ = ["CarouselError", "__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'carousel' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

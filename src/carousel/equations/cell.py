@@ -1,0 +1,129 @@
+"""A cell is a class with a `step`; running the step once on symbols gives its equations."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import CodeType, FrameType
+from typing import Any, ClassVar
+
+from carousel.equations.graph import LEAVES, Node, make, noting_order, topological
+from carousel.equations.parameters import Layout
+from carousel.errors import CarouselError
+
+
+class Cell:
+    """One step of a recurrent network, written as its equations.
+
+    A subclass names its `states` (the first is the output) and defines `step(x, *states)`, which returns the new
+    states in the same order and uses only the words of `carousel.equations`.
+
+    >>> from carousel.equations import Cell, affine, sigmoid, tanh
+    >>> class MinimalGatedUnit(Cell):
+    ...     '''Zhou et al. 2016, equations 4-6.'''
+    ...     states = ("h",)
+    ...     def step(self, x, h):
+    ...         f = sigmoid(affine("f", x, h))
+    ...         n = tanh(affine("n", x, f * h))
+    ...         return (1 - f) * h + f * n
+    >>> MinimalGatedUnit().equations.layout.shapes(input_size=3, hidden_size=5)["weight_hh"]
+    (10, 5)
+    """
+
+    states: ClassVar[tuple[str, ...]] = ("h",)
+
+    def step(self, x: Any, *states: Any) -> Any:
+        raise CarouselError(f"{type(self).__name__} must define step(self, x, {', '.join(self.states)}).")
+
+    @cached_property
+    def equations(self) -> Equations:
+        """The step as a graph, traced on first use."""
+        return trace(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Equations:
+    """What a step computes: previous states and x in, new states out, with the names its author gave."""
+
+    title: str
+    states: tuple[str, ...]
+    new_states: tuple[Node, ...]
+    nodes: tuple[Node, ...] = field(repr=False)  # all vectors of the step in the order of writing
+    names: dict[Node, str] = field(repr=False)  # in the same order
+
+    @property
+    def affines(self) -> list[Node]:
+        return [node for node in self.nodes if node.operation == "affine"]
+
+    @property
+    def scales(self) -> list[Node]:
+        return [node for node in self.nodes if node.operation == "scale"]
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Where each product's weights and biases stand in the packed parameters."""
+        return Layout(self.states, self.new_states, self.affines, self.scales)
+
+    @cached_property
+    def key(self) -> str:
+        """A hash of the mathematics alone: two cells with the same equations share kernels."""
+        number = {node: index for index, node in enumerate(self.nodes)}
+        lines = [
+            f"{node.operation} {node.name} {node.value!r} {[number[operand] for operand in node.operands]}"
+            for node in self.nodes
+        ]
+        ends = [number[node] for node in self.new_states]
+        return hashlib.sha256("\n".join([*lines, str(self.states), str(ends)]).encode()).hexdigest()[:16]
+
+
+def trace(cell: Cell) -> Equations:
+    """Run `cell.step` on symbols.
+
+    Raises CarouselError if the step does not return one new vector for each of its states, or reads x other than
+    through `affine`.
+    """
+    x, previous = make("input", name="x"), [make("state", name=state) for state in cell.states]
+    with noting_order() as written:
+        result, variables = _run(cell, x, previous)
+    title = type(cell).__name__
+    new_states = result if isinstance(result, tuple) else (result,)
+    if len(new_states) != len(cell.states) or not all(isinstance(node, Node) for node in new_states):
+        raise CarouselError(
+            f"{title}.step must return one vector for each of its states ({', '.join(cell.states)}); "
+            f"it returned {result!r}."
+        )
+    reached = set(topological(new_states))
+    nodes = tuple(node for node in (x, *previous, *written) if node in reached)
+    _check_input(title, nodes, new_states)
+    names = {node: variable for variable, node in variables.items() if isinstance(node, Node)}
+    names |= dict(zip(new_states, cell.states, strict=True))
+    named = {node: names[node] for node in nodes if node in names and node.operation not in LEAVES}
+    return Equations(title, tuple(cell.states), new_states, nodes, named)
+
+
+def _run(cell: Cell, x: Node, previous: list[Node]) -> tuple[Any, dict[str, Any]]:
+    """The step's result and its local variables, which name the vectors in formulas and traces."""
+    code: CodeType | None = getattr(type(cell).step, "__code__", None)
+    variables: dict[str, Any] = {}
+
+    def on_event(frame: FrameType, event: str, argument: Any) -> None:
+        if event == "return" and frame.f_code is code:
+            variables.update(frame.f_locals)
+
+    before = sys.getprofile()
+    sys.setprofile(on_event)
+    try:
+        return cell.step(x, *previous), variables
+    finally:
+        sys.setprofile(before)
+
+
+def _check_input(title: str, nodes: tuple[Node, ...], new_states: tuple[Node, ...]) -> None:
+    reads_input = [n for n in nodes if n.operation != "affine" and any(o.operation == "input" for o in n.operands)]
+    if reads_input or any(node.operation == "input" for node in new_states):
+        raise CarouselError(
+            f"{title}.step uses x outside affine; x has the input size, every other vector the hidden size. "
+            'Project it first, as in affine("x", x).'
+        )

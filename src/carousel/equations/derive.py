@@ -1,0 +1,118 @@
+"""The backward pass of any step, by reverse mode on its graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+from carousel.equations.cell import Equations
+from carousel.equations.graph import Node, add, constant, divide, make, multiply, negate, subtract
+from carousel.equations.language import above, step
+
+# operation -> the gradients of its operands, from (own gradient d, own value y, operands)
+SLOPES: dict[str, Callable[..., tuple[Node, ...]]] = {
+    "+": lambda d, y, a, b: (d, d),
+    "-": lambda d, y, a, b: (d, negate(d)),
+    "*": lambda d, y, a, b: (multiply(d, b), multiply(d, a)),
+    "/": lambda d, y, a, b: (divide(d, b), negate(divide(multiply(d, y), b))),
+    "neg": lambda d, y, a: (negate(d),),
+    "sigmoid": lambda d, y, a: (multiply(d, multiply(y, subtract(1, y))),),
+    "tanh": lambda d, y, a: (multiply(d, subtract(1, multiply(y, y))),),
+    "relu": lambda d, y, a: (multiply(d, step(y)),),
+    "elu": lambda d, y, a: (multiply(d, add(1, make("minimum", y, constant(0)))),),
+    "exp": lambda d, y, a: (multiply(d, y),),
+    "log": lambda d, y, a: (divide(d, a),),
+    "maximum": lambda d, y, a, b: (multiply(d, above(a, b)), multiply(d, above(b, a))),
+    "minimum": lambda d, y, a, b: (multiply(d, above(b, a)), multiply(d, above(a, b))),
+    "step": lambda d, y, a: (constant(0),),
+    "above": lambda d, y, a, b: (constant(0), constant(0)),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Gradient:
+    """What one step sends back to a vector: a part computed unit by unit and a part through products."""
+
+    elementwise: Node | None
+    products: Node | None  # a "transposed" node
+
+    @property
+    def total(self) -> Node | None:
+        if self.elementwise is None or self.products is None:
+            return self.elementwise or self.products
+        return add(self.elementwise, self.products)
+
+
+@dataclass(frozen=True, eq=False)
+class Backward:
+    """The backward pass of one step, given a "cotangent" (the whole gradient) for each new state.
+
+    Attributes:
+        deltas: affine -> gradient of its pre-activation; with it, dW = sum_t delta x^T and db = sum_t delta.
+        previous: state -> gradient of the state before the step.
+        input: gradient of x, a "transposed" node, or None if the cell does not read x.
+        scales: scale -> gradient of its learned diagonal in this step, to be summed over time and batch.
+        gradients: forward vector -> its gradient, for every vector the new states depend on.
+    """
+
+    equations: Equations
+    deltas: dict[Node, Node]
+    previous: dict[str, Gradient]
+    input: Node | None
+    scales: dict[Node, Node]
+    gradients: dict[Node, Node]
+
+
+@cache
+def backward(equations: Equations) -> Backward:
+    """Reverse mode: visit the step's vectors last to first and hand each one's gradient to its operands."""
+    elementwise: dict[Node, Node] = {}
+    readers: dict[Node, list[Node]] = {}  # vector -> affines that multiply it
+    gradients: dict[Node, Node] = {}
+    scales: dict[Node, Node] = {}
+
+    def send(vector: Node, gradient: Node) -> None:
+        if vector.operation != "constant" and gradient is not constant(0):
+            elementwise[vector] = add(elementwise[vector], gradient) if vector in elementwise else gradient
+
+    for state, node in zip(equations.states, equations.new_states, strict=True):
+        send(node, make("cotangent", name=state))
+    for node in reversed(equations.nodes):
+        total = Gradient(elementwise.get(node), _through_products(node, readers, gradients)).total
+        if total is None:
+            continue
+        gradients[node] = total
+        if node.operation == "affine":
+            for vector in node.operands:
+                readers.setdefault(vector, []).append(node)
+        elif node.operation == "scale":
+            scales[node] = multiply(total, node.operands[0])
+            send(node.operands[0], make("scale", total, name=node.name))
+        elif node.operation in SLOPES:
+            for operand, gradient in zip(
+                node.operands, SLOPES[node.operation](total, node, *node.operands), strict=True
+            ):
+                send(operand, gradient)
+
+    def gradient_of(leaf: Node) -> Gradient:
+        return Gradient(elementwise.get(leaf), _through_products(leaf, readers, gradients))
+
+    return Backward(
+        equations=equations,
+        deltas={node: gradients[node] for node in equations.affines if node in gradients},
+        previous={state: gradient_of(make("state", name=state)) for state in equations.states},
+        input=gradient_of(make("input", name="x")).products,
+        scales=scales,
+        gradients=gradients,
+    )
+
+
+def _through_products(
+    vector: Node, readers: dict[Node, list[Node]], gradients: dict[Node, Node]
+) -> Node | None:
+    """sum over the affines that read `vector`: (their matrix for it)^T (their gradient)"""
+    affines = readers.get(vector, [])[::-1]
+    if not affines:
+        return None
+    return make("transposed", *(gradients[a] for a in affines), about=(vector, *affines))

@@ -1,0 +1,206 @@
+"""The graph of a cell's step: nodes are vectors, edges say what each is computed from."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from carousel.errors import CarouselError
+
+Operand = "Node | float | int"
+
+LEAVES = frozenset({"input", "state", "constant", "cotangent"})
+
+# what an operation is worth recomputing for: these cost less than loading their result from memory
+CHEAP = frozenset({"+", "-", "*", "neg", "identity", "step", "above", "minimum", "maximum", "relu"})
+
+# the nodes of the step being traced, in the order in which its author wrote them
+_written: ContextVar[dict[Node, None] | None] = ContextVar("written", default=None)
+
+_interned: weakref.WeakValueDictionary[tuple[object, ...], Node] = weakref.WeakValueDictionary()
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Node:
+    """One vector of the step.
+
+    `operation` is one of
+      leaves      "input" (x), "state" (a previous state), "constant", "cotangent" (gradient of a new state)
+      products    "affine" (W x + U h + b), "transposed" (the gradient that affines send back to a vector)
+      diagonal    "scale" (a learned vector times `operands[0]`)
+      elementwise "+", "-", "*", "/", "neg", and the functions of `language.py`
+    """
+
+    operation: str
+    operands: tuple[Node, ...] = ()
+    name: str = ""
+    value: float = 0.0
+    # only "transposed": the vector whose gradient this is, then the affines that read it, parallel to `operands`
+    about: tuple[Node, ...] = ()
+
+    def __add__(self, other: Operand) -> Node:
+        return add(self, other)
+
+    def __radd__(self, other: Operand) -> Node:
+        return add(other, self)
+
+    def __sub__(self, other: Operand) -> Node:
+        return subtract(self, other)
+
+    def __rsub__(self, other: Operand) -> Node:
+        return subtract(other, self)
+
+    def __mul__(self, other: Operand) -> Node:
+        return multiply(self, other)
+
+    def __rmul__(self, other: Operand) -> Node:
+        return multiply(other, self)
+
+    def __truediv__(self, other: Operand) -> Node:
+        return divide(self, other)
+
+    def __rtruediv__(self, other: Operand) -> Node:
+        return divide(other, self)
+
+    def __neg__(self) -> Node:
+        return negate(self)
+
+    def __bool__(self) -> bool:
+        raise CarouselError(
+            "A step is traced once, on symbols: it cannot branch on a vector's value. "
+            "Use maximum, minimum, relu or a gate instead of `if`, `and`, `or`, `max` or `min`."
+        )
+
+    def __repr__(self) -> str:
+        inside = ", ".join([*([self.name] if self.name else []), *(map(repr, self.operands))])
+        return repr(self.value) if self.operation == "constant" else f"{self.operation}({inside})"
+
+
+def make(
+    operation: str, *operands: Node, name: str = "", value: float = 0.0, about: tuple[Node, ...] = ()
+) -> Node:
+    """The node of these fields: the same fields give the same object, so that nothing is computed twice."""
+    key = (operation, tuple(map(id, operands)), name, value, tuple(map(id, about)))
+    node = _interned.get(key)
+    if node is None:
+        node = Node(operation, operands, name, value, about)
+        _interned[key] = node
+    written = _written.get()
+    if written is not None:
+        written.setdefault(node)
+    return node
+
+
+@contextmanager
+def noting_order() -> Iterator[dict[Node, None]]:
+    """Collect the nodes made inside, in order of writing (operands before users)."""
+    written: dict[Node, None] = {}
+    token = _written.set(written)
+    try:
+        yield written
+    finally:
+        _written.reset(token)
+
+
+def constant(value: float) -> Node:
+    return make("constant", value=float(value))
+
+
+def as_node(value: Operand) -> Node:
+    """A number becomes a constant; anything that is neither number nor vector is the caller's mistake."""
+    if isinstance(value, Node):
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return constant(value)
+    raise CarouselError(
+        f"A step computes with vectors and numbers; it met {value!r} of type {type(value).__name__}. "
+        "Use the functions of carousel.equations (affine, scale, sigmoid, tanh, ...), not those of torch or math."
+    )
+
+
+def _numbers(*nodes: Node) -> bool:
+    return all(node.operation == "constant" for node in nodes)
+
+
+def add(a: Operand, b: Operand) -> Node:
+    a, b = as_node(a), as_node(b)
+    if _numbers(a, b):
+        return constant(a.value + b.value)
+    if a is constant(0):
+        return b
+    if b is constant(0):
+        return a
+    if b.operation == "neg":
+        return subtract(a, b.operands[0])
+    return make("+", a, b)
+
+
+def subtract(a: Operand, b: Operand) -> Node:
+    a, b = as_node(a), as_node(b)
+    if _numbers(a, b):
+        return constant(a.value - b.value)
+    if b is constant(0):
+        return a
+    if a is constant(0):
+        return negate(b)
+    return make("-", a, b)
+
+
+def multiply(a: Operand, b: Operand) -> Node:
+    a, b = as_node(a), as_node(b)
+    if _numbers(a, b):
+        return constant(a.value * b.value)
+    for one, other in ((a, b), (b, a)):
+        if one is constant(1):
+            return other
+        if one is constant(0):
+            return one
+        if one is constant(-1):
+            return negate(other)
+    if a.operation == "neg":
+        return negate(multiply(a.operands[0], b))
+    if b.operation == "neg":
+        return negate(multiply(a, b.operands[0]))
+    return make("*", a, b)
+
+
+def divide(a: Operand, b: Operand) -> Node:
+    a, b = as_node(a), as_node(b)
+    if b is constant(0):
+        raise CarouselError("A step divides by the constant 0; the divisor must be a vector or another number.")
+    if _numbers(a, b):
+        return constant(a.value / b.value)
+    return a if b is constant(1) else make("/", a, b)
+
+
+def negate(a: Operand) -> Node:
+    a = as_node(a)
+    if _numbers(a):
+        return constant(-a.value)
+    return a.operands[0] if a.operation == "neg" else make("neg", a)
+
+
+def topological(roots: Iterable[Node], stop: Callable[[Node], bool] = lambda node: False) -> list[Node]:
+    """Every node the roots depend on, operands before users; below a node where `stop` holds nothing is visited."""
+    order: dict[Node, None] = {}
+    stack: list[tuple[Node, Iterator[Node]]] = []
+
+    def visit(node: Node) -> None:
+        if node not in order and all(node is not open_ for open_, _ in stack):
+            stack.append((node, iter(() if stop(node) else node.operands)))
+
+    for root in roots:
+        visit(root)
+        while stack:
+            node, operands = stack[-1]
+            for operand in operands:
+                if operand not in order:
+                    visit(operand)
+                    break
+            else:
+                order[node] = None
+                stack.pop()
+    return list(order)

@@ -1,0 +1,5 @@
+"""Where equations meet kernels: one function that runs a sequence, and what the compiled core says of itself."""
+
+from carousel.ops.recurrence import recurrence
+
+__all__ = ["recurrence"]
