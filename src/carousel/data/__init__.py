@@ -1,0 +1,47 @@
+"""From files to batches: corpora, vocabularies, windows, and the yardstick of a compressor.
+
+The order in which text walks through this room:
+
+    split = load_corpus(paths)                                  # files -> documents -> train, valid, test
+    vocabulary = fit_vocabulary("char", split.train)            # what a symbol is
+    ids = stream(split.train, vocabulary)                       # one long array of symbols
+    for inputs, targets in Windows(ids, batch=32, length=100):  # (T, B), (T, B)
+        ...
+"""
+
+from carousel.data.atomic import write_atomic
+from carousel.data.batches import IGNORED, Windows, stream
+from carousel.data.compression import xz_bits_per_character
+from carousel.data.corpora import Split, load_corpus, read, split
+from carousel.data.documents import Document, count_characters
+from carousel.data.files import find_files, standard_library
+from carousel.data.vocabularies import (
+    BOUNDARY,
+    LEVELS,
+    Vocabulary,
+    fit_vocabulary,
+    load_vocabulary,
+    vocabulary_from_json,
+)
+
+__all__ = [
+    "BOUNDARY",
+    "IGNORED",
+    "LEVELS",
+    "Document",
+    "Split",
+    "Vocabulary",
+    "Windows",
+    "count_characters",
+    "find_files",
+    "fit_vocabulary",
+    "load_corpus",
+    "load_vocabulary",
+    "read",
+    "split",
+    "standard_library",
+    "stream",
+    "vocabulary_from_json",
+    "write_atomic",
+    "xz_bits_per_character",
+]

@@ -1,0 +1,146 @@
+"""Corpora: documents read from files, and their split into train, valid and test."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+from carousel.data.documents import Document, read_document
+from carousel.data.files import SPLIT_FILES, Paths, find_files, search, standard_library
+from carousel.errors import CarouselError
+
+__all__ = ["Document", "Split", "find_files", "load_corpus", "read", "split", "standard_library"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """The three parts of a corpus: to learn from, to choose by, and to report."""
+
+    train: list[Document]
+    valid: list[Document]
+    test: list[Document]
+
+
+def load_corpus(
+    paths: Paths = (), valid: float = 0.05, test: float = 0.05, on_skip: Callable[[Path], None] | None = None
+) -> Split:
+    """`read` and `split` in one call; without paths, the source of Python's standard library.
+
+    >>> corpus = load_corpus()
+    >>> len(corpus.train) > len(corpus.test) > 0
+    True
+    """
+    given = [paths] if isinstance(paths, str | Path) else list(paths)
+    return split(read(given or standard_library(), on_skip), valid, test)
+
+
+def read(paths: Paths, on_skip: Callable[[Path], None] | None = None) -> list[Document]:
+    """Read the files that `paths` stand for (see `find_files`) as UTF-8, in the order of their names.
+
+    A document is named by its path below the deepest folder that holds all of `paths`. A file found by a search
+    (folder or glob) that is empty or no text is skipped and passed to `on_skip`, so that a caller can count; a file
+    named itself must be text.
+
+    Raises CarouselError, naming file and byte offset, for a missing path, an empty, binary or not UTF-8 file.
+    """
+    documents, skipped = [], 0
+    for found in search(paths):
+        try:
+            documents.append(read_document(found.path, found.name))
+        except CarouselError:
+            if found.explicit:
+                raise
+            skipped += 1
+            if on_skip is not None:
+                on_skip(found.path)
+    if not documents:
+        raise CarouselError(
+            f"a corpus must hold text: all {skipped} files found are empty, unreadable or not UTF-8 text; "
+            f"name one of them itself to see why"
+        )
+    return documents
+
+
+def split(documents: Sequence[Document], valid: float = 0.05, test: float = 0.05) -> Split:
+    """Split documents into train, valid and test with the given shares of the characters.
+
+    - Three documents named train.txt, valid.txt and test.txt are the split themselves.
+    - Otherwise whole documents go to one part. They are taken in the order of a hash of their names, so that the
+      split depends neither on the machine nor on the order of the files, and moves little when a file is added.
+    - Too few documents for that (one book, say; a part would be empty, or off its share by more than half): the
+      end of each document is cut off at line ends, the first 90 % for train, then 5 % for valid and 5 % for test.
+
+    Raises CarouselError for shares that leave a part nothing, no documents, or too little text.
+
+        >>> book = Document("book.txt", "a line of text\\n" * 100)
+        >>> [len(part[0].text) for part in (split([book]).train, split([book]).valid, split([book]).test)]
+        [1350, 75, 75]
+    """
+    if not (valid > 0 and test > 0 and valid + test < 1):
+        raise CarouselError(f"valid and test must be shares above 0 that leave train some: got {valid} and {test}")
+    if not documents:
+        raise CarouselError("a corpus must hold at least one document to be split: got none")
+    parts = {document.name: document for document in documents}
+    if len(documents) == len(SPLIT_FILES) and set(parts) == set(SPLIT_FILES):
+        return Split(*([parts[name]] for name in SPLIT_FILES))
+    return _by_document(documents, valid, test) or _by_line(documents, valid, test)
+
+
+def _by_document(documents: Sequence[Document], valid: float, test: float) -> Split | None:
+    """Whole documents, or None where there are too few of them to come near the shares."""
+    total = sum(len(document.text) for document in documents)
+    left = sorted(documents, key=lambda document: (_hash(document.name), document.text))
+    taken_test, left = _take(left, test * total)
+    taken_valid, left = _take(left, valid * total)
+    for taken, share in ((taken_valid, valid), (taken_test, test)):
+        if abs(_size(taken) - share * total) > share * total / 2:
+            return None
+    by_name = [sorted(part, key=lambda document: document.name) for part in (left, taken_valid, taken_test)]
+    return Split(*by_name) if left else None
+
+
+def _take(documents: Sequence[Document], target: float) -> tuple[list[Document], list[Document]]:
+    """(taken, left): each document, in order, that brings the size of the part nearer to its target."""
+    taken: list[Document] = []
+    left: list[Document] = []
+    missing = target
+    for document in documents:
+        if abs(missing - len(document.text)) < abs(missing):
+            taken.append(document)
+            missing -= len(document.text)
+        else:
+            left.append(document)
+    return taken, left
+
+
+def _by_line(documents: Sequence[Document], valid: float, test: float) -> Split:
+    parts: tuple[list[Document], ...] = ([], [], [])
+    for document in documents:
+        for part, text in zip(parts, _cut(document.text, valid, test), strict=True):
+            if text:
+                part.append(Document(document.name, text))
+    if not all(parts):
+        raise CarouselError(
+            f"a corpus must be long enough for a train, a valid and a test part: "
+            f"got {_size(documents)} characters in all; give more text"
+        )
+    return Split(*parts)
+
+
+def _cut(text: str, valid: float, test: float) -> tuple[str, str, str]:
+    """Cut near the shares, after the next line end where one is near, else between two characters."""
+    tolerance = int(min(valid, test) * len(text) / 2)
+    ends = []
+    for share in (1 - valid - test, 1 - test):
+        at = round(share * len(text))
+        line_end = text.find("\n", at - 1, at + tolerance)
+        ends.append(line_end + 1 if line_end >= 0 else at)
+    return text[: ends[0]], text[ends[0] : ends[1]], text[ends[1] :]
+
+
+def _size(documents: Sequence[Document]) -> int:
+    return sum(len(document.text) for document in documents)
+
+
+def _hash(name: str) -> bytes:
+    return blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest()

@@ -1,0 +1,68 @@
+"""A document: one text with a name, as read from one file."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from carousel.errors import CarouselError
+
+_SNIFFED = 8192  # bytes: a zero byte shows up this early in practically every binary file (git looks at 8000)
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text and its name: the path of its file below the root of the corpus, with forward slashes."""
+
+    name: str
+    text: str
+
+
+def count_characters(documents: Iterable[Document]) -> int:
+    """Number of characters that a model of these documents predicts: every character, and one end per document.
+
+    This is the denominator of every "bits per character" in Carousel, whatever the level of the vocabulary.
+
+        >>> count_characters([Document("a", "abc"), Document("b", "de")])
+        7
+    """
+    return sum(len(document.text) + 1 for document in documents)
+
+
+def read_document(path: Path, name: str) -> Document:
+    """Read one UTF-8 file; a byte order mark is stripped, line ends are kept as they are.
+
+    Raises CarouselError when the file cannot be read, is empty, or is not UTF-8 text.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(_SNIFFED)
+            if b"\0" not in data:  # a large binary file is never read whole
+                data += file.read()
+    except OSError as error:
+        raise CarouselError(f"cannot read {path}: {error.strerror}") from error
+    return Document(name, _decode(data, path))
+
+
+def _decode(data: bytes, path: Path) -> str:
+    if data.startswith(_UTF16_MARKS):
+        raise CarouselError(
+            f"text files must be UTF-8: {path} starts with the byte order mark of UTF-16 (byte offset 0); "
+            f"convert it first: iconv -f UTF-16 -t UTF-8"
+        )
+    zero = data.find(b"\0")
+    if zero >= 0:
+        raise CarouselError(
+            f"text files must be UTF-8: {path} is binary (a zero byte at byte offset {zero}); leave this file out"
+        )
+    try:
+        text = data.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise CarouselError(
+            f"text files must be UTF-8: {path} has the byte 0x{data[error.start]:02x} at byte offset {error.start} "
+            f"(line {line}); convert it (iconv -f LATIN1 -t UTF-8, if it is Latin-1) or leave it out"
+        ) from error
+    if not text:
+        raise CarouselError(f"text files must not be empty: {path} holds no character; leave it out")
+    return text

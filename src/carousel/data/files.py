@@ -1,0 +1,133 @@
+"""Which files a corpus consists of: files, folders and globs, in an order that no machine changes."""
+
+import glob
+import os
+import sysconfig
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from carousel.errors import CarouselError
+
+Paths = str | Path | Sequence[str | Path]
+
+SPLIT_FILES = ("train.txt", "valid.txt", "test.txt")  # a folder with these three brings its own split
+
+# tests are not prose of the library; encodings and pydoc_data are tables whose near-copies would leak across a split
+_LEFT_OUT = frozenset(
+    {"test", "tests", "idle_test", "encodings", "pydoc_data", "site-packages", "dist-packages", "__pycache__"}
+)
+# written by the build or by the distributor of this very Python
+_GENERATED = ("_sysconfigdata", "sitecustomize", "usercustomize")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file of a corpus: where it lies, its name below the root of the corpus, and whether it was named itself."""
+
+    path: Path
+    name: str
+    explicit: bool
+
+
+def find_files(paths: Paths) -> list[Path]:
+    """The files that `paths` stand for: files, folders (searched recursively) and globs; sorted, each one once.
+
+    Hidden files and folders, and links to folders, are skipped in a search; whether a file is text shows when it
+    is read. A folder that holds train.txt, valid.txt and test.txt stands for these three.
+
+    Raises CarouselError for a path that does not exist, a glob without a match, a folder without files.
+
+        >>> find_files(["notes/", "books/*.txt"])  # doctest: +SKIP
+        [PosixPath('/home/ada/books/emma.txt'), PosixPath('/home/ada/notes/monday.txt')]
+    """
+    return [found.path for found in search(paths)]
+
+
+def search(paths: Paths) -> list[Found]:
+    """`find_files`, with the name of each file relative to the root: the deepest folder that holds all of `paths`."""
+    given = [paths] if isinstance(paths, str | Path) else list(paths)
+    if not given:
+        raise CarouselError("a corpus needs at least one file, folder or glob: none was given")
+    roots: list[str] = []
+    explicit: dict[str, bool] = {}  # real path -> was it named itself? a named file stays named when found again
+    where: dict[str, str] = {}
+    for path in given:
+        root, files, named = _expand(os.path.abspath(os.path.expanduser(path)), str(path))
+        roots.append(root)
+        for file in files:
+            real = os.path.realpath(file)
+            explicit[real] = explicit.get(real, False) or named
+            where[real] = min(where.get(real, file), file)
+    common = Path(os.path.commonpath(roots))
+    found = (Found(Path(file), Path(file).relative_to(common).as_posix(), explicit[real]) for real, file in where.items())
+    return sorted(found, key=lambda one: one.name)
+
+
+def _expand(path: str, given: str) -> tuple[str, list[str], bool]:
+    """(root, files, named explicitly?) of one path; the literal path wins over its reading as a glob."""
+    if os.path.isdir(path):
+        files = _walk(path)
+        if not files:
+            raise CarouselError(f"a folder of text must hold at least one file: {given} holds none that is not hidden")
+        return path, files, False
+    if os.path.isfile(path):
+        return os.path.dirname(path), [path], True
+    if os.path.lexists(path):
+        raise CarouselError(f"text is read from files and folders: {given} is neither (or a broken link)")
+    if not glob.has_magic(path):
+        raise CarouselError(f"every path must exist: there is no file or folder {given}; check its spelling")
+    files = [file for match in glob.glob(path, recursive=True) for file in _matched(match)]
+    if not files:
+        raise CarouselError(f"a glob must match at least one file: {given} matches none; is it quoted and complete?")
+    return _root_of_glob(path), files, False
+
+
+def _matched(path: str) -> list[str]:
+    if os.path.isdir(path):
+        return _walk(path)
+    return [path] if os.path.isfile(path) else []
+
+
+def _root_of_glob(pattern: str) -> str:
+    """The folder above the first part with a wildcard."""
+    path = Path(pattern)
+    first = next(k for k, part in enumerate(path.parts) if glob.has_magic(part))
+    return str(Path(*path.parts[:first]))
+
+
+def _walk(folder: str) -> list[str]:
+    """The files under a folder that are not hidden; only the three parts where the folder brings its own split."""
+    own_split = [os.path.join(folder, name) for name in SPLIT_FILES]
+    if all(map(os.path.isfile, own_split)):
+        return own_split
+    return [os.path.join(where, name) for where, name in _visible(folder)]
+
+
+def _visible(folder: str) -> Iterator[tuple[str, str]]:
+    for where, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and os.path.isfile(os.path.join(where, name)):
+                yield where, name
+
+
+def standard_library() -> list[Path]:
+    """The source of Python's own standard library: the default corpus, about 10 MB, on every machine, no download.
+
+    Without its tests, encodings/, pydoc_data/, installed packages, generated and empty files. Inside a virtual
+    environment this is the library of the Python that the environment was made from.
+
+    Raises CarouselError when this Python comes without source files.
+    """
+    root = sysconfig.get_paths()["stdlib"]
+    found = []
+    for where, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if name not in _LEFT_OUT and not name.startswith((".", "config-")))
+        for name in sorted(names):
+            if name.endswith(".py") and not name.startswith((".", *_GENERATED)):
+                found.append(Path(where, name))
+    found = sorted(path for path in found if path.stat().st_size > 0)
+    if not found:
+        raise CarouselError(f"this Python has no source files of its standard library in {root}; name a text to train on")
+    return found

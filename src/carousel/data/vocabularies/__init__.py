@@ -1,0 +1,92 @@
+"""Vocabularies: what one symbol of a text is. One file per level; the boundary between documents is always symbol 0."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from carousel.data.documents import Document
+from carousel.data.vocabularies.base import BOUNDARY, Vocabulary
+from carousel.data.vocabularies.bpe import BytePairVocabulary
+from carousel.data.vocabularies.char import CharVocabulary
+from carousel.data.vocabularies.word import WordVocabulary
+from carousel.errors import CarouselError
+
+__all__ = [
+    "BOUNDARY",
+    "LEVELS",
+    "BytePairVocabulary",
+    "CharVocabulary",
+    "Vocabulary",
+    "WordVocabulary",
+    "fit_vocabulary",
+    "load_vocabulary",
+    "vocabulary_from_json",
+]
+
+_CLASSES: dict[str, type[Vocabulary]] = {one.level: one for one in (CharVocabulary, WordVocabulary, BytePairVocabulary)}
+LEVELS = tuple(_CLASSES)
+
+
+def fit_vocabulary(level: str, documents: Sequence[Document], size: int | None = None) -> Vocabulary:
+    """The vocabulary of these documents (the train part, so that nothing held out leaks) at a level.
+
+    - "char": every character (or, with `size`, the most frequent ones).
+    - "word": the most frequent words, 10,000 symbols unless `size` says otherwise; words seen once are unknown.
+    - "bpe": byte pairs merged up to 1,024 symbols unless `size` says otherwise; no text is unknown.
+
+    `size` counts all symbols, the special ones included.
+
+    Raises CarouselError for an unknown level, a size too small for the level, or no text.
+
+        >>> vocabulary = fit_vocabulary("char", [Document("a", "abba")])
+        >>> vocabulary.encode("baba").tolist(), vocabulary.size
+        ([3, 2, 3, 2], 4)
+    """
+    if not any(document.text for document in documents):
+        raise CarouselError("a vocabulary is learned from text: got no character; give documents that hold some")
+    return _class(level).fit([document.text for document in documents], size)
+
+
+def vocabulary_from_json(data: dict[str, Any]) -> Vocabulary:
+    """The vocabulary that `Vocabulary.to_json` described.
+
+    Raises CarouselError when the data is not of a vocabulary, is incomplete, or comes from a newer Carousel.
+    """
+    if not isinstance(data, dict) or data.get("format") != Vocabulary.format:
+        raise CarouselError(f"a vocabulary must be JSON with format {Vocabulary.format!r}: this is something else")
+    version = data.get("version")
+    if not isinstance(version, int) or version > Vocabulary.version:
+        raise CarouselError(
+            f"this Carousel reads vocabularies up to version {Vocabulary.version}: got version {version!r}; update Carousel"
+        )
+    kind = _class(data.get("level"))
+    try:
+        return kind.from_json(data)
+    except CarouselError:
+        raise
+    except Exception as error:  # the tokenizers library raises bare Exception for a description it cannot read
+        raise CarouselError(f"the vocabulary is incomplete or damaged: {type(error).__name__}: {error}") from error
+
+
+def load_vocabulary(path: str | Path) -> Vocabulary:
+    """Read a vocabulary that `Vocabulary.save` wrote.
+
+    Raises CarouselError, naming the file, when it is missing, truncated, foreign, or from a newer Carousel.
+    """
+    try:
+        data = json.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise CarouselError(f"cannot read the vocabulary {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise CarouselError(f"a vocabulary must be JSON: {path} is truncated or something else ({error})") from error
+    try:
+        return vocabulary_from_json(data)
+    except CarouselError as error:
+        raise CarouselError(f"{path}: {error}") from error
+
+
+def _class(level: object) -> type[Vocabulary]:
+    if level not in _CLASSES:
+        raise CarouselError(f"level must be one of {', '.join(LEVELS)}: got {level!r}")
+    return _CLASSES[str(level)]

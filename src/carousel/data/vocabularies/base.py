@@ -1,0 +1,172 @@
+"""What every vocabulary can do: text to numbers and back, to a file and back."""
+
+import codecs
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from carousel.data.atomic import write_atomic
+from carousel.errors import CarouselError
+
+BOUNDARY = 0  # the symbol between documents, at every level
+UNKNOWN = 1  # the symbol of what train never showed, at the levels that have one
+BOUNDARY_SYMBOL, UNKNOWN_SYMBOL = "<eod>", "<unk>"
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+class Vocabulary(ABC):
+    """The symbols of a text, numbered: 0 is the boundary between documents, `<eod>`.
+
+    Every symbol stands for a fixed piece of UTF-8 bytes (`pieces`), so text is put together again by joining them.
+    """
+
+    format: ClassVar[str] = "carousel-vocabulary"
+    version: ClassVar[int] = 1
+    level: ClassVar[str]
+    pieces: list[bytes]
+    """The bytes of each symbol; none for the boundary, a replacement character for `<unk>`."""
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, texts: Sequence[str], size: int | None = None) -> Self:
+        """Learn the vocabulary of these texts."""
+
+    @classmethod
+    @abstractmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """The vocabulary that `to_json` described; format and version are checked already."""
+
+    @abstractmethod
+    def _content(self) -> dict[str, Any]:
+        """What `to_json` adds to the level."""
+
+    @abstractmethod
+    def _encode(self, text: str) -> np.ndarray:
+        """`encode` for text that is valid Unicode."""
+
+    @abstractmethod
+    def unknown(self, text: str) -> list[str]:
+        """The pieces of the text that have no symbol, each once, in order of appearance."""
+
+    @property
+    def size(self) -> int:
+        """V, the number of symbols."""
+        return len(self.pieces)
+
+    @cached_property
+    def symbols(self) -> list[str]:
+        """Each symbol as text: `<eod>`, `<unk>`, then the pieces; bytes that are no whole character as \\xNN."""
+        symbols = [piece.decode("utf-8", "backslashreplace") for piece in self.pieces]
+        symbols[BOUNDARY] = BOUNDARY_SYMBOL
+        if symbols[UNKNOWN] == _REPLACEMENT:
+            symbols[UNKNOWN] = UNKNOWN_SYMBOL
+        return symbols
+
+    def encode(self, text: str, strict: bool = False) -> np.ndarray:
+        """Text as numbers of symbols, (N,) int32, without boundaries; what train never showed becomes `<unk>`.
+
+        Raises CarouselError for text that is not valid Unicode; with `strict`, also for unknown symbols, by name.
+        """
+        _check_unicode(text)
+        ids = self._encode(text)
+        if strict and (unknown := self.unknown(text)):
+            raise CarouselError(self._complaint(unknown))
+        return ids
+
+    def decode(self, ids: Iterable[int], boundary: str = "") -> str:
+        """Numbers as text: `decode(encode(text)) == text` where no symbol is unknown.
+
+        `<eod>` becomes `boundary`, `<unk>` and broken UTF-8 a replacement character.
+
+        Raises CarouselError for a number that is not in the vocabulary.
+        """
+        return "".join(self.decode_stream(ids, boundary))
+
+    def decode_stream(self, ids: Iterable[int], boundary: str = "") -> Iterator[str]:
+        """`decode` for numbers that come one at a time: yields the text of each as soon as its characters are whole."""
+        partial = codecs.getincrementaldecoder("utf-8")("replace")
+        for number in ids:
+            at = int(number)
+            if not 0 <= at < self.size:
+                raise CarouselError(f"symbols of this vocabulary are numbered 0 to {self.size - 1}: got {at}")
+            if at == BOUNDARY:
+                yield partial.decode(b"", final=True) + boundary
+                partial.reset()
+            elif text := partial.decode(self.pieces[at]):
+                yield text
+        if text := partial.decode(b"", final=True):
+            yield text
+
+    def to_json(self) -> dict[str, Any]:
+        """A description for JSON, from which `vocabulary_from_json` makes an equal vocabulary."""
+        return {"format": self.format, "version": self.version, "level": self.level, **self._content()}
+
+    def save(self, path: str | Path) -> None:
+        """Write the vocabulary as JSON, whole or not at all.
+
+        Raises CarouselError when the file cannot be written.
+        """
+        write_atomic(path, json.dumps(self.to_json(), ensure_ascii=False, indent=1) + "\n")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Vocabulary) and self.to_json() == other.to_json()
+
+    def __hash__(self) -> int:
+        return hash((self.level, self.size))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(size={self.size})"
+
+    def _complaint(self, unknown: Sequence[str]) -> str:
+        shown = ", ".join(repr(one) for one in unknown[:10])
+        more = f" and {len(unknown) - 10} more" if len(unknown) > 10 else ""
+        noun = {"char": "character", "word": "word"}.get(self.level, "symbol")
+        return (
+            f"every {noun} must be in the vocabulary, learned from the train text: "
+            f"it has no {shown}{more}; use other {noun}s, or train at the level bpe, which knows every text"
+        )
+
+
+def _check_unicode(text: str) -> None:
+    if text.isascii():
+        return
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise CarouselError(
+            f"text must be valid Unicode: character {error.start} is the lone surrogate {text[error.start]!r} "
+            f"(often a sign of input that is not UTF-8)"
+        ) from error
+
+
+def check_size(size: int | None, least: int, level: str) -> None:
+    """Raise CarouselError unless a size is None or a whole number of at least `least` symbols."""
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < least):
+        raise CarouselError(f"the size of a {level} vocabulary must be a whole number of at least {least}: got {size!r}")
+
+
+def special_pieces(unknown: bool) -> list[bytes]:
+    """The pieces of the special symbols, in their order."""
+    return [b"", _REPLACEMENT.encode("utf-8")] if unknown else [b""]
+
+
+def chunks(text: str, length: int = 1 << 16) -> list[str]:
+    """Cut a long text where no word can be cut: before a line end that follows a visible character.
+
+    A tokenizer holds its input several times over; whole books in one piece would need gigabytes.
+    """
+    parts, start = [], 0
+    while len(text) - start > length:
+        at = text.find("\n", start + length)
+        while at > 0 and text[at - 1].isspace():
+            at = text.find("\n", at + 1)
+        if at < 0:
+            break
+        parts.append(text[start:at])
+        start = at
+    return [*parts, text[start:]]
