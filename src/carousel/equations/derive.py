@@ -39,9 +39,8 @@ class Gradient:
 
     @property
     def total(self) -> Node | None:
-        if self.elementwise is None or self.products is None:
-            return self.elementwise or self.products
-        return add(self.elementwise, self.products)
+        parts = [part for part in (self.elementwise, self.products) if part is not None]
+        return add(*parts) if len(parts) == 2 else next(iter(parts), None)
 
 
 @dataclass(frozen=True, eq=False)
