@@ -1,0 +1,76 @@
+"""Files that are either the old one or the new one, never half of one.
+
+Whatever a run must not lose is written here: to a temporary file in the same folder (a rename is atomic only
+inside one file system), flushed to the disk, and renamed over the old file.
+"""
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from carousel.errors import CarouselError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def write_atomic(path: str | Path, data: bytes | str) -> None:
+    """Replace the file `path` by `data` (text in UTF-8) in one step that no moment of death can split.
+
+    Raises CarouselError, with the old file still whole, if the disk is full or cannot be written.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> write_atomic(folder / "a.txt", "kept")
+    >>> (folder / "a.txt").read_text()
+    'kept'
+    """
+    path = Path(path)
+    # opened plainly so that the umask decides who may read it: tempfile's files are for their owner alone
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    with storage_errors(path):
+        try:
+            with open(temporary, "xb") as file:
+                file.write(data.encode() if isinstance(data, str) else data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete the temporary files that a killed process left in `folder`."""
+    for part in folder.glob(".*.part"):
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def storage_errors(path: str | Path) -> Iterator[None]:
+    """Turn the operating system's refusal to store `path` into a CarouselError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        advice = (
+            "free some space, or choose a folder on another disk"
+            if error.errno in _FULL
+            else "choose a folder that exists and that you may write to"
+        )
+        raise CarouselError(
+            f"{path} could not be written: {error.strerror or error}. "
+            f"What was saved before is whole; {advice}."
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself survive a power failure, where the system lets a folder be opened."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

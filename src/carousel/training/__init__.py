@@ -1,0 +1,29 @@
+"""The training loop and everything that lets it be watched, stopped and resumed.
+
+`training.config` loads no torch; the names below are imported when they are first used.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "Config": "carousel.training.config",
+    "RunFolder": "carousel.training.run",
+    "Score": "carousel.training.score",
+    "Run": "carousel.training.train",
+    "train": "carousel.training.train",
+    "resume": "carousel.training.train",
+    "load": "carousel.training.load",
+    "Interrupted": "carousel.training.interrupt",
+    "evaluate": "carousel.training.evaluate",
+    "score_documents": "carousel.training.evaluate",
+    "score_lines": "carousel.training.evaluate",
+}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'carousel.training' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

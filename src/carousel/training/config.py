@@ -1,0 +1,231 @@
+"""Every option of a training run, each with its default, its limits and its meaning, in one place.
+
+The command line and `config.yaml` are derived from this dataclass. It loads no torch.
+"""
+
+import dataclasses
+import difflib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self, get_args, get_origin
+
+import yaml
+
+from carousel.atomic import write_atomic
+from carousel.errors import CarouselError
+from carousel.models.cells import CELLS
+
+VERSION = 1
+DEFAULT_MINUTES = 3.0
+LENGTHS = ("epochs", "minutes", "steps")  # three ways to say how long; the first given decides
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    minimum: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    choices: tuple[str, ...] = (),
+    hidden: bool = False,
+) -> Any:
+    """A field of Config. `minimum` itself is allowed, `above` and `below` are not; `hidden` from command lines."""
+    limits = {"minimum": minimum, "above": above, "below": below, "choices": choices}
+    return field(default=default, metadata={"help": help, "hidden": hidden, **limits})
+
+
+def _metadata(help: str) -> Any:
+    return option(None, help).metadata
+
+
+@dataclass(frozen=True)
+class Config:
+    """The options of `carousel train`; field metadata holds the help text, the limits and the choices.
+
+    Raises CarouselError for a value of the wrong type or out of its limits.
+
+    >>> Config(hidden=256, epochs=2).hidden
+    256
+    >>> Config(hidden=0)
+    Traceback (most recent call last):
+    carousel.errors.CarouselError: hidden must be at least 1; got 0.
+    """
+
+    version: int = option(VERSION, "version of this configuration format", minimum=1, hidden=True)
+    paths: list[str] = field(
+        default_factory=list,
+        metadata=_metadata("files, folders or globs of text (none: Python's own standard library)"),
+    )
+
+    level: str = option("char", "what a symbol is", choices=("char", "word", "bpe"))
+    vocabulary_size: int | None = option(None, "most symbols told apart (none: the level's own)", minimum=2)
+
+    cell: str = option("lstm", "recurrent cell", choices=tuple(CELLS))
+    hidden: int = option(512, "units of each layer", minimum=1)
+    layers: int = option(1, "number of recurrent layers", minimum=1)
+    embedding: int | None = option(
+        None, "size of the symbols' vectors (none: 128, or hidden if that is smaller or --tie)", minimum=1
+    )
+    one_hot: bool = option(False, "feed symbols as one-hot vectors, without a projection")
+    tie: bool = option(False, "use the symbols' vectors as output weights too; embedding equals hidden")
+    dropout: float = option(0.0, "share of values dropped before, between, after layers", minimum=0, below=1)
+
+    batch: int = option(32, "number of streams read side by side", minimum=1)
+    bptt: int = option(100, "steps that the gradient goes back in time: the length of a window", minimum=1)
+    epochs: float | None = option(None, "length in passes over the train files", above=0)
+    minutes: float | None = option(
+        None, f"length in minutes, measured once and turned into steps (default: {DEFAULT_MINUTES:g})", above=0
+    )
+    steps: int | None = option(None, "length in steps: windows of all streams", minimum=1)
+
+    optimizer: str = option("adamw", "how the gradient moves weights", choices=("adamw", "sgd", "rmsprop"))
+    lr: float = option(4e-3, "highest learning rate", above=0)
+    schedule: str = option(
+        "cosine", "how the learning rate falls after the warm-up", choices=("cosine", "linear", "constant")
+    )
+    warmup: int = option(100, "steps in which the learning rate rises (at most a tenth)", minimum=0)
+    weight_decay: float = option(0.01, "decay of weight matrices per step, times lr", minimum=0)
+    clip: float = option(1.0, "largest norm of the gradient; longer ones are cut to it (0: never)", minimum=0)
+    patience: int = option(5, "stop after so many evaluations without a better one (0: never)", minimum=0)
+    evaluate_every: int | None = option(None, "steps between evaluations (none: 20 in all)", minimum=1)
+
+    seed: int = option(1, "seed of every random choice", minimum=0)
+    threads: int | None = option(None, "number of threads (none: torch's choice)", minimum=1)
+    device: str = option("cpu", "where to train; resuming is exact on cpu", choices=("cpu", "cuda", "mps"))
+    out: str | None = option(None, "run folder (none: the next number under runs/)")
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value = _coerced(f, getattr(self, f.name))
+            object.__setattr__(self, f.name, value)
+            _check_limits(f, value)
+        _check_together(self)
+
+    def override(self, **changes: Any) -> Self:
+        """This configuration with `changes`; a new length (epochs, minutes or steps) replaces the old one.
+
+        >>> Config(minutes=3, steps=900).override(epochs=1).steps is None
+        True
+        """
+        _check_names(changes)
+        if any(changes.get(name) is not None for name in LENGTHS):
+            changes = {**dict.fromkeys(LENGTHS), **changes}
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options by name, as plain values that YAML and JSON can hold."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, options: Any, source: str = "the configuration") -> Self:
+        """The configuration with these options, defaults for all others; `source` is named in errors."""
+        if not isinstance(options, dict):
+            raise CarouselError(f"{source} must hold `name: value` lines; got {type(options).__name__}.")
+        version = options.get("version", VERSION)
+        if isinstance(version, int) and version > VERSION:
+            raise CarouselError(
+                f"{source} has version {version}, but this Carousel knows versions up to {VERSION}. "
+                "Upgrade carousel-rnn."
+            )
+        try:
+            _check_names(options)
+            return cls(**options)
+        except CarouselError as error:
+            raise CarouselError(f"{source}: {error}") from None
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a YAML file; raises CarouselError for a missing, broken, unknown or newer one."""
+        try:
+            options = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise CarouselError(f"{path} does not exist. Give the path of a YAML configuration.") from None
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise CarouselError(f"{path} is not a readable YAML file: {error}") from None
+        return cls.from_dict({} if options is None else options, source=str(path))
+
+    def save(self, path: str | Path) -> None:
+        """Write every option as YAML, atomically."""
+        write_atomic(path, yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True))
+
+
+def _check_names(options: dict[Any, Any]) -> None:
+    known = [f.name for f in fields(Config)]
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"Known are: {', '.join(known)}."
+            raise CarouselError(f"there is no option {name!r}. {hint}")
+
+
+def _kind(f: dataclasses.Field[Any]) -> tuple[type, bool]:
+    """The plain type of a field, and whether it may be None."""
+    kinds = [kind for kind in get_args(f.type) if kind is not type(None)]
+    if get_origin(f.type) is list or not kinds:
+        return (list if get_origin(f.type) is list else f.type), False  # type: ignore[return-value]
+    return kinds[0], True
+
+
+_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    list: "a list of paths",
+}
+
+
+def _coerced(f: dataclasses.Field[Any], value: Any) -> Any:
+    """`value` in the field's type; YAML 1.1 reads 1e-3 as text, so text that is a number is taken as one."""
+    kind, optional = _kind(f)
+    if value is None and optional:
+        return None
+    if kind is list and isinstance(value, list | tuple) and all(isinstance(v, str | Path) for v in value):
+        return [str(v) for v in value]
+    if kind is str and isinstance(value, str | Path):
+        return str(value)
+    if kind is bool and isinstance(value, bool):
+        return value
+    if kind in (int, float) and isinstance(value, int | float | str) and not isinstance(value, bool):
+        try:
+            if kind is float or float(value).is_integer():
+                return kind(float(value)) if kind is float or not isinstance(value, int) else value
+        except (ValueError, OverflowError):
+            pass
+    raise CarouselError(f"{f.name} must be {_WORDS[kind]}; got {value!r}.")
+
+
+def _check_limits(f: dataclasses.Field[Any], value: Any) -> None:
+    limits = f.metadata
+    if value is None:
+        return
+    if limits["choices"] and value not in limits["choices"]:
+        raise CarouselError(f"{f.name} must be one of {', '.join(limits['choices'])}; got {value!r}.")
+    if not isinstance(value, int | float):
+        return
+    if value != value or abs(value) == float("inf"):
+        raise CarouselError(f"{f.name} must be finite; got {value}.")
+    if limits["minimum"] is not None and value < limits["minimum"]:
+        raise CarouselError(f"{f.name} must be at least {limits['minimum']}; got {value}.")
+    if limits["above"] is not None and value <= limits["above"]:
+        raise CarouselError(f"{f.name} must be above {limits['above']}; got {value}.")
+    if limits["below"] is not None and value >= limits["below"]:
+        raise CarouselError(f"{f.name} must be below {limits['below']}; got {value}.")
+
+
+def _check_together(config: Config) -> None:
+    """The rules between options."""
+    if config.epochs is not None and config.minutes is not None:
+        raise CarouselError(
+            f"give epochs or minutes, not both; got epochs={config.epochs:g} and minutes={config.minutes:g}."
+        )
+    if config.one_hot and config.tie:
+        raise CarouselError("tie shares the symbols' vectors, but one_hot has none; give one of the two.")
+    if config.one_hot and config.embedding is not None:
+        raise CarouselError(f"one_hot has no symbols' vectors; leave embedding={config.embedding} out.")
+    if config.tie and config.embedding not in (None, config.hidden):
+        raise CarouselError(
+            "tie needs embedding equal to hidden; "
+            f"got embedding={config.embedding} and hidden={config.hidden}. Leave embedding out."
+        )

@@ -1,0 +1,108 @@
+"""A run folder: where each thing of a training run lies, and who may write there."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from carousel import atomic
+from carousel.errors import CarouselError
+from carousel.training.config import Config
+
+RUNS = Path("runs")
+
+
+class RunFolder:
+    """The layout of a run folder.
+
+        config.yaml             every option; trains the same again with --config
+        vocabulary.json         the symbols
+        weights.safetensors     the best model so far with options and vocabulary: all `carousel.load` needs
+        checkpoint.safetensors  what resuming needs: model, optimizer, carried state, random state, position
+        metrics.csv             one row per so many steps
+        events.out.tfevents.*   the same rows for TensorBoard
+        samples.txt             texts drawn from the best weights
+        report.html             the report
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.yaml"
+        self.vocabulary = self.path / "vocabulary.json"
+        self.weights = self.path / "weights.safetensors"
+        self.checkpoint = self.path / "checkpoint.safetensors"
+        self.metrics = self.path / "metrics.csv"
+        self.samples = self.path / "samples.txt"
+        self.report = self.path / "report.html"
+
+    @property
+    def events(self) -> list[Path]:
+        """The TensorBoard files: one, or none before training began."""
+        return sorted(self.path.glob("events.out.tfevents.*"))
+
+    @classmethod
+    def create(cls, out: str | Path | None) -> "RunFolder":
+        """Make the folder `out`, or the next number under runs/ if None; a folder in use is never touched.
+
+        Raises CarouselError if `out` exists and is not empty.
+        """
+        if out is None:
+            return cls(_next_numbered(RUNS))
+        path = Path(out)
+        with atomic.storage_errors(path):
+            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+                raise CarouselError(
+                    f"{path} exists already, and a run is never overwritten. Choose another folder, "
+                    f"leave it out for a new numbered one, or go on with that run by --resume {path}."
+                )
+            path.mkdir(parents=True, exist_ok=True)
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: str | Path) -> "RunFolder":
+        """The run that lies at `path`; raises CarouselError if there is none."""
+        folder = cls(path)
+        if not folder.path.is_dir():
+            raise CarouselError(f"{path} is not a folder. Give the folder of a run, such as runs/001.")
+        if not folder.config.is_file():
+            raise CarouselError(f"{path} is not a run: it has no config.yaml. Give a folder `train` made.")
+        return folder
+
+    def load_config(self) -> Config:
+        """The run's configuration, with `out` being this folder."""
+        return Config.load(self.config).override(out=str(self.path))
+
+    def save_config(self, config: Config) -> None:
+        """Write the configuration, without `out`: it must run again, elsewhere."""
+        config.override(out=None).save(self.config)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from training in this folder; the lock dies with its process, even by kill -9."""
+        try:
+            import fcntl
+        except ImportError:  # Windows has no flock; there two processes are the user's own care
+            yield
+            return
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError:
+            raise CarouselError(f"another process trains in {self.path}; wait for it, or stop it.") from None
+        finally:
+            os.close(descriptor)
+
+
+def _next_numbered(runs: Path) -> Path:
+    """Make runs/001, runs/002, ...: one above the highest; mkdir settles it between two that start together."""
+    with atomic.storage_errors(runs):
+        runs.mkdir(parents=True, exist_ok=True)
+        number = 1 + max((int(path.name) for path in runs.iterdir() if path.name.isdecimal()), default=0)
+        while True:
+            path = runs / f"{number:03d}"
+            try:
+                path.mkdir()
+                return path
+            except FileExistsError:
+                number += 1

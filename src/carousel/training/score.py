@@ -1,0 +1,41 @@
+"""How well a model predicts a text, counted in bits."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Score:
+    """The bits a model needs for a text of so many tokens and characters.
+
+    The end of each document is predicted, so it counts as a token and as a character too. Bits per character
+    compare across levels (char, word, bpe); perplexity is per token and compares within one vocabulary only.
+
+    >>> score = Score(bits=30.0, tokens=10, characters=20)
+    >>> score.bits_per_character, score.perplexity
+    (1.5, 8.0)
+    """
+
+    bits: float
+    tokens: int
+    characters: int
+
+    @property
+    def bits_per_character(self) -> float:
+        return self.bits / self.characters
+
+    @property
+    def perplexity(self) -> float:
+        """2 to the bits per token; infinite where a float cannot hold it."""
+        bits = self.bits / self.tokens
+        return 2.0**bits if bits < 1023 else math.inf
+
+    def to_dict(self) -> dict[str, Any]:
+        """The three counts, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, counts: dict[str, Any]) -> Self:
+        """The score that `to_dict` wrote."""
+        return cls(**counts)
