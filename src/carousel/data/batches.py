@@ -1,4 +1,4 @@
-"""Batches: one long stream of symbols, cut into windows that let the state be carried from one to the next."""
+"""Batches: one long stream of symbols, cut into windows between which the state can be carried."""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,8 +16,8 @@ IGNORED = -100  # the target of padding: `ignore_index` of torch.nn.functional.c
 def stream(documents: Sequence[Document], vocabulary: Vocabulary) -> np.ndarray:
     """Documents as one array of symbols (int32), a boundary before, between and after them.
 
-    The first boundary is only context: it lets the first character be predicted as the first of a document. At the
-    level of characters, len(stream) - 1 is therefore `count_characters(documents)`.
+    The first boundary is only context: it lets the first character be predicted as the first of a document.
+    At the level of characters, len(stream) - 1 is therefore `count_characters(documents)`.
 
         >>> from carousel.data import fit_vocabulary
         >>> documents = [Document("a", "ba"), Document("b", "b")]
@@ -32,24 +32,27 @@ def stream(documents: Sequence[Document], vocabulary: Vocabulary) -> np.ndarray:
 
 
 class Windows(Sequence[tuple[Tensor, Tensor]]):
-    """A stream cut into B parallel lanes, and the lanes into windows of T symbols, for truncated backpropagation.
+    """A stream cut into B parallel lanes, the lanes into windows of T symbols: truncated backpropagation.
 
-    Lane b is the b-th of B contiguous pieces of the stream. Window k holds steps kT ... kT + T - 1 of all lanes, so
-    the state after window k is the state before window k + 1 (Williams & Peng 1990). Targets are the inputs one
-    symbol later.
+    Lane b is the b-th of B contiguous pieces of the stream. Window k holds steps kT ... kT + T - 1 of all
+    lanes, so the state after window k is the state before window k + 1 (Williams & Peng 1990). Targets are
+    the inputs one symbol later.
 
         windows = Windows(ids, batch=32, length=100)
         inputs, targets = windows[k]       # (T, B), (T, B) int64; k = 0 ... windows.number - 1
 
-    The last window is kept, shorter than T where the lanes are not a multiple of T. Without `pad`, the end of the
-    stream that fills no whole step of all lanes (fewer than B symbols) is left out, and a stream shorter than one
-    window is an error: right for training. With `pad`, every symbol after the first is a target exactly once, the
-    last lane is filled up with targets IGNORED, and short streams are welcome: right for held-out text.
+    The last window is kept, shorter than T where the lanes are not a multiple of T. Without `pad`, the end of
+    the stream that fills no whole step of all lanes (fewer than B symbols) is left out, and a stream shorter
+    than one window is an error: right for training. With `pad`, every symbol after the first is a target
+    exactly once, the last lane is filled up with targets IGNORED, and short streams are welcome: right for
+    held-out text.
 
     Raises CarouselError for a batch or length below 1 and for a stream shorter than one window.
     """
 
-    def __init__(self, ids: np.ndarray, batch: int, length: int, *, pad: bool = False, name: str = "text") -> None:
+    def __init__(
+        self, ids: np.ndarray, batch: int, length: int, *, pad: bool = False, name: str = "text"
+    ) -> None:
         for option, value in (("batch", batch), ("length", length)):
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
                 raise CarouselError(f"{option} must be a whole number of at least 1: got {value!r}")
@@ -58,10 +61,14 @@ class Windows(Sequence[tuple[Tensor, Tensor]]):
             raise CarouselError(f"ids must be one row of integers: got shape {ids.shape}, dtype {ids.dtype}")
         needed = 2 if pad else batch * length + 1
         if len(ids) < needed:
-            advice = "" if pad else f" for {batch} lanes of {length} steps; give more text, or lower batch or length (--bptt)"
-            raise CarouselError(f"the {name} must hold at least {needed:,} symbols: it holds {len(ids):,}{advice}")
+            advice = f" for {batch} lanes of {length} steps; give more text, or lower batch or length (bptt)"
+            advice = "" if pad else advice
+            raise CarouselError(
+                f"the {name} must hold at least {needed:,} symbols: it holds {len(ids):,}{advice}"
+            )
         self.batch, self.length = int(batch), int(length)
-        self.targets = len(ids) - 1 if pad else (len(ids) - 1) // batch * batch  # that count, in all windows
+        self.predicted = len(ids) - 1 if pad else (len(ids) - 1) // batch * batch
+        """How many targets count, in all windows together."""
         self._inputs, self._targets = _lanes(ids, self.batch, pad)
 
     @property

@@ -3,7 +3,6 @@
 import lzma
 from collections.abc import Iterable
 
-
 from carousel.errors import CarouselError
 
 

@@ -37,9 +37,9 @@ def load_corpus(
 def read(paths: Paths, on_skip: Callable[[Path], None] | None = None) -> list[Document]:
     """Read the files that `paths` stand for (see `find_files`) as UTF-8, in the order of their names.
 
-    A document is named by its path below the deepest folder that holds all of `paths`. A file found by a search
-    (folder or glob) that is empty or no text is skipped and passed to `on_skip`, so that a caller can count; a file
-    named itself must be text.
+    A document is named by its path below the deepest folder that holds all of `paths`. A file found by a
+    search (folder or glob) that is empty or no text is skipped and passed to `on_skip`, so that a caller can
+    count; a file named itself must be text.
 
     Raises CarouselError, naming file and byte offset, for a missing path, an empty, binary or not UTF-8 file.
     """
@@ -65,10 +65,11 @@ def split(documents: Sequence[Document], valid: float = 0.05, test: float = 0.05
     """Split documents into train, valid and test with the given shares of the characters.
 
     - Three documents named train.txt, valid.txt and test.txt are the split themselves.
-    - Otherwise whole documents go to one part. They are taken in the order of a hash of their names, so that the
-      split depends neither on the machine nor on the order of the files, and moves little when a file is added.
-    - Too few documents for that (one book, say; a part would be empty, or off its share by more than half): the
-      end of each document is cut off at line ends, the first 90 % for train, then 5 % for valid and 5 % for test.
+    - Otherwise whole documents go to one part. They are taken in the order of a hash of their names, so that
+      the split depends neither on the machine nor on the order of the files.
+    - Too few documents for that (one book, say; a part would be empty, or off its share by more than half):
+      the end of each document is cut off at line ends, the first 90 % for train, then 5 % for valid and 5 %
+      for test.
 
     Raises CarouselError for shares that leave a part nothing, no documents, or too little text.
 
@@ -77,7 +78,9 @@ def split(documents: Sequence[Document], valid: float = 0.05, test: float = 0.05
         [1350, 75, 75]
     """
     if not (valid > 0 and test > 0 and valid + test < 1):
-        raise CarouselError(f"valid and test must be shares above 0 that leave train some: got {valid} and {test}")
+        raise CarouselError(
+            f"valid and test must be shares above 0 that leave train some: got {valid} and {test}"
+        )
     if not documents:
         raise CarouselError("a corpus must hold at least one document to be split: got none")
     parts = {document.name: document for document in documents}

@@ -19,7 +19,7 @@ class Document:
 
 
 def count_characters(documents: Iterable[Document]) -> int:
-    """Number of characters that a model of these documents predicts: every character, and one end per document.
+    """How many characters a model of these documents predicts: every character, and one end per document.
 
     This is the denominator of every "bits per character" in Carousel, whatever the level of the vocabulary.
 
@@ -53,15 +53,15 @@ def _decode(data: bytes, path: Path) -> str:
     zero = data.find(b"\0")
     if zero >= 0:
         raise CarouselError(
-            f"text files must be UTF-8: {path} is binary (a zero byte at byte offset {zero}); leave this file out"
+            f"text files must be UTF-8: {path} is binary (zero byte at byte offset {zero}); leave it out"
         )
     try:
         text = data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise CarouselError(
-            f"text files must be UTF-8: {path} has the byte 0x{data[error.start]:02x} at byte offset {error.start} "
-            f"(line {line}); convert it (iconv -f LATIN1 -t UTF-8, if it is Latin-1) or leave it out"
+            f"text files must be UTF-8: {path} has the byte 0x{data[error.start]:02x} "
+            f"at byte offset {error.start} (line {line}); convert it (iconv -f LATIN1 -t UTF-8, if it is Latin-1) or leave it out"
         ) from error
     if not text:
         raise CarouselError(f"text files must not be empty: {path} holds no character; leave it out")

@@ -13,7 +13,8 @@ Paths = str | Path | Sequence[str | Path]
 
 SPLIT_FILES = ("train.txt", "valid.txt", "test.txt")  # a folder with these three brings its own split
 
-# tests are not prose of the library; encodings and pydoc_data are tables whose near-copies would leak across a split
+# tests are not prose of the library; encodings and pydoc_data are tables whose near-copies would leak across
+# a split
 _LEFT_OUT = frozenset(
     {"test", "tests", "idle_test", "encodings", "pydoc_data", "site-packages", "dist-packages", "__pycache__"}
 )
@@ -23,7 +24,7 @@ _GENERATED = ("_sysconfigdata", "sitecustomize", "usercustomize")
 
 @dataclass(frozen=True)
 class Found:
-    """A file of a corpus: where it lies, its name below the root of the corpus, and whether it was named itself."""
+    """A file of a corpus: where it lies, its name below the root, and whether it was named itself."""
 
     path: Path
     name: str
@@ -31,10 +32,10 @@ class Found:
 
 
 def find_files(paths: Paths) -> list[Path]:
-    """The files that `paths` stand for: files, folders (searched recursively) and globs; sorted, each one once.
+    """The files that `paths` stand for: files, folders (searched recursively), globs; sorted, each once.
 
-    Hidden files and folders, and links to folders, are skipped in a search; whether a file is text shows when it
-    is read. A folder that holds train.txt, valid.txt and test.txt stands for these three.
+    Hidden files and folders, and links to folders, are skipped in a search; whether a file is text shows when
+    it is read. A folder that holds train.txt, valid.txt and test.txt stands for these three.
 
     Raises CarouselError for a path that does not exist, a glob without a match, a folder without files.
 
@@ -45,13 +46,13 @@ def find_files(paths: Paths) -> list[Path]:
 
 
 def search(paths: Paths) -> list[Found]:
-    """`find_files`, with the name of each file relative to the root: the deepest folder that holds all of `paths`."""
+    """`find_files`, each file with its name below the root: the deepest folder that holds all of `paths`."""
     given = [paths] if isinstance(paths, str | Path) else list(paths)
     if not given:
         raise CarouselError("a corpus needs at least one file, folder or glob: none was given")
     roots: list[str] = []
-    explicit: dict[str, bool] = {}  # real path -> was it named itself? a named file stays named when found again
-    where: dict[str, str] = {}
+    explicit: dict[str, bool] = {}  # real path -> named itself? what a search finds again stays named
+    where: dict[str, str] = {}  # real path -> path as given
     for path in given:
         root, files, named = _expand(os.path.abspath(os.path.expanduser(path)), str(path))
         roots.append(root)
@@ -60,7 +61,10 @@ def search(paths: Paths) -> list[Found]:
             explicit[real] = explicit.get(real, False) or named
             where[real] = min(where.get(real, file), file)
     common = Path(os.path.commonpath(roots))
-    found = (Found(Path(file), Path(file).relative_to(common).as_posix(), explicit[real]) for real, file in where.items())
+    found = (
+        Found(Path(file), Path(file).relative_to(common).as_posix(), explicit[real])
+        for real, file in where.items()
+    )
     return sorted(found, key=lambda one: one.name)
 
 
@@ -69,7 +73,9 @@ def _expand(path: str, given: str) -> tuple[str, list[str], bool]:
     if os.path.isdir(path):
         files = _walk(path)
         if not files:
-            raise CarouselError(f"a folder of text must hold at least one file: {given} holds none that is not hidden")
+            raise CarouselError(
+                f"a folder of text must hold at least one file: {given} holds none that is not hidden"
+            )
         return path, files, False
     if os.path.isfile(path):
         return os.path.dirname(path), [path], True
@@ -79,7 +85,7 @@ def _expand(path: str, given: str) -> tuple[str, list[str], bool]:
         raise CarouselError(f"every path must exist: there is no file or folder {given}; check its spelling")
     files = [file for match in glob.glob(path, recursive=True) for file in _matched(match)]
     if not files:
-        raise CarouselError(f"a glob must match at least one file: {given} matches none; is it quoted and complete?")
+        raise CarouselError(f"a glob must match at least one file: {given} matches none; check its spelling")
     return _root_of_glob(path), files, False
 
 
@@ -97,7 +103,7 @@ def _root_of_glob(pattern: str) -> str:
 
 
 def _walk(folder: str) -> list[str]:
-    """The files under a folder that are not hidden; only the three parts where the folder brings its own split."""
+    """The files under a folder that are not hidden; only the three parts where it brings its own split."""
     own_split = [os.path.join(folder, name) for name in SPLIT_FILES]
     if all(map(os.path.isfile, own_split)):
         return own_split
@@ -113,21 +119,25 @@ def _visible(folder: str) -> Iterator[tuple[str, str]]:
 
 
 def standard_library() -> list[Path]:
-    """The source of Python's own standard library: the default corpus, about 10 MB, on every machine, no download.
+    """The source of Python's own standard library: the default corpus, about 10 MB, without a download.
 
-    Without its tests, encodings/, pydoc_data/, installed packages, generated and empty files. Inside a virtual
-    environment this is the library of the Python that the environment was made from.
+    Without its tests, encodings/, pydoc_data/, installed packages, generated and empty files. Inside a
+    virtual environment this is the library of the Python that the environment was made from.
 
     Raises CarouselError when this Python comes without source files.
     """
     root = sysconfig.get_paths()["stdlib"]
     found = []
     for where, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if name not in _LEFT_OUT and not name.startswith((".", "config-")))
+        folders[:] = sorted(
+            name for name in folders if name not in _LEFT_OUT and not name.startswith((".", "config-"))
+        )
         for name in sorted(names):
             if name.endswith(".py") and not name.startswith((".", *_GENERATED)):
                 found.append(Path(where, name))
     found = sorted(path for path in found if path.stat().st_size > 0)
     if not found:
-        raise CarouselError(f"this Python has no source files of its standard library in {root}; name a text to train on")
+        raise CarouselError(
+            f"this Python has no source files of its standard library in {root}; name a text to train on"
+        )
     return found

@@ -4,9 +4,9 @@ Modified Kneser-Ney smoothing in its interpolated form (Chen & Goodman 1999): a 
 
     P_k(w | context) = (c - D(c)) / total  +  lambda * P_{k-1}(w | context without its first symbol)
 
-where c counts the k-gram, lambda is the mass that the discounts D took away, and the uniform distribution over the
-vocabulary stands under order 1, so that no symbol is impossible. In the highest order c is how often the k-gram
-occurred; below, it is the number of different symbols seen before it (Kneser & Ney 1995).
+where c counts the k-gram, lambda is the mass that the discounts D took away, and the uniform distribution
+over the vocabulary stands under order 1, so that no symbol is impossible. In the highest order c is how often
+the k-gram occurred; below, it is the number of different symbols seen before it (Kneser & Ney 1995).
 """
 
 from collections.abc import Iterable, Sequence
@@ -86,7 +86,9 @@ class Ngram:
         self.vocabulary_size = int(vocabulary_size)
         ids = self._checked(ids)
         self._levels = []
-        grams = np.zeros(len(ids) + 1, dtype=np.int32)  # number of the (k-1)-gram before each position; k = 1: empty
+        grams = np.zeros(
+            len(ids) + 1, dtype=np.int32
+        )  # number of the (k-1)-gram before each position; k = 1: empty
         contexts = 1
         for k in range(1, self.order + 1):
             # the k-grams that end at positions k-1 ... N-1
@@ -94,12 +96,14 @@ class Ngram:
             distinct, first, numbers, occurrences = _distinct(keys)
             if k > 1:
                 self._continue(suffixes=grams[1 : len(ids) - k + 2][first])
-            self._levels.append(_Level(distinct, occurrences, np.zeros_like(occurrences), contexts, self.vocabulary_size))
+            self._levels.append(
+                _Level(distinct, occurrences, np.zeros_like(occurrences), contexts, self.vocabulary_size)
+            )
             grams, contexts = numbers, len(distinct)
         return self
 
     def bits(self, ids: np.ndarray, order: int | None = None) -> float:
-        """Total bits of a stream (N,): minus the sum of log2 P(ids[t] | what came before) over t = 1 ... N - 1.
+        """Total bits of a stream (N,): the sum of -log2 P(ids[t] | what came before) over t = 1 ... N - 1.
 
         The first symbol (the boundary) is context only. `order` asks for a lower order than the fitted one.
         """
@@ -118,7 +122,7 @@ class Ngram:
         return self._interpolate(self._contexts(ids, order), ids)
 
     def _contexts(self, ids: np.ndarray, order: int | None) -> list[np.ndarray]:
-        """For k = 1 ... order, the number of the (k-1)-gram before each position, (N,), ABSENT where unknown."""
+        """For k = 1 ... order: the number of the (k-1)-gram before each position, (N,), or ABSENT."""
         contexts = [np.zeros(len(ids), dtype=np.int64)]
         for level in self._levels[: self._order(order) - 1]:
             ends_here = level.find(contexts[-1], ids)
@@ -128,8 +132,8 @@ class Ngram:
     def _interpolate(self, contexts: list[np.ndarray], symbols: np.ndarray) -> np.ndarray:
         """The formula above, from order 1 up to len(contexts)."""
         probability = np.full(len(symbols), 1 / self.vocabulary_size)
-        for level, context in zip(self._levels, contexts, strict=False):
-            counts = level.raw if level is self._levels[len(contexts) - 1] else level.continued
+        for k, (level, context) in enumerate(zip(self._levels, contexts, strict=False), start=1):
+            counts = level.raw if k == len(contexts) else level.continued
             gram = level.find(context, symbols)
             total = np.where(context == _ABSENT, 0.0, counts.total[context])
             seen = np.where(gram == _ABSENT, 0.0, counts.discounted[gram])
@@ -139,7 +143,9 @@ class Ngram:
 
     def _order(self, order: int | None) -> int:
         if not self._levels:
-            raise CarouselError("an n-gram must be fitted before it predicts: call fit(ids, vocabulary_size) first")
+            raise CarouselError(
+                "an n-gram must be fitted before it predicts: call fit(ids, vocabulary_size) first"
+            )
         if order is not None and not 1 <= order <= self.order:
             raise CarouselError(f"this n-gram has the orders 1 to {self.order}: got {order}")
         return order or self.order
@@ -148,7 +154,7 @@ class Ngram:
         ids = np.asarray(ids)
         if ids.ndim != 1 or ids.dtype.kind not in "iu" or len(ids) < least:
             raise CarouselError(
-                f"an n-gram needs one row of at least {least} integers: got shape {ids.shape}, dtype {ids.dtype}"
+                f"an n-gram takes one row of {least} or more integers: got shape {ids.shape}, dtype {ids.dtype}"
             )
         if ids.min() < 0 or ids.max() >= self.vocabulary_size:
             raise CarouselError(
@@ -193,7 +199,7 @@ def _distinct(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.
 
 
 def _discounts(counts: np.ndarray) -> np.ndarray:
-    """(D(0), D(1), D(2), D(3 and more)) by Chen & Goodman's estimate from how many k-grams occur 1, 2, 3, 4 times."""
+    """D(0), D(1), D(2), D(3 and more): Chen & Goodman's estimate from how many k-grams occur 1, 2, 3, 4 times."""
     n = [int(np.count_nonzero(counts == c)) for c in range(5)]
     discounts = np.array([0.0, 0.5, 1.0, 1.5])  # where the estimate fails, on small or odd texts
     shrink = n[1] / (n[1] + 2 * n[2]) if n[1] else 0.0

@@ -1,4 +1,4 @@
-"""Vocabularies: what one symbol of a text is. One file per level; the boundary between documents is always symbol 0."""
+"""Vocabularies: what one symbol of a text is, one file per level."""
 
 import json
 from collections.abc import Sequence
@@ -24,7 +24,9 @@ __all__ = [
     "vocabulary_from_json",
 ]
 
-_CLASSES: dict[str, type[Vocabulary]] = {one.level: one for one in (CharVocabulary, WordVocabulary, BytePairVocabulary)}
+_CLASSES: dict[str, type[Vocabulary]] = {
+    one.level: one for one in (CharVocabulary, WordVocabulary, BytePairVocabulary)
+}
 LEVELS = tuple(_CLASSES)
 
 
@@ -32,7 +34,8 @@ def fit_vocabulary(level: str, documents: Sequence[Document], size: int | None =
     """The vocabulary of these documents (the train part, so that nothing held out leaks) at a level.
 
     - "char": every character (or, with `size`, the most frequent ones).
-    - "word": the most frequent words, 10,000 symbols unless `size` says otherwise; words seen once are unknown.
+    - "word": the most frequent words, 10,000 symbols unless `size` says otherwise; words seen once are
+      unknown.
     - "bpe": byte pairs merged up to 1,024 symbols unless `size` says otherwise; no text is unknown.
 
     `size` counts all symbols, the special ones included.
@@ -44,7 +47,9 @@ def fit_vocabulary(level: str, documents: Sequence[Document], size: int | None =
         ([3, 2, 3, 2], 4)
     """
     if not any(document.text for document in documents):
-        raise CarouselError("a vocabulary is learned from text: got no character; give documents that hold some")
+        raise CarouselError(
+            "a vocabulary is learned from text: got no character; give documents that hold some"
+        )
     return _class(level).fit([document.text for document in documents], size)
 
 
@@ -54,19 +59,26 @@ def vocabulary_from_json(data: dict[str, Any]) -> Vocabulary:
     Raises CarouselError when the data is not of a vocabulary, is incomplete, or comes from a newer Carousel.
     """
     if not isinstance(data, dict) or data.get("format") != Vocabulary.format:
-        raise CarouselError(f"a vocabulary must be JSON with format {Vocabulary.format!r}: this is something else")
+        raise CarouselError(
+            f"a vocabulary must be JSON with format {Vocabulary.format!r}: this is something else"
+        )
     version = data.get("version")
     if not isinstance(version, int) or version > Vocabulary.version:
         raise CarouselError(
-            f"this Carousel reads vocabularies up to version {Vocabulary.version}: got version {version!r}; update Carousel"
+            f"this Carousel reads vocabularies up to version {Vocabulary.version}: got version {version!r}; "
+            f"update Carousel"
         )
     kind = _class(data.get("level"))
     try:
         return kind.from_json(data)
     except CarouselError:
         raise
-    except Exception as error:  # the tokenizers library raises bare Exception for a description it cannot read
-        raise CarouselError(f"the vocabulary is incomplete or damaged: {type(error).__name__}: {error}") from error
+    except (
+        Exception
+    ) as error:  # the tokenizers library raises bare Exception for a description it cannot read
+        raise CarouselError(
+            f"the vocabulary is incomplete or damaged: {type(error).__name__}: {error}"
+        ) from error
 
 
 def load_vocabulary(path: str | Path) -> Vocabulary:
@@ -79,7 +91,9 @@ def load_vocabulary(path: str | Path) -> Vocabulary:
     except OSError as error:
         raise CarouselError(f"cannot read the vocabulary {path}: {error.strerror}") from error
     except ValueError as error:
-        raise CarouselError(f"a vocabulary must be JSON: {path} is truncated or something else ({error})") from error
+        raise CarouselError(
+            f"a vocabulary must be JSON: {path} is truncated or something else ({error})"
+        ) from error
     try:
         return vocabulary_from_json(data)
     except CarouselError as error:

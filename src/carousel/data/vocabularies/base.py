@@ -22,7 +22,8 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 class Vocabulary(ABC):
     """The symbols of a text, numbered: 0 is the boundary between documents, `<eod>`.
 
-    Every symbol stands for a fixed piece of UTF-8 bytes (`pieces`), so text is put together again by joining them.
+    Every symbol stands for a fixed piece of UTF-8 bytes (`pieces`), so text is put together again by joining
+    them.
     """
 
     format: ClassVar[str] = "carousel-vocabulary"
@@ -60,7 +61,7 @@ class Vocabulary(ABC):
 
     @cached_property
     def symbols(self) -> list[str]:
-        """Each symbol as text: `<eod>`, `<unk>`, then the pieces; bytes that are no whole character as \\xNN."""
+        """Each symbol as text: `<eod>`, `<unk>`, then the pieces; bytes of a cut character as \\xNN."""
         symbols = [piece.decode("utf-8", "backslashreplace") for piece in self.pieces]
         symbols[BOUNDARY] = BOUNDARY_SYMBOL
         if symbols[UNKNOWN] == _REPLACEMENT:
@@ -68,9 +69,10 @@ class Vocabulary(ABC):
         return symbols
 
     def encode(self, text: str, strict: bool = False) -> np.ndarray:
-        """Text as numbers of symbols, (N,) int32, without boundaries; what train never showed becomes `<unk>`.
+        """Text as numbers of symbols, (N,) int32, without boundaries; what has no symbol becomes `<unk>`.
 
-        Raises CarouselError for text that is not valid Unicode; with `strict`, also for unknown symbols, by name.
+        Raises CarouselError for text that is not valid Unicode; with `strict`, also for unknown symbols, by
+        name.
         """
         _check_unicode(text)
         ids = self._encode(text)
@@ -88,7 +90,7 @@ class Vocabulary(ABC):
         return "".join(self.decode_stream(ids, boundary))
 
     def decode_stream(self, ids: Iterable[int], boundary: str = "") -> Iterator[str]:
-        """`decode` for numbers that come one at a time: yields the text of each as soon as its characters are whole."""
+        """`decode` for numbers that come one at a time: text is yielded as soon as a character is whole."""
         partial = codecs.getincrementaldecoder("utf-8")("replace")
         for number in ids:
             at = int(number)
@@ -139,15 +141,17 @@ def _check_unicode(text: str) -> None:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise CarouselError(
-            f"text must be valid Unicode: character {error.start} is the lone surrogate {text[error.start]!r} "
-            f"(often a sign of input that is not UTF-8)"
+            f"text must be valid Unicode: character {error.start} is the lone surrogate "
+            f"{text[error.start]!r} (often a sign of input that is not UTF-8)"
         ) from error
 
 
 def check_size(size: int | None, least: int, level: str) -> None:
     """Raise CarouselError unless a size is None or a whole number of at least `least` symbols."""
     if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < least):
-        raise CarouselError(f"the size of a {level} vocabulary must be a whole number of at least {least}: got {size!r}")
+        raise CarouselError(
+            f"the size of a {level} vocabulary must be a whole number of at least {least}: got {size!r}"
+        )
 
 
 def special_pieces(unknown: bool) -> list[bytes]:

@@ -13,7 +13,9 @@ from tokenizers.trainers import BpeTrainer
 from carousel.data.vocabularies.base import BOUNDARY, Vocabulary, check_size, chunks, special_pieces
 
 DEFAULT_SIZE = 1024
-_FIRST = BOUNDARY + 1  # the tokenizer numbers its symbols from 0; the boundary is ours, so no text can spell it
+_FIRST = (
+    BOUNDARY + 1
+)  # the tokenizer numbers its symbols from 0; the boundary is ours, so no text can spell it
 
 
 class BytePairVocabulary(Vocabulary):
@@ -29,7 +31,9 @@ class BytePairVocabulary(Vocabulary):
         numbers = tokenizer.get_vocab()
         to_byte = {letter: byte for byte, letter in _letters_of_bytes().items()}
         names = sorted(numbers, key=numbers.__getitem__)
-        self.pieces = special_pieces(unknown=False) + [bytes(to_byte[letter] for letter in name) for name in names]
+        self.pieces = special_pieces(unknown=False) + [
+            bytes(to_byte[letter] for letter in name) for name in names
+        ]
 
     @classmethod
     def fit(cls, texts: Sequence[str], size: int | None = None) -> Self:

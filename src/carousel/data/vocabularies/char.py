@@ -23,7 +23,9 @@ class CharVocabulary(Vocabulary):
         self.characters = sorted(characters)
         if any(len(character) != 1 for character in characters) or len(set(characters)) != len(characters):
             raise CarouselError("a char vocabulary must list single characters, each once")
-        self.pieces = special_pieces(unknown=True) + [character.encode("utf-8") for character in self.characters]
+        self.pieces = special_pieces(unknown=True) + [
+            character.encode("utf-8") for character in self.characters
+        ]
         codes = np.array([ord(character) for character in self.characters], dtype=np.int64)
         # code point -> symbol; one extra slot at the end for every code point above the highest known one
         self._table = np.full(codes.max(initial=0) + 2, UNKNOWN, dtype=np.int32)

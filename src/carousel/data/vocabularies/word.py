@@ -20,16 +20,16 @@ from carousel.data.vocabularies.base import (
 )
 
 DEFAULT_SIZE = 10_000
-# A word or a mark, with the one space before it; a line end with the indentation after it; what space is left.
-# Every character belongs to exactly one of these, so nothing of the text is lost.
+# A word or a mark, with the one space before it; a line end with the indentation after it; what space is
+# left. Every character belongs to exactly one of these, so nothing of the text is lost.
 _WORDS = r" ?\w+| ?[^\w\s]|\n[ \t]*|[ \t]+|\s"
 
 
 class WordVocabulary(Vocabulary):
     """0 `<eod>`, 1 `<unk>`, then the words, the most frequent first.
 
-    A word carries the single space before it (" the"), a line end the indentation after it, so that joining the
-    words gives the text back.
+    A word carries the single space before it (" the"), a line end the indentation after it, so that joining
+    the words gives the text back.
     """
 
     level = "word"
@@ -73,7 +73,9 @@ def _tokenizer(symbols: dict[str, int]) -> Tokenizer:
 
 def _frequent(texts: Sequence[str], number: int, at_least: int) -> list[str]:
     tokenizer = _tokenizer({UNKNOWN_SYMBOL: 0})
-    trainer = WordLevelTrainer(vocab_size=number, min_frequency=at_least, show_progress=False, special_tokens=[])
+    trainer = WordLevelTrainer(
+        vocab_size=number, min_frequency=at_least, show_progress=False, special_tokens=[]
+    )
     tokenizer.train_from_iterator((part for text in texts for part in chunks(text)), trainer)
     numbers = tokenizer.get_vocab()
     return sorted(numbers, key=numbers.__getitem__)
