@@ -61,7 +61,8 @@ def _decode(data: bytes, path: Path) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         raise CarouselError(
             f"text files must be UTF-8: {path} has the byte 0x{data[error.start]:02x} "
-            f"at byte offset {error.start} (line {line}); convert it (iconv -f LATIN1 -t UTF-8, if it is Latin-1) or leave it out"
+            f"at byte offset {error.start} (line {line}); convert it (if Latin-1: iconv -f LATIN1 -t UTF-8) "
+            f"or leave it out"
         ) from error
     if not text:
         raise CarouselError(f"text files must not be empty: {path} holds no character; leave it out")

@@ -84,21 +84,20 @@ class Ngram:
     def fit(self, ids: np.ndarray, vocabulary_size: int) -> Self:
         """Count the symbols (N,) of a stream, numbered below `vocabulary_size`."""
         self.vocabulary_size = int(vocabulary_size)
-        ids = self._checked(ids)
+        ids = self._checked(ids, least=self.order)
         self._levels = []
-        grams = np.zeros(
-            len(ids) + 1, dtype=np.int32
-        )  # number of the (k-1)-gram before each position; k = 1: empty
+        # the number of the (k-1)-gram before each position; k = 1: the empty one
+        grams = np.zeros(len(ids) + 1, dtype=np.int32)
         contexts = 1
         for k in range(1, self.order + 1):
             # the k-grams that end at positions k-1 ... N-1
             keys = grams[: len(ids) - k + 1].astype(np.int64) * self.vocabulary_size + ids[k - 1 :]
             distinct, first, numbers, occurrences = _distinct(keys)
-            if k > 1:
-                self._continue(suffixes=grams[1 : len(ids) - k + 2][first])
-            self._levels.append(
-                _Level(distinct, occurrences, np.zeros_like(occurrences), contexts, self.vocabulary_size)
-            )
+            if k > 1:  # every distinct k-gram is one predecessor of the (k-1)-gram that it ends in
+                suffixes = grams[1 : len(ids) - k + 2][first]
+                self._levels[-1].predecessors[:] = np.bincount(suffixes, minlength=contexts)
+            none_yet = np.zeros_like(occurrences)
+            self._levels.append(_Level(distinct, occurrences, none_yet, contexts, self.vocabulary_size))
             grams, contexts = numbers, len(distinct)
         return self
 
@@ -107,24 +106,22 @@ class Ngram:
 
         The first symbol (the boundary) is context only. `order` asks for a lower order than the fitted one.
         """
-        ids = self._checked(ids)
-        return float(-np.log2(self._probabilities(ids, order)[1:]).sum())
+        contexts = self._contexts(ids, order)
+        return float(-np.log2(self._interpolate(contexts, np.asarray(ids))[1:]).sum())
 
     def distribution(self, context: Sequence[int], order: int | None = None) -> np.ndarray:
         """P(w | context) for every symbol w, (V,): what a language model's softmax would be."""
-        ids = self._checked(np.array([*context, 0], dtype=np.int64), least=1)
+        ids = np.array([*context, 0], dtype=np.int64)  # the last place is the one asked about
         symbols = np.arange(self.vocabulary_size)
-        return self._interpolate(
-            [np.repeat(contexts[-1:], len(symbols)) for contexts in self._contexts(ids, order)], symbols
-        )
-
-    def _probabilities(self, ids: np.ndarray, order: int | None) -> np.ndarray:
-        return self._interpolate(self._contexts(ids, order), ids)
+        last = [np.repeat(contexts[-1:], len(symbols)) for contexts in self._contexts(ids, order)]
+        return self._interpolate(last, symbols)
 
     def _contexts(self, ids: np.ndarray, order: int | None) -> list[np.ndarray]:
         """For k = 1 ... order: the number of the (k-1)-gram before each position, (N,), or ABSENT."""
+        order = self._order(order)
+        ids = self._checked(ids, least=1)
         contexts = [np.zeros(len(ids), dtype=np.int64)]
-        for level in self._levels[: self._order(order) - 1]:
+        for level in self._levels[: order - 1]:
             ends_here = level.find(contexts[-1], ids)
             contexts.append(np.concatenate([[_ABSENT], ends_here[:-1]]))
         return contexts
@@ -150,11 +147,12 @@ class Ngram:
             raise CarouselError(f"this n-gram has the orders 1 to {self.order}: got {order}")
         return order or self.order
 
-    def _checked(self, ids: np.ndarray, least: int = 2) -> np.ndarray:
+    def _checked(self, ids: np.ndarray, least: int) -> np.ndarray:
         ids = np.asarray(ids)
         if ids.ndim != 1 or ids.dtype.kind not in "iu" or len(ids) < least:
             raise CarouselError(
-                f"an n-gram takes one row of {least} or more integers: got shape {ids.shape}, dtype {ids.dtype}"
+                f"an n-gram takes a row of at least {least} integers: "
+                f"got shape {ids.shape}, dtype {ids.dtype}"
             )
         if ids.min() < 0 or ids.max() >= self.vocabulary_size:
             raise CarouselError(
@@ -162,11 +160,6 @@ class Ngram:
                 f"got numbers from {ids.min()} to {ids.max()}"
             )
         return ids
-
-    def _continue(self, suffixes: np.ndarray) -> None:
-        """Note in the last level how many k-grams end in each of its (k-1)-grams."""
-        last = self._levels[-1]
-        last.predecessors[:] = np.bincount(suffixes, minlength=len(last.keys))
 
 
 def interpolated(
@@ -183,6 +176,8 @@ def interpolated(
     orders = list(orders)
     if not orders:
         raise CarouselError("name at least one order of n-gram: got none")
+    if len(test) < 2:
+        raise CarouselError(f"bits per symbol need a test stream of at least 2 symbols: got {len(test)}")
     model = Ngram(max(orders)).fit(train, vocabulary_size)
     return {order: model.bits(test, order) / (len(test) - 1) for order in orders}
 
@@ -199,7 +194,7 @@ def _distinct(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.
 
 
 def _discounts(counts: np.ndarray) -> np.ndarray:
-    """D(0), D(1), D(2), D(3 and more): Chen & Goodman's estimate from how many k-grams occur 1, 2, 3, 4 times."""
+    """D(0), D(1), D(2), D(3 and more), as Chen & Goodman estimate them from the counts of counts."""
     n = [int(np.count_nonzero(counts == c)) for c in range(5)]
     discounts = np.array([0.0, 0.5, 1.0, 1.5])  # where the estimate fails, on small or odd texts
     shrink = n[1] / (n[1] + 2 * n[2]) if n[1] else 0.0
