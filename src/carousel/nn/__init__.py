@@ -1,0 +1,10 @@
+"""Recurrent modules: torch.nn's RNN, LSTM and GRU with more of their family, and `Recurrent` for any cell."""
+
+from carousel.nn.convert import from_torch
+from carousel.nn.gru import GRU
+from carousel.nn.lstm import LSTM
+from carousel.nn.recurrent import Recurrent
+from carousel.nn.rnn import RNN
+from carousel.nn.trace import Trace
+
+__all__ = ["GRU", "LSTM", "RNN", "Recurrent", "Trace", "from_torch"]

@@ -1,0 +1,63 @@
+"""Long short-term memory as a module (equations: carousel.equations.lstm)."""
+
+from typing import Any
+
+import torch
+
+from carousel.equations.catalogue import CELLS
+from carousel.nn.options import no_projection, one_of
+from carousel.nn.recurrent import Recurrent
+
+PEEPHOLES = {"none": "lstm", "diagonal": "lstm-diagonal", "full": "lstm-full"}
+
+
+class LSTM(Recurrent):
+    """Long short-term memory (Hochreiter & Schmidhuber 1997): torch.nn.LSTM, and with peepholes.
+
+    Args:
+        peephole: "none", as in torch.nn; "diagonal": each gate sees its own cell (Gers & Schmidhuber 2000),
+            parameter `weight_peephole_l{k}` (3, H), rows i, f, o; "full": each gate sees all cells, parameter
+            `weight_ch_l{k}` (3H, H). i and f see c_{t-1}, o sees c_t.
+        proj_size: only 0.
+        The others, shapes and errors: see `Recurrent`.
+
+    >>> import torch
+    >>> module = LSTM(3, 5, peephole="diagonal")
+    >>> output, (h_n, c_n) = module(torch.zeros(7, 2, 3))
+    >>> output.shape, c_n.shape, module.weight_peephole_l0.shape
+    (torch.Size([7, 2, 5]), torch.Size([1, 2, 5]), torch.Size([3, 5]))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+        *,
+        peephole: str = "none",
+    ) -> None:
+        no_projection(proj_size)
+        cell = CELLS[one_of("peephole", peephole, PEEPHOLES)]
+        super().__init__(
+            cell,
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            device,
+            dtype,
+        )
+        self.peephole = peephole
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + (f", peephole={self.peephole}" if self.peephole != "none" else "")

@@ -1,0 +1,58 @@
+"""The options that every recurrent module shares, checked once, when the module is made."""
+
+import operator
+import warnings
+from typing import Any, SupportsIndex
+
+from carousel.errors import CarouselError
+
+
+def positive(name: str, value: SupportsIndex) -> int:
+    """A size: a whole number, 1 or more."""
+    try:
+        size = operator.index(value)
+    except TypeError:
+        size = 0
+    if isinstance(value, bool) or size < 1:
+        raise CarouselError(f"{name} must be a whole number of at least 1; it is {value!r}.")
+    return size
+
+
+def switch(name: str, value: Any) -> bool:
+    """True or False, nothing that merely counts as one: a misplaced positional argument shows itself here."""
+    if not isinstance(value, bool):
+        raise CarouselError(
+            f"{name} must be True or False; it is {value!r}. Give options by name if their order is in doubt."
+        )
+    return value
+
+
+def probability(value: Any, num_layers: int) -> float:
+    """Dropout: a number in [0, 1]; warns where it would do nothing, in torch's words."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise CarouselError(
+            f"dropout must be a number from 0 to 1, the share of values set to 0; it is {value!r}."
+        )
+    if value > 0 and num_layers == 1:
+        warnings.warn(
+            "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects "
+            f"num_layers greater than 1, but got dropout={value} and num_layers={num_layers}",
+            stacklevel=4,  # the line that makes the module, through its own __init__ and that of Recurrent
+        )
+    return float(value)
+
+
+def one_of(name: str, value: Any, choices: dict[str, Any]) -> Any:
+    """What the choice stands for."""
+    if not isinstance(value, str) or value not in choices:
+        raise CarouselError(f"{name} must be one of {', '.join(map(repr, choices))}; it is {value!r}.")
+    return choices[value]
+
+
+def no_projection(proj_size: int) -> None:
+    """torch's LSTM can project h to a smaller size; no cell here does yet."""
+    if proj_size != 0:
+        raise CarouselError(
+            f"proj_size must be 0: there is no cell with a projected state yet; it is {proj_size!r}. "
+            "Put a torch.nn.Linear after the module, or keep torch.nn.LSTM for this model."
+        )

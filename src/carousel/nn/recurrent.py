@@ -1,0 +1,254 @@
+"""Any cell as a torch module: layers, directions, lengths, dropout between layers."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import PackedSequence
+
+from carousel.emit import reference
+from carousel.equations import Cell
+from carousel.errors import CarouselError
+from carousel.nn.options import positive, probability, switch
+from carousel.nn.precision import matching, outside_autocast
+from carousel.nn.sequences import Packed, Padded, open_sequence
+from carousel.nn.states import States, check_states
+from carousel.nn.trace import Trace
+from carousel.ops import recurrence
+
+
+@dataclass(frozen=True)
+class Part:
+    """One layer in one direction: its place in h_n, and its parameters by their names in the cell."""
+
+    index: int
+    layer: int
+    direction: str
+    names: dict[str, str]
+
+    @property
+    def reverse(self) -> bool:
+        return self.direction == "reverse"
+
+
+Parameters = dict[str, Tensor]  # by their names in the cell
+RunPart = Callable[[Part, Tensor, list[Tensor], Parameters], Tensor]
+
+
+class Recurrent(nn.Module):
+    """A recurrent network of any cell, with the interface of torch.nn's recurrent modules.
+
+    Parameters carry the names and shapes of `cell.equations.layout` with torch's suffixes, `weight_ih_l0`,
+    `weight_hh_l1_reverse`, and start uniform in [-1/sqrt(H), 1/sqrt(H)], as in torch.nn.
+
+    Args:
+        cell: a Cell, or its class.
+        input_size: I, the width of each step of the input.
+        hidden_size: H, the width of each state.
+        num_layers: how many layers are stacked.
+        bias: whether products have biases.
+        batch_first: tensors are (B, T, I) instead of (T, B, I); states are not affected.
+        dropout: the share of values set to 0 between layers while training.
+        bidirectional: each layer also runs from the end of the sequence; outputs are (.., 2 H).
+        device, dtype: where and in what the parameters are made.
+
+    Raises:
+        CarouselError: an option outside its range.
+
+    >>> import torch
+    >>> from carousel.equations import Cell, affine, sigmoid, tanh
+    >>> class MinimalGatedUnit(Cell):
+    ...     '''Zhou et al. 2016, equations 4-6.'''
+    ...     def step(self, x, h):
+    ...         f = sigmoid(affine("f", x, h))
+    ...         n = tanh(affine("n", x, f * h))
+    ...         return (1 - f) * h + f * n
+    >>> module = Recurrent(MinimalGatedUnit, input_size=3, hidden_size=5, num_layers=2, bidirectional=True)
+    >>> output, h_n = module(torch.zeros(7, 4, 3))
+    >>> output.shape, h_n.shape
+    (torch.Size([7, 4, 10]), torch.Size([4, 4, 5]))
+    """
+
+    proj_size = 0  # for code that asks torch's modules
+
+    def __init__(
+        self,
+        cell: Cell | type[Cell],
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.cell = _cell(cell)
+        self.input_size = positive("input_size", input_size)
+        self.hidden_size = positive("hidden_size", hidden_size)
+        self.num_layers = positive("num_layers", num_layers)
+        self.bias = switch("bias", bias)
+        self.batch_first = switch("batch_first", batch_first)
+        self.bidirectional = switch("bidirectional", bidirectional)
+        self.dropout = probability(dropout, self.num_layers)
+        self._layers = [self._create_layer(layer, device, dtype) for layer in range(self.num_layers)]
+        self.reset_parameters()
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        return ("forward", "reverse") if self.bidirectional else ("forward",)
+
+    @property
+    def all_weights(self) -> list[list[nn.Parameter]]:
+        """The parameters of each layer and direction, as in torch.nn."""
+        return [
+            [getattr(self, name) for name in part.names.values()] for layer in self._layers for part in layer
+        ]
+
+    def _create_layer(self, layer: int, device: Any, dtype: torch.dtype | None) -> list[Part]:
+        width = self.input_size if layer == 0 else self.hidden_size * len(self.directions)
+        shapes = self.cell.equations.layout.shapes(width, self.hidden_size, self.bias)
+        parts = []
+        for index, direction in enumerate(self.directions, layer * len(self.directions)):
+            suffix = f"_l{layer}" + ("_reverse" if direction == "reverse" else "")
+            for name, shape in shapes.items():
+                parameter = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+                self.register_parameter(name + suffix, parameter)
+            parts.append(Part(index, layer, direction, {name: name + suffix for name in shapes}))
+        return parts
+
+    def reset_parameters(self) -> None:
+        """Draw every parameter anew, in torch.nn's order: a seed gives both the same weights."""
+        bound = 1 / math.sqrt(self.hidden_size)
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -bound, bound)
+
+    def flatten_parameters(self) -> None:
+        """Nothing to do: kernels pack the weights themselves. Here so that code written for torch.nn runs."""
+
+    def forward(self, input: Tensor | PackedSequence, hx: States | None = None) -> tuple[Any, States]:
+        """Run the sequence.
+
+        Args:
+            input: (T, B, I), (B, T, I) with batch_first, (T, I) unbatched, or a PackedSequence in any order.
+            hx: the initial state (layers x directions, B, H), without B if unbatched; for a cell with several
+                states a tuple of them, such as (h_0, c_0). Zeros if None.
+
+        Returns:
+            The output in the form of the input, width H, or 2 H if bidirectional; and the final states in the
+            form of hx. Under autocast the module computes in the dtype of its weights.
+
+        Raises:
+            CarouselError: rank, size, dtype or device of the input or a state is not what the module needs.
+        """
+        sequence, x, initial = self._enter(input, hx)
+        finals: list[list[Tensor]] = []
+
+        def run(part: Part, x: Tensor, initial: list[Tensor], parameters: Parameters) -> Tensor:
+            output, final = recurrence(
+                self.cell.equations, x, initial, parameters, part.reverse, sequence.batch_sizes
+            )
+            finals.append(final)
+            return output
+
+        output = self._stack(x, initial, run)
+        states = tuple(sequence.state_out(torch.stack(state)) for state in zip(*finals, strict=True))
+        return sequence.out(output), states[0] if len(states) == 1 else states
+
+    def trace(self, x: Tensor, hx: States | None = None) -> list[Trace]:
+        """Every gate and state at every step, by the names of the equations.
+
+        Args:
+            x, hx: as in `forward`; a PackedSequence is refused.
+
+        Returns:
+            One Trace per layer and direction, in the order of the final states. While training, dropout
+            between layers is drawn as in `forward`.
+
+        Raises:
+            CarouselError: as `forward`.
+
+        >>> import torch
+        >>> from carousel.nn import LSTM
+        >>> [trace] = LSTM(3, 5).trace(torch.zeros(7, 2, 3))
+        >>> {name: tuple(value.shape) for name, value in trace.values.items() if name in "fc"}
+        {'f': (7, 2, 5), 'c': (7, 2, 5)}
+        """
+        sequence, inside, initial = self._enter(x, hx)
+        if isinstance(sequence, Packed):
+            raise CarouselError(
+                "trace needs a tensor; it got a PackedSequence. Trace each sequence alone, as (T, I): "
+                "[module.trace(each) for each in torch.nn.utils.rnn.unpack_sequence(packed)]."
+            )
+        equations = self.cell.equations
+        traces: list[Trace] = []
+
+        def run(part: Part, x: Tensor, initial: list[Tensor], parameters: Parameters) -> Tensor:
+            values = reference.trace(equations, x, initial, parameters, part.reverse)
+            outside = {name: sequence.out(value) for name, value in values.items()}
+            traces.append(Trace(part.layer, part.direction, outside))
+            return recurrence(equations, x, initial, parameters, part.reverse)[0]
+
+        self._stack(inside, initial, run)
+        return traces
+
+    def _stack(self, x: Tensor, initial: list[Tensor], run: RunPart) -> Tensor:
+        """Each layer reads the output of the one below, its directions side by side."""
+        with outside_autocast(x.device.type):
+            for parts in self._layers:
+                if parts[0].layer > 0 and self.dropout > 0 and self.training:
+                    x = F.dropout(x, self.dropout)
+                outputs = []
+                for part in parts:
+                    parameters = {name: getattr(self, full) for name, full in part.names.items()}
+                    outputs.append(run(part, x, [state[part.index] for state in initial], parameters))
+                x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
+        return x
+
+    def _enter(
+        self, input: Tensor | PackedSequence, hx: States | None
+    ) -> tuple[Padded | Packed, Tensor, list[Tensor]]:
+        """The sequence, its steps and the initial states, checked and in the form in which layers compute."""
+        sequence = open_sequence(input, self.batch_first)
+        weight = next(self.parameters(), sequence.x)
+        if sequence.x.shape[-1] != self.input_size:
+            given = tuple(input.data.shape if isinstance(input, PackedSequence) else input.shape)
+            raise CarouselError(
+                f"input must have width input_size = {self.input_size} in its last dimension; "
+                f"its shape is {given}."
+            )
+        x = matching("input", sequence.x, weight)
+        shape = sequence.state_shape(self.num_layers * len(self.directions), self.hidden_size)
+        if hx is None:
+            initial = [torch.zeros(shape, dtype=x.dtype, device=x.device)] * len(self.cell.states)
+        else:
+            initial = check_states(hx, self.cell.states, shape, weight)
+        return sequence, x, [sequence.state_in(state) for state in initial]
+
+    def extra_repr(self) -> str:
+        parts = [str(self.input_size), str(self.hidden_size)]
+        usual = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
+        parts += [f"{name}={getattr(self, name)}" for name in usual if getattr(self, name) != usual[name]]
+        return ", ".join([type(self.cell).__name__, *parts] if type(self) is Recurrent else parts)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and deepcopy: the cell without its traced graph, whose nodes are known by identity."""
+        cell = copy.copy(self.cell)
+        cell.__dict__.pop("equations", None)
+        return {**self.__dict__, "cell": cell}
+
+
+def _cell(cell: Cell | type[Cell]) -> Cell:
+    instance = cell() if isinstance(cell, type) and issubclass(cell, Cell) else cell
+    if not isinstance(instance, Cell):
+        raise CarouselError(f"cell must be a carousel.Cell or a subclass of it; it is {cell!r}.")
+    return instance

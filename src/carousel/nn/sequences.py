@@ -1,0 +1,88 @@
+"""The forms in which a sequence comes and goes: a tensor with or without batch, or torch's PackedSequence.
+
+Inside, a sequence is (T, B, I), or packed (N, I) with the number of rows of each step; a state is (L, B, H),
+where L counts layers and directions.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from carousel.errors import CarouselError
+
+
+class Padded:
+    """A tensor: (T, B, I), (B, T, I) with batch_first, or one sequence (T, I)."""
+
+    batch_sizes: Tensor | None = None
+
+    def __init__(self, input: Tensor, batch_first: bool) -> None:
+        if input.dim() not in (2, 3):
+            form = "(B, T, I)" if batch_first else "(T, B, I)"
+            raise CarouselError(
+                f"input must have 3 dimensions, {form}, or 2 for one sequence, (T, I); "
+                f"it has {input.dim()}: {tuple(input.shape)}."
+            )
+        self.batched = input.dim() == 3
+        self.transposed = self.batched and batch_first
+        self.x = input.transpose(0, 1) if self.transposed else input if self.batched else input.unsqueeze(1)
+        if self.x.shape[0] == 0:
+            raise CarouselError(
+                f"input must have at least one time step; its shape is {tuple(input.shape)}. "
+                "Leave empty sequences out."
+            )
+
+    @property
+    def batch(self) -> int:
+        return self.x.shape[1]
+
+    def out(self, output: Tensor) -> Tensor:
+        """(T, B, H) -> the layout of the input."""
+        return output.transpose(0, 1) if self.transposed else output if self.batched else output.squeeze(1)
+
+    def state_in(self, state: Tensor) -> Tensor:
+        return state if self.batched else state.unsqueeze(1)
+
+    def state_out(self, state: Tensor) -> Tensor:
+        return state if self.batched else state.squeeze(1)
+
+    def state_shape(self, layers: int, hidden_size: int) -> tuple[int, ...]:
+        return (layers, self.batch, hidden_size) if self.batched else (layers, hidden_size)
+
+
+class Packed:
+    """A PackedSequence: the rows of step 0 of all sequences, longest first, then those of step 1, ..."""
+
+    def __init__(self, input: PackedSequence) -> None:
+        if input.data.dim() != 2:
+            raise CarouselError(
+                "A PackedSequence must hold steps of shape (I,), that is data (N, I); "
+                f"its data is {tuple(input.data.shape)}."
+            )
+        self.x = input.data
+        self.batch_sizes: Tensor = input.batch_sizes
+        self.batch = int(input.batch_sizes[0])
+        self.sorted_indices = input.sorted_indices
+        self.unsorted_indices = input.unsorted_indices
+
+    def out(self, output: Tensor) -> PackedSequence:
+        return PackedSequence(output, self.batch_sizes, self.sorted_indices, self.unsorted_indices)
+
+    def state_in(self, state: Tensor) -> Tensor:
+        """The caller's order of sequences -> longest first."""
+        return state if self.sorted_indices is None else state.index_select(1, self.sorted_indices)
+
+    def state_out(self, state: Tensor) -> Tensor:
+        return state if self.unsorted_indices is None else state.index_select(1, self.unsorted_indices)
+
+    def state_shape(self, layers: int, hidden_size: int) -> tuple[int, ...]:
+        return layers, self.batch, hidden_size
+
+
+def open_sequence(input: Tensor | PackedSequence, batch_first: bool) -> Padded | Packed:
+    if isinstance(input, PackedSequence):
+        return Packed(input)
+    if isinstance(input, Tensor):
+        return Padded(input, batch_first)
+    raise CarouselError(f"input must be a tensor or a PackedSequence; it is a {type(input).__name__}.")
