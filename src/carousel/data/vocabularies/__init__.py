@@ -101,6 +101,6 @@ def load_vocabulary(path: str | Path) -> Vocabulary:
 
 
 def _class(level: object) -> type[Vocabulary]:
-    if level not in _CLASSES:
+    if level not in LEVELS:
         raise CarouselError(f"level must be one of {', '.join(LEVELS)}: got {level!r}")
     return _CLASSES[str(level)]
