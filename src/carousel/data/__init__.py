@@ -9,7 +9,6 @@ The order in which text walks through this room:
         ...
 """
 
-from carousel.data.atomic import write_atomic
 from carousel.data.batches import IGNORED, Windows, stream
 from carousel.data.compression import xz_bits_per_character
 from carousel.data.corpora import Split, load_corpus, read, split
@@ -42,6 +41,5 @@ __all__ = [
     "standard_library",
     "stream",
     "vocabulary_from_json",
-    "write_atomic",
     "xz_bits_per_character",
 ]

@@ -1,6 +1,7 @@
 """What holds at every level: text to numbers and back, file and back, and errors."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -73,10 +74,10 @@ def test_a_stream_of_numbers_is_printed_as_it_comes(vocabulary: Vocabulary) -> N
     """Each piece of text appears as soon as its number is known, before the next is drawn."""
     drawn: list[int] = []
 
-    def draw() -> object:
+    def draw() -> Iterator[int]:
         for number in vocabulary.encode("x <= 0:"):
             drawn.append(int(number))
-            yield number
+            yield int(number)
 
     text, seen = "", 0
     for piece in vocabulary.decode_stream(draw()):

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from carousel.data.atomic import write_atomic
+from carousel.atomic import write_atomic
 from carousel.errors import CarouselError
 
 BOUNDARY = 0  # the symbol between documents, at every level
