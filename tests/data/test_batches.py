@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carousel import CarouselError
@@ -33,6 +33,7 @@ def test_windows_read_as_a_table() -> None:
     assert windows.predicted == 12
 
 
+@settings(deadline=None)
 @given(st.integers(2, 200), st.integers(1, 9), st.integers(1, 30), st.booleans())
 def test_lanes_joined_over_the_windows_are_the_stream(n: int, batch: int, length: int, pad: bool) -> None:
     """For every size: lane after lane the inputs give the stream back, and targets are inputs one later."""

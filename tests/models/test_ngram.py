@@ -89,8 +89,8 @@ def test_bits_are_those_of_the_distributions() -> None:
     """Scoring a stream is asking for each symbol after all that came before it; the first is context only."""
     model, test = Ngram(4).fit(numbers(TEXT), V), numbers("she shore zz")
     for order in (1, 2, 3, 4):
-        step_by_step = sum(
-            -math.log2(model.distribution(test[:t], order)[test[t]]) for t in range(1, len(test))
+        step_by_step: float = sum(
+            -math.log2(model.distribution(test[:t].tolist(), order)[test[t]]) for t in range(1, len(test))
         )
         assert model.bits(test, order) == pytest.approx(step_by_step, rel=1e-12)
 

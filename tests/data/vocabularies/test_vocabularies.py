@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carousel import CarouselError
@@ -35,6 +35,7 @@ def test_known_text_comes_back_exactly(vocabulary: Vocabulary) -> None:
     assert vocabulary.unknown(TEXT) == []
 
 
+@settings(deadline=None)
 @given(text=st.text(st.characters(exclude_categories=["Cs"])))
 @pytest.mark.parametrize("level", LEVELS)
 def test_any_text_comes_back_from_its_own_vocabulary(level: str, text: str) -> None:
@@ -180,6 +181,7 @@ def test_a_vocabulary_needs_text_and_room(level: str) -> None:
             fit_vocabulary(level, [Document("a", "text")], size)  # type: ignore[arg-type]
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("ab \n\t\r\x0b\x1c\x85\u00a0\u2028\u3000\u200b."), max_size=60))
 def test_cutting_a_long_text_changes_no_symbol(text: str) -> None:
     """Chunks join to the text, and words and byte pairs are the same with and without them."""
