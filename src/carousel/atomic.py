@@ -13,13 +13,18 @@ from pathlib import Path
 
 from carousel.errors import CarouselError
 
+
+class StorageError(CarouselError):
+    """The operating system refused to store something; nothing that was stored before is lost."""
+
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def write_atomic(path: str | Path, data: bytes | str) -> None:
     """Replace the file `path` by `data` (text in UTF-8) in one step that no moment of death can split.
 
-    Raises CarouselError, with the old file still whole, if the disk is full or cannot be written.
+    Raises StorageError, with the old file still whole, if the disk is full or cannot be written.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -42,15 +47,21 @@ def write_atomic(path: str | Path, data: bytes | str) -> None:
         _sync_folder(path.parent)
 
 
+def is_leftover(path: Path) -> bool:
+    """Whether this is a temporary file that a killed process left."""
+    return path.name.startswith(".") and path.name.endswith(".part")
+
+
 def remove_leftovers(folder: Path) -> None:
     """Delete the temporary files that a killed process left in `folder`."""
-    for part in folder.glob(".*.part"):
-        part.unlink(missing_ok=True)
+    for path in folder.iterdir():
+        if is_leftover(path):
+            path.unlink(missing_ok=True)
 
 
 @contextmanager
 def storage_errors(path: str | Path) -> Iterator[None]:
-    """Turn the operating system's refusal to store `path` into a CarouselError that says what to do."""
+    """Turn the operating system's refusal to store `path` into a StorageError that says what to do."""
     try:
         yield
     except OSError as error:
@@ -59,7 +70,7 @@ def storage_errors(path: str | Path) -> Iterator[None]:
             if error.errno in _FULL
             else "choose a folder that exists and that you may write to"
         )
-        raise CarouselError(
+        raise StorageError(
             f"{path} could not be written: {error.strerror or error}. "
             f"What was saved before is whole; {advice}."
         ) from error

@@ -30,7 +30,7 @@ def option(
     choices: tuple[str, ...] = (),
     hidden: bool = False,
 ) -> Any:
-    """A field of Config. `minimum` itself is allowed, `above` and `below` are not; `hidden` from command lines."""
+    """A field of Config. `minimum` itself is allowed, `above` and `below` are not; `hidden`: no flag."""
     limits = {"minimum": minimum, "above": above, "below": below, "choices": choices}
     return field(default=default, metadata={"help": help, "hidden": hidden, **limits})
 
@@ -75,7 +75,7 @@ class Config:
     bptt: int = option(100, "steps that the gradient goes back in time: the length of a window", minimum=1)
     epochs: float | None = option(None, "length in passes over the train files", above=0)
     minutes: float | None = option(
-        None, f"length in minutes, measured once and turned into steps (default: {DEFAULT_MINUTES:g})", above=0
+        None, f"length in minutes, turned into steps once (default: {DEFAULT_MINUTES:g})", above=0
     )
     steps: int | None = option(None, "length in steps: windows of all streams", minimum=1)
 
@@ -112,6 +112,10 @@ class Config:
         if any(changes.get(name) is not None for name in LENGTHS):
             changes = {**dict.fromkeys(LENGTHS), **changes}
         return dataclasses.replace(self, **changes)
+
+    def with_steps(self, steps: int) -> Self:
+        """This configuration with its length settled; the epochs or minutes asked for stay on record."""
+        return dataclasses.replace(self, steps=steps)
 
     def to_dict(self) -> dict[str, Any]:
         """The options by name, as plain values that YAML and JSON can hold."""

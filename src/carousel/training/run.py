@@ -40,6 +40,18 @@ class RunFolder:
         """The TensorBoard files: one, or none before training began."""
         return sorted(self.path.glob("events.out.tfevents.*"))
 
+    @staticmethod
+    def check_free(out: str | Path | None) -> None:
+        """Raise CarouselError if `out` exists and is more than an empty folder."""
+        path = Path(out or RUNS)
+        if out is None or not path.exists():
+            return
+        if not path.is_dir() or not all(atomic.is_leftover(inside) for inside in path.iterdir()):
+            raise CarouselError(
+                f"{path} exists already, and a run is never overwritten. Choose another folder, "
+                f"leave it out for a new numbered one, or go on with that run by --resume {path}."
+            )
+
     @classmethod
     def create(cls, out: str | Path | None) -> "RunFolder":
         """Make the folder `out`, or the next number under runs/ if None; a folder in use is never touched.
@@ -49,12 +61,8 @@ class RunFolder:
         if out is None:
             return cls(_next_numbered(RUNS))
         path = Path(out)
+        cls.check_free(path)
         with atomic.storage_errors(path):
-            if path.exists() and (not path.is_dir() or any(path.iterdir())):
-                raise CarouselError(
-                    f"{path} exists already, and a run is never overwritten. Choose another folder, "
-                    f"leave it out for a new numbered one, or go on with that run by --resume {path}."
-                )
             path.mkdir(parents=True, exist_ok=True)
         return cls(path)
 
@@ -78,7 +86,7 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from training in this folder; the lock dies with its process, even by kill -9."""
+        """Keep other processes from training here; the lock dies with its process, even by kill -9."""
         try:
             import fcntl
         except ImportError:  # Windows has no flock; there two processes are the user's own care
@@ -95,7 +103,7 @@ class RunFolder:
 
 
 def _next_numbered(runs: Path) -> Path:
-    """Make runs/001, runs/002, ...: one above the highest; mkdir settles it between two that start together."""
+    """Make runs/001, runs/002, ...: one above the highest; mkdir settles it between two at once."""
     with atomic.storage_errors(runs):
         runs.mkdir(parents=True, exist_ok=True)
         number = 1 + max((int(path.name) for path in runs.iterdir() if path.name.isdecimal()), default=0)

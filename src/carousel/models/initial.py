@@ -1,0 +1,56 @@
+"""The weights that a model starts from.
+
+- Recurrent matrices: each gate's (H, H) block orthogonal (Saxe et al. 2014), so that a state neither grows
+  nor shrinks by the product alone; the identity for relu, whose orthogonal block would lose half of it (Le
+  et al. 2015).
+- Input matrices: each gate's block by Glorot & Bengio 2010, as normal numbers. One-hot input has length 1
+  and meets a single column, so there the numbers have a deviation of 0.5.
+- Biases 0, but 1 for the gate that keeps the old state, the LSTM's f (Gers et al. 2000; Jozefowicz et al.
+  2015) and the GRU's z: at the start a memory lasts for several steps instead of halving at each. It stands
+  in `bias_ih` alone.
+- Peepholes 0: the gates begin without looking at the cells.
+- Symbol vectors standard normal. Tied ones must serve as output weights too, so they are divided by
+  sqrt(H), and the model multiplies by it on the way in (Vaswani et al. 2017, section 3.4).
+- Output weights small: the first predictions are nearly uniform, with a loss of log V.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+KEEPING_GATE = {"LSTM": 1, "GRU": 1}  # row of blocks: LSTM i, f, g, o; GRU r, z, n
+OUTPUT_DEVIATION = 0.02
+ONE_HOT_DEVIATION = 0.5
+
+
+@torch.no_grad()
+def initialise(
+    recurrent: nn.Module, kind: str, hidden: int, *, one_hot: bool = False, nonlinearity: str = "tanh"
+) -> None:
+    """Give a stack of RNN, LSTM or GRU layers (`kind`) of `hidden` units its first weights."""
+    for name, parameter in recurrent.named_parameters():
+        matrix, _, layer = name.partition("_l")
+        blocks = parameter.split(hidden)
+        if matrix == "weight_ih":
+            first = layer.startswith("0")
+            for block in blocks:
+                deviation = math.sqrt(2 / sum(block.shape)) if not (first and one_hot) else ONE_HOT_DEVIATION
+                block.normal_(0, deviation)
+        elif matrix == "weight_hh":
+            for block in blocks:
+                nn.init.eye_(block) if nonlinearity == "relu" else nn.init.orthogonal_(block)
+        else:
+            parameter.zero_()
+        if matrix == "bias_ih" and kind in KEEPING_GATE:
+            blocks[KEEPING_GATE[kind]].fill_(1)
+
+
+@torch.no_grad()
+def initialise_ends(embedding: Tensor | None, head: nn.Linear, *, tied: bool) -> None:
+    """Give the symbols' vectors (V, E) and the output layer their first weights."""
+    head.bias.zero_()
+    if not tied:
+        head.weight.normal_(0, OUTPUT_DEVIATION)
+    if embedding is not None:
+        embedding.normal_(0, embedding.shape[1] ** -0.5 if tied else 1)

@@ -1,0 +1,142 @@
+"""Training by one call, its resumption from any moment, and what it leaves ready to use."""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+
+from carousel import atomic
+from carousel.data import Vocabulary, load_vocabulary
+from carousel.errors import CarouselError
+from carousel.models.language_model import LanguageModel
+from carousel.training import corpus as corpora
+from carousel.training.checkpoint import describe_checkpoint
+from carousel.training.config import Config
+from carousel.training.corpus import Corpus
+from carousel.training.progress import Finished, Observer, Stage, silent
+from carousel.training.run import RunFolder
+from carousel.training.score import Score
+from carousel.training.session import Session
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: where it lies, and the score of its best weights on the whole valid and test files."""
+
+    path: Path
+    config: Config
+    step: int
+    best_step: int
+    reason: str  # why it ended: "steps" (all taken) or "patience" (no better evaluation for long)
+    seconds: float
+    valid: Score
+    test: Score
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """The finished run in a folder; raises CarouselError if there is none, or if it has not finished."""
+        folder = RunFolder.open(path)
+        about = describe_checkpoint(folder.checkpoint) if folder.checkpoint.exists() else {}
+        if about.get("scores") is None:
+            raise CarouselError(f"the run {path} has not finished. Finish it: carousel train --resume {path}")
+        position, scores = about["position"], about["scores"]
+        return cls(
+            path=folder.path,
+            config=folder.load_config(),
+            step=position["step"],
+            best_step=position["best_step"],
+            reason=scores["reason"],
+            seconds=position["seconds"],
+            valid=Score.from_dict(scores["valid"]),
+            test=Score.from_dict(scores["test"]),
+        )
+
+
+def train(config: Config | None = None, on_event: Observer = silent, **options: Any) -> Run:
+    """Train a language model as `config` says, with single `options` of it given by name.
+
+    Raises CarouselError for bad options, text or folder (before anything is written), for a loss that is no
+    longer finite, and for a full disk; Interrupted on Ctrl-C. Whatever was saved before stays whole.
+
+        run = carousel.train(paths=["book.txt"], hidden=128, minutes=1)
+        model, vocabulary = carousel.load(run.path)
+        print("".join(model.generate(vocabulary, "Once", length=200)))
+    """
+    config = (config or Config()).override(**options)
+    config = config.override(paths=[os.path.abspath(os.path.expanduser(path)) for path in config.paths])
+    RunFolder.check_free(config.out)
+    on_event(Stage("reading the text"))
+    corpus = corpora.load(config)
+    folder = RunFolder.create(config.out)
+    folder.save_config(config)
+    return _run(folder, corpus, on_event)
+
+
+def resume(path: str | Path, on_event: Observer = silent) -> Run:
+    """Go on with the run in the folder `path`, to the same weights, bit for bit, as if it had never stopped.
+
+    A finished run is returned as it is. Raises CarouselError for a folder that is no run, and if its
+    configuration or text is no longer what the run began with.
+    """
+    folder = RunFolder.open(path)
+    if folder.checkpoint.exists() and describe_checkpoint(folder.checkpoint).get("scores") is not None:
+        return Run.open(path)
+    on_event(Stage("reading the text"))
+    return _run(folder, corpora.load(folder.load_config(), folder.vocabulary), on_event)
+
+
+def load(path: str | Path) -> tuple[LanguageModel, Vocabulary]:
+    """The best model of a run so far and its vocabulary, from the run's folder or from its weights alone.
+
+    Raises CarouselError for a folder that is no run or has no weights yet, for a truncated, damaged or
+    foreign file, and for weights that were saved without a vocabulary and have no vocabulary.json beside
+    them.
+
+        model, vocabulary = carousel.load("runs/001")
+    """
+    path = Path(path)
+    weights = path
+    if path.is_dir():
+        folder = RunFolder.open(path)
+        weights = folder.weights
+        if not weights.exists():
+            raise CarouselError(f"the run {path} has no weights yet: carousel train --resume {path}")
+    model, vocabulary = LanguageModel.load_with_vocabulary(weights)
+    if vocabulary is None:
+        vocabulary = load_vocabulary(weights.with_name("vocabulary.json"))
+    if vocabulary.size != model.vocabulary_size:
+        raise CarouselError(
+            f"{weights} has {model.vocabulary_size} symbols, but its vocabulary has {vocabulary.size}: "
+            "the two do not belong together."
+        )
+    return model, vocabulary
+
+
+def _run(folder: RunFolder, corpus: Corpus, on_event: Observer) -> Run:
+    threads = folder.load_config().threads
+    with folder.locked(), _threads(threads), torch.random.fork_rng(devices=[]):
+        try:
+            atomic.remove_leftovers(folder.path)
+            with closing(Session(folder, corpus, on_event)) as session:
+                session.train()
+                session.finish()
+        except atomic.StorageError as error:
+            raise CarouselError(f"{error} Then go on with: carousel train --resume {folder.path}") from error
+    run = Run.open(folder.path)
+    on_event(Finished(run.path, run.step, run.best_step, run.reason, run.valid, run.test, run.seconds))
+    return run
+
+
+@contextmanager
+def _threads(number: int | None) -> Iterator[None]:
+    """Let torch use so many threads: their number decides the order of sums, and so the last bits."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,46 @@
+"""What a run learns from and is judged by: the three parts of its text as numbers."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+
+from carousel.data import Split, Vocabulary, fit_vocabulary, load_corpus, load_vocabulary
+from carousel.training.config import Config
+from carousel.training.evaluation import Part
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The documents of a run, its vocabulary, and its parts as streams of symbols."""
+
+    split: Split
+    vocabulary: Vocabulary
+    train: Part
+    valid: Part
+    test: Part
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all symbols in their order: equal only for the same text under the same vocabulary."""
+        digest = blake2b(digest_size=16)
+        for part in (self.train, self.valid, self.test):
+            digest.update(np.int64(part.tokens).tobytes())
+            digest.update(part.ids.astype("<i4", copy=False).tobytes())
+        return digest.hexdigest()
+
+
+def load(config: Config, vocabulary: Path | None = None) -> Corpus:
+    """Read the files that `config` names; the vocabulary is learned from train unless its file exists.
+
+    Raises CarouselError for bad paths, files that are no text, and text that is too short.
+    """
+    split = load_corpus(config.paths)
+    symbols = (
+        load_vocabulary(vocabulary)
+        if vocabulary is not None and vocabulary.exists()
+        else fit_vocabulary(config.level, split.train, config.vocabulary_size)
+    )
+    parts = (Part.of(documents, symbols) for documents in (split.train, split.valid, split.test))
+    return Corpus(split, symbols, *parts)

@@ -1,0 +1,63 @@
+"""How many steps a run takes: counted from epochs, or measured once for a number of minutes."""
+
+import statistics
+import time
+
+import torch
+
+from carousel.training.config import DEFAULT_MINUTES, Config
+from carousel.training.corpus import Corpus
+from carousel.training.evaluation import Part, evaluate
+from carousel.training.loop import Loop
+
+EVALUATIONS = 20  # in a run, where nothing else is asked for
+EVALUATED = 65_536  # tokens of the valid part scored each time; the whole part at the end
+_SHARE = 0.1  # of the minutes that evaluations may take
+_WARM_UP, _TIMED = 3, 20  # steps
+_SECONDS = 3.0  # of timed steps at most
+
+
+def settle(config: Config, corpus: Corpus) -> Config:
+    """The configuration with `steps` and `evaluate_every` filled in: from here on the clock decides nothing.
+
+    Minutes become steps by timing some steps, and an evaluation, of a model that is then thrown away. They
+    are the time of training with its evaluations; the final scores on the whole valid and test parts come
+    on top.
+    """
+    if config.steps is not None:
+        return _every(config, EVALUATIONS)
+    if config.epochs is not None:
+        loop = Loop(config, corpus.vocabulary.size, corpus.train.ids)
+        steps = max(1, round(config.epochs * loop.epochs.number))
+        return _every(config.with_steps(steps), EVALUATIONS)
+    minutes = config.minutes or DEFAULT_MINUTES
+    loop = Loop(config.override(minutes=minutes), corpus.vocabulary.size, corpus.train.ids)
+    step, evaluation = _seconds_per_step(loop), _seconds_per_evaluation(loop, corpus.valid)
+    seconds = 60 * minutes
+    evaluations = max(1, min(EVALUATIONS, int(_SHARE * seconds / evaluation)))
+    steps = max(1, int((seconds - evaluations * evaluation) / step))
+    return _every(config.override(minutes=minutes).with_steps(steps), evaluations)
+
+
+def _every(config: Config, evaluations: int) -> Config:
+    if config.evaluate_every is not None or config.steps is None:
+        return config
+    return config.override(evaluate_every=-(-config.steps // evaluations))
+
+
+def _seconds_per_step(loop: Loop) -> float:
+    times: list[float] = []
+    for step in range(_WARM_UP + _TIMED):
+        start = time.perf_counter()
+        loop.step(step)
+        times.append(time.perf_counter() - start)
+        if len(times) > _WARM_UP and sum(times[_WARM_UP:]) > _SECONDS:
+            break
+    return statistics.median(times[_WARM_UP:])
+
+
+def _seconds_per_evaluation(loop: Loop, valid: Part) -> float:
+    start = time.perf_counter()
+    with torch.random.fork_rng(devices=[]):
+        evaluate(loop.model, valid, limit=EVALUATED)
+    return time.perf_counter() - start

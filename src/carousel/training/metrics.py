@@ -1,0 +1,131 @@
+"""The numbers of a run as it goes: rows of `metrics.csv`, and the same rows as TensorBoard events.
+
+The CSV file is the truth; the events are a copy. Both may be ahead of the checkpoint when a process dies,
+and the last row may be torn. On resuming, rows beyond the checkpoint are dropped (training writes them
+again) and the events are written anew from the rows that stay, so neither ever shows a step twice.
+"""
+
+import os
+import socket
+import time
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Self
+
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from carousel.atomic import storage_errors, write_atomic
+from carousel.errors import CarouselError
+from carousel.training.run import RunFolder
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is known after `step`; training figures are means over the steps since the row before."""
+
+    step: int
+    epoch: float
+    seconds: float  # trained so far
+    lr: float
+    train_bits_per_character: float
+    train_perplexity: float
+    gradient_norm: float  # before clipping
+    tokens_per_second: float
+    valid_bits_per_character: float | None = None  # where the valid files were scored
+    valid_perplexity: float | None = None
+
+    def to_csv(self) -> str:
+        """The values with commas between; an unknown one is empty."""
+        values = (getattr(self, f.name) for f in fields(self))
+        return ",".join("" if value is None else repr(value) for value in values)
+
+    @classmethod
+    def from_csv(cls, line: str) -> Self:
+        """The row that `to_csv` wrote; raises ValueError for any other line."""
+        values = line.split(",")
+        if len(values) != len(fields(cls)):
+            raise ValueError(f"a row of metrics has {len(fields(cls))} values; got {line!r}")
+        numbers = [float(value) if value else None for value in values[1:]]
+        return cls(int(values[0]), *numbers)  # type: ignore[arg-type]
+
+
+HEADER = ",".join(f.name for f in fields(Row))
+
+
+def read_metrics(path: str | Path) -> list[Row]:
+    """The whole rows of a `metrics.csv`; a last line that was torn by a sudden end is left out.
+
+    Raises CarouselError if the file is missing or something else.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        header, *lines = text.split("\n")[:-1] or [""]  # what follows the last line end is torn
+        if header != HEADER:
+            raise ValueError(f"its first line is not {HEADER!r}")
+        return [Row.from_csv(line) for line in lines]
+    except (OSError, ValueError) as error:
+        raise CarouselError(f"{path} is not the metrics of a run: {error}") from None
+
+
+class Metrics:
+    """Writes the rows of a run, starting from those up to `step` that are there already."""
+
+    def __init__(self, folder: RunFolder, step: int = 0) -> None:
+        self._path = folder.metrics
+        rows = [row for row in read_metrics(self._path) if row.step <= step] if self._path.exists() else []
+        with storage_errors(self._path):
+            write_atomic(self._path, "\n".join([HEADER, *(row.to_csv() for row in rows)]) + "\n")
+            self._csv = open(self._path, "a", encoding="utf-8")  # noqa: SIM115 (closed in `close`)
+            for old in folder.events:
+                old.unlink()
+            name = f"events.out.tfevents.{time.time_ns() // 1_000_000}.{socket.gethostname()}"
+            self._events_file = open(folder.path / name, "ab")  # noqa: SIM115 (closed in `close`)
+            self._events = RecordWriter(self._events_file)
+            self._event(file_version="brain.Event:2")
+            # a TensorBoard that watches forgets what it read from the deleted file
+            self._event(session_log=SessionLog(status=SessionLog.START))
+            for row in rows:
+                self._scalars(row)
+            self._events_file.flush()
+
+    def append(self, row: Row) -> None:
+        """Add a row to both files; raises StorageError if the disk refuses."""
+        with storage_errors(self._path):
+            self._csv.write(row.to_csv() + "\n")
+            self._csv.flush()
+            self._scalars(row)
+            self._events_file.flush()
+
+    def sync(self) -> None:
+        """Bring the rows to the disk: called before each checkpoint, which promises that they are there."""
+        with storage_errors(self._path):
+            os.fsync(self._csv.fileno())
+
+    def close(self) -> None:
+        """Close both files."""
+        with storage_errors(self._path):
+            self._csv.close()
+            self._events_file.close()
+
+    def _scalars(self, row: Row) -> None:
+        values = {f.name: getattr(row, f.name) for f in fields(row) if f.name != "step"}
+        summary = Summary(
+            value=[
+                Summary.Value(tag=_tag(name), simple_value=value)
+                for name, value in values.items()
+                if value is not None
+            ]
+        )
+        self._event(step=row.step, summary=summary)
+
+    def _event(self, **content: object) -> None:
+        event = Event(wall_time=time.time(), **content)
+        self._events.write(event.SerializeToString())
+
+
+def _tag(name: str) -> str:
+    """train_perplexity -> train/perplexity: TensorBoard groups by what stands before the stroke."""
+    part, _, rest = name.partition("_")
+    return f"{part}/{rest}" if part in ("train", "valid") else name

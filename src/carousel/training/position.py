@@ -1,0 +1,50 @@
+"""Where a run stands: all that the loop knows besides tensors."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+
+@dataclass
+class Position:
+    """Counters and sums of the loop; plain numbers that survive JSON unchanged."""
+
+    step: int = 0
+    best_step: int = 0
+    best_bits: float | None = None  # per character, of the weights kept; None before the first evaluation
+    worse: int = 0  # evaluations since the best one
+    seconds: float = 0.0  # trained, all sessions together
+    # sums since the last row of metrics
+    steps: int = 0
+    nats: float = 0.0
+    norm: float = 0.0
+    stepping: float = 0.0  # seconds in steps alone, without evaluations and saving
+
+    def count(self, nats: float, norm: float, seconds: float) -> None:
+        """One more step is done."""
+        self.step += 1
+        self.steps += 1
+        self.nats += nats
+        self.norm += norm
+        self.stepping += seconds
+        self.seconds += seconds
+
+    def clear(self) -> None:
+        """A row was written: begin the sums anew."""
+        self.steps, self.nats, self.norm, self.stepping = 0, 0.0, 0.0, 0.0
+
+    def judge(self, bits: float) -> bool:
+        """Note an evaluation; whether it is the best so far."""
+        if self.best_bits is not None and bits >= self.best_bits:
+            self.worse += 1
+            return False
+        self.best_bits, self.best_step, self.worse = bits, self.step, 0
+        return True
+
+    def to_dict(self) -> dict[str, Any]:
+        """The numbers, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, numbers: dict[str, Any]) -> Self:
+        """The position that `to_dict` wrote."""
+        return cls(**numbers)

@@ -1,0 +1,217 @@
+"""One process's share of a run: from its beginning or its checkpoint to the end, or to the next death."""
+
+import math
+import time
+from typing import Any
+
+import torch
+
+from carousel.errors import CarouselError
+from carousel.models.language_model import LanguageModel
+from carousel.training.checkpoint import describe_checkpoint, load_checkpoint, save_checkpoint
+from carousel.training.config import Config
+from carousel.training.corpus import Corpus
+from carousel.training.evaluation import evaluate
+from carousel.training.interrupt import Interrupted, deferred_interrupt
+from carousel.training.length import EVALUATED, settle
+from carousel.training.loop import Diverged, Loop
+from carousel.training.metrics import Metrics, Row
+from carousel.training.position import Position
+from carousel.training.progress import Evaluated, Observer, Saved, Stage, Started, Stepped
+from carousel.training.run import RunFolder
+from carousel.training.samples import write_samples
+from carousel.training.score import Score
+
+CHECKPOINT_SECONDS = 30.0  # from one checkpoint to the next at most; there is one at every evaluation too
+TELL_SECONDS = 0.1  # between two Stepped events
+ROWS = 400  # of metrics in a run, about
+_SMOOTH = 0.98  # of the training figures shown: a mean over about 50 steps
+
+
+class Session:
+    """Steps, evaluations, checkpoints and news in their order; what it writes is described in `RunFolder`."""
+
+    def __init__(self, folder: RunFolder, corpus: Corpus, on_event: Observer) -> None:
+        self.folder, self.corpus, self.on_event = folder, corpus, on_event
+        resumed = folder.checkpoint.exists()
+        self.config = folder.load_config() if resumed else self._begin()
+        self.loop = Loop(self.config, corpus.vocabulary.size, corpus.train.ids)
+        self.position = Position()
+        if resumed:
+            self._check_text()
+            self.position = load_checkpoint(folder.checkpoint, self.loop)
+        self.metrics = Metrics(folder, self.position.step)
+        if not resumed:
+            self._save_best()
+            self._save()
+        self._saved_at = self._told_at = time.monotonic()
+        self._shown: tuple[float, float, float] | None = None
+
+    @property
+    def steps(self) -> int:
+        """The number of steps of the whole run."""
+        return self.config.steps or 0
+
+    @property
+    def reason(self) -> str | None:
+        """Why training is over, or None while it is not; follows from the position alone."""
+        if 0 < self.config.patience <= self.position.worse:
+            return "patience"
+        return "steps" if self.position.step >= self.steps else None
+
+    def train(self) -> None:
+        """Take all steps that are left, unless patience ends or Ctrl-C comes."""
+        self._tell_start()
+        try:
+            with deferred_interrupt() as interrupt:
+                while self.reason is None:
+                    self._step()
+                    self._tend(save_now=interrupt.requested)
+                    if interrupt.requested:
+                        raise Interrupted(self.folder.path, self.position.step)
+        except Diverged as error:
+            raise Diverged(f"{error} {self._advice()}") from None
+
+    def finish(self) -> None:
+        """Score the best weights on the whole valid and test parts, write samples, note that it is over."""
+        self.on_event(Stage("scoring the valid and test files"))
+        model = LanguageModel.load(self.folder.weights).to(self.loop.fabric.device)
+        valid, test = evaluate(model, self.corpus.valid), evaluate(model, self.corpus.test)
+        self.on_event(Stage("drawing samples"))
+        write_samples(self.folder.samples, model, self.corpus.vocabulary, self.config.seed)
+        self._save({"reason": self.reason, "valid": valid.to_dict(), "test": test.to_dict()})
+
+    def close(self) -> None:
+        """Close the files of metrics."""
+        self.metrics.close()
+
+    def _begin(self) -> Config:
+        """Settle what the configuration leaves open; a death in here leaves no checkpoint, so it is redone."""
+        self.corpus.vocabulary.save(self.folder.vocabulary)
+        self.on_event(Stage("measuring the speed"))
+        config = settle(self.folder.load_config().override(threads=torch.get_num_threads()), self.corpus)
+        self.folder.save_config(config)
+        return config
+
+    def _step(self) -> None:
+        start = time.perf_counter()
+        nats, norm = self.loop.step(self.position.step)
+        seconds = time.perf_counter() - start
+        self.position.count(nats, norm, seconds)
+        self._tell(nats, norm, seconds)
+
+    def _tend(self, save_now: bool) -> None:
+        """What is due after a step. Best weights before the checkpoint: see checkpoint.py for why."""
+        step = self.position.step
+        score = None
+        if step == self.steps or step % (self.config.evaluate_every or self.steps) == 0:
+            score = self._evaluate()
+        if score or step % max(1, self.steps // ROWS) == 0:
+            self.metrics.append(self._row(score))
+            self.position.clear()
+        if score or save_now or time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
+            self._save()
+
+    def _evaluate(self) -> Score:
+        start = time.perf_counter()
+        score = evaluate(self.loop.model, self.corpus.valid, limit=EVALUATED)
+        if not math.isfinite(score.bits):
+            step = self.position.step
+            raise Diverged(f"the loss must be finite; on the valid part it is {score.bits} at step {step}.")
+        best = self.position.judge(score.bits_per_character)
+        if best:
+            self._save_best()
+        self.position.seconds += time.perf_counter() - start
+        self.on_event(Evaluated(self.position.step, score, best))
+        return score
+
+    def _save_best(self) -> None:
+        about = {"step": self.position.best_step, "valid_bits_per_character": self.position.best_bits}
+        self.loop.model.save(self.folder.weights, self.corpus.vocabulary, about)
+
+    def _save(self, scores: dict[str, Any] | None = None) -> None:
+        self.metrics.sync()
+        fingerprint = self.corpus.fingerprint
+        save_checkpoint(self.folder.checkpoint, self.loop, self.position, text=fingerprint, scores=scores)
+        self._saved_at = time.monotonic()
+        self.on_event(Saved(self.position.step))
+
+    def _row(self, score: Score | None) -> Row:
+        position = self.position
+        nats = position.nats / position.steps
+        return Row(
+            step=position.step,
+            epoch=position.step / self.loop.epochs.number,
+            seconds=position.seconds,
+            lr=self.loop.lr(position.step - 1),
+            train_bits_per_character=self._per_character(nats),
+            train_perplexity=_perplexity(nats),
+            gradient_norm=position.norm / position.steps,
+            tokens_per_second=self.loop.epochs.tokens * position.steps / position.stepping,
+            valid_bits_per_character=score.bits_per_character if score else None,
+            valid_perplexity=score.perplexity if score else None,
+        )
+
+    def _per_character(self, nats: float) -> float:
+        """Nats per token of the train part as bits per character."""
+        return nats / math.log(2) * self.corpus.train.tokens / self.corpus.train.characters
+
+    def _check_text(self) -> None:
+        about = describe_checkpoint(self.folder.checkpoint)
+        if about.get("text") != self.corpus.fingerprint:
+            raise CarouselError(
+                f"a run is resumed with the text it began with, but the files that {self.folder.config} "
+                "names have changed. Put them back, or start a new run."
+            )
+
+    def _advice(self) -> str:
+        config = self.config
+        return (
+            f"The best weights so far, of step {self.position.best_step}, are kept in {self.folder.weights}. "
+            f"Try a new run with a lower lr (it was {config.lr:g}), a smaller clip (it was {config.clip:g}) "
+            f"or a longer warmup (it was {config.warmup})."
+        )
+
+    def _tell_start(self) -> None:
+        corpus = self.corpus
+        self.on_event(
+            Started(
+                folder=self.folder.path,
+                step=self.position.step,
+                steps=self.steps,
+                parameters=sum(parameter.numel() for parameter in self.loop.model.parameters()),
+                vocabulary=corpus.vocabulary.size,
+                train_tokens=corpus.train.tokens,
+                valid_tokens=corpus.valid.tokens,
+                test_tokens=corpus.test.tokens,
+            )
+        )
+
+    def _tell(self, *figures: float) -> None:
+        """Smooth the figures of a step (nats, norm, seconds), and tell them if it is time to."""
+        old = self._shown or figures
+        nats, norm, seconds = (_SMOOTH * a + (1 - _SMOOTH) * b for a, b in zip(old, figures, strict=True))
+        self._shown = nats, norm, seconds
+        now = time.monotonic()
+        if now - self._told_at < TELL_SECONDS and self.position.step < self.steps:
+            return
+        self._told_at = now
+        step = self.position.step
+        self.on_event(
+            Stepped(
+                step=step,
+                steps=self.steps,
+                epoch=step / self.loop.epochs.number,
+                bits_per_character=self._per_character(nats),
+                perplexity=_perplexity(nats),
+                tokens_per_second=self.loop.epochs.tokens / seconds,
+                gradient_norm=norm,
+                lr=self.loop.lr(step - 1),
+                seconds=self.position.seconds,
+                seconds_left=self.position.seconds / step * (self.steps - step),
+            )
+        )
+
+
+def _perplexity(nats: float) -> float:
+    return math.exp(nats) if nats < 700 else math.inf
