@@ -1,0 +1,181 @@
+"""What works with torch.nn works here: other dtypes and devices, autocast, transforms, export."""
+
+import copy
+
+import pytest
+import torch
+from tolerances import assert_close
+from torch import nn
+from torch.func import functional_call, grad, jacrev, jvp, stack_module_state, vmap
+
+import carousel
+from carousel.equations.catalogue import CELLS
+
+every_cell = pytest.mark.parametrize("name", CELLS)
+
+
+def module_of(name: str, **options) -> carousel.Recurrent:
+    return carousel.Recurrent(CELLS[name], 3, 5, **options)
+
+
+@every_cell
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_half_precision(name, dtype):
+    """In bfloat16 and float16 a module gives the results and gradients of its weights in float64, roughly."""
+    module = module_of(name, num_layers=2).to(dtype)
+    truth = copy.deepcopy(module).double()
+    x = torch.randn(6, 2, 3).to(dtype)
+    output, truly = module(x)[0], truth(x.double())[0]
+    assert output.dtype == dtype
+    assert_close(output.double(), truly, dtype)
+    output.sum().backward()
+    truly.sum().backward()
+    for (full, parameter), other in zip(module.named_parameters(), truth.parameters(), strict=True):
+        assert_close(parameter.grad.double(), other.grad, dtype, name=full)
+
+
+@every_cell
+def test_to_and_back(name):
+    """.to(float64) changes parameters, input and results together."""
+    module = module_of(name)
+    x = torch.randn(6, 2, 3)
+    expected = module(x)[0]
+    module.to(torch.float64)
+    assert module(x.double())[0].dtype == torch.float64
+    assert_close(module(x.double())[0], expected, torch.float32)
+    assert_close(module.float()(x)[0], expected)
+
+
+@every_cell
+def test_default_dtype(name):
+    """dtype at construction is that of every parameter."""
+    assert {p.dtype for p in module_of(name, dtype=torch.float64).parameters()} == {torch.float64}
+
+
+@every_cell
+def test_meta_device(name):
+    """On the meta device modules are made and shapes computed without memory, packed too."""
+    module = module_of(name, num_layers=2, bidirectional=True, device="meta")
+    assert all(parameter.is_meta for parameter in module.parameters())
+    output, final = module(torch.empty(6, 2, 3, device="meta"))
+    assert output.is_meta
+    assert output.shape == (6, 2, 10)
+    assert (final[0] if isinstance(final, tuple) else final).shape == (4, 2, 5)
+    module.to_empty(device="cpu").reset_parameters()
+    assert module(torch.randn(6, 2, 3))[0].isfinite().all()
+
+
+@every_cell
+def test_autocast(name):
+    """Under autocast modules compute in the dtype of their weights; inputs may be in either dtype."""
+    module = module_of(name, num_layers=2)
+    x = torch.randn(6, 2, 3)
+    expected = module(x)
+    half = module(x.bfloat16().float())
+    with torch.autocast("cpu", torch.bfloat16):
+        assert_close(module(x), expected)
+        narrow = nn.functional.linear(x, torch.eye(3))  # what a layer below would hand on
+        assert narrow.dtype == torch.bfloat16
+        assert_close(module(narrow), half)
+        loss = module(x, tree(expected[1], torch.Tensor.bfloat16))[0].sum()
+    loss.backward()
+    assert all(p.grad is not None and p.grad.dtype == torch.float32 for p in module.parameters())
+
+
+def tree(states, function):
+    return tuple(map(function, states)) if isinstance(states, tuple) else function(states)
+
+
+@every_cell
+def test_vmap_over_modules(name):
+    """An ensemble of modules runs as one by vmap over their stacked weights."""
+    modules = [module_of(name) for _ in range(3)]
+    parameters, buffers = stack_module_state(modules)
+    x = torch.randn(6, 2, 3)
+    outputs = vmap(lambda p: functional_call(modules[0], (p, buffers), (x,))[0])(parameters)
+    assert_close(outputs, torch.stack([module(x)[0] for module in modules]))
+
+
+@every_cell
+def test_gradient_of_each_sample(name):
+    """vmap of grad gives each sequence's own gradient."""
+    module = module_of(name)
+    parameters = dict(module.named_parameters())
+    x = torch.randn(4, 6, 3)  # four sequences
+
+    def loss(parameters, sequence):
+        return functional_call(module, parameters, (sequence,))[0].square().sum()
+
+    each = vmap(grad(loss), in_dims=(None, 0))({k: v.detach() for k, v in parameters.items()}, x)
+    for index in range(4):
+        alone = torch.autograd.grad(loss(parameters, x[index]), list(parameters.values()))
+        assert_close([value[index] for value in each.values()], list(alone))
+
+
+@every_cell
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # torch's own, when jvp is first used
+def test_jacobians(name):
+    """jacrev gives the Jacobian of the last output; jvp and autograd's functional agree with it."""
+    module = module_of(name, dtype=torch.float64)
+    x = torch.randn(4, 3, dtype=torch.float64)
+    tangent = torch.randn_like(x)
+
+    def last(x):
+        return module(x)[0][-1]
+
+    jacobian = jacrev(last)(x)
+    assert_close(torch.autograd.functional.jacobian(last, x), jacobian)
+    assert_close(jvp(last, (x,), (tangent,))[1], torch.einsum("hti,ti->h", jacobian, tangent))
+    for t in range(4):  # what comes first matters in the end
+        assert jacobian[:, t].abs().sum() > 0
+
+
+@every_cell
+def test_second_order(name):
+    """A gradient penalty: the gradient of the norm of a gradient, equal to its slope."""
+    module = module_of(name, dtype=torch.float64)
+    x = torch.randn(4, 2, 3, dtype=torch.float64, requires_grad=True)
+
+    def penalty():
+        [slope] = torch.autograd.grad(module(x)[0].square().sum(), x, create_graph=True)
+        return slope.square().sum()
+
+    [gradient] = torch.autograd.grad(penalty(), module.weight_hh_l0)
+    with torch.no_grad():
+        module.weight_hh_l0[0, 0] += 1e-5
+    high = penalty()
+    with torch.no_grad():
+        module.weight_hh_l0[0, 0] -= 2e-5
+    assert gradient[0, 0].item() == pytest.approx((high - penalty()).item() / 2e-5, rel=1e-5, abs=1e-7)
+
+
+@every_cell
+def test_no_grad(name):
+    """Without gradients, and in inference mode, the results are the same and carry no graph."""
+    module = module_of(name)
+    x = torch.randn(6, 2, 3)
+    expected = module(x)[0]
+    for context in (torch.no_grad(), torch.inference_mode()):
+        with context:
+            output = module(x)[0]
+        assert not output.requires_grad
+        assert_close(output, expected)
+
+
+@every_cell
+def test_export(name):
+    """torch.export takes a module and gives one that computes the same."""
+    module = module_of(name, num_layers=2, bidirectional=True)
+    x = torch.randn(4, 2, 3)
+    exported = torch.export.export(module, (x,)).module()
+    assert_close(exported(x), module(x))
+
+
+def test_in_a_model():
+    """Between an embedding and a linear layer a module is one like any other."""
+    model = nn.ModuleDict({"embed": nn.Embedding(7, 3), "rnn": carousel.GRU(3, 5), "out": nn.Linear(5, 7)})
+    tokens = torch.randint(7, (6, 2))
+    loss = model["out"](model["rnn"](model["embed"](tokens))[0]).sum()
+    loss.backward()
+    assert nn.utils.clip_grad_norm_(model.parameters(), 1.0) > 0
+    assert "rnn.weight_hh_l0" in model.state_dict()
