@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from carousel.emit import reference
 from carousel.equations import Equations
+from carousel.ops import kernels
 
 
 def recurrence(
@@ -22,5 +24,23 @@ def recurrence(
     initial: one (B, H) per state. parameters: by the names of `equations.layout` (biases may be absent).
     Returns the output, (T, B, H) or (N, H), and the final states, (B, H) each.
     """
-    sizes = None if batch_sizes is None else batch_sizes.tolist()
-    return reference.run(equations, x, initial, parameters, reverse, sizes)
+    tensors = [x, *initial, *parameters.values()]
+    if not takes_kernel(equations, tensors):
+        sizes = None if batch_sizes is None else batch_sizes.tolist()
+        return reference.run(equations, x, initial, parameters, reverse, sizes)
+    ordered = [parameters[name] for name in equations.layout.shapes(1, 1) if name in parameters]
+    keep = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    output, final, _ = kernels.recurrence(x, initial, ordered, equations.key, reverse, batch_sizes, keep)
+    return output, list(final.unbind())
+
+
+def takes_kernel(equations: Equations, tensors: list[Tensor]) -> bool:
+    """The kernels take plain float32 or float64 tensors on the CPU; everything else runs on the equations."""
+    return (
+        kernels.has_kernel(equations.key)
+        and all(t.device.type == "cpu" and t.dtype == tensors[0].dtype for t in tensors)
+        and tensors[0].dtype in kernels.DTYPES
+        and all(t.numel() for t in tensors)
+        and not torch._C._are_functorch_transforms_active()
+        and torch.autograd.forward_ad._current_level < 0
+    )

@@ -1,0 +1,140 @@
+// Elementwise functions on vectors, accurate to a few ulp; infinities and NaN as in torch.
+// exp: x = n ln 2 + r with |r| <= ln(2)/2, exp(x) = 2^n exp(r), exp(r) by its Taylor polynomial (Horner).
+
+template <class T>
+struct ExpConstants;
+
+template <>
+struct ExpConstants<float> {
+  static constexpr float lowest = -104.f, highest = 89.f;  // beyond: 0 and infinity
+  static constexpr float ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
+  static constexpr float magic = 12582912.f;  // 1.5 * 2^23: adding it rounds to the nearest integer
+  static constexpr std::int32_t mantissa_bits = 23, bias = 127;
+  static constexpr int terms = 7;
+};
+
+template <>
+struct ExpConstants<double> {
+  static constexpr double lowest = -746., highest = 710.;
+  static constexpr double ln2_high = 6.93147180369123816490e-01, ln2_low = 1.90821492927058770002e-10;
+  static constexpr double magic = 6755399441055744.;  // 1.5 * 2^52
+  static constexpr std::int64_t mantissa_bits = 52, bias = 1023;
+  static constexpr int terms = 13;
+};
+
+// Coefficients of (exp(r) - 1 - r) / r^2: 1/2!, 1/3!, ...
+template <class T>
+struct Factorials {
+  T inverse[14];
+  constexpr Factorials() : inverse{} {
+    double f = 1;
+    for (int n = 1; n < 14; ++n) {
+      f *= n;
+      inverse[n] = T(1 / f);
+    }
+  }
+};
+template <class T>
+constexpr Factorials<T> factorials{};
+
+// x clamped to the range of exp; NaN stays NaN because every comparison with it is false.
+template <class T>
+inline Vector<T> clamp(Vector<T> x, T low, T high) {
+  x = x < low ? splat<T>(low) : x;
+  return x > high ? splat<T>(high) : x;
+}
+
+// exp(r) - 1 and the integer n (still carried as the magic sum's bits)
+template <class T>
+struct Reduced {
+  Vector<T> expm1_r;
+  IntegerVector<T> n;
+};
+
+template <class T>
+inline Reduced<T> reduce(Vector<T> x) {
+  using C = ExpConstants<T>;
+  const Vector<T> shifted = x * T(1.4426950408889634) + C::magic;
+  const Vector<T> n = shifted - C::magic;
+  const Vector<T> r = (x - n * C::ln2_high) - n * C::ln2_low;
+  Vector<T> q = splat<T>(factorials<T>.inverse[C::terms]);
+#pragma GCC unroll 16
+  for (int k = C::terms - 1; k >= 2; --k) q = q * r + factorials<T>.inverse[k];
+  // the low bits of `shifted` are n; those of magic itself cancel
+  const IntegerVector<T> bits = (IntegerVector<T>)shifted - (IntegerVector<T>)splat<T>(C::magic);
+  return {q * (r * r) + r, bits};
+}
+
+template <class T>
+inline Vector<T> power_of_two(IntegerVector<T> n) {
+  return (Vector<T>)((n + ExpConstants<T>::bias) << ExpConstants<T>::mantissa_bits);
+}
+
+template <class T>
+inline Vector<T> exp(Vector<T> x) {
+  const Reduced<T> e = reduce<T>(clamp<T>(x, ExpConstants<T>::lowest, ExpConstants<T>::highest));
+  const IntegerVector<T> half = e.n >> 1;  // in two steps, so that neither overflows before the product does
+  return (e.expm1_r + T(1)) * power_of_two<T>(half) * power_of_two<T>(e.n - half);
+}
+
+// exp(x) - 1 without cancellation near 0; x must not exceed what 2^n can hold
+template <class T>
+inline Vector<T> expm1_in_range(Vector<T> x) {
+  const Reduced<T> e = reduce<T>(x);
+  const Vector<T> scale = power_of_two<T>(e.n);
+  return e.expm1_r * scale + (scale - T(1));
+}
+
+template <class T>
+constexpr T saturation = sizeof(T) == 4 ? T(87) : T(708);  // 2^n stays a normal number
+
+template <class T>
+inline Vector<T> sigmoid(Vector<T> x) {
+  const Reduced<T> e = reduce<T>(-clamp<T>(x, -saturation<T>, saturation<T>));
+  const Vector<T> scale = power_of_two<T>(e.n);
+  return T(1) / (T(1) + (e.expm1_r * scale + scale));
+}
+
+template <class T>
+inline Vector<T> tanh(Vector<T> x) {
+  const T bound = sizeof(T) == 4 ? T(10) : T(20);  // tanh rounds to 1 beyond
+  const Vector<T> e = expm1_in_range<T>(clamp<T>(x, -bound, bound) * T(2));
+  return e / (e + T(2));
+}
+
+template <class T>
+inline Vector<T> relu(Vector<T> x) {
+  return x < T(0) ? splat<T>(0) : x;
+}
+
+template <class T>
+inline Vector<T> elu(Vector<T> x) {
+  const Vector<T> below = expm1_in_range<T>(clamp<T>(x, -saturation<T>, T(0)));
+  return x > T(0) ? x : below;
+}
+
+template <class T>
+inline Vector<T> log(Vector<T> x) {
+  for (Index lane = 0; lane < lanes<T>; ++lane) x[lane] = sizeof(T) == 4 ? __builtin_logf(x[lane]) : __builtin_log(x[lane]);
+  return x;
+}
+
+template <class T>
+inline Vector<T> maximum(Vector<T> a, Vector<T> b) {
+  return a != a ? a : (a < b || b != b ? b : a);
+}
+
+template <class T>
+inline Vector<T> minimum(Vector<T> a, Vector<T> b) {
+  return a != a ? a : (a > b || b != b ? b : a);
+}
+
+template <class T>
+inline Vector<T> step(Vector<T> x) {
+  return x > T(0) ? splat<T>(1) : splat<T>(0);
+}
+
+template <class T>
+inline Vector<T> above(Vector<T> a, Vector<T> b) {
+  return a > b ? splat<T>(1) : (a == b ? splat<T>(T(0.5)) : splat<T>(0));
+}

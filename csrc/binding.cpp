@@ -1,0 +1,199 @@
+// The Python side of the compiled core: the only file that knows nanobind. Arrays come as addresses; that they have
+// the right size, type and layout is seen to in src/carousel/ops/kernels.py, which alone calls these functions.
+
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "dispatch.hpp"
+#include "engine.hpp"
+#include "threads.hpp"
+
+namespace nb = nanobind;
+using namespace carousel;
+
+namespace {
+
+using Address = std::uintptr_t;
+using Addresses = std::vector<Address>;
+using BlockTuple = std::tuple<int, int, int, bool>;                            // slot, parameter, row, begins
+using ProductTuple = std::tuple<int, int, bool, std::vector<BlockTuple>>;      // kind, index, accumulates, blocks
+using PhaseTuple = std::vector<ProductTuple>;
+
+Product product_of(const ProductTuple& from) {
+  Product product{std::get<0>(from), std::get<1>(from), std::get<2>(from), {}};
+  for (const auto& [slot, parameter, row, begins] : std::get<3>(from))
+    product.blocks.push_back({slot, parameter, row, begins});
+  return product;
+}
+
+std::vector<Product> products_of(const PhaseTuple& from) {
+  std::vector<Product> products;
+  std::transform(from.begin(), from.end(), std::back_inserter(products), product_of);
+  return products;
+}
+
+std::vector<Phase> phases_of(const std::vector<PhaseTuple>& from) {
+  std::vector<Phase> phases;
+  for (const PhaseTuple& phase : from) phases.push_back({products_of(phase)});
+  return phases;
+}
+
+// One layer in one direction, as ops/kernels.py describes it.
+struct Call {
+  Index time, batch, inputs, hidden;
+  bool reverse;
+  int threads;
+  Address batch_sizes;  // (T) 64-bit counts, or 0 when every step has the whole batch
+  Address x;
+  Index x_step, x_row;  // elements between steps, between sequences
+  Addresses parameters, initial;
+  Address output;
+  Addresses final;
+  Address tape;
+};
+
+struct Gradients {
+  Address output;
+  Addresses final;
+  Address x;
+  Addresses initial, parameters;
+};
+
+class StepTable {
+ public:
+  explicit StepTable(const Call& call) : rows_(call.time), first_(call.time), input_(call.time) {
+    const auto* sizes = reinterpret_cast<const std::int64_t*>(call.batch_sizes);
+    Index total = 0;
+    for (Index t = 0; t < call.time; ++t) {
+      rows_[t] = sizes ? static_cast<Index>(sizes[t]) : call.batch;
+      first_[t] = total;
+      input_[t] = sizes ? total * call.x_row : t * call.x_step;
+      total += rows_[t];
+    }
+    steps_ = {call.time, rows_.data(), first_.data(), input_.data(), call.x_row};
+  }
+  const Steps& steps() const { return steps_; }
+
+ private:
+  std::vector<Index> rows_, first_, input_;
+  Steps steps_;
+};
+
+template <class T>
+std::vector<T*> pointers(const Addresses& addresses) {
+  std::vector<T*> list;
+  for (Address address : addresses) list.push_back(reinterpret_cast<T*>(address));
+  return list;
+}
+
+template <class T>
+void walk(const Program& program, const std::string& key, const Call& call, const Gradients* gradients) {
+  const CellKernels<T>* cell = find_cell<T>(chosen(), key);
+  if (!cell) throw std::runtime_error("no kernel was built for the cell " + key);
+  const StepTable table(call);
+  const auto parameters = pointers<const T>(call.parameters), initial = pointers<const T>(call.initial);
+  const auto final = pointers<T>(call.final);
+  Job<T> job{};
+  job.program = &program;
+  job.cell = cell;
+  job.batch = call.batch;
+  job.inputs = call.inputs;
+  job.hidden = call.hidden;
+  job.reverse = call.reverse;
+  job.steps = table.steps();
+  job.x = reinterpret_cast<const T*>(call.x);
+  job.parameters = parameters.data();
+  job.initial = initial.data();
+  job.output = reinterpret_cast<T*>(call.output);
+  job.final = final.data();
+  job.tape = reinterpret_cast<T*>(call.tape);
+  if (!gradients) return run_forward<T>(job, call.threads);
+  const auto final_gradient = pointers<const T>(gradients->final);
+  const auto initial_gradient = pointers<T>(gradients->initial), weight_gradient = pointers<T>(gradients->parameters);
+  job.output_gradient = reinterpret_cast<const T*>(gradients->output);
+  job.final_gradient = final_gradient.data();
+  job.x_gradient = reinterpret_cast<T*>(gradients->x);
+  job.initial_gradient = initial_gradient.data();
+  job.parameter_gradients = weight_gradient.data();
+  run_backward<T>(job, call.threads);
+}
+
+}  // namespace
+
+NB_MODULE(_core, m) {
+  nb::set_leak_warnings(false);  // programs are cached until the process ends
+  m.doc() = "The compiled core of Carousel: the time loop and the kernels of the built-in cells.";
+
+  nb::class_<Program>(m, "Program")
+      .def(
+          "__init__",
+          [](Program* self, int states, int slots, int blocks, int work, int diagonals, int peephole,
+             const PhaseTuple& input, const std::vector<PhaseTuple>& forward, const std::vector<PhaseTuple>& backward,
+             const PhaseTuple& closing, const std::vector<std::vector<std::tuple<int, int>>>& biases) {
+            new (self) Program{states, slots, blocks, work, diagonals, peephole, products_of(input), phases_of(forward),
+                               phases_of(backward), products_of(closing), {}};
+            for (const auto& list : biases) {
+              self->biases.emplace_back();
+              for (const auto& [parameter, row] : list) self->biases.back().push_back({parameter, row});
+            }
+            if (self->operands() > most_operands) throw std::runtime_error("the cell has too many vectors");
+          },
+          nb::kw_only(), nb::arg("states"), nb::arg("slots"), nb::arg("blocks"), nb::arg("work"), nb::arg("diagonals"),
+          nb::arg("peephole"), nb::arg("input"), nb::arg("forward"), nb::arg("backward"), nb::arg("closing"),
+          nb::arg("biases"));
+
+  nb::class_<Call>(m, "Call").def(
+      "__init__",
+      [](Call* self, Index time, Index batch, Index inputs, Index hidden, bool reverse, int threads,
+         Address batch_sizes, Address x, Index x_step, Index x_row, const Addresses& parameters,
+         const Addresses& initial, Address output, const Addresses& final, Address tape) {
+        new (self) Call{time,  batch, inputs,     hidden,  reverse, threads, batch_sizes, x,
+                        x_step, x_row, parameters, initial, output,  final,   tape};
+      },
+      nb::kw_only(), nb::arg("time"), nb::arg("batch"), nb::arg("inputs"), nb::arg("hidden"), nb::arg("reverse"),
+      nb::arg("threads"), nb::arg("batch_sizes"), nb::arg("x"), nb::arg("x_step"), nb::arg("x_row"),
+      nb::arg("parameters"), nb::arg("initial"), nb::arg("output"), nb::arg("final"), nb::arg("tape"));
+
+  nb::class_<Gradients>(m, "Gradients")
+      .def(
+          "__init__",
+          [](Gradients* self, Address output, const Addresses& final, Address x, const Addresses& initial,
+             const Addresses& parameters) { new (self) Gradients{output, final, x, initial, parameters}; },
+          nb::kw_only(), nb::arg("output"), nb::arg("final"), nb::arg("x"), nb::arg("initial"), nb::arg("parameters"));
+
+  m.def(
+      "forward",
+      [](const Program& program, const std::string& key, bool is_double, const Call& call) {
+        is_double ? walk<double>(program, key, call, nullptr) : walk<float>(program, key, call, nullptr);
+      },
+      nb::call_guard<nb::gil_scoped_release>(), "Fill output, final and, unless it is 0, the tape.");
+  m.def(
+      "backward",
+      [](const Program& program, const std::string& key, bool is_double, const Call& call, const Gradients& gradients) {
+        is_double ? walk<double>(program, key, call, &gradients) : walk<float>(program, key, call, &gradients);
+      },
+      nb::call_guard<nb::gil_scoped_release>(), "Fill the gradients of x, the initial states and the parameters.");
+
+  m.def(
+      "has_cell", [](const std::string& key) { return find_cell<float>(chosen(), key) != nullptr; },
+      "Was a kernel built for the cell with this key?");
+  m.def("isa", [] { return std::string(chosen().name); }, "The instruction set in use.");
+  m.def("choose_isa", &choose, "Use another instruction set from the next call on.");
+  m.def(
+      "built_isas",
+      [] {
+        std::vector<std::tuple<std::string, bool>> list;
+        for (const Kernels* kernels : built()) list.emplace_back(kernels->name, runs_here(*kernels));
+        return list;
+      },
+      "Every instruction set that was built, best first, and whether this machine has it.");
+  m.def("team_kind", [] { return std::string(team_kind()); }, "Whose threads the kernels run on.");
+}

@@ -1,0 +1,84 @@
+#include "dispatch.hpp"
+
+#include <atomic>
+#include <cstdlib>
+#include <stdexcept>
+
+namespace carousel {
+
+#if defined(__x86_64__)
+namespace avx512 {
+extern const Kernels kernels;
+}
+namespace avx2 {
+extern const Kernels kernels;
+}
+#elif defined(__aarch64__)
+namespace neon {
+extern const Kernels kernels;
+}
+#endif
+#if !defined(__aarch64__)
+namespace baseline {
+extern const Kernels kernels;
+}
+#endif
+
+std::vector<const Kernels*> built() {
+#if defined(__x86_64__)
+  return {&avx512::kernels, &avx2::kernels, &baseline::kernels};
+#elif defined(__aarch64__)
+  return {&neon::kernels};
+#else
+  return {&baseline::kernels};
+#endif
+}
+
+bool runs_here([[maybe_unused]] const Kernels& kernels) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (&kernels == &avx512::kernels)
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
+  if (&kernels == &avx2::kernels)
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+#endif
+  return true;
+}
+
+namespace {
+
+std::string names() {
+  std::string all;
+  for (const Kernels* kernels : built())
+    if (runs_here(*kernels)) all += (all.empty() ? "" : ", ") + std::string(kernels->name);
+  return all;
+}
+
+const Kernels* find(const std::string& name) {
+  for (const Kernels* kernels : built())
+    if (name == kernels->name && runs_here(*kernels)) return kernels;
+  throw std::runtime_error("The instruction set must be one that is built and that this machine has (" + names() +
+                           "); CAROUSEL_ISA asks for '" + name + "'. Unset it, or name one of these.");
+}
+
+const Kernels* at_load() {
+  if (const char* wish = std::getenv("CAROUSEL_ISA"); wish && *wish) return find(wish);
+  for (const Kernels* kernels : built())
+    if (runs_here(*kernels)) return kernels;
+  return built().back();
+}
+
+std::atomic<const Kernels*> current{nullptr};
+
+}  // namespace
+
+const Kernels& chosen() {
+  if (!current.load()) current.store(at_load());
+  return *current.load();
+}
+
+void choose(const std::string& name) { current.store(find(name)); }
+
+}  // namespace carousel

@@ -1,0 +1,90 @@
+// The forward walk: for each chunk of steps the product with the input at once, then step by step the phases of the cell.
+
+template <class T>
+struct Forward : Loop<T> {
+  using Base = Loop<T>;
+  using Base::job;
+  Packed<T> input;
+  Packed<T>* products;  // of all phases, in order
+
+  Forward(const Job<T>& task, Arena& arena) : Base(task, arena) {
+    const Program& program = *job.program;
+    for (const Product& product : program.input) input = Base::lay_forward(product, arena);
+    Index total = 0;
+    for (const Phase& phase : program.forward) total += static_cast<Index>(phase.products.size());
+    products = arena.take<Packed<T>>(total);
+    Index p = 0;
+    for (const Phase& phase : program.forward)
+      for (const Product& product : phase.products) {
+        const Packed<T> packed = Base::lay_forward(product, arena);
+        if (!arena.counting()) products[p] = packed;
+        ++p;
+      }
+  }
+
+  void work(int id) {
+    const Program& program = *job.program;
+    for (const Product& product : program.input) Base::pack_forward(input, product, id);
+    const Packed<T>* packed = products;
+    for (const Phase& phase : program.forward)
+      for (const Product& product : phase.products) Base::pack_forward(*packed++, product, id);
+    if (id == 0) Base::sum_biases();
+    Base::all->wait(job.threads);
+    if (Base::part_of(id) >= Base::batch_parts) return;
+    for (Index k0 = 0; k0 < job.steps.count; k0 += Base::chunk) {
+      const Index k1 = Base::min(k0 + Base::chunk, job.steps.count);
+      multiply_input(id, k0, k1);
+      share_barrier(id, static_cast<int>(Base::group));
+      if (Base::member_of(id) < Base::unit_parts)
+        for (Index k = k0; k < k1; ++k) step(id, k);
+      share_barrier(id, static_cast<int>(Base::group));
+    }
+  }
+
+  void share_barrier(int id, int members) { Base::of_group[Base::part_of(id)].wait(members); }
+
+  void multiply_input(int id, Index k0, Index k1) {
+    const T** left = Base::left[id];
+    T** out = Base::out[id];
+    if (job.program->input.empty()) return;
+    Index rows = 0;
+    Base::each_row_of_share(id, k0, k1, [&](Index k, Index b) {
+      left[rows] = Base::input_at(k, b);
+      out[rows++] = Base::tape_at(k, b, 0);
+    });
+    for (Index part = 0; part < Base::unit_parts; ++part) multiply(input, part, rows, left, out, Base::bias);
+  }
+
+  void step(int id, Index k) {
+    const Program& program = *job.program;
+    const Index part = Base::part_of(id), member = Base::member_of(id);
+    const Index rows = Base::sequences(part, Base::count(k));
+    const T** left = Base::left[id];
+    T** out = Base::out[id];
+    for (Index j = 0; j < rows; ++j) out[j] = Base::tape_at(k, Base::sequence(part, j), 0);
+    const Packed<T>* packed = products;
+    for (std::size_t phase = 0; phase < program.forward.size(); ++phase) {
+      for (const Product& product : program.forward[phase].products) {
+        for (Index j = 0; j < rows; ++j) left[j] = Base::vector_at(product, k, Base::sequence(part, j));
+        multiply(*packed++, member, rows, left, out, Base::bias);
+      }
+      Base::each_run(k, part, [&](Index j, Index count, bool carries) {
+        Rows<T> list[most_operands];
+        Base::list_forward(list, k, part, j, carries, Base::unit_bound(member));
+        job.cell->forward[phase](list, count, Base::unit_count(member));
+      });
+      share_barrier(id, static_cast<int>(Base::unit_parts));
+    }
+    keep_final(part, member, k);
+  }
+
+  // Sequences that end here leave their state behind.
+  void keep_final(Index part, Index member, Index k) {
+    const Index unit = Base::unit_bound(member), width = Base::unit_count(member);
+    for (Index j = Base::sequences(part, Base::continued(k)); j < Base::sequences(part, Base::count(k)); ++j)
+      for (Index s = 0; s < job.program->states; ++s) {
+        const Index b = Base::sequence(part, j);
+        __builtin_memcpy(job.final[s] + b * job.hidden + unit, Base::state_at(s, k, b) + unit, sizeof(T) * width);
+      }
+  }
+};

@@ -1,0 +1,40 @@
+// The table through which everything else reaches the code of one instruction set.
+#pragma once
+
+#include "job.hpp"
+
+namespace carousel {
+
+// One walk over a sequence. `prepare` lays the walk out in memory and returns the bytes it needs; given null it only
+// counts. All threads of the job then call `work`, each with its own id.
+template <class T>
+struct Walk {
+  std::size_t (*prepare)(const Job<T>&, char* memory);
+  void (*work)(char* memory, int id);
+};
+
+template <class T>
+struct Precision {
+  Walk<T> forward, backward;
+  const CellKernels<T>* cells;
+  std::size_t cell_count;
+};
+
+struct Kernels {
+  const char* name;
+  Precision<float> f32;
+  Precision<double> f64;
+};
+
+template <class T>
+const Precision<T>& precision(const Kernels& kernels);
+template <>
+inline const Precision<float>& precision(const Kernels& kernels) {
+  return kernels.f32;
+}
+template <>
+inline const Precision<double>& precision(const Kernels& kernels) {
+  return kernels.f64;
+}
+
+}  // namespace carousel

@@ -1,0 +1,246 @@
+// What the forward and the backward walk share: who works on which rows and units, and where each vector stands.
+//
+// The batch is split over threads with no barrier between time steps; only when there are fewer sequences than
+// threads do several threads share a sequence, each computing some of its units, with a barrier after each phase.
+
+constexpr Index chunk_rows = 512;      // rows whose input product (or weight gradient) is computed at once
+constexpr Index worthwhile_units = 96;  // units of one sequence below which a second thread costs more than it saves
+
+template <class T>
+struct Loop {
+  Job<T> job;
+  Index batch_parts, group, unit_parts;  // threads = batch_parts * group; unit_parts <= group share one sequence
+  Index chunk;                           // steps at a time
+  Index row_size;                        // of the tape
+  T* tape;                               // the job's, or a ring of chunk + 1 steps
+  bool ring;
+  T* zeros;
+  T* bias;  // (blocks, H): what each block of pre-activations begins from
+  Barrier* all;
+  Barrier* of_group;
+  const T*** left;  // for each thread: rows of a chunk
+  T*** out;
+
+  Loop(const Job<T>& task, Arena& arena) : job(task) {
+    const Program& program = *job.program;
+    const Index threads = job.threads;
+    batch_parts = threads < job.batch ? threads : job.batch;
+    group = threads / batch_parts;
+    const Index panels = panels_for<T>(job.hidden), worthwhile = job.hidden / worthwhile_units;
+    unit_parts = min(group, min(panels, worthwhile));
+    if (unit_parts < 1) unit_parts = 1;
+    chunk = chunk_rows / job.batch;
+    if (chunk < 1) chunk = 1;
+    if (chunk > job.steps.count) chunk = job.steps.count;
+    row_size = program.slots * job.hidden;
+    ring = job.tape == nullptr;
+    tape = ring ? arena.take<T>((chunk + 1) * job.batch * row_size) : job.tape;
+    const Index widest = job.hidden > job.inputs ? job.hidden : job.inputs;
+    zeros = arena.take<T>(widest + tile_vectors * lanes<T>);
+    bias = arena.take<T>(program.blocks * job.hidden);
+    all = arena.take<Barrier>(1);
+    of_group = arena.take<Barrier>(batch_parts);
+    left = arena.take<const T**>(threads);
+    out = arena.take<T**>(threads);
+    for (Index id = 0; id < threads; ++id) {
+      const T** l = arena.take<const T*>(chunk * job.batch);
+      T** o = arena.take<T*>(chunk * job.batch);
+      if (arena.counting()) continue;
+      left[id] = l;
+      out[id] = o;
+    }
+    if (arena.counting()) return;
+    all->reset();
+    for (Index part = 0; part < batch_parts; ++part) of_group[part].reset();
+    for (Index u = 0; u < widest + tile_vectors * lanes<T>; ++u) zeros[u] = T(0);
+  }
+
+  static Index min(Index a, Index b) { return a < b ? a : b; }
+
+  // ---- steps: k counts in the order of computation, t in the order of the sequence ----
+
+  Index time(Index k) const { return job.reverse ? job.steps.count - 1 - k : k; }
+  Index count(Index k) const { return job.steps.rows[time(k)]; }
+  // sequences of step k that continue from step k - 1; the others start from their initial state
+  Index carried(Index k) const { return k == 0 ? 0 : min(count(k), count(k - 1)); }
+  // sequences of step k that step k + 1 does not continue: their state is final
+  Index continued(Index k) const { return k + 1 == job.steps.count ? 0 : min(count(k + 1), count(k)); }
+
+  Index packed_row(Index k, Index b) const { return job.steps.first[time(k)] + b; }
+  Index tape_row(Index k, Index b) const {
+    return ring ? k % (chunk + 1) * job.batch + b : packed_row(k, b);
+  }
+  T* tape_at(Index k, Index b, Index slot) const { return tape + tape_row(k, b) * row_size + slot * job.hidden; }
+  const T* input_at(Index k, Index b) const {
+    return job.x + job.steps.input_offset[time(k)] + b * job.steps.input_stride;
+  }
+  // the new state `s` of step k: the first state is the output, the others stand at the end of the tape's row
+  T* state_at(Index s, Index k, Index b) const {
+    if (s == 0) return job.output + packed_row(k, b) * job.hidden;
+    return tape_at(k, b, job.program->slots - job.program->states + s);
+  }
+  Index state_stride(Index s) const { return s == 0 ? job.hidden : row_size; }
+  const T* initial_at(Index s, Index b) const {
+    return job.initial[s] ? job.initial[s] + b * job.hidden : zeros;
+  }
+
+  // where a product of step k finds the vector it multiplies
+  const T* vector_at(const Product& product, Index k, Index b) const {
+    switch (product.kind) {
+      case Kind::tape: return tape_at(k, b, product.index);
+      case Kind::fresh: return state_at(product.index, k, b);
+      case Kind::previous:
+        return b < carried(k) ? state_at(product.index, k - 1, b) : initial_at(product.index, b);
+      default: return input_at(k, b);
+    }
+  }
+
+  // ---- shares: thread `id` works on sequences b = part, part + batch_parts, ... ----
+
+  Index part_of(int id) const { return id / group; }
+  Index member_of(int id) const { return id % group; }
+  Index sequences(Index part, Index below) const { return below <= part ? 0 : (below - part - 1) / batch_parts + 1; }
+  Index sequence(Index part, Index j) const { return part + j * batch_parts; }
+
+  // Call body(k, b) for the rows of steps k0 .. k1 that fall to this thread.
+  template <class Body>
+  void each_row_of_share(int id, Index k0, Index k1, Body body) const {
+    Index turn = 0;
+    for (Index k = k0; k < k1; ++k)
+      for (Index b = part_of(id); b < count(k); b += batch_parts)
+        if (turn++ % group == member_of(id)) body(k, b);
+  }
+
+  Index first_unit(Index member) const { return unit_bound(member); }
+  Index unit_count(Index member) const { return unit_bound(member + 1) - unit_bound(member); }
+  Index unit_bound(Index member) const {
+    const Index panels = panels_for<T>(job.hidden), g = group_begin(panels, unit_parts, member);
+    return g == panels ? job.hidden : make_panel<T>(job.hidden, panels, g).unit;
+  }
+
+  // ---- packed matrices: first their layout, then, by all threads, their values ----
+
+  // Panels for the rows of every block, so that `multiply` writes pre-activations into a row of the tape.
+  Packed<T> lay_forward(const Product& product, Arena& arena) const {
+    const Index depth = product.kind == Kind::input ? job.inputs : job.hidden;
+    const Index each = panels_for<T>(job.hidden), blocks = static_cast<Index>(product.blocks.size());
+    Packed<T> packed = lay(blocks * each, unit_parts, 1, depth, arena);
+    Index p = 0, size = 0;
+    for (Index part = 0; part < unit_parts; ++part) {
+      for (const Block& block : product.blocks)
+        for (Index g = group_begin(each, unit_parts, part); g < group_begin(each, unit_parts, part + 1); ++g) {
+          Panel panel = make_panel<T>(job.hidden, each, g);
+          panel.column += block.slot * job.hidden;
+          panel.begins = block.begins;
+          panel.block = static_cast<Index>(&block - product.blocks.data());
+          size += place(packed, p++, panel, size);
+        }
+      if (!arena.counting()) packed.part[part + 1] = p;
+    }
+    packed.data = arena.take<T>(size);
+    if (!arena.counting()) packed.runs[0] = {0, depth};
+    return packed;
+  }
+
+  // Panels for the columns of the stacked blocks, so that `multiply` turns deltas into the gradient of a vector.
+  Packed<T> lay_backward(const Product& product, Index width, Index parts, Arena& arena) const {
+    const Index each = panels_for<T>(width), blocks = static_cast<Index>(product.blocks.size());
+    Packed<T> packed = lay(each, parts, blocks, blocks * job.hidden, arena);
+    Index size = 0;
+    for (Index p = 0; p < each; ++p) {
+      Panel panel = make_panel<T>(width, each, p);
+      panel.begins = !product.accumulates;
+      size += place(packed, p, panel, size);
+    }
+    packed.data = arena.take<T>(size);
+    if (arena.counting()) return packed;
+    for (Index part = 0; part < parts; ++part) packed.part[part + 1] = group_begin(each, parts, part + 1);
+    packed.run_count = 0;
+    for (const Block& block : product.blocks) {  // blocks side by side in the row make one run
+      const Index at = block.slot * job.hidden;
+      Run* last = packed.runs + packed.run_count - 1;
+      if (packed.run_count && last->offset + last->depth == at)
+        last->depth += job.hidden;
+      else
+        packed.runs[packed.run_count++] = {at, job.hidden};
+    }
+    return packed;
+  }
+
+  Packed<T> lay(Index panels, Index parts, Index runs, Index depth, Arena& arena) const {
+    Packed<T> packed{nullptr, depth, arena.take<Panel>(panels), arena.take<Index>(parts + 1), parts, arena.take<Run>(runs), 1};
+    if (!arena.counting()) packed.part[0] = 0;
+    return packed;
+  }
+
+  // Returns the number of values the panel needs.
+  Index place(Packed<T>& packed, Index p, Panel panel, Index offset) const {
+    panel.offset = offset;
+    if (packed.panels) packed.panels[p] = panel;
+    return packed.depth * panel.vectors * lanes<T>;
+  }
+
+  const T* matrix(const Block& block, Index depth) const {
+    return job.parameters[block.parameter] + block.row * job.hidden * depth;
+  }
+
+  void pack_forward(const Packed<T>& packed, const Product& product, int id) const {
+    for (Index p = id; p < packed.part[packed.parts]; p += job.threads) {
+      const Panel& panel = packed.panels[p];
+      const T* rows = matrix(product.blocks[panel.block], packed.depth) + panel.unit * packed.depth;
+      pack_transposed(panel, rows, packed.depth, packed.data + panel.offset);
+    }
+  }
+
+  void pack_backward(const Packed<T>& packed, const Product& product, Index width, int id) const {
+    for (Index p = id; p < packed.part[packed.parts]; p += job.threads) {
+      const Panel& panel = packed.panels[p];
+      T* to = packed.data + panel.offset;
+      for (const Block& block : product.blocks)
+        for (Index u = 0; u < job.hidden; ++u, to += panel.vectors * lanes<T>)
+          pack_row(panel, matrix(block, width) + u * width + panel.column, to);
+    }
+  }
+
+  // The bias of every block: b_ih + b_hh, or one of them, or zero.
+  void sum_biases() const {
+    const Program& program = *job.program;
+    for (Index block = 0; block < program.blocks; ++block) {
+      T* sum = bias + block * job.hidden;
+      for (Index u = 0; u < job.hidden; ++u) sum[u] = T(0);
+      for (const BiasBlock& part : program.biases[block]) {
+        const T* from = job.parameters[part.parameter];
+        for (Index u = 0; from && u < job.hidden; ++u) sum[u] += from[part.row * job.hidden + u];
+      }
+    }
+  }
+
+  // ---- elementwise phases ----
+
+  // The arrays of step k from sequence j of the part on, in the order of `Kind`, shifted to this thread's units.
+  Index list_forward(Rows<T>* list, Index k, Index part, Index j, bool carries, Index unit) const {
+    const Program& program = *job.program;
+    const Index b = sequence(part, j);
+    Index n = 0;
+    for (Index slot = 0; slot < program.slots - (program.states - 1); ++slot)
+      list[n++] = {tape_at(k, b, slot) + unit, batch_parts * row_size};
+    for (Index s = 0; s < program.states; ++s) {
+      T* from = carries ? state_at(s, k - 1, b) : const_cast<T*>(initial_at(s, b));
+      const Index stride = carries ? state_stride(s) : (job.initial[s] ? job.hidden : 0);
+      list[n++] = {from + unit, batch_parts * stride};
+    }
+    for (Index s = 0; s < program.states; ++s)
+      list[n++] = {state_at(s, k, b) + unit, batch_parts * state_stride(s)};
+    for (Index d = 0; d < program.diagonals; ++d)
+      list[n++] = {const_cast<T*>(job.parameters[program.peephole]) + d * job.hidden + unit, 0};
+    return n;
+  }
+
+  // Call body(j, rows, carries) for the sequences of the part that continue at step k and for those that begin.
+  template <class Body>
+  void each_run(Index k, Index part, Body body) const {
+    const Index old = sequences(part, carried(k)), total = sequences(part, count(k));
+    if (old > 0) body(Index(0), old, true);
+    if (total > old) body(old, total - old, false);
+  }
+};

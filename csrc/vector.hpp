@@ -1,0 +1,79 @@
+// Vectors of the instruction set at hand, through the compiler's vector extensions.
+// Included inside a namespace of its own for each instruction set; CAROUSEL_VECTOR_BYTES is its width.
+
+template <class T>
+struct VectorOf {
+  typedef T type __attribute__((vector_size(CAROUSEL_VECTOR_BYTES)));
+};
+template <class T>
+using Vector = typename VectorOf<T>::type;
+
+template <class T>
+constexpr Index lanes = CAROUSEL_VECTOR_BYTES / sizeof(T);
+
+template <class T>
+struct IntegerOf;
+template <>
+struct IntegerOf<float> {
+  using type = std::int32_t;
+};
+template <>
+struct IntegerOf<double> {
+  using type = std::int64_t;
+};
+template <class T>
+using IntegerVector = typename VectorOf<typename IntegerOf<T>::type>::type;
+
+template <class T>
+inline Vector<T> splat(T value) {
+  return Vector<T>{} + value;
+}
+
+template <class T>
+inline Vector<T> load(const T* from) {
+  Vector<T> v;
+  __builtin_memcpy(&v, from, sizeof v);
+  return v;
+}
+
+template <class T>
+inline void store(T* to, Vector<T> v) {
+  __builtin_memcpy(to, &v, sizeof v);
+}
+
+// The last units of a row, fewer than a vector: lanes beyond `count` read as zero and are not written.
+template <class T>
+inline Vector<T> load_part(const T* from, Index count) {
+  Vector<T> v{};
+  for (Index lane = 0; lane < count; ++lane) v[lane] = from[lane];
+  return v;
+}
+
+template <class T>
+inline void store_part(T* to, Vector<T> v, Index count) {
+  for (Index lane = 0; lane < count; ++lane) to[lane] = v[lane];
+}
+
+// A place in the sweep over rows and units: whole vectors, or the part that is left at the end of a row.
+template <class T>
+struct Whole {
+  Index row, unit;
+  Vector<T> load(const Rows<T>& a) const { return ISA::load(a.data + row * a.stride + unit); }
+  void store(const Rows<T>& a, Vector<T> v) const { ISA::store(a.data + row * a.stride + unit, v); }
+};
+
+template <class T>
+struct Part {
+  Index row, unit, count;
+  Vector<T> load(const Rows<T>& a) const { return load_part(a.data + row * a.stride + unit, count); }
+  void store(const Rows<T>& a, Vector<T> v) const { store_part(a.data + row * a.stride + unit, v, count); }
+};
+
+template <class T, class Body>
+inline void sweep(Index rows, Index width, Body body) {
+  const Index whole = width - width % lanes<T>;
+  for (Index row = 0; row < rows; ++row) {
+    for (Index unit = 0; unit < whole; unit += lanes<T>) body(Whole<T>{row, unit});
+    if (whole < width) body(Part<T>{row, whole, width - whole});
+  }
+}

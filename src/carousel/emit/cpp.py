@@ -1,0 +1,160 @@
+"""Graph -> C++: the unit-by-unit part of each phase of each cell, compiled once per instruction set.
+
+The build runs this file with nothing but Python: `python -m carousel.emit.cpp OUTPUT`.
+"""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from carousel.emit.program import (
+    COTANGENT,
+    DIAGONAL,
+    DIAGONAL_GRADIENT,
+    NEW,
+    OUTPUT_GRADIENT,
+    PREVIOUS,
+    PREVIOUS_GRADIENT,
+    TAPE,
+    WORK,
+    Phase,
+    Place,
+    Program,
+    computed,
+    program,
+)
+from carousel.equations import Cell
+from carousel.equations.graph import Node
+
+INFIX = frozenset("+-*/")
+
+
+def operand_numbers(program: Program) -> dict[Place, int]:
+    """Place -> its position in the list of arrays that the time loop hands to every phase."""
+    states, diagonals = len(program.equations.states), len(program.equations.scales)
+    counts = {
+        TAPE: program.slots - (states - 1),
+        PREVIOUS: states,
+        NEW: states,
+        DIAGONAL: diagonals,
+        COTANGENT: states,
+        OUTPUT_GRADIENT: 1,
+        WORK: program.work,
+        PREVIOUS_GRADIENT: states,
+        DIAGONAL_GRADIENT: diagonals,
+    }
+    places = [Place(kind, index) for kind, count in counts.items() for index in range(count)]
+    return {place: number for number, place in enumerate(places)}
+
+
+class _PhaseWriter:
+    """Writes one phase as a function that sweeps over rows and units."""
+
+    def __init__(self, program: Program, is_backward: bool, index: int) -> None:
+        self.program = program
+        self.phase: Phase = (program.backward if is_backward else program.forward)[index]
+        self.loads = program.loads[is_backward, index]
+        self.numbers = operand_numbers(program)
+        self.used: dict[int, None] = {}
+        self.variable: dict[Node, str] = {}
+
+    def function(self, name: str) -> str:
+        body = [f"const V {self._declare(n)} = {self._value(n)};" for n in computed(self.phase.stores, self.loads)]
+        body += [self._store(place, node) for place, node in self.phase.stores]
+        arrays = [f"  const Rows<T> a{number} = operands[{number}];" for number in sorted(self.used)]
+        return "\n".join(
+            [
+                "template <class T>",
+                f"void {name}([[maybe_unused]] const Rows<T>* operands, Index rows, Index width) {{",
+                "  using V = Vector<T>;",
+                *arrays,
+                "  sweep<T>(rows, width, [=](auto at) {",
+                *(f"    {line}" for line in body),
+                "  });",
+                "}",
+            ]
+        )
+
+    def _array(self, place: Place) -> str:
+        number = self.numbers[place]
+        self.used[number] = None
+        return f"a{number}"
+
+    def _declare(self, node: Node) -> str:
+        self.variable[node] = f"v{len(self.variable)}"
+        return self.variable[node]
+
+    def _value(self, node: Node) -> str:
+        equations = self.program.equations
+        operands = [self.variable[operand] for operand in node.operands if operand in self.variable]
+        if node in self.loads:
+            return f"at.load({self._array(self.loads[node])})"
+        if node.operation == "state":
+            return f"at.load({self._array(Place(PREVIOUS, equations.states.index(node.name)))})"
+        if node.operation == "cotangent":
+            return self._cotangent(equations.states.index(node.name))
+        if node.operation == "constant":
+            return f"splat<T>({node.value!r})"
+        if node.operation == "scale":
+            row = equations.layout.rows["weight_peephole"].index(node.name)
+            return f"at.load({self._array(Place(DIAGONAL, row))}) * {operands[0]}"
+        if node.operation in INFIX:
+            return f"{operands[0]} {node.operation} {operands[1]}"
+        if node.operation == "neg":
+            return f"-{operands[0]}"
+        return f"{node.operation}<T>({', '.join(operands)})"
+
+    def _cotangent(self, state: int) -> str:
+        carried = f"at.load({self._array(Place(COTANGENT, state))})"
+        return f"{carried} + at.load({self._array(Place(OUTPUT_GRADIENT, 0))})" if state == 0 else carried
+
+    def _store(self, place: Place, node: Node) -> str:
+        array, value = self._array(place), self.variable[node]
+        if place.kind == DIAGONAL_GRADIENT:  # summed over rows and steps
+            return f"at.store({array}, at.load({array}) + {value});"
+        return f"at.store({array}, {value});"
+
+
+def cell_source(name: str, program: Program) -> str:
+    """All phases of one cell and the row of the kernel table that lists them."""
+    functions, table = [], {}
+    for is_backward, phases in ((False, program.forward), (True, program.backward)):
+        direction = "backward" if is_backward else "forward"
+        table[direction] = [f"{name}_{direction}_{index}" for index in range(len(phases))]
+        functions += [
+            _PhaseWriter(program, is_backward, index).function(function)
+            for index, function in enumerate(table[direction])
+        ]
+    lists = [
+        f"template <class T>\nconstexpr Elementwise<T>* {name}_{direction}[] = "
+        f"{{{', '.join(f'{function}<T>' for function in names)}}};"
+        for direction, names in table.items()
+    ]
+    return "\n\n".join([f"// {program.equations.title}", *functions, *lists])
+
+
+def source(cells: Mapping[str, Cell]) -> str:
+    """The file that the build compiles for each instruction set."""
+    programs = {name.replace("-", "_"): program(cell.equations) for name, cell in cells.items()}
+    rows = [
+        f'    {{"{program.equations.key}", {name}_forward<T>, {name}_backward<T>}},'
+        for name, program in programs.items()
+    ]
+    table = ["template <class T>", "constexpr CellKernels<T> cells[] = {", *rows, "};"]
+    note = "// Generated from src/carousel/equations by carousel.emit.cpp: change the equations, not this file."
+    return "\n\n".join(
+        [note, *(cell_source(name, program) for name, program in programs.items()), "\n".join(table), ""]
+    )
+
+
+def main(output: str) -> None:
+    from carousel.equations.catalogue import CELLS
+
+    path, text = Path(output), source(CELLS)
+    if not path.exists() or path.read_text() != text:  # an unchanged file needs no new compilation
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
