@@ -39,8 +39,9 @@ def test_a_file_named_itself_must_be_text(tmp_path: Path) -> None:
     """Naming a file beside its folder makes its fault an error."""
     (tmp_path / "a.txt").write_text("text")
     (tmp_path / "b.png").write_bytes(b"\x89PNG\0")
-    with pytest.raises(CarouselError, match=r"b\.png"):
-        read([tmp_path, tmp_path / "b.png"])
+    for paths in ([tmp_path, tmp_path / "b.png"], [tmp_path / "b.png", tmp_path]):
+        with pytest.raises(CarouselError, match=r"b\.png"):
+            read(paths)
 
 
 def test_a_folder_without_any_text_is_refused(tmp_path: Path) -> None:
@@ -106,6 +107,12 @@ def test_one_huge_document_among_small_ones_does_not_starve_a_part() -> None:
     parts = split([Document("small", "a\n" * 10), Document("huge", "b\n" * 100_000)])
     assert shares(parts) == pytest.approx([0.9, 0.05, 0.05], abs=0.001)
     assert [one.name for one in parts.train] == ["small", "huge"]
+
+
+def test_train_is_never_left_empty() -> None:
+    """Large shares may not swallow every document."""
+    parts = split([Document("a", "a\n" * 500), Document("b", "b\n" * 500)], valid=0.5, test=0.45)
+    assert shares(parts) == pytest.approx([0.05, 0.5, 0.45], abs=0.01)
 
 
 @pytest.mark.parametrize(

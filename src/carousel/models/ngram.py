@@ -60,7 +60,9 @@ class _Level:
         keys = contexts.astype(np.int64) * self.vocabulary_size + symbols
         places = np.searchsorted(self.keys, keys)
         found = self.keys[np.minimum(places, len(self.keys) - 1)] == keys
-        return np.where(found & (contexts != _ABSENT), places, _ABSENT)
+        return np.where(
+            found, places, _ABSENT
+        )  # after an absent context the key is negative, and so absent too
 
 
 class Ngram:

@@ -182,7 +182,11 @@ def test_a_vocabulary_needs_text_and_room(level: str) -> None:
 
 
 @settings(deadline=None)
-@given(st.text(st.sampled_from("ab \n\t\r\x0b\x1c\x85\u00a0\u2028\u3000\u200b."), max_size=60))
+@given(
+    st.lists(
+        st.sampled_from([*"ab \n\t\r\x0b\x1c\x85\u00a0\u2028\u3000\u200b.", " \n\n \n"]), max_size=60
+    ).map("".join)
+)
 def test_cutting_a_long_text_changes_no_symbol(text: str) -> None:
     """Chunks join to the text, and words and byte pairs are the same with and without them."""
     parts = chunks(text, 4)
@@ -192,4 +196,6 @@ def test_cutting_a_long_text_changes_no_symbol(text: str) -> None:
         assert [int(number) for part in parts for number in vocabulary.encode(part)] == whole
 
 
-CHUNKED = [fit_vocabulary(level, [Document("a", "a  b\n\n\tb .\n  a" * 5)]) for level in ("word", "bpe")]
+CHUNKED = [
+    fit_vocabulary(level, [Document("a", "a  b\n\n\tb .\n  a \n\n \n" * 5)]) for level in ("word", "bpe")
+]
