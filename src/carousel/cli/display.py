@@ -1,0 +1,153 @@
+"""What `carousel train` shows while it works: a live bar on a terminal, else plain lines now and then."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from carousel.training.progress import Evaluated, Event, Finished, Stage, Started, Stepped
+from carousel.training.score import Score
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Display(Protocol):
+    """Shows events; used as a context manager, so that a terminal is always given back as it was."""
+
+    def __call__(self, event: Event) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def display(console: Console, level: str) -> Display:
+    """The display that fits where the output goes."""
+    return LiveBar(console, level) if console.is_terminal else PlainLines(console, level)
+
+
+def measure(level: str, bits_per_character: float, perplexity: float) -> str:
+    """The number one watches: bits per character, or perplexity where symbols are larger than characters."""
+    return f"{bits_per_character:.3f} bits/char" if level == "char" else f"perplexity {perplexity:.1f}"
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss or h:mm:ss."""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def started(event: Started) -> str:
+    """One line about what is about to be trained."""
+    again = f", going on at step {event.step:,}" if event.step else ""
+    return (
+        f"{event.parameters:,} parameters, {event.vocabulary:,} symbols, "
+        f"{event.train_tokens:,} train tokens, {event.steps:,} steps{again} -> {event.folder}"
+    )
+
+
+def _valid(level: str, score: Score) -> str:
+    return measure(level, score.bits_per_character, score.perplexity)
+
+
+class PlainLines:
+    """A line at each evaluation and every ten seconds: right for a log file."""
+
+    def __init__(self, console: Console, level: str) -> None:
+        self.console, self.level = console, level
+        self._last = -SECONDS_BETWEEN_LINES
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Stage):
+            self._print(event.message)
+        elif isinstance(event, Started):
+            self._print(started(event))
+        elif isinstance(event, Evaluated):
+            best = ", best so far" if event.best else ""
+            self._print(f"step {event.step:,}: valid {_valid(self.level, event.score)}{best}")
+        elif isinstance(event, Stepped) and time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
+            self._last = time.monotonic()
+            self._print(
+                f"step {event.step:,} of {event.steps:,}: "
+                f"{measure(self.level, event.bits_per_character, event.perplexity)}, "
+                f"{event.tokens_per_second:,.0f} tokens/s, gradient norm {event.gradient_norm:.2f}, "
+                f"{clock(event.seconds_left)} left"
+            )
+
+    def _print(self, text: str) -> None:
+        # Rich would wrap a line of a log at 80 columns
+        self.console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+
+class LiveBar:
+    """One line that keeps itself up to date; stages and the run's size are printed above it."""
+
+    def __init__(self, console: Console, level: str) -> None:
+        self.console, self.level = console, level
+        self._status = console.status("Starting")
+        self._bar = Progress(
+            BarColumn(bar_width=None, complete_style="dark_orange3", finished_style="dark_orange3"),
+            MofNCompleteColumn(),
+            TextColumn("[bold]{task.fields[measure]}[/]"),
+            TextColumn("{task.fields[valid]}"),
+            TextColumn("[dim]{task.fields[speed]}[/]"),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+            expand=True,
+        )
+        self._task: TaskID | None = None
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Stage):
+            self._bar.stop()
+            self._status.update(event.message)
+            self._status.start()
+        elif isinstance(event, Started):
+            self._start(event)
+        elif isinstance(event, Stepped) and self._task is not None:
+            self._bar.update(
+                self._task,
+                completed=event.step,
+                total=event.steps,
+                measure=measure(self.level, event.bits_per_character, event.perplexity),
+                speed=f"{event.tokens_per_second:,.0f} tok/s  |g| {event.gradient_norm:.2f}",
+                left=f"{clock(event.seconds_left)} left",
+            )
+        elif isinstance(event, Evaluated) and self._task is not None:
+            mark = "" if event.best else " (no better)"
+            self._bar.update(self._task, valid=f"valid {_valid(self.level, event.score)}{mark}")
+        elif isinstance(event, Finished) and self._task is not None:
+            self._bar.update(self._task, completed=event.step, left="done")
+
+    def _start(self, event: Started) -> None:
+        self._status.stop()
+        self.console.print(f"[dim]{started(event)}[/]", highlight=False)
+        self._task = self._bar.add_task(
+            "", total=event.steps, completed=event.step, measure="", valid="", speed="", left=""
+        )
+        self._bar.start()
+
+    def __enter__(self) -> Self:
+        self._status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._status.stop()
+        self._bar.stop()

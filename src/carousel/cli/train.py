@@ -1,0 +1,118 @@
+"""`carousel train [PATHS ...]`: the main job, from text to a trained model and its report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from carousel.cli.options import flag, with_config_options
+from carousel.errors import CarouselError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from carousel.training import Config, Run
+    from carousel.training.progress import Observer
+
+STOPPED = 130  # what shells report of a process that Ctrl-C ended
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command with all options of a training configuration."""
+    app.command()(with_config_options(train))
+
+
+def train(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Files, folders or globs of text.",
+            show_default="the source of Python's own standard library",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Options from a YAML file; those given here go before it.", show_default=False),
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with the run in this folder, exactly.", show_default=False)
+    ] = None,
+    **options: Any,
+) -> None:
+    """Train a recurrent language model on text.
+
+    The run folder gets the weights, the vocabulary, the configuration, metrics (CSV and TensorBoard), samples
+    and a report.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    if paths:
+        given["paths"] = paths
+    if resume is not None:
+        _refuse_beside_resume(given, config)
+
+    from rich.console import Console
+
+    from carousel import training
+    from carousel.cli.display import display
+
+    console = Console()
+    if resume is not None:
+        level = training.RunFolder.open(resume).load_config().level
+    else:
+        settings = _settings(config, given)
+        level = settings.level
+    try:
+        with display(console, level) as observer:
+            run = training.train(settings, observer) if resume is None else training.resume(resume, observer)
+            report = _report(run, observer)
+    except training.Interrupted as stop:
+        typer.echo(f"carousel: {stop}", err=True)
+        raise typer.Exit(STOPPED) from None
+    _close(console, run, report)
+
+
+def _settings(path: Path | None, given: dict[str, Any]) -> Config:
+    """The YAML file's options, or the defaults, under those given on the command line."""
+    from carousel.training import Config
+
+    return (Config.load(path) if path else Config()).override(**given)
+
+
+def _refuse_beside_resume(given: dict[str, Any], config: Path | None) -> None:
+    """A run goes on as it began, or it would not be that run."""
+    named = ["PATHS" if name == "paths" else flag(name) for name in given] + (["--config"] if config else [])
+    if named:
+        raise CarouselError(
+            f"--resume goes on with the options that are stored in the run; got {', '.join(named)} as well. "
+            "Leave them out, or start a new run without --resume."
+        )
+
+
+def _report(run: Run, observer: Observer) -> Path:
+    from carousel.report import report_run
+
+    return report_run(run.path, observer)
+
+
+def _close(console: Console, run: Run, report: Path) -> None:
+    """Say how it ended, where everything lies and what to do next."""
+    score = run.test
+    per_token = "" if run.config.level == "char" else f", perplexity {score.perplexity:.1f} per token"
+    sample = run.path / "samples.txt"
+    lines = [
+        "",
+        f"[bold]{score.bits_per_character:.3f} bits per character[/] on the test files{per_token}; "
+        f"best weights of step {run.best_step:,} of {run.step:,}",
+        "",
+        f"  run folder   {run.path}",
+        f"  report       {report}",
+        f"  samples      {sample}",
+        "",
+        "What to do next:",
+        f"  carousel generate {run.path} --length 500",
+        f"  carousel evaluate {run.path} YOUR_TEXT.txt --lines",
+        f"  tensorboard --logdir {run.path}",
+    ]
+    console.print("\n".join(lines), highlight=False, soft_wrap=True)

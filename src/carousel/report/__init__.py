@@ -1,0 +1,24 @@
+"""Reports: the numbers of training and diagnosis in, one HTML file out that opens without a network."""
+
+from carousel.report.gather import gather, report_run
+from carousel.report.training import (
+    Comparison,
+    CurvePoint,
+    Sample,
+    Snippet,
+    TrainingReport,
+    training_report,
+    write_training_report,
+)
+
+__all__ = [
+    "Comparison",
+    "CurvePoint",
+    "Sample",
+    "Snippet",
+    "TrainingReport",
+    "gather",
+    "report_run",
+    "training_report",
+    "write_training_report",
+]

@@ -1,0 +1,261 @@
+"""From a finished run folder to the numbers of its report: yardsticks, samples, units, gradient, machine."""
+
+from __future__ import annotations
+
+import copy
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import carousel
+from carousel.data import BOUNDARY, Document, Vocabulary, xz_bits_per_character
+from carousel.diagnosis import (
+    GateStatistics,
+    GradientByDistance,
+    Property,
+    gate_statistics,
+    gradient_by_distance,
+    informative_units,
+    strips,
+    token_properties,
+    varied_window,
+)
+from carousel.models.language_model import LanguageModel
+from carousel.models.ngram import interpolated
+from carousel.report.training import (
+    Comparison,
+    CurvePoint,
+    Sample,
+    Snippet,
+    TrainingReport,
+    write_training_report,
+)
+from carousel.training import corpus as corpora
+from carousel.training.api import Run
+from carousel.training.corpus import Corpus
+from carousel.training.metrics import read_metrics
+from carousel.training.progress import Observer, Stage, silent
+from carousel.training.run import RunFolder
+from carousel.training.samples import draw_samples
+
+ORDERS = range(1, 6)
+UNITS = 24  # drawn or listed
+STUDIED = 8_000  # tokens on which units and gates are measured
+SHOWN = 760  # characters of text that are drawn
+LINES = 18  # of them at most
+DISTANCE = 200  # steps back that the gradient is followed
+PLACES = 32  # in the text, for the gradient
+LEAD = 100  # steps read before, for the state
+
+
+def report_run(path: str | Path, on_event: Observer = silent) -> Path:
+    """Write the report of a finished run into its folder; returns the file.
+
+    Raises CarouselError if the folder holds no finished run, or its text is gone.
+
+        run = carousel.train(minutes=1)
+        carousel.report.report_run(run.path)
+    """
+    run = Run.open(path)
+    folder = RunFolder.open(path)
+    on_event(Stage("reading the text for the report"))
+    corpus = corpora.load(run.config, folder.vocabulary)
+    model = LanguageModel.load(folder.weights)
+    return write_training_report(gather(run, corpus, model, on_event), folder.report)
+
+
+def gather(run: Run, corpus: Corpus, model: LanguageModel, on_event: Observer = silent) -> TrainingReport:
+    """All numbers of a run's report."""
+    rows = read_metrics(RunFolder(run.path).metrics)
+    curves = [
+        CurvePoint(
+            row.step,
+            row.epoch * corpus.train.characters,
+            row.seconds,
+            row.train_bits_per_character,
+            row.valid_bits_per_character,
+            row.gradient_norm,
+            row.lr,
+        )
+        for row in rows
+    ]
+    on_event(Stage("fitting n-grams to compare with"))
+    comparisons = yardsticks(corpus)
+    on_event(Stage("tracing gates and states"))
+    snippet, gates = study(model, corpus)
+    on_event(Stage("following the gradient back in time"))
+    return TrainingReport(
+        run=str(run.path),
+        cell=run.config.cell,
+        level=run.config.level,
+        hidden=run.config.hidden,
+        layers=run.config.layers,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        seconds=run.seconds,
+        tokens_per_second=statistics.median([row.tokens_per_second for row in rows]) if rows else 0.0,
+        characters=curves[-1].characters if curves else 0.0,
+        curves=curves,
+        best_step=run.best_step,
+        best_valid=run.valid.bits_per_character,
+        test=run.test.bits_per_character,
+        test_characters=run.test.characters,
+        characters_per_token=run.test.characters / run.test.tokens,
+        comparisons=comparisons,
+        samples=samples(model, corpus.vocabulary, run.config.seed),
+        snippet=snippet,
+        gates=gates,
+        gradient=follow_gradient(model, corpus.test.ids),
+        bptt=run.config.bptt,
+        clip=run.config.clip or None,
+        stopped=_why_stopped(run),
+        config=_configuration(run),
+        environment=_environment(run),
+    )
+
+
+def yardsticks(corpus: Corpus) -> list[Comparison]:
+    """Bits per character of the test files under n-grams of the run's own symbols, and under xz -9."""
+    per_token = interpolated(corpus.train.ids, corpus.test.ids, corpus.vocabulary.size, ORDERS)
+    tokens = corpus.test.tokens / corpus.test.characters
+    ngrams = [
+        Comparison(f"the interpolated {order}-gram", bits * tokens, "ngram")
+        for order, bits in per_token.items()
+    ]
+    xz = xz_bits_per_character(document.text for document in corpus.split.test)
+    return [*ngrams, Comparison("xz -9", xz, "compressor")]
+
+
+def samples(model: LanguageModel, vocabulary: Vocabulary, seed: int) -> list[Sample]:
+    """The texts of samples.txt."""
+    drawn = draw_samples(model, vocabulary, seed)
+    return [Sample(text, "", temperature, seed) for temperature, text in drawn.items()]
+
+
+@dataclass(frozen=True)
+class _Studied:
+    """Held-out text as it is traced: ids with a boundary before each document, and what each token is."""
+
+    ids: NDArray[np.int64]
+    pieces: list[str]
+    properties: list[Property]
+    starts: list[int]  # tokens at which a line begins
+    names: list[tuple[int, str]]  # (first token, document)
+
+
+def study(model: LanguageModel, corpus: Corpus) -> tuple[Snippet | None, list[GateStatistics]]:
+    """Units drawn on a snippet of test text, and how all gates stand over the text around it."""
+    text = _studied(corpus.split.test, corpus.vocabulary)
+    if len(text.ids) < 64:
+        return None, []
+    with torch.no_grad():
+        traces = model.recurrent.trace(model.embed(torch.from_numpy(text.ids)[:, None]))
+    units = informative_units(traces, text.properties, UNITS)
+    per_token = max(1.0, len("".join(text.pieces)) / len(text.pieces))
+    window = varied_window(text.properties, text.starts, min(int(SHOWN / per_token), len(text.ids)))
+    window = slice(window.start, _end_of_line(text.pieces, window, LINES))
+    name = [name for start, name in text.names if start <= window.start][-1]
+    pieces = text.pieces[window]
+    snippet = Snippet(pieces, strips(traces, units, window), name, len(text.ids)) if units else None
+    return snippet, gate_statistics(traces)
+
+
+def _end_of_line(pieces: Sequence[str], window: slice, lines: int) -> int:
+    """Where the window ends if it shows so many lines at most."""
+    for k in range(window.start, window.stop):
+        lines -= pieces[k].count("\n")
+        if lines <= 0:
+            return k + 1
+    return int(window.stop)
+
+
+def _studied(documents: Sequence[Document], vocabulary: Vocabulary) -> _Studied:
+    """Documents until there are enough tokens, those of a readable length first."""
+    readable = [each for each in documents if 2_000 <= len(each.text) <= 20_000]
+    ids: list[int] = []
+    pieces: list[str] = []
+    parts: list[list[Property]] = []
+    names: list[tuple[int, str]] = []
+    for document in readable or documents:
+        encoded = vocabulary.encode(document.text)[: STUDIED - len(ids) - 1].tolist()
+        if len(encoded) < 8:
+            break
+        names.append((len(ids), document.name))
+        # The boundary reads like the end of a line: whatever was open before it is closed.
+        own = ["\n", *(vocabulary.pieces[number].decode("utf-8", "replace") for number in encoded)]
+        parts.append(token_properties(own))
+        pieces += own
+        ids += [BOUNDARY, *encoded]
+    properties = [
+        Property(
+            each[0].name, each[0].meaning, np.concatenate([part.values for part in each]), each[0].binary
+        )
+        for each in zip(*parts, strict=True)
+    ]
+    starts = [k + 1 for k, piece in enumerate(pieces[:-1]) if piece.endswith("\n")]
+    return _Studied(np.array(ids, dtype=np.int64), pieces, properties, starts, names)
+
+
+def follow_gradient(model: LanguageModel, ids: NDArray[np.integer]) -> GradientByDistance | None:
+    """The gradient by distance at places spread evenly over the test text; None where that is too short."""
+    distance = min(DISTANCE, len(ids) // 4)
+    length = distance + min(LEAD, distance)
+    if distance < 2:
+        return None
+    places = np.linspace(0, len(ids) - length - 1, PLACES).astype(np.int64)
+    tokens = torch.from_numpy(
+        np.stack([ids[start : start + length + 1] for start in places], axis=1).astype(np.int64)
+    )
+    # in double precision, so that a gradient that vanishes is not taken for one that is zero
+    precise = copy.deepcopy(model).cpu().double().requires_grad_(False)
+    return gradient_by_distance(precise, tokens[:-1], tokens[-1], distance=distance)
+
+
+def _why_stopped(run: Run) -> str:
+    if run.reason != "patience":
+        return ""
+    return (
+        f"Stopped early: {run.config.patience} evaluations in a row "
+        f"brought nothing better than step {run.best_step:,}."
+    )
+
+
+def _configuration(run: Run) -> dict[str, object]:
+    options = {name.replace("_", " "): value for name, value in run.config.to_dict().items()}
+    options["paths"] = ", ".join(run.config.paths) or "Python's own standard library"
+    return {
+        name: "–" if value is None else "yes" if value is True else "no" if value is False else value
+        for name, value in options.items()
+        if name != "out"
+    }
+
+
+def _environment(run: Run) -> dict[str, object]:
+    return {
+        "written": datetime.now().strftime("%Y-%m-%d %H:%M"),
+        "carousel": carousel.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": os.cpu_count() or "unknown",
+        "threads": run.config.threads or torch.get_num_threads(),
+    }
+
+
+def _processor() -> str:
+    """The name that Linux knows; what Python says elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown"

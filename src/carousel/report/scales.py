@@ -1,0 +1,51 @@
+"""Scales of a chart: where a value falls on the paper, and which values are worth a tick."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from carousel.report.words import number, superscript
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Maps [low, high] to [start, end] on the paper, linearly or by the logarithm."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    log: bool = False
+
+    def __call__(self, value: float) -> float:
+        low, high = self._warp(self.low), self._warp(self.high)
+        share = (self._warp(value) - low) / (high - low) if high > low else 0.5
+        return self.start + share * (self.end - self.start)
+
+    def _warp(self, value: float) -> float:
+        return math.log10(max(value, 1e-300)) if self.log else value
+
+    def ticks(self, number_of_ticks: int = 5) -> list[tuple[float, str]]:
+        """(value, label) at round values inside the range."""
+        return self._powers(number_of_ticks) if self.log else self._round(number_of_ticks)
+
+    def _round(self, wanted: int) -> list[tuple[float, str]]:
+        span = self.high - self.low
+        if span <= 0:
+            return [(self.low, number(self.low, 2))]
+        raw = span / max(wanted, 1)
+        base = 10.0 ** math.floor(math.log10(raw))
+        step = next(base * factor for factor in (1, 2, 5, 10) if base * factor >= raw * 0.999)
+        digits = max(0, -math.floor(math.log10(step) + 1e-9))
+        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+        return [(k * step, number(k * step, digits)) for k in range(first, last + 1)]
+
+    def _powers(self, wanted: int) -> list[tuple[float, str]]:
+        first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
+        stride = max(1, math.ceil((last - first + 1) / max(wanted, 1)))
+        return [(10.0**k, _power_label(k)) for k in range(last, first - 1, -stride)][::-1]
+
+
+def _power_label(exponent: int) -> str:
+    return {0: "1", 1: "10", -1: "0.1", 2: "100", -2: "0.01"}.get(exponent, f"10{superscript(exponent)}")

@@ -1,0 +1,37 @@
+"""The page's template, style sheet and script, read from the package and put into one file."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from carousel.report import words
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("carousel.report", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,  # a name misspelt in the template is an error, not a hole
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for each in (words.number, words.count, words.about, words.duration, words.percent, words.power):
+        environment.filters[each.__name__] = each
+    environment.globals["inline"] = _inline
+    return environment
+
+
+def _inline(name: str) -> Markup:
+    """A style sheet or script of the package, as it is."""
+    source, _, _ = jinja2.PackageLoader("carousel.report", "templates").get_source(_environment(), name)
+    return Markup(source)
+
+
+def render_template(name: str, **values: Any) -> str:
+    """Render a template of the package with these values."""
+    return _environment().get_template(name).render(**values)
