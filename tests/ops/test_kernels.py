@@ -1,0 +1,168 @@
+"""The compiled kernels equal the equations: every output and every gradient, of every cell, on every instruction set."""
+
+import pytest
+import torch
+from tolerances import assert_close
+
+from carousel import _core
+from carousel.emit import reference
+from carousel.equations import Cell, affine, tanh
+from carousel.equations.catalogue import CELLS
+from carousel.errors import CarouselError
+from carousel.ops import kernels, recurrence
+from ops.layers import random_layer
+
+# (T, B, I, H): one step, one sequence, widths beside and between multiples of the vector width, more rows than a
+# chunk holds in time and in batch, a panel's remainder
+SHAPES = [
+    (1, 1, 1, 1), (5, 3, 4, 7), (7, 1, 3, 200), (6, 5, 17, 33), (3, 2, 64, 64), (530, 1, 3, 5), (3, 530, 3, 5),
+]  # fmt: skip
+
+
+@pytest.mark.usefixtures("poisoned_memory")
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("name", CELLS)
+def test_kernel_equals_equations(name: str, shape: tuple[int, int, int, int], isa: str) -> None:
+    """In float64 each output and gradient is the equations' to rounding, forwards and backwards in time."""
+    assert kernels.has_kernel(CELLS[name].equations.key)
+    for reverse in (False, True):
+        layer = random_layer(CELLS[name].equations, *shape, reverse=reverse)
+        assert_close(layer.results(compiled=True), layer.results(compiled=False), name=f"reverse={reverse}")
+
+
+@pytest.mark.usefixtures("poisoned_memory")
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("name", CELLS)
+def test_ragged_batches(name: str, bias: bool, isa: str) -> None:
+    """Sequences of unequal length each end with their own final state, and begin at their own end in reverse."""
+    for reverse in (False, True):
+        layer = random_layer(CELLS[name].equations, 9, 5, 3, 21, bias=bias, reverse=reverse, lengths=[9, 9, 6, 2, 1])
+        assert_close(layer.results(compiled=True), layer.results(compiled=False), name=f"reverse={reverse}")
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_float32_against_float64(name: str, isa: str) -> None:
+    """Float32 stays within its own rounding of the float64 equations."""
+    layer = random_layer(CELLS[name].equations, 12, 6, 9, 37)
+    truth = layer.results(compiled=False)
+    assert_close(layer.to(torch.float32).results(compiled=True), truth, torch.float32)
+
+
+@pytest.mark.parametrize("threads", [2, 3, 4])
+@pytest.mark.parametrize("shape", [(9, 1, 40, 400), (40, 2, 64, 256), (30, 7, 64, 130)], ids=str)
+@pytest.mark.parametrize("name", ["rnn-tanh", "lstm", "lstm-diagonal", "lstm-full", "gru", "gru-before"])
+def test_threads_share_batch_and_units(name: str, shape: tuple[int, int, int, int], threads: int) -> None:
+    """However the batch and the units of one sequence are split over threads, the result is the same."""
+    layer = random_layer(CELLS[name].equations, *shape)
+    truth = layer.results(compiled=False)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        assert_close(layer.results(compiled=True), truth)
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", ["lstm-diagonal", "gru-before"])
+def test_same_bits_again(name: str) -> None:
+    """The same input on the same number of threads gives the same bits, outputs and gradients."""
+    layer = random_layer(CELLS[name].equations, 30, 7, 64, 130, dtype=torch.float32)
+    torch.set_num_threads(2)
+    try:
+        first, second = layer.results(compiled=True), layer.results(compiled=True)
+    finally:
+        torch.set_num_threads(1)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_inference_without_tape(name: str) -> None:
+    """Without gradients nothing is kept of the past, and the outputs are bit for bit those of training."""
+    layer = random_layer(CELLS[name].equations, 530, 3, 4, 20)
+    with torch.no_grad():
+        output, final = recurrence(layer.equations, layer.x, layer.initial, layer.parameters)
+    kept, kept_final = recurrence(layer.equations, layer.x, layer.initial, layer.parameters)
+    assert torch.equal(output, kept)
+    assert all(torch.equal(one, other) for one, other in zip(final, kept_final, strict=True))
+
+
+def test_strided_input() -> None:
+    """Inputs of any strides give the result of their contiguous copy: batch-first, sliced, widened."""
+    base = random_layer(CELLS["lstm"].equations, 6, 4, 5, 9)
+    inputs = {
+        "batch first": torch.randn(4, 6, 5, dtype=torch.float64).transpose(0, 1),
+        "every other step": torch.randn(12, 4, 5, dtype=torch.float64)[::2],
+        "every other feature": torch.randn(6, 4, 10, dtype=torch.float64)[..., ::2],
+        "one sequence for all": torch.randn(6, 1, 5, dtype=torch.float64).expand(6, 4, 5),
+    }
+    for name, x in inputs.items():
+        strided, _ = recurrence(base.equations, x, base.initial, base.parameters)
+        dense, _ = recurrence(base.equations, x.contiguous(), base.initial, base.parameters)
+        assert torch.equal(strided, dense), name
+
+
+def test_only_the_gradients_asked_for() -> None:
+    """A frozen input costs no gradient, and the others are what they were."""
+    layer = random_layer(CELLS["lstm"].equations, 4, 2, 3, 5)
+    full = layer.results(compiled=True)
+    output, final = recurrence(layer.equations, layer.x.detach(), layer.initial, layer.parameters)
+    weight = layer.parameters["weight_hh"]
+    [gradient] = torch.autograd.grad([output, *final], [weight], layer.cotangents)
+    assert_close(gradient, full["gradient of weight_hh"])
+
+
+@pytest.mark.parametrize("name", ["lstm-full", "gru-before"])
+def test_second_derivatives(name: str) -> None:
+    """The gradient of a gradient through the kernel is that through the equations."""
+    layer = random_layer(CELLS[name].equations, 3, 2, 3, 4)
+
+    def penalty(run: object) -> torch.Tensor:
+        output, _ = run()  # type: ignore[operator]
+        [gradient] = torch.autograd.grad(output.square().sum(), [layer.x], create_graph=True)
+        return torch.autograd.grad(gradient.square().sum(), [layer.parameters["weight_hh"]])[0]
+
+    assert_close(penalty(layer._kernel), penalty(layer._equations))
+
+
+def test_operators_are_sound() -> None:
+    """torch's own checks of a custom operator: schema, fake kernel, autograd registration, under compilation."""
+    layer = random_layer(CELLS["gru"].equations, 3, 2, 3, 4)
+    arguments = (layer.x, layer.initial, list(layer.parameters.values()), layer.equations.key, False, None, True)
+    torch.library.opcheck(kernels.recurrence, arguments)
+
+
+def test_infinities_and_nan_pass_through() -> None:
+    """An input that is not a number spoils the sequence it is in from that step on, and no other."""
+    layer = random_layer(CELLS["lstm"].equations, 5, 3, 4, 20, dtype=torch.float32)
+    x = layer.x.detach().clone()
+    x[2, 1, 0] = float("nan")
+    output, _ = recurrence(layer.equations, x, layer.initial, layer.parameters)
+    expected, _ = reference.run(layer.equations, x, layer.initial, layer.parameters)
+    assert torch.equal(output.isnan(), expected.isnan())
+
+
+def test_a_cell_without_kernel_runs_on_its_equations() -> None:
+    """A user's cell has no kernel in the package; it runs all the same."""
+
+    class Shifted(Cell):
+        def step(self, x, h):  # noqa: ANN001, ANN202
+            return tanh(affine("a", x, h)) + 0.5
+
+    layer = random_layer(Shifted().equations, 4, 2, 3, 5)
+    assert not kernels.has_kernel(layer.equations.key)
+    assert_close(layer.results(compiled=True), layer.results(compiled=False))
+
+
+def test_a_wrong_shape_never_reaches_the_core() -> None:
+    """The operator itself names the shapes it needs, whoever calls it."""
+    layer = random_layer(CELLS["rnn-tanh"].equations, 3, 2, 3, 4)
+    parameters = [*layer.parameters.values()]
+    parameters[1] = parameters[1][:, :3]
+    with pytest.raises(CarouselError, match=r"weight_hh.*\(4, 4\).*got.*\(4, 3\)"):
+        kernels.recurrence(layer.x, layer.initial, parameters, layer.equations.key, False, None, True)
+
+
+def test_an_unknown_instruction_set_is_refused() -> None:
+    """The error names what there is to choose from."""
+    with pytest.raises(RuntimeError, match=f"{_core.isa()}.*'sse9'"):
+        _core.choose_isa("sse9")
