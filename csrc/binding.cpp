@@ -14,6 +14,7 @@
 
 #include "dispatch.hpp"
 #include "engine.hpp"
+#include "peak.hpp"
 #include "threads.hpp"
 
 namespace nb = nanobind;
@@ -195,5 +196,8 @@ NB_MODULE(_core, m) {
         return list;
       },
       "Every instruction set that was built, best first, and whether this machine has it.");
+  m.def("multiply_add_peak", &multiply_add_peak, nb::arg("is_double"), nb::arg("threads"), nb::arg("seconds"),
+        nb::call_guard<nb::gil_scoped_release>(),
+        "FLOP/s of a register-resident multiply-add loop on the instruction set and the team in use.");
   m.def("team_kind", [] { return std::string(team_kind()); }, "Whose threads the kernels run on.");
 }

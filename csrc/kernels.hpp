@@ -13,9 +13,17 @@ struct Walk {
   void (*work)(char* memory, int id);
 };
 
+// Register-resident multiply-adds, to know the limit of the machine: `run` does so many rounds.
+template <class T>
+struct MultiplyAdd {
+  T (*run)(Index rounds);
+  double flops_per_round;
+};
+
 template <class T>
 struct Precision {
   Walk<T> forward, backward;
+  MultiplyAdd<T> multiply_add;
   const CellKernels<T>* cells;
   std::size_t cell_count;
 };

@@ -1,0 +1,24 @@
+// The most multiply-adds this instruction set can do: chains that never leave the registers.
+
+// Independent sums: enough to hide the latency of every multiply-add unit (two units, up to five cycles), few enough
+// to leave registers for the two factors.
+constexpr int chains = 12;
+
+template <class T>
+constexpr double flops_per_round = 2.0 * chains * lanes<T>;
+
+// Each sum goes to 1, so that no round meets a denormal or an infinity. The result depends on all of them.
+template <class T>
+T multiply_add(Index rounds) {
+  const volatile T half = T(0.5);  // hidden from the compiler, which could otherwise work the sums out
+  const Vector<T> factor = splat<T>(half), addend = splat<T>(half);
+  Vector<T> sum[chains];
+#pragma GCC unroll 12
+  for (int chain = 0; chain < chains; ++chain) sum[chain] = splat<T>(T(1) / T(chain + 1));
+  for (Index round = 0; round < rounds; ++round) {
+#pragma GCC unroll 12
+    for (int chain = 0; chain < chains; ++chain) sum[chain] = sum[chain] * factor + addend;
+  }
+  for (int chain = 1; chain < chains; ++chain) sum[0] += sum[chain];
+  return sum[0][0];
+}
