@@ -39,7 +39,7 @@ def make_report() -> Callable[..., TrainingReport]:
     def make(cell: str = "lstm", **changes: Any) -> TrainingReport:
         trace = make_trace(cell)
         units = informative_units([trace], text_properties(TEXT), 8)
-        norms = {name: 0.9 ** np.arange(1, 41)[:, None, None] * np.ones((40, 1, 8)) for name in ("h", "c")}
+        norms = {name: 0.9 ** np.arange(1, 61)[:, None, None] * np.ones((60, 1, 8)) for name in ("h", "c")}
         fields: dict[str, Any] = {
             "run": "runs/001",
             "cell": cell,

@@ -1,4 +1,4 @@
-"""The report in a real browser: it runs without a network and without an error, and shows the numbers it was given."""
+"""The report in a real browser: without a network and without an error, it shows the numbers it was given."""
 
 import os
 import re
@@ -96,7 +96,7 @@ def test_the_page_works_without_a_network(make_report, tmp_path, profile):
 
 
 def test_a_reader_can_look_at_any_gate_and_unit(make_report, tmp_path, profile):
-    """Choosing f colours the text by the forget gate; a character's numbers are read out; another unit can be chosen."""
+    """Choosing f colours the text by the forget gate; numbers are read out; other units can be chosen."""
     report = make_report()
     dom, _ = _open(_write(report, tmp_path / "report.html"), profile)
     first = max(report.snippet.strips, key=lambda strip: abs(strip.unit.correlation))

@@ -73,7 +73,7 @@ def test_the_page_says_its_numbers(make_report):
         assert expected in words
     assert "23\u202f% below the\u00a0interpolated\u00a05\u2011gram (2.10)" in words
     assert "13\u202f% below xz\u00a0\u20119 (1.86)" in words
-    assert f"More than {report.gradient.reach()} steps back" in words
+    assert f"Beyond {report.gradient.reach()} steps back" in words
     assert "each step keeps 90\u202f% of it" in words
 
 

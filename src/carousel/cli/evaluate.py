@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from carousel.data import Document
+    from carousel.data import Document, Vocabulary
 
 
 def register(app: typer.Typer) -> None:
@@ -32,12 +32,14 @@ def evaluate(
 
     model, vocabulary = training.load(run)
     documents = _documents(run, paths)
+    _tell_unknown(vocabulary, documents)
     if not lines:
         score = training.score_documents(model, vocabulary, documents)
+        number = f"{len(documents)} document{'s' if len(documents) > 1 else ''}"
         typer.echo(
             f"{score.bits_per_character:.4f} bits per character, "
             f"perplexity {score.perplexity:.3f} per token, "
-            f"{score.characters:,} characters, {score.tokens:,} tokens in {len(documents)} documents"
+            f"{score.characters:,} characters, {score.tokens:,} tokens in {number}"
         )
         return
     texts = [line for document in documents for line in _lines(document.text)]
@@ -53,6 +55,14 @@ def _documents(run: Path, paths: Sequence[str] | None) -> list[Document]:
     if paths:
         return read(paths)
     return load_corpus(RunFolder.open(run).load_config().paths).test
+
+
+def _tell_unknown(vocabulary: Vocabulary, documents: Sequence[Document]) -> None:
+    """What has no symbol of its own is cheap to predict: a score that gains by it must not go unnoticed."""
+    unknown = dict.fromkeys(piece for document in documents for piece in vocabulary.unknown(document.text))
+    if unknown:
+        shown = ", ".join(repr(piece) for piece in list(unknown)[:8]) + (", ..." if len(unknown) > 8 else "")
+        typer.echo(f"carousel: {len(unknown)} not in the vocabulary, scored as <unk>: {shown}", err=True)
 
 
 def _lines(text: str) -> list[str]:

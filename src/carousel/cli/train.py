@@ -63,13 +63,12 @@ def train(
     else:
         settings = _settings(config, given)
         level = settings.level
-    try:
-        with display(console, level) as observer:
+    with display(console, level) as observer:
+        try:
             run = training.train(settings, observer) if resume is None else training.resume(resume, observer)
-            report = _report(run, observer)
-    except training.Interrupted as stop:
-        typer.echo(f"carousel: {stop}", err=True)
-        raise typer.Exit(STOPPED) from None
+        except training.Interrupted as stop:
+            raise _stopped(str(stop)) from None
+        report = _report(run, observer)
     _close(console, run, report)
 
 
@@ -93,7 +92,19 @@ def _refuse_beside_resume(given: dict[str, Any], config: Path | None) -> None:
 def _report(run: Run, observer: Observer) -> Path:
     from carousel.report import report_run
 
-    return report_run(run.path, observer)
+    try:
+        return report_run(run.path, observer)
+    except KeyboardInterrupt:
+        raise _stopped(
+            f"the run is finished and saved, but its report is not written. "
+            f"Write it with: carousel train --resume {run.path}"
+        ) from None
+
+
+def _stopped(message: str) -> typer.Exit:
+    """Ctrl-C is no mistake: say what to do next and end as a stopped process does."""
+    typer.echo(f"carousel: {message}", err=True)
+    return typer.Exit(STOPPED)
 
 
 def _close(console: Console, run: Run, report: Path) -> None:

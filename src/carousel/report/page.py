@@ -12,7 +12,7 @@ from markupsafe import Markup
 from carousel.report import strips
 from carousel.report.charts import Chart, Line, svg, thin
 from carousel.report.gate_plots import GatePlot, gate_plots
-from carousel.report.words import about, number, percent, power
+from carousel.report.words import THIN, about, number, percent, power
 
 if TYPE_CHECKING:  # training.py imports this module to draw what it holds
     from carousel.diagnosis.gates import UnitStrip
@@ -206,11 +206,11 @@ class TrainingPage:
         reach, longest, decay = flow.reach(), int(flow.distances[-1]), flow.decay()
         if reach == 0:
             return "No gradient reaches any state before the loss."
-        part = f"{percent(0.01)} of the norm that it had one step back"
+        part = f"1{THIN}% of the norm that it had one step back"
         if reach >= longest:
             text = f"{longest} steps back the gradient still has more than {part}"
         else:
-            text = f"More than {reach} steps back the gradient falls under {part}"
+            text = f"Beyond {reach} steps back the gradient falls under {part}"
         if math.isfinite(decay):
             text += f"; in the farther half of the distances each step keeps {percent(decay)} of it"
         return text + "."

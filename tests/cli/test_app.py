@@ -1,0 +1,43 @@
+"""The command as a whole: quick to start, helpful when misspelt."""
+
+import subprocess
+import sys
+
+import carousel as package
+
+
+def test_help_lists_the_commands(carousel):
+    """Every command has its line."""
+    done = carousel("--help")
+    assert done.status == 0
+    for command in ("train", "generate", "evaluate", "equations", "info"):
+        assert f" {command} " in done.out
+
+
+def test_version(carousel):
+    """--version prints the version alone."""
+    assert carousel("--version").out == f"{package.__version__}\n"
+
+
+def test_a_misspelt_command_is_recognised(carousel):
+    """The nearest command is suggested, with status 2."""
+    done = carousel("trian")
+    assert done.status == 2
+    assert "'train'" in done.err
+
+
+def test_parsing_loads_neither_torch_nor_numpy():
+    """The help of every command is there before anything heavy is imported."""
+    program = (
+        "import sys; import carousel.cli.app\n"
+        "heavy = {'torch', 'numpy', 'tensorboard', 'lightning_fabric', 'jinja2'} & set(sys.modules)\n"
+        "sys.exit(f'loaded: {heavy}' if heavy else 0)"
+    )
+    path = [f"sys.path[:0] = {sys.path!r}"]
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; " + path[0] + "\n" + program],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

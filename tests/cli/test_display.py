@@ -1,0 +1,79 @@
+"""What training shows: a bar that keeps itself up to date, or plain lines."""
+
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from carousel.cli.display import LiveBar, PlainLines, clock, display
+from carousel.training.progress import Evaluated, Finished, Stage, Started, Stepped
+from carousel.training.score import Score
+
+SCORE = Score(bits=150.0, tokens=100, characters=100)
+EVENTS = [
+    Stage("reading the text"),
+    Started(Path("runs/001"), 0, 200, 1234, 56, 7000, 300, 300),
+    *[Stepped(k, 200, 0.1, 2.5, 5.66, 45678.0, 0.42, 4e-3, 1.0 * k, 130.0) for k in range(1, 100)],
+    Evaluated(100, SCORE, True),
+    Stage("scoring"),
+    Finished(Path("runs/001"), 200, 100, "steps", SCORE, SCORE, 12.0),
+]
+
+
+def _shown(terminal: bool, level: str = "char") -> tuple[object, str]:
+    out = StringIO()
+    console = Console(file=out, force_terminal=terminal, width=140, color_system=None)
+    with display(console, level) as observer:
+        for event in EVENTS:
+            observer(event)
+    return observer, out.getvalue()
+
+
+def test_a_log_gets_plain_lines():
+    """One line for a hundred steps within ten seconds, one per evaluation, no control codes."""
+    observer, shown = _shown(False)
+    assert isinstance(observer, PlainLines)
+    lines = shown.splitlines()
+    assert [line.split(":")[0] for line in lines if line.startswith("step")] == ["step 1 of 200", "step 100"]
+    assert "2.500 bits/char, 45,678 tokens/s, gradient norm 0.42, 2:10 left" in shown
+    assert "valid 1.500 bits/char, best so far" in shown
+    assert "\x1b" not in shown
+
+
+def test_a_terminal_gets_a_bar():
+    """The bar shows loss, speed, gradient norm and time left, and leaves the cursor as it was."""
+    observer, shown = _shown(True)
+    assert isinstance(observer, LiveBar)
+    for expected in ("2.500 bits/char", "45,678 tok/s", "|g| 0.42", "2:10 left"):
+        assert expected in shown
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h")
+
+
+def test_words_and_pieces_are_watched_by_perplexity():
+    """Where symbols are larger than characters, perplexity is the number."""
+    _, shown = _shown(False, "bpe")
+    assert "perplexity 5.7" in shown
+    assert "bits/char" not in shown
+
+
+def test_the_terminal_is_given_back_after_an_error():
+    """An exception while the bar is live leaves the cursor visible."""
+    out = StringIO()
+
+    def fail() -> None:
+        with LiveBar(Console(file=out, force_terminal=True), "char") as bar:
+            bar(EVENTS[1])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert out.getvalue().rfind("\x1b[?25h") > out.getvalue().rfind("\x1b[?25l")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (130, "2:10"), (7265, "2:01:05"), (-3, "0:00")]
+)
+def test_clock(seconds, text):
+    """Minutes and seconds, hours where there are some."""
+    assert clock(seconds) == text

@@ -1,0 +1,35 @@
+"""The options of `train` are the fields of Config: nothing is written down twice, nothing is forgotten."""
+
+from dataclasses import fields
+
+import pytest
+
+from carousel import training
+from carousel.training.config import Config
+
+
+def test_every_field_is_an_option(carousel, monkeypatch):
+    """Each field that is not hidden has a flag in the help, with its own words; hidden ones have none."""
+    monkeypatch.setenv("COLUMNS", "400")
+    shown = " ".join(carousel("train", "--help").out.split())
+    for each in fields(Config):
+        flag = "--" + each.name.replace("_", "-")
+        if each.metadata["hidden"]:
+            assert f"{flag} " not in shown
+        elif each.name != "paths":
+            assert f"{flag} " in shown
+            assert each.metadata["help"][1:] in shown
+
+
+@pytest.mark.parametrize(("flag", "value"), [("--one-hot", True), ("--no-one-hot", False)])
+def test_switches_have_two_sides(carousel, monkeypatch, flag, value):
+    """A switch can be turned off again where the YAML file turns it on; what is not given is not passed."""
+    caught = {}
+
+    def train(config, observer):
+        caught.update(config.to_dict())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "train", train, raising=False)
+    assert carousel("train", flag, "--lr", "0.5").status == 130
+    assert (caught["one_hot"], caught["lr"], caught["hidden"]) == (value, 0.5, Config().hidden)

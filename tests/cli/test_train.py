@@ -1,0 +1,150 @@
+"""`carousel train`: what it leaves behind, what it says, and how it refuses."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import carousel as package
+
+
+def test_a_run_leaves_everything_and_says_where(run):
+    """The folder holds weights, report and samples; the closing lines name them and what to do next."""
+    folder, done = run
+    assert (done.status, done.err) == (0, "")
+    names = {path.name for path in folder.iterdir()}
+    assert {
+        "config.yaml",
+        "vocabulary.json",
+        "weights.safetensors",
+        "metrics.csv",
+        "report.html",
+        "samples.txt",
+    } <= names
+    for expected in (
+        "bits per character",
+        str(folder / "report.html"),
+        str(folder / "samples.txt"),
+        f"carousel generate {folder}",
+        f"carousel evaluate {folder}",
+        f"tensorboard --logdir {folder}",
+    ):
+        assert expected in done.out
+
+
+def test_without_a_terminal_the_output_is_plain_lines(run):
+    """No control codes, and a line at each evaluation."""
+    _, done = run
+    assert "\x1b" not in done.out
+    assert "\r" not in done.out
+    assert "step 12: valid" in done.out
+
+
+def test_the_report_of_a_real_run_has_its_numbers(run):
+    """The page that the command wrote says the bits per character that it printed."""
+    folder, done = run
+    printed = done.out.split(" bits per character")[0].split()[-1]
+    html = (folder / "report.html").read_text(encoding="utf-8")
+    assert f">{printed}</data>" in html
+    for heading in (
+        "What it writes",
+        "What its units hold",
+        "How its gates stand",
+        "How far back its gradient reaches",
+    ):
+        assert heading in html
+
+
+def test_options_go_before_the_file(carousel, text, tmp_path):
+    """--config gives options, flags override them, and the rest are defaults."""
+    config = tmp_path / "options.yaml"
+    config.write_text(f"paths: ['{text}']\nhidden: 9\ncell: gru\nbatch: 4\nbptt: 20\nsteps: 3\nthreads: 1\n")
+    done = carousel(
+        "train", "--config", config, "--cell", "rnn-tanh", "--lr", "0.01", "--out", tmp_path / "run"
+    )
+    assert done.status == 0, done.err
+    stored = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert {name: stored[name] for name in ("hidden", "cell", "lr", "steps")} == {
+        "hidden": 9,
+        "cell": "rnn-tanh",
+        "lr": 0.01,
+        "steps": 3,
+    }
+
+
+def test_a_finished_run_resumes_to_itself(carousel, run):
+    """--resume on a finished run writes the report again and changes no weight."""
+    folder, _ = run
+    weights = (folder / "weights.safetensors").read_bytes()
+    (folder / "report.html").unlink()
+    done = carousel("train", "--resume", folder)
+    assert done.status == 0
+    assert (folder / "report.html").exists()
+    assert (folder / "weights.safetensors").read_bytes() == weights
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["/no/such/file"], "/no/such/file"),
+        (["--hidden", "0"], "hidden must be at least 1; got 0"),
+        (["--hidden", "-3"], "hidden must be at least 1; got -3"),
+        (["--cell", "lstn"], "lstn"),
+        (["--epochs", "1", "--minutes", "1"], "not both"),
+        (["--hiden", "3"], "--hidden"),
+        (["--hidden", "many"], "--hidden"),
+        (["--config", "/no/such.yaml"], "/no/such.yaml does not exist"),
+        (["--resume", "/no/such/run"], "/no/such/run"),
+        (["--resume", "runs/001", "--lr", "1", "book.txt"], "got --lr, PATHS as well"),
+    ],
+)
+def test_bad_input_is_one_message_and_status_2(carousel, tmp_path, monkeypatch, arguments, words):
+    """The message on stderr names what came; nothing is written, nothing is traced."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    done = carousel("train", *arguments)
+    assert done.status == 2
+    assert words in done.err
+    assert "Traceback" not in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_is_never_overwritten(carousel, run, text):
+    """--out of an existing run is refused, with the command that would go on with it."""
+    folder, _ = run
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    done = carousel("train", text, "--out", folder)
+    assert done.status == 2
+    assert f"--resume {folder}" in done.err
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are sent as on POSIX")
+def test_ctrl_c_saves_and_says_how_to_go_on(text, tmp_path):
+    """SIGINT while training: status 130, the resume command on stderr, no traceback, and a checkpoint."""
+    source = str(Path(package.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([source, os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, "-u", "-c", "from carousel.cli import main; main()", "train", str(text)]
+    command += ["--hidden", "8", "--batch", "4", "--bptt", "10", "--steps", "10000000", "--threads", "1"]
+    process = subprocess.Popen(
+        [*command, "--out", "run"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("step "):
+            break
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "carousel train --resume run" in err
+    assert "Traceback" not in err
+    assert (tmp_path / "run" / "checkpoint.safetensors").exists()
