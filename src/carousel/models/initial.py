@@ -2,7 +2,8 @@
 
 - Recurrent matrices: each gate's (H, H) block orthogonal (Saxe et al. 2014), so that a state neither grows
   nor shrinks by the product alone; the identity for relu, whose orthogonal block would lose half of it (Le
-  et al. 2015).
+  et al. 2015). States without a bound (relu, elu, identity) are carried on for a whole epoch and would pile
+  up, so there the block is shrunk to 0.9 and the input damped to fit.
 - Input matrices: each gate's block by Glorot & Bengio 2010, as normal numbers. One-hot input has length 1
   and meets a single column, so there the numbers have a deviation of 0.5.
 - Biases 0, but 1 for the gate that keeps the old state, the LSTM's f (Gers et al. 2000; Jozefowicz et al.
@@ -19,31 +20,39 @@ import math
 import torch
 from torch import Tensor, nn
 
-KEEPING_GATE = {"LSTM": 1, "GRU": 1}  # row of blocks: LSTM i, f, g, o; GRU r, z, n
+from carousel.nn import Recurrent
+
+KEEPING_GATE = {"LSTM": "f", "GRU": "z"}
 OUTPUT_DEVIATION = 0.02
 ONE_HOT_DEVIATION = 0.5
+UNBOUNDED = ("relu", "elu", "identity")
+UNBOUNDED_SHRINK = 0.9
+UNBOUNDED_INPUT = (1 - UNBOUNDED_SHRINK**2) ** 0.5  # keeps the variance of a sum of shrinking terms
 
 
 @torch.no_grad()
-def initialise(
-    recurrent: nn.Module, kind: str, hidden: int, *, one_hot: bool = False, nonlinearity: str = "tanh"
-) -> None:
-    """Give a stack of RNN, LSTM or GRU layers (`kind`) of `hidden` units its first weights."""
+def initialise(recurrent: Recurrent, *, one_hot: bool = False) -> None:
+    """Give the recurrent layers their first weights; `one_hot` says what the first of them reads."""
+    rows = recurrent.cell.equations.layout.rows
+    keeping = KEEPING_GATE.get(type(recurrent).__name__)
+    nonlinearity = getattr(recurrent, "nonlinearity", "tanh")
+    shrink, damp = (UNBOUNDED_SHRINK, UNBOUNDED_INPUT) if nonlinearity in UNBOUNDED else (1.0, 1.0)
     for name, parameter in recurrent.named_parameters():
-        matrix, _, layer = name.partition("_l")
-        blocks = parameter.split(hidden)
+        matrix, _, layer = name.rpartition("_l")
+        blocks = parameter.split(recurrent.hidden_size)
         if matrix == "weight_ih":
-            first = layer.startswith("0")
+            first = layer == "0"
             for block in blocks:
                 deviation = math.sqrt(2 / sum(block.shape)) if not (first and one_hot) else ONE_HOT_DEVIATION
-                block.normal_(0, deviation)
+                block.normal_(0, damp * deviation)
         elif matrix == "weight_hh":
             for block in blocks:
                 nn.init.eye_(block) if nonlinearity == "relu" else nn.init.orthogonal_(block)
+                block.mul_(shrink)
         else:
             parameter.zero_()
-        if matrix == "bias_ih" and kind in KEEPING_GATE:
-            blocks[KEEPING_GATE[kind]].fill_(1)
+        if matrix == "bias_ih" and keeping is not None:
+            blocks[rows[matrix].index(keeping)].fill_(1)
 
 
 @torch.no_grad()

@@ -80,8 +80,7 @@ class LanguageModel(nn.Module):
         if tie and vectors is not None:
             self.head.weight = vectors
         initialise_ends(vectors, self.head, tied=tie)
-        nonlinearity = cell_options.get("nonlinearity", "tanh")
-        initialise(self.recurrent, kind, hidden, one_hot=one_hot, nonlinearity=nonlinearity)
+        initialise(self.recurrent, one_hot=one_hot)
 
     @property
     def vocabulary_size(self) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from carousel.data import Split, Vocabulary, fit_vocabulary, load_corpus, load_vocabulary
+from carousel.data import Split, Vocabulary, Windows, fit_vocabulary, load_corpus, load_vocabulary
 from carousel.training.config import Config
 from carousel.training.evaluation import Part
 
@@ -42,5 +42,6 @@ def load(config: Config, vocabulary: Path | None = None) -> Corpus:
         if vocabulary is not None and vocabulary.exists()
         else fit_vocabulary(config.level, split.train, config.vocabulary_size)
     )
-    parts = (Part.of(documents, symbols) for documents in (split.train, split.valid, split.test))
+    parts = [Part.of(documents, symbols) for documents in (split.train, split.valid, split.test)]
+    Windows(parts[0].ids, config.batch, config.bptt, name="train part")  # raises if there is not even one
     return Corpus(split, symbols, *parts)

@@ -15,14 +15,14 @@ RUNS = Path("runs")
 class RunFolder:
     """The layout of a run folder.
 
-        config.yaml             every option; trains the same again with --config
-        vocabulary.json         the symbols
-        weights.safetensors     the best model so far with options and vocabulary: all `carousel.load` needs
-        checkpoint.safetensors  what resuming needs: model, optimizer, carried state, random state, position
-        metrics.csv             one row per so many steps
-        events.out.tfevents.*   the same rows for TensorBoard
-        samples.txt             texts drawn from the best weights
-        report.html             the report
+    config.yaml             every option; trains the same again with --config
+    vocabulary.json         the symbols
+    weights.safetensors     the best model so far with options and vocabulary: all `carousel.load` needs
+    checkpoint.safetensors  what resuming needs: model, optimizer, carried state, random state, position
+    metrics.csv             one row per so many steps
+    events.out.tfevents.*   the same rows for TensorBoard
+    samples.txt             texts drawn from the best weights
+    report.html             the report
     """
 
     def __init__(self, path: str | Path) -> None:

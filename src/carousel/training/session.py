@@ -41,9 +41,7 @@ class Session:
             self._check_text()
             self.position = load_checkpoint(folder.checkpoint, self.loop)
         self.metrics = Metrics(folder, self.position.step)
-        if not resumed:
-            self._save_best()
-            self._save()
+        self._resumed = resumed
         self._saved_at = self._told_at = time.monotonic()
         self._shown: tuple[float, float, float] | None = None
 
@@ -61,6 +59,9 @@ class Session:
 
     def train(self) -> None:
         """Take all steps that are left, unless patience ends or Ctrl-C comes."""
+        if not self._resumed:
+            self._save_best()
+            self._save()
         self._tell_start()
         try:
             with deferred_interrupt() as interrupt:
@@ -86,7 +87,7 @@ class Session:
         self.metrics.close()
 
     def _begin(self) -> Config:
-        """Settle what the configuration leaves open; a death in here leaves no checkpoint, so it is redone."""
+        """Settle what the configuration leaves open. A death in here leaves no checkpoint: it is redone."""
         self.corpus.vocabulary.save(self.folder.vocabulary)
         self.on_event(Stage("measuring the speed"))
         config = settle(self.folder.load_config().override(threads=torch.get_num_threads()), self.corpus)

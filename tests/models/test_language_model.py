@@ -1,0 +1,191 @@
+"""The recurrent language model and its file."""
+
+import json
+import struct
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from carousel import CarouselError
+from carousel.data import Document, fit_vocabulary
+from carousel.models import CELLS, LanguageModel
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_carried_state_continues_as_if_never_interrupted(cell):
+    """Two windows with the state handed over give the logits of one long window."""
+    model = LanguageModel(11, cell=cell, hidden=6, layers=2).double()
+    tokens = torch.randint(11, (9, 3))
+    whole, end = model(tokens)
+    first, state = model(tokens[:4])
+    second, final = model(tokens[4:], state)
+    torch.testing.assert_close(torch.cat([first, second]), whole)
+    torch.testing.assert_close(final, end)
+    assert whole.shape == (9, 3, 11)
+
+
+def test_one_hot_reads_columns_of_the_input_matrix():
+    """One-hot input equals symbols' vectors that are the unit vectors."""
+    plain = LanguageModel(7, hidden=5, one_hot=True)
+    vectors = LanguageModel(7, hidden=5, embedding=7)
+    vectors.load_state_dict({**plain.state_dict(), "embedding.weight": torch.eye(7)})
+    tokens = torch.randint(7, (6, 2))
+    torch.testing.assert_close(plain(tokens)[0], vectors(tokens)[0])
+    assert plain.embedding is None
+
+
+def test_tied_vectors_are_the_output_weights():
+    """With tie there is one matrix for both ends, and its gradient has a part from each."""
+    model = LanguageModel(7, hidden=5, tie=True)
+    assert model.head.weight is model.embedding.weight
+    logits, _ = model(torch.full((1, 1), 3))
+    logits[0, 0, 6].backward()
+    moved = model.embedding.weight.grad.abs().sum(1) > 0
+    assert moved.tolist() == [False, False, False, True, False, False, True]
+
+
+def test_dropout_acts_on_the_way_in_between_and_out_and_only_in_training():
+    """In training two passes differ; in eval mode they are equal."""
+    model = LanguageModel(7, hidden=32, layers=2, dropout=0.5)
+    tokens = torch.randint(7, (4, 2))
+    assert not torch.equal(model(tokens)[0], model(tokens)[0])
+    assert model.recurrent.dropout == 0.5
+    model.eval()
+    assert torch.equal(model(tokens)[0], model(tokens)[0])
+
+
+@pytest.mark.parametrize("options", [{}, {"one_hot": True}, {"tie": True, "layers": 2}], ids=str)
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_saved_model_comes_back_bit_for_bit(tmp_path, cell, options):
+    """Save and load give the same options, weights, predictions, and the vocabulary saved along."""
+    vocabulary = fit_vocabulary("char", [Document("a", "abcdefgh")])
+    model = LanguageModel(vocabulary.size, cell=cell, hidden=6, **options).eval()
+    model.save(tmp_path / "m.safetensors", vocabulary)
+    loaded, symbols = LanguageModel.load_with_vocabulary(tmp_path / "m.safetensors")
+    tokens = torch.randint(vocabulary.size, (5, 2))
+    assert loaded.options == model.options
+    assert torch.equal(loaded(tokens)[0], model(tokens)[0])
+    assert symbols == vocabulary
+    assert not loaded.training
+
+
+def test_equal_models_are_equal_files(tmp_path):
+    """The file follows from the model alone, so that files can be compared byte for byte."""
+    vocabulary = fit_vocabulary("bpe", [Document("a", "some text")])
+    model = LanguageModel(vocabulary.size, hidden=6)
+    for name in ("a", "b"):
+        model.save(tmp_path / name, vocabulary, about={"step": 3})
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_loading_leaves_the_random_state_alone(tmp_path):
+    """Loading a model in the middle of an experiment does not change what is drawn next."""
+    LanguageModel(5, hidden=3).save(tmp_path / "m")
+    before = torch.get_rng_state()
+    LanguageModel.load(tmp_path / "m")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "m.safetensors"
+    LanguageModel(9, cell="gru", hidden=4).save(path)
+    return path
+
+
+def test_a_file_cut_off_anywhere_is_refused(saved):
+    """Whatever the length a file was truncated to, loading says that it is not whole."""
+    content = saved.read_bytes()
+    for length in [*range(0, 40, 5), *range(40, len(content), 97), len(content) - 1]:
+        saved.write_bytes(content[:length])
+        with pytest.raises(CarouselError, match=r"m\.safetensors"):
+            LanguageModel.load(saved)
+
+
+def test_a_changed_byte_is_noticed(saved):
+    """One wrong bit in the tensors does not pass for a weight."""
+    content = bytearray(saved.read_bytes())
+    for place in (-1, -40, -200):
+        damaged = bytearray(content)
+        damaged[place] ^= 1
+        saved.write_bytes(damaged)
+        with pytest.raises(CarouselError, match="damaged"):
+            LanguageModel.load(saved)
+
+
+def rewrite(path, **changes):
+    """Change what the file says of itself."""
+    content = path.read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8 : 8 + length])
+    about = json.loads(header["__metadata__"]["carousel"]) | changes
+    header["__metadata__"]["carousel"] = json.dumps(about)
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + content[8 + length :])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"version": 99}, "format version 99.*Upgrade"),
+        ({"kind": "checkpoint"}, "holds a checkpoint, but a language model is needed"),
+        ({"model": {"vocabulary_size": 9, "hidden": 5}}, "does not hold the weights its options ask for"),
+        ({"model": {"vocabulary_size": 9, "colour": 5}}, "does not hold the weights its options ask for"),
+        ({"model": None}, "does not hold the weights its options ask for"),
+    ],
+)
+def test_a_file_that_says_something_else_is_refused(saved, changes, message):
+    """Newer versions, other kinds of file and options that do not fit the weights are told apart."""
+    rewrite(saved, **changes)
+    with pytest.raises(CarouselError, match=message):
+        LanguageModel.load(saved)
+
+
+def test_foreign_and_missing_files_are_refused(tmp_path):
+    """Tensors of another program, text, a folder and nothing at all each get a clear error."""
+    save_file({"weight": torch.zeros(3)}, tmp_path / "foreign")
+    (tmp_path / "text").write_text("hello " * 30)
+    for name, message in [
+        ("foreign", "not saved by Carousel"),
+        ("text", "not a whole safetensors file"),
+        ("absent", "does not exist"),
+    ]:
+        with pytest.raises(CarouselError, match=message):
+            LanguageModel.load(tmp_path / name)
+    with pytest.raises(CarouselError, match="does not exist"):
+        LanguageModel.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"hidden": 0}, "hidden must be a whole number of at least 1; got 0"),
+        ({"hidden": -3}, "hidden must be .* got -3"),
+        ({"layers": 0}, "layers must be"),
+        ({"embedding": 0}, "embedding must be"),
+        ({"vocabulary_size": 0}, "vocabulary_size must be"),
+        ({"cell": "lsmt"}, "cell must be one of .*lstm.*; got 'lsmt'"),
+        ({"dropout": 1.0}, "dropout must be"),
+        ({"tie": True, "embedding": 3}, "tie needs embedding equal to hidden"),
+        ({"one_hot": True, "tie": True}, "one_hot has no vectors"),
+    ],
+)
+def test_bad_options_are_refused_by_name(options, message):
+    """Each option outside its range is named with what came."""
+    with pytest.raises(CarouselError, match=message):
+        LanguageModel(**{"vocabulary_size": 9, "hidden": 4, **options})
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_bad_tokens_are_refused(one_hot):
+    """Tokens of wrong rank, dtype or range are told what is expected and what came."""
+    model = LanguageModel(9, hidden=4, one_hot=one_hot)
+    with pytest.raises(CarouselError, match=r"\(T, B\); got torch.int64 of shape \(4,\)"):
+        model(torch.zeros(4, dtype=torch.int64))
+    with pytest.raises(CarouselError, match=r"torch\.float32"):
+        model(torch.zeros(4, 2))
+    with pytest.raises(CarouselError, match="from 0 to 8; got 0 to 9"):
+        model(torch.tensor([[0], [9]]))
+    with pytest.raises(CarouselError, match="from 0 to 8; got -1 to 0"):
+        model(torch.tensor([[0], [-1]]))

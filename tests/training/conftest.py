@@ -1,0 +1,34 @@
+"""A small text and a small configuration for runs that end within a second."""
+
+from pathlib import Path
+
+import pytest
+
+from carousel.training import Config
+
+TEXT = "".join(f"def add_{k % 13}(x):\n    return x + {k % 7}\n\n\n" for k in range(150))
+
+
+@pytest.fixture
+def text(tmp_path) -> Path:
+    """A file of 6,000 characters that a tiny network learns quickly."""
+    path = tmp_path / "text.py"
+    path.write_text(TEXT)
+    return path
+
+
+@pytest.fixture
+def config(text, tmp_path) -> Config:
+    """24 steps of a tiny LSTM with dropout, evaluated every 8."""
+    return Config(
+        paths=[str(text)],
+        hidden=12,
+        dropout=0.2,
+        batch=4,
+        bptt=16,
+        steps=24,
+        evaluate_every=8,
+        lr=0.02,
+        threads=1,
+        out=str(tmp_path / "run"),
+    )

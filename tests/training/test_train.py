@@ -1,0 +1,205 @@
+"""A run from its configuration to its best weights."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from carousel import CarouselError
+from carousel.data import load_corpus
+from carousel.models import LanguageModel
+from carousel.training import (
+    Config,
+    Part,
+    Run,
+    RunFolder,
+    evaluate,
+    load,
+    read_metrics,
+    score_documents,
+    train,
+)
+from carousel.training.progress import Evaluated, Finished, Saved, Stage, Started, Stepped
+
+
+def test_a_run_leaves_everything_in_its_folder(config):
+    """Configuration, vocabulary, weights, checkpoint, metrics, events and samples are there, and nothing
+    else.
+    """
+    run = train(config)
+    names = {path.name.split(".out")[0] for path in run.path.iterdir()}
+    assert names == {
+        "config.yaml",
+        "vocabulary.json",
+        "weights.safetensors",
+        "checkpoint.safetensors",
+        "metrics.csv",
+        "events",
+        "samples.txt",
+    }
+
+
+def test_the_model_learns_and_its_scores_can_be_checked(config):
+    """The test score is far below what it was, and is that of the loaded model on the test part of the
+    text.
+    """
+    run = train(config.override(steps=80, dropout=0))
+    model, vocabulary = load(run.path)
+    test = score_documents(model, vocabulary, load_corpus(config.paths).test)
+    assert test.bits == pytest.approx(run.test.bits, rel=1e-6)
+    fresh = score_documents(
+        LanguageModel(vocabulary.size, hidden=12), vocabulary, load_corpus(config.paths).test
+    )
+    assert run.test.bits_per_character < 0.6 * fresh.bits_per_character
+    text = "".join(model.generate(vocabulary, "def add_", 60, seed=1))
+    assert len(text) == 60
+    assert "--- temperature 0.5" in (run.path / "samples.txt").read_text()
+
+
+def test_the_same_configuration_gives_the_same_weights(config, tmp_path):
+    """config.yaml of a run, run again, ends with the same bytes; another seed does not."""
+    first = train(config)
+    again = train(Config.load(first.path / "config.yaml"), out=str(tmp_path / "again"))
+    other = train(config, seed=5, out=str(tmp_path / "other"))
+    weights = [(run.path / "weights.safetensors").read_bytes() for run in (first, again, other)]
+    assert weights[0] == weights[1]
+    assert weights[0] != weights[2]
+
+
+def test_the_events_tell_the_story(config):
+    """Preparation, start, steps, an evaluation at each of its places followed by a checkpoint, the end."""
+    events = []
+    run = train(config, on_event=events.append)
+    kinds = [type(event) for event in events]
+    started = next(event for event in events if isinstance(event, Started))
+    assert kinds[0] is Stage
+    assert kinds[-1] is Finished
+    assert (started.step, started.steps) == (0, 24)
+    assert started.train_tokens == len(load_corpus(config.paths).train[0].text) + 1
+    assert [event.step for event in events if isinstance(event, Evaluated)] == [8, 16, 24]
+    assert [event.step for event in events if isinstance(event, Saved)] == [0, 8, 16, 24, 24]
+    last = [event for event in events if isinstance(event, Stepped)][-1]
+    assert (last.step, last.steps, last.seconds_left) == (24, 24, 0)
+    assert last.tokens_per_second > 0
+    assert events[-1].test == run.test
+
+
+def test_the_best_weights_are_kept_not_the_last(config):
+    """When later evaluations are worse, the weights file stays that of the best one."""
+    kept = {}
+
+    def remember(event):
+        if isinstance(event, Evaluated):
+            kept[event.step] = (folder / "weights.safetensors").read_bytes()
+
+    folder = RunFolder(config.out).path
+    run = train(config.override(lr=3.0, schedule="constant", clip=0, steps=40, patience=0), on_event=remember)
+    rows = [row for row in read_metrics(folder / "metrics.csv") if row.valid_bits_per_character is not None]
+    best = min(rows, key=lambda row: row.valid_bits_per_character)
+    assert best.step < 40
+    assert run.best_step == best.step
+    assert (folder / "weights.safetensors").read_bytes() == kept[best.step]
+    model, vocabulary = load(folder)
+    valid = Part.of(load_corpus(config.paths).valid, vocabulary)
+    assert run.reason == "steps"
+    assert evaluate(model, valid).bits == pytest.approx(run.valid.bits, rel=1e-6)
+
+
+def test_patience_ends_a_run_that_gets_no_better(config):
+    """After `patience` evaluations without a better one training stops, and says so."""
+    run = train(config.override(lr=3.0, schedule="constant", clip=0, steps=400, patience=2))
+    rows = [row for row in read_metrics(run.path / "metrics.csv") if row.valid_bits_per_character is not None]
+    bits = [row.valid_bits_per_character for row in rows]
+    assert run.reason == "patience"
+    assert run.step < 400
+    assert len(bits) - 1 - bits.index(min(bits)) == 2
+    assert Run.open(run.path) == run
+
+
+def test_metrics_are_means_over_their_steps(config):
+    """Rows stand at every step here; the training loss of the first is that of knowing nothing."""
+    run = train(config)
+    rows = read_metrics(run.path / "metrics.csv")
+    assert [row.step for row in rows] == list(range(1, 25))
+    _, vocabulary = load(run.path)
+    assert rows[0].train_perplexity == pytest.approx(vocabulary.size, rel=0.1)
+    assert [row.step for row in rows if row.valid_perplexity is not None] == [8, 16, 24]
+    assert rows[-1].seconds <= run.seconds
+
+
+@pytest.mark.parametrize("options", [{"minutes": 0.01}, {"epochs": 0.5}, {}], ids=str)
+def test_a_length_becomes_steps_once(config, options, monkeypatch):
+    """Epochs are counted and minutes measured; the steps found are stored, with the evaluations and the
+    threads.
+    """
+    monkeypatch.setattr("carousel.training.length.DEFAULT_MINUTES", 0.01)
+    config = dataclasses.replace(config, steps=None, evaluate_every=None, **options)
+    stored = train(config).config
+    assert stored.threads == 1
+    assert 1 <= stored.evaluate_every <= stored.steps
+    if "epochs" in options:
+        windows = (len(load_corpus(config.paths).train[0].text) + 1) // config.batch // config.bptt
+        assert stored.steps == round(0.5 * windows)
+    else:
+        assert stored.minutes == 0.01
+
+
+def test_torch_is_left_as_it_was(config):
+    """Training brings its own seed and threads, and puts both back."""
+    before = torch.get_rng_state(), torch.get_num_threads()
+    train(config.override(threads=2))
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert torch.get_num_threads() == before[1]
+
+
+@pytest.mark.parametrize(
+    "options", [{"level": "word"}, {"level": "bpe", "vocabulary_size": 300}, {"cell": "gru"}], ids=str
+)
+def test_other_levels_and_cells_train_and_load(config, options):
+    """Words, byte pairs and other cells go the same way, and bits per character stay comparable."""
+    run = train(config, **options)
+    model, vocabulary = load(run.path / "weights.safetensors")
+    assert vocabulary.level == options.get("level", "char")
+    assert model.options["cell"] == options.get("cell", "lstm")
+    assert run.test.characters == sum(len(d.text) + 1 for d in load_corpus(config.paths).test)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"hidden": 0}, "hidden must be at least 1"),
+        ({"hiden": 3}, "no option 'hiden'"),
+        ({"paths": ["absent.txt"]}, r"absent\.txt"),
+        ({"batch": 500, "bptt": 500}, "train part must hold at least 250,001 symbols"),
+    ],
+)
+def test_bad_input_leaves_no_folder(config, options, message):
+    """What is wrong is said before anything is written."""
+    with pytest.raises(CarouselError, match=message):
+        train(config, **options)
+    assert not Path(config.out).exists()
+
+
+def test_a_run_that_exists_is_not_overwritten(config):
+    """A second run into the same folder is refused before the text is even read."""
+    run = train(config)
+    before = {path.name: path.read_bytes() for path in run.path.iterdir()}
+    with pytest.raises(CarouselError, match="never overwritten"):
+        train(config, paths=["absent.txt"])
+    assert {path.name: path.read_bytes() for path in run.path.iterdir()} == before
+
+
+def test_loading_says_what_is_missing(config, tmp_path):
+    """A folder that is no run, a run without weights, and a run that has not finished are told apart."""
+    with pytest.raises(CarouselError, match="is not a run"):
+        load(tmp_path)
+    folder = RunFolder.create(tmp_path / "begun")
+    folder.save_config(config)
+    with pytest.raises(CarouselError, match="has no weights yet"):
+        load(folder.path)
+    with pytest.raises(CarouselError, match="has not finished"):
+        Run.open(folder.path)
+    LanguageModel(9, hidden=4).save(tmp_path / "alone.safetensors")
+    with pytest.raises(CarouselError, match=r"vocabulary\.json"):
+        load(tmp_path / "alone.safetensors")
