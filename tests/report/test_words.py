@@ -23,6 +23,7 @@ from carousel.report import words
         ("duration", 3599.8, "1_h 00_min"),
         ("percent", 0.123, "12_%"),
         ("percent", 0.0123, "1.2_%"),
+        ("percent", 0.0, "0_%"),
         ("power", 3.2e-5, "3.2 × 10⁻⁵"),
         ("power", 0.25, "0.250"),
         ("power", 123.4, "123"),

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from carousel.errors import CarouselError
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -20,4 +22,6 @@ def equations(
     latex: Annotated[bool, typer.Option("--latex", help="As LaTeX instead of plain text.")] = False,
 ) -> None:
     """Print the equations of a cell from the very graph that its kernel is made of."""
-    raise NotImplementedError
+    raise CarouselError(
+        "this version cannot print equations yet; read them in carousel/equations, one file per cell."
+    )

@@ -160,7 +160,8 @@ def study(model: LanguageModel, corpus: Corpus) -> tuple[Snippet | None, list[Ga
     units = informative_units(traces, text.properties, UNITS)
     per_token = max(1.0, len("".join(text.pieces)) / len(text.pieces))
     window = varied_window(text.properties, text.starts, min(int(SHOWN / per_token), len(text.ids)))
-    window = slice(window.start, _end_of_line(text.pieces, window, LINES))
+    start = window.start + int(text.ids[window.start] == BOUNDARY)  # which is no text
+    window = slice(start, _end_of_line(text.pieces, window, LINES))
     name = [name for start, name in text.names if start <= window.start][-1]
     pieces = text.pieces[window]
     snippet = Snippet(pieces, strips(traces, units, window), name, len(text.ids)) if units else None

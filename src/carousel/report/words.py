@@ -47,7 +47,7 @@ def duration(seconds: float) -> str:
 def percent(share: float) -> str:
     """0.123 -> "12 %"; below ten one decimal."""
     value = 100 * share
-    return f"{number(value, 0 if abs(value) >= 9.95 else 1)}{THIN}%"
+    return f"{number(value, 0 if abs(value) >= 9.95 or value == 0 else 1)}{THIN}%"
 
 
 def power(value: float) -> str:
