@@ -1,6 +1,8 @@
 """A run from its configuration to its best weights."""
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -203,3 +205,10 @@ def test_loading_says_what_is_missing(config, tmp_path):
     LanguageModel(9, hidden=4).save(tmp_path / "alone.safetensors")
     with pytest.raises(CarouselError, match=r"vocabulary\.json"):
         load(tmp_path / "alone.safetensors")
+
+
+def test_loading_a_model_loads_nothing_of_training():
+    """Fabric and TensorBoard take seconds to import; who generates text does not wait for them."""
+    code = "import sys\nfrom carousel.training import load, evaluate\nprint(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"lightning_fabric", "tensorboard"} & set(result.stdout.split())

@@ -13,7 +13,7 @@ _HOMES = {
     "Run": "carousel.training.api",
     "train": "carousel.training.api",
     "resume": "carousel.training.api",
-    "load": "carousel.training.api",
+    "load": "carousel.training.loading",
     "Interrupted": "carousel.training.interrupt",
     "Diverged": "carousel.training.loop",
     "Row": "carousel.training.metrics",
