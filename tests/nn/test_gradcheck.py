@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tolerances import assert_close
 from torch.func import functional_call
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
@@ -51,3 +52,17 @@ def test_gradients_of_lengths(name):
 def test_second_gradients(name):
     """The gradient of the gradient too (for gradient penalties, Hessian products)."""
     assert torch.autograd.gradgradcheck(*problem(name), fast_mode=True)
+
+
+@every_cell
+def test_unused_outputs(name):
+    """Where only the output, or only one final state, is used, its gradients are its share of the whole."""
+    function, inputs = problem(name, packed=True)
+    outputs = function(*inputs)
+    together = torch.autograd.grad(sum(value.sum() for value in outputs), inputs, retain_graph=True)
+    alone = [
+        torch.autograd.grad(value.sum(), inputs, retain_graph=True, materialize_grads=True)
+        for value in outputs
+    ]
+    for whole, *shares in zip(together, *alone, strict=True):
+        assert_close(sum(shares), whole)

@@ -11,6 +11,7 @@ from tolerances import assert_close
 import carousel
 from carousel.equations import Cell, affine, scale, sigmoid, tanh
 from carousel.equations.catalogue import CELLS
+from carousel.equations.derive import backward
 from carousel.nn import Recurrent
 
 
@@ -197,6 +198,8 @@ def test_copies(make, way):
     module(x)[0].sum().backward()
     copied = COPIES[way](module)
     assert repr(copied) == repr(module)
+    again, before = (backward(each.cell.equations).previous["h"] for each in (copied, module))
+    assert repr(again.total) == repr(before.total)
     assert_close(copied(x)[0], module(x)[0])
     copied.zero_grad()
     copied(x)[0].sum().backward()

@@ -9,6 +9,7 @@ from torch import nn
 from torch.func import functional_call, grad, jacrev, jvp, stack_module_state, vmap
 
 import carousel
+from carousel.equations import Cell, affine, tanh
 from carousel.equations.catalogue import CELLS
 
 every_cell = pytest.mark.parametrize("name", CELLS)
@@ -65,10 +66,17 @@ def test_meta_device(name):
     assert module(torch.randn(6, 2, 3))[0].isfinite().all()
 
 
-@every_cell
-def test_autocast(name):
+class Own(Cell):
+    """A cell without a kernel."""
+
+    def step(self, x, h):
+        return 0.5 * h + 0.5 * tanh(affine("h", x, h))
+
+
+@pytest.mark.parametrize("cell", [*CELLS.values(), Own()], ids=[*CELLS, "own"])
+def test_autocast(cell):
     """Under autocast modules compute in the dtype of their weights; inputs may be in either dtype."""
-    module = module_of(name, num_layers=2)
+    module = carousel.Recurrent(cell, 3, 5, num_layers=2)
     x = torch.randn(6, 2, 3)
     expected = module(x)
     half = module(x.bfloat16().float())
