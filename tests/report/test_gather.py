@@ -39,8 +39,7 @@ def test_the_numbers_are_those_of_the_run(tmp_path, level, cell, gates):
     assert report.test == run.test.bits_per_character
     assert [point.step for point in report.curves][-1] == run.step
     assert [each.kind for each in report.comparisons] == ["ngram"] * 5 + ["compressor"]
-    # A model of the same symbols, so regular a text: the order must pay, and bits are per character at every level.found = {(each.layer, each.name) for each in report.gates}
-    assert found == {(layer, name) for layer in (0, 1) for name in gates}
+    # So regular a text rewards a higher order; bits are per character at every level.
     bits = [each.bits for each in report.comparisons]
     assert 0 < bits[4] < bits[0] < 6
     assert {(each.layer, each.name) for each in report.gates} == {
