@@ -8,6 +8,7 @@ struct Backward : Loop<T> {
   Index work_size;          // of a row of deltas and other gradients
   T* work_rows;             // (chunk, B, work, H)
   T* carry[2];              // gradients of the states, (states, B, H), in turn
+  T* unclaimed;             // (states, B, H): gradients that a reset cuts off
   T* bias_gradient;         // (blocks, H)
   T* diagonal_gradient;     // (threads, diagonals, H)
   T** strips;               // for each thread: the deltas of one block, packed
@@ -25,6 +26,7 @@ struct Backward : Loop<T> {
     work_size = program.work * H;
     work_rows = arena.take<T>(rows * work_size);
     for (T*& buffer : carry) buffer = arena.take<T>(program.states * job.batch * H);
+    unclaimed = arena.take<T>(job.resets ? program.states * job.batch * H : 0);
     bias_gradient = arena.take<T>(program.blocks * H);
     diagonal_gradient = arena.take<T>(job.threads * program.diagonals * H);
     strips = arena.take<T*>(job.threads);
@@ -98,7 +100,12 @@ struct Backward : Loop<T> {
   T* carry_at(Index turn, Index s, Index b) const {
     return carry[turn % 2] + (s * job.batch + b) * job.hidden;
   }
+  // what the gradient of the state before step k is handed to; after a reset, to nobody
   T* previous_gradient_at(Index s, Index k, Index b) const {
+    if (Base::origin(k, b) == Origin::zero) return unclaimed + (s * job.batch + b) * job.hidden;
+    return before_reset_at(s, k, b);
+  }
+  T* before_reset_at(Index s, Index k, Index b) const {
     return b < Base::carried(k) ? carry_at(k, s, b) : job.initial_gradient[s] + b * job.hidden;
   }
 
@@ -138,6 +145,7 @@ struct Backward : Loop<T> {
     const T** left = Base::left[id];
     T** out = Base::out[id];
     begin_final(part, member, k);
+    cut_at_resets(part, member, k);
     for (Index j = 0; j < rows; ++j) left[j] = work_at(k, Base::sequence(part, j), 0);
     const Packed<T>* packed = products;
     auto product_of = [&](const Product& product) {
@@ -149,9 +157,9 @@ struct Backward : Loop<T> {
     };
     for (std::size_t phase = 0; phase < program.backward.size(); ++phase) {
       for (const Product& product : program.backward[phase].products) product_of(product);
-      Base::each_run(k, part, [&](Index j, Index count, bool carries) {
+      Base::each_run(k, part, [&](Index j, Index count, Origin origin) {
         Rows<T> list[most_operands];
-        list_backward(list, id, k, part, j, carries, Base::unit_bound(member));
+        list_backward(list, id, k, part, j, origin, Base::unit_bound(member));
         job.cell->backward[phase](list, count, Base::unit_count(member));
       });
       Base::of_group[part].wait(static_cast<int>(Base::unit_parts));
@@ -170,10 +178,21 @@ struct Backward : Loop<T> {
       }
   }
 
-  void list_backward(Rows<T>* list, int id, Index k, Index part, Index j, bool carries, Index unit) const {
+  // Nothing flows back past a reset.
+  void cut_at_resets(Index part, Index member, Index k) {
+    if (!job.resets) return;
+    const Index unit = Base::unit_bound(member), width = Base::unit_count(member);
+    for (Index j = 0; j < Base::sequences(part, Base::count(k)); ++j) {
+      const Index b = Base::sequence(part, j);
+      if (Base::origin(k, b) == Origin::zero)
+        for (Index s = 0; s < job.program->states; ++s) clear(before_reset_at(s, k, b) + unit, width);
+    }
+  }
+
+  void list_backward(Rows<T>* list, int id, Index k, Index part, Index j, Origin origin, Index unit) const {
     const Program& program = *job.program;
     const Index b = Base::sequence(part, j), stride = Base::batch_parts * job.hidden;
-    Index n = Base::list_forward(list, k, part, j, carries, unit);
+    Index n = Base::list_forward(list, k, part, j, origin, unit);
     for (Index s = 0; s < program.states; ++s) list[n++] = {carry_at(k + 1, s, b) + unit, stride};
     if (job.output_gradient)
       list[n++] = {const_cast<T*>(job.output_gradient) + Base::packed_row(k, b) * job.hidden + unit, stride};

@@ -54,6 +54,7 @@ struct Call {
   int threads;
   Address batch_sizes;  // (T) 64-bit counts, or 0 when every step has the whole batch
   Address x;
+  Address resets;       // (rows) bytes, or 0
   Index x_step, x_row;  // elements between steps, between sequences
   Addresses parameters, initial;
   Address output;
@@ -111,6 +112,7 @@ void walk(const Program& program, const std::string& key, const Call& call, cons
   job.reverse = call.reverse;
   job.steps = table.steps();
   job.x = reinterpret_cast<const T*>(call.x);
+  job.resets = reinterpret_cast<const unsigned char*>(call.resets);
   job.parameters = parameters.data();
   job.initial = initial.data();
   job.output = reinterpret_cast<T*>(call.output);
@@ -154,13 +156,13 @@ NB_MODULE(_core, m) {
   nb::class_<Call>(m, "Call").def(
       "__init__",
       [](Call* self, Index time, Index batch, Index inputs, Index hidden, bool reverse, int threads,
-         Address batch_sizes, Address x, Index x_step, Index x_row, const Addresses& parameters,
+         Address batch_sizes, Address x, Address resets, Index x_step, Index x_row, const Addresses& parameters,
          const Addresses& initial, Address output, const Addresses& final, Address tape) {
-        new (self) Call{time,  batch, inputs,     hidden,  reverse, threads, batch_sizes, x,
+        new (self) Call{time,  batch, inputs,     hidden,  reverse, threads, batch_sizes, x, resets,
                         x_step, x_row, parameters, initial, output,  final,   tape};
       },
       nb::kw_only(), nb::arg("time"), nb::arg("batch"), nb::arg("inputs"), nb::arg("hidden"), nb::arg("reverse"),
-      nb::arg("threads"), nb::arg("batch_sizes"), nb::arg("x"), nb::arg("x_step"), nb::arg("x_row"),
+      nb::arg("threads"), nb::arg("batch_sizes"), nb::arg("x"), nb::arg("resets"), nb::arg("x_step"), nb::arg("x_row"),
       nb::arg("parameters"), nb::arg("initial"), nb::arg("output"), nb::arg("final"), nb::arg("tape"));
 
   nb::class_<Gradients>(m, "Gradients")
@@ -186,6 +188,8 @@ NB_MODULE(_core, m) {
   m.def(
       "has_cell", [](const std::string& key) { return find_cell<float>(chosen(), key) != nullptr; },
       "Was a kernel built for the cell with this key?");
+  m.def("load_cell", &load_cell, "Open the library of a user's cell.");
+  m.def("isa_flags", [] { return std::string(chosen().flags); }, "The compiler's flags for the set in use.");
   m.def("isa", [] { return std::string(chosen().name); }, "The instruction set in use.");
   m.def("choose_isa", &choose, "Use another instruction set from the next call on.");
   m.def(

@@ -1,9 +1,12 @@
 #include "engine.hpp"
 
+#include <dlfcn.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <mutex>
 #include <new>
+#include <stdexcept>
 #include <vector>
 
 #include "dispatch.hpp"
@@ -99,6 +102,22 @@ void run(const Walk<T>& walk, Job<T> job, int wanted) {
   if (walk_with(threads) != threads) walk_with(1);
 }
 
+// Users' cells; their libraries stay open as long as the process lives.
+struct Loaded {
+  const Kernels* kernels;
+  const CellLibrary* library;
+};
+std::mutex loaded_lock;
+std::vector<Loaded> loaded;
+
+template <class T>
+const CellKernels<T>* of(const CellLibrary& library) {
+  if constexpr (sizeof(T) == 4)
+    return library.f32;
+  else
+    return library.f64;
+}
+
 }  // namespace
 
 template <class T>
@@ -106,7 +125,18 @@ const CellKernels<T>* find_cell(const Kernels& kernels, const std::string& key) 
   const Precision<T>& table = precision<T>(kernels);
   for (std::size_t i = 0; i < table.cell_count; ++i)
     if (key == table.cells[i].key) return &table.cells[i];
+  const std::lock_guard<std::mutex> guard(loaded_lock);
+  for (const Loaded& cell : loaded)
+    if (cell.kernels == &kernels && key == cell.library->f32->key) return of<T>(*cell.library);
   return nullptr;
+}
+
+void load_cell(const std::string& path) {
+  void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  const void* symbol = handle ? dlsym(handle, "carousel_cell") : nullptr;
+  if (!symbol) throw std::runtime_error(dlerror());
+  const std::lock_guard<std::mutex> guard(loaded_lock);
+  loaded.push_back({&chosen(), static_cast<const CellLibrary*>(symbol)});
 }
 
 template <class T>

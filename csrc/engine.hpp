@@ -7,7 +7,10 @@
 
 namespace carousel {
 
-// The elementwise kernels of the cell with this key, or null if it was not built.
+// Open the library of a user's cell, compiled for the instruction set in use; throws std::runtime_error.
+void load_cell(const std::string& path);
+
+// The elementwise kernels of the cell with this key, built in or loaded, or null if there are none.
 template <class T>
 const CellKernels<T>* find_cell(const Kernels& kernels, const std::string& key);
 

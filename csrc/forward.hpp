@@ -68,9 +68,9 @@ struct Forward : Loop<T> {
         for (Index j = 0; j < rows; ++j) left[j] = Base::vector_at(product, k, Base::sequence(part, j));
         multiply(*packed++, member, rows, left, out, Base::bias);
       }
-      Base::each_run(k, part, [&](Index j, Index count, bool carries) {
+      Base::each_run(k, part, [&](Index j, Index count, Origin origin) {
         Rows<T> list[most_operands];
-        Base::list_forward(list, k, part, j, carries, Base::unit_bound(member));
+        Base::list_forward(list, k, part, j, origin, Base::unit_bound(member));
         job.cell->forward[phase](list, count, Base::unit_count(member));
       });
       share_barrier(id, static_cast<int>(Base::unit_parts));

@@ -89,6 +89,7 @@ struct Job {
   const T* x;
   const T* const* parameters;  // packed, null where the layer has no bias
   const T* const* initial;     // one (B, H) per state, null for zero
+  const unsigned char* resets;  // (rows): nonzero where a sequence begins anew, from a state of zero; null for nowhere
   T* output;                   // (rows, H)
   T* const* final;             // one (B, H) per state
   T* tape;                     // (rows, slots, H); null when nothing is kept for a backward pass

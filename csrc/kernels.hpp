@@ -30,8 +30,15 @@ struct Precision {
 
 struct Kernels {
   const char* name;
+  const char* flags;  // what the compiler was told, for cells that users write
   Precision<float> f32;
   Precision<double> f64;
+};
+
+// What the library of a user's cell hands over: the same kernels that the built-in cells have.
+struct CellLibrary {
+  const CellKernels<float>* f32;
+  const CellKernels<double>* f64;
 };
 
 template <class T>

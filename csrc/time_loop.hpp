@@ -6,6 +6,9 @@
 constexpr Index chunk_rows = 512;      // rows whose input product (or weight gradient) is computed at once
 constexpr Index worthwhile_units = 96;  // units of one sequence below which a second thread costs more than it saves
 
+// Where the state before a step comes from: the step before, the caller, or a reset.
+enum class Origin { carried, initial, zero };
+
 template <class T>
 struct Loop {
   Job<T> job;
@@ -84,13 +87,25 @@ struct Loop {
     return job.initial[s] ? job.initial[s] + b * job.hidden : zeros;
   }
 
+  // what the state before step k is for this sequence
+  Origin origin(Index k, Index b) const {
+    if (job.resets && job.resets[packed_row(k, b)]) return Origin::zero;
+    return b < carried(k) ? Origin::carried : Origin::initial;
+  }
+  const T* previous_at(Index s, Index k, Index b) const {
+    switch (origin(k, b)) {
+      case Origin::carried: return state_at(s, k - 1, b);
+      case Origin::initial: return initial_at(s, b);
+      default: return zeros;
+    }
+  }
+
   // where a product of step k finds the vector it multiplies
   const T* vector_at(const Product& product, Index k, Index b) const {
     switch (product.kind) {
       case Kind::tape: return tape_at(k, b, product.index);
       case Kind::fresh: return state_at(product.index, k, b);
-      case Kind::previous:
-        return b < carried(k) ? state_at(product.index, k - 1, b) : initial_at(product.index, b);
+      case Kind::previous: return previous_at(product.index, k, b);
       default: return input_at(k, b);
     }
   }
@@ -218,16 +233,16 @@ struct Loop {
   // ---- elementwise phases ----
 
   // The arrays of step k from sequence j of the part on, in the order of `Kind`, shifted to this thread's units.
-  Index list_forward(Rows<T>* list, Index k, Index part, Index j, bool carries, Index unit) const {
+  Index list_forward(Rows<T>* list, Index k, Index part, Index j, Origin origin, Index unit) const {
     const Program& program = *job.program;
     const Index b = sequence(part, j);
     Index n = 0;
     for (Index slot = 0; slot < program.slots - (program.states - 1); ++slot)
       list[n++] = {tape_at(k, b, slot) + unit, batch_parts * row_size};
     for (Index s = 0; s < program.states; ++s) {
-      T* from = carries ? state_at(s, k - 1, b) : const_cast<T*>(initial_at(s, b));
-      const Index stride = carries ? state_stride(s) : (job.initial[s] ? job.hidden : 0);
-      list[n++] = {from + unit, batch_parts * stride};
+      const Index given = origin == Origin::initial && job.initial[s] ? job.hidden : 0;
+      const Index stride = origin == Origin::carried ? state_stride(s) : given;
+      list[n++] = {const_cast<T*>(previous_at(s, k, b)) + unit, batch_parts * stride};
     }
     for (Index s = 0; s < program.states; ++s)
       list[n++] = {state_at(s, k, b) + unit, batch_parts * state_stride(s)};
@@ -236,11 +251,16 @@ struct Loop {
     return n;
   }
 
-  // Call body(j, rows, carries) for the sequences of the part that continue at step k and for those that begin.
+  // Call body(j, rows, origin) for each run of neighbouring sequences of the part whose states have one origin.
   template <class Body>
   void each_run(Index k, Index part, Body body) const {
     const Index old = sequences(part, carried(k)), total = sequences(part, count(k));
-    if (old > 0) body(Index(0), old, true);
-    if (total > old) body(old, total - old, false);
+    for (Index j = 0, end; j < total; j = end) {
+      const Origin from = origin(k, sequence(part, j));
+      end = j < old ? old : total;
+      if (job.resets)
+        for (end = j + 1; end < total && origin(k, sequence(part, end)) == from;) ++end;
+      body(j, end - j, from);
+    }
   }
 };

@@ -3,4 +3,7 @@
 #define CAROUSEL_VECTOR_BYTES 16
 #define CAROUSEL_REGISTERS 16
 
-#include "kernels.inc"
+#ifndef CAROUSEL_BODY  // "cell.inc" when a user's cell is compiled
+#define CAROUSEL_BODY "kernels.inc"
+#endif
+#include CAROUSEL_BODY

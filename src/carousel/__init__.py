@@ -22,6 +22,7 @@ _HOMES = {
     "RNN": "carousel.nn",
     "LSTM": "carousel.nn",
     "GRU": "carousel.nn",
+    "Trace": "carousel.nn",
     "from_torch": "carousel.nn",
 }
 

@@ -20,6 +20,7 @@ class Layer:
     parameters: dict[str, Tensor]
     reverse: bool = False
     sizes: list[int] | None = None
+    resets: Tensor | None = None
     cotangents: list[Tensor] = field(default_factory=list)
 
     def leaves(self) -> dict[str, Tensor]:
@@ -41,10 +42,10 @@ class Layer:
 
     def _kernel(self) -> tuple[Tensor, list[Tensor]]:
         sizes = None if self.sizes is None else torch.tensor(self.sizes)
-        return recurrence(self.equations, self.x, self.initial, self.parameters, self.reverse, sizes)
+        return recurrence(self.equations, self.x, self.initial, self.parameters, self.reverse, sizes, self.resets)
 
     def _equations(self) -> tuple[Tensor, list[Tensor]]:
-        return reference.run(self.equations, self.x, self.initial, self.parameters, self.reverse, self.sizes)
+        return reference.run(self.equations, self.x, self.initial, self.parameters, self.reverse, self.sizes, self.resets)
 
     def to(self, dtype: torch.dtype) -> "Layer":
         """The same numbers in another precision."""
@@ -59,6 +60,7 @@ class Layer:
             {name: cast(parameter) for name, parameter in self.parameters.items()},
             self.reverse,
             self.sizes,
+            self.resets,
             [cotangent.to(dtype) for cotangent in self.cotangents],
         )
 

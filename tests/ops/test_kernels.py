@@ -6,7 +6,6 @@ from tolerances import assert_close
 
 from carousel import _core
 from carousel.emit import reference
-from carousel.equations import Cell, affine, tanh
 from carousel.equations.catalogue import CELLS
 from carousel.errors import CarouselError
 from carousel.ops import kernels, recurrence
@@ -24,7 +23,7 @@ SHAPES = [
 @pytest.mark.parametrize("name", CELLS)
 def test_kernel_equals_equations(name: str, shape: tuple[int, int, int, int], isa: str) -> None:
     """In float64 each output and gradient is the equations' to rounding, forwards and backwards in time."""
-    assert kernels.has_kernel(CELLS[name].equations.key)
+    assert kernels.has_kernel(CELLS[name].equations)
     for reverse in (False, True):
         layer = random_layer(CELLS[name].equations, *shape, reverse=reverse)
         assert_close(layer.results(compiled=True), layer.results(compiled=False), name=f"reverse={reverse}")
@@ -37,6 +36,18 @@ def test_ragged_batches(name: str, bias: bool, isa: str) -> None:
     """Sequences of unequal length each end with their own final state, and begin at their own end in reverse."""
     for reverse in (False, True):
         layer = random_layer(CELLS[name].equations, 9, 5, 3, 21, bias=bias, reverse=reverse, lengths=[9, 9, 6, 2, 1])
+        assert_close(layer.results(compiled=True), layer.results(compiled=False), name=f"reverse={reverse}")
+
+
+@pytest.mark.usefixtures("poisoned_memory")
+@pytest.mark.parametrize("lengths", [None, [9, 9, 6, 2, 1]], ids=["padded", "ragged"])
+@pytest.mark.parametrize("name", CELLS)
+def test_resets(name: str, lengths: list[int] | None, isa: str) -> None:
+    """Where a sequence begins anew its state is zero, and no gradient flows past, not even to the initial state."""
+    for reverse in (False, True):
+        layer = random_layer(CELLS[name].equations, 9, 5, 3, 21, reverse=reverse, lengths=lengths)
+        layer.resets = torch.rand(layer.x.shape[:-1]) < 0.4
+        layer.resets[0 if not reverse or lengths else -1] = True
         assert_close(layer.results(compiled=True), layer.results(compiled=False), name=f"reverse={reverse}")
 
 
@@ -127,7 +138,7 @@ def test_second_derivatives(name: str) -> None:
 def test_operators_are_sound() -> None:
     """torch's own checks of a custom operator: schema, fake kernel, autograd registration, under compilation."""
     layer = random_layer(CELLS["gru"].equations, 3, 2, 3, 4)
-    arguments = (layer.x, layer.initial, list(layer.parameters.values()), layer.equations.key, False, None, True)
+    arguments = (layer.x, layer.initial, list(layer.parameters.values()), layer.equations.key, False, None, None, True)
     torch.library.opcheck(kernels.recurrence, arguments)
 
 
@@ -141,25 +152,13 @@ def test_infinities_and_nan_pass_through() -> None:
     assert torch.equal(output.isnan(), expected.isnan())
 
 
-def test_a_cell_without_kernel_runs_on_its_equations() -> None:
-    """A user's cell has no kernel in the package; it runs all the same."""
-
-    class Shifted(Cell):
-        def step(self, x, h):  # noqa: ANN001, ANN202
-            return tanh(affine("a", x, h)) + 0.5
-
-    layer = random_layer(Shifted().equations, 4, 2, 3, 5)
-    assert not kernels.has_kernel(layer.equations.key)
-    assert_close(layer.results(compiled=True), layer.results(compiled=False))
-
-
 def test_a_wrong_shape_never_reaches_the_core() -> None:
     """The operator itself names the shapes it needs, whoever calls it."""
     layer = random_layer(CELLS["rnn-tanh"].equations, 3, 2, 3, 4)
     parameters = [*layer.parameters.values()]
     parameters[1] = parameters[1][:, :3]
     with pytest.raises(CarouselError, match=r"weight_hh.*\(4, 4\).*got.*\(4, 3\)"):
-        kernels.recurrence(layer.x, layer.initial, parameters, layer.equations.key, False, None, True)
+        kernels.recurrence(layer.x, layer.initial, parameters, layer.equations.key, False, None, None, True)
 
 
 def test_an_unknown_instruction_set_is_refused() -> None:

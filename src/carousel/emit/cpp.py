@@ -23,7 +23,7 @@ from carousel.emit.program import (
     computed,
     program,
 )
-from carousel.equations import Cell
+from carousel.equations import Equations
 from carousel.equations.graph import Node
 
 INFIX = frozenset("+-*/")
@@ -133,9 +133,9 @@ def cell_source(name: str, program: Program) -> str:
     return "\n\n".join([f"// {program.equations.title}", *functions, *lists])
 
 
-def source(cells: Mapping[str, Cell]) -> str:
-    """The file that the build compiles for each instruction set."""
-    programs = {name.replace("-", "_"): program(cell.equations) for name, cell in cells.items()}
+def source(cells: Mapping[str, Equations]) -> str:
+    """The C++ of these cells, for each instruction set to compile."""
+    programs = {name.replace("-", "_"): program(equations) for name, equations in cells.items()}
     rows = [
         f'    {{"{program.equations.key}", {name}_forward<T>, {name}_backward<T>}},'
         for name, program in programs.items()
@@ -150,7 +150,7 @@ def source(cells: Mapping[str, Cell]) -> str:
 def main(output: str) -> None:
     from carousel.equations.catalogue import CELLS
 
-    path, text = Path(output), source(CELLS)
+    path, text = Path(output), source({name: cell.equations for name, cell in CELLS.items()})
     if not path.exists() or path.read_text() != text:  # an unchanged file needs no new compilation
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)

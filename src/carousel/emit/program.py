@@ -94,7 +94,7 @@ class _Scheduler:
         self.derived: Backward = backward(equations)
         self.affines = equations.affines
         self.block = {affine: index for index, affine in enumerate(self.affines)}
-        self.parameters = tuple(equations.layout.shapes(1, 1))
+        self.parameters = equations.layout.names
         self.stage = stages(equations.new_states)
         self.is_forward = set(equations.nodes)
         self.sources = {v for a in self.affines for v in a.operands if v.operation not in LEAVES}

@@ -96,15 +96,16 @@ def run(
     parameters: Mapping[str, Tensor],
     reverse: bool = False,
     batch_sizes: list[int] | None = None,
+    resets: Tensor | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
     """The whole sequence, one step after another, differentiable by autograd to any order.
 
     x: (T, B, I), or packed (N, I) with the number of rows of each step in `batch_sizes`; initial: one (B, H) per
-    state. Returns the output in the same form, and the final states.
+    state; resets: bool (T, B) or (N,), true at the steps before which the state becomes zero. Returns the output in the same form, and the final states.
     """
     outputs = []
     states = initial
-    for _, values, states in _steps(equations, x, initial, parameters, reverse, batch_sizes):
+    for _, values, states in _steps(equations, x, initial, parameters, reverse, batch_sizes, resets):
         outputs.append(values[equations.new_states[0]])
     if reverse:
         outputs.reverse()
@@ -128,6 +129,10 @@ def trace(
     return {name: torch.stack([step[name] for step in steps]) for name in equations.names.values()}
 
 
+def _by_step(rows: Tensor, batch_sizes: list[int] | None) -> tuple[Tensor, ...]:
+    return rows.unbind(0) if batch_sizes is None else rows.split(batch_sizes)
+
+
 def _steps(
     equations: Equations,
     x: Tensor,
@@ -135,12 +140,16 @@ def _steps(
     parameters: Mapping[str, Tensor],
     reverse: bool,
     batch_sizes: list[int] | None,
+    resets: Tensor | None = None,
 ) -> Iterator[tuple[int, dict[Node, Tensor], list[Tensor]]]:
     """Walk the sequence: (t, every vector of the step, states after it). A row that is not in step t keeps its state."""
-    inputs = x.unbind(0) if batch_sizes is None else x.split(batch_sizes)
+    inputs = _by_step(x, batch_sizes)
+    begins = None if resets is None else _by_step(resets, batch_sizes)
     for t in reversed(range(len(inputs))) if reverse else range(len(inputs)):
         rows = len(inputs[t])
         before = [state[:rows] for state in states]
+        if begins is not None:
+            before = [state.masked_fill(begins[t].unsqueeze(-1), 0) for state in before]
         values = step_vectors(equations, inputs[t], before, parameters)
         for node in (*equations.names, *equations.new_states):  # a constant spans the whole row
             values[node] = values[node].expand_as(before[0])

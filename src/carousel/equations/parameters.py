@@ -9,6 +9,7 @@ anything else. `weight_peephole` has one row for each scale.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from carousel.equations.graph import Node
 from carousel.errors import CarouselError
@@ -52,7 +53,7 @@ class Layout:
     def shapes(self, input_size: int, hidden_size: int, bias: bool = True) -> dict[str, tuple[int, ...]]:
         """Parameter name -> shape, in the order of torch.nn (weights, biases), then what torch does not have."""
         shapes: dict[str, tuple[int, ...]] = {}
-        for name in sorted(self.rows, key=self._rank):
+        for name in self.names:
             height = len(self.rows[name])
             if name.startswith("bias"):
                 if bias:
@@ -62,6 +63,11 @@ class Layout:
             else:
                 shapes[name] = (height * hidden_size, input_size if name == "weight_ih" else hidden_size)
         return shapes
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The parameters in the order of torch.nn, biases included."""
+        return tuple(sorted(self.rows, key=self._rank))
 
     def _matrix_block(self, affine: Node, vector: Node) -> Block:
         block = self._block(self._matrix(vector), affine.name)

@@ -18,6 +18,7 @@ from carousel.emit.program import Place, Product, program
 from carousel.equations import Equations
 from carousel.equations.catalogue import CELLS
 from carousel.errors import CarouselError
+from carousel.ops import compiler
 
 DTYPES = (torch.float32, torch.float64)
 
@@ -27,10 +28,12 @@ _INPUT = -1  # the kind of x in csrc/job.hpp
 _EQUATIONS: dict[str, Equations] = {cell.equations.key: cell.equations for cell in CELLS.values()}
 
 
-@torch.compiler.assume_constant_result
-def has_kernel(key: str) -> bool:
-    """Was a kernel built for the cell whose equations have this key?"""
-    return key in _EQUATIONS and bool(_core.has_cell(key))
+def has_kernel(equations: Equations) -> bool:
+    """Is there a kernel for these equations? A user's cell gets one here, on first use."""
+    if not _core.has_cell(equations.key) and not compiler.load(equations):
+        return False
+    _EQUATIONS.setdefault(equations.key, equations)
+    return True
 
 
 @cache
@@ -59,6 +62,12 @@ def _product(product: Product) -> tuple[int, int, bool, list[tuple[int, int, int
     return place.kind, place.index, product.accumulates, blocks
 
 
+def _parameter_names(equations: Equations, count: int) -> list[str]:
+    """The names of `count` parameters in order: all of them, or all but the biases."""
+    names = equations.layout.names
+    return [name for name in names if count == len(names) or not name.startswith("bias")]
+
+
 class _Layer:
     """One call's arrays, checked, and the description of them that the core takes."""
 
@@ -70,6 +79,7 @@ class _Layer:
         key: str,
         reverse: bool,
         batch_sizes: Tensor | None,
+        resets: Tensor | None,
     ) -> None:
         self.key, self.equations, self.reverse = key, _EQUATIONS[key], reverse
         self.hidden = initial[0].shape[-1]
@@ -77,6 +87,7 @@ class _Layer:
         self.x = x if x.stride(-1) == 1 and x.shape[-1] > 0 else x.contiguous()
         self.initial = [state.contiguous() for state in initial]
         self.batch_sizes = None if batch_sizes is None else batch_sizes.to(torch.int64).contiguous()
+        self.resets = None if resets is None else resets.to(torch.bool).contiguous()
         self.time = x.shape[0] if batch_sizes is None else len(batch_sizes)
         self.parameters = self._named([parameter.contiguous() for parameter in parameters])
         self._check()
@@ -87,10 +98,7 @@ class _Layer:
         return tuple(self.x.shape[:-1])
 
     def _named(self, parameters: list[Tensor]) -> dict[str, Tensor]:
-        names = list(self.equations.layout.shapes(1, 1, bias=True))
-        if len(parameters) < len(names):
-            names = list(self.equations.layout.shapes(1, 1, bias=False))
-        return dict(zip(names, parameters, strict=True))
+        return dict(zip(_parameter_names(self.equations, len(parameters)), parameters, strict=True))
 
     def _check(self) -> None:
         """The core believes addresses; here is where a wrong shape would become a wrong read."""
@@ -103,6 +111,7 @@ class _Layer:
             if self.batch_sizes is None
             else self.x.dim() == 2 and int(self.batch_sizes[0]) == self.batch
         )
+        rows_fit = rows_fit and (self.resets is None or self.resets.shape == self.x.shape[:-1])
         tensors = [self.x, *self.initial, *self.parameters.values()]
         if expected != given or not states_fit or not rows_fit or len(self.initial) != len(self.equations.states):
             raise CarouselError(
@@ -123,6 +132,7 @@ class _Layer:
             threads=torch.get_num_threads(),
             batch_sizes=0 if self.batch_sizes is None else self.batch_sizes.data_ptr(),
             x=self.x.data_ptr(),
+            resets=0 if self.resets is None else self.resets.data_ptr(),
             x_step=0 if packed else self.x.stride(0),
             x_row=self.x.stride(-2),
             parameters=self.addresses(self.parameters),
@@ -152,10 +162,11 @@ def recurrence(
     key: str,
     reverse: bool,
     batch_sizes: Tensor | None,
+    resets: Tensor | None,
     keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Output, final states (states, B, H), and the tape (rows, slots, H), empty unless `keep`."""
-    layer = _Layer(x, initial, parameters, key, reverse, batch_sizes)
+    layer = _Layer(x, initial, parameters, key, reverse, batch_sizes, resets)
     output = x.new_empty(*layer.rows, layer.hidden)
     final = x.new_empty(len(initial), layer.batch, layer.hidden)
     tape = x.new_empty(_tape_shape(x, layer.hidden, key) if keep else (0,))
@@ -176,6 +187,7 @@ def _(
     key: str,
     reverse: bool,
     batch_sizes: Tensor | None,
+    resets: Tensor | None,
     keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     batch, hidden = initial[0].shape
@@ -198,11 +210,13 @@ def recurrence_backward(
     key: str,
     reverse: bool,
     batch_sizes: Tensor | None,
+    resets: Tensor | None,
     wants_input: bool,
 ) -> list[Tensor]:
     """Gradients of x (empty unless wanted), of the initial states (states, B, H) and of each parameter."""
-    layer = _Layer(x, initial, parameters, key, reverse, batch_sizes)
-    x_gradient = x.new_empty(x.shape if wants_input else (0,))
+    layer = _Layer(x, initial, parameters, key, reverse, batch_sizes, resets)
+    reads_input = program(layer.equations).input_product is not None
+    x_gradient = (x.new_empty if reads_input else x.new_zeros)(x.shape if wants_input else (0,))
     initial_gradient = x.new_empty(len(initial), layer.batch, layer.hidden)
     gradients = {name: torch.empty_like(parameter) for name, parameter in layer.parameters.items()}
     output_gradient = None if output_gradient is None else output_gradient.contiguous()
@@ -231,6 +245,7 @@ def _(
     key: str,
     reverse: bool,
     batch_sizes: Tensor | None,
+    resets: Tensor | None,
     wants_input: bool,
 ) -> list[Tensor]:
     x_gradient = x.new_empty(x.shape if wants_input else (0,))
@@ -239,10 +254,10 @@ def _(
 
 
 def _keep_for_backward(ctx: torch.autograd.function.FunctionCtx, inputs: tuple, output: tuple[Tensor, ...]) -> None:
-    x, initial, parameters, ctx.key, ctx.reverse, batch_sizes, _ = inputs  # type: ignore[attr-defined]
+    x, initial, parameters, ctx.key, ctx.reverse, batch_sizes, resets, _ = inputs  # type: ignore[attr-defined]
     ctx.states = len(initial)  # type: ignore[attr-defined]
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(x, output[0], output[2], batch_sizes, *initial, *parameters)
+    ctx.save_for_backward(x, output[0], output[2], batch_sizes, resets, *initial, *parameters)
 
 
 def _backward(
@@ -251,19 +266,21 @@ def _backward(
     final_gradient: Tensor | None,
     tape_gradient: Tensor | None,
 ) -> tuple[object, ...]:
-    x, output, tape, batch_sizes, *rest = ctx.saved_tensors  # type: ignore[attr-defined]
+    x, output, tape, batch_sizes, resets, *rest = ctx.saved_tensors  # type: ignore[attr-defined]
     initial, parameters = rest[: ctx.states], rest[ctx.states :]  # type: ignore[attr-defined]
     if output_gradient is None and final_gradient is None:
-        return (None,) * 7
+        return None, [None] * len(initial), [None] * len(parameters), None, None, None, None, None
     if torch.is_grad_enabled():  # a gradient of the gradient is asked for: the equations give it to any order
-        gradients = _differentiable_gradients(ctx, x, initial, parameters, batch_sizes, output_gradient, final_gradient)
+        gradients = _differentiable_gradients(
+            ctx, x, initial, parameters, batch_sizes, resets, output_gradient, final_gradient
+        )
     else:
         x_gradient, initial_gradient, *others = recurrence_backward(
             x, initial, parameters, output, tape, output_gradient, final_gradient,
-            ctx.key, ctx.reverse, batch_sizes, ctx.needs_input_grad[0],  # type: ignore[attr-defined]
+            ctx.key, ctx.reverse, batch_sizes, resets, ctx.needs_input_grad[0],  # type: ignore[attr-defined]
         )  # fmt: skip
         gradients = [x_gradient if x_gradient.numel() or not x.numel() else None, *initial_gradient.unbind(), *others]
-    return gradients[0], gradients[1 : 1 + len(initial)], gradients[1 + len(initial) :], None, None, None, None
+    return gradients[0], gradients[1 : 1 + len(initial)], gradients[1 + len(initial) :], None, None, None, None, None
 
 
 def _differentiable_gradients(
@@ -272,15 +289,16 @@ def _differentiable_gradients(
     initial: list[Tensor],
     parameters: list[Tensor],
     batch_sizes: Tensor | None,
+    resets: Tensor | None,
     output_gradient: Tensor | None,
     final_gradient: Tensor | None,
 ) -> list[Tensor | None]:
     equations = _EQUATIONS[ctx.key]  # type: ignore[attr-defined]
-    names = list(equations.layout.shapes(1, 1, bias=len(parameters) == len(equations.layout.shapes(1, 1))))
+    names = _parameter_names(equations, len(parameters))
     sizes = None if batch_sizes is None else batch_sizes.tolist()
     with torch.enable_grad():
         output, final = reference.run(
-            equations, x, initial, dict(zip(names, parameters, strict=True)), ctx.reverse, sizes  # type: ignore[attr-defined]
+            equations, x, initial, dict(zip(names, parameters, strict=True)), ctx.reverse, sizes, resets  # type: ignore[attr-defined]
         )
         ends = [(output, output_gradient), (torch.stack(final), final_gradient)]
         wanted = [(end, gradient) for end, gradient in ends if gradient is not None and end.requires_grad]
