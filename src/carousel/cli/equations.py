@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Annotated
 
 import typer
@@ -15,13 +16,22 @@ def register(app: typer.Typer) -> None:
 
 
 def equations(
-    cell: Annotated[
-        str, typer.Argument(help="A cell, such as lstm, gru-before or rnn-tanh.", show_default=False)
-    ],
+    cell: Annotated[str, typer.Argument(help="A cell: lstm, gru-before, rnn-tanh, ...", show_default=False)],
     backward: Annotated[bool, typer.Option("--backward", help="The backward pass too.")] = False,
     latex: Annotated[bool, typer.Option("--latex", help="As LaTeX instead of plain text.")] = False,
 ) -> None:
-    """Print the equations of a cell from the very graph that its kernel is made of."""
-    raise CarouselError(
-        "this version cannot print equations yet; read them in carousel/equations, one file per cell."
+    """Print the equations of a cell, from the very graph that its kernel is made of."""
+    from carousel.emit import formula
+    from carousel.equations.catalogue import CELLS
+
+    from carousel.models import cells
+
+    # "rnn" is another name for "rnn-tanh": the same class with the same options
+    cell = next(
+        (name for name in CELLS if cell in cells.CELLS and cells.CELLS[name] == cells.CELLS[cell]), cell
     )
+    if cell not in CELLS:
+        near = difflib.get_close_matches(cell, CELLS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(CELLS)}."
+        raise CarouselError(f"there is no cell {cell!r}; {hint}")
+    typer.echo(formula.text(CELLS[cell].equations, backward=backward, latex=latex))
