@@ -23,7 +23,6 @@ def equations(
     """Print the equations of a cell, from the very graph that its kernel is made of."""
     from carousel.emit import formula
     from carousel.equations.catalogue import CELLS
-
     from carousel.models import cells
 
     # "rnn" is another name for "rnn-tanh": the same class with the same options

@@ -89,9 +89,9 @@ def gate_statistics(traces: Sequence[Trace]) -> list[GateStatistics]:
 def informative_units(traces: Sequence[Trace], properties: Sequence[Property], number: int = 6) -> list[Unit]:
     """Units worth looking at: for each property the unit that follows it best, then the next best.
 
-    Read from the states, h and, where there is one, c; a unit is named once, by the state that follows better.
-    The first half of the text chooses, the second half gives the correlation: with hundreds of units, the best
-    of them on one and the same text would flatter itself.
+    Read from the states, h and, where there is one, c; a unit is named once, by the state that follows
+    better. The first half of the text chooses, the second half gives the correlation: with hundreds of units,
+    the best of them on one and the same text would flatter itself.
 
     Args:
         traces: forward traces of one sequence, values (T, 1, H) or (T, H).
@@ -106,7 +106,7 @@ def informative_units(traces: Sequence[Trace], properties: Sequence[Property], n
     if wrong or length < 8:
         raise CarouselError(
             f"Traces and properties must both have T >= 8 values; the traces have {length}, "
-            f"different are: {', '.join(wrong) or 'none'}. Give the properties of the tokens that were traced."
+            f"different are: {', '.join(wrong) or 'none'}. Give those of the tokens that were traced."
         )
     half = length // 2
     halves = slice(0, half), slice(half, length)

@@ -1,8 +1,8 @@
 """How far back the gradient reaches: the norm of dL_T / ds_{T-k} by the distance k.
 
-The loss is taken at the last step alone, so that what is measured is the network's own chain of Jacobians and not
-a sum of many losses. s is the full state at a step, every layer of it (h, and c for an LSTM), read as one point:
-h_{T-k} of a layer reaches L_T through everything that reads it at the following step.
+The loss is taken at the last step alone, so that what is measured is the network's own chain of Jacobians and
+not a sum of many losses. s is the full state at a step, every layer of it (h, and c for an LSTM), read as one
+point: h_{T-k} of a layer reaches L_T through everything that reads it at the following step.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def gradient_by_distance(
 
     Args:
         step: a language model or any callable `(inputs (1, B, ...), state) -> (logits (1, B, V), state)`, the
-            state being a tensor (L, B, H) or a tuple of them. A module is measured in eval mode and left as it was.
+            state being a tensor (L, B, H) or a tuple of them. A module is measured in eval mode.
         inputs: (T, B, ...) with T > distance; steps before the last `distance` only warm the state up.
         targets: (B,) class indices at the last step.
         distance: K, how far back to look.
@@ -131,7 +131,7 @@ def gradient_by_distance(
 
 
 def _walk(step: Step, inputs: Tensor, state: Any, distance: int) -> tuple[list[tuple[Tensor, ...]], Tensor]:
-    """Run all steps: the states entering the last `distance` steps, newest last, and the last logits (B, V)."""
+    """Run all steps: the states entering the last `distance` steps, and the last logits (B, V)."""
     start = inputs.shape[0] - distance
     with torch.no_grad():
         for t in range(start):

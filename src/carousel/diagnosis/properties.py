@@ -101,8 +101,8 @@ def _words(text: str) -> NDArray[np.float64]:
 def _nesting(text: str) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """Quotes (0 none, 1 one line, 2 triple), comments (#), and the number of open brackets outside both.
 
-    A light reading of Python that also does no harm to prose: an apostrophe within a word opens nothing, and a
-    string or bracket that the text never closes ends with its line or its paragraph.
+    A light reading of Python that also does no harm to prose: an apostrophe within a word opens nothing, and
+    a string or bracket that the text never closes ends with its line or its paragraph.
     """
     quotes, comments, brackets = np.zeros(len(text), dtype=np.int64), np.zeros(len(text)), np.zeros(len(text))
     closing, comment, depth, skip = "", False, 0, 0
