@@ -1,0 +1,86 @@
+"""The results as text: in the terminal by Rich, and as Markdown. Losses are shown like wins."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from bench.measure import Ratio
+from bench.results import OURS, Case, Results, pass_name
+
+STYLES = {"faster": "green", "even": "yellow", "slower": "bold red"}
+
+
+def milliseconds(seconds: float) -> str:
+    """Three digits, as far as the measurement carries."""
+    return f"{seconds * 1e3:.3g}" if seconds < 1 else f"{seconds * 1e3:.0f}"
+
+
+def ratio_text(ratio: Ratio) -> str:
+    return f"{ratio.value:.2f}x {ratio.verdict} [{ratio.low:.2f}-{ratio.high:.2f}]"
+
+
+def header(peers: list[str]) -> list[str]:
+    return ["(T, B, H)", f"{OURS} ms", "GFLOP/s", "of peak", *(f"{peer} ms, {OURS} is" for peer in peers)]
+
+
+def row(case: Case, peers: list[str], peak: float) -> list[str]:
+    speed = case.gflops(OURS)
+    cells = [str(case.shape), milliseconds(case.median(OURS)), f"{speed:.3g}", f"{speed / peak:.0%}"]
+    return cells + [_against(case, peer) for peer in peers]
+
+
+def _against(case: Case, peer: str) -> str:
+    return (
+        f"{milliseconds(case.median(peer))}, {ratio_text(case.ratio(peer))}" if peer in case.seconds else "-"
+    )
+
+
+def all_peers(cases: list[Case]) -> list[str]:
+    return list(dict.fromkeys(peer for case in cases for peer in case.peers))
+
+
+def print_tables(results: Results, console: Console) -> None:
+    """One table for each cell and pass of these results."""
+    for title, backward, cases in results.groups():
+        peers = all_peers(cases)
+        table = Table(title=f"{title}, {pass_name(backward)}, float32", title_justify="left")
+        for number, column in enumerate(header(peers)):
+            table.add_column(column, justify="right", no_wrap=number < 4)
+        for case in cases:
+            table.add_row(*(_coloured(text) for text in row(case, peers, results.peak)))
+        console.print(table)
+
+
+def _coloured(text: str) -> str:
+    for verdict, style in STYLES.items():
+        if f" {verdict} " in text:
+            return f"[{style}]{escape(text)}[/]"
+    return text
+
+
+def summary(results: Results) -> list[str]:
+    """How many comparisons went which way, and each one that was not won."""
+    verdicts = results.verdicts()
+    lines = [", ".join(f"{len(found)} {verdict}" for verdict, found in verdicts.items()) + "."]
+    for verdict in ("slower", "even"):
+        for case, peer, ratio in verdicts[verdict]:
+            what = f"{case.title} at {case.shape}, {pass_name(case.backward)}, against {peer}"
+            lines.append(f"{what}: {ratio_text(ratio)}")
+    return lines
+
+
+def markdown_tables(results: Results) -> str:
+    parts = []
+    for title, backward, cases in results.groups():
+        peers = all_peers(cases)
+        columns = header(peers)
+        rows = [columns, ["---:"] * len(columns), *(row(case, peers, results.peak) for case in cases)]
+        lines = ["| " + " | ".join(_emphasised(cell) for cell in cells) + " |" for cells in rows]
+        parts.append(f"### {title}, {pass_name(backward)}\n\n" + "\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def _emphasised(text: str) -> str:
+    return f"**{text}**" if " slower " in text else text
