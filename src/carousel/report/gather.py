@@ -48,7 +48,7 @@ from carousel.training.samples import draw_samples
 
 ORDERS = range(1, 6)
 UNITS = 24  # drawn or listed
-STUDIED = 8_000  # tokens on which units and gates are measured
+STUDIED = 6_000  # tokens on which units and gates are measured
 SHOWN = 760  # characters of text that are drawn
 LINES = 18  # of them at most
 DISTANCE = 200  # steps back that the gradient is followed
