@@ -32,3 +32,9 @@ def config(text, tmp_path) -> Config:
         threads=1,
         out=str(tmp_path / "run"),
     )
+
+
+@pytest.fixture(autouse=True)
+def _short_samples(monkeypatch):
+    """Drawing samples would take most of the time of these runs."""
+    monkeypatch.setattr("carousel.training.samples.LENGTH", 20)

@@ -19,9 +19,10 @@ from typing import Any
 import torch
 
 from carousel import atomic
-from carousel.training import Config, resume, session, train
+from carousel.training import Config, resume, samples, session, train
 
 session.CHECKPOINT_SECONDS = 0.02  # so that checkpoints fall between evaluations too
+samples.LENGTH = 20
 
 
 def child(work: Callable[[], Any], after: float | None = None) -> bool:

@@ -20,6 +20,7 @@ from carousel.training import (
     load,
     read_metrics,
     score_documents,
+    session,
     train,
 )
 from carousel.training.progress import Evaluated, Finished, Saved, Stage, Started, Stepped
@@ -212,3 +213,16 @@ def test_loading_a_model_loads_nothing_of_training():
     code = "import sys\nfrom carousel.training import load, evaluate\nprint(*sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"lightning_fabric", "tensorboard"} & set(result.stdout.split())
+
+
+def test_a_row_over_several_steps_holds_their_means(config, monkeypatch, tmp_path):
+    """With fewer rows, each is the mean of the rows that every step would have had."""
+    each = read_metrics(train(config).path / "metrics.csv")
+    monkeypatch.setattr(session, "ROWS", 4)
+    rows = read_metrics(train(config, out=str(tmp_path / "few")).path / "metrics.csv")
+    assert [row.step for row in rows] == [6, 8, 12, 16, 18, 24]
+    for row, before in zip(rows, [0, *(row.step for row in rows)], strict=False):
+        steps = each[before : row.step]
+        for name in ("train_bits_per_character", "gradient_norm"):
+            mean = sum(getattr(step, name) for step in steps) / len(steps)
+            assert getattr(row, name) == pytest.approx(mean), (row.step, name)
