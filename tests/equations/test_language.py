@@ -1,0 +1,137 @@
+"""The words of a cell: what they make, and what they refuse."""
+
+import math
+
+import pytest
+import torch
+
+from carousel import equations
+from carousel.equations import affine, exp, identity, maximum, scale, sigmoid, tanh
+from carousel.equations.graph import Node, constant, make
+from carousel.errors import CarouselError
+
+x = make("input", name="x")
+h, g = make("state", name="h"), make("state", name="g")
+
+
+def test_operators():
+    """Vectors and numbers mix, on either side."""
+    made = {
+        "+": (h + g, 2 + h, h + 2),
+        "-": (h - g, 2 - h, h - 2),
+        "*": (h * g, 2 * h, h * 2),
+        "/": (h / g, 2 / h, h / 2),
+        "neg": (-h, 0 - h, h * -1),
+    }
+    for operation, nodes in made.items():
+        assert [node.operation for node in nodes] == [operation] * 3
+    assert (2 - h).operands == (constant(2), h)
+    assert (h - 2).operands == (h, constant(2))
+
+
+@pytest.mark.parametrize(
+    "word", ["sigmoid", "tanh", "relu", "elu", "exp", "log", "maximum", "minimum", "step", "above"]
+)
+def test_functions(word):
+    """Each function makes the operation of its name, of vectors or of numbers."""
+    arguments = (h, 0.5) if word in ("maximum", "minimum", "above") else (h,)
+    node = getattr(equations, word)(*arguments)
+    assert node.operation == word
+    assert node.operands == (h, constant(0.5))[: len(arguments)]
+
+
+def test_identity_is_the_vector_itself():
+    """identity makes no node; of a number it makes a vector that every unit shares."""
+    assert identity(h) is h
+    assert identity(2) is constant(2)
+
+
+@pytest.mark.parametrize(
+    ("folded", "expected"),
+    [
+        (lambda: h + 0, h),
+        (lambda: 0 + h, h),
+        (lambda: h - 0, h),
+        (lambda: h * 1, h),
+        (lambda: 1.0 * h, h),
+        (lambda: h / 1, h),
+        (lambda: -(-h), h),
+        (lambda: h * 0, constant(0)),
+        (lambda: constant(2) + 3, constant(5)),
+        (lambda: 2 - constant(3), constant(-1)),
+        (lambda: constant(2) * 3, constant(6)),
+        (lambda: 3 / constant(2), constant(1.5)),
+        (lambda: -constant(2), constant(-2)),
+        (lambda: h + (-g), h - g),
+        (lambda: (-h) * g, -(h * g)),
+        (lambda: h * (-g), -(h * g)),
+        (lambda: (-h) * (-g), h * g),
+    ],
+)
+def test_folding(folded, expected):
+    """Numbers are computed at once, and what adds zero or multiplies by one leaves no trace."""
+    assert folded() is expected
+
+
+def test_same_expression_same_node():
+    """Written twice, computed once; other operands, other order or another name make another node."""
+    assert sigmoid(h * g) is sigmoid(h * g)
+    assert affine("a", x, h) is affine("a", x, h)
+    assert h * g is not g * h
+    assert affine("a", x, h) is not affine("b", x, h)
+    assert affine("a", x, h) is not affine("a", h, x)
+    assert scale("a", h) is not scale("b", h)
+    assert maximum(h, 1) is maximum(h, 1.0)
+
+
+def test_forgotten_nodes_do_not_come_back():
+    """A node that nobody holds is dropped, and its place in memory is never mistaken for it."""
+    for number in range(200):
+        node = tanh(h * (number + 0.5)) + exp(g)
+        [product] = node.operands[0].operands
+        assert product.operands == (h, constant(number + 0.5))
+
+
+def test_a_node_shows_its_expression():
+    """The repr reads like the mathematics it stands for."""
+    assert repr(tanh(affine("a", x, h)) * 2) == "*(tanh(affine(a, input(x), state(h))), 2.0)"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda: affine(h, x), r"affine needs a name first, as in affine\('i', x, h\); it got state\(h\)"),
+        (lambda: affine("two words", x), r"affine needs a name first.*it got 'two words'"),
+        (lambda: affine("a"), r"affine\('a'\) needs at least one vector, as in"),
+        (lambda: affine("a", x, 1), r"affine\('a', ...\) multiplies vectors; a number"),
+        (lambda: affine("a", h, h), r"affine\('a', ...\) names the same vector twice; one matrix"),
+        (lambda: scale(h, h), r"scale needs a name first, as in scale\('i', c\); it got state\(h\)"),
+        (lambda: h / 0, r"divides by the constant 0; the divisor must be"),
+        (lambda: 1 if h > 0 else 2, "'>' not supported"),
+        (lambda: 1 if h else 2, r"traced once, on symbols.*Use maximum, minimum, relu or a gate"),
+        (lambda: h and g, r"cannot branch on a vector's value"),
+        (lambda: h + "g", r"computes with vectors and numbers; it met 'g' of type str. Use the functions of"),
+        (lambda: h * True, r"it met True of type bool"),
+        (lambda: tanh(None), r"it met None of type NoneType"),
+        (lambda: torch.tanh(h), "tanh"),
+        (lambda: math.exp(h), "must be real number"),
+    ],
+)
+def test_refused(wrong, message):
+    """What is no mathematics of vectors is refused with the rule, what came and what to write instead."""
+    with pytest.raises((CarouselError, TypeError), match=message):
+        wrong()
+
+
+def test_tensors_are_refused():
+    """A tensor among the vectors is refused: the step knows no data."""
+    with pytest.raises(CarouselError, match=r"of type Tensor. Use the functions of carousel.equations"):
+        h * torch.ones(3)
+
+
+def test_vectors_are_hashable_and_immutable():
+    """Nodes are keys of dictionaries everywhere, so nothing may change them."""
+    assert {h: 1}[make("state", name="h")] == 1
+    with pytest.raises(AttributeError):
+        h.name = "g"
+    assert isinstance(h, Node)
