@@ -17,8 +17,8 @@ from carousel.errors import CarouselError
 class Cell:
     """One step of a recurrent network, written as its equations.
 
-    A subclass names its `states` (the first is the output) and defines `step(x, *states)`, which returns the new
-    states in the same order and uses only the words of `carousel.equations`.
+    A subclass names its `states` (the first is the output) and defines `step(x, *states)`, which returns the
+    new states in the same order and uses only the words of `carousel.equations`.
 
     >>> from carousel.equations import Cell, affine, sigmoid, tanh
     >>> class MinimalGatedUnit(Cell):
@@ -81,9 +81,10 @@ class Equations:
 def trace(cell: Cell) -> Equations:
     """Run `cell.step` on symbols.
 
-    Raises CarouselError if the step does not return one new vector for each of its states, or reads x other than
-    through `affine`.
+    Raises CarouselError if a state has no usable name, or if the step does not return one new vector for each
+    of its states or reads x other than through `affine`.
     """
+    _check_states(type(cell).__name__, cell.states)
     x, previous = make("input", name="x"), [make("state", name=state) for state in cell.states]
     with noting_order() as written:
         result, variables = _run(cell, x, previous)
@@ -97,7 +98,11 @@ def trace(cell: Cell) -> Equations:
     reached = set(topological(new_states))
     nodes = tuple(node for node in (x, *previous, *written) if node in reached)
     _check_input(title, nodes, new_states)
-    names = {node: variable for variable, node in variables.items() if isinstance(node, Node)}
+    names = {  # a variable h that is not the new state h is h'
+        node: f"{variable}'" if variable in cell.states else variable
+        for variable, node in variables.items()
+        if isinstance(node, Node)
+    }
     names |= dict(zip(new_states, cell.states, strict=True))
     named = {node: names[node] for node in nodes if node in names and node.operation not in LEAVES}
     return Equations(title, tuple(cell.states), new_states, nodes, named)
@@ -120,9 +125,19 @@ def _run(cell: Cell, x: Node, previous: list[Node]) -> tuple[Any, dict[str, Any]
         sys.setprofile(before)
 
 
+def _check_states(title: str, states: Any) -> None:
+    """x is the input, and the matrix of a state i would be called weight_ih, which belongs to the input."""
+    are_names = isinstance(states, tuple) and all(isinstance(s, str) and s.isidentifier() for s in states)
+    if not are_names or not states or len({*states, "x", "i"}) < len(states) + 2:
+        raise CarouselError(
+            f"{title}.states must be a tuple of distinct names other than x and i, such as ('h', 'c'); "
+            f"it is {states!r}."
+        )
+
+
 def _check_input(title: str, nodes: tuple[Node, ...], new_states: tuple[Node, ...]) -> None:
-    reads_input = [n for n in nodes if n.operation != "affine" and any(o.operation == "input" for o in n.operands)]
-    if reads_input or any(node.operation == "input" for node in new_states):
+    readers = [node for node in nodes if any(operand.operation == "input" for operand in node.operands)]
+    if any(node.operation != "affine" for node in readers) or make("input", name="x") in new_states:
         raise CarouselError(
             f"{title}.step uses x outside affine; x has the input size, every other vector the hidden size. "
             'Project it first, as in affine("x", x).'

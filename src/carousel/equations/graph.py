@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from carousel.errors import CarouselError
 
-Operand = "Node | float | int"
+Operand: TypeAlias = "Node | float | int"
 
 LEAVES = frozenset({"input", "state", "constant", "cotangent"})
 
