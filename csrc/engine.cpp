@@ -70,7 +70,7 @@ class Memory {
 };
 
 // Multiply-adds of the whole job below which one thread is faster than waking a second.
-constexpr double worth_a_thread = 4e5;
+constexpr double worth_a_thread = 2e6;
 
 template <class T>
 int useful_threads(const Job<T>& job, int wanted) {

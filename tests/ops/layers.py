@@ -24,7 +24,9 @@ class Layer:
     cotangents: list[Tensor] = field(default_factory=list)
 
     def leaves(self) -> dict[str, Tensor]:
-        states = {f"{state}_0": tensor for state, tensor in zip(self.equations.states, self.initial, strict=True)}
+        states = {
+            f"{state}_0": tensor for state, tensor in zip(self.equations.states, self.initial, strict=True)
+        }
         return {"x": self.x, **states, **self.parameters}
 
     def results(self, compiled: bool) -> dict[str, Tensor]:
@@ -42,10 +44,14 @@ class Layer:
 
     def _kernel(self) -> tuple[Tensor, list[Tensor]]:
         sizes = None if self.sizes is None else torch.tensor(self.sizes)
-        return recurrence(self.equations, self.x, self.initial, self.parameters, self.reverse, sizes, self.resets)
+        return recurrence(
+            self.equations, self.x, self.initial, self.parameters, self.reverse, sizes, self.resets
+        )
 
     def _equations(self) -> tuple[Tensor, list[Tensor]]:
-        return reference.run(self.equations, self.x, self.initial, self.parameters, self.reverse, self.sizes, self.resets)
+        return reference.run(
+            self.equations, self.x, self.initial, self.parameters, self.reverse, self.sizes, self.resets
+        )
 
     def to(self, dtype: torch.dtype) -> "Layer":
         """The same numbers in another precision."""

@@ -3,12 +3,26 @@
 from pathlib import Path
 
 import pytest
+from ops.layers import random_layer
 from tolerances import assert_close
 
-from carousel.equations import Cell, above, affine, elu, exp, log, maximum, minimum, relu, scale, sigmoid, step, tanh
+from carousel.equations import (
+    Cell,
+    above,
+    affine,
+    elu,
+    exp,
+    log,
+    maximum,
+    minimum,
+    relu,
+    scale,
+    sigmoid,
+    step,
+    tanh,
+)
 from carousel.equations.graph import Node
 from carousel.ops import compiler, kernels
-from ops.layers import random_layer
 
 
 class MinimalGatedUnit(Cell):
@@ -108,10 +122,14 @@ def test_without_a_compiler_the_equations_run(empty_cache: Path, monkeypatch: py
     assert_close(compiled, layer.results(compiled=False))
 
 
-def test_a_failing_compiler_is_quoted(empty_cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_failing_compiler_is_quoted(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """What the compiler complained of stands in the warning, and no half-made library stays."""
     script = tmp_path / "cc"
-    script.write_text("#!/bin/sh\n[ \"$1\" = --version ] && exit 0\necho 'x.hpp:1: error: no such thing' >&2\nexit 1\n")
+    script.write_text(
+        "#!/bin/sh\n[ \"$1\" = --version ] && exit 0\necho 'x.hpp:1: error: no such thing' >&2\nexit 1\n"
+    )
     script.chmod(0o755)
     monkeypatch.setenv("CXX", str(script))
     with pytest.warns(compiler.CompileWarning, match="no such thing"):

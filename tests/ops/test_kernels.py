@@ -1,7 +1,8 @@
-"""The compiled kernels equal the equations: every output and every gradient, of every cell, on every instruction set."""
+"""The compiled kernels equal the equations: outputs and gradients, of every cell, on every instruction set."""
 
 import pytest
 import torch
+from ops.layers import random_layer
 from tolerances import assert_close
 
 from carousel import _core
@@ -9,7 +10,6 @@ from carousel.emit import reference
 from carousel.equations.catalogue import CELLS
 from carousel.errors import CarouselError
 from carousel.ops import kernels, recurrence
-from ops.layers import random_layer
 
 # (T, B, I, H): one step, one sequence, widths beside and between multiples of the vector width, more rows than a
 # chunk holds in time and in batch, a panel's remainder
@@ -35,7 +35,9 @@ def test_kernel_equals_equations(name: str, shape: tuple[int, int, int, int], is
 def test_ragged_batches(name: str, bias: bool, isa: str) -> None:
     """Sequences of unequal length each end with their own final state, and begin at their own end in reverse."""
     for reverse in (False, True):
-        layer = random_layer(CELLS[name].equations, 9, 5, 3, 21, bias=bias, reverse=reverse, lengths=[9, 9, 6, 2, 1])
+        layer = random_layer(
+            CELLS[name].equations, 9, 5, 3, 21, bias=bias, reverse=reverse, lengths=[9, 9, 6, 2, 1]
+        )
         assert_close(layer.results(compiled=True), layer.results(compiled=False), name=f"reverse={reverse}")
 
 
@@ -138,7 +140,16 @@ def test_second_derivatives(name: str) -> None:
 def test_operators_are_sound() -> None:
     """torch's own checks of a custom operator: schema, fake kernel, autograd registration, under compilation."""
     layer = random_layer(CELLS["gru"].equations, 3, 2, 3, 4)
-    arguments = (layer.x, layer.initial, list(layer.parameters.values()), layer.equations.key, False, None, None, True)
+    arguments = (
+        layer.x,
+        layer.initial,
+        list(layer.parameters.values()),
+        layer.equations.key,
+        False,
+        None,
+        None,
+        True,
+    )
     torch.library.opcheck(kernels.recurrence, arguments)
 
 

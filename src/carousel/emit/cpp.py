@@ -59,7 +59,9 @@ class _PhaseWriter:
         self.variable: dict[Node, str] = {}
 
     def function(self, name: str) -> str:
-        body = [f"const V {self._declare(n)} = {self._value(n)};" for n in computed(self.phase.stores, self.loads)]
+        body = [
+            f"const V {self._declare(n)} = {self._value(n)};" for n in computed(self.phase.stores, self.loads)
+        ]
         body += [self._store(place, node) for place, node in self.phase.stores]
         arrays = [f"  const Rows<T> a{number} = operands[{number}];" for number in sorted(self.used)]
         return "\n".join(
@@ -141,7 +143,9 @@ def source(cells: Mapping[str, Equations]) -> str:
         for name, program in programs.items()
     ]
     table = ["template <class T>", "constexpr CellKernels<T> cells[] = {", *rows, "};"]
-    note = "// Generated from src/carousel/equations by carousel.emit.cpp: change the equations, not this file."
+    note = (
+        "// Generated from src/carousel/equations by carousel.emit.cpp: change the equations, not this file."
+    )
     return "\n\n".join(
         [note, *(cell_source(name, program) for name, program in programs.items()), "\n".join(table), ""]
     )

@@ -1,7 +1,8 @@
 """Graph -> program: the order of work in one step, and what the tape keeps of it for the backward pass.
 
 A step is a row of phases. Each begins with products of vectors that are ready, then computes unit by unit. An LSTM has
-one phase; a GRU with reset before has two, since W (r * h) waits for r. The backward pass is a program of the same form.
+one phase; a GRU with reset before has two, since W (r * h) waits for r. The backward pass is a program of the same
+form.
 
 One row of the tape holds, for one step of one sequence, `slots` vectors of H: first the affines' blocks, in which
 pre-activations are summed and which activations then overwrite, then whatever else the backward pass needs, then
@@ -19,7 +20,9 @@ from carousel.equations.derive import Backward, backward
 from carousel.equations.graph import CHEAP, LEAVES, Node, constant, topological
 
 # the arrays that an elementwise phase reads and writes, in the order in which the compiled loop hands them over
-TAPE, PREVIOUS, NEW, DIAGONAL, COTANGENT, OUTPUT_GRADIENT, WORK, PREVIOUS_GRADIENT, DIAGONAL_GRADIENT = range(9)
+TAPE, PREVIOUS, NEW, DIAGONAL, COTANGENT, OUTPUT_GRADIENT, WORK, PREVIOUS_GRADIENT, DIAGONAL_GRADIENT = range(
+    9
+)
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,9 @@ class Place:
 class Product:
     """A vector times the matrix blocks of several affines.
 
-    Forward: the sum of `vector @ block.T` goes to the tape slots of `blocks`. Backward, transposed: the deltas of `blocks` times their
-    matrices go to `place`. Each block is (slot, parameter index, row of blocks within the parameter).
+    Forward: the sum of `vector @ block.T` goes to the tape slots of `blocks`. Backward, transposed: the deltas of
+    `blocks` times their matrices go to `place`. Each block is (slot, parameter index, row of blocks within the
+    parameter).
     """
 
     place: Place | None  # None: the input x
@@ -63,9 +67,13 @@ class Program:
     input_product: Product | None
     forward: tuple[Phase, ...]
     backward: tuple[Phase, ...]
-    closing: tuple[Product, ...]  # backward: products into the previous states' gradients, after the last phase
+    closing: tuple[
+        Product, ...
+    ]  # backward: products into the previous states' gradients, after the last phase
     biases: tuple[tuple[tuple[int, int], ...], ...]  # for each block: (parameter index, row)
-    loads: dict[tuple[bool, int], dict[Node, Place]] = field(repr=False)  # (is backward, phase) -> node -> place
+    loads: dict[tuple[bool, int], dict[Node, Place]] = field(
+        repr=False
+    )  # (is backward, phase) -> node -> place
 
 
 @cache
@@ -104,7 +112,7 @@ class _Scheduler:
     # ---- forward -------------------------------------------------------------------------------------------
 
     def _kept(self) -> set[Node]:
-        """Forward vectors that must outlive their phase: read by a later phase, by a product or by the backward pass."""
+        """Vectors that must outlive their phase: read by a later phase, by a product or by the backward pass."""
         kept: set[Node] = set()
 
         def need(node: Node) -> None:
@@ -185,7 +193,9 @@ class _Scheduler:
     def _source(self, vector: Node) -> Place:
         if vector.operation == "state":
             return Place(PREVIOUS, self.equations.states.index(vector.name))
-        return self._new_state(vector) if vector in self.equations.new_states else Place(TAPE, self.slot[vector])
+        return (
+            self._new_state(vector) if vector in self.equations.new_states else Place(TAPE, self.slot[vector])
+        )
 
     def _blocks(self, vector: Node) -> tuple[tuple[int, int, int], ...]:
         """(slot, parameter index, row) for every affine that reads the vector."""
@@ -211,7 +221,10 @@ class _Scheduler:
             else:
                 reads = () if node in self.is_forward else node.operands
                 stage[node] = max((stage[operand] for operand in reads), default=0)
-        work = {node: len(self.affines) + i for i, node in enumerate(n for n in inside if n.operation == "transposed")}
+        work = {
+            node: len(self.affines) + i
+            for i, node in enumerate(n for n in inside if n.operation == "transposed")
+        }
         stores = self._backward_stores()
         self._carry_between_phases(inside, stage, stores, work)
         count = 1 + max(stage.values(), default=0)
@@ -237,9 +250,14 @@ class _Scheduler:
         for index, state in enumerate(self.equations.states):
             gradient = self.derived.previous[state]
             if gradient.elementwise is not None or gradient.products is None:
-                stores.append((Place(PREVIOUS_GRADIENT, index), zero if gradient.elementwise is None else gradient.elementwise))
-        for node, gradient in self.derived.scales.items():
-            stores.append((Place(DIAGONAL_GRADIENT, self.equations.layout.diagonals[node].row), gradient))
+                stores.append(
+                    (
+                        Place(PREVIOUS_GRADIENT, index),
+                        zero if gradient.elementwise is None else gradient.elementwise,
+                    )
+                )
+        for node, share in self.derived.scales.items():
+            stores.append((Place(DIAGONAL_GRADIENT, self.equations.layout.diagonals[node].row), share))
         return stores
 
     def _carry_between_phases(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import torch
@@ -31,7 +32,8 @@ OPERATIONS: dict[str, Callable[..., Tensor]] = {
 
 
 def _same_shape(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    return torch.broadcast_tensors(a, b)  # type: ignore[return-value]
+    a, b = torch.broadcast_tensors(a, b)
+    return a, b
 
 
 def evaluate(
@@ -74,16 +76,12 @@ def step_vectors(
     def learned(node: Node) -> Tensor:
         if node.operation == "scale":
             return parameters["weight_peephole"][layout.diagonals[node].row] * values[node.operands[0]]
-        total: Tensor | None = None
-        for place in layout.weights[node]:
-            assert place.vector is not None
-            product = F.linear(values[place.vector], block(place.parameter, place.row))
-            total = product if total is None else total + product
-        for place in layout.biases[node]:
-            if place.parameter in parameters:
-                total = total + block(place.parameter, place.row)
-        assert total is not None
-        return total
+        terms = [
+            F.linear(values[vector], block(place.parameter, place.row))
+            for vector, place in zip(node.operands, layout.weights[node], strict=True)
+        ]
+        terms += [block(b.parameter, b.row) for b in layout.biases[node] if b.parameter in parameters]
+        return functools.reduce(torch.add, terms)
 
     evaluate(equations.nodes, values, learned, like=states[0])
     return values
@@ -101,15 +99,16 @@ def run(
     """The whole sequence, one step after another, differentiable by autograd to any order.
 
     x: (T, B, I), or packed (N, I) with the number of rows of each step in `batch_sizes`; initial: one (B, H) per
-    state; resets: bool (T, B) or (N,), true at the steps before which the state becomes zero. Returns the output in the same form, and the final states.
+    state; resets: bool (T, B) or (N,), true at the steps before which the state becomes zero. Returns the output in
+    the form of x, and the final states.
     """
-    outputs = []
-    states = initial
+    outputs, final = [], initial
     for _, values, states in _steps(equations, x, initial, parameters, reverse, batch_sizes, resets):
         outputs.append(values[equations.new_states[0]])
+        final = states
     if reverse:
         outputs.reverse()
-    return (torch.stack(outputs) if batch_sizes is None else torch.cat(outputs)), states
+    return (torch.stack(outputs) if batch_sizes is None else torch.cat(outputs)), final
 
 
 def trace(
@@ -142,7 +141,7 @@ def _steps(
     batch_sizes: list[int] | None,
     resets: Tensor | None = None,
 ) -> Iterator[tuple[int, dict[Node, Tensor], list[Tensor]]]:
-    """Walk the sequence: (t, every vector of the step, states after it). A row that is not in step t keeps its state."""
+    """Walk the sequence: (t, every vector of the step, states after it). A row not in step t keeps its state."""
     inputs = _by_step(x, batch_sizes)
     begins = None if resets is None else _by_step(resets, batch_sizes)
     for t in reversed(range(len(inputs))) if reverse else range(len(inputs)):
@@ -154,5 +153,8 @@ def _steps(
         for node in (*equations.names, *equations.new_states):  # a constant spans the whole row
             values[node] = values[node].expand_as(before[0])
         after = [values[node] for node in equations.new_states]
-        states = [torch.cat([new, old[rows:]]) if rows < len(old) else new for new, old in zip(after, states, strict=True)]
+        states = [
+            torch.cat([new, old[rows:]]) if rows < len(old) else new
+            for new, old in zip(after, states, strict=True)
+        ]
         yield t, values, states

@@ -85,10 +85,6 @@ def above(a: Operand, b: Operand) -> Node:
     return make("above", as_node(a), as_node(b))
 
 
-ELEMENTWISE = frozenset(
-    "+ - * / neg sigmoid tanh relu elu exp log maximum minimum step above scale".split()
-)
-
 __all__ = [
     "above", "affine", "elu", "exp", "identity", "log", "maximum", "minimum", "relu", "scale", "sigmoid",
     "step", "tanh",

@@ -18,7 +18,8 @@ def info() -> dict[str, str | list[str]]:
         "version": carousel.__version__,
         "instruction sets built": [name for name, _ in _core.built_isas()],
         "instruction sets here": [name for name, here in _core.built_isas() if here],
-        "instruction set in use": _core.isa() + (" (by CAROUSEL_ISA)" if os.environ.get("CAROUSEL_ISA") else ""),
+        "instruction set in use": _core.isa()
+        + (" (by CAROUSEL_ISA)" if os.environ.get("CAROUSEL_ISA") else ""),
         "threads": f"{torch.get_num_threads()} ({'torch’s team' if _core.team_kind() == 'openmp' else 'own team'})",
         "torch": torch.__version__,
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -113,7 +114,12 @@ class _Layer:
         )
         rows_fit = rows_fit and (self.resets is None or self.resets.shape == self.x.shape[:-1])
         tensors = [self.x, *self.initial, *self.parameters.values()]
-        if expected != given or not states_fit or not rows_fit or len(self.initial) != len(self.equations.states):
+        if (
+            expected != given
+            or not states_fit
+            or not rows_fit
+            or len(self.initial) != len(self.equations.states)
+        ):
             raise CarouselError(
                 f"The kernel of {self.equations.title} takes x (T, B, I), states (B, H) and parameters {expected}; "
                 f"it got x {tuple(self.x.shape)}, states {[tuple(s.shape) for s in self.initial]} and {given}."
@@ -250,24 +256,28 @@ def _(
 ) -> list[Tensor]:
     x_gradient = x.new_empty(x.shape if wants_input else (0,))
     initial_gradient = x.new_empty(len(initial), *initial[0].shape)
-    return [x_gradient, initial_gradient, *(torch.empty_like(p, memory_format=torch.contiguous_format) for p in parameters)]
+    return [
+        x_gradient,
+        initial_gradient,
+        *(torch.empty_like(p, memory_format=torch.contiguous_format) for p in parameters),
+    ]
 
 
-def _keep_for_backward(ctx: torch.autograd.function.FunctionCtx, inputs: tuple, output: tuple[Tensor, ...]) -> None:
-    x, initial, parameters, ctx.key, ctx.reverse, batch_sizes, resets, _ = inputs  # type: ignore[attr-defined]
-    ctx.states = len(initial)  # type: ignore[attr-defined]
+def _keep_for_backward(ctx: Any, inputs: tuple, output: tuple[Tensor, ...]) -> None:
+    x, initial, parameters, ctx.key, ctx.reverse, batch_sizes, resets, _ = inputs
+    ctx.states = len(initial)
     ctx.set_materialize_grads(False)
     ctx.save_for_backward(x, output[0], output[2], batch_sizes, resets, *initial, *parameters)
 
 
 def _backward(
-    ctx: torch.autograd.function.FunctionCtx,
+    ctx: Any,
     output_gradient: Tensor | None,
     final_gradient: Tensor | None,
     tape_gradient: Tensor | None,
 ) -> tuple[object, ...]:
-    x, output, tape, batch_sizes, resets, *rest = ctx.saved_tensors  # type: ignore[attr-defined]
-    initial, parameters = rest[: ctx.states], rest[ctx.states :]  # type: ignore[attr-defined]
+    x, output, tape, batch_sizes, resets, *rest = ctx.saved_tensors
+    initial, parameters = rest[: ctx.states], rest[ctx.states :]
     if output_gradient is None and final_gradient is None:
         return None, [None] * len(initial), [None] * len(parameters), None, None, None, None, None
     if torch.is_grad_enabled():  # a gradient of the gradient is asked for: the equations give it to any order
@@ -277,14 +287,27 @@ def _backward(
     else:
         x_gradient, initial_gradient, *others = recurrence_backward(
             x, initial, parameters, output, tape, output_gradient, final_gradient,
-            ctx.key, ctx.reverse, batch_sizes, resets, ctx.needs_input_grad[0],  # type: ignore[attr-defined]
+            ctx.key, ctx.reverse, batch_sizes, resets, ctx.needs_input_grad[0],
         )  # fmt: skip
-        gradients = [x_gradient if x_gradient.numel() or not x.numel() else None, *initial_gradient.unbind(), *others]
-    return gradients[0], gradients[1 : 1 + len(initial)], gradients[1 + len(initial) :], None, None, None, None, None
+        gradients = [
+            x_gradient if x_gradient.numel() or not x.numel() else None,
+            *initial_gradient.unbind(),
+            *others,
+        ]
+    return (
+        gradients[0],
+        gradients[1 : 1 + len(initial)],
+        gradients[1 + len(initial) :],
+        None,
+        None,
+        None,
+        None,
+        None,
+    )
 
 
 def _differentiable_gradients(
-    ctx: torch.autograd.function.FunctionCtx,
+    ctx: Any,
     x: Tensor,
     initial: list[Tensor],
     parameters: list[Tensor],
@@ -293,12 +316,18 @@ def _differentiable_gradients(
     output_gradient: Tensor | None,
     final_gradient: Tensor | None,
 ) -> list[Tensor | None]:
-    equations = _EQUATIONS[ctx.key]  # type: ignore[attr-defined]
+    equations = _EQUATIONS[ctx.key]
     names = _parameter_names(equations, len(parameters))
     sizes = None if batch_sizes is None else batch_sizes.tolist()
     with torch.enable_grad():
         output, final = reference.run(
-            equations, x, initial, dict(zip(names, parameters, strict=True)), ctx.reverse, sizes, resets  # type: ignore[attr-defined]
+            equations,
+            x,
+            initial,
+            dict(zip(names, parameters, strict=True)),
+            ctx.reverse,
+            sizes,
+            resets,
         )
         ends = [(output, output_gradient), (torch.stack(final), final_gradient)]
         wanted = [(end, gradient) for end, gradient in ends if gradient is not None and end.requires_grad]

@@ -32,7 +32,9 @@ def recurrence(
         return reference.run(equations, x, initial, parameters, reverse, sizes, resets)
     ordered = [parameters[name] for name in equations.layout.names if name in parameters]
     keep = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-    output, final, _ = kernels.recurrence(x, initial, ordered, equations.key, reverse, batch_sizes, resets, keep)
+    output, final, _ = kernels.recurrence(
+        x, initial, ordered, equations.key, reverse, batch_sizes, resets, keep
+    )
     return output, list(final.unbind())
 
 
