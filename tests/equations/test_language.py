@@ -7,7 +7,7 @@ import torch
 
 from carousel import equations
 from carousel.equations import affine, exp, identity, maximum, scale, sigmoid, tanh
-from carousel.equations.graph import Node, constant, make
+from carousel.equations.graph import Node, constant, make, negate
 from carousel.errors import CarouselError
 
 x = make("input", name="x")
@@ -55,7 +55,7 @@ def test_identity_is_the_vector_itself():
         (lambda: h * 1, h),
         (lambda: 1.0 * h, h),
         (lambda: h / 1, h),
-        (lambda: -(-h), h),
+        (lambda: -negate(h), h),
         (lambda: h * 0, constant(0)),
         (lambda: constant(2) + 3, constant(5)),
         (lambda: 2 - constant(3), constant(-1)),

@@ -1,0 +1,81 @@
+"""Imports point one way, from the equations to the command line."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import carousel
+
+PACKAGE = Path(carousel.__file__).parent
+EVERYWHERE = {"errors", "atomic", "__version__"}
+BELOW = {  # room -> the rooms that it may import
+    "equations": set(),
+    "emit": {"equations"},
+    "ops": {"emit"},
+    "nn": {"ops"},
+    "data": set(),
+    "losses": {"ops"},
+    "models": {"nn", "data"},
+    "diagnosis": {"nn", "models"},
+    "training": {"models", "losses", "data", "diagnosis"},
+    "report": {"diagnosis", "training"},
+    "lab": {"report"},
+    "cli": {"report"},
+}
+
+
+def reach(room: str) -> set[str]:
+    """The rooms below, and those below them."""
+    return BELOW[room].union(*(reach(below) for below in BELOW[room]))
+
+
+def imported_rooms(path: Path) -> set[str]:
+    """The rooms of carousel that a file imports, wherever in it the statement stands."""
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno} imports relative to its folder"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        parts = [name.split(".") for name in names]
+        rooms |= {part[1] for part in parts if part[0] == "carousel" and len(part) > 1}
+    return rooms
+
+
+def files(room: str) -> list[Path]:
+    return sorted((PACKAGE / room).rglob("*.py"))
+
+
+def test_every_room_is_known():
+    """A new folder has to find its place in the picture."""
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert rooms <= set(BELOW), "say in BELOW what the new room may import"
+
+
+@pytest.mark.parametrize("room", BELOW)
+def test_one_way(room):
+    """A room imports itself, the rooms below it and what belongs to all; the compiled core has one door, ops."""
+    allowed = {room} | reach(room) | EVERYWHERE | ({"_core"} if room == "ops" else set())
+    for path in files(room):
+        above = imported_rooms(path) - allowed
+        assert not above, f"{path.relative_to(PACKAGE)} imports {', '.join(sorted(above))}"
+
+
+def test_what_belongs_to_all_stands_alone():
+    """errors and atomic import no room."""
+    for name in ("errors", "atomic"):
+        assert imported_rooms(PACKAGE / f"{name}.py") <= EVERYWHERE
+
+
+def test_the_test_sees_imports(tmp_path):
+    """Plain, renamed, inside a function: each way to import a room is seen."""
+    path = tmp_path / "file.py"
+    path.write_text(
+        "import carousel.nn as layers, json\nfrom carousel import data\nfrom carousel.emit.cpp import main\n"
+        "def later():\n    from carousel.training.config import Config\n"
+    )
+    assert imported_rooms(path) == {"nn", "data", "emit", "training"}
