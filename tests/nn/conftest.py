@@ -1,8 +1,17 @@
 """Every test of the modules runs on poisoned memory."""
 
+from importlib import import_module
+
 import pytest
 
 
 @pytest.fixture(autouse=True)
 def poison(poisoned_memory: None) -> None:
     """Unwritten outputs are NaN."""
+
+
+@pytest.fixture(params=["kernel", "equations"])
+def road(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the test by the compiled kernels, and by the equations on torch tensors."""
+    if request.param == "equations":
+        monkeypatch.setattr(import_module("carousel.ops.recurrence"), "takes_kernel", lambda *_: False)

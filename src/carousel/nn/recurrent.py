@@ -16,9 +16,11 @@ from torch.nn.utils.rnn import PackedSequence
 from carousel.emit import reference
 from carousel.equations import Cell
 from carousel.errors import CarouselError
+from carousel.nn.lengths import Lengths, Ragged, open_sequences
 from carousel.nn.options import positive, probability, switch
 from carousel.nn.precision import matching, outside_autocast
-from carousel.nn.sequences import Packed, Padded, open_sequence
+from carousel.nn.resets import Resets, open_resets
+from carousel.nn.sequences import Packed, Padded
 from carousel.nn.states import States, check_states
 from carousel.nn.trace import Trace
 from carousel.ops import recurrence
@@ -135,27 +137,55 @@ class Recurrent(nn.Module):
     def flatten_parameters(self) -> None:
         """Nothing to do: kernels pack the weights themselves. Here so that code written for torch.nn runs."""
 
-    def forward(self, input: Tensor | PackedSequence, hx: States | None = None) -> tuple[Any, States]:
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: States | None = None,
+        *,
+        lengths: Lengths | None = None,
+        resets: Resets | None = None,
+    ) -> tuple[Any, States]:
         """Run the sequence.
 
         Args:
             input: (T, B, I), (B, T, I) with batch_first, (T, I) unbatched, or a PackedSequence in any order.
             hx: the initial state (layers x directions, B, H), without B if unbatched; for a cell with several
                 states a tuple of them, such as (h_0, c_0). Zeros if None.
+            lengths: how many steps of each sequence count, (B,), each from 1 to T, in any order; the rest is
+                padding, which is neither read nor computed. With it the output is 0 after each sequence's end,
+                the final states are those at its end, and there the reverse direction begins.
+            resets: bool, true at the steps before which the state becomes zero, as where an episode or a document
+                begins: (T, B), (B, T) with batch_first, (T,) unbatched; a PackedSequence with one. In either
+                direction and in every layer nothing crosses from step t - 1 to t, nor back, where it is true at t.
 
         Returns:
             The output in the form of the input, width H, or 2 H if bidirectional; and the final states in the
             form of hx. Under autocast the module computes in the dtype of its weights.
 
         Raises:
-            CarouselError: rank, size, dtype or device of the input or a state is not what the module needs.
+            CarouselError: rank, size, dtype or device of the input or a state is not what the module needs;
+                lengths or resets do not fit the input.
+
+        >>> import torch
+        >>> from carousel.nn import GRU
+        >>> module = GRU(3, 5)
+        >>> output, h_n = module(torch.ones(7, 2, 3), lengths=[4, 7])
+        >>> output[4:, 0].any().item(), torch.equal(h_n[0, 0], output[3, 0])
+        (False, True)
         """
-        sequence, x, initial = self._enter(input, hx)
+        sequence, x, initial = self._enter(input, hx, lengths)
+        begins = open_resets(resets, sequence, both=self.bidirectional)
         finals: list[list[Tensor]] = []
 
         def run(part: Part, x: Tensor, initial: list[Tensor], parameters: Parameters) -> Tensor:
             output, final = recurrence(
-                self.cell.equations, x, initial, parameters, part.reverse, sequence.batch_sizes
+                self.cell.equations,
+                x,
+                initial,
+                parameters,
+                part.reverse,
+                sequence.batch_sizes,
+                begins[part.reverse],
             )
             finals.append(final)
             return output
@@ -184,7 +214,7 @@ class Recurrent(nn.Module):
         {'f': (7, 2, 5), 'c': (7, 2, 5)}
         """
         sequence, inside, initial = self._enter(x, hx)
-        if isinstance(sequence, Packed):
+        if not isinstance(sequence, Padded):
             raise CarouselError(
                 "trace needs a tensor; it got a PackedSequence. Trace each sequence alone, as (T, I): "
                 "[module.trace(each) for each in torch.nn.utils.rnn.unpack_sequence(packed)]."
@@ -215,10 +245,10 @@ class Recurrent(nn.Module):
         return x
 
     def _enter(
-        self, input: Tensor | PackedSequence, hx: States | None
-    ) -> tuple[Padded | Packed, Tensor, list[Tensor]]:
+        self, input: Tensor | PackedSequence, hx: States | None, lengths: Lengths | None = None
+    ) -> tuple[Padded | Packed | Ragged, Tensor, list[Tensor]]:
         """The sequence, its steps and the initial states, checked and in the form in which layers compute."""
-        sequence = open_sequence(input, self.batch_first)
+        sequence = open_sequences(input, self.batch_first, lengths)
         weight = next(self.parameters(), sequence.x)
         if sequence.x.shape[-1] != self.input_size:
             given = tuple(input.data.shape if isinstance(input, PackedSequence) else input.shape)

@@ -1,7 +1,7 @@
 """The forms in which a sequence comes and goes: a tensor with or without batch, or torch's PackedSequence.
 
 Inside, a sequence is (T, B, I), or packed (N, I) with the number of rows of each step; a state is (L, B, H),
-where L counts layers and directions.
+where L counts layers and directions; a mask is (T, B), or packed (N,).
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ class Padded:
             )
         self.batched = input.dim() == 3
         self.transposed = self.batched and batch_first
-        self.x = input.transpose(0, 1) if self.transposed else input if self.batched else input.unsqueeze(1)
+        self.mask_shape = tuple(input.shape[:-1])
+        self.x = self.mask_in(input)
         if self.x.shape[0] == 0:
             raise CarouselError(
                 f"input must have at least one time step; its shape is {tuple(input.shape)}. "
@@ -36,6 +37,10 @@ class Padded:
     @property
     def batch(self) -> int:
         return self.x.shape[1]
+
+    def mask_in(self, mask: Tensor) -> Tensor:
+        """Whatever has a value for each step in the layout of the input -> time first, with a batch."""
+        return mask.transpose(0, 1) if self.transposed else mask if self.batched else mask.unsqueeze(1)
 
     def out(self, output: Tensor) -> Tensor:
         """(T, B, H) -> the layout of the input."""
@@ -51,23 +56,14 @@ class Padded:
         return (layers, self.batch, hidden_size) if self.batched else (layers, hidden_size)
 
 
-class Packed:
-    """A PackedSequence: the rows of step 0 of all sequences, longest first, then those of step 1, ..."""
+class Unpadded:
+    """Rows of step 0 of all sequences, longest first, then those of step 1, ...; the caller's order may differ."""
 
-    def __init__(self, input: PackedSequence) -> None:
-        if input.data.dim() != 2:
-            raise CarouselError(
-                "A PackedSequence must hold steps of shape (I,), that is data (N, I); "
-                f"its data is {tuple(input.data.shape)}."
-            )
-        self.x = input.data
-        self.batch_sizes: Tensor = input.batch_sizes
-        self.batch = int(input.batch_sizes[0])
-        self.sorted_indices = input.sorted_indices
-        self.unsorted_indices = input.unsorted_indices
-
-    def out(self, output: Tensor) -> PackedSequence:
-        return PackedSequence(output, self.batch_sizes, self.sorted_indices, self.unsorted_indices)
+    x: Tensor
+    batch_sizes: Tensor
+    batch: int
+    sorted_indices: Tensor | None
+    unsorted_indices: Tensor | None
 
     def state_in(self, state: Tensor) -> Tensor:
         """The caller's order of sequences -> longest first."""
@@ -78,6 +74,32 @@ class Packed:
 
     def state_shape(self, layers: int, hidden_size: int) -> tuple[int, ...]:
         return layers, self.batch, hidden_size
+
+
+class Packed(Unpadded):
+    """A PackedSequence."""
+
+    def __init__(self, input: PackedSequence) -> None:
+        if input.data.dim() != 2:
+            raise CarouselError(
+                "A PackedSequence must hold steps of shape (I,), that is data (N, I); "
+                f"its data is {tuple(input.data.shape)}."
+            )
+        self.x = input.data
+        self.batch_sizes = input.batch_sizes
+        self.batch = int(input.batch_sizes[0])
+        self.sorted_indices = input.sorted_indices
+        self.unsorted_indices = input.unsorted_indices
+
+    @property
+    def mask_shape(self) -> tuple[int, ...]:
+        return (len(self.x),)
+
+    def mask_in(self, mask: Tensor) -> Tensor:
+        return mask
+
+    def out(self, output: Tensor) -> PackedSequence:
+        return PackedSequence(output, self.batch_sizes, self.sorted_indices, self.unsorted_indices)
 
 
 def open_sequence(input: Tensor | PackedSequence, batch_first: bool) -> Padded | Packed:

@@ -1,0 +1,104 @@
+"""A batch of sequences of different lengths, given as a padded tensor and the length of each."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from carousel.errors import CarouselError
+from carousel.nn.sequences import Packed, Padded, Unpadded, open_sequence
+
+Lengths = Tensor | Iterable[int]
+
+
+class Ragged(Unpadded):
+    """A padded tensor of which only the first steps of each sequence count.
+
+    One indexing brings the steps that count into the order of a PackedSequence, one brings the outputs back;
+    in between nothing is computed for padding, and what stands there is never read.
+    """
+
+    def __init__(self, input: Tensor, lengths: Tensor, batch_first: bool) -> None:
+        """`lengths`: (B,), int64 on the CPU, each from 1 to T."""
+        self.frame = input.shape[:2]
+        self.batch = len(lengths)
+        lengths, order = torch.sort(lengths, descending=True, stable=True)
+        steps = torch.arange(int(lengths[0]))
+        self.batch_sizes = (steps[:, None] < lengths).sum(dim=1)
+        step, rank = (steps[:, None] < lengths).nonzero().unbind(dim=1)
+        sequence = order[rank]
+        rows = sequence * self.frame[1] + step if batch_first else step * self.frame[1] + sequence
+        self._rows = rows.to(input.device)
+        self.sorted_indices = order.to(input.device)
+        self.unsorted_indices = torch.argsort(order).to(input.device)
+        self.x = self.mask_in(input)
+
+    @property
+    def mask_shape(self) -> tuple[int, ...]:
+        return tuple(self.frame)
+
+    def mask_in(self, mask: Tensor) -> Tensor:
+        """Whatever has a value for each step of the padded input -> one row for each step that counts."""
+        return mask.flatten(0, 1).index_select(0, self._rows)
+
+    def out(self, output: Tensor) -> Tensor:
+        """(N, H) -> the layout of the input, with zeros after each sequence's end."""
+        rows = output.new_zeros(self.frame.numel(), output.shape[-1])
+        return rows.index_copy(0, self._rows, output).unflatten(0, self.frame)
+
+
+def open_sequences(
+    input: Tensor | PackedSequence, batch_first: bool, lengths: Lengths | None
+) -> Padded | Packed | Ragged:
+    """The input in the form in which layers compute; padded where every sequence has every step."""
+    sequence = open_sequence(input, batch_first)
+    if lengths is None:
+        return sequence
+    if not isinstance(input, Tensor):
+        raise CarouselError(
+            "lengths go with a padded tensor; a PackedSequence holds its own. Give one or the other."
+        )
+    if input.dim() == 2:
+        raise CarouselError(
+            f"lengths go with a batch of sequences; the input is one sequence, {tuple(input.shape)}. "
+            "Cut it: input[:length]."
+        )
+    numbers = _numbers(lengths, sequence.batch, sequence.x.shape[0])
+    if bool((numbers == sequence.x.shape[0]).all()):
+        return sequence
+    return Ragged(input, numbers, batch_first)
+
+
+def _numbers(lengths: Lengths, batch: int, time: int) -> Tensor:
+    """(B,), int64 on the CPU, each from 1 to T."""
+    numbers = _integers(lengths)
+    if numbers.shape != (batch,):
+        raise CarouselError(
+            f"lengths must hold one number for each of the {batch} sequences, shape ({batch},); "
+            f"the shape is {tuple(numbers.shape)}."
+        )
+    outside = ((numbers < 1) | (numbers > time)).nonzero().flatten().tolist()
+    if outside:
+        raise CarouselError(
+            f"lengths must be from 1 to the {time} steps of the input; lengths[{outside[0]}] is "
+            f"{numbers[outside[0]].item()}. Leave empty sequences out."
+        )
+    return numbers
+
+
+def _integers(lengths: Any) -> Tensor:
+    if isinstance(lengths, Tensor):
+        if lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool:
+            raise CarouselError(f"lengths must be whole numbers; the tensor has dtype {lengths.dtype}.")
+        return lengths.to("cpu", torch.int64)
+    try:
+        return torch.tensor([operator.index(length) for length in lengths], dtype=torch.int64)
+    except TypeError as error:
+        raise CarouselError(
+            f"lengths must be whole numbers, in a list or a tensor; they are {lengths!r}."
+        ) from error

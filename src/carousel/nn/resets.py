@@ -1,0 +1,89 @@
+"""Steps at which the state starts from zero: the episodes or documents that follow one another in a sequence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from carousel.errors import CarouselError
+from carousel.nn.lengths import Ragged
+from carousel.nn.sequences import Packed, Padded
+
+Resets = Tensor | PackedSequence
+Masks = tuple[Tensor | None, Tensor | None]  # of the forward and of the reverse direction
+
+
+def open_resets(resets: Resets | None, sequence: Padded | Packed | Ragged, both: bool) -> Masks:
+    """Before which steps each direction starts anew, in the form in which layers compute; the reverse mask
+    only if there are `both` directions."""
+    if resets is None:
+        return None, None
+    mask = sequence.mask_in(_checked(resets, sequence))
+    return mask, before_the_step_below(mask, sequence.batch_sizes) if both else None
+
+
+def before_the_step_below(mask: Tensor, batch_sizes: Tensor | None) -> Tensor:
+    """The boundary before step t lies, for who comes from the end, before step t - 1.
+
+    mask: (T, B), or packed (N,) with the number of rows of each step. The last step of a sequence has no
+    boundary behind it: there the reverse direction starts from its initial state.
+    """
+    if batch_sizes is None:
+        return torch.cat([mask[1:], torch.zeros_like(mask[:1])])
+    first = int(batch_sizes[0])
+    back = torch.repeat_interleave(batch_sizes[:-1], batch_sizes[1:])  # rows of a sequence lie so far apart
+    below = (torch.arange(first, len(mask)) - back).to(mask.device)
+    return torch.zeros_like(mask).index_copy(0, below, mask[first:])
+
+
+def _checked(resets: Resets, sequence: Padded | Packed | Ragged) -> Tensor:
+    """The mask as one tensor of `sequence.mask_shape`."""
+    mask = _packed_alike(resets, sequence) if isinstance(sequence, Packed) else resets
+    if not isinstance(mask, Tensor):
+        raise CarouselError(
+            f"resets must be a bool tensor of shape {sequence.mask_shape}, one value for each step of the input; "
+            f"it is a {type(mask).__name__}."
+        )
+    if mask.dtype != torch.bool:
+        raise CarouselError(
+            f"resets must be bool, true at the steps before which the state becomes zero; "
+            f"it has dtype {mask.dtype}. Convert it with .bool()."
+        )
+    if tuple(mask.shape) != sequence.mask_shape:
+        raise CarouselError(
+            f"resets must have shape {sequence.mask_shape}, one value for each step of the input; "
+            f"it has {tuple(mask.shape)}."
+        )
+    if mask.device != sequence.x.device:
+        raise CarouselError(
+            f"resets must be on the device of the input, {sequence.x.device}; it is on {mask.device}."
+        )
+    return mask
+
+
+def _packed_alike(resets: Any, sequence: Packed) -> Tensor:
+    if not isinstance(resets, PackedSequence):
+        raise CarouselError(
+            "With a PackedSequence resets must be one too, of bool, packed as the input is; "
+            f"it is a {type(resets).__name__}."
+        )
+    if not (
+        torch.equal(resets.batch_sizes, sequence.batch_sizes)
+        and _same_order(resets.sorted_indices, sequence.sorted_indices)
+    ):
+        raise CarouselError(
+            "resets must be packed as the input is, with the same lengths in the same order; its batch_sizes or "
+            "sorted_indices differ from those of the input."
+        )
+    return resets.data
+
+
+def _same_order(one: Tensor | None, other: Tensor | None) -> bool:
+    """None stands for sequences that were given longest first."""
+    if one is None or other is None:
+        given = other if one is None else one
+        return given is None or torch.equal(given, torch.arange(len(given), device=given.device))
+    return torch.equal(one, other)

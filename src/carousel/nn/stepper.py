@@ -1,0 +1,123 @@
+"""One step at a time: for streams, devices and games, where the next input depends on the last output."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from carousel import _core
+from carousel.errors import CarouselError
+from carousel.ops import kernels
+
+if TYPE_CHECKING:
+    from carousel.nn.recurrent import Recurrent
+
+Array = TypeVar("Array", np.ndarray, Tensor)
+
+
+class Stepper:
+    """A recurrent network that reads its sequence step by step, made by `module.stepper()`.
+
+    The weights are packed when it is made (later changes of the module do not reach it) and the state lives inside.
+    A step allocates nothing: the array it returns is a view of the stepper's own memory, valid until the next step.
+
+    >>> import numpy as np
+    >>> from carousel.nn import LSTM
+    >>> stepper = LSTM(3, 5).stepper()
+    >>> stepper.step(np.zeros(3, dtype=np.float32)).shape
+    (5,)
+    """
+
+    def __init__(self, module: Recurrent, batch: int | None = None, threads: int = 1) -> None:
+        weight = next(module.parameters())
+        equations = module.cell.equations
+        fits = weight.device.type == "cpu" and weight.dtype in kernels.DTYPES and kernels.has_kernel(equations)
+        if module.bidirectional or not fits:
+            raise CarouselError(
+                "A stepper needs a network that runs forwards only, on the CPU, in float32 or float64, with a compiled "
+                f"cell; this one is {module} in {weight.dtype} on {weight.device}."
+            )
+        for name, value in (("batch", batch), ("threads", threads)):
+            if value is not None and value < 1:
+                raise CarouselError(f"{name} must be at least 1; it is {value}.")
+        self._unbatched = batch is None
+        self._dtype = weight.dtype
+        layers = [
+            {name: getattr(module, full).detach().contiguous() for name, full in part.names.items()}
+            for [part] in module._layers
+        ]
+        make = _core.Stepper64 if weight.dtype == torch.float64 else _core.Stepper32
+        self._core = make(
+            program=kernels.core_program(equations.key),
+            key=equations.key,
+            batch=batch or 1,
+            inputs=module.input_size,
+            hidden=module.hidden_size,
+            threads=threads,
+            layers=[[layer[n].data_ptr() if n in layer else 0 for n in equations.layout.names] for layer in layers],
+        )
+        self._states = [
+            [self._core.state(layer, s) for s in range(len(equations.states))] for layer in range(len(layers))
+        ]
+        shown = self._core.output()
+        self._output: np.ndarray = shown[0] if self._unbatched else shown
+        self._input: np.ndarray = self._core.input()[0] if self._unbatched else self._core.input()
+        self._output_tensor = torch.from_numpy(self._output)
+
+    def step(self, x: Array, out: Array | None = None) -> Array:
+        """Read one input, (I,) or (B, I) if made for a batch; return the output, (H,) or (B, H).
+
+        x may be a NumPy array or a tensor; the result is of the same kind. With `out`, that array is filled and
+        returned instead of the view.
+
+        Raises CarouselError if x has another shape or dtype.
+        """
+        if isinstance(x, np.ndarray):
+            if x.shape != self._input.shape or x.dtype != self._input.dtype:
+                self._refuse(x)
+            self._input[...] = x
+            self._core.step()
+            result = self._output
+            if out is None:
+                return result
+            out[...] = result
+            return out
+        if tuple(x.shape) != self._input.shape or x.dtype != self._dtype:
+            self._refuse(x)
+        self._input[...] = x.detach().numpy()
+        self._core.step()
+        return cast(Array, self._output_tensor if out is None else out.copy_(self._output_tensor))  # type: ignore[union-attr]
+
+    def _refuse(self, x: np.ndarray | Tensor) -> None:
+        raise CarouselError(
+            f"step needs one input of shape {self._input.shape} and dtype {self._input.dtype}; "
+            f"it got {tuple(x.shape)} and {x.dtype}."
+        )
+
+    @property
+    def state(self) -> tuple[Tensor, ...]:
+        """A copy of the state, one tensor (L, B, H) for each state of the cell (without B if made unbatched)."""
+        stacked = [torch.from_numpy(np.stack(list(state))) for state in zip(*self._states, strict=True)]
+        return tuple(tensor.squeeze(1) if self._unbatched else tensor for tensor in stacked)
+
+    @state.setter
+    def state(self, values: tuple[Tensor, ...]) -> None:
+        current = self.state
+        given = (values,) if isinstance(values, Tensor) else tuple(values)
+        if [tuple(v.shape) for v in given] != [tuple(c.shape) for c in current]:
+            raise CarouselError(
+                f"state must be tensors of shapes {[tuple(c.shape) for c in current]}; "
+                f"it got {[tuple(v.shape) for v in given]}."
+            )
+        for layer, states in enumerate(self._states):
+            for held, value in zip(states, given, strict=True):
+                held[...] = value[layer].detach().numpy()
+
+    def reset(self) -> None:
+        """Begin a new sequence: every state becomes zero."""
+        for states in self._states:
+            for held in states:
+                held[...] = 0
