@@ -12,7 +12,10 @@
 - Peepholes 0: the gates begin without looking at the cells.
 - Symbol vectors standard normal. Tied ones must serve as output weights too, so they are divided by
   sqrt(H), and the model multiplies by it on the way in (Vaswani et al. 2017, section 3.4).
-- Output weights small: the first predictions are nearly uniform, with a loss of log V.
+- Output weights normal with deviation 1 / sqrt(H), 3 / sqrt(H) over an LSTM, whose h is three times smaller
+  at the start than that of other cells. The first predictions are then nearly uniform, with a loss near log V,
+  and yet what flows back into the cell is not tiny: with a deviation of 0.02 a character model on Python
+  source (H 128, 600 steps) stood at 2.5 bits, where with this it stood at 2.25.
 """
 
 import math
@@ -23,7 +26,7 @@ from torch import Tensor, nn
 from carousel.nn import Recurrent
 
 KEEPING_GATE = {"LSTM": "f", "GRU": "z"}
-OUTPUT_DEVIATION = 0.02
+OUTPUT_GAIN = {"LSTM": 3.0}
 ONE_HOT_DEVIATION = 0.5
 UNBOUNDED = ("relu", "elu", "identity")
 UNBOUNDED_SHRINK = 0.9
@@ -56,10 +59,11 @@ def initialise(recurrent: Recurrent, *, one_hot: bool = False) -> None:
 
 
 @torch.no_grad()
-def initialise_ends(embedding: Tensor | None, head: nn.Linear, *, tied: bool) -> None:
+def initialise_ends(embedding: Tensor | None, recurrent: Recurrent, head: nn.Linear, *, tied: bool) -> None:
     """Give the symbols' vectors (V, E) and the output layer their first weights."""
+    gain = OUTPUT_GAIN.get(type(recurrent).__name__, 1.0)
     head.bias.zero_()
     if not tied:
-        head.weight.normal_(0, OUTPUT_DEVIATION)
+        head.weight.normal_(0, gain * head.in_features**-0.5)
     if embedding is not None:
         embedding.normal_(0, embedding.shape[1] ** -0.5 if tied else 1)

@@ -79,7 +79,7 @@ class LanguageModel(nn.Module):
         vectors = None if self.embedding is None else self.embedding.weight
         if tie and vectors is not None:
             self.head.weight = vectors
-        initialise_ends(vectors, self.head, tied=tie)
+        initialise_ends(vectors, self.recurrent, self.head, tied=tie)
         initialise(self.recurrent, one_hot=one_hot)
 
     @property

@@ -80,7 +80,7 @@ class Config:
     steps: int | None = option(None, "length in steps: windows of all streams", minimum=1)
 
     optimizer: str = option("adamw", "how the gradient moves weights", choices=("adamw", "sgd", "rmsprop"))
-    lr: float = option(4e-3, "highest learning rate", above=0)
+    lr: float = option(6e-3, "highest learning rate", above=0)
     schedule: str = option(
         "cosine", "how the learning rate falls after the warm-up", choices=("cosine", "linear", "constant")
     )
