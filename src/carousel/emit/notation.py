@@ -50,13 +50,12 @@ class Notation:
         return f"{{{body}{primes}}}" if self.latex and primes else body + primes  # a prime is an exponent
 
     def number(self, value: float) -> str:
-        """A number that is not negative."""
+        """A number that is not negative, with 12 digits: 1 - 0.9 is 0.1."""
         if math.isinf(value):
             return self.infinity
-        text = str(int(value)) if value == int(value) and value < 1e6 else repr(value)
-        mantissa, e, exponent = text.partition("e")
+        mantissa, e, exponent = f"{value:.12g}".partition("e")
         if not e:
-            return text
+            return mantissa
         power = f"10^{{{int(exponent)}}}"
         return power if mantissa == "1" else f"{mantissa} {self.dot} {power}"
 

@@ -177,7 +177,7 @@ class Writer:
     def _product(self, a: Term, b: Term) -> Term:
         above, below, divisor = a.above + b.above, a.below + b.below, a.divisor * b.divisor
         coefficient = a.coefficient * b.coefficient
-        if coefficient % divisor == 0:
+        if coefficient % divisor == 0 or coefficient % 1 != 0:  # 6 / 2 and 0.5 / 2 are numbers, 1 / 3 stays
             coefficient, divisor = coefficient / divisor, 1.0
         common = tuple((Counter(above) & Counter(below)).elements()) if self.gathers else ()
         return Term(coefficient, _without(above, common), _without(below, common), divisor)
