@@ -16,9 +16,11 @@ from carousel.training import (
     Part,
     Run,
     RunFolder,
+    Score,
     evaluate,
     load,
     read_metrics,
+    resume,
     score_documents,
     session,
     train,
@@ -88,6 +90,19 @@ def test_the_events_tell_the_story(config):
     assert events[-1].test == run.test
 
 
+@pytest.fixture
+def scripted_scores(monkeypatch):
+    """Evaluations during training give 3, 2, 2.5, 2.6, 2.7, 2.8, ... bits; those at the end are real."""
+    bits = iter([3.0, 2.0, *(2.5 + k / 10 for k in range(90))])
+    real = session.evaluate
+
+    def evaluate(model, part, limit=None):
+        return real(model, part) if limit is None else Score(next(bits), 1, 1)
+
+    monkeypatch.setattr(session, "evaluate", evaluate)
+
+
+@pytest.mark.usefixtures("scripted_scores")
 def test_the_best_weights_are_kept_not_the_last(config):
     """When later evaluations are worse, the weights file stays that of the best one."""
     kept = {}
@@ -97,27 +112,23 @@ def test_the_best_weights_are_kept_not_the_last(config):
             kept[event.step] = (folder / "weights.safetensors").read_bytes()
 
     folder = RunFolder(config.out).path
-    run = train(config.override(lr=3.0, schedule="constant", clip=0, steps=40, patience=0), on_event=remember)
-    rows = [row for row in read_metrics(folder / "metrics.csv") if row.valid_bits_per_character is not None]
-    best = min(rows, key=lambda row: row.valid_bits_per_character)
-    assert best.step < 40
-    assert run.best_step == best.step
-    assert (folder / "weights.safetensors").read_bytes() == kept[best.step]
+    run = train(config.override(steps=40, patience=0), on_event=remember)
+    assert (run.step, run.best_step) == (40, 16)
+    assert (folder / "weights.safetensors").read_bytes() == kept[16]
+    assert kept[16] != kept[8]
     model, vocabulary = load(folder)
     valid = Part.of(load_corpus(config.paths).valid, vocabulary)
     assert run.reason == "steps"
     assert evaluate(model, valid).bits == pytest.approx(run.valid.bits, rel=1e-6)
 
 
+@pytest.mark.usefixtures("scripted_scores")
 def test_patience_ends_a_run_that_gets_no_better(config):
     """After `patience` evaluations without a better one training stops, and says so."""
-    run = train(config.override(lr=3.0, schedule="constant", clip=0, steps=400, patience=2))
-    rows = [row for row in read_metrics(run.path / "metrics.csv") if row.valid_bits_per_character is not None]
-    bits = [row.valid_bits_per_character for row in rows]
-    assert run.reason == "patience"
-    assert run.step < 400
-    assert len(bits) - 1 - bits.index(min(bits)) == 2
+    run = train(config.override(steps=400, patience=2))
+    assert (run.reason, run.step, run.best_step) == ("patience", 32, 16)
     assert Run.open(run.path) == run
+    assert resume(run.path) == run
 
 
 def test_metrics_are_means_over_their_steps(config):
@@ -126,7 +137,7 @@ def test_metrics_are_means_over_their_steps(config):
     rows = read_metrics(run.path / "metrics.csv")
     assert [row.step for row in rows] == list(range(1, 25))
     _, vocabulary = load(run.path)
-    assert rows[0].train_perplexity == pytest.approx(vocabulary.size, rel=0.1)
+    assert rows[0].train_perplexity == pytest.approx(vocabulary.size, rel=0.3)
     assert [row.step for row in rows if row.valid_perplexity is not None] == [8, 16, 24]
     assert rows[-1].seconds <= run.seconds
 
