@@ -109,19 +109,21 @@ struct Backward : Loop<T> {
     return b < Base::carried(k) ? carry_at(k, s, b) : job.initial_gradient[s] + b * job.hidden;
   }
 
-  void work(int id) {
+  void pack(int id) {
     const Program& program = *job.program;
     if (job.x_gradient)
       for (const Product& product : program.input) Base::pack_backward(input, product, job.inputs, id);
     const Packed<T>* packed = products;
     each_backward_product([&](const Product& product) { Base::pack_backward(*packed++, product, job.hidden, id); });
     clear(diagonal_gradient + id * program.diagonals * job.hidden, program.diagonals * job.hidden);
-    Base::all->wait(job.threads);
+  }
+
+  void walk(int id) {
     const Index chunks = groups(job.steps.count, Base::chunk);
     for (Index c = chunks - 1; c >= 0; --c) {
       const Index k0 = c * Base::chunk, k1 = Base::min(k0 + Base::chunk, job.steps.count);
       const Index rows = gather(id, k0, k1);
-      if (Base::member_of(id) < Base::unit_parts && Base::part_of(id) < Base::batch_parts)
+      if (Base::member_of(id) < Base::unit_parts)
         for (Index k = k1 - 1; k >= k0; --k) step(id, k);
       Base::all->wait(job.threads);
       add_weight_gradients(id, rows, c == chunks - 1);
@@ -162,7 +164,7 @@ struct Backward : Loop<T> {
         list_backward(list, id, k, part, j, origin, Base::unit_bound(member));
         job.cell->backward[phase](list, count, Base::unit_count(member));
       });
-      Base::of_group[part].wait(static_cast<int>(Base::unit_parts));
+      Base::wait_for_units(id);
     }
     for (const Product& product : program.closing) product_of(product);
   }

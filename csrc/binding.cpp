@@ -2,6 +2,7 @@
 // the right size, type and layout is seen to in src/carousel/ops/kernels.py, which alone calls these functions.
 
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
@@ -15,6 +16,7 @@
 #include "dispatch.hpp"
 #include "engine.hpp"
 #include "peak.hpp"
+#include "stepper.hpp"
 #include "threads.hpp"
 
 namespace nb = nanobind;
@@ -129,6 +131,37 @@ void walk(const Program& program, const std::string& key, const Call& call, cons
   run_backward<T>(job, call.threads);
 }
 
+// One step at a time on a stack of layers; arrays are views of the stepper's own memory.
+template <class T>
+void bind_stepper(nb::module_& m, const char* name) {
+  using Array = nb::ndarray<nb::numpy, T, nb::ndim<2>>;
+  struct Bound : Stepper<T> {
+    Index batch, inputs, hidden;
+    Bound(const Program& program, const std::string& key, Index b, Index i, Index h, int threads,
+          const std::vector<std::vector<const T*>>& layers)
+        : Stepper<T>(program, key, b, i, h, threads, layers), batch(b), inputs(i), hidden(h) {}
+  };
+  nb::class_<Bound>(m, name)
+      .def(
+          "__init__",
+          [](Bound* self, const Program& program, const std::string& key, Index batch, Index inputs, Index hidden,
+             int threads, const std::vector<Addresses>& layers) {
+            std::vector<std::vector<const T*>> parameters;
+            for (const Addresses& layer : layers) parameters.push_back(pointers<const T>(layer));
+            new (self) Bound(program, key, batch, inputs, hidden, threads, parameters);
+          },
+          nb::kw_only(), nb::arg("program"), nb::arg("key"), nb::arg("batch"), nb::arg("inputs"), nb::arg("hidden"),
+          nb::arg("threads"), nb::arg("layers"))
+      .def("step", [](Bound& self) { self.step(); }, nb::call_guard<nb::gil_scoped_release>())
+      .def(
+          "input", [](Bound& self) { return Array(self.input(), {size_t(self.batch), size_t(self.inputs)}, nb::find(self)); })
+      .def("output",
+           [](Bound& self) { return Array(self.output(), {size_t(self.batch), size_t(self.hidden)}, nb::find(self)); })
+      .def("state", [](Bound& self, Index layer, Index s) {
+        return Array(self.state(layer, s), {size_t(self.batch), size_t(self.hidden)}, nb::find(self));
+      });
+}
+
 }  // namespace
 
 NB_MODULE(_core, m) {
@@ -188,6 +221,9 @@ NB_MODULE(_core, m) {
   m.def(
       "has_cell", [](const std::string& key) { return find_cell<float>(chosen(), key) != nullptr; },
       "Was a kernel built for the cell with this key?");
+  bind_stepper<float>(m, "Stepper32");
+  bind_stepper<double>(m, "Stepper64");
+
   m.def("load_cell", &load_cell, "Open the library of a user's cell.");
   m.def("isa_flags", [] { return std::string(chosen().flags); }, "The compiler's flags for the set in use.");
   m.def("isa", [] { return std::string(chosen().name); }, "The instruction set in use.");

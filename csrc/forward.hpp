@@ -22,26 +22,25 @@ struct Forward : Loop<T> {
       }
   }
 
-  void work(int id) {
+  void pack(int id) {
     const Program& program = *job.program;
     for (const Product& product : program.input) Base::pack_forward(input, product, id);
     const Packed<T>* packed = products;
     for (const Phase& phase : program.forward)
       for (const Product& product : phase.products) Base::pack_forward(*packed++, product, id);
     if (id == 0) Base::sum_biases();
-    Base::all->wait(job.threads);
-    if (Base::part_of(id) >= Base::batch_parts) return;
+  }
+
+  void walk(int id) {
     for (Index k0 = 0; k0 < job.steps.count; k0 += Base::chunk) {
       const Index k1 = Base::min(k0 + Base::chunk, job.steps.count);
       multiply_input(id, k0, k1);
-      share_barrier(id, static_cast<int>(Base::group));
+      Base::wait_for_group(id);
       if (Base::member_of(id) < Base::unit_parts)
         for (Index k = k0; k < k1; ++k) step(id, k);
-      share_barrier(id, static_cast<int>(Base::group));
+      Base::wait_for_group(id);
     }
   }
-
-  void share_barrier(int id, int members) { Base::of_group[Base::part_of(id)].wait(members); }
 
   void multiply_input(int id, Index k0, Index k1) {
     const T** left = Base::left[id];
@@ -73,7 +72,7 @@ struct Forward : Loop<T> {
         Base::list_forward(list, k, part, j, origin, Base::unit_bound(member));
         job.cell->forward[phase](list, count, Base::unit_count(member));
       });
-      share_barrier(id, static_cast<int>(Base::unit_parts));
+      Base::wait_for_units(id);
     }
     keep_final(part, member, k);
   }

@@ -6,10 +6,13 @@
 namespace carousel {
 
 // One walk over a sequence. `prepare` lays the walk out in memory and returns the bytes it needs; given null it only
-// counts. All threads of the job then call `work`, each with its own id.
+// counts. All threads of the job then call `pack` and, when all are done with that, `walk`, each with its own id:
+// `work` is the two with a barrier between them. Weights once packed serve any number of walks.
 template <class T>
 struct Walk {
   std::size_t (*prepare)(const Job<T>&, char* memory);
+  void (*pack)(char* memory, int id);
+  void (*walk)(char* memory, int id);
   void (*work)(char* memory, int id);
 };
 

@@ -20,7 +20,8 @@ struct Loop {
   T* zeros;
   T* bias;  // (blocks, H): what each block of pre-activations begins from
   Barrier* all;
-  Barrier* of_group;
+  Barrier* of_group;  // for each part of the batch: all who share it
+  Barrier* of_units;  // and those of them who share its time steps: another number, so another barrier
   const T*** left;  // for each thread: rows of a chunk
   T*** out;
 
@@ -43,6 +44,7 @@ struct Loop {
     bias = arena.take<T>(program.blocks * job.hidden);
     all = arena.take<Barrier>(1);
     of_group = arena.take<Barrier>(batch_parts);
+    of_units = arena.take<Barrier>(batch_parts);
     left = arena.take<const T**>(threads);
     out = arena.take<T**>(threads);
     for (Index id = 0; id < threads; ++id) {
@@ -54,7 +56,10 @@ struct Loop {
     }
     if (arena.counting()) return;
     all->reset();
-    for (Index part = 0; part < batch_parts; ++part) of_group[part].reset();
+    for (Index part = 0; part < batch_parts; ++part) {
+      of_group[part].reset();
+      of_units[part].reset();
+    }
     for (Index u = 0; u < widest + tile_vectors * lanes<T>; ++u) zeros[u] = T(0);
   }
 
@@ -116,6 +121,9 @@ struct Loop {
   Index member_of(int id) const { return id % group; }
   Index sequences(Index part, Index below) const { return below <= part ? 0 : (below - part - 1) / batch_parts + 1; }
   Index sequence(Index part, Index j) const { return part + j * batch_parts; }
+
+  void wait_for_group(int id) { of_group[part_of(id)].wait(static_cast<int>(group)); }
+  void wait_for_units(int id) { of_units[part_of(id)].wait(static_cast<int>(unit_parts)); }
 
   // Call body(k, b) for the rows of steps k0 .. k1 that fall to this thread.
   template <class Body>

@@ -62,7 +62,7 @@ def test_float32_against_float64(name: str, isa: str) -> None:
 
 
 @pytest.mark.parametrize("threads", [2, 3, 4])
-@pytest.mark.parametrize("shape", [(9, 1, 40, 400), (40, 2, 64, 256), (30, 7, 64, 130)], ids=str)
+@pytest.mark.parametrize("shape", [(9, 1, 40, 400), (600, 1, 40, 200), (40, 2, 64, 256), (30, 7, 64, 130)], ids=str)
 @pytest.mark.parametrize("name", ["rnn-tanh", "lstm", "lstm-diagonal", "lstm-full", "gru", "gru-before"])
 def test_threads_share_batch_and_units(name: str, shape: tuple[int, int, int, int], threads: int) -> None:
     """However the batch and the units of one sequence are split over threads, the result is the same."""

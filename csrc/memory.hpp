@@ -1,0 +1,66 @@
+// Large blocks of memory that outlive the call that asked for them.
+#pragma once
+
+#include <algorithm>
+#include <cstdlib>
+#include <mutex>
+#include <new>
+#include <utility>
+#include <vector>
+
+namespace carousel {
+
+// Memory for packed weights and deltas, kept between calls: fresh pages cost more than the packing itself.
+class Memory {
+ public:
+  explicit Memory(std::size_t bytes) {
+    {
+      const std::lock_guard<std::mutex> guard(lock());
+      auto fits = std::find_if(idle().begin(), idle().end(), [&](const Memory& m) { return m.bytes_ >= bytes; });
+      if (fits != idle().end()) {
+        swap(*fits);
+        idle().erase(fits);
+        return;
+      }
+    }
+    bytes_ = (bytes + page - 1) / page * page;
+    data_ = static_cast<char*>(std::aligned_alloc(page, bytes_));
+    if (!data_) throw std::bad_alloc();
+  }
+  Memory(Memory&& other) noexcept { swap(other); }
+  Memory& operator=(Memory&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  ~Memory() { std::free(data_); }
+
+  char* data() const { return data_; }
+
+  // Keep it for the next call, unless enough lies idle already: the largest stay.
+  static void keep(Memory memory) {
+    const std::lock_guard<std::mutex> guard(lock());
+    idle().push_back(std::move(memory));
+    std::sort(idle().begin(), idle().end(), [](const Memory& a, const Memory& b) { return a.bytes_ < b.bytes_; });
+    if (idle().size() > most_idle) idle().erase(idle().begin());
+  }
+
+ private:
+  static constexpr std::size_t page = 4096, most_idle = 4;
+  static std::mutex& lock() {
+    static std::mutex instance;
+    return instance;
+  }
+  static std::vector<Memory>& idle() {  // smallest first
+    static std::vector<Memory> instance;
+    return instance;
+  }
+  void swap(Memory& other) {
+    std::swap(data_, other.data_);
+    std::swap(bytes_, other.bytes_);
+  }
+
+  char* data_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace carousel
