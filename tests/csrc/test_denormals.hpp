@@ -7,7 +7,7 @@ void check_flush() {
   CHECK(below > 0, "denormals of %zu bytes are flushed before the guard", sizeof(T));
   {
     const FlushDenormals flush;
-    const volatile T result = smallest * half, operand = below + T(0);
+    const volatile T result = smallest * half, operand = below / smallest;
     CHECK(result == 0 && operand == 0, "in the guard: %g and %g", static_cast<double>(result), static_cast<double>(operand));
     {
       const FlushDenormals again;
