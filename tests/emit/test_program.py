@@ -32,7 +32,7 @@ every_cell = pytest.mark.parametrize("cell", ALL.values(), ids=ALL.keys())
         ("lstm-full", 6, 5, 2, 2, 2),  # o waits for c, and c's gradient for o's
         ("gru", 4, 4, 1, 1, 1),  # r, z, n and U_n h
         ("gru-before", 4, 4, 2, 2, 1),  # W (r * h) waits for r
-        ("ThreeStages", 6, 8, 4, 4, 2),
+        ("ThreeStages", 6, 8, 3, 3, 2),
     ],
 )
 def test_schedule(cell, slots, work, forward, backward, closing):
