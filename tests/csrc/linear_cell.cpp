@@ -96,7 +96,8 @@ LinearResult<T> by_hand(const LinearCell<T>& cell) {
       T* fresh = result.output.data() + row * H;
       for (Index u = 0; u < H; ++u) {
         T sum = cell.bias_ih[static_cast<std::size_t>(u)] + cell.bias_hh[static_cast<std::size_t>(u)];
-        for (Index i = 0; i < I; ++i) sum += cell.weight_ih[static_cast<std::size_t>(u * I + i)] * cell.x[static_cast<std::size_t>(row * I + i)];
+        for (Index i = 0; i < I; ++i)
+          sum += cell.weight_ih[static_cast<std::size_t>(u * I + i)] * cell.x[static_cast<std::size_t>(row * I + i)];
         for (Index v = 0; v < H; ++v) sum += cell.weight_hh[static_cast<std::size_t>(u * H + v)] * h[v];
         fresh[u] = sum;
       }
@@ -105,7 +106,8 @@ LinearResult<T> by_hand(const LinearCell<T>& cell) {
     T* dh = result.h0.data() + b * H;  // the running gradient
     for (std::size_t k = steps.size(); k-- > 0;) {
       const Index row = first[static_cast<std::size_t>(steps[k])] + b;
-      const T* old = k ? result.output.data() + (first[static_cast<std::size_t>(steps[k - 1])] + b) * H : cell.h0.data() + b * H;
+      const T* old = cell.h0.data() + b * H;
+      if (k) old = result.output.data() + (first[static_cast<std::size_t>(steps[k - 1])] + b) * H;
       std::vector<T> delta(static_cast<std::size_t>(H));
       for (Index u = 0; u < H; ++u)
         delta[static_cast<std::size_t>(u)] = dh[u] + cell.output_gradient[static_cast<std::size_t>(row * H + u)];
