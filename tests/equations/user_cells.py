@@ -79,6 +79,14 @@ class ThreeStages(Cell):
         return h, c
 
 
+class LateSum(Cell):
+    """Vectors of an early stage that only a late one reads, and no gradient does."""
+
+    def step(self, x, h):
+        early = affine("a", x, h) + log(2 + h * h) + exp(affine("b", x))
+        return early + affine("d", tanh(affine("e", h)))
+
+
 class Embedded(Cell):
     """Deeper input: x is projected twice, and its variable is used again."""
 
@@ -189,7 +197,8 @@ class Cube(Cell):
 USER_CELLS = {
     cell.__name__: cell()
     for cell in (
-        ExponentialGates, Quotient, Clipped, Rectified, TwoStages, ThreeStages, Embedded, Unchanged, Delayed, Doubled,
-        ScaledIntermediate, ConstantGates, ConstantState, WithoutInput, WithoutState, UnusedProduct, Signs, Cube,
+        ExponentialGates, Quotient, Clipped, Rectified, TwoStages, ThreeStages, LateSum, Embedded, Unchanged,
+        Delayed, Doubled, ScaledIntermediate, ConstantGates, ConstantState, WithoutInput, WithoutState,
+        UnusedProduct, Signs, Cube,
     )
 }  # fmt: skip

@@ -234,9 +234,7 @@ class Writer:
     def _factors(self, number: float, factors: tuple[Factor, ...], in_company: bool) -> str:
         counts = Counter(factors)
         in_company |= len(counts) > 1
-        written = [
-            self._factor(factor, count, in_company, number != 1) for factor, count in counts.items()
-        ]
+        written = [self._factor(factor, count, in_company, number != 1) for factor, count in counts.items()]
         text = f" {self.notation.times} ".join(written)
         if number == 1 and written:
             return text
