@@ -1,5 +1,6 @@
-"""What all tests share: one thread, one seed, and memory that shows when nobody wrote to it."""
+"""What all tests share: one thread, one seed, a cache of their own, and memory that shows when nobody wrote to it."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,16 @@ sys.path.insert(0, str(Path(__file__).parent))  # for `from tolerances import as
 def one_thread() -> None:
     """Problems here are small: a team of threads would only wait for itself."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Compiled cells go to a folder of this run: shared by its workers and child processes, never the user's."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "compiled-cells"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CAROUSEL_CACHE", str(folder))
+        yield folder
 
 
 @pytest.fixture(autouse=True)

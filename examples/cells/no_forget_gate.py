@@ -1,0 +1,18 @@
+"""NFG: no forget gate, f = 1 (Greff et al. 2017, "LSTM: a search space odyssey", arXiv:1503.04069).
+
+The vanilla LSTM of section II-A, the variant of section IV-C; the paper's y is h here. It numbers no equations.
+"""
+
+from carousel.equations import Cell, affine, scale, sigmoid, tanh
+
+
+class NoForgetGate(Cell):
+    states = ("h", "c")
+
+    def step(self, x, h, c):
+        i = sigmoid(affine("i", x, h) + scale("i", c))
+        z = tanh(affine("z", x, h))
+        c = c + i * z
+        o = sigmoid(affine("o", x, h) + scale("o", c))
+        h = o * tanh(c)
+        return h, c
