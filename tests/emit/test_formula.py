@@ -262,3 +262,21 @@ def test_note_on_corners():
     """Where 1[a > b] is the slope of maximum, what it is at a tie is said, and only there."""
     assert text(USER_CELLS["Clipped"].equations, backward=True).endswith("where 1[a > b] is 1/2 if a = b")
     assert "1/2" not in text(CELLS["rnn-relu"].equations, backward=True)
+
+
+class Deep(Cell):
+    """A chain of a thousand vectors, as a loop in a step makes."""
+
+    def step(self, x, h):
+        u = affine("a", x, h)
+        for _ in range(500):
+            u = tanh(0.5 * u)
+        return u
+
+
+def test_long_chains_are_cut():
+    """Where an expression would nest too deeply, a part gets a line of its own; the letters do not run out."""
+    forward, backward = forward_lines(Deep().equations), backward_lines(Deep().equations)
+    assert max(map(len, forward + backward)) < 400
+    left = [line.split(" = ")[0] for line in forward + backward]
+    assert len(set(left)) == len(left) > 40

@@ -14,6 +14,7 @@ from carousel.equations.derive import Backward, backward
 from carousel.equations.graph import Node, make, topological
 
 SHORT, SHORT_GRADIENT = 2, 3  # an expression of so few symbols is repeated rather than named
+DEEP = 24  # an expression of so many levels is cut
 SUMS = frozenset("+-")
 LETTERS = "uvwskqmeadjlyzgfrnico"  # for vectors that their author left without a name
 RESERVED = {"x", "L"}  # the input and the loss
@@ -32,39 +33,59 @@ def symbols(equations: Equations) -> Symbols:
     """The author's names, the gradients of states and products, and what would be written out repeatedly."""
     derived = backward(equations)
     names = _author_names(equations)
+    taken = RESERVED | {*equations.states, *names.values()}
     roots = gradient_roots(derived)
     uses = _uses(equations.new_states, ())
     uses_backward = _uses([*roots, *(v for a in equations.affines for v in a.operands)], names)
-    taken = RESERVED | {*equations.states, *names.values()}
-    lengths: dict[Node, int] = {}
+    sizes = _Sizes()
     forward: dict[Node, Symbol] = {}
     for node in equations.nodes:
-        lengths[node] = _length(node, lengths)
-        if node not in names and lengths[node] > SHORT and max(uses[node], uses_backward[node]) > 1:
+        is_repeated = max(uses[node], uses_backward[node]) > 1
+        if node not in names and sizes.asks_for_name(node, SHORT, is_repeated):
             names[node] = _product_name(node, names, taken) or _unused(taken)
             taken.add(names[node])
         if node in names:
             forward[node] = ("", names[node])
-            lengths[node] = 1
+            sizes.set_named(node)
     gradients = _first_gradients(derived)
     owner = {gradient: names[node] for node, gradient in derived.gradients.items() if node in names}
     affine = {delta: node.name for node, delta in derived.deltas.items()}
     for node in topological(roots, stop=lambda node: node in forward):
-        if node in forward:
-            continue
-        lengths[node] = 1 if node in gradients else _length(node, lengths)
-        if lengths[node] <= SHORT_GRADIENT or not (node in affine or uses_backward[node] > 1):
-            continue
-        if node in affine:
-            deltas = {name for mark, name in gradients.values() if mark == "δ"}
-            gradients[node] = ("δ", _primed(affine[node], deltas))
-        elif node in owner:
-            gradients[node] = ("∂", owner[node])
-        else:
-            gradients[node] = ("", _unused(taken))
-            taken.add(gradients[node][1])
-        lengths[node] = 1
+        if node in gradients:
+            sizes.set_named(node)
+        elif node not in forward and sizes.asks_for_name(
+            node, SHORT_GRADIENT, node in affine or uses_backward[node] > 1
+        ):
+            if node in affine:
+                deltas = {name for mark, name in gradients.values() if mark == "δ"}
+                gradients[node] = ("δ", _primed(affine[node], deltas))
+            elif node in owner:
+                gradients[node] = ("∂", owner[node])
+            else:
+                gradients[node] = ("", _unused(taken))
+                taken.add(gradients[node][1])
+            sizes.set_named(node)
     return Symbols(forward, gradients)
+
+
+class _Sizes:
+    """How many symbols each expression has, and how deep it is nested; to be asked operands first."""
+
+    def __init__(self) -> None:
+        self.lengths: dict[Node, int] = {}
+        self.depths: dict[Node, int] = {}
+
+    def set_named(self, node: Node) -> None:
+        self.lengths[node], self.depths[node] = 1, 0
+
+    def asks_for_name(self, node: Node, short: int, is_repeated: bool) -> bool:
+        """Whether it is too long to be written more than once, or too deep to be written at all."""
+        operands = set(node.operands)
+        learned = {"affine": len(operands) + 1, "transposed": len(operands), "scale": 1}
+        own = learned.get(node.operation, 0) if operands else node.operation != "constant"
+        self.lengths[node] = own + sum(self.lengths[operand] for operand in operands)
+        self.depths[node] = 1 + max((self.depths[operand] for operand in operands), default=-1)
+        return (is_repeated and self.lengths[node] > short) or self.depths[node] > DEEP
 
 
 def whole_gradients(derived: Backward) -> dict[str, Node]:
@@ -139,16 +160,6 @@ def _uses(roots: Iterable[Node], stop: Iterable[Node]) -> Counter[Node]:
     for node in visited:
         mentions[node] = set().union(*(mentions[o] if is_part(o) else {o} for o in node.operands))
     return Counter(roots) + Counter(o for node in visited if not is_part(node) for o in mentions[node])
-
-
-def _length(node: Node, lengths: dict[Node, int]) -> int:
-    """How many symbols the node's expression has."""
-    if node.operation == "constant":
-        return 0
-    if not node.operands:
-        return 1
-    learned = {"affine": len(node.operands) + 1, "transposed": len(node.operands), "scale": 1}
-    return learned.get(node.operation, 0) + sum(lengths[operand] for operand in set(node.operands))
 
 
 def _product_name(node: Node, names: dict[Node, str], taken: set[str]) -> str:
