@@ -1,5 +1,6 @@
 """The generated C++: the same from the same equations, and written only when it changed."""
 
+import math
 import os
 import re
 import subprocess
@@ -12,6 +13,7 @@ from equations.user_cells import USER_CELLS
 import carousel
 from carousel.emit import cpp
 from carousel.emit.program import DIAGONAL_GRADIENT, NEW, PREVIOUS, TAPE, Place, program
+from carousel.equations import Cell, affine, maximum, minimum
 from carousel.equations.catalogue import CELLS
 
 ALL = {name: cell.equations for name, cell in (CELLS | USER_CELLS).items()}
@@ -76,6 +78,18 @@ def test_no_product_in_an_elementwise_phase():
     text = cpp.source(ALL)
     assert "affine" not in text
     assert "transposed" not in text
+
+
+def test_infinity():
+    """An infinite number is written as C++ has it."""
+
+    class Clamped(Cell):
+        def step(self, x, h):
+            return minimum(maximum(affine("a", x, h), -math.inf), math.inf)
+
+    text = cpp.cell_source("clamped", program(Clamped().equations))
+    assert "splat<T>(-__builtin_inf())" in text
+    assert "splat<T>(__builtin_inf())" in text
 
 
 def test_numbers_of_arrays():

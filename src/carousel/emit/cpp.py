@@ -96,7 +96,7 @@ class _PhaseWriter:
         if node.operation == "cotangent":
             return self._cotangent(equations.states.index(node.name))
         if node.operation == "constant":
-            return f"splat<T>({node.value!r})"
+            return f"splat<T>({_literal(node.value)})"
         if node.operation == "scale":
             row = equations.layout.rows["weight_peephole"].index(node.name)
             return f"at.load({self._array(Place(DIAGONAL, row))}) * {operands[0]}"
@@ -115,6 +115,10 @@ class _PhaseWriter:
         if place.kind == DIAGONAL_GRADIENT:  # summed over rows and steps
             return f"at.store({array}, at.load({array}) + {value});"
         return f"at.store({array}, {value});"
+
+
+def _literal(value: float) -> str:
+    return repr(value).replace("inf", "__builtin_inf()")  # known to every compiler that has vector extensions
 
 
 def cell_source(name: str, program: Program) -> str:
