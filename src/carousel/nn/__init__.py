@@ -5,6 +5,7 @@ from carousel.nn.gru import GRU
 from carousel.nn.lstm import LSTM
 from carousel.nn.recurrent import Recurrent
 from carousel.nn.rnn import RNN
+from carousel.nn.stepper import Stepper
 from carousel.nn.trace import Trace
 
-__all__ = ["GRU", "LSTM", "RNN", "Recurrent", "Trace", "from_torch"]
+__all__ = ["GRU", "LSTM", "RNN", "Recurrent", "Stepper", "Trace", "from_torch"]

@@ -22,6 +22,7 @@ from carousel.nn.precision import matching, outside_autocast
 from carousel.nn.resets import Resets, open_resets
 from carousel.nn.sequences import Packed, Padded
 from carousel.nn.states import States, check_states
+from carousel.nn.stepper import Stepper
 from carousel.nn.trace import Trace
 from carousel.ops import recurrence
 
@@ -230,6 +231,18 @@ class Recurrent(nn.Module):
 
         self._stack(inside, initial, run)
         return traces
+
+    def stepper(self, batch: int | None = None, threads: int = 1) -> Stepper:
+        """This network one step at a time, with its weights packed and its state kept; see `Stepper`.
+
+        Args:
+            batch: how many sequences run side by side; None: one, and arrays without a batch dimension.
+            threads: a second thread pays from about 256 units on.
+
+        Raises:
+            CarouselError: the network is bidirectional, not on the CPU, or not in float32 or float64.
+        """
+        return Stepper(self, batch, threads)
 
     def _stack(self, x: Tensor, initial: list[Tensor], run: RunPart) -> Tensor:
         """Each layer reads the output of the one below, its directions side by side."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import torch
@@ -14,8 +14,6 @@ from carousel.ops import kernels
 
 if TYPE_CHECKING:
     from carousel.nn.recurrent import Recurrent
-
-Array = TypeVar("Array", np.ndarray, Tensor)
 
 
 class Stepper:
@@ -44,7 +42,6 @@ class Stepper:
             if value is not None and value < 1:
                 raise CarouselError(f"{name} must be at least 1; it is {value}.")
         self._unbatched = batch is None
-        self._dtype = weight.dtype
         layers = [
             {name: getattr(module, full).detach().contiguous() for name, full in part.names.items()}
             for [part] in module._layers
@@ -67,7 +64,11 @@ class Stepper:
         self._input: np.ndarray = self._core.input()[0] if self._unbatched else self._core.input()
         self._output_tensor = torch.from_numpy(self._output)
 
-    def step(self, x: Array, out: Array | None = None) -> Array:
+    @overload
+    def step(self, x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray: ...
+    @overload
+    def step(self, x: Tensor, out: Tensor | None = None) -> Tensor: ...
+    def step(self, x: Any, out: Any = None) -> Any:
         """Read one input, (I,) or (B, I) if made for a batch; return the output, (H,) or (B, H).
 
         x may be a NumPy array or a tensor; the result is of the same kind. With `out`, that array is filled and
@@ -75,27 +76,19 @@ class Stepper:
 
         Raises CarouselError if x has another shape or dtype.
         """
-        if isinstance(x, np.ndarray):
-            if x.shape != self._input.shape or x.dtype != self._input.dtype:
-                self._refuse(x)
-            self._input[...] = x
-            self._core.step()
-            result = self._output
-            if out is None:
-                return result
-            out[...] = result
-            return out
-        if tuple(x.shape) != self._input.shape or x.dtype != self._dtype:
-            self._refuse(x)
-        self._input[...] = x.detach().numpy()
+        given = x.detach().numpy() if isinstance(x, Tensor) else x
+        if given.shape != self._input.shape or given.dtype != self._input.dtype:
+            raise CarouselError(
+                f"step needs one input of shape {self._input.shape} and dtype {self._input.dtype}; "
+                f"it got {given.shape} and {given.dtype}."
+            )
+        self._input[...] = given
         self._core.step()
-        return cast(Array, self._output_tensor if out is None else out.copy_(self._output_tensor))  # type: ignore[union-attr]
-
-    def _refuse(self, x: np.ndarray | Tensor) -> None:
-        raise CarouselError(
-            f"step needs one input of shape {self._input.shape} and dtype {self._input.dtype}; "
-            f"it got {tuple(x.shape)} and {x.dtype}."
-        )
+        result = self._output_tensor if isinstance(x, Tensor) else self._output
+        if out is None:
+            return result
+        out[...] = result
+        return out
 
     @property
     def state(self) -> tuple[Tensor, ...]:

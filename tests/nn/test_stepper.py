@@ -1,0 +1,119 @@
+"""One step at a time gives what the whole sequence gives."""
+
+import numpy as np
+import pytest
+import torch
+from tolerances import assert_close
+
+import carousel
+from carousel.equations import Cell, affine, sigmoid, tanh
+from carousel.errors import CarouselError
+
+
+class MinimalGatedUnit(Cell):
+    """Two stages of products (Zhou et al. 2016)."""
+
+    def step(self, x, h):
+        f = sigmoid(affine("f", x, h))
+        n = tanh(affine("n", x, f * h))
+        return (1 - f) * h + f * n
+
+
+MODULES = {
+    "lstm": lambda **o: carousel.LSTM(5, 19, **o),
+    "lstm, diagonal peephole": lambda **o: carousel.LSTM(5, 19, peephole="diagonal", **o),
+    "lstm, full peephole": lambda **o: carousel.LSTM(5, 19, peephole="full", **o),
+    "gru": lambda **o: carousel.GRU(5, 19, **o),
+    "gru, reset before": lambda **o: carousel.GRU(5, 19, reset="before", **o),
+    "rnn": lambda **o: carousel.RNN(5, 19, **o),
+    "a user's cell": lambda **o: carousel.Recurrent(MinimalGatedUnit, 5, 19, **o),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("options", [{}, {"num_layers": 3}, {"bias": False}], ids=str)
+@pytest.mark.parametrize("name", MODULES)
+def test_steps_equal_the_sequence(name, options, dtype):
+    """Outputs and states after each step are the sequence's, for one sequence and for a batch."""
+    module = MODULES[name](dtype=dtype, **options)
+    for batch in (None, 3):
+        x = torch.randn(7, *([] if batch is None else [batch]), 5, dtype=dtype)
+        output, final = module(x)
+        stepper = module.stepper(batch)
+        assert_close(torch.stack([stepper.step(x_t).clone() for x_t in x]), output.detach())
+        finals = (final,) if isinstance(final, torch.Tensor) else final
+        assert_close(stepper.state, tuple(state.detach() for state in finals))
+
+
+def test_threads_share_the_units():
+    """Two threads on one sequence give what one gives."""
+    module = carousel.LSTM(64, 256)
+    x = torch.randn(5, 64)
+    one, two = module.stepper(), module.stepper(threads=2)
+    assert_close(torch.stack([two.step(x_t).clone() for x_t in x]), torch.stack([one.step(x_t).clone() for x_t in x]))
+
+
+def test_the_state_can_be_set_and_reset():
+    """A stepper goes on from any state, and from zero after a reset."""
+    module = carousel.LSTM(5, 8, num_layers=2)
+    x, h, c = torch.randn(5), torch.randn(2, 8), torch.randn(2, 8)
+    stepper = module.stepper()
+    fresh = stepper.step(x).clone()
+    stepper.state = (h, c)
+    assert_close(stepper.step(x).clone(), module(x[None], (h, c))[0][0].detach())
+    stepper.reset()
+    assert torch.equal(stepper.step(x), fresh)
+
+
+def test_arrays_of_either_kind():
+    """NumPy in, NumPy out; a tensor for a tensor; `out` is filled; the view changes with the next step."""
+    module = carousel.GRU(5, 8)
+    x = np.random.default_rng(0).normal(size=(2, 5)).astype(np.float32)
+    stepper = module.stepper()
+    view = stepper.step(x[0])
+    kept = view.copy()
+    out = np.empty(8, dtype=np.float32)
+    assert stepper.step(x[1], out=out) is out
+    assert np.array_equal(view, out)
+    assert not np.array_equal(view, kept)
+    stepper.reset()
+    assert np.array_equal(stepper.step(torch.from_numpy(x[0])).numpy(), kept)
+
+
+def test_later_changes_of_the_module_do_not_reach_it():
+    """The stepper keeps the weights it was made with, even when the module is gone."""
+    module = carousel.LSTM(5, 8, peephole="diagonal")
+    x = torch.randn(5)
+    expected = module(x[None])[0][0].detach()
+    stepper = module.stepper()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.zero_()
+    del module
+    assert_close(stepper.step(x), expected)
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [
+        (carousel.LSTM(3, 4, bidirectional=True), "forwards only"),
+        (carousel.LSTM(3, 4, dtype=torch.bfloat16), "float32 or float64"),
+        (carousel.LSTM(3, 4, device="meta"), "on the CPU"),
+    ],
+    ids=["bidirectional", "bfloat16", "meta"],
+)
+def test_what_cannot_step_is_refused(module, reason):
+    """The error says what a stepper needs and what came."""
+    with pytest.raises(CarouselError, match=reason):
+        module.stepper()
+
+
+def test_a_wrong_input_is_refused():
+    """The expected and the given shape and dtype are named."""
+    stepper = carousel.LSTM(3, 4).stepper()
+    with pytest.raises(CarouselError, match=r"\(3,\) and dtype float32; it got \(2,\) and float32"):
+        stepper.step(np.zeros(2, dtype=np.float32))
+    with pytest.raises(CarouselError, match="float64"):
+        stepper.step(torch.zeros(3, dtype=torch.float64))
+    with pytest.raises(CarouselError, match=r"\(1, 5\)"):
+        stepper.state = (torch.zeros(1, 5), torch.zeros(1, 4))
