@@ -1,5 +1,5 @@
 // The Python side of the compiled core: the only file that knows nanobind. Arrays come as addresses; that they have
-// the right size, type and layout is seen to in src/carousel/ops/kernels.py, which alone calls these functions.
+// the right size, type and layout is seen to in src/carousel/ops/layer.py, which alone describes calls.
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -49,7 +49,7 @@ std::vector<Phase> phases_of(const std::vector<PhaseTuple>& from) {
   return phases;
 }
 
-// One layer in one direction, as ops/kernels.py describes it.
+// One layer in one direction, as ops/layer.py describes it.
 struct Call {
   Index time, batch, inputs, hidden;
   bool reverse;

@@ -9,7 +9,7 @@ from carousel import _core
 from carousel.emit import reference
 from carousel.equations.catalogue import CELLS
 from carousel.errors import CarouselError
-from carousel.ops import kernels, recurrence
+from carousel.ops import kernels, operators, recurrence
 
 # (T, B, I, H): one step, one sequence, widths beside and between multiples of the vector width, more rows than a
 # chunk holds in time and in batch, a panel's remainder
@@ -62,7 +62,9 @@ def test_float32_against_float64(name: str, isa: str) -> None:
 
 
 @pytest.mark.parametrize("threads", [2, 3, 4])
-@pytest.mark.parametrize("shape", [(9, 1, 40, 400), (600, 1, 40, 200), (40, 2, 64, 256), (30, 7, 64, 130)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(9, 1, 40, 400), (600, 1, 40, 200), (40, 2, 64, 256), (30, 7, 64, 130)], ids=str
+)
 @pytest.mark.parametrize("name", ["rnn-tanh", "lstm", "lstm-diagonal", "lstm-full", "gru", "gru-before"])
 def test_threads_share_batch_and_units(name: str, shape: tuple[int, int, int, int], threads: int) -> None:
     """However the batch and the units of one sequence are split over threads, the result is the same."""
@@ -150,7 +152,7 @@ def test_operators_are_sound() -> None:
         None,
         True,
     )
-    torch.library.opcheck(kernels.recurrence, arguments)
+    torch.library.opcheck(operators.recurrence, arguments)
 
 
 def test_infinities_and_nan_pass_through() -> None:
@@ -169,7 +171,7 @@ def test_a_wrong_shape_never_reaches_the_core() -> None:
     parameters = [*layer.parameters.values()]
     parameters[1] = parameters[1][:, :3]
     with pytest.raises(CarouselError, match=r"weight_hh.*\(4, 4\).*got.*\(4, 3\)"):
-        kernels.recurrence(layer.x, layer.initial, parameters, layer.equations.key, False, None, None, True)
+        operators.recurrence(layer.x, layer.initial, parameters, layer.equations.key, False, None, None, True)
 
 
 def test_an_unknown_instruction_set_is_refused() -> None:

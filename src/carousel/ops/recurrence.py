@@ -7,7 +7,7 @@ from torch import Tensor
 
 from carousel.emit import reference
 from carousel.equations import Equations
-from carousel.ops import kernels
+from carousel.ops import kernels, operators
 
 
 def recurrence(
@@ -32,7 +32,7 @@ def recurrence(
         return reference.run(equations, x, initial, parameters, reverse, sizes, resets)
     ordered = [parameters[name] for name in equations.layout.names if name in parameters]
     keep = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-    output, final, _ = kernels.recurrence(
+    output, final, _ = operators.recurrence(
         x, initial, ordered, equations.key, reverse, batch_sizes, resets, keep
     )
     return output, list(final.unbind())

@@ -1,0 +1,111 @@
+"""The arrays of one call, made sure of: here, and nowhere else, addresses are handed to the compiled core."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from carousel import _core
+from carousel.emit.program import program
+from carousel.equations import Equations
+from carousel.errors import CarouselError
+from carousel.ops.kernels import EQUATIONS
+
+
+def parameter_names(equations: Equations, count: int) -> list[str]:
+    """The names of `count` parameters in order: all of them, or all but the biases."""
+    names = equations.layout.names
+    return [name for name in names if count == len(names) or not name.startswith("bias")]
+
+
+class Layer:
+    """One call's arrays, checked, and the description of them that the core takes."""
+
+    def __init__(
+        self,
+        x: Tensor,
+        initial: Sequence[Tensor],
+        parameters: Sequence[Tensor],
+        key: str,
+        reverse: bool,
+        batch_sizes: Tensor | None,
+        resets: Tensor | None,
+    ) -> None:
+        self.key, self.equations, self.reverse = key, EQUATIONS[key], reverse
+        self.hidden = initial[0].shape[-1]
+        self.batch = initial[0].shape[0]
+        self.x = x if x.stride(-1) == 1 and x.shape[-1] > 0 else x.contiguous()
+        self.initial = [state.contiguous() for state in initial]
+        self.batch_sizes = None if batch_sizes is None else batch_sizes.to(torch.int64).contiguous()
+        self.resets = None if resets is None else resets.to(torch.bool).contiguous()
+        self.time = x.shape[0] if batch_sizes is None else len(batch_sizes)
+        self.parameters = self._named([parameter.contiguous() for parameter in parameters])
+        self._check()
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """The leading shape of the output: (T, B), or (N,) packed rows."""
+        return tuple(self.x.shape[:-1])
+
+    def _named(self, parameters: list[Tensor]) -> dict[str, Tensor]:
+        return dict(zip(parameter_names(self.equations, len(parameters)), parameters, strict=True))
+
+    def _check(self) -> None:
+        """The core believes addresses; here is where a wrong shape would become a wrong read."""
+        shapes = self.equations.layout.shapes(self.x.shape[-1], self.hidden)
+        expected = {name: shapes[name] for name in self.parameters}
+        given = {name: tuple(parameter.shape) for name, parameter in self.parameters.items()}
+        states_fit = all(tuple(state.shape) == (self.batch, self.hidden) for state in self.initial)
+        rows_fit = (
+            self.x.dim() == 3 and self.x.shape[1] == self.batch
+            if self.batch_sizes is None
+            else self.x.dim() == 2 and int(self.batch_sizes[0]) == self.batch
+        )
+        rows_fit = rows_fit and (self.resets is None or self.resets.shape == self.x.shape[:-1])
+        tensors = [self.x, *self.initial, *self.parameters.values()]
+        if (
+            expected != given
+            or not states_fit
+            or not rows_fit
+            or len(self.initial) != len(self.equations.states)
+        ):
+            raise CarouselError(
+                f"The kernel of {self.equations.title} takes x (T, B, I), states (B, H) and parameters {expected}; "
+                f"it got x {tuple(self.x.shape)}, states {[tuple(s.shape) for s in self.initial]} and {given}."
+            )
+        if any(tensor.dtype != self.x.dtype or tensor.device.type != "cpu" for tensor in tensors):
+            raise CarouselError("The kernel takes tensors of one dtype, float32 or float64, on the CPU.")
+
+    def call(self, output: Tensor, final: Tensor, tape: Tensor | None) -> _core.Call:
+        packed = self.batch_sizes is not None
+        return _core.Call(
+            time=self.time,
+            batch=self.batch,
+            inputs=self.x.shape[-1],
+            hidden=self.hidden,
+            reverse=self.reverse,
+            threads=torch.get_num_threads(),
+            batch_sizes=0 if self.batch_sizes is None else self.batch_sizes.data_ptr(),
+            x=self.x.data_ptr(),
+            resets=0 if self.resets is None else self.resets.data_ptr(),
+            x_step=0 if packed else self.x.stride(0),
+            x_row=self.x.stride(-2),
+            parameters=self.addresses(self.parameters),
+            initial=[state.data_ptr() for state in self.initial],
+            output=output.data_ptr(),
+            final=[state.data_ptr() for state in final],
+            tape=0 if tape is None else tape.data_ptr(),
+        )
+
+    def addresses(self, parameters: dict[str, Tensor]) -> list[int]:
+        """One address for each parameter of the program, 0 for a bias that the layer does not have."""
+        return [
+            parameters[name].data_ptr() if name in parameters else 0
+            for name in program(self.equations).parameters
+        ]
+
+    @property
+    def is_double(self) -> bool:
+        return self.x.dtype == torch.float64

@@ -1,0 +1,204 @@
+"""The compiled time loop as torch operators: `carousel::recurrence` and `carousel::recurrence_backward`.
+
+The operators are functional and opaque: torch.compile and torch.export see one node for a whole sequence.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from carousel import _core
+from carousel.emit import reference
+from carousel.emit.program import program
+from carousel.ops.kernels import EQUATIONS, core_program
+from carousel.ops.layer import Layer, parameter_names
+
+
+@torch.library.custom_op("carousel::recurrence", mutates_args=(), device_types="cpu")
+def recurrence(
+    x: Tensor,
+    initial: list[Tensor],
+    parameters: list[Tensor],
+    key: str,
+    reverse: bool,
+    batch_sizes: Tensor | None,
+    resets: Tensor | None,
+    keep: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Output, final states (states, B, H), and the tape (rows, slots, H), empty unless `keep`."""
+    layer = Layer(x, initial, parameters, key, reverse, batch_sizes, resets)
+    output = x.new_empty(*layer.rows, layer.hidden)
+    final = x.new_empty(len(initial), layer.batch, layer.hidden)
+    tape = x.new_empty(_tape_shape(x, layer.hidden, key) if keep else (0,))
+    call = layer.call(output, final, tape if keep else None)
+    _core.forward(core_program(key), key, layer.is_double, call)
+    return output, final, tape
+
+
+def _tape_shape(x: Tensor, hidden: int, key: str) -> tuple[int, ...]:
+    return (*x.shape[:-1], program(EQUATIONS[key]).slots, hidden)
+
+
+@recurrence.register_fake
+def _(
+    x: Tensor,
+    initial: list[Tensor],
+    parameters: list[Tensor],
+    key: str,
+    reverse: bool,
+    batch_sizes: Tensor | None,
+    resets: Tensor | None,
+    keep: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    batch, hidden = initial[0].shape
+    return (
+        x.new_empty(*x.shape[:-1], hidden),
+        x.new_empty(len(initial), batch, hidden),
+        x.new_empty(_tape_shape(x, hidden, key) if keep else (0,)),
+    )
+
+
+@torch.library.custom_op("carousel::recurrence_backward", mutates_args=(), device_types="cpu")
+def recurrence_backward(
+    x: Tensor,
+    initial: list[Tensor],
+    parameters: list[Tensor],
+    output: Tensor,
+    tape: Tensor,
+    output_gradient: Tensor | None,
+    final_gradient: Tensor | None,
+    key: str,
+    reverse: bool,
+    batch_sizes: Tensor | None,
+    resets: Tensor | None,
+    wants_input: bool,
+) -> list[Tensor]:
+    """Gradients of x (empty unless wanted), of the initial states (states, B, H) and of each parameter."""
+    layer = Layer(x, initial, parameters, key, reverse, batch_sizes, resets)
+    reads_input = program(layer.equations).input_product is not None
+    x_gradient = (x.new_empty if reads_input else x.new_zeros)(x.shape if wants_input else (0,))
+    initial_gradient = x.new_empty(len(initial), layer.batch, layer.hidden)
+    gradients = {name: torch.empty_like(parameter) for name, parameter in layer.parameters.items()}
+    output_gradient = None if output_gradient is None else output_gradient.contiguous()
+    final_gradient = None if final_gradient is None else final_gradient.contiguous()
+    wanted = _core.Gradients(
+        output=0 if output_gradient is None else output_gradient.data_ptr(),
+        final=[0 if final_gradient is None else final_gradient[s].data_ptr() for s in range(len(initial))],
+        x=x_gradient.data_ptr() if wants_input else 0,
+        initial=[state.data_ptr() for state in initial_gradient],
+        parameters=layer.addresses(gradients),
+    )
+    call = layer.call(output, initial_gradient, tape)  # the backward walk does not touch the final states
+    _core.backward(core_program(key), key, layer.is_double, call, wanted)
+    return [x_gradient, initial_gradient, *gradients.values()]
+
+
+@recurrence_backward.register_fake
+def _(
+    x: Tensor,
+    initial: list[Tensor],
+    parameters: list[Tensor],
+    output: Tensor,
+    tape: Tensor,
+    output_gradient: Tensor | None,
+    final_gradient: Tensor | None,
+    key: str,
+    reverse: bool,
+    batch_sizes: Tensor | None,
+    resets: Tensor | None,
+    wants_input: bool,
+) -> list[Tensor]:
+    x_gradient = x.new_empty(x.shape if wants_input else (0,))
+    initial_gradient = x.new_empty(len(initial), *initial[0].shape)
+    return [
+        x_gradient,
+        initial_gradient,
+        *(torch.empty_like(p, memory_format=torch.contiguous_format) for p in parameters),
+    ]
+
+
+def _keep_for_backward(ctx: Any, inputs: tuple, output: tuple[Tensor, ...]) -> None:
+    x, initial, parameters, ctx.key, ctx.reverse, batch_sizes, resets, _ = inputs
+    ctx.states = len(initial)
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(x, output[0], output[2], batch_sizes, resets, *initial, *parameters)
+
+
+def _backward(
+    ctx: Any,
+    output_gradient: Tensor | None,
+    final_gradient: Tensor | None,
+    tape_gradient: Tensor | None,
+) -> tuple[object, ...]:
+    x, output, tape, batch_sizes, resets, *rest = ctx.saved_tensors
+    initial, parameters = rest[: ctx.states], rest[ctx.states :]
+    if output_gradient is None and final_gradient is None:
+        return None, [None] * len(initial), [None] * len(parameters), None, None, None, None, None
+    if torch.is_grad_enabled():  # a gradient of the gradient is asked for: the equations give it to any order
+        gradients = _differentiable_gradients(
+            ctx, x, initial, parameters, batch_sizes, resets, output_gradient, final_gradient
+        )
+    else:
+        x_gradient, initial_gradient, *others = recurrence_backward(
+            x, initial, parameters, output, tape, output_gradient, final_gradient,
+            ctx.key, ctx.reverse, batch_sizes, resets, ctx.needs_input_grad[0],
+        )  # fmt: skip
+        gradients = [
+            x_gradient if x_gradient.numel() or not x.numel() else None,
+            *initial_gradient.unbind(),
+            *others,
+        ]
+    return (
+        gradients[0],
+        gradients[1 : 1 + len(initial)],
+        gradients[1 + len(initial) :],
+        None,
+        None,
+        None,
+        None,
+        None,
+    )
+
+
+def _differentiable_gradients(
+    ctx: Any,
+    x: Tensor,
+    initial: list[Tensor],
+    parameters: list[Tensor],
+    batch_sizes: Tensor | None,
+    resets: Tensor | None,
+    output_gradient: Tensor | None,
+    final_gradient: Tensor | None,
+) -> list[Tensor | None]:
+    equations = EQUATIONS[ctx.key]
+    names = parameter_names(equations, len(parameters))
+    sizes = None if batch_sizes is None else batch_sizes.tolist()
+    with torch.enable_grad():
+        output, final = reference.run(
+            equations,
+            x,
+            initial,
+            dict(zip(names, parameters, strict=True)),
+            ctx.reverse,
+            sizes,
+            resets,
+        )
+        ends = [(output, output_gradient), (torch.stack(final), final_gradient)]
+        wanted = [(end, gradient) for end, gradient in ends if gradient is not None and end.requires_grad]
+        sources = [x, *initial, *parameters]
+        found = iter(
+            torch.autograd.grad(
+                [end for end, _ in wanted],
+                [source for source in sources if source.requires_grad],
+                [gradient for _, gradient in wanted],
+                create_graph=True,
+                allow_unused=True,
+            )
+        )
+    return [next(found) if source.requires_grad else None for source in sources]
+
+
+recurrence.register_autograd(_backward, setup_context=_keep_for_backward)
