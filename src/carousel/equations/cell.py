@@ -10,6 +10,7 @@ from types import CodeType, FrameType
 from typing import Any, ClassVar
 
 from carousel.equations.graph import LEAVES, Node, make, noting_order, topological
+from carousel.equations.mistakes import misfit, place, told
 from carousel.equations.parameters import Layout
 from carousel.errors import CarouselError
 
@@ -78,51 +79,96 @@ class Equations:
         return hashlib.sha256("\n".join([*lines, str(self.states), str(ends)]).encode()).hexdigest()[:16]
 
 
+@dataclass
+class Run:
+    """One run of a step on symbols: what came out, and where in its author's code.
+
+    Attributes:
+        variables: the step's local variables at its end, which name the vectors in formulas and traces.
+        lines: vector -> the line of the step that made it; returned: the line of its return.
+    """
+
+    code: CodeType | None
+    result: Any = None
+    variables: dict[str, Any] = field(default_factory=dict)
+    lines: dict[Node, int] = field(default_factory=dict)
+    returned: int | None = None
+
+    @property
+    def new_states(self) -> tuple[Any, ...]:
+        return tuple(self.result) if isinstance(self.result, (tuple, list)) else (self.result,)
+
+    def line_of(self, node: Node) -> str:
+        return place(self.code, self.lines.get(node))
+
+
 def trace(cell: Cell) -> Equations:
     """Run `cell.step` on symbols.
 
-    Raises CarouselError if a state has no usable name, or if the step does not return one new vector for each
-    of its states or reads x other than through `affine`.
+    Raises CarouselError, with the line of the step where it is known, if a state has no usable name, or if the
+    step uses a name that is not there or a function of torch, does not return one new vector for each of its
+    states, reads x other than through `affine` or gives two products one name.
     """
-    _check_states(type(cell).__name__, cell.states)
+    title = type(cell).__name__
+    _check_states(title, cell.states)
+    if type(cell).step is Cell.step:
+        cell.step(None)  # says that it must be defined
     x, previous = make("input", name="x"), [make("state", name=state) for state in cell.states]
     with noting_order() as written:
-        result, variables = _run(cell, x, previous)
-    title = type(cell).__name__
-    new_states = result if isinstance(result, tuple) else (result,)
+        run = _run(cell, x, previous)
+    new_states = run.new_states
     if len(new_states) != len(cell.states) or not all(isinstance(node, Node) for node in new_states):
         raise CarouselError(
             f"{title}.step must return one vector for each of its states ({', '.join(cell.states)}); "
-            f"it returned {result!r}."
+            f"it returned {_shown(run.result)}.{place(run.code, run.returned)}"
         )
     reached = set(topological(new_states))
     nodes = tuple(node for node in (x, *previous, *written) if node in reached)
-    _check_input(title, nodes, new_states)
+    _check_input(title, run, nodes)
     names = {  # a variable h that is not the new state h is h'
         node: f"{variable}'" if variable in cell.states else variable
-        for variable, node in variables.items()
+        for variable, node in run.variables.items()
         if isinstance(node, Node)
     }
     names |= dict(zip(new_states, cell.states, strict=True))
     named = {node: names[node] for node in nodes if node in names and node.operation not in LEAVES}
-    return Equations(title, tuple(cell.states), new_states, nodes, named)
+    equations = Equations(title, tuple(cell.states), new_states, nodes, named)
+    _check_layout(run, equations)
+    return equations
 
 
-def _run(cell: Cell, x: Node, previous: list[Node]) -> tuple[Any, dict[str, Any]]:
-    """The step's result and its local variables, which name the vectors in formulas and traces."""
-    code: CodeType | None = getattr(type(cell).step, "__code__", None)
-    variables: dict[str, Any] = {}
+def _run(cell: Cell, x: Node, previous: list[Node]) -> Run:
+    run = Run(getattr(type(cell).step, "__code__", None))
 
     def on_event(frame: FrameType, event: str, argument: Any) -> None:
-        if event == "return" and frame.f_code is code:
-            variables.update(frame.f_locals)
+        if event != "return":
+            return
+        if frame.f_code is run.code:
+            run.variables, run.returned = dict(frame.f_locals), frame.f_lineno
+        elif isinstance(argument, Node) and argument not in run.lines:
+            caller: FrameType | None = frame
+            while caller is not None and caller.f_code is not run.code:
+                caller = caller.f_back
+            if caller is not None:
+                run.lines[argument] = caller.f_lineno
 
     before = sys.getprofile()
-    sys.setprofile(on_event)
-    try:
-        return cell.step(x, *previous), variables
-    finally:
-        sys.setprofile(before)
+    with told(type(cell).__name__, cell.states, run.code):
+        sys.setprofile(on_event)
+        try:
+            run.result = cell.step(x, *previous)
+        finally:
+            sys.setprofile(before)
+    return run
+
+
+def _shown(result: Any) -> str:
+    """What a step returned, short."""
+    text = repr(result)
+    text = text if len(text) <= 100 else f"{text[:100]}..."
+    if isinstance(result, Node):
+        return f"{text}, 1 vector"
+    return f"{text}, {len(result)} values" if isinstance(result, (tuple, list)) else text
 
 
 def _check_states(title: str, states: Any) -> None:
@@ -135,10 +181,20 @@ def _check_states(title: str, states: Any) -> None:
         )
 
 
-def _check_input(title: str, nodes: tuple[Node, ...], new_states: tuple[Node, ...]) -> None:
+def _check_input(title: str, run: Run, nodes: tuple[Node, ...]) -> None:
     readers = [node for node in nodes if any(operand.operation == "input" for operand in node.operands)]
-    if any(node.operation != "affine" for node in readers) or make("input", name="x") in new_states:
+    bare = next((node for node in readers if node.operation != "affine"), None)
+    if bare is not None or make("input", name="x") in run.new_states:
+        where = place(run.code, run.returned) if bare is None else run.line_of(bare)
         raise CarouselError(
             f"{title}.step uses x outside affine; x has the input size, every other vector the hidden size. "
-            'Project it first, as in affine("x", x).'
+            f'Project it first, as in affine("x", x).{where}'
         )
+
+
+def _check_layout(run: Run, equations: Equations) -> None:
+    try:
+        equations.layout  # noqa: B018
+    except CarouselError as error:
+        culprit = misfit(equations.states, equations.new_states, [*equations.affines, *equations.scales])
+        raise CarouselError(f"{equations.title}.step: {error}{run.line_of(culprit)}") from error
