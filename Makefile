@@ -43,6 +43,7 @@ test: lint types test-cpp test-python
 
 lint: $(DONE)/checks
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 format: $(DONE)/checks
 	$(BIN)/ruff check --fix .

@@ -1,6 +1,6 @@
 #include "threads.hpp"
 
-#include <exception>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -32,7 +32,9 @@ struct OpenMP {
 
 // looked up again until found: torch may be imported after this library
 const OpenMP& openmp() {
+  static std::mutex lock;
   static OpenMP runtime;
+  const std::lock_guard<std::mutex> guard(lock);
   if (!runtime) runtime = OpenMP();
   return runtime;
 }

@@ -10,9 +10,9 @@ class SLSTM(Cell):
     def step(self, x, h, c, n, m):
         z = tanh(affine("z", x, h))
         log_i, a = affine("i", x, h), affine("f", x, h)
-        log_f = minimum(a, 0) - log(1 + exp(minimum(a, -a)))  # log(sigmoid(a)), also where sigmoid(a) underflows
+        log_f = minimum(a, 0) - log(1 + exp(minimum(a, -a)))  # log(sigmoid(a)) without underflow
         o = sigmoid(affine("o", x, h))
-        past, before = step(n), log_f + m  # past: 0 at the first step, where m is log_i as in the authors' code
+        past, before = step(n), log_f + m  # past is 0 at the first step: there m is log_i
         m = past * maximum(before, log_i) + (1 - past) * log_i
         i, f = exp(log_i - m), exp(minimum(before - m, 0))
         c = f * c + i * z

@@ -61,6 +61,8 @@ def run(text: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Cal
         text,
         "--out",
         folder,
+        "--level",
+        "char",
         "--hidden",
         12,
         "--batch",

@@ -50,9 +50,9 @@ def test_a_terminal_gets_a_bar():
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h")
 
 
-def test_words_and_pieces_are_watched_by_perplexity():
-    """Where symbols are larger than characters, perplexity is the number."""
-    _, shown = _shown(False, "bpe")
+def test_words_are_watched_by_perplexity():
+    """Where unknown words hide their characters, perplexity is the number; pieces of words hide nothing."""
+    _, shown = _shown(False, "word")
     assert "perplexity 5.7" in shown
     assert "bits/char" not in shown
 

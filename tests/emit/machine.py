@@ -54,7 +54,9 @@ class Machine:
         vector = self.step.x.detach() if product.place is None else self.memory[product.place]
         for (slot, parameter, row), begins in zip(product.blocks, product.begins, strict=True):
             place = Place(TAPE, slot)
-            before = sum(self.block(*bias) for bias in self.program.biases[slot]) if begins else self.memory[place]
+            before = (
+                sum(self.block(*bias) for bias in self.program.biases[slot]) if begins else self.memory[place]
+            )
             self.memory[place] = before + vector @ self.block(parameter, row).T
 
     def backward(self, cotangents: list[Tensor], of_output: Tensor) -> None:

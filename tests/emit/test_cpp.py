@@ -51,7 +51,10 @@ def test_every_cell_is_in_the_table():
     for name, equations in ALL.items():
         name = name.replace("-", "_")
         assert f'{{"{equations.key}", {name}_forward<T>, {name}_backward<T>}},' in text
-        for direction, phases in (("forward", program(equations).forward), ("backward", program(equations).backward)):
+        for direction, phases in (
+            ("forward", program(equations).forward),
+            ("backward", program(equations).backward),
+        ):
             listed = ", ".join(f"{name}_{direction}_{index}<T>" for index in range(len(phases)))
             assert f"{name}_{direction}[] = {{{listed}}};" in text
             assert text.count(f"void {name}_{direction}_") == len(phases)

@@ -99,7 +99,9 @@ def test_read_back(cell):
     output, final = reference.run(cell.equations, book.x, book.initial, book.parameters)
     leaves = {"∂x": book.x, **book.parameters}
     loss = (output * book.weights).sum()
-    expected = dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values()), allow_unused=True), strict=True))
+    expected = dict(
+        zip(leaves, torch.autograd.grad(loss, list(leaves.values()), allow_unused=True), strict=True)
+    )
 
     book.read_forward(forward_lines(cell.equations))
     assert_close(torch.stack([book.known[cell.states[0], t] for t in range(T)]), output.detach())
@@ -138,7 +140,9 @@ def test_style(cell):
 
 def test_lstm():
     """Both passes of the LSTM, to the letter."""
-    assert text(CELLS["lstm"].equations, backward=True) == """\
+    assert (
+        text(CELLS["lstm"].equations, backward=True)
+        == """\
 i_t = σ(W_i x_t + U_i h_{t-1} + b_i)
 f_t = σ(W_f x_t + U_f h_{t-1} + b_f)
 g_t = tanh(W_g x_t + U_g h_{t-1} + b_g)
@@ -168,6 +172,7 @@ the product named a; what belongs to t+1 is zero after the last step.
 ∂W_o = Σ_t δo_t x_t^T
 ∂U_o = Σ_t δo_t h_{t-1}^T
 ∂b_o = Σ_t δo_t"""
+    )
 
 
 @pytest.mark.parametrize(

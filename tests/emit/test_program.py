@@ -60,7 +60,9 @@ def test_computes_the_step(cell):
     for index, affine in enumerate(cell.equations.affines):
         delta = machine.memory[Place(WORK, index)]
         if affine in derived.derived.deltas:
-            assert_close(delta, derived.value(derived.derived.deltas[affine]).expand_as(delta), name=affine.name)
+            assert_close(
+                delta, derived.value(derived.derived.deltas[affine]).expand_as(delta), name=affine.name
+            )
         else:
             assert not delta.any()
     diagonals = derived.parameters().get("weight_peephole")

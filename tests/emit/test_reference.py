@@ -95,7 +95,9 @@ def test_trace(reverse):
     traced = reference.trace(cell.equations, x, initial, parameters, reverse)
     assert list(traced) == ["r", "z", "n", "h"]
     assert_close(traced["h"], reference.run(cell.equations, x, initial, parameters, reverse)[0])
-    before = torch.cat([traced["h"][1:], initial[0][None]] if reverse else [initial[0][None], traced["h"][:-1]])
+    before = torch.cat(
+        [traced["h"][1:], initial[0][None]] if reverse else [initial[0][None], traced["h"][:-1]]
+    )
     assert_close(traced["h"], (1 - traced["z"]) * traced["n"] + traced["z"] * before)
 
 
@@ -118,9 +120,16 @@ def test_second_derivatives(name):
     shapes = cell.equations.layout.shapes(1, 2)
 
     def run(x: Tensor, *rest: Tensor) -> Tensor:
-        states, parameters = rest[: len(cell.states)], dict(zip(shapes, rest[len(cell.states) :], strict=True))
+        states, parameters = (
+            rest[: len(cell.states)],
+            dict(zip(shapes, rest[len(cell.states) :], strict=True)),
+        )
         return reference.run(cell.equations, x, list(states), parameters)[0]
 
-    leaves = [random(2, 1, 1), *(random(1, 2) for _ in cell.states), *(random(*shape) for shape in shapes.values())]
+    leaves = [
+        random(2, 1, 1),
+        *(random(1, 2) for _ in cell.states),
+        *(random(*shape) for shape in shapes.values()),
+    ]
     assert torch.autograd.gradcheck(run, leaves)
     assert torch.autograd.gradgradcheck(run, leaves)

@@ -90,7 +90,9 @@ class DerivedStep:
             return self.step.parameters["weight_peephole"][row].detach() * operands[0]
         if node.operation == "transposed":
             vector, *affines = node.about
-            return sum(self._rows(d) @ self._matrix(a, vector) for d, a in zip(node.operands, affines, strict=True))
+            return sum(
+                self._rows(d) @ self._matrix(a, vector) for d, a in zip(node.operands, affines, strict=True)
+            )
         return OPERATIONS[node.operation](*operands)
 
     def _matrix(self, affine: Node, vector: Node) -> Tensor:

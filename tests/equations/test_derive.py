@@ -27,7 +27,9 @@ def both(cell: Cell, zero: bool = False) -> tuple[DerivedStep, dict[object, Tens
     vectors = step.vectors
     new = [vectors[node].expand_as(step.states[0]) for node in cell.equations.new_states]
     cotangents = [torch.randn_like(state) for state in step.states]
-    states = {f"{state} before": value for state, value in zip(cell.equations.states, step.states, strict=True)}
+    states = {
+        f"{state} before": value for state, value in zip(cell.equations.states, step.states, strict=True)
+    }
     inside = {node: v for node, v in vectors.items() if node.operation not in LEAVES and v.requires_grad}
     wanted = {"x": step.x, **states, **step.parameters, **inside}
     ends = [(end, c) for end, c in zip(new, cotangents, strict=True) if end.requires_grad]

@@ -170,7 +170,11 @@ def test_the_line_is_named(cell, message):
     with pytest.raises(CarouselError) as caught:
         carousel.Recurrent(cell, 3, 5)
     text = str(caught.value)
-    [line] = [n for n, source in enumerate(SOURCE, 1) if source.endswith((f"# {cell.__name__}", f" {cell.__name__}"))]
+    [line] = [
+        n
+        for n, source in enumerate(SOURCE, 1)
+        if source.endswith((f"# {cell.__name__}", f" {cell.__name__}"))
+    ]
     assert text.startswith(f"{cell.__name__}.step")
     assert message in text
     assert f'\n  File "{__file__}", line {line}, in ' in text
@@ -202,8 +206,12 @@ def test_other_errors_pass():
 def test_a_step_without_a_file():
     """Of code typed in at a prompt the line number is told, without its text."""
     scope = {"Cell": Cell, "affine": affine}
-    exec(compile("class Typed(Cell):\n  def step(self, x, h):\n    return tanh(h)\n", "<stdin>", "exec"), scope)
-    with pytest.raises(CarouselError, match=r'Typed\.step: NameError.*\n  File "<stdin>", line 3, in Typed\.step$'):
+    exec(
+        compile("class Typed(Cell):\n  def step(self, x, h):\n    return tanh(h)\n", "<stdin>", "exec"), scope
+    )
+    with pytest.raises(
+        CarouselError, match=r'Typed\.step: NameError.*\n  File "<stdin>", line 3, in Typed\.step$'
+    ):
         scope["Typed"]().equations  # noqa: B018
 
 

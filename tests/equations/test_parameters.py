@@ -14,12 +14,12 @@ def rows(cell: Cell) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize(
-    ("cell", "module"), [("rnn-tanh", nn.RNN), ("lstm", nn.LSTM), ("gru", nn.GRU)]
-)
+@pytest.mark.parametrize(("cell", "module"), [("rnn-tanh", nn.RNN), ("lstm", nn.LSTM), ("gru", nn.GRU)])
 def test_as_torch(cell, module, bias):
     """Names, order and shapes are those of torch.nn."""
-    theirs = {name.removesuffix("_l0"): tuple(p.shape) for name, p in module(3, 5, bias=bias).named_parameters()}
+    theirs = {
+        name.removesuffix("_l0"): tuple(p.shape) for name, p in module(3, 5, bias=bias).named_parameters()
+    }
     ours = CELLS[cell].equations.layout.shapes(3, 5, bias)
     assert list(ours.items()) == list(theirs.items())
 
@@ -69,7 +69,9 @@ def test_each_vector_has_its_matrix():
         "bias_ih": ["a"],
         "bias_hh": ["a", "b", "d"],
     }
-    blocks = {affine.name: [(b.parameter, b.row) for b in layout.weights[affine]] for affine in layout.weights}
+    blocks = {
+        affine.name: [(b.parameter, b.row) for b in layout.weights[affine]] for affine in layout.weights
+    }
     assert blocks["b"] == [("weight_hh", 1), ("weight_ch", 1)]
     assert layout.shapes(3, 5) == {
         "weight_ih": (5, 3), "weight_hh": (10, 5), "bias_ih": (5,), "bias_hh": (15,), "weight_ch": (15, 5),
@@ -79,7 +81,9 @@ def test_each_vector_has_its_matrix():
 def test_two_biases():
     """A product that reads x and a state has a bias on both sides, as in torch; one of two halves has its own."""
     layout = CELLS["gru"].equations.layout
-    sides = [[block.parameter for block in layout.biases[affine]] for affine in CELLS["gru"].equations.affines]
+    sides = [
+        [block.parameter for block in layout.biases[affine]] for affine in CELLS["gru"].equations.affines
+    ]
     assert sides == [["bias_ih", "bias_hh"], ["bias_ih", "bias_hh"], ["bias_ih"], ["bias_hh"]]
 
 
@@ -94,7 +98,9 @@ def test_two_biases():
 def test_one_matrix_for_each_name(step):
     """A name that would need two matrices from the same source is refused, with what to do."""
     cell = type("MyCell", (Cell,), {"step": step})()
-    with pytest.raises(CarouselError, match=r"'a' has two blocks in weight_\w+.*Give the second product another name"):
+    with pytest.raises(
+        CarouselError, match=r"'a' has two blocks in weight_\w+.*Give the second product another name"
+    ):
         cell.equations.layout  # noqa: B018
 
 

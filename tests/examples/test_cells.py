@@ -26,7 +26,11 @@ def load(path: Path) -> Cell:
     specification = importlib.util.spec_from_file_location(f"example_{path.stem}", path)
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
-    [cell] = [each for each in vars(module).values() if isinstance(each, type) and each.__module__ == module.__name__]
+    [cell] = [
+        each
+        for each in vars(module).values()
+        if isinstance(each, type) and each.__module__ == module.__name__
+    ]
     return cell()
 
 
@@ -105,9 +109,14 @@ def test_no_peepholes_is_the_lstm():
 
 def test_full_gate_recurrence_holds_the_vanilla_lstm():
     """Without its nine additional matrices it is the LSTM with diagonal peepholes."""
-    ours, vanilla = carousel.Recurrent(cell("full_gate_recurrence"), 3, 5), carousel.LSTM(3, 5, peephole="diagonal")
+    ours, vanilla = (
+        carousel.Recurrent(cell("full_gate_recurrence"), 3, 5),
+        carousel.LSTM(3, 5, peephole="diagonal"),
+    )
     weights = vanilla.state_dict()
-    additional = {name: torch.zeros_like(value) for name, value in ours.state_dict().items() if name not in weights}
+    additional = {
+        name: torch.zeros_like(value) for name, value in ours.state_dict().items() if name not in weights
+    }
     assert [value.shape for value in additional.values()] == [(15, 5)] * 3
     ours.load_state_dict(weights | additional, strict=True)
     x = torch.randn(6, 2, 3)

@@ -73,7 +73,9 @@ def test_nothing_is_computed_for_padding(monkeypatch):
     """Every layer works on as many rows as there are tokens."""
     home = import_module("carousel.nn.recurrent")
     rows, recurrence = [], home.recurrence
-    monkeypatch.setattr(home, "recurrence", lambda e, x, *rest: rows.append(tuple(x.shape)) or recurrence(e, x, *rest))
+    monkeypatch.setattr(
+        home, "recurrence", lambda e, x, *rest: rows.append(tuple(x.shape)) or recurrence(e, x, *rest)
+    )
     carousel.LSTM(3, 5, 2, bidirectional=True)(torch.randn(50, 3, 3), lengths=[50, 2, 1])
     assert rows == [(53, 3), (53, 3), (53, 10), (53, 10)]
 
@@ -121,11 +123,17 @@ def test_dropout_between_layers():
 @pytest.mark.parametrize(
     ("lengths", "message"),
     [
-        ([7, 3, 1], "lengths must hold one number for each of the 2 sequences, shape (2,); the shape is (3,)"),
+        (
+            [7, 3, 1],
+            "lengths must hold one number for each of the 2 sequences, shape (2,); the shape is (3,)",
+        ),
         ([], "shape (2,); the shape is (0,)"),
         (torch.tensor([[7, 3]]), "shape (2,); the shape is (1, 2)"),
         (torch.tensor(7), "shape (2,); the shape is ()"),
-        ([7, 0], "lengths must be from 1 to the 7 steps of the input; lengths[1] is 0. Leave empty sequences out."),
+        (
+            [7, 0],
+            "lengths must be from 1 to the 7 steps of the input; lengths[1] is 0. Leave empty sequences out.",
+        ),
         ([-1, 7], "lengths[0] is -1"),
         (torch.tensor([8, 7]), "lengths[0] is 8"),
         (torch.tensor([7.0, 3.0]), "lengths must be whole numbers; the tensor has dtype torch.float32"),

@@ -50,7 +50,9 @@ def test_threads_share_the_units():
     module = carousel.LSTM(64, 256)
     x = torch.randn(5, 64)
     one, two = module.stepper(), module.stepper(threads=2)
-    assert_close(torch.stack([two.step(x_t).clone() for x_t in x]), torch.stack([one.step(x_t).clone() for x_t in x]))
+    assert_close(
+        torch.stack([two.step(x_t).clone() for x_t in x]), torch.stack([one.step(x_t).clone() for x_t in x])
+    )
 
 
 def test_the_state_can_be_set_and_reset():

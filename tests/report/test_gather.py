@@ -19,7 +19,7 @@ TEXT = "".join(f"def f{k}(a, b):\n    return [a + {k}, 'b{k % 7}']  # {k}\n\n" f
 def _run(folder: Path, **options) -> Run:
     path = folder / "text.py"
     path.write_text(TEXT, encoding="utf-8")
-    small = {"hidden": 10, "batch": 4, "bptt": 20, "steps": 4, "threads": 1, "out": folder / "run"}
+    small = {"level": "char", "hidden": 10, "batch": 4, "bptt": 20, "steps": 4, "threads": 1, "out": folder / "run"}
     return training.train(paths=[path], **(small | options))
 
 

@@ -22,6 +22,7 @@ def config(text, tmp_path) -> Config:
     """24 steps of a tiny LSTM with dropout, evaluated every 8."""
     return Config(
         paths=[str(text)],
+        level="char",
         hidden=12,
         dropout=0.2,
         batch=4,

@@ -33,8 +33,8 @@ def display(console: Console, level: str) -> Display:
 
 
 def measure(level: str, bits_per_character: float, perplexity: float) -> str:
-    """The number one watches: bits per character, or perplexity where symbols are larger than characters."""
-    return f"{bits_per_character:.3f} bits/char" if level == "char" else f"perplexity {perplexity:.1f}"
+    """The number one watches: bits per character, or perplexity where unknown words hide their characters."""
+    return f"{bits_per_character:.3f} bits/char" if level != "word" else f"perplexity {perplexity:.1f}"
 
 
 def clock(seconds: float) -> str:

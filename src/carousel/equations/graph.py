@@ -171,7 +171,9 @@ def multiply(a: Operand, b: Operand) -> Node:
 def divide(a: Operand, b: Operand) -> Node:
     a, b = as_node(a), as_node(b)
     if b is constant(0):
-        raise CarouselError("A step divides by the constant 0; the divisor must be a vector or another number.")
+        raise CarouselError(
+            "A step divides by the constant 0; the divisor must be a vector or another number."
+        )
     if _numbers(a, b):
         return constant(a.value / b.value)
     return a if b is constant(1) else make("/", a, b)

@@ -21,9 +21,13 @@ def affine(name: str, *vectors: Node) -> Node:
         raise CarouselError(f"affine({name!r}) needs at least one vector, as in affine({name!r}, x, h).")
     nodes = tuple(map(as_node, vectors))
     if any(node.operation == "constant" for node in nodes):
-        raise CarouselError(f"affine({name!r}, ...) multiplies vectors; a number has no direction to project.")
+        raise CarouselError(
+            f"affine({name!r}, ...) multiplies vectors; a number has no direction to project."
+        )
     if len(set(nodes)) < len(nodes):
-        raise CarouselError(f"affine({name!r}, ...) names the same vector twice; one matrix for it is enough.")
+        raise CarouselError(
+            f"affine({name!r}, ...) names the same vector twice; one matrix for it is enough."
+        )
     return make("affine", *nodes, name=name)
 
 

@@ -32,7 +32,9 @@ class Stepper:
     def __init__(self, module: Recurrent, batch: int | None = None, threads: int = 1) -> None:
         weight = next(module.parameters())
         equations = module.cell.equations
-        fits = weight.device.type == "cpu" and weight.dtype in kernels.DTYPES and kernels.has_kernel(equations)
+        fits = (
+            weight.device.type == "cpu" and weight.dtype in kernels.DTYPES and kernels.has_kernel(equations)
+        )
         if module.bidirectional or not fits:
             raise CarouselError(
                 "A stepper needs a network that runs forwards only, on the CPU, in float32 or float64, with a compiled "
@@ -54,7 +56,9 @@ class Stepper:
             inputs=module.input_size,
             hidden=module.hidden_size,
             threads=threads,
-            layers=[[layer[n].data_ptr() if n in layer else 0 for n in equations.layout.names] for layer in layers],
+            layers=[
+                [layer[n].data_ptr() if n in layer else 0 for n in equations.layout.names] for layer in layers
+            ],
         )
         self._states = [
             [self._core.state(layer, s) for s in range(len(equations.states))] for layer in range(len(layers))

@@ -58,7 +58,7 @@ class Config:
         metadata=_metadata("files, folders or globs of text (none: Python's own standard library)"),
     )
 
-    level: str = option("char", "what a symbol is", choices=("char", "word", "bpe"))
+    level: str = option("bpe", "what a symbol is", choices=("char", "word", "bpe"))
     vocabulary_size: int | None = option(None, "most symbols told apart (none: the level's own)", minimum=2)
 
     cell: str = option("lstm", "recurrent cell", choices=tuple(CELLS))
@@ -71,8 +71,8 @@ class Config:
     tie: bool = option(False, "use the symbols' vectors as output weights too; embedding equals hidden")
     dropout: float = option(0.0, "share of values dropped before, between, after layers", minimum=0, below=1)
 
-    batch: int = option(32, "number of streams read side by side", minimum=1)
-    bptt: int = option(100, "steps that the gradient goes back in time: the length of a window", minimum=1)
+    batch: int = option(16, "number of streams read side by side", minimum=1)
+    bptt: int = option(64, "steps that the gradient goes back in time: the length of a window", minimum=1)
     epochs: float | None = option(None, "length in passes over the train files", above=0)
     minutes: float | None = option(
         None, f"length in minutes, turned into steps once (default: {DEFAULT_MINUTES:g})", above=0
@@ -80,7 +80,7 @@ class Config:
     steps: int | None = option(None, "length in steps: windows of all streams", minimum=1)
 
     optimizer: str = option("adamw", "how the gradient moves weights", choices=("adamw", "sgd", "rmsprop"))
-    lr: float = option(6e-3, "highest learning rate", above=0)
+    lr: float = option(8e-3, "highest learning rate", above=0)
     schedule: str = option(
         "cosine", "how the learning rate falls after the warm-up", choices=("cosine", "linear", "constant")
     )

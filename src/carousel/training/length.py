@@ -12,7 +12,7 @@ from carousel.training.loop import Loop
 
 EVALUATIONS = 20  # in a run, where nothing else is asked for
 EVALUATED = 65_536  # tokens of the valid part scored each time; the whole part at the end
-_SHARE = 0.1  # of the minutes that evaluations may take
+_SHARE = 0.05  # of the minutes that evaluations may take
 _WARM_UP, _TIMED = 3, 20  # steps
 _SECONDS = 3.0  # of timed steps at most
 
