@@ -17,15 +17,32 @@ TEXT = "".join(f"def f{k}(a, b):\n    return [a + {k}, 'b{k % 7}']  # {k}\n\n" f
 
 
 def _run(folder: Path, **options) -> Run:
+    folder.mkdir(exist_ok=True)
     path = folder / "text.py"
     path.write_text(TEXT, encoding="utf-8")
-    small = {"level": "char", "hidden": 10, "batch": 4, "bptt": 20, "steps": 4, "threads": 1, "out": folder / "run"}
+    small = {
+        "level": "char",
+        "hidden": 10,
+        "batch": 4,
+        "bptt": 20,
+        "steps": 4,
+        "threads": 1,
+        "out": folder / "run",
+    }
     return training.train(paths=[path], **(small | options))
 
 
 def _gather(run: Run):
     folder = RunFolder.open(run.path)
     return gather(run, corpora.load(run.config, folder.vocabulary), LanguageModel.load(folder.weights))
+
+
+def test_the_bar_of_characters_is_the_same_for_every_level(tmp_path):
+    """Characters and byte pairs are held against the same n-grams of characters; byte pairs against their own too."""
+    characters = _gather(_run(tmp_path / "c")).comparisons
+    pieces = _gather(_run(tmp_path / "p", level="bpe", vocabulary_size=280)).comparisons
+    assert list(characters[:5]) == list(pieces[:5])
+    assert pieces[5].name == "the interpolated 1-gram of byte pairs"
 
 
 @pytest.mark.parametrize(
@@ -38,7 +55,8 @@ def test_the_numbers_are_those_of_the_run(tmp_path, level, cell, gates):
     report = _gather(run)
     assert report.test == run.test.bits_per_character
     assert [point.step for point in report.curves][-1] == run.step
-    assert [each.kind for each in report.comparisons] == ["ngram"] * 5 + ["compressor"]
+    kinds = {"char": ["ngram"] * 5, "bpe": ["ngram"] * 5 + ["token-ngram"] * 5, "word": ["token-ngram"] * 5}
+    assert [each.kind for each in report.comparisons] == [*kinds[level], "compressor"]
     # So regular a text rewards a higher order; bits are per character at every level.
     bits = [each.bits for each in report.comparisons]
     assert 0 < bits[4] < bits[0] < 6

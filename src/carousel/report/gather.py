@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 import carousel
-from carousel.data import BOUNDARY, Document, Vocabulary, xz_bits_per_character
+from carousel.data import BOUNDARY, Document, Vocabulary, fit_vocabulary, stream, xz_bits_per_character
 from carousel.diagnosis import (
     GateStatistics,
     GradientByDistance,
@@ -47,6 +47,7 @@ from carousel.training.run import RunFolder
 from carousel.training.samples import draw_samples
 
 ORDERS = range(1, 6)
+SYMBOLS = {"word": "words", "bpe": "byte pairs"}
 UNITS = 24  # drawn or listed
 STUDIED = 6_000  # tokens on which units and gates are measured
 SHOWN = 760  # characters of text that are drawn
@@ -122,15 +123,33 @@ def gather(run: Run, corpus: Corpus, model: LanguageModel, on_event: Observer = 
 
 
 def yardsticks(corpus: Corpus) -> list[Comparison]:
-    """Bits per character of the test files under n-grams of the run's own symbols, and under xz -9."""
-    per_token = interpolated(corpus.train.ids, corpus.test.ids, corpus.vocabulary.size, ORDERS)
-    tokens = corpus.test.tokens / corpus.test.characters
-    ngrams = [
-        Comparison(f"the interpolated {order}-gram", bits * tokens, "ngram")
-        for order, bits in per_token.items()
-    ]
+    """Bits per character of the test files under n-grams of characters and of the run's symbols, and under xz -9.
+
+    Words have no n-grams of characters beside them: their unknown words hide what characters would have to spell.
+    """
+    level = corpus.vocabulary.level
+    found = []
+    if level != "word":
+        characters = fit_vocabulary("char", corpus.split.train)
+        train, test = (stream(part, characters) for part in (corpus.split.train, corpus.split.test))
+        found += _ngrams(train, test, characters.size, corpus.test.characters, "", "ngram")
+    if level != "char":
+        of = f" of {SYMBOLS[level]}"
+        train, test = corpus.train.ids, corpus.test.ids
+        found += _ngrams(train, test, corpus.vocabulary.size, corpus.test.characters, of, "token-ngram")
     xz = xz_bits_per_character(document.text for document in corpus.split.test)
-    return [*ngrams, Comparison("xz -9", xz, "compressor")]
+    return [*found, Comparison("xz -9", xz, "compressor")]
+
+
+def _ngrams(
+    train: NDArray[np.integer], test: NDArray[np.integer], symbols: int, characters: int, of: str, kind: str
+) -> list[Comparison]:
+    per_symbol = interpolated(train, test, symbols, ORDERS)
+    share = (len(test) - 1) / characters  # the first symbol is given, not predicted
+    return [
+        Comparison(f"the interpolated {order}-gram{of}", bits * share, kind)
+        for order, bits in per_symbol.items()
+    ]
 
 
 def samples(model: LanguageModel, vocabulary: Vocabulary, seed: int) -> list[Sample]:

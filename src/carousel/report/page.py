@@ -59,12 +59,16 @@ class TrainingPage:
             f"{number(report.test)} bits per character on {about(report.test_characters)} held-out characters"
         )
         against = [self._against(each) for each in self._yardsticks()]
-        return f"{text}: {' and '.join(against)}." if against else f"{text}."
+        together = " and ".join([", ".join(against[:-1]), against[-1]] if len(against) > 1 else against)
+        return f"{text}: {together}." if against else f"{text}."
 
     def _yardsticks(self) -> list[Comparison]:
-        ngrams = [each for each in self.report.comparisons if each.kind == "ngram"]
-        others = [each for each in self.report.comparisons if each.kind == "compressor"]
-        return ([min(ngrams, key=lambda each: each.bits)] if ngrams else []) + others
+        """The best of each kind."""
+        kinds = dict.fromkeys(each.kind for each in self.report.comparisons)
+        return [
+            min((each for each in self.report.comparisons if each.kind == kind), key=lambda each: each.bits)
+            for kind in kinds
+        ]
 
     def _against(self, other: Comparison) -> str:
         name = other.name.replace(" ", "\u00a0").replace("-", "\u2011")  # "xz -9" must not break
@@ -94,10 +98,7 @@ class TrainingPage:
         valid = [(p.characters, p.valid) for p in points if p.valid is not None]
         if len(train) < 2 and len(valid) < 2:
             return None
-        levels = [
-            (each.name.split()[-1] if each.kind == "ngram" else each.name, each.bits)
-            for each in self._yardsticks()
-        ]
+        levels = [(each.name.removeprefix("the interpolated "), each.bits) for each in self._yardsticks()]
         known = [bits for _, bits in [*valid, *levels]] or [bits for _, bits in train]
         finite = [bits for bits in known if math.isfinite(bits)] or [1.0]
         low = min([*finite, *(bits for _, bits in train if math.isfinite(bits))])

@@ -41,7 +41,7 @@ class Comparison:
 
     name: str
     bits: float
-    kind: str  # "model", "ngram" or "compressor"
+    kind: str  # "model", "ngram" (of characters), "token-ngram" or "compressor"
 
 
 @dataclass(frozen=True)
