@@ -88,11 +88,12 @@ inline Vector<T> expm1_in_range(Vector<T> x) {
 template <class T>
 constexpr T saturation = sizeof(T) == 4 ? T(87) : T(708);  // 2^n stays a normal number
 
+// Far below 0 the power of two is infinite and the result 0, as in torch.
 template <class T>
 inline Vector<T> sigmoid(Vector<T> x) {
-  const Reduced<T> e = reduce<T>(-clamp<T>(x, -saturation<T>, saturation<T>));
-  const Vector<T> scale = power_of_two<T>(e.n);
-  return T(1) / (T(1) + (e.expm1_r * scale + scale));
+  const T lowest = sizeof(T) == 4 ? T(-89) : T(-710);
+  const Reduced<T> e = reduce<T>(-clamp<T>(x, lowest, saturation<T>));
+  return T(1) / (T(1) + (e.expm1_r + T(1)) * power_of_two<T>(e.n));
 }
 
 template <class T>

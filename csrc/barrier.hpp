@@ -6,7 +6,7 @@
 extern "C" int sched_yield(void);
 #endif
 
-inline void relax(int spins) {
+inline void relax(unsigned spins) {
   if (spins < 4096) {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
@@ -20,18 +20,21 @@ inline void relax(int spins) {
 
 struct alignas(64) Barrier {
   int waiting;
-  alignas(64) int generation;
+  alignas(64) unsigned generation;  // it may wrap
 
-  void reset() { waiting = generation = 0; }
+  void reset() {
+    waiting = 0;
+    generation = 0;
+  }
 
   void wait(int members) {
     if (members == 1) return;
-    const int mine = __atomic_load_n(&generation, __ATOMIC_ACQUIRE);
+    const unsigned mine = __atomic_load_n(&generation, __ATOMIC_ACQUIRE);
     if (__atomic_add_fetch(&waiting, 1, __ATOMIC_ACQ_REL) == members) {
       __atomic_store_n(&waiting, 0, __ATOMIC_RELAXED);
       __atomic_store_n(&generation, mine + 1, __ATOMIC_RELEASE);
       return;
     }
-    for (int spins = 0; __atomic_load_n(&generation, __ATOMIC_ACQUIRE) == mine; ++spins) relax(spins);
+    for (unsigned spins = 0; __atomic_load_n(&generation, __ATOMIC_ACQUIRE) == mine; ++spins) relax(spins);
   }
 };

@@ -224,6 +224,7 @@ NB_MODULE(_core, m) {
   bind_stepper<float>(m, "Stepper32");
   bind_stepper<double>(m, "Stepper64");
 
+  m.attr("most_arrays") = most_operands;
   m.def("load_cell", &load_cell, "Open the library of a user's cell.");
   m.def("isa_flags", [] { return std::string(chosen().flags); }, "The compiler's flags for the set in use.");
   m.def("isa", [] { return std::string(chosen().name); }, "The instruction set in use.");

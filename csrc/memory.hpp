@@ -38,6 +38,7 @@ class Memory {
 
   // Keep it for the next call, unless enough lies idle already: the largest stay.
   static void keep(Memory memory) {
+    if (memory.bytes_ > most_bytes) return;
     const std::lock_guard<std::mutex> guard(lock());
     idle().push_back(std::move(memory));
     std::sort(idle().begin(), idle().end(), [](const Memory& a, const Memory& b) { return a.bytes_ < b.bytes_; });
@@ -45,7 +46,7 @@ class Memory {
   }
 
  private:
-  static constexpr std::size_t page = 4096, most_idle = 4;
+  static constexpr std::size_t page = 4096, most_idle = 4, most_bytes = 64 << 20;
   static std::mutex& lock() {
     static std::mutex instance;
     return instance;

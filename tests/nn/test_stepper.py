@@ -119,3 +119,15 @@ def test_a_wrong_input_is_refused():
         stepper.step(torch.zeros(3, dtype=torch.float64))
     with pytest.raises(CarouselError, match=r"\(1, 5\)"):
         stepper.state = (torch.zeros(1, 5), torch.zeros(1, 4))
+
+
+def test_a_parameter_of_another_shape_or_dtype_is_refused():
+    """What the core would read past its end is named before."""
+    module = carousel.LSTM(3, 4)
+    module.weight_hh_l0 = torch.nn.Parameter(torch.zeros(1, 1))
+    with pytest.raises(CarouselError, match=r"weight_hh.*\(1, 1\)"):
+        module.stepper()
+    module = carousel.LSTM(3, 4)
+    module.weight_hh_l0 = torch.nn.Parameter(torch.zeros(16, 4, dtype=torch.float64))
+    with pytest.raises(CarouselError, match="float64"):
+        module.stepper()

@@ -1,5 +1,9 @@
 """A user's cell gets a kernel of its own, which is kept; without a compiler it runs on its equations."""
 
+import copy
+import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -141,4 +145,61 @@ def test_compilation_can_be_switched_off(empty_cache: Path, monkeypatch: pytest.
     """CAROUSEL_COMPILE=0 keeps users' cells on the equations, without a warning."""
     monkeypatch.setenv("CAROUSEL_COMPILE", "0")
     assert not compiler.load(MinimalGatedUnit().equations)
+    assert not empty_cache.exists()
+
+
+def test_a_copy_of_a_cell_is_the_same_cell() -> None:
+    """Copies and pickles of a cell that was traced already give the same kernel and the same gradients."""
+    cell = MinimalGatedUnit()
+    key = cell.equations.key
+    for twin in (copy.deepcopy(cell), pickle.loads(pickle.dumps(cell))):
+        assert twin.equations.key == key
+        layer = random_layer(twin.equations, 4, 2, 3, 5)
+        assert_close(layer.results(compiled=True), layer.results(compiled=False))
+    assert copy.deepcopy(cell.equations).new_states == cell.equations.new_states
+
+
+def test_a_damaged_library_is_made_anew(empty_cache: Path) -> None:
+    """A kept library that cannot be opened, cut short by a full disk say, is compiled once more."""
+    code = (
+        "from carousel.equations import Cell, affine, tanh\n"
+        "from carousel.ops import compiler\n"
+        "Damaged = type('Damaged', (Cell,), {'step': lambda self, x, h: tanh(affine('a', x, h)) * 0.5})\n"
+        "print(compiler.load(Damaged().equations))\n"
+    )
+
+    def load_in_a_new_process() -> str:
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    assert load_in_a_new_process() == "True"
+    [kept] = empty_cache.iterdir()
+    whole = kept.stat().st_size
+    kept.write_bytes(b"\x7fELF")
+    assert load_in_a_new_process() == "True"
+    assert kept.stat().st_size == whole
+
+
+def test_what_others_may_write_is_not_run(empty_cache: Path) -> None:
+    """A folder of libraries that is open to others is not trusted; the cell runs on its equations."""
+    empty_cache.mkdir()
+    empty_cache.chmod(0o777)
+    with pytest.warns(compiler.CompileWarning, match="writable by you alone"):
+        assert not compiler.load(MinimalGatedUnit().equations)
+
+
+def test_a_cell_of_too_many_vectors_runs_on_its_equations(empty_cache: Path) -> None:
+    """What a kernel cannot hold is said, and nothing is compiled in vain."""
+
+    class Wide(Cell):
+        def step(self, x: Node, h: Node) -> Node:
+            total = affine("a0", x, h)
+            for k in range(1, 70):
+                total = total * tanh(affine(f"a{k}", x, h))
+            return total
+
+    with pytest.warns(compiler.CompileWarning, match=r"works on \d+ vectors at once, kernels on at most 128"):
+        assert not compiler.load(Wide().equations)
     assert not empty_cache.exists()

@@ -178,3 +178,97 @@ def test_an_unknown_instruction_set_is_refused() -> None:
     """The error names what there is to choose from."""
     with pytest.raises(RuntimeError, match=f"{_core.isa()}.*'sse9'"):
         _core.choose_isa("sse9")
+
+
+def test_gradients_with_create_graph_through_a_carried_state() -> None:
+    """Where inputs depend on the same weights, a differentiable gradient counts every path once."""
+    layer = random_layer(CELLS["gru"].equations, 6, 2, 4, 4)
+
+    def loss() -> torch.Tensor:
+        first, final = recurrence(layer.equations, layer.x[:3], layer.initial, layer.parameters)
+        second, _ = recurrence(layer.equations, first + layer.x[3:], final, layer.parameters)
+        return second.square().sum()
+
+    leaves = list(layer.leaves().values())
+    plain = torch.autograd.grad(loss(), leaves)
+    differentiable = torch.autograd.grad(loss(), leaves, create_graph=True)
+    assert_close(list(differentiable), list(plain))
+
+
+def test_a_tensor_given_twice_gets_each_share_once() -> None:
+    """One tensor as both biases has the sum of both gradients, with and without a graph of the gradient."""
+    layer = random_layer(CELLS["lstm"].equations, 3, 2, 3, 4)
+    layer.parameters["bias_hh"] = layer.parameters["bias_ih"]
+    output, _ = recurrence(layer.equations, layer.x, layer.initial, layer.parameters)
+    bias = layer.parameters["bias_ih"]
+    [plain] = torch.autograd.grad(output.sum(), [bias], retain_graph=True)
+    [differentiable] = torch.autograd.grad(output.sum(), [bias], create_graph=True)
+    assert_close(differentiable, plain)
+
+
+def test_many_gradients_at_once() -> None:
+    """Batched gradients, as a vectorised Jacobian asks for them, are those taken one by one."""
+    layer = random_layer(CELLS["gru"].equations, 3, 1, 2, 3)
+
+    def run(x: torch.Tensor) -> torch.Tensor:
+        return recurrence(layer.equations, x, layer.initial, layer.parameters)[0]
+
+    jacobian = torch.autograd.functional.jacobian
+    assert_close(jacobian(run, layer.x, vectorize=True), jacobian(run, layer.x))
+
+
+@pytest.mark.parametrize("sizes", [[2, 3000], [2, 2, 2, 2], [2, 1, 2], [2, 3, 0], []], ids=str)
+def test_counts_that_cannot_be_never_reach_the_core(sizes: list[int]) -> None:
+    """Counts of a packed batch must fall and add up to its rows."""
+    layer = random_layer(CELLS["gru"].equations, 3, 2, 3, 4, lengths=[3, 2])
+    parameters = list(layer.parameters.values())
+    with pytest.raises(CarouselError, match=r"batch_sizes|takes x"):
+        operators.recurrence(
+            layer.x, layer.initial, parameters, layer.equations.key, False, torch.tensor(sizes), None, True
+        )
+
+
+@pytest.mark.parametrize("shape", [(0, 2, 3, 4), (3, 0, 3, 4)], ids=str)
+def test_nothing_to_do_is_refused_by_the_core(shape: tuple[int, int, int, int]) -> None:
+    """No steps or no sequences: the operator says so instead of reading past the end."""
+    layer = random_layer(CELLS["gru"].equations, *shape)
+    with pytest.raises(CarouselError, match="at least one step"):
+        operators.recurrence(
+            layer.x,
+            layer.initial,
+            list(layer.parameters.values()),
+            layer.equations.key,
+            False,
+            None,
+            None,
+            True,
+        )
+
+
+def test_other_precisions_are_refused_by_the_core() -> None:
+    """Half precision must not be read as single."""
+    layer = random_layer(CELLS["gru"].equations, 3, 2, 3, 4, dtype=torch.float32)
+    half = [parameter.half() for parameter in layer.parameters.values()]
+    with pytest.raises(CarouselError, match="float16"):
+        operators.recurrence(
+            layer.x.half(),
+            [state.half() for state in layer.initial],
+            half,
+            layer.equations.key,
+            False,
+            None,
+            None,
+            True,
+        )
+
+
+def test_gates_close_fully(isa: str) -> None:
+    """Far from zero sigmoid and tanh are exactly 0, 1 and -1, as in torch."""
+    far = torch.tensor([-torch.inf, -1000.0, 1000.0, torch.inf])
+    for name, function in (("rnn-sigmoid", torch.sigmoid), ("rnn-tanh", torch.tanh)):
+        for dtype in (torch.float32, torch.float64):
+            x = far.to(dtype).reshape(1, 4, 1)
+            one, none = torch.ones(1, 1, dtype=dtype), torch.zeros(1, 1, dtype=dtype)
+            states = [torch.zeros(4, 1, dtype=dtype)]
+            output, _ = recurrence(CELLS[name].equations, x, states, {"weight_ih": one, "weight_hh": none})
+            assert torch.equal(output, function(x)), name

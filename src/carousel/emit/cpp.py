@@ -118,7 +118,9 @@ class _PhaseWriter:
 
 
 def _literal(value: float) -> str:
-    return repr(value).replace("inf", "__builtin_inf()")  # known to every compiler that has vector extensions
+    return (
+        repr(value).replace("inf", "__builtin_inf()").replace("nan", '__builtin_nan("")')
+    )  # known to every compiler that has vector extensions
 
 
 def cell_source(name: str, program: Program) -> str:

@@ -38,6 +38,10 @@ class Cell:
     def step(self, x: Any, *states: Any) -> Any:
         raise CarouselError(f"{type(self).__name__} must define step(self, x, {', '.join(self.states)}).")
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and deepcopy: without the traced graph, which is traced anew."""
+        return {name: value for name, value in self.__dict__.items() if name != "equations"}
+
     @cached_property
     def equations(self) -> Equations:
         """The step as a graph, traced on first use."""

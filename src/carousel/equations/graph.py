@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ CHEAP = frozenset({"+", "-", "*", "neg", "identity", "step", "above", "minimum",
 # the nodes of the step being traced, in the order in which its author wrote them
 _written: ContextVar[dict[Node, None] | None] = ContextVar("written", default=None)
 
+_interning = threading.Lock()
 _interned: weakref.WeakValueDictionary[tuple[object, ...], Node] = weakref.WeakValueDictionary()
 
 
@@ -75,6 +77,10 @@ class Node:
             "Use maximum, minimum, relu or a gate instead of `if`, `and`, `or`, `max` or `min`."
         )
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Copies and pickles are made anew, so that the same fields stay the same object."""
+        return _make, (self.operation, self.operands, self.name, self.value, self.about)
+
     def __repr__(self) -> str:
         inside = ", ".join([*([self.name] if self.name else []), *(map(repr, self.operands))])
         return repr(self.value) if self.operation == "constant" else f"{self.operation}({inside})"
@@ -85,14 +91,21 @@ def make(
 ) -> Node:
     """The node of these fields: the same fields give the same object, so that nothing is computed twice."""
     key = (operation, tuple(map(id, operands)), name, value, tuple(map(id, about)))
-    node = _interned.get(key)
-    if node is None:
-        node = Node(operation, operands, name, value, about)
-        _interned[key] = node
+    with _interning:
+        node = _interned.get(key)
+        if node is None:
+            node = Node(operation, operands, name, value, about)
+            _interned[key] = node
     written = _written.get()
     if written is not None:
         written.setdefault(node)
     return node
+
+
+def _make(
+    operation: str, operands: tuple[Node, ...], name: str, value: float, about: tuple[Node, ...]
+) -> Node:
+    return make(operation, *operands, name=name, value=value, about=about)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -282,12 +281,6 @@ class Recurrent(nn.Module):
         usual = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
         parts += [f"{name}={getattr(self, name)}" for name in usual if getattr(self, name) != usual[name]]
         return ", ".join([type(self.cell).__name__, *parts] if type(self) is Recurrent else parts)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """For pickle and deepcopy: the cell without its traced graph, whose nodes are known by identity."""
-        cell = copy.copy(self.cell)
-        cell.__dict__.pop("equations", None)
-        return {**self.__dict__, "cell": cell}
 
 
 def _cell(cell: Cell | type[Cell]) -> Cell:

@@ -30,7 +30,7 @@ class Stepper:
     """
 
     def __init__(self, module: Recurrent, batch: int | None = None, threads: int = 1) -> None:
-        weight = next(module.parameters())
+        weight = next(module.parameters(), torch.empty(0))
         equations = module.cell.equations
         fits = (
             weight.device.type == "cpu" and weight.dtype in kernels.DTYPES and kernels.has_kernel(equations)
@@ -48,6 +48,7 @@ class Stepper:
             {name: getattr(module, full).detach().contiguous() for name, full in part.names.items()}
             for [part] in module._layers
         ]
+        _check(module, layers, weight.dtype)
         make = _core.Stepper64 if weight.dtype == torch.float64 else _core.Stepper32
         self._core = make(
             program=kernels.core_program(equations.key),
@@ -118,3 +119,17 @@ class Stepper:
         for states in self._states:
             for held in states:
                 held[...] = 0
+
+
+def _check(module: Recurrent, layers: list[dict[str, Tensor]], dtype: torch.dtype) -> None:
+    """The core believes addresses: every parameter must have the shape and dtype that the module promises."""
+    for index, layer in enumerate(layers):
+        width = module.input_size if index == 0 else module.hidden_size
+        expected = module.cell.equations.layout.shapes(width, module.hidden_size, module.bias)
+        given = {name: tuple(tensor.shape) for name, tensor in layer.items()}
+        kinds = {f"{tensor.dtype} on {tensor.device}" for tensor in layer.values()} - {f"{dtype} on cpu"}
+        if given != expected or kinds:
+            raise CarouselError(
+                f"A stepper needs parameters of shapes {expected} in {dtype} on the CPU; layer {index} has {given}"
+                f"{' and ' + ', '.join(sorted(kinds)) if kinds else ''}."
+            )

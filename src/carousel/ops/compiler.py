@@ -20,7 +20,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from carousel import _core
-from carousel.emit.cpp import source
+from carousel.emit.cpp import operand_numbers, source
+from carousel.emit.program import program
 from carousel.equations import Equations
 
 FLAGS = ["-std=gnu++20", "-O3", "-fPIC", "-shared", "-ffp-contract=fast", "-fno-math-errno"]
@@ -33,15 +34,25 @@ class CompileWarning(UserWarning):
 
 def load(equations: Equations) -> bool:
     """Make the kernels of these equations known to the core; False, with one warning, if they cannot be compiled."""
-    return _load(equations.key, source({"cell": equations}), _core.isa(), equations.title)
+    arrays = len(operand_numbers(program(equations)))
+    return _load(equations.key, source({"cell": equations}), _core.isa(), equations.title, arrays)
 
 
 @cache
-def _load(key: str, text: str, isa: str, title: str) -> bool:
+def _load(key: str, text: str, isa: str, title: str, arrays: int) -> bool:
     if os.environ.get("CAROUSEL_COMPILE") == "0":
         return False
     try:
-        _core.load_cell(str(_library(key, text, isa)))
+        if arrays > _core.most_arrays:
+            raise RuntimeError(
+                f"it works on {arrays} vectors at once, kernels on at most {_core.most_arrays}."
+            )
+        library = _library(key, text, isa)
+        try:
+            _core.load_cell(str(library))
+        except RuntimeError:  # damaged, by a full disk say: once more from the start
+            library.unlink()
+            _core.load_cell(str(_library(key, text, isa)))
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         warnings.warn(
             f"{title} has no compiled kernel and runs on its equations in torch, which is slower: {_reason(error)}",
@@ -64,11 +75,13 @@ def _library(key: str, text: str, isa: str) -> Path:
     compiler = _compiler()
     flags = [*FLAGS, *_core.isa_flags().split()]
     kept = cache_folder() / f"{key}-{isa}-{_digest(text, compiler, flags)}.so"
-    if kept.exists():
-        return kept
     kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _check_owner(kept.parent)
+    if kept.exists():
+        _check_owner(kept)
+        return kept
     with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
-        (Path(folder) / "cells.hpp").write_text(text)
+        (Path(folder) / "cells.hpp").write_text(text, encoding="utf-8")
         made = Path(folder) / kept.name
         subprocess.run(
             [
@@ -79,6 +92,13 @@ def _library(key: str, text: str, isa: str) -> Path:
         )  # fmt: skip
         made.replace(kept)
     return kept
+
+
+def _check_owner(path: Path) -> None:
+    """What others could have written is not run."""
+    status = path.stat()
+    if hasattr(os, "geteuid") and (status.st_uid != os.geteuid() or status.st_mode & 0o022):
+        raise OSError(f"{path} must belong to you and be writable by you alone; see its owner and mode.")
 
 
 def cache_folder() -> Path:

@@ -22,7 +22,7 @@ EQUATIONS: dict[str, Equations] = {cell.equations.key: cell.equations for cell i
 
 def has_kernel(equations: Equations) -> bool:
     """Is there a kernel for these equations? A user's cell gets one here, on first use."""
-    if not _core.has_cell(equations.key) and not compiler.load(equations):
+    if not _core.has_cell(equations.key) and not compiler.load(equations):  # which says why
         return False
     EQUATIONS.setdefault(equations.key, equations)
     return True

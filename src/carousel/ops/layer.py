@@ -11,7 +11,7 @@ from carousel import _core
 from carousel.emit.program import program
 from carousel.equations import Equations
 from carousel.errors import CarouselError
-from carousel.ops.kernels import EQUATIONS
+from carousel.ops.kernels import DTYPES, EQUATIONS
 
 
 def parameter_names(equations: Equations, count: int) -> list[str]:
@@ -61,7 +61,7 @@ class Layer:
         rows_fit = (
             self.x.dim() == 3 and self.x.shape[1] == self.batch
             if self.batch_sizes is None
-            else self.x.dim() == 2 and int(self.batch_sizes[0]) == self.batch
+            else self.x.dim() == 2 and len(self.batch_sizes) > 0 and int(self.batch_sizes[0]) == self.batch
         )
         rows_fit = rows_fit and (self.resets is None or self.resets.shape == self.x.shape[:-1])
         tensors = [self.x, *self.initial, *self.parameters.values()]
@@ -75,8 +75,48 @@ class Layer:
                 f"The kernel of {self.equations.title} takes x (T, B, I), states (B, H) and parameters {expected}; "
                 f"it got x {tuple(self.x.shape)}, states {[tuple(s.shape) for s in self.initial]} and {given}."
             )
-        if any(tensor.dtype != self.x.dtype or tensor.device.type != "cpu" for tensor in tensors):
-            raise CarouselError("The kernel takes tensors of one dtype, float32 or float64, on the CPU.")
+        if self.x.dtype not in DTYPES or any(
+            t.dtype != self.x.dtype or t.device.type != "cpu" for t in tensors
+        ):
+            raise CarouselError(
+                "The kernel takes tensors of one dtype, float32 or float64, on the CPU; "
+                f"it got {sorted({f'{t.dtype} on {t.device}' for t in tensors})}."
+            )
+        if not all(tensor.numel() for tensor in tensors):
+            raise CarouselError(
+                f"The kernel takes at least one step, sequence, input and unit; x is {tuple(self.x.shape)} and "
+                f"states are {[tuple(s.shape) for s in self.initial]}."
+            )
+        self._check_batch_sizes()
+
+    def _check_batch_sizes(self) -> None:
+        sizes = self.batch_sizes
+        if sizes is None:
+            return
+        falls = bool((sizes[1:] <= sizes[:-1]).all()) and int(sizes.min()) >= 1
+        if sizes.device.type != "cpu" or not falls or int(sizes.sum()) != len(self.x):
+            raise CarouselError(
+                "batch_sizes must be counts on the CPU that never rise, at least 1, that add up to the packed rows; "
+                f"they are {sizes.tolist()[:8]}{'...' if len(sizes) > 8 else ''} for {len(self.x)} rows."
+            )
+
+    def check_kept(
+        self, output: Tensor, tape: Tensor, output_gradient: Tensor | None, final_gradient: Tensor | None
+    ) -> None:
+        """What the backward pass is handed must be what the forward pass gave."""
+        states = (len(self.initial), self.batch, self.hidden)
+        expected = [
+            (output, (*self.rows, self.hidden)),
+            (tape, (*self.rows, program(self.equations).slots, self.hidden)),
+            (output_gradient, (*self.rows, self.hidden)),
+            (final_gradient, states),
+        ]
+        if any(
+            t is not None and (tuple(t.shape) != shape or t.dtype != self.x.dtype) for t, shape in expected
+        ):
+            raise CarouselError(
+                "The backward pass takes the output and the tape of the forward pass and gradients of their shapes."
+            )
 
     def call(self, output: Tensor, final: Tensor, tape: Tensor | None) -> _core.Call:
         packed = self.batch_sizes is not None

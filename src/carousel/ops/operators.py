@@ -78,6 +78,8 @@ def recurrence_backward(
 ) -> list[Tensor]:
     """Gradients of x (empty unless wanted), of the initial states (states, B, H) and of each parameter."""
     layer = Layer(x, initial, parameters, key, reverse, batch_sizes, resets)
+    output, tape = output.contiguous(), tape.contiguous()
+    layer.check_kept(output, tape, output_gradient, final_gradient)
     reads_input = program(layer.equations).input_product is not None
     x_gradient = (x.new_empty if reads_input else x.new_zeros)(x.shape if wants_input else (0,))
     initial_gradient = x.new_empty(len(initial), layer.batch, layer.hidden)
@@ -137,7 +139,8 @@ def _backward(
     initial, parameters = rest[: ctx.states], rest[ctx.states :]
     if output_gradient is None and final_gradient is None:
         return None, [None] * len(initial), [None] * len(parameters), None, None, None, None, None
-    if torch.is_grad_enabled():  # a gradient of the gradient is asked for: the equations give it to any order
+    # A gradient of the gradient, or many at once, is asked for: the equations give it to any order.
+    if torch.is_grad_enabled() or _batched(output_gradient, final_gradient):
         gradients = _differentiable_gradients(
             ctx, x, initial, parameters, batch_sizes, resets, output_gradient, final_gradient
         )
@@ -163,6 +166,15 @@ def _backward(
     )
 
 
+def _batched(*gradients: Tensor | None) -> bool:
+    """Does vmap carry these gradients, as torch.func or a vectorised Jacobian do?"""
+    kinds = torch._C._functorch
+    return torch._C._are_functorch_transforms_active() or any(
+        gradient is not None and (kinds.is_batchedtensor(gradient) or kinds.is_legacy_batchedtensor(gradient))
+        for gradient in gradients
+    )
+
+
 def _differentiable_gradients(
     ctx: Any,
     x: Tensor,
@@ -176,16 +188,12 @@ def _differentiable_gradients(
     equations = EQUATIONS[ctx.key]
     names = parameter_names(equations, len(parameters))
     sizes = None if batch_sizes is None else batch_sizes.tolist()
-    with torch.enable_grad():
-        output, final = reference.run(
-            equations,
-            x,
-            initial,
-            dict(zip(names, parameters, strict=True)),
-            ctx.reverse,
-            sizes,
-            resets,
-        )
+    with torch.enable_grad(), torch.autocast("cpu", enabled=False):
+        # aliases: what the sources were computed from is none of this operator's business
+        x, *rest = (source.view_as(source) for source in (x, *initial, *parameters))
+        initial, parameters = rest[: ctx.states], rest[ctx.states :]
+        named = dict(zip(names, parameters, strict=True))
+        output, final = reference.run(equations, x, initial, named, ctx.reverse, sizes, resets)
         ends = [(output, output_gradient), (torch.stack(final), final_gradient)]
         wanted = [(end, gradient) for end, gradient in ends if gradient is not None and end.requires_grad]
         sources = [x, *initial, *parameters]
