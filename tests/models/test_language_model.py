@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from carousel import CarouselError
 from carousel.data import Document, fit_vocabulary
-from carousel.models import CELLS, LanguageModel
+from carousel.models import CELLS, LanguageModel, tensors
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -120,6 +120,7 @@ def rewrite(path, **changes):
     (length,) = struct.unpack("<Q", content[:8])
     header = json.loads(content[8 : 8 + length])
     about = json.loads(header["__metadata__"]["carousel"]) | changes
+    about[tensors._OWN] = tensors._own_checksum(about)
     header["__metadata__"]["carousel"] = json.dumps(about)
     text = json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + content[8 + length :])

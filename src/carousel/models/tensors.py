@@ -1,8 +1,8 @@
 """Named tensors with a description in one safetensors file, checked when read and never a pickle.
 
 The description is one JSON text under one key of the file's metadata, so that equal contents give equal
-bytes (the order of several keys is not defined). It holds a checksum, since a changed bit in a weight is
-otherwise unseen.
+bytes (the order of several keys is not defined). It holds two checksums, of the tensors and of itself, since
+a changed bit in a weight or a number is otherwise unseen.
 """
 
 import json
@@ -19,8 +19,9 @@ from torch import Tensor
 from carousel.atomic import write_atomic
 from carousel.errors import CarouselError
 
-VERSION = 1
+VERSION = 2  # 1 had no checksum of the description
 KEY = "carousel"
+_OWN = "description_checksum"
 
 
 def save_tensors(
@@ -28,7 +29,8 @@ def save_tensors(
 ) -> None:
     """Write `tensors` and the plain values `about` them, atomically; `kind` says what the file is for."""
     held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    description = {"kind": kind, "version": VERSION, "checksum": _checksum(held), **about}
+    description: dict[str, Any] = {"kind": kind, "version": VERSION, "checksum": _checksum(held), **about}
+    description[_OWN] = _own_checksum(description)
     text = json.dumps(description, sort_keys=True, allow_nan=False)
     write_atomic(path, save(held, metadata={KEY: text}))
 
@@ -69,9 +71,19 @@ def load_description(path: str | Path, kind: str) -> dict[str, Any]:
             f"{path} has format version {about['version']}, but this Carousel knows versions up to "
             f"{VERSION}. Upgrade carousel-rnn."
         )
+    if (about.get("version") != 1 or _OWN in about) and about.get(_OWN) != _own_checksum(about):
+        raise CarouselError(
+            f"{path} is damaged: the checksum of its description does not fit. Use a copy or train again."
+        )
     if about.get("kind") != kind:
         raise CarouselError(f"{path} holds a {about.get('kind')}, but a {kind} is needed here.")
     return about
+
+
+def _own_checksum(description: Mapping[str, Any]) -> int:
+    """CRC-32 of the description but for this number itself."""
+    rest = {name: value for name, value in description.items() if name != _OWN}
+    return zlib.crc32(json.dumps(rest, sort_keys=True).encode())
 
 
 def _parse(text: str | None) -> dict[str, Any] | None:
