@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from carousel.cli.display import LiveBar, PlainLines, clock, display
-from carousel.training.progress import Evaluated, Finished, Stage, Started, Stepped
+from carousel.training.progress import Evaluated, Finished, Note, Stage, Started, Stepped
 from carousel.training.score import Score
 
 SCORE = Score(bits=150.0, tokens=100, characters=100)
@@ -48,6 +48,18 @@ def test_a_terminal_gets_a_bar():
     for expected in ("2.500 bits/char", "45,678 tok/s", "|g| 0.42", "2:10 left"):
         assert expected in shown
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h")
+
+
+@pytest.mark.parametrize("kind", [LiveBar, PlainLines])
+def test_a_note_stays(kind):
+    """What should be known is a line of its own, brackets and all, on a terminal as in a log."""
+    out = StringIO()
+    with kind(
+        Console(file=out, force_terminal=kind is LiveBar, width=140, color_system=None), "char"
+    ) as shown:
+        shown(Note("left out [b].py"))
+        shown(EVENTS[0])
+    assert "left out [b].py\n" in out.getvalue()
 
 
 def test_words_are_watched_by_perplexity():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from carousel import CarouselError
-from carousel.data import Document, Split, load_corpus, read, split
+from carousel.data import Document, Split, describe_skipped, load_corpus, read, split
 
 
 def size(documents: list[Document]) -> int:
@@ -140,3 +140,12 @@ def test_without_paths_the_corpus_is_the_standard_library() -> None:
     assert len(set(names)) == len(names) > 200
     assert "argparse.py" in names
     assert "json/decoder.py" in names
+
+
+def test_what_is_left_out_is_told(tmp_path):
+    """Counted, named up to a few, and the empty ones said to be so."""
+    (tmp_path / "e.py").touch()
+    assert describe_skipped([tmp_path / "e.py"]) == "left out 1 file that is not text: e.py (empty)"
+    many = describe_skipped([tmp_path / f"{k}.jpg" for k in range(10)])
+    assert many.startswith("left out 10 files that are not text: 0.jpg, 1.jpg, ")
+    assert many.endswith("7.jpg, and 2 more")

@@ -9,7 +9,7 @@ from typing import Protocol, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from carousel.training.progress import Evaluated, Event, Finished, Stage, Started, Stepped
+from carousel.training.progress import Evaluated, Event, Finished, Note, Stage, Started, Stepped
 from carousel.training.score import Score
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -65,7 +65,7 @@ class PlainLines:
         self._last = -SECONDS_BETWEEN_LINES
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, Stage):
+        if isinstance(event, Stage | Note):
             self._print(event.message)
         elif isinstance(event, Started):
             self._print(started(event))
@@ -117,6 +117,8 @@ class LiveBar:
             self._bar.stop()
             self._status.update(event.message)
             self._status.start()
+        elif isinstance(event, Note):
+            self.console.print(event.message, markup=False, highlight=False)
         elif isinstance(event, Started):
             self._start(event)
         elif isinstance(event, Stepped) and self._task is not None:

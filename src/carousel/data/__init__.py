@@ -11,7 +11,7 @@ The order in which text walks through this room:
 
 from carousel.data.batches import IGNORED, Windows, stream
 from carousel.data.compression import xz_bits_per_character
-from carousel.data.corpora import Split, load_corpus, read, split
+from carousel.data.corpora import Split, describe_skipped, load_corpus, read, split
 from carousel.data.documents import Document, count_characters
 from carousel.data.files import find_files, standard_library
 from carousel.data.vocabularies import (
@@ -32,6 +32,7 @@ __all__ = [
     "Vocabulary",
     "Windows",
     "count_characters",
+    "describe_skipped",
     "find_files",
     "fit_vocabulary",
     "load_corpus",

@@ -9,7 +9,19 @@ from carousel.data.documents import Document, read_document
 from carousel.data.files import SPLIT_FILES, Paths, find_files, search, standard_library
 from carousel.errors import CarouselError
 
-__all__ = ["Document", "Split", "find_files", "load_corpus", "read", "split", "standard_library"]
+__all__ = [
+    "Document",
+    "Split",
+    "describe_skipped",
+    "find_files",
+    "load_corpus",
+    "read",
+    "split",
+    "standard_library",
+]
+
+
+_NAMED = 8  # of the files left out; the others are counted
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,20 @@ def read(paths: Paths, on_skip: Callable[[Path], None] | None = None) -> list[Do
             f"name one of them itself to see why"
         )
     return documents
+
+
+def describe_skipped(paths: Sequence[Path]) -> str:
+    """What to tell about the files that `read` passed to `on_skip`.
+
+    >>> describe_skipped([Path("notes/photo.jpg")])
+    'left out 1 file that is not text: photo.jpg'
+    """
+    names = [
+        path.name + (" (empty)" if path.is_file() and path.stat().st_size == 0 else "") for path in paths
+    ]
+    more = f", and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    count = "1 file that is" if len(names) == 1 else f"{len(names):,} files that are"
+    return f"left out {count} not text: {', '.join(names[:_NAMED])}{more}"
 
 
 def split(documents: Sequence[Document], valid: float = 0.05, test: float = 0.05) -> Split:

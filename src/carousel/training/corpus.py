@@ -6,9 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from carousel.data import Split, Vocabulary, Windows, fit_vocabulary, load_corpus, load_vocabulary
+from carousel.data import (
+    Split,
+    Vocabulary,
+    Windows,
+    describe_skipped,
+    fit_vocabulary,
+    load_corpus,
+    load_vocabulary,
+)
 from carousel.training.config import Config
 from carousel.training.evaluation import Part
+from carousel.training.progress import Note, Observer, silent
 
 
 @dataclass(frozen=True)
@@ -31,12 +40,15 @@ class Corpus:
         return digest.hexdigest()
 
 
-def load(config: Config, vocabulary: Path | None = None) -> Corpus:
+def load(config: Config, vocabulary: Path | None = None, on_event: Observer = silent) -> Corpus:
     """Read the files that `config` names; the vocabulary is learned from train unless its file exists.
 
     Raises CarouselError for bad paths, files that are no text, and text that is too short.
     """
-    split = load_corpus(config.paths)
+    skipped: list[Path] = []
+    split = load_corpus(config.paths, on_skip=skipped.append)
+    if skipped:
+        on_event(Note(describe_skipped(skipped)))
     symbols = (
         load_vocabulary(vocabulary)
         if vocabulary is not None and vocabulary.exists()

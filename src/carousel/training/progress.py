@@ -19,6 +19,13 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Note:
+    """Something that whoever trains should know; it stays to be read, unlike a Stage."""
+
+    message: str
+
+
+@dataclass(frozen=True)
 class Started:
     """Training proper begins, or goes on at `step` of `steps`."""
 
@@ -77,7 +84,7 @@ class Finished:
     seconds: float
 
 
-Event = Stage | Started | Stepped | Evaluated | Saved | Finished
+Event = Stage | Note | Started | Stepped | Evaluated | Saved | Finished
 Observer = Callable[[Event], None]
 
 
