@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from carousel import CarouselError, atomic
+from carousel.models import LanguageModel
 from carousel.training import Diverged, Interrupted, RunFolder, load, metrics, read_metrics, resume, train
 from carousel.training.loop import Loop
 from carousel.training.progress import Evaluated, Stepped
@@ -53,6 +54,23 @@ def test_weights_that_only_fail_on_the_valid_part_stop_too(config, monkeypatch):
     with pytest.raises(Diverged, match="on the valid part it is nan at step 8"):
         train(config)
     assert load(config.out)[0] is not None
+
+
+def test_weights_worse_than_a_guess_are_never_the_best(config, monkeypatch):
+    """A first evaluation after a leap into nonsense leaves the weights that the run began with."""
+    from carousel.training import Score, session
+
+    scores = iter([Score(1e30, 10, 10), Score(float("inf"), 10, 10)])
+    monkeypatch.setattr(session, "evaluate", lambda *a, **k: next(scores))
+    events = []
+    with pytest.raises(Diverged, match="No evaluation was better than a uniform guess") as caught:
+        train(config, on_event=events.append, clip=0)
+    assert [event.best for event in events if isinstance(event, Evaluated)] == [False]
+    assert "Resuming would only repeat the failure" in str(caught.value)
+    assert "a clip, such as 1" in str(caught.value)
+    torch.manual_seed(config.seed)
+    fresh = LanguageModel(load(config.out)[1].size, hidden=12, dropout=0.2)
+    assert torch.equal(load(config.out)[0].head.weight, fresh.head.weight)
 
 
 def full_after(monkeypatch, number):

@@ -32,9 +32,13 @@ class Position:
         """A row was written: begin the sums anew."""
         self.steps, self.nats, self.norm, self.stepping = 0, 0.0, 0.0, 0.0
 
-    def judge(self, bits: float) -> bool:
-        """Note an evaluation; whether it is the best so far."""
-        if self.best_bits is not None and bits >= self.best_bits:
+    def judge(self, bits: float, guess: float) -> bool:
+        """Note an evaluation; whether it is the best so far.
+
+        The weights that a run begins with score about as a uniform `guess` does, so whatever is worse than
+        that is worse than they are: it is never kept, though it be the first evaluation.
+        """
+        if bits >= (guess if self.best_bits is None else self.best_bits):
             self.worse += 1
             return False
         self.best_bits, self.best_step, self.worse = bits, self.step, 0

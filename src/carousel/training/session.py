@@ -43,7 +43,8 @@ class Session:
         self.metrics = Metrics(folder, self.position.step)
         self._resumed = resumed
         self._saved_at = self._told_at = time.monotonic()
-        self._shown: tuple[float, float, float] | None = None
+        self._shown = (0.0, 0.0, 0.0)  # running sums of nats, norm and seconds, and the weight of their steps
+        self._weight = 0.0
 
     @property
     def steps(self) -> int:
@@ -119,7 +120,8 @@ class Session:
         if not math.isfinite(score.bits):
             step = self.position.step
             raise Diverged(f"the loss must be finite; on the valid part it is {score.bits} at step {step}.")
-        best = self.position.judge(score.bits_per_character)
+        guess = math.log2(self.corpus.vocabulary.size) * score.tokens / score.characters
+        best = self.position.judge(score.bits_per_character, guess)
         if best:
             self._save_best()
         self.position.seconds += time.perf_counter() - start
@@ -167,9 +169,17 @@ class Session:
 
     def _advice(self) -> str:
         config = self.config
+        best = f"The best weights so far, of step {self.position.best_step}, are"
+        if self.position.best_bits is None:
+            best = "No evaluation was better than a uniform guess: the weights it began with are"
+        clip = (
+            f"a smaller clip (it was {config.clip:g})"
+            if config.clip
+            else "a clip, such as 1 (it was 0: none)"
+        )
         return (
-            f"The best weights so far, of step {self.position.best_step}, are kept in {self.folder.weights}. "
-            f"Try a new run with a lower lr (it was {config.lr:g}), a smaller clip (it was {config.clip:g}) "
+            f"{best} kept in {self.folder.weights}. Resuming would only repeat the failure. "
+            f"Try a new run with a lower lr (it was {config.lr:g}), {clip} "
             f"or a longer warmup (it was {config.warmup})."
         )
 
@@ -190,9 +200,11 @@ class Session:
 
     def _tell(self, *figures: float) -> None:
         """Smooth the figures of a step (nats, norm, seconds), and tell them if it is time to."""
-        old = self._shown or figures
-        nats, norm, seconds = (_SMOOTH * a + (1 - _SMOOTH) * b for a, b in zip(old, figures, strict=True))
-        self._shown = nats, norm, seconds
+        self._weight = _SMOOTH * self._weight + 1
+        sums = [_SMOOTH * a + b for a, b in zip(self._shown, figures, strict=True)]
+        self._shown = sums[0], sums[1], sums[2]
+        # by the weight of the steps there were: a true mean from the first step on (as in Adam)
+        nats, norm, seconds = (value / self._weight for value in self._shown)
         now = time.monotonic()
         if now - self._told_at < TELL_SECONDS and self.position.step < self.steps:
             return
