@@ -52,6 +52,7 @@ def test_numbers_that_yaml_reads_as_text_are_numbers(tmp_path):
         ({"cell": "lsmt"}, "cell must be one of .*lstm"),
         ({"level": "byte"}, "level must be one of char, word, bpe; got 'byte'"),
         ({"epochs": 1, "minutes": 2}, "epochs or minutes, not both"),
+        ({"threads": 10**6}, r"threads must be at most \d+; got 1000000"),
         ({"minutes": 0}, "minutes must be above 0"),
         ({"one_hot": True, "tie": True}, "give one of the two"),
         ({"one_hot": True, "embedding": 8}, "leave embedding=8 out"),

@@ -5,6 +5,7 @@ The command line and `config.yaml` are derived from this dataclass. It loads no 
 
 import dataclasses
 import difflib
+import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self, get_args, get_origin
@@ -17,6 +18,7 @@ from carousel.models.cells import CELLS
 
 VERSION = 1
 DEFAULT_MINUTES = 3.0
+MOST_THREADS = max(1024, 4 * (os.cpu_count() or 1))  # far beyond, a system may crash instead of refusing
 LENGTHS = ("epochs", "minutes", "steps")  # three ways to say how long; the first given decides
 
 
@@ -25,13 +27,14 @@ def option(
     help: str,
     *,
     minimum: float | None = None,
+    maximum: float | None = None,
     above: float | None = None,
     below: float | None = None,
     choices: tuple[str, ...] = (),
     hidden: bool = False,
 ) -> Any:
-    """A field of Config. `minimum` itself is allowed, `above` and `below` are not; `hidden`: no flag."""
-    limits = {"minimum": minimum, "above": above, "below": below, "choices": choices}
+    """A field of Config. `minimum` and `maximum` are allowed, `above` and `below` are not; `hidden`: no flag."""
+    limits = {"minimum": minimum, "maximum": maximum, "above": above, "below": below, "choices": choices}
     return field(default=default, metadata={"help": help, "hidden": hidden, **limits})
 
 
@@ -91,7 +94,9 @@ class Config:
     evaluate_every: int | None = option(None, "steps between evaluations (none: 20 in all)", minimum=1)
 
     seed: int = option(1, "seed of every random choice", minimum=0)
-    threads: int | None = option(None, "number of threads (none: torch's choice)", minimum=1)
+    threads: int | None = option(
+        None, "number of threads (none: torch's choice)", minimum=1, maximum=MOST_THREADS
+    )
     device: str = option("cpu", "where to train; resuming is exact on cpu", choices=("cpu", "cuda", "mps"))
     out: str | None = option(None, "run folder (none: the next number under runs/)")
 
@@ -212,6 +217,8 @@ def _check_limits(f: dataclasses.Field[Any], value: Any) -> None:
         raise CarouselError(f"{f.name} must be finite; got {value}.")
     if limits["minimum"] is not None and value < limits["minimum"]:
         raise CarouselError(f"{f.name} must be at least {limits['minimum']}; got {value}.")
+    if limits["maximum"] is not None and value > limits["maximum"]:
+        raise CarouselError(f"{f.name} must be at most {limits['maximum']}; got {value}.")
     if limits["above"] is not None and value <= limits["above"]:
         raise CarouselError(f"{f.name} must be above {limits['above']}; got {value}.")
     if limits["below"] is not None and value >= limits["below"]:
