@@ -128,6 +128,25 @@ def test_a_damaged_checkpoint_is_refused(config):
         resume(config.out)
 
 
+def test_a_changed_byte_of_a_finished_run_is_refused(config):
+    """Wherever it is, among the tensors or in what the checkpoint says of itself."""
+    path = RunFolder(train(config).path).checkpoint
+    whole = path.read_bytes()
+    description = whole.index(b"best_bits")
+    # to the third digit of its number: the last one of a float may change without changing the float
+    places = [
+        *range(description - 40, description + len(b'best_bits\\": 2.1')),
+        len(whole) // 2,
+        len(whole) - 1,
+    ]
+    for place in places:
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(CarouselError, match=r"checkpoint\.safetensors"):
+            resume(config.out)
+    path.write_bytes(whole)
+    assert resume(config.out).step == 24
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     """There is nothing to resume in it."""
     with pytest.raises(CarouselError, match="is not a run"):

@@ -195,6 +195,24 @@ def test_bad_input_leaves_no_folder(config, options, message):
     assert not Path(config.out).exists()
 
 
+def test_a_device_that_is_not_there_leaves_no_folder(config, monkeypatch):
+    """The error names the devices that are."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(CarouselError, match=r"on this machine \(cpu.*got 'cuda'"):
+        train(config, device="cuda")
+    assert not Path(config.out).exists()
+
+
+def test_the_first_figures_shown_are_means(config):
+    """After a few steps the training loss shown is about the mean of theirs, not the first one's."""
+    events = []
+    run = train(config.override(lr=0.2, steps=8), on_event=events.append)
+    shown = [event for event in events if isinstance(event, Stepped)][-1]
+    losses = [row.train_bits_per_character for row in read_metrics(run.path / "metrics.csv")]
+    assert losses[0] > 1.2 * losses[-1]
+    assert shown.bits_per_character == pytest.approx(sum(losses) / len(losses), rel=0.03)
+
+
 def test_a_run_that_exists_is_not_overwritten(config):
     """A second run into the same folder is refused before the text is even read."""
     run = train(config)

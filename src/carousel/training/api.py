@@ -12,10 +12,11 @@ import torch
 from carousel import atomic
 from carousel.errors import CarouselError
 from carousel.training import corpus as corpora
-from carousel.training.checkpoint import describe_checkpoint
+from carousel.training.checkpoint import describe_checkpoint, verify_checkpoint
 from carousel.training.config import Config
 from carousel.training.corpus import Corpus
-from carousel.training.progress import Finished, Observer, Stage, silent
+from carousel.training.devices import check_device
+from carousel.training.progress import Finished, Note, Observer, Stage, silent
 from carousel.training.run import RunFolder
 from carousel.training.score import Score
 from carousel.training.session import Session
@@ -67,8 +68,9 @@ def train(config: Config | None = None, on_event: Observer = silent, **options: 
     config = (config or Config()).override(**options)
     config = config.override(paths=[os.path.abspath(os.path.expanduser(path)) for path in config.paths])
     RunFolder.check_free(config.out)
+    check_device(config.device)
     on_event(Stage("reading the text"))
-    corpus = corpora.load(config)
+    corpus = corpora.load(config, on_event=on_event)
     folder = RunFolder.create(config.out)
     folder.save_config(config)
     return _run(folder, corpus, on_event)
@@ -77,14 +79,19 @@ def train(config: Config | None = None, on_event: Observer = silent, **options: 
 def resume(path: str | Path, on_event: Observer = silent) -> Run:
     """Go on with the run in the folder `path`, to the same weights, bit for bit, as if it had never stopped.
 
-    A finished run is returned as it is. Raises CarouselError for a folder that is no run, and if its
-    configuration or text is no longer what the run began with.
+    A finished run is returned as it is. Raises CarouselError for a folder that is no run, for a damaged
+    checkpoint, and if its configuration or text is no longer what the run began with.
     """
     folder = RunFolder.open(path)
     if folder.checkpoint.exists() and describe_checkpoint(folder.checkpoint).get("scores") is not None:
-        return Run.open(path)
+        run = Run.open(path)
+        on_event(Note(f"{path} is already finished: nothing is left to train"))
+        verify_checkpoint(folder.checkpoint)
+        return run
+    config = folder.load_config()
+    check_device(config.device)
     on_event(Stage("reading the text"))
-    return _run(folder, corpora.load(folder.load_config(), folder.vocabulary), on_event)
+    return _run(folder, corpora.load(config, folder.vocabulary, on_event), on_event)
 
 
 def _run(folder: RunFolder, corpus: Corpus, on_event: Observer) -> Run:

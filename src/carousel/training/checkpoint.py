@@ -59,6 +59,11 @@ def describe_checkpoint(path: Path) -> dict[str, Any]:
     return load_description(path, KIND)
 
 
+def verify_checkpoint(path: Path) -> None:
+    """Read every byte; raises CarouselError if the file is damaged."""
+    load_tensors(path, KIND)
+
+
 def _restore(loop: Loop, tensors: dict[str, Tensor]) -> None:
     model: dict[str, Tensor] = {}
     moments: dict[int, dict[str, Tensor]] = {}
