@@ -77,13 +77,16 @@ def test_options_go_before_the_file(carousel, text, tmp_path):
 
 
 def test_a_finished_run_resumes_to_itself(carousel, run):
-    """--resume on a finished run writes the report again and changes no weight."""
+    """--resume on a finished run says that first, writes a report that is missing and changes nothing else."""
     folder, _ = run
     weights = (folder / "weights.safetensors").read_bytes()
     (folder / "report.html").unlink()
     done = carousel("train", "--resume", folder)
     assert done.status == 0
-    assert (folder / "report.html").exists()
+    assert "already finished" in done.out.splitlines()[0]
+    written = (folder / "report.html").stat().st_mtime_ns
+    assert carousel("train", "--resume", folder).status == 0
+    assert (folder / "report.html").stat().st_mtime_ns == written
     assert (folder / "weights.safetensors").read_bytes() == weights
 
 
@@ -95,6 +98,9 @@ def test_a_finished_run_resumes_to_itself(carousel, run):
         (["--hidden", "-3"], "hidden must be at least 1; got -3"),
         (["--cell", "lstn"], "lstn"),
         (["--epochs", "1", "--minutes", "1"], "not both"),
+        (["--epochs", "1", "--steps", "3"], "give --epochs or --steps, not both"),
+        (["--steps", "3", "--minutes", "1"], "give --minutes or --steps, not both"),
+        (["--threads", "1000000"], "threads must be at most"),
         (["--hiden", "3"], "--hidden"),
         (["--hidden", "many"], "--hidden"),
         (["--config", "/no/such.yaml"], "/no/such.yaml does not exist"),
@@ -111,6 +117,19 @@ def test_bad_input_is_one_message_and_status_2(carousel, tmp_path, monkeypatch, 
     assert words in done.err
     assert "Traceback" not in done.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_files_that_are_left_out_are_named(carousel, run, tmp_path):
+    """What a search finds and cannot read as text is told by both commands that read folders."""
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "a.py").write_text("def f(a, b):\n    return a\n" * 200)
+    (tmp_path / "text" / "b.py").write_bytes(b"\0\1")
+    options = ("--hidden", 4, "--batch", 2, "--bptt", 5, "--steps", 1, "--threads", 1, "--level", "char")
+    done = carousel("train", tmp_path / "text", *options, "--out", tmp_path / "run")
+    assert done.status == 0, done.err
+    assert "left out 1 file that is not text: b.py" in done.out
+    done = carousel("evaluate", run[0], tmp_path / "text")
+    assert "left out 1 file that is not text: b.py" in done.err
 
 
 def test_a_run_is_never_overwritten(carousel, run, text):

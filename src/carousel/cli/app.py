@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from carousel.cli import equations, evaluate, generate, info, train
+from carousel.cli.loading import STOPPED
 from carousel.errors import CarouselError
 
 BAD_INPUT = 2  # the exit status of every mistake in what was asked for
+PIPE_CLOSED = 141  # what shells report of a process whose reader, such as `head`, has seen enough
+
+
+class Commands(TyperGroup):
+    """The commands, with ends of our own for what Typer would end by a status alone."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            typer.echo("carousel: interrupted", err=True)
+            raise typer.Exit(STOPPED) from None
+        except BrokenPipeError:
+            _discard_output()
+            raise typer.Exit(PIPE_CLOSED) from None
+
+
+def _discard_output() -> None:
+    """Send what is still buffered nowhere: Python flushes at its end, and would complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
 
 app = typer.Typer(
+    cls=Commands,
     name="carousel",
     help="Recurrent networks, fast on an ordinary CPU, with their memory in plain sight.",
     no_args_is_help=True,
@@ -41,17 +66,11 @@ def _options(
     """Recurrent networks, fast on an ordinary CPU, with their memory in plain sight."""
 
 
-def main() -> None:
-    """Run the command line of this process.
-
-    Exit status: 0 done, 2 bad input (one message on stderr, no traceback), 130 stopped by Ctrl-C.
-    """
+def run() -> None:
+    """Run the command line: `carousel.cli.main` after its imports."""
     try:
         app()
     except CarouselError as error:
         sys.stdout.flush()
         typer.echo(f"carousel: {error}", err=True)
         raise SystemExit(BAD_INPUT) from None
-    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
-        sys.stderr.close()
-        raise SystemExit(0) from None

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from carousel.cli.loading import loaded
+
 if TYPE_CHECKING:
     from carousel.data import Document, Vocabulary
 
@@ -28,13 +30,14 @@ def evaluate(
     ] = False,
 ) -> None:
     """Score text in bits per character and perplexity, all files as one text."""
-    from carousel import training
+    from carousel.training import load, score_documents, score_lines
 
-    model, vocabulary = training.load(run)
+    loaded()
+    model, vocabulary = load(run)
     documents = _documents(run, paths)
     _tell_unknown(vocabulary, documents)
     if not lines:
-        score = training.score_documents(model, vocabulary, documents)
+        score = score_documents(model, vocabulary, documents)
         number = f"{len(documents)} document{'s' if len(documents) > 1 else ''}"
         typer.echo(
             f"{score.bits_per_character:.4f} bits per character, "
@@ -43,17 +46,21 @@ def evaluate(
         )
         return
     texts = [line for document in documents for line in _lines(document.text)]
-    for line, score in zip(texts, training.score_lines(model, vocabulary, texts), strict=True):
+    for line, score in zip(texts, score_lines(model, vocabulary, texts), strict=True):
         typer.echo(f"{score.bits_per_character:.4f}\t{line}")
 
 
 def _documents(run: Path, paths: Sequence[str] | None) -> list[Document]:
     """The documents at these paths, or the test files of the run's corpus."""
-    from carousel.data import load_corpus, read
+    from carousel.data import describe_skipped, load_corpus, read
     from carousel.training import RunFolder
 
     if paths:
-        return read(paths)
+        skipped: list[Path] = []
+        documents = read(paths, skipped.append)
+        if skipped:
+            typer.echo(f"carousel: {describe_skipped(skipped)}", err=True)
+        return documents
     return load_corpus(RunFolder.open(run).load_config().paths).test
 
 

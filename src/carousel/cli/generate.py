@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from carousel.cli.loading import loaded
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -41,6 +43,7 @@ def generate(
     """Write text with a trained model, symbol by symbol."""
     from carousel.training import load
 
+    loaded()
     model, vocabulary = load(run)
     pieces = model.generate(
         vocabulary, prompt, length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from carousel.cli.loading import STOPPED, loaded
 from carousel.cli.options import flag, with_config_options
 from carousel.errors import CarouselError
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
     from carousel.training import Config, Run
     from carousel.training.progress import Observer
-
-STOPPED = 130  # what shells report of a process that Ctrl-C ended
 
 
 def register(app: typer.Typer) -> None:
@@ -52,30 +51,34 @@ def train(
     if resume is not None:
         _refuse_beside_resume(given, config)
 
+    settings = _settings(config, given) if resume is None else None
     from rich.console import Console
 
-    from carousel import training
+    from carousel import report, training
     from carousel.cli.display import display
 
+    begin, go_on = training.train, training.resume  # each loads torch when first named
+    _ = report.report_run
+
+    loaded()
     console = Console()
-    if resume is not None:
-        level = training.RunFolder.open(resume).load_config().level
-    else:
-        settings = _settings(config, given)
-        level = settings.level
-    with display(console, level) as observer:
+    stored = settings or training.RunFolder.open(resume).load_config()
+    with display(console, stored.level) as observer:
         try:
-            run = training.train(settings, observer) if resume is None else training.resume(resume, observer)
+            run = begin(settings, observer) if resume is None else go_on(resume, observer)
         except training.Interrupted as stop:
             raise _stopped(str(stop)) from None
-        report = _report(run, observer)
-    _close(console, run, report)
+        page = _report(run, observer)
+    _close(console, run, page)
 
 
 def _settings(path: Path | None, given: dict[str, Any]) -> Config:
     """The YAML file's options, or the defaults, under those given on the command line."""
-    from carousel.training import Config
+    from carousel.training.config import LENGTHS, Config
 
+    lengths = [flag(name) for name in LENGTHS if name in given]
+    if len(lengths) > 1:
+        raise CarouselError(f"a run has one length: give {' or '.join(lengths)}, not both.")
     return (Config.load(path) if path else Config()).override(**given)
 
 
@@ -90,8 +93,13 @@ def _refuse_beside_resume(given: dict[str, Any], config: Path | None) -> None:
 
 
 def _report(run: Run, observer: Observer) -> Path:
+    """Write the report, unless it is there: it is written last, so that it says all there is to say."""
     from carousel.report import report_run
+    from carousel.training import RunFolder
 
+    written = RunFolder(run.path).report
+    if written.exists():
+        return written
     try:
         return report_run(run.path, observer)
     except KeyboardInterrupt:

@@ -1,0 +1,78 @@
+"""Ctrl-C while a command starts, and a reader that leaves early."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import carousel as package
+from carousel.cli.loading import loaded, loading
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and pipes are as on POSIX")
+
+
+def start(program: str, *arguments: object) -> subprocess.Popen[str]:
+    source = str(Path(package.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([source, os.environ.get("PYTHONPATH", "")])}
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, arguments)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("module", ["typer", "torch", "numpy", "lightning_fabric"])
+def test_ctrl_c_in_an_import_is_one_line(module, text, tmp_path):
+    """Whatever is being imported, the process ends with status 130 and one line, and leaves no folder."""
+    program = f"""
+import signal, sys
+class Press:
+    def find_spec(self, name, path=None, target=None):
+        if name == "{module}":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Press())
+from carousel.cli import main
+main()
+"""
+    process = start(program, "train", text, "--out", tmp_path / "run")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "carousel: interrupted\n")
+    assert not (tmp_path / "run").exists()
+
+
+def test_ctrl_c_is_given_back():
+    """After the imports Ctrl-C raises KeyboardInterrupt, and in the end it does what it did before."""
+    before = signal.getsignal(signal.SIGINT)
+    with loading():
+        assert signal.getsignal(signal.SIGINT) is not before
+        loaded()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_ctrl_c_that_is_ignored_stays_so():
+    """A process in the background does not listen to Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with loading():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_reader_that_leaves_ends_the_text_quietly(run):
+    """As with `| head -c 10`: no traceback, and the status of a closed pipe."""
+    process = start("from carousel.cli import main; main()", "generate", run[0], "--length", 100_000)
+    assert process.stdout is not None
+    process.stdout.read(1)
+    process.stdout.close()
+    assert process.stderr is not None
+    with process.stderr:
+        assert process.stderr.read() == ""
+    assert process.wait(timeout=60) == 141
