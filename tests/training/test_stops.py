@@ -56,14 +56,14 @@ def test_weights_that_only_fail_on_the_valid_part_stop_too(config, monkeypatch):
     assert load(config.out)[0] is not None
 
 
-def test_weights_worse_than_a_guess_are_never_the_best(config, monkeypatch):
+def test_weights_worse_than_the_first_are_never_the_best(config, monkeypatch):
     """A first evaluation after a leap into nonsense leaves the weights that the run began with."""
     from carousel.training import Score, session
 
-    scores = iter([Score(1e30, 10, 10), Score(float("inf"), 10, 10)])
+    scores = iter([Score(1e30, 10, 10), Score(60, 10, 10), Score(float("inf"), 10, 10)])
     monkeypatch.setattr(session, "evaluate", lambda *a, **k: next(scores))
     events = []
-    with pytest.raises(Diverged, match="No evaluation was better than a uniform guess") as caught:
+    with pytest.raises(Diverged, match="No evaluation was better than the first weights") as caught:
         train(config, on_event=events.append, clip=0)
     assert [event.best for event in events if isinstance(event, Evaluated)] == [False]
     assert "Resuming would only repeat the failure" in str(caught.value)

@@ -1,5 +1,6 @@
 """Where a run stands: all that the loop knows besides tensors."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -32,13 +33,12 @@ class Position:
         """A row was written: begin the sums anew."""
         self.steps, self.nats, self.norm, self.stepping = 0, 0.0, 0.0, 0.0
 
-    def judge(self, bits: float, guess: float) -> bool:
+    def judge(self, bits: float, bound: float = math.inf) -> bool:
         """Note an evaluation; whether it is the best so far.
 
-        The weights that a run begins with score about as a uniform `guess` does, so whatever is worse than
-        that is worse than they are: it is never kept, though it be the first evaluation.
+        The first one must be below `bound`, the score of the weights that the run began with.
         """
-        if bits >= (guess if self.best_bits is None else self.best_bits):
+        if bits >= (bound if self.best_bits is None else self.best_bits):
             self.worse += 1
             return False
         self.best_bits, self.best_step, self.worse = bits, self.step, 0

@@ -120,13 +120,23 @@ class Session:
         if not math.isfinite(score.bits):
             step = self.position.step
             raise Diverged(f"the loss must be finite; on the valid part it is {score.bits} at step {step}.")
-        guess = math.log2(self.corpus.vocabulary.size) * score.tokens / score.characters
-        best = self.position.judge(score.bits_per_character, guess)
+        best = self.position.judge(score.bits_per_character, self._bound(score))
         if best:
             self._save_best()
         self.position.seconds += time.perf_counter() - start
         self.on_event(Evaluated(self.position.step, score, best))
         return score
+
+    def _bound(self, score: Score) -> float:
+        """What a first evaluation must be below: the initial weights' score, if a guess does not settle it."""
+        if (
+            self.position.best_bits is not None
+            or score.bits < math.log2(self.corpus.vocabulary.size) * score.tokens
+        ):
+            return math.inf
+        with torch.random.fork_rng(devices=[]):
+            initial = LanguageModel.load(self.folder.weights).to(self.loop.fabric.device)
+            return evaluate(initial, self.corpus.valid, limit=EVALUATED).bits_per_character
 
     def _save_best(self) -> None:
         about = {"step": self.position.best_step, "valid_bits_per_character": self.position.best_bits}
@@ -171,7 +181,7 @@ class Session:
         config = self.config
         best = f"The best weights so far, of step {self.position.best_step}, are"
         if self.position.best_bits is None:
-            best = "No evaluation was better than a uniform guess: the weights it began with are"
+            best = "No evaluation was better than the first weights, which are"
         clip = (
             f"a smaller clip (it was {config.clip:g})"
             if config.clip
