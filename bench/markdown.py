@@ -33,7 +33,8 @@ To run it again (`pip install '.[bench]'` brings the optional peers; those that 
   quartiles of the ratio round by round. It says *faster* or *slower* where all three do, else *even*.
 - `torch.nn` is its LSTM, GRU or RNN module; `torch loop` a Python loop over torch operations, where torch.nn
   does not have the cell; `jax.lax.scan` the same step compiled by XLA, the input product done before the
-  scan; `ONNX Runtime` its RNN operators, which only infer. Backward gives the gradients of weights and x.
+  scan; `ONNX Runtime` its RNN operators, which only infer, told to stop spinning when a call is over, since its
+  idle threads would slow the turns of the others. Backward gives the gradients of weights and x.
 
 ![Speed of each cell at each shape, under the peak of the machine]({picture})
 
