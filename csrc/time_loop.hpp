@@ -134,7 +134,6 @@ struct Loop {
         if (turn++ % group == member_of(id)) body(k, b);
   }
 
-  Index first_unit(Index member) const { return unit_bound(member); }
   Index unit_count(Index member) const { return unit_bound(member + 1) - unit_bound(member); }
   Index unit_bound(Index member) const {
     const Index panels = panels_for<T>(job.hidden), g = group_begin(panels, unit_parts, member);

@@ -1,7 +1,6 @@
 """FGR: full gate recurrence (Greff et al. 2017, "LSTM: a search space odyssey", arXiv:1503.04069).
 
-The vanilla LSTM of section II-A, the variant of section IV-C: every gate sees all gates of the step before, so
-these are states too. The paper's y is h here. It numbers no equations.
+Every gate sees all gates of the step before, so these are states too. The paper's y is h here.
 """
 
 from carousel.equations import Cell, affine, scale, sigmoid, tanh

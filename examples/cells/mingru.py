@@ -1,5 +1,5 @@
-"""minGRU (Feng, Tung, Ahmed, Bengio & Hajimirsadeghi 2024, "Were RNNs all we needed?", arXiv:2410.01201, section
-3.1): a GRU whose gate and candidate do not read the state. The paper numbers no equations."""
+"""minGRU (Feng, Tung, Ahmed, Bengio & Hajimirsadeghi 2024, "Were RNNs all we needed?", arXiv:2410.01201):
+a GRU whose gate and candidate do not read the state."""
 
 from carousel.equations import Cell, affine, sigmoid
 

@@ -1,5 +1,5 @@
-"""minLSTM (Feng, Tung, Ahmed, Bengio & Hajimirsadeghi 2024, "Were RNNs all we needed?", arXiv:2410.01201, section
-3.2): gates that do not read the state and add up to 1. The paper numbers no equations."""
+"""minLSTM (Feng, Tung, Ahmed, Bengio & Hajimirsadeghi 2024, "Were RNNs all we needed?", arXiv:2410.01201):
+gates that do not read the state and add up to 1."""
 
 from carousel.equations import Cell, affine, sigmoid
 

@@ -1,6 +1,6 @@
 """NIG: no input gate, i = 1 (Greff et al. 2017, "LSTM: a search space odyssey", arXiv:1503.04069).
 
-The vanilla LSTM of section II-A, the variant of section IV-C; the paper's y is h here. It numbers no equations.
+The paper's y is h here.
 """
 
 from carousel.equations import Cell, affine, scale, sigmoid, tanh

@@ -1,4 +1,4 @@
-"""sLSTM of xLSTM (Beck et al. 2024, "xLSTM: extended long short-term memory", arXiv:2405.04517), equations 8-17:
+"""sLSTM of xLSTM (Beck et al. 2024, "xLSTM: extended long short-term memory", arXiv:2405.04517):
 exponential gates, a normaliser n, and a stabiliser m that keeps exp within range. Forget gate: sigmoid."""
 
 from carousel.equations import Cell, affine, exp, log, maximum, minimum, sigmoid, step, tanh

@@ -16,7 +16,7 @@ from carousel.nn import Recurrent
 
 
 class MinimalGatedUnit(Cell):
-    """Zhou et al. 2016, equations 4-6."""
+    """Zhou et al. 2016."""
 
     def step(self, x, h):
         f = sigmoid(affine("f", x, h))

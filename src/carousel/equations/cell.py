@@ -23,7 +23,7 @@ class Cell:
 
     >>> from carousel.equations import Cell, affine, sigmoid, tanh
     >>> class MinimalGatedUnit(Cell):
-    ...     '''Zhou et al. 2016, equations 4-6.'''
+    ...     '''Zhou et al. 2016.'''
     ...     states = ("h",)
     ...     def step(self, x, h):
     ...         f = sigmoid(affine("f", x, h))

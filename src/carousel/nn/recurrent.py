@@ -67,7 +67,7 @@ class Recurrent(nn.Module):
     >>> import torch
     >>> from carousel.equations import Cell, affine, sigmoid, tanh
     >>> class MinimalGatedUnit(Cell):
-    ...     '''Zhou et al. 2016, equations 4-6.'''
+    ...     '''Zhou et al. 2016.'''
     ...     def step(self, x, h):
     ...         f = sigmoid(affine("f", x, h))
     ...         n = tanh(affine("n", x, f * h))
