@@ -8,8 +8,8 @@ import pytest
 import carousel
 
 PACKAGE = Path(carousel.__file__).parent
-EVERYWHERE = {"errors", "atomic", "__version__"}
-DOORS = {"ops", "nn"}  # to the compiled core: whole sequences, and one step at a time
+EVERYWHERE = {"errors", "atomic", "options", "__version__"}
+DOORS = {"ops", "nn", "embeddings"}  # to the compiled core: whole sequences, one step at a time, word vectors
 BELOW = {  # room -> the rooms that it may import
     "equations": set(),
     "emit": {"equations"},
@@ -21,8 +21,9 @@ BELOW = {  # room -> the rooms that it may import
     "diagnosis": {"nn", "models"},
     "training": {"models", "losses", "data", "diagnosis"},
     "report": {"diagnosis", "training"},
+    "embeddings": {"data"},
     "lab": {"report"},
-    "cli": {"report"},
+    "cli": {"report", "embeddings"},
 }
 
 
@@ -67,8 +68,8 @@ def test_one_way(room):
 
 
 def test_what_belongs_to_all_stands_alone():
-    """errors and atomic import no room."""
-    for name in ("errors", "atomic"):
+    """errors, atomic and options import no room."""
+    for name in ("errors", "atomic", "options"):
         assert imported_rooms(PACKAGE / f"{name}.py") <= EVERYWHERE
 
 

@@ -4,42 +4,22 @@ The command line and `config.yaml` are derived from this dataclass. It loads no 
 """
 
 import dataclasses
-import difflib
 import os
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, get_args, get_origin
+from typing import Any, Self
 
 import yaml
 
 from carousel.atomic import write_atomic
 from carousel.errors import CarouselError
 from carousel.models.cells import CELLS
+from carousel.options import check_names, described, option, settle
 
 VERSION = 1
 DEFAULT_MINUTES = 3.0
 MOST_THREADS = max(1024, 4 * (os.cpu_count() or 1))  # far beyond, a system may crash instead of refusing
 LENGTHS = ("epochs", "minutes", "steps")  # three ways to say how long; the first given decides
-
-
-def option(
-    default: Any,
-    help: str,
-    *,
-    minimum: float | None = None,
-    maximum: float | None = None,
-    above: float | None = None,
-    below: float | None = None,
-    choices: tuple[str, ...] = (),
-    hidden: bool = False,
-) -> Any:
-    """A field of Config. `minimum` and `maximum` are allowed, `above` and `below` are not; `hidden`: no flag."""
-    limits = {"minimum": minimum, "maximum": maximum, "above": above, "below": below, "choices": choices}
-    return field(default=default, metadata={"help": help, "hidden": hidden, **limits})
-
-
-def _metadata(help: str) -> Any:
-    return option(None, help).metadata
 
 
 @dataclass(frozen=True)
@@ -58,7 +38,7 @@ class Config:
     version: int = option(VERSION, "version of this configuration format", minimum=1, hidden=True)
     paths: list[str] = field(
         default_factory=list,
-        metadata=_metadata("files, folders or globs of text (none: Python's own standard library)"),
+        metadata=described("files, folders or globs of text (none: Python's own standard library)"),
     )
 
     level: str = option("bpe", "what a symbol is", choices=("char", "word", "bpe"))
@@ -101,10 +81,7 @@ class Config:
     out: str | None = option(None, "run folder (none: the next number under runs/)")
 
     def __post_init__(self) -> None:
-        for f in fields(self):
-            value = _coerced(f, getattr(self, f.name))
-            object.__setattr__(self, f.name, value)
-            _check_limits(f, value)
+        settle(self)
         _check_together(self)
 
     def override(self, **changes: Any) -> Self:
@@ -113,7 +90,7 @@ class Config:
         >>> Config(minutes=3, steps=900).override(epochs=1).steps is None
         True
         """
-        _check_names(changes)
+        check_names(changes, type(self))
         if any(changes.get(name) is not None for name in LENGTHS):
             changes = {**dict.fromkeys(LENGTHS), **changes}
         return dataclasses.replace(self, **changes)
@@ -138,7 +115,7 @@ class Config:
                 "Upgrade carousel-rnn."
             )
         try:
-            _check_names(options)
+            check_names(options, cls)
             return cls(**options)
         except CarouselError as error:
             raise CarouselError(f"{source}: {error}") from None
@@ -157,72 +134,6 @@ class Config:
     def save(self, path: str | Path) -> None:
         """Write every option as YAML, atomically."""
         write_atomic(path, yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True))
-
-
-def _check_names(options: dict[Any, Any]) -> None:
-    known = [f.name for f in fields(Config)]
-    for name in options:
-        if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
-            hint = f"Did you mean {near[0]}?" if near else f"Known are: {', '.join(known)}."
-            raise CarouselError(f"there is no option {name!r}. {hint}")
-
-
-def _kind(f: dataclasses.Field[Any]) -> tuple[type, bool]:
-    """The plain type of a field, and whether it may be None."""
-    kinds = [kind for kind in get_args(f.type) if kind is not type(None)]
-    if get_origin(f.type) is list or not kinds:
-        return (list if get_origin(f.type) is list else f.type), False  # type: ignore[return-value]
-    return kinds[0], True
-
-
-_WORDS = {
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    str: "text",
-    list: "a list of paths",
-}
-
-
-def _coerced(f: dataclasses.Field[Any], value: Any) -> Any:
-    """`value` in the field's type; YAML 1.1 reads 1e-3 as text, so text that is a number is taken as one."""
-    kind, optional = _kind(f)
-    if value is None and optional:
-        return None
-    if kind is list and isinstance(value, list | tuple) and all(isinstance(v, str | Path) for v in value):
-        return [str(v) for v in value]
-    if kind is str and isinstance(value, str | Path):
-        return str(value)
-    if kind is bool and isinstance(value, bool):
-        return value
-    if kind in (int, float) and isinstance(value, int | float | str) and not isinstance(value, bool):
-        try:
-            if kind is float or float(value).is_integer():
-                return kind(float(value)) if kind is float or not isinstance(value, int) else value
-        except (ValueError, OverflowError):
-            pass
-    raise CarouselError(f"{f.name} must be {_WORDS[kind]}; got {value!r}.")
-
-
-def _check_limits(f: dataclasses.Field[Any], value: Any) -> None:
-    limits = f.metadata
-    if value is None:
-        return
-    if limits["choices"] and value not in limits["choices"]:
-        raise CarouselError(f"{f.name} must be one of {', '.join(limits['choices'])}; got {value!r}.")
-    if not isinstance(value, int | float):
-        return
-    if value != value or abs(value) == float("inf"):
-        raise CarouselError(f"{f.name} must be finite; got {value}.")
-    if limits["minimum"] is not None and value < limits["minimum"]:
-        raise CarouselError(f"{f.name} must be at least {limits['minimum']}; got {value}.")
-    if limits["maximum"] is not None and value > limits["maximum"]:
-        raise CarouselError(f"{f.name} must be at most {limits['maximum']}; got {value}.")
-    if limits["above"] is not None and value <= limits["above"]:
-        raise CarouselError(f"{f.name} must be above {limits['above']}; got {value}.")
-    if limits["below"] is not None and value >= limits["below"]:
-        raise CarouselError(f"{f.name} must be below {limits['below']}; got {value}.")
 
 
 def _check_together(config: Config) -> None:

@@ -1,0 +1,133 @@
+"""Every option of training word vectors, each with its default, its limits and its meaning, in one place.
+
+The command line is derived from this dataclass. It loads neither torch nor NumPy.
+"""
+
+import dataclasses
+import os
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from carousel.errors import CarouselError
+from carousel.options import check_names, described, option, settle
+
+VERSION = 1
+MOST_THREADS = 1024
+LR = {"skipgram": 0.025, "cbow": 0.05}
+
+
+@dataclass(frozen=True)
+class EmbeddingConfig:
+    """The options of `carousel.embed`; field metadata holds the help text, the limits and the choices.
+
+    Raises CarouselError for a value of the wrong type or out of its limits.
+
+    >>> EmbeddingConfig(method="cbow").learning_rate
+    0.05
+    >>> EmbeddingConfig(window=0)
+    Traceback (most recent call last):
+    carousel.errors.CarouselError: window must be at least 1; got 0.
+    """
+
+    version: int = option(VERSION, "version of this configuration format", minimum=1, hidden=True)
+    paths: list[str] = field(
+        default_factory=list,
+        metadata=described(
+            "files (plain, .gz, .bz2, .xz), folders or globs of text (none: Python's own standard library)"
+        ),
+    )
+
+    tokens: str | None = option(
+        None,
+        "what a token is: lowercase words, whatever stands between spaces, or the words of identifiers in source "
+        "code (none: words; identifiers for the standard library)",
+        choices=("words", "spaces", "identifiers"),
+    )
+    sentences: str = option(
+        "line", "what ends a sentence, which no window crosses", choices=("line", "paragraph", "file")
+    )
+    min_count: int = option(5, "leave out words that come less often", minimum=1)
+    max_vocabulary: int | None = option(None, "keep so many words, the most frequent", minimum=1)
+    phrases: int = option(
+        0, "passes that join frequent pairs (new_york): 1 pairs, 2 up to four words", minimum=0
+    )
+    phrase_threshold: float = option(10.0, "score from which a pair is a phrase; higher is fewer", above=0)
+
+    method: str = option(
+        "skipgram",
+        "skipgram: each word of the window predicts the middle one; cbow: all together",
+        choices=("skipgram", "cbow"),
+    )
+    output: str = option(
+        "negative",
+        "how a prediction is made cheap: noise words to tell apart, or a Huffman tree",
+        choices=("negative", "hierarchical"),
+    )
+    dimension: int = option(100, "numbers in each vector", minimum=1)
+    window: int = option(5, "words to each side, at most; drawn from 1 to this for each position", minimum=1)
+    negatives: int = option(5, "noise words for each prediction", minimum=1)
+    shared_negatives: bool = option(
+        True,
+        "draw noise words once for a window instead of once for each pair (skip-gram): several times faster",
+    )
+    noise_exponent: float = option(0.75, "noise words are drawn by their counts to this power")
+    combine: str = option("mean", "how cbow makes one vector of a window", choices=("mean", "sum"))
+    sample: float = option(
+        1e-3, "words more frequent than this share are left out at random, the more the more frequent (0: never)",
+        minimum=0, maximum=1,
+    )  # fmt: skip
+
+    epochs: int = option(5, "passes over the text", minimum=1)
+    lr: float | None = option(
+        None, "learning rate at the beginning; falls linearly to 0 (none: 0.025 skipgram, 0.05 cbow)", above=0
+    )
+    held_out: float = option(
+        0.01,
+        "share of the sentences kept out of training for the loss, at most about 20,000 words (0: no loss)",
+        minimum=0,
+        maximum=0.5,
+    )
+    evaluations: int = option(4, "how often in each epoch the held-out loss is estimated", minimum=1)
+    patience: int = option(
+        0,
+        "stop after so many evaluations without a better one, and keep the best vectors (0: never)",
+        minimum=0,
+    )
+
+    seed: int = option(1, "seed of every random choice", minimum=0, maximum=2**63 - 1)
+    threads: int | None = option(None, "number of threads (none: all cores)", minimum=1, maximum=MOST_THREADS)
+    deterministic: bool = option(False, "the same bits every time: one thread, whatever is asked for")
+    checkpoint: str | None = option(
+        None, "file to save the state of training in; an interrupted one goes on from it"
+    )
+    checkpoint_seconds: float = option(60.0, "seconds between checkpoints", above=0)
+
+    def __post_init__(self) -> None:
+        settle(self)
+        if self.patience and not self.held_out:
+            raise CarouselError(
+                "patience watches the held-out loss, but held_out is 0. Give held_out, or leave patience out."
+            )
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate at the beginning."""
+        return LR[self.method] if self.lr is None else self.lr
+
+    @property
+    def team(self) -> int:
+        """Threads that train."""
+        return 1 if self.deterministic else self.threads or os.cpu_count() or 1
+
+    def override(self, **changes: Any) -> Self:
+        """This configuration with `changes`.
+
+        >>> EmbeddingConfig().override(dimension=50).dimension
+        50
+        """
+        check_names(changes, type(self))
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options by name, as plain values."""
+        return dataclasses.asdict(self)

@@ -1,0 +1,110 @@
+"""Options as fields of a dataclass: default, help text and limits in one place, and the checks that follow from them.
+
+A configuration is a frozen dataclass whose fields are made by `option`; the command line derives its flags from
+the same fields. Loads neither torch nor NumPy.
+"""
+
+import dataclasses
+import difflib
+from collections.abc import Iterable
+from dataclasses import field, fields
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from carousel.errors import CarouselError
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    above: float | None = None,
+    below: float | None = None,
+    choices: tuple[str, ...] = (),
+    hidden: bool = False,
+) -> Any:
+    """A field of a configuration. `minimum` and `maximum` are allowed, `above` and `below` not; `hidden`: no flag."""
+    limits = {"minimum": minimum, "maximum": maximum, "above": above, "below": below, "choices": choices}
+    return field(default=default, metadata={"help": help, "hidden": hidden, **limits})
+
+
+def described(help: str) -> Any:
+    """The metadata of a field that needs a `default_factory`: a list of paths."""
+    return option(None, help).metadata
+
+
+def settle(config: Any) -> None:
+    """Bring every field of a fresh configuration into its type; raises CarouselError for what is out of limits."""
+    for f in fields(config):
+        value = _coerced(f, getattr(config, f.name))
+        object.__setattr__(config, f.name, value)
+        _check_limits(f, value)
+
+
+def check_names(options: Iterable[Any], config: type) -> None:
+    """Raises CarouselError for a name that is no field of the dataclass `config`, with the nearest that is."""
+    known = [f.name for f in fields(config)]
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"Known are: {', '.join(known)}."
+            raise CarouselError(f"there is no option {name!r}. {hint}")
+
+
+def _kind(f: dataclasses.Field[Any]) -> tuple[type, bool]:
+    """The plain type of a field, and whether it may be None."""
+    kinds = [kind for kind in get_args(f.type) if kind is not type(None)]
+    if get_origin(f.type) is list or not kinds:
+        return (list if get_origin(f.type) is list else f.type), False  # type: ignore[return-value]
+    return kinds[0], True
+
+
+_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    list: "a list of paths",
+}
+
+
+def _coerced(f: dataclasses.Field[Any], value: Any) -> Any:
+    """`value` in the field's type; YAML 1.1 reads 1e-3 as text, so text that is a number is taken as one."""
+    kind, optional = _kind(f)
+    if value is None and optional:
+        return None
+    if kind is list and isinstance(value, list | tuple) and all(isinstance(v, str | Path) for v in value):
+        return [str(v) for v in value]
+    if kind is str and isinstance(value, str | Path):
+        return str(value)
+    if kind is bool and isinstance(value, bool):
+        return value
+    if kind in (int, float) and isinstance(value, int | float | str) and not isinstance(value, bool):
+        try:
+            if kind is float or float(value).is_integer():
+                return kind(float(value)) if kind is float or not isinstance(value, int) else value
+        except (ValueError, OverflowError):
+            pass
+    raise CarouselError(f"{f.name} must be {_WORDS[kind]}; got {value!r}.")
+
+
+def _check_limits(f: dataclasses.Field[Any], value: Any) -> None:
+    limits = f.metadata
+    if value is None:
+        return
+    if limits["choices"] and value not in limits["choices"]:
+        raise CarouselError(f"{f.name} must be one of {', '.join(limits['choices'])}; got {value!r}.")
+    if not isinstance(value, int | float):
+        return
+    if value != value or abs(value) == float("inf"):
+        raise CarouselError(f"{f.name} must be finite; got {value}.")
+    if limits["minimum"] is not None and value < limits["minimum"]:
+        raise CarouselError(f"{f.name} must be at least {limits['minimum']}; got {value}.")
+    if limits["maximum"] is not None and value > limits["maximum"]:
+        raise CarouselError(f"{f.name} must be at most {limits['maximum']}; got {value}.")
+    if limits["above"] is not None and value <= limits["above"]:
+        raise CarouselError(f"{f.name} must be above {limits['above']}; got {value}.")
+    if limits["below"] is not None and value >= limits["below"]:
+        raise CarouselError(f"{f.name} must be below {limits['below']}; got {value}.")
