@@ -35,6 +35,7 @@ _HOMES = {
     "score_lines": "carousel.training",
     "gradient_by_distance": "carousel.diagnosis",
     "report_run": "carousel.report",
+    "Vectors": "carousel.embeddings",
     "from_torch": "carousel.nn",
 }
 

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from carousel.errors import CarouselError
 
@@ -32,13 +33,31 @@ def write_atomic(path: str | Path, data: bytes | str) -> None:
     >>> (folder / "a.txt").read_text()
     'kept'
     """
+    with replacing(path) as file:
+        file.write(data.encode() if isinstance(data, str) else data)
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[BinaryIO]:
+    """A new file to write piece by piece; it takes the place of `path` when the block ends without an error.
+
+    For what is too large to be held as bytes. Raises StorageError as `write_atomic` does.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a.txt"
+    >>> with replacing(path) as file:
+    ...     for piece in (b"kept, ", b"whole"):
+    ...         _ = file.write(piece)
+    >>> path.read_text()
+    'kept, whole'
+    """
     path = Path(path)
     # opened plainly so that the umask decides who may read it: tempfile's files are for their owner alone
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     with storage_errors(path):
         try:
             with open(temporary, "xb") as file:
-                file.write(data.encode() if isinstance(data, str) else data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)

@@ -8,6 +8,8 @@ from typing import Any
 
 _HOMES = {
     "EmbeddingConfig": "carousel.embeddings.config",
+    "Neighbour": "carousel.embeddings.vectors",
+    "Vectors": "carousel.embeddings.vectors",
 }
 
 __all__ = list(_HOMES)

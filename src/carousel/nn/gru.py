@@ -1,13 +1,12 @@
 """The gated recurrent unit as a module (equations: carousel.equations.gru)."""
 
-from typing import Any, Unpack
+from typing import Any
 
 import torch
 
 from carousel.equations.catalogue import CELLS
 from carousel.nn.options import no_projection, one_of
 from carousel.nn.recurrent import Recurrent
-from carousel.nn.regularisers import RegulariserOptions
 
 RESETS = {"after": "gru", "before": "gru-before"}
 
@@ -41,7 +40,6 @@ class GRU(Recurrent):
         *,
         reset: str = "after",
         proj_size: int = 0,
-        **regularisers: Unpack[RegulariserOptions],
     ) -> None:
         no_projection(proj_size)
         cell = CELLS[one_of("reset", reset, RESETS)]
@@ -56,7 +54,6 @@ class GRU(Recurrent):
             bidirectional,
             device,
             dtype,
-            **regularisers,
         )
         self.reset = reset
 

@@ -1,13 +1,12 @@
 """Long short-term memory as a module (equations: carousel.equations.lstm)."""
 
-from typing import Any, Unpack
+from typing import Any
 
 import torch
 
 from carousel.equations.catalogue import CELLS
 from carousel.nn.options import no_projection, one_of
 from carousel.nn.recurrent import Recurrent
-from carousel.nn.regularisers import RegulariserOptions
 
 PEEPHOLES = {"none": "lstm", "diagonal": "lstm-diagonal", "full": "lstm-full"}
 
@@ -43,7 +42,6 @@ class LSTM(Recurrent):
         dtype: torch.dtype | None = None,
         *,
         peephole: str = "none",
-        **regularisers: Unpack[RegulariserOptions],
     ) -> None:
         no_projection(proj_size)
         cell = CELLS[one_of("peephole", peephole, PEEPHOLES)]
@@ -58,7 +56,6 @@ class LSTM(Recurrent):
             bidirectional,
             device,
             dtype,
-            **regularisers,
         )
         self.peephole = peephole
 

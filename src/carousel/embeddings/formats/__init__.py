@@ -1,0 +1,93 @@
+"""Files of word vectors: one file per format, and the table of all."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from carousel.embeddings.formats import binary, numpy, safetensors, text
+from carousel.embeddings.formats.content import Content, Reading
+from carousel.embeddings.formats.detection import detect
+from carousel.errors import CarouselError
+
+__all__ = ["FORMATS", "Content", "load", "save"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a format is written and read, and the endings of its files."""
+
+    save: Callable[[str | Path, Content], None]
+    load: Callable[[Path, Reading], Content]
+    endings: tuple[str, ...]
+
+
+FORMATS = {
+    "text": Format(text.save, text.load, (".txt", ".vec")),
+    "glove": Format(text.save_glove, text.load_glove, ()),
+    "binary": Format(binary.save, binary.load, (".bin",)),
+    "safetensors": Format(safetensors.save, safetensors.load, (".safetensors",)),
+    "npz": Format(numpy.save_npz, numpy.load_npz, (".npz",)),
+    "npy": Format(numpy.save_npy, numpy.load_npy, (".npy",)),
+}
+_MAPPED = ("safetensors", "npy")
+
+
+def save(
+    path: str | Path, words: list[str], matrix: np.ndarray, counts: np.ndarray | None, format: str | None
+) -> None:
+    """Write a file in the format that is named, or that its ending says."""
+    name = _of_ending(Path(path)) if format is None else _known(format)
+    for word in words:
+        _check_unicode(word)
+    FORMATS[name].save(path, Content(words, matrix, counts))
+
+
+def load(path: str | Path, *, format: str | None, limit: int | None, mmap: bool, errors: str) -> Content:
+    """Read a file in the format that is named, or that its content shows."""
+    path = Path(path)
+    if limit is not None and limit < 1:
+        raise CarouselError(f"limit must be at least 1 word; got {limit}.")
+    if errors not in ("strict", "backslashreplace", "replace", "ignore"):
+        raise CarouselError(
+            f"errors must be strict, backslashreplace, replace or ignore, as in bytes.decode; got {errors!r}."
+        )
+    if path.is_dir():
+        raise CarouselError(f"{path} is a folder; give the path of a file of word vectors.")
+    try:
+        name = detect(path) if format is None else _known(format)
+        if mmap and name not in _MAPPED:
+            raise CarouselError(
+                f"{path} has the format {name}, which cannot be mapped into memory. Convert it once: "
+                f"carousel embed convert {path} {path.with_suffix('.safetensors')}"
+            )
+        return FORMATS[name].load(path, Reading(limit, mmap, errors))
+    except FileNotFoundError:
+        raise CarouselError(f"{path} does not exist. Give the path of a file of word vectors.") from None
+    except OSError as error:
+        raise CarouselError(f"cannot read {path}: {error.strerror or error}.") from None
+
+
+def _known(format: str) -> str:
+    if format not in FORMATS:
+        raise CarouselError(f"format must be one of {', '.join(FORMATS)}; got {format!r}.")
+    return format
+
+
+def _of_ending(path: Path) -> str:
+    for name, each in FORMATS.items():
+        if path.suffix.lower() in each.endings:
+            return name
+    endings = [ending for each in FORMATS.values() for ending in each.endings]
+    raise CarouselError(
+        f"the ending of a file says its format, {', '.join(endings)}: got {path.name}. "
+        f"Change it, or name a format: {', '.join(FORMATS)}."
+    )
+
+
+def _check_unicode(word: str) -> None:
+    try:
+        word.encode()
+    except UnicodeEncodeError:
+        raise CarouselError(f"words must be valid Unicode to be stored; got {word!r}.") from None

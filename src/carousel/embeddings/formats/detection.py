@@ -1,0 +1,51 @@
+"""Which format a file has, by what stands in it and not by its name."""
+
+from pathlib import Path
+
+from carousel.embeddings.formats import text
+from carousel.embeddings.formats.content import damaged, whole_number
+from carousel.errors import CarouselError
+
+_LOOKED_AT = 1 << 16
+_FASTTEXT_MODEL = (793712314).to_bytes(4, "little")
+_MEANT = {  # first bytes -> why it is refused
+    b"\x1f\x8b": "is compressed by gzip; unpack it first: gunzip --keep",
+    b"BZh": "is compressed by bzip2; unpack it first: bunzip2 --keep",
+    b"\xfd7zXZ": "is compressed by xz; unpack it first: unxz --keep",
+    _FASTTEXT_MODEL: "is a model of fastText; its vectors are in the file that ends in .vec",
+    b"\x80": "looks like a pickle, which could run any program when it is read; "
+    "let gensim save it again with save_word2vec_format",
+}
+
+
+def detect(path: Path) -> str:
+    """The name of the format; raises CarouselError for a file that is none of vectors."""
+    with path.open("rb") as file:
+        head = file.read(_LOOKED_AT)
+    if not head:
+        raise damaged(path, "is empty")
+    if head.startswith(b"PK\x03\x04"):
+        return "npz"
+    if head.startswith(b"\x93NUMPY"):
+        return "npy"
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 40:
+        return "safetensors"
+    for start, reason in _MEANT.items():
+        if head.startswith(start):
+            raise CarouselError(f"{path} {reason}.")
+    first, _, rest = head.partition(b"\n")
+    header = [whole_number(each) for each in first.split()]
+    if len(header) == 2 and all(header):
+        return "text" if _begins_as_text(rest, header[1] or 0) else "binary"
+    if text.trailing_numbers(first) or len(first) == _LOOKED_AT:
+        return "glove"
+    raise damaged(path, "is in none of the formats of word vectors")
+
+
+def _begins_as_text(rest: bytes, dimension: int) -> bool:
+    """Whether a word and numbers in digits follow the header; a line cut by our look is judged by what is there."""
+    line, end, _ = rest.lstrip(b"\n").partition(b"\n")
+    if end:
+        return text.trailing_numbers(line) >= dimension
+    pieces = line.split(b" ")[1:-1]
+    return bool(pieces) and all(map(text.is_number, pieces))

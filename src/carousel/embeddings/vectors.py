@@ -1,0 +1,312 @@
+"""Word vectors in use: which words are near, which fill an analogy, which does not belong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple, Self, overload
+
+import numpy as np
+
+from carousel.embeddings import formats, neighbours
+from carousel.embeddings.spelling import near_spellings
+from carousel.errors import CarouselError
+
+Word = str | np.ndarray  # in a query: a word, or a vector (d,) itself
+
+
+class Neighbour(NamedTuple):
+    """A word and how near it is: a cosine, or the score of the method asked for."""
+
+    word: str
+    similarity: float
+
+
+class Vectors:
+    """n words and a vector of d numbers for each.
+
+    Args:
+        words: n different words; where it is known, the most frequent first.
+        matrix: (n, d), kept as float32. A memory map of float32 stays one and is read as needed.
+        counts: (n,) how often each word was seen, or None where nobody knows.
+
+    Raises CarouselError for words that are no text or not different, shapes that do not fit, and numbers that
+    are not finite (a memory map is not read through to look for them).
+
+    >>> vectors = Vectors(["king", "queen", "man"], np.array([[2, 2], [1.9, 2.2], [3, 0.5]]))
+    >>> len(vectors), vectors.dimension, "queen" in vectors, vectors["man"].tolist()
+    (3, 2, True, [3.0, 0.5])
+    >>> [(word, round(similarity, 3)) for word, similarity in vectors.nearest("king")]
+    [('queen', 0.997), ('man', 0.814)]
+    """
+
+    def __init__(
+        self, words: Sequence[str], matrix: np.ndarray, counts: np.ndarray | Sequence[int] | None = None
+    ) -> None:
+        self.words = list(words)
+        self.matrix = _as_matrix(matrix, self.words)
+        self.counts = None if counts is None else _as_counts(counts, self.words)
+        self._index = {word: k for k, word in enumerate(self.words)}
+        if len(self._index) < len(self.words):
+            double = next(word for k, word in enumerate(self.words) if self._index[word] != k)
+            raise CarouselError(f"words must be different, but {double!r} comes more than once.")
+        _check_finite(self.matrix, self.words)
+
+    @property
+    def dimension(self) -> int:
+        """d, the numbers of a vector."""
+        return int(self.matrix.shape[1])
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.words)
+
+    def __contains__(self, word: object) -> bool:
+        return word in self._index
+
+    def __repr__(self) -> str:
+        return f"Vectors({len(self):,} words, {self.dimension} dimensions)"
+
+    @overload
+    def __getitem__(self, word: str) -> np.ndarray: ...
+    @overload
+    def __getitem__(self, word: list[str] | tuple[str, ...]) -> np.ndarray: ...
+    def __getitem__(self, word: str | list[str] | tuple[str, ...]) -> np.ndarray:
+        """The vector (d,) of a word, or (m, d) of m words; raises CarouselError for unknown ones."""
+        if isinstance(word, str):
+            return self.matrix[self.index(word)]
+        return self.matrix[[self.index(each) for each in word]]
+
+    def index(self, word: str) -> int:
+        """The row of a word; raises CarouselError, with near spellings, for one that is not there."""
+        row = self._index.get(word)
+        if row is None:
+            near = near_spellings(word, self._index, self.words) if isinstance(word, str) else []
+            hint = f"did you mean {' or '.join(near)}?" if near else "no known word is spelt much like it."
+            raise CarouselError(f"{word!r} is not among the {len(self):,} words of these vectors; {hint}")
+        return row
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Euclidean length of each vector, (n,); 1 where all numbers are zero. Computed when first needed."""
+        return neighbours.lengths(self.matrix)
+
+    def similarity(self, one: Word, other: Word) -> float:
+        """The cosine of two words (or vectors): 1 the same direction, 0 none in common, -1 opposite."""
+        a, b = self._units([one, other])
+        return float(a @ b)
+
+    def nearest(
+        self,
+        positive: Word | Sequence[Word],
+        negative: Word | Sequence[Word] = (),
+        top: int = 10,
+        *,
+        method: str = "3cosadd",
+        restrict: int | None = None,
+    ) -> list[Neighbour]:
+        """The words nearest to all of `positive` and far from all of `negative`, nearest first.
+
+        Words of the question are left out of the answer. A single word, or lists; vectors of (d,) may stand
+        for words. `method` is "3cosadd" (cosine with the sum of directions, Mikolov et al. 2013) or "3cosmul"
+        (a product of cosines, Levy & Goldberg 2014); for one positive word both give the same order.
+        `restrict` looks only through the first so many words, the most frequent ones.
+
+        Raises CarouselError for unknown words, an empty question, and vectors of another dimension.
+
+        >>> vectors = Vectors(["up", "down", "side"], np.array([[1, 1], [-1, 1], [1, 0]]))
+        >>> [each.word for each in vectors.nearest(["up", "side"], negative="down")]
+        []
+        >>> [each.word for each in vectors.nearest("up")]
+        ['side', 'down']
+        """
+        wanted, unwanted = _listed(positive), _listed(negative)
+        if not wanted and not unwanted:
+            raise CarouselError("nearest needs at least one word; got none.")
+        known = [self.index(word) for word in wanted + unwanted if isinstance(word, str)]
+        answers = self._best(
+            self._units(wanted)[None], self._units(unwanted)[None], [known], top, method, restrict
+        )
+        return next(answers)
+
+    def nearest_each(
+        self, words: Iterable[Word], top: int = 10, *, restrict: int | None = None
+    ) -> list[list[Neighbour]]:
+        """`nearest` for each of many words, by matrix products over as many as fit into 64 MB at once.
+
+        >>> vectors = Vectors(["up", "down", "side"], np.array([[1, 1], [-1, 1], [1, 0]]))
+        >>> [found[0].word for found in vectors.nearest_each(["up", "side"], top=1)]
+        ['side', 'up']
+        """
+        asked = list(words)
+        units = self._units(asked)[:, None]
+        known = [[self.index(word)] if isinstance(word, str) else [] for word in asked]
+        return list(self._best(units, units[:, :0], known, top, "3cosadd", restrict))
+
+    def analogy(
+        self,
+        a: Word,
+        b: Word,
+        c: Word,
+        top: int = 5,
+        *,
+        method: str = "3cosadd",
+        restrict: int | None = None,
+    ) -> list[Neighbour]:
+        """What is to `c` as `b` is to `a`: a : b = c : ? (man : king = woman : ?).
+
+        The same as `nearest([b, c], [a])`.
+        """
+        return self.nearest([b, c], [a], top, method=method, restrict=restrict)
+
+    def odd_one_out(self, words: Sequence[str]) -> str:
+        """The word that lies farthest from the mean direction of all.
+
+        Raises CarouselError for unknown words and for fewer than three, of which none could be odd.
+
+        >>> vectors = Vectors(["red", "blue", "seven"], np.array([[5, 1], [4, 1.2], [0, 3]]))
+        >>> vectors.odd_one_out(["red", "seven", "blue"])
+        'seven'
+        """
+        if len(words) < 3:
+            raise CarouselError(f"one of at least three words can be the odd one; got {len(words)}.")
+        units = self._units(words)
+        return words[int(np.argmin(units @ units.mean(0)))]
+
+    def restricted(self, count: int) -> Vectors:
+        """The first `count` words alone; nothing is copied."""
+        if count < 1:
+            raise CarouselError(f"vectors are restricted to at least 1 word; got {count}.")
+        counts = None if self.counts is None else self.counts[:count]
+        return Vectors(self.words[:count], self.matrix[:count], counts)
+
+    def save(self, path: str | Path, format: str | None = None) -> None:
+        """Write a file that is whole or not there; its ending says the format, unless `format` does.
+
+        .txt, .vec: word2vec's text, which gensim and fastText read; .bin: word2vec's binary; .safetensors and
+        .npz: one file with everything; .npy: the matrix, beside it a file NAME.vocab with the words.
+
+        Raises CarouselError for an unknown ending, words that the format cannot hold, and a refusing disk.
+        """
+        formats.save(path, self.words, self.matrix, self.counts, format)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        format: str | None = None,
+        limit: int | None = None,
+        mmap: bool = False,
+        errors: str = "strict",
+    ) -> Self:
+        """Read vectors of any format that `save` knows, and GloVe's text; the content says which it is.
+
+        limit: only the first so many words. mmap: leave the matrix on the disk and read what is needed
+        (.safetensors and .npy). errors: what to do with words that are not UTF-8, as in bytes.decode: "strict",
+        or "backslashreplace" to take them as \\xNN.
+
+        Raises CarouselError for a missing, truncated, damaged or foreign file; nothing in it is ever executed.
+
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "two.vec"
+        >>> Vectors(["a", "b"], np.eye(2)).save(path)
+        >>> Vectors.load(path)
+        Vectors(2 words, 2 dimensions)
+        """
+        content = formats.load(path, format=format, limit=limit, mmap=mmap, errors=errors)
+        try:
+            return cls(content.words, content.matrix, content.counts)
+        except CarouselError as error:
+            raise CarouselError(f"{path}: {error}") from None
+
+    def _units(self, words: Sequence[Word]) -> np.ndarray:
+        """Vectors (m, d) of length 1."""
+        rows = np.empty((len(words), self.dimension), np.float32)
+        for k, word in enumerate(words):
+            rows[k] = self[word] if isinstance(word, str) else self._checked(word)
+        return neighbours.unit(rows)
+
+    def _checked(self, vector: object) -> np.ndarray:
+        try:
+            array = np.asarray(vector, np.float32)
+        except (TypeError, ValueError):
+            array = np.empty(0, np.float32)
+        if array.shape != (self.dimension,) or not np.isfinite(array).all():
+            raise CarouselError(
+                f"a question is made of words and of vectors of {self.dimension} finite numbers; "
+                f"got {type(vector).__name__} of shape {np.shape(array)}."
+            )
+        return array
+
+    def _best(
+        self,
+        positive: np.ndarray,
+        negative: np.ndarray,
+        known: list[list[int]],
+        top: int,
+        method: str,
+        restrict: int | None,
+    ) -> Iterator[list[Neighbour]]:
+        if top < 1:
+            raise CarouselError(f"top must be at least 1; got {top}.")
+        if restrict is not None and restrict < 1:
+            raise CarouselError(f"restrict must be at least 1; got {restrict}.")
+        end = len(self) if restrict is None else min(restrict, len(self))
+        hidden = [[row for row in rows if row < end] for rows in known]
+        found = neighbours.best(
+            self.matrix[:end],
+            self.lengths[:end],
+            positive,
+            negative,
+            hidden,
+            top,
+            neighbours.method(method),
+        )
+        for rows, scores in found:
+            yield [Neighbour(self.words[k], float(score)) for k, score in zip(rows, scores, strict=True)]
+
+
+def _listed(words: Word | Sequence[Word]) -> list[Word]:
+    single = isinstance(words, str) or (isinstance(words, np.ndarray) and words.ndim == 1)
+    return [words] if single else list(words)  # type: ignore[list-item]
+
+
+def _as_matrix(matrix: np.ndarray, words: list[str]) -> np.ndarray:
+    for word in words:
+        if not isinstance(word, str):
+            raise CarouselError(f"words must be text; got {word!r} of type {type(word).__name__}.")
+    mapped = isinstance(matrix, np.memmap) and matrix.dtype == np.float32
+    try:
+        array = matrix if mapped else np.asarray(matrix, np.float32)
+    except (TypeError, ValueError) as error:
+        raise CarouselError(f"matrix must hold numbers; {error}.") from None
+    if array.ndim != 2 or len(array) != len(words) or 0 in array.shape:
+        raise CarouselError(
+            f"matrix must be of shape (n, d), one row for each word, n and d at least 1; got shape "
+            f"{tuple(array.shape)} and {len(words):,} words."
+        )
+    return array
+
+
+def _as_counts(counts: np.ndarray | Sequence[int], words: list[str]) -> np.ndarray:
+    array = np.asarray(counts)
+    if array.shape != (len(words),) or array.dtype.kind not in "iu" or (array < 0).any():
+        raise CarouselError(
+            f"counts must be whole numbers of at least 0, one for each of {len(words):,} words; "
+            f"got {array.dtype} of shape {tuple(array.shape)}."
+        )
+    return array.astype(np.int64, copy=False)
+
+
+def _check_finite(matrix: np.ndarray, words: list[str]) -> None:
+    if isinstance(matrix, np.memmap):
+        return
+    for rows in neighbours.pieces(len(matrix), matrix.shape[1]):
+        finite = np.isfinite(matrix[rows]).all(1)
+        if not finite.all():
+            word = words[rows.start + int(np.argmin(finite))]
+            raise CarouselError(f"vectors must be finite, but that of {word!r} holds NaN or infinity.")
