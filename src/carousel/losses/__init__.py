@@ -1,5 +1,8 @@
 """Divergences between what a network says and what it should say."""
 
+from carousel.losses.bernoulli import bernoulli
 from carousel.losses.cross_entropy import cross_entropy
+from carousel.losses.kl_divergence import kl_divergence
+from carousel.losses.squared_error import squared_error
 
-__all__ = ["cross_entropy"]
+__all__ = ["bernoulli", "cross_entropy", "kl_divergence", "squared_error"]

@@ -1,0 +1,145 @@
+"""Which steps of a sequence count, for how much, and how their divergences become the divergence of the sequence.
+
+Div(target(1..T), Y(1..T)) = sum_t w_t Div(target(t), Y(t)), over the steps that count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from carousel.errors import CarouselError
+
+IGNORED = -100  # a target that is padding and is not counted
+REDUCTIONS = ("mean", "sum", "sequence", "none")
+
+
+class Steps:
+    """The frame of steps, (T,) or (T, B) or (T, B, ...), with a weight and a verdict for each.
+
+    What stands at steps that do not count is never computed with, so that NaN there reaches neither the result nor
+    a gradient.
+    """
+
+    def __init__(
+        self,
+        frame: torch.Size,
+        device: torch.device,
+        weights: Tensor | None = None,
+        lengths: Tensor | Iterable[int] | None = None,
+        mask: Tensor | None = None,
+        reduction: str = "mean",
+        batch_first: bool = False,
+    ) -> None:
+        """`batch_first`: the frame is (B, T). Raises CarouselError for what does not fit the frame."""
+        if reduction not in REDUCTIONS:
+            raise CarouselError(f"reduction must be one of {', '.join(REDUCTIONS)}; got {reduction!r}.")
+        if batch_first and len(frame) < 2:
+            raise CarouselError(
+                f"batch_first needs a batch of sequences; the steps are {tuple(frame)}. Leave it out for one sequence."
+            )
+        self.frame, self.device, self.reduction = frame, device, reduction
+        self.time_dim = 1 if batch_first else 0
+        self.weights = None if weights is None else self._over_frame("weights", weights)
+        self.counted = None if mask is None else self._mask(mask)
+        if lengths is not None:
+            self.count_only(self._within(lengths))
+
+    def count_only(self, counted: Tensor) -> None:
+        """Of the steps that have counted so far, only those that are true in `counted` (the frame, bool)."""
+        self.counted = counted if self.counted is None else self.counted & counted
+
+    def only(self, values: Tensor, fill: float = 0.0) -> Tensor:
+        """(*frame, ...) -> the same with `fill` at the steps that do not count."""
+        if self.counted is None:
+            return values
+        out = ~self.counted
+        return values.masked_fill(out.reshape(*out.shape, *[1] * (values.dim() - out.dim())), fill)
+
+    def reduce(self, each: Tensor) -> Tensor:
+        """The divergence of each step (the frame) -> as `reduction` asks."""
+        if self.weights is not None:
+            each = each * self.only(self.weights.to(each.dtype))
+        each = self.only(each)
+        if self.reduction == "none":
+            return each
+        if self.reduction == "sequence":
+            return each.sum(dim=self.time_dim)
+        return each.sum() if self.reduction == "sum" else each.sum() / self.count(each)
+
+    def count(self, like: Tensor) -> Tensor | int:
+        """How many steps count; at least 1, so that the mean of none is 0."""
+        if self.counted is None:
+            return max(self.frame.numel(), 1)
+        return self.counted.sum().clamp(min=1).to(like.dtype)
+
+    def _over_frame(self, name: str, values: Tensor) -> Tensor:
+        """(T,) or the frame -> something that broadcasts over the frame."""
+        time = self.frame[self.time_dim : self.time_dim + 1]
+        if values.shape == self.frame:
+            return values
+        if values.shape == time:
+            return values.reshape(
+                *([1] * self.time_dim), -1, *[1] * (len(self.frame) - 1 - self.time_dim)
+            ).expand(self.frame)
+        raise CarouselError(
+            f"{name} must have one value for each step, shape {tuple(time)}, or for each step of each sequence, "
+            f"{tuple(self.frame)}; the shape is {tuple(values.shape)}."
+        )
+
+    def _mask(self, mask: Tensor) -> Tensor:
+        if mask.dtype != torch.bool:
+            raise CarouselError(
+                f"mask must be bool, true at the steps that count; its dtype is {mask.dtype}. "
+                "Shares between 0 and 1 are weights."
+            )
+        return self._over_frame("mask", mask)
+
+    def _within(self, lengths: Any) -> Tensor:
+        if len(self.frame) < 2:
+            raise CarouselError(
+                f"lengths go with a batch of sequences; the steps are {tuple(self.frame)}. Cut the sequence instead."
+            )
+        time, batch = self.frame[self.time_dim], self.frame[1 - self.time_dim]
+        numbers = torch.as_tensor(lengths, device=self.device)
+        if numbers.is_floating_point() or numbers.dtype == torch.bool or numbers.shape != (batch,):
+            raise CarouselError(
+                f"lengths must hold one whole number for each of the {batch} sequences; "
+                f"they have dtype {numbers.dtype} and shape {tuple(numbers.shape)}."
+            )
+        if not torch.compiler.is_compiling() and bool(((numbers < 0) | (numbers > time)).any()):
+            raise CarouselError(
+                f"lengths must be from 0 to the {time} steps there are; got {numbers.tolist()[:8]}."
+            )
+        steps = torch.arange(time, device=self.device)
+        within = steps < numbers[:, None] if self.time_dim else steps[:, None] < numbers
+        return within.reshape(*within.shape, *[1] * (len(self.frame) - 2)).expand(self.frame)
+
+
+def full_precision(values: Tensor) -> Tensor:
+    """Half precision in float32: the sum over a vocabulary does not fit into eight bits."""
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+
+
+def check_same_shape(outputs: Tensor, targets: Tensor) -> None:
+    """Raises CarouselError unless there is a target for each value of the output."""
+    if outputs.shape != targets.shape:
+        raise CarouselError(
+            "targets must have the shape of the outputs, one value for each; "
+            f"got outputs {tuple(outputs.shape)} and targets {tuple(targets.shape)}."
+        )
+
+
+def check_probabilities(name: str, values: Tensor) -> None:
+    """Raises CarouselError for a value below 0 or above 1 (NaN passes, to be seen in the result)."""
+    if torch.compiler.is_compiling() or not values.numel():
+        return
+    low, high = (float(bound) for bound in values.detach().aminmax())
+    if low < 0 or high > 1 + 1e-3:
+        raise CarouselError(
+            f"{name} must be probabilities, from 0 to 1; they are from {low:.4g} to {high:.4g}. "
+            "Leave probabilities out for logits."
+        )
