@@ -22,8 +22,8 @@ BELOW = {  # room -> the rooms that it may import
     "training": {"models", "losses", "data", "diagnosis"},
     "report": {"diagnosis", "training"},
     "embeddings": {"data"},
-    "lab": {"report"},
-    "cli": {"report", "embeddings"},
+    "lab": {"report", "embeddings"},
+    "cli": {"lab"},
 }
 
 

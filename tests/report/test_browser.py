@@ -1,20 +1,14 @@
 """The report in a real browser: without a network and without an error, it shows the numbers it was given."""
 
-import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from browser import attribute, needs_browser, open_page
 
 from carousel.report import TrainingReport, training_report
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-BROWSER = next((path for path in map(shutil.which, BROWSERS) if path), None)
-pytestmark = pytest.mark.skipif(
-    BROWSER is None, reason=f"no browser to open the report in: none of {', '.join(BROWSERS)} is installed"
-)
+pytestmark = needs_browser
 
 # Clicks through the page as a reader would and notes in attributes what it finds.
 READER = """
@@ -39,38 +33,6 @@ note("width", document.documentElement.scrollWidth + "/" + window.innerWidth);
 """
 
 
-def _open(page: Path, profile: Path, *, width: int = 1000) -> tuple[str, str]:
-    """The document after its scripts have run, and the browser's log; no name resolves, no proxy answers."""
-    command = [
-        str(BROWSER),
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--host-resolver-rules=MAP * ~NOTFOUND",
-        "--proxy-server=127.0.0.1:9",
-        "--enable-logging=stderr",
-        f"--user-data-dir={profile}",
-        f"--window-size={width},900",
-        "--virtual-time-budget=3000",
-        "--dump-dom",
-        page.as_uri(),
-    ]
-    environment = {**os.environ, "HOME": str(profile)}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=True)
-    return done.stdout, done.stderr
-
-
-def _attribute(dom: str, name: str) -> str:
-    found = re.search(rf'<body[^>]* data-{name}="([^"]*)"', dom)
-    assert found, f"the page noted no {name}"
-    return found[1]
-
-
 @pytest.fixture(scope="module")
 def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fresh browser profile."""
@@ -85,7 +47,7 @@ def _write(report: TrainingReport, path: Path) -> Path:
 def test_the_page_works_without_a_network(make_report, tmp_path, profile):
     """No error, nothing refused, and every number in the page is the one in the dataclass."""
     report = make_report()
-    dom, log = _open(_write(report, tmp_path / "report.html"), profile)
+    dom, log = open_page(_write(report, tmp_path / "report.html"), profile)
     assert 'data-ready="yes"' in dom
     assert "CONSOLE" not in log
     assert "data-error" not in dom
@@ -98,22 +60,22 @@ def test_the_page_works_without_a_network(make_report, tmp_path, profile):
 def test_a_reader_can_look_at_any_gate_and_unit(make_report, tmp_path, profile):
     """Choosing f colours the text by the forget gate; numbers are read out; other units can be chosen."""
     report = make_report()
-    dom, _ = _open(_write(report, tmp_path / "report.html"), profile)
+    dom, _ = open_page(_write(report, tmp_path / "report.html"), profile)
     first = max(report.snippet.strips, key=lambda strip: abs(strip.unit.correlation))
-    assert _attribute(dom, "pressed") == "f"
+    assert attribute(dom, "pressed") == "f"
     shades = [f"a{min(20, round(round(float(value), 2) * 20))}" for value in first.values["f"]]
-    shown = _attribute(dom, "forget").split()
+    shown = attribute(dom, "forget").split()
     # Python rounds a half to even and JavaScript upwards: a shade may differ by one
     assert len(shown) == len(shades)
     assert all(abs(int(a[1:]) - int(b[1:])) <= 1 and a[0] == b[0] for a, b in zip(shown, shades, strict=True))
-    assert f"f {first.values['f'][5]:.2f}" in _attribute(dom, "reading")
-    assert f"Unit {first.unit.index} of layer 1" in _attribute(dom, "chosen")
+    assert f"f {first.values['f'][5]:.2f}" in attribute(dom, "reading")
+    assert f"Unit {first.unit.index} of layer 1" in attribute(dom, "chosen")
 
 
 def test_the_page_fits_a_phone(make_report, tmp_path, profile):
     """On a narrow screen nothing sticks out to the right."""
-    dom, _ = _open(
+    dom, _ = open_page(
         _write(make_report("gru", snippet=make_report().snippet), tmp_path / "r.html"), profile, width=500
     )
-    needed, available = map(int, _attribute(dom, "width").split("/"))
+    needed, available = map(int, attribute(dom, "width").split("/"))
     assert needed <= available

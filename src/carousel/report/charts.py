@@ -25,6 +25,7 @@ class Line:
     y: Sequence[float]
     style: str
     dots: bool = False
+    joined: bool = True  # a curve through the points; without it only the dots
     band: tuple[Sequence[float], Sequence[float]] | None = None
 
 
@@ -44,6 +45,8 @@ class Chart:
     height: int = 300
     ticks: int = 5
     x_scale: float = 1.0  # x is divided by this before ticks are labelled: 1e6 for millions
+    x_log: bool = False
+    margin: int = 104  # at the right of the wide drawing, for the words at the ends of the curves
 
 
 def svg(chart: Chart) -> Markup:
@@ -52,10 +55,10 @@ def svg(chart: Chart) -> Markup:
 
 
 def _draw(chart: Chart, name: str, width: int) -> str:
-    left, right, top, bottom = 44, (104 if name == "wide" else 74), 26, 40
+    left, right, top, bottom = 44, (chart.margin if name == "wide" else 74), 26, 40
     x_low, x_high = _range([value for line in chart.lines for value in line.x])
     y_low, y_high = chart.y_range or _range([value for line in chart.lines for value in line.y])
-    x = Scale(x_low / chart.x_scale, x_high / chart.x_scale, left, width - right)
+    x = Scale(x_low / chart.x_scale, x_high / chart.x_scale, left, width - right, chart.x_log)
     y = Scale(y_low, y_high, chart.height - bottom, top, chart.log)
     clip = f"clip-{crc32(chart.title.encode())}-{name}"
     parts = [
@@ -96,7 +99,8 @@ def _curve(line: Line, x: Scale, y: Scale, unit: float) -> str:
     points = _points(line.x, line.y, x, y, unit)
     path = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
     dots = "".join(f'<circle class="{line.style}" cx="{a:.1f}" cy="{b:.1f}" r="2.4"/>' for a, b in points)
-    return f'<polyline class="curve {line.style}" points="{path}"/>' + (dots if line.dots else "")
+    curve = f'<polyline class="curve {line.style}" points="{path}"/>' if line.joined else ""
+    return curve + (dots if line.dots else "")
 
 
 def _band(line: Line, x: Scale, y: Scale, unit: float) -> str:

@@ -1,0 +1,94 @@
+"""`carousel lab [NAME]`: the lecture's claims run, measured and drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from carousel.errors import CarouselError
+
+if TYPE_CHECKING:  # the list of experiments needs no torch
+    from carousel.lab.gallery import Result
+
+ALL = "all"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(lab)
+
+
+def lab(
+    name: Annotated[
+        str | None, typer.Argument(help="An experiment, or `all`; without a name they are listed.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the pages and numbers.json.")] = Path(
+        "runs/lab"
+    ),
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Smaller experiments: all in about 3 minutes.")
+    ] = False,
+    full: Annotated[bool, typer.Option("--full", help="The long ones too; takes hours.")] = False,
+) -> None:
+    """Run the experiments of the lecture, and write a page with figures and a verdict for each."""
+    from carousel.lab import EXPERIMENTS, Budget
+
+    if quick and full:
+        raise CarouselError("--quick and --full cannot both be asked for; choose one.")
+    if name is None:
+        _list()
+        return
+    budget = Budget.QUICK if quick else Budget.FULL if full else Budget.USUAL
+    names = list(EXPERIMENTS) if name == ALL else [name]
+    from carousel.lab import gallery
+
+    console = Console(stderr=True)
+    with _bar(console) as bar:
+        tasks = {each: bar.add_task(each, total=1.0, words="waiting", start=False) for each in names}
+
+        def show(running: str, share: float, words: str) -> None:
+            task = tasks.get(running)
+            if task is not None:
+                bar.start_task(task)
+                bar.update(task, completed=share, words=words)
+
+        results = gallery.run(names, out, budget, show)
+    for result in results:
+        _tell(result)
+    typer.echo(out / "index.html")
+
+
+def _list() -> None:
+    from carousel.lab import EXPERIMENTS
+
+    width = max(map(len, EXPERIMENTS))
+    chapter = ""
+    for experiment in EXPERIMENTS.values():
+        if experiment.chapter != chapter:
+            chapter = experiment.chapter
+            typer.echo(f"\n{chapter}")
+        typer.echo(f"  {experiment.name:<{width}}  {experiment.claim}")
+    typer.echo("\n`carousel lab NAME` runs one, `carousel lab all` runs all of them.")
+
+
+def _tell(result: Result) -> None:
+    """The verdicts in the terminal, beside where the page is."""
+    typer.echo(f"{result.experiment.title} ({result.seconds:.0f} s): {result.path}")
+    for claim in result.findings.claims:
+        typer.echo(f"  {claim.words}\n    {claim.verdict}: {claim.evidence}")
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description:<16}"),
+        BarColumn(bar_width=24),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[words]}"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )

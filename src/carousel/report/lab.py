@@ -1,0 +1,133 @@
+"""The pages of the lab: an experiment's claims, equations, figures and verdicts in, one offline HTML file out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from markupsafe import Markup
+
+from carousel.report.charts import Chart, svg
+from carousel.report.scatter import Scatter, scatter_svg
+from carousel.report.template import render_template
+
+
+class Verdict(StrEnum):
+    """What the measurement says of a claim."""
+
+    HOLDS = "holds"
+    CONDITIONAL = "holds only when"
+    FAILS = "does not hold"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of the lecture in plain words, the verdict, and the sentence with the numbers behind it."""
+
+    words: str
+    verdict: Verdict
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture and what to see in it."""
+
+    drawing: Chart | Scatter
+    caption: str
+
+    @property
+    def picture(self) -> Markup:
+        return draw(self.drawing)
+
+
+@dataclass(frozen=True)
+class Slider:
+    """Pictures of which one is shown, chosen by a slider: `labels` names the values, one a picture."""
+
+    name: str
+    labels: Sequence[str]
+    drawings: Sequence[Chart | Scatter]
+    caption: str
+    start: int = 0
+
+    @property
+    def pictures(self) -> list[Markup]:
+        return [draw(each) for each in self.drawings]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of numbers under a caption; the first column names the row."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """One step of the argument: words, then what was measured."""
+
+    heading: str
+    words: str
+    shown: Sequence[Figure | Slider | Table] = ()
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that an experiment found.
+
+    `equations` are lines of text as the formula writer prints them; `numbers` is what `numbers.json` keeps: every
+    number that a verdict rests on, by a name that says its unit.
+    """
+
+    claims: Sequence[Claim]
+    sections: Sequence[Section]
+    numbers: Mapping[str, float | Sequence[float]]
+    equations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LabPage:
+    """An experiment's page: where it stands in the lecture, and what was found."""
+
+    name: str
+    title: str
+    chapter: str
+    findings: Findings
+    budget: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the gallery shows of an experiment."""
+
+    name: str
+    title: str
+    chapter: str
+    claims: Sequence[Claim]
+
+
+def draw(drawing: Chart | Scatter) -> Markup:
+    """The picture as inline SVG."""
+    return scatter_svg(drawing) if isinstance(drawing, Scatter) else svg(drawing)
+
+
+def lab_page(page: LabPage) -> str:
+    """One experiment as an HTML file that needs no network."""
+    return render_template("lab.html.j2", page=page, kinds=_kind)
+
+
+def lab_gallery(entries: Sequence[Entry], environment: Mapping[str, str]) -> str:
+    """The index of the experiments, in the order given, grouped by chapter."""
+    chapters: dict[str, list[Entry]] = {}
+    for entry in entries:
+        chapters.setdefault(entry.chapter, []).append(entry)
+    return render_template("gallery.html.j2", chapters=chapters, environment=environment)
+
+
+def _kind(shown: Figure | Slider | Table) -> str:
+    return type(shown).__name__

@@ -1,0 +1,49 @@
+"""Fixed points, multipliers and forgetting of scalar recurrences against theory."""
+
+import math
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def numbers(findings):
+    return findings("activations").numbers
+
+
+@pytest.mark.parametrize(
+    ("weight", "point", "multiplier"),
+    [
+        (0.9, 0.6401848005, 0.2073134),
+        (1.0, 0.6590460684, 0.2247043),
+        (1.1, 0.6783458712, 0.2400120),
+    ],
+)
+def test_sigmoid_rests_at_its_fixed_point(numbers, weight, point, multiplier):
+    """The measured end and the point that Newton finds are the ones worked out elsewhere."""
+    assert numbers[f"sigmoid w={weight} end from 1"] == pytest.approx(point, abs=1e-9)
+    assert numbers[f"sigmoid w={weight} fixed point"] == pytest.approx(point, abs=1e-9)
+    assert numbers[f"sigmoid w={weight} multiplier"] == pytest.approx(multiplier, abs=1e-6)
+
+
+def test_tanh_splits_above_one(numbers):
+    """At w = 1.1 a positive start rests at 0.50294..., a place that solves h = tanh(1.1 h)."""
+    assert numbers["tanh w=1.1 end from 1"] == pytest.approx(0.5029405749, abs=1e-9)
+    assert numbers["tanh w=1.1 multiplier"] == pytest.approx(0.8217558559, abs=1e-9)
+
+
+def test_tanh_at_one_fades_like_a_power(numbers):
+    """After k = 2,000 steps at w = 1 the state is near √(3/(2k)), far above any exponential."""
+    assert numbers["tanh w=1.0 end from 1"] == pytest.approx(math.sqrt(3 / 4000), rel=1e-3)
+
+
+def test_relu_multiplies_by_w(numbers):
+    """A positive start is multiplied by w at each of the 2,000 steps."""
+    assert numbers["relu w=1.0 end from 1"] == 1.0
+    assert math.log(numbers["relu w=1.1 end from 1"]) == pytest.approx(2000 * math.log(1.1), rel=1e-9)
+
+
+def test_sigmoid_forgets_first(numbers):
+    """A few steps for sigmoid, at least ten times as many for tanh at w = 1; random networks alike."""
+    assert numbers["sigmoid w=1.0 steps apart"] <= 5
+    assert numbers["tanh w=1.0 steps apart"] >= 10 * numbers["sigmoid w=1.0 steps apart"]
+    assert max(numbers["sigmoid vector steps apart"]) <= 6

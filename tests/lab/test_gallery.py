@@ -1,0 +1,54 @@
+"""Running experiments: pages, the index, numbers.json, and names that do not exist."""
+
+import json
+
+import pytest
+import torch
+
+from carousel.errors import CarouselError
+from carousel.lab import EXPERIMENTS, Budget, gallery
+from carousel.report.lab import Claim, Findings, Verdict
+
+
+@pytest.fixture
+def quick_experiment(monkeypatch):
+    """An experiment that takes no time, under the name of one that does."""
+    findings = Findings([Claim("one is one", Verdict.HOLDS, "1 = 1")], [], {"one": 1.0})
+    monkeypatch.setattr("carousel.lab.activations.run", lambda budget, progress: findings)
+    monkeypatch.setattr("carousel.lab.bounded.run", lambda budget, progress: findings)
+
+
+@pytest.mark.usefixtures("quick_experiment")
+def test_numbers_of_several_runs_stay_together(tmp_path):
+    """A second run adds its numbers and its line in the index, in the lecture's order."""
+    gallery.run(["activations"], tmp_path, Budget.QUICK)
+    gallery.run(["bounded"], tmp_path, Budget.QUICK)
+    kept = json.loads((tmp_path / "numbers.json").read_text(encoding="utf-8"))
+    assert list(kept) == ["bounded", "activations"]
+    assert kept["activations"]["numbers"] == {"one": 1.0}
+    assert kept["activations"]["claims"][0]["verdict"] == "holds"
+    index = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert index.index("bounded.html") < index.index("activations.html")
+
+
+@pytest.mark.usefixtures("quick_experiment")
+def test_the_callers_random_state_is_left_alone(tmp_path):
+    """An experiment starts from its own seed and gives the caller's state back."""
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    gallery.run(["activations"], tmp_path, Budget.QUICK)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_an_unknown_name_is_refused_before_anything_is_written(tmp_path):
+    """The message names what there is."""
+    with pytest.raises(CarouselError, match=r"no experiment 'foo'.*activations"):
+        gallery.run(["foo"], tmp_path / "out", Budget.QUICK)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_can_be_loaded(name):
+    """The catalogue's names have files, each with a function that runs it."""
+    assert callable(EXPERIMENTS[name].run)

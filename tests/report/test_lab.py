@@ -1,0 +1,101 @@
+"""A page of the lab: claims, equations, figures; in a browser the slider moves and the drawing follows."""
+
+import re
+
+import pytest
+from browser import attribute, needs_browser, open_page
+
+from carousel.report.charts import Chart, Line
+from carousel.report.lab import (
+    Claim,
+    Entry,
+    Figure,
+    Findings,
+    LabPage,
+    Section,
+    Slider,
+    Table,
+    Verdict,
+    lab_gallery,
+    lab_page,
+)
+from carousel.report.scatter import Points, Scatter
+
+# Moves the slider to its end as a reader would, and notes which picture is shown before and after.
+READER = """
+<script>
+window.addEventListener("error", (event) => { document.body.dataset.error = event.message; });
+const shown = () => [...document.querySelectorAll(".frame")].filter((frame) => frame.offsetParent !== null);
+const note = (name, value) => { document.body.dataset[name] = value; };
+note("before", shown().map((frame) => frame.dataset.label).join(","));
+const input = document.querySelector(".slides input");
+input.value = input.max;
+input.dispatchEvent(new Event("input"));
+note("after", shown().map((frame) => frame.dataset.label).join(","));
+note("output", document.querySelector(".slides output").textContent);
+note("width", document.documentElement.scrollWidth + "/" + window.innerWidth);
+</script>
+"""
+
+
+def line_chart(power: float) -> Chart:
+    xs = list(range(5))
+    return Chart(
+        f"power {power}", "x to a power", "x", "y", [Line("curve", xs, [x**power for x in xs], "s1")]
+    )
+
+
+@pytest.fixture
+def page() -> LabPage:
+    """A page with one of everything."""
+    slider = Slider("power", ["1", "2", "3"], [line_chart(p) for p in (1, 2, 3)], "grows", start=1)
+    points = Scatter(
+        "map", "two words", "a", "b", [Points("g", [0.0, 1.0], [1.0, 0.0], "s2", ["<cat>", "dog"])]
+    )
+    table = Table(["", "value"], [["first", "1.5"]], "numbers")
+    section = Section("What was measured", "Words.", [slider, Figure(points, "a map"), table])
+    claim = Claim("Everything grows.", Verdict.CONDITIONAL, "the power is above 0: 4³ = 64.")
+    findings = Findings([claim], [section], {"largest": 64.0}, {"RNN": "h_t = tanh(W x_t)"})
+    return LabPage("growth", "Growth", "2 Stability", findings, "quick", 1.5)
+
+
+def test_the_page_says_what_was_found(page):
+    """Claim, verdict, evidence, equation, table and command stand in the page; markup in words is escaped."""
+    html = lab_page(page)
+    for part in (
+        "Everything grows.",
+        "Holds only when",
+        "4³ = 64",
+        "h_t = tanh(W x_t)",
+        "1.5",
+        "carousel lab growth",
+    ):
+        assert part in html
+    assert "&lt;cat&gt;" in html
+    assert "<cat>" not in html
+
+
+def test_the_gallery_keeps_the_order_and_links(page):
+    """Chapters and experiments come as given, each with a link to its page."""
+    claims = page.findings.claims
+    entries = [Entry("b", "Second", "1 One", claims), Entry("a", "First", "2 Two", claims)]
+    html = lab_gallery(entries, {"torch": "2"})
+    assert re.findall(r'href="(\w+)\.html"', html) == ["b", "a"]
+    assert html.index("1 One") < html.index("2 Two")
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [1000, 500])
+def test_the_drawing_follows_the_slider(page, tmp_path, width):
+    """Without a network and without an error, exactly the chosen picture is shown, on a desk and on a phone."""
+    path = tmp_path / "page.html"
+    path.write_text(lab_page(page).replace("</body>", READER + "</body>"), encoding="utf-8")
+    dom, log = open_page(path, tmp_path / "profile", width=width)
+    assert "CONSOLE" not in log
+    assert "data-error" not in dom
+    assert attribute(dom, "ready") == "yes"
+    assert attribute(dom, "before") == "2"
+    assert attribute(dom, "after") == "3"
+    assert attribute(dom, "output") == "3"
+    needed, available = map(int, attribute(dom, "width").split("/"))
+    assert needed <= available
