@@ -7,9 +7,13 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
+    "AnalogyScore": "carousel.embeddings.analogies",
     "EmbeddingConfig": "carousel.embeddings.config",
     "Neighbour": "carousel.embeddings.vectors",
+    "PairScore": "carousel.embeddings.pairs",
     "Vectors": "carousel.embeddings.vectors",
+    "evaluate_analogies": "carousel.embeddings.analogies",
+    "evaluate_pairs": "carousel.embeddings.pairs",
 }
 
 __all__ = list(_HOMES)

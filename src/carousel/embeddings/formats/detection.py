@@ -34,9 +34,9 @@ def detect(path: Path) -> str:
         if head.startswith(start):
             raise CarouselError(f"{path} {reason}.")
     first, _, rest = head.partition(b"\n")
-    header = [whole_number(each) for each in first.split()]
-    if len(header) == 2 and all(header):
-        return "text" if _begins_as_text(rest, header[1] or 0) else "binary"
+    header = first.split()
+    if len(header) == 2 and all(each.lstrip(b"+-").isdigit() for each in header):
+        return "text" if _begins_as_text(rest, whole_number(header[1]) or 0) else "binary"
     if text.trailing_numbers(first) or len(first) == _LOOKED_AT:
         return "glove"
     raise damaged(path, "is in none of the formats of word vectors")

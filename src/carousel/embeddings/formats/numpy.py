@@ -1,8 +1,10 @@
 """NumPy: one .npz with matrix, words and counts, or a .npy of the matrix beside a .vocab of the words. No pickle."""
 
 import io
+import warnings
 import zipfile
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -12,6 +14,9 @@ from carousel.errors import CarouselError
 
 _UNFOLDS = 20  # times its size: no matrix of word vectors can be compressed so far
 _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+# what NumPy's reader, which parses the header as a Python literal, was seen to raise for broken ones
+_NO_HEADER = (ValueError, KeyError, EOFError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError)
 
 
 def save_npz(path: str | Path, content: Content) -> None:
@@ -86,9 +91,9 @@ def _read_vocab(path: Path, reading: Reading) -> tuple[list[str], np.ndarray | N
         for number, line in enumerate(file, 1):
             if reading.limit is not None and len(words) == reading.limit:
                 break
-            pieces = line.split()
+            pieces = line.rstrip(b"\r\n").split(b" ")
             count = whole_number(pieces[1]) if len(pieces) == 2 else None
-            if len(pieces) not in (1, 2) or (len(pieces) == 2 and count is None):
+            if not pieces[0] or len(pieces) > 2 or (len(pieces) == 2 and count is None):
                 raise damaged(
                     path, f"has in line {number:,} something else than a word, or a word and its count"
                 )
@@ -118,8 +123,10 @@ def _member(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:
 def _header(file: io.BufferedIOBase, path: Path) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Shape, order and type; only plain numbers and text."""
     try:
-        shape, fortran, dtype = _READERS[np.lib.format.read_magic(file)](file)
-    except (ValueError, KeyError, EOFError, TypeError, SyntaxError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers that Python 2 wrote
+            shape, fortran, dtype = _READERS[np.lib.format.read_magic(file)](file)
+    except _NO_HEADER as error:
         raise damaged(path, f"has a header that is none of NumPy's ({error})") from None
     if dtype.kind not in "fiuUS" or dtype.itemsize == 0 or any(size < 0 for size in shape):
         raise damaged(path, f"holds an array of shape {shape} and type {dtype}, not numbers or text")
