@@ -17,7 +17,7 @@ BELOW = {  # room -> the rooms that it may import
     "nn": {"ops"},
     "data": set(),
     "losses": {"ops"},
-    "models": {"nn", "data"},
+    "models": {"nn", "data", "embeddings"},
     "diagnosis": {"nn", "models"},
     "training": {"models", "losses", "data", "diagnosis"},
     "report": {"diagnosis", "training"},

@@ -36,6 +36,9 @@ _HOMES = {
     "gradient_by_distance": "carousel.diagnosis",
     "report_run": "carousel.report",
     "Vectors": "carousel.embeddings",
+    "evaluate_analogies": "carousel.embeddings",
+    "evaluate_pairs": "carousel.embeddings",
+    "load_projection": "carousel.models",
     "from_torch": "carousel.nn",
 }
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Self, overload
+from typing import TYPE_CHECKING, NamedTuple, Self, overload
 
 import numpy as np
 
 from carousel.embeddings import formats, neighbours
 from carousel.embeddings.spelling import near_spellings
 from carousel.errors import CarouselError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from carousel.embeddings.projection import Symbols
 
 Word = str | np.ndarray  # in a query: a word, or a vector (d,) itself
 
@@ -222,6 +227,41 @@ class Vectors:
             return cls(content.words, content.matrix, content.counts)
         except CarouselError as error:
             raise CarouselError(f"{path}: {error}") from None
+
+    def to_embedding(self, vocabulary: Symbols | None = None, *, freeze: bool = False) -> nn.Embedding:
+        """A PyTorch layer that begins with these vectors, of which it has its own copy.
+
+        vocabulary: the symbols that the layer's rows stand for, as a `Vocabulary` or a list; None: the words
+        themselves. A symbol is looked up without the blanks around it, as it is spelt or else in lower case;
+        one without a vector begins with normal numbers of the vectors' deviation. freeze: not to be trained.
+
+        Raises CarouselError if no symbol has a vector.
+
+        >>> import torch
+        >>> layer = Vectors(["a", "b"], np.array([[1, 2], [3, 4]])).to_embedding(["b", "B", "c"])
+        >>> layer(torch.tensor([0, 1])).tolist()
+        [[3.0, 4.0], [3.0, 4.0]]
+        """
+        from carousel.embeddings import projection  # torch is loaded only where it is needed
+
+        return projection.to_embedding(self, vocabulary, freeze=freeze)
+
+    @classmethod
+    def from_model(cls, model: nn.Module, vocabulary: Symbols) -> Self:
+        """The projection of a model: what its layer `embedding` holds for each symbol, a copy.
+
+        A word is a symbol without the blanks around it; of symbols that are then equal (" the" and "the") the
+        first stands for both.
+
+        Raises CarouselError for a model that reads one-hot symbols, and for a vocabulary of another size.
+
+        >>> from carousel.models import LanguageModel
+        >>> Vectors.from_model(LanguageModel(3, hidden=8, embedding=4), ["<eod>", "<unk>", " the"]).words
+        ['<eod>', '<unk>', 'the']
+        """
+        from carousel.embeddings import projection
+
+        return cls(*projection.from_model(model, vocabulary))
 
     def _units(self, words: Sequence[Word]) -> np.ndarray:
         """Vectors (m, d) of length 1."""

@@ -11,6 +11,7 @@ _HOMES = {
     "LanguageModel": "carousel.models.language_model",
     "Ngram": "carousel.models.ngram",
     "generate": "carousel.models.sampling",
+    "load_projection": "carousel.models.projection",
     "sample": "carousel.models.sampling",
 }
 
