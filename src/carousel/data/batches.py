@@ -17,7 +17,8 @@ def stream(documents: Sequence[Document], vocabulary: Vocabulary) -> np.ndarray:
     """Documents as one array of symbols (int32), a boundary before, between and after them.
 
     The first boundary is only context: it lets the first character be predicted as the first of a document.
-    At the level of characters, len(stream) - 1 is therefore `count_characters(documents)`.
+    At the level of characters, len(stream) - 1 is therefore `count_characters(documents)`. Where the boundary is
+    the end of a line, a document that ends in one gets no second.
 
         >>> from carousel.data import fit_vocabulary
         >>> documents = [Document("a", "ba"), Document("b", "b")]
@@ -27,7 +28,9 @@ def stream(documents: Sequence[Document], vocabulary: Vocabulary) -> np.ndarray:
     boundary = np.array([BOUNDARY], dtype=np.int32)
     parts = [boundary]
     for document in documents:
-        parts += [vocabulary.encode(document.text), boundary]
+        ids = vocabulary.encode(document.text)
+        ended = vocabulary.boundary_text and len(ids) and ids[-1] == BOUNDARY
+        parts += [ids] if ended else [ids, boundary]
     return np.concatenate(parts)
 
 

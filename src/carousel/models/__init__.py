@@ -8,10 +8,17 @@ from typing import Any
 
 _HOMES = {
     "CELLS": "carousel.models.cells",
+    "MODELS": "carousel.models.cells",
+    "Predictor": "carousel.models.predictor",
     "LanguageModel": "carousel.models.language_model",
+    "TDNNLanguageModel": "carousel.models.tdnn",
     "Ngram": "carousel.models.ngram",
-    "generate": "carousel.models.sampling",
     "load_projection": "carousel.models.projection",
+    "Hypothesis": "carousel.models.beam",
+    "beam_search": "carousel.models.beam",
+    "generate": "carousel.models.generation",
+    "generate_best": "carousel.models.generation",
+    "generate_many": "carousel.models.generation",
     "sample": "carousel.models.sampling",
 }
 

@@ -1,7 +1,9 @@
-"""The names a language model knows its cells by.
+"""The names of the language models, and those a recurrent one knows its cells by.
 
 Free of torch, so that the command line can offer the names without loading it.
 """
+
+MODELS = ("rnn", "tdnn")  # recurrent; of the last N symbols (the first is meant where a file names none)
 
 # name -> the class in carousel.nn, the options that make it this cell
 CELLS: dict[str, tuple[str, dict[str, str]]] = {

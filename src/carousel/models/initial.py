@@ -59,7 +59,16 @@ def initialise(recurrent: Recurrent, *, one_hot: bool = False) -> None:
 
 
 @torch.no_grad()
-def initialise_ends(embedding: Tensor | None, recurrent: Recurrent, head: nn.Linear, *, tied: bool) -> None:
+def initialise_uniform(model: nn.Module, bound: float) -> None:
+    """Every weight and bias uniform in [-bound, bound], as in papers of the time (Zaremba et al. 2014)."""
+    for parameter in model.parameters():
+        parameter.uniform_(-bound, bound)
+
+
+@torch.no_grad()
+def initialise_ends(
+    embedding: Tensor | None, recurrent: Recurrent | None, head: nn.Linear, *, tied: bool
+) -> None:
     """Give the symbols' vectors (V, E) and the output layer their first weights."""
     gain = OUTPUT_GAIN.get(type(recurrent).__name__, 1.0)
     head.bias.zero_()

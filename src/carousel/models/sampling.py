@@ -1,4 +1,4 @@
-"""Drawing text from a language model, one symbol after the other."""
+"""Drawing symbols from a language model, one after the other, in one or several lanes at once."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -7,47 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from carousel.data import BOUNDARY, Vocabulary
 from carousel.errors import CarouselError
-
-
-def generate(
-    model: nn.Module,
-    vocabulary: Vocabulary,
-    prompt: str = "",
-    length: int = 500,
-    *,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    seed: int | None = None,
-) -> Iterator[str]:
-    """Text that follows `prompt` at the start of a document, yielded piece by piece as it is drawn.
-
-    It ends after `length` symbols or where the model ends the document. `<unk>` is never drawn. For the
-    other options see `sample`.
-
-    Raises CarouselError, before anything is drawn, for a prompt with unknown symbols or options out of range.
-    """
-    if vocabulary.size != _vocabulary_size(model):
-        raise CarouselError(
-            f"model and vocabulary must belong together; got a model of {_vocabulary_size(model)} symbols "
-            f"and a vocabulary of {vocabulary.size}."
-        )
-    unknown = [number for number, symbol in enumerate(vocabulary.symbols[:2]) if symbol == "<unk>"]
-    tokens = [BOUNDARY, *vocabulary.encode(prompt, strict=True).tolist()]
-    drawn = sample(
-        model,
-        tokens,
-        length,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        seed=seed,
-        never=unknown,
-        stop=BOUNDARY,
-    )
-    return vocabulary.decode_stream(drawn)
 
 
 def sample(
@@ -75,44 +35,87 @@ def sample(
 
     Raises CarouselError at the call for options out of range.
     """
+    rows = draw(
+        model,
+        prompt,
+        length,
+        lanes=1,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+        never=never,
+        stop=stop,
+    )
+    return (token for [token] in rows if token is not None)
+
+
+def draw(
+    model: nn.Module,
+    prompt: Sequence[int],
+    length: int,
+    *,
+    lanes: int,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int | None = None,
+    never: Sequence[int] = (),
+    stop: int | None = None,
+) -> Iterator[list[int | None]]:
+    """`sample` in several lanes side by side: at each step one symbol per lane, None for a lane that has ended.
+
+    Lane k of seed s draws what a single lane of seed s + k would.
+    """
     _check(prompt, length, temperature, top_k, top_p)
-    generator = torch.Generator()
-    generator.seed() if seed is None else generator.manual_seed(seed)
-    return _draw(model, prompt, length, temperature, top_k, top_p, generator, never, stop)
+    if lanes < 1:
+        raise CarouselError(f"there must be at least one sample to draw; got {lanes}.")
+    generators = [torch.Generator() for _ in range(lanes)]
+    for k, generator in enumerate(generators):
+        generator.seed() if seed is None else generator.manual_seed(seed + k)
+
+    def pick(logits: Tensor, generator: torch.Generator) -> int:
+        return choose(logits, temperature, top_k, top_p, generator, never)
+
+    return _draw(model, prompt, length, generators, pick, stop)
 
 
 def _draw(
     model: nn.Module,
     prompt: Sequence[int],
     length: int,
-    temperature: float,
-    top_k: int | None,
-    top_p: float | None,
-    generator: torch.Generator,
-    never: Sequence[int],
+    generators: list[torch.Generator],
+    pick: Any,
     stop: int | None,
-) -> Iterator[int]:
+) -> Iterator[list[int | None]]:
+    lanes = len(generators)
+    live = [True] * lanes
     training = model.training
     model.eval()
     try:
-        logits, state = _advance(model, prompt, None)
+        logits, state = advance(model, [[token] * lanes for token in prompt], None)
         for _ in range(length):
-            token = choose(logits, temperature, top_k, top_p, generator, never)
-            if token == stop:
+            tokens = [
+                pick(row, generator) if alive else stop
+                for row, generator, alive in zip(logits, generators, live, strict=True)
+            ]
+            live = [alive and token != stop for alive, token in zip(live, tokens, strict=True)]
+            if not any(live):
                 return
-            yield token
-            logits, state = _advance(model, [token], state)
+            yield [token if alive else None for token, alive in zip(tokens, live, strict=True)]
+            # a lane that has ended goes on reading, unread
+            logits, state = advance(model, [[0 if token is None else token for token in tokens]], state)
     finally:
         model.train(training)
 
 
 # inference mode is entered per step: around a `yield` it would leak into the caller's code
 @torch.inference_mode()
-def _advance(model: nn.Module, tokens: Sequence[int], state: Any) -> tuple[Tensor, Any]:
-    """The logits (V,) after `tokens`, as float32 on the CPU, and the state."""
+def advance(model: nn.Module, tokens: Sequence[Sequence[int]], state: Any) -> tuple[Tensor, Any]:
+    """The logits (B, V) after `tokens`, T rows of B, as float32 on the CPU, and the state."""
     device = next(model.parameters()).device
-    logits, state = model(torch.tensor(tokens, device=device).unsqueeze(1), state)
-    return logits[-1, 0].float().cpu(), state
+    logits, state = model(torch.tensor(tokens, device=device), state)
+    return logits[-1].float().cpu(), state
 
 
 @torch.inference_mode()
@@ -139,20 +142,21 @@ def choose(
     return int(symbols[torch.multinomial(probabilities, 1, generator=generator)])
 
 
-def _vocabulary_size(model: nn.Module) -> int:
-    return int(model.vocabulary_size)  # type: ignore[arg-type]
-
-
 def _check(
     prompt: Sequence[int], length: int, temperature: float, top_k: int | None, top_p: float | None
 ) -> None:
-    if len(prompt) == 0:
-        raise CarouselError("a prompt needs at least one symbol, such as the boundary 0; got none.")
-    if length < 0:
-        raise CarouselError(f"length must be at least 0; got {length}.")
+    check_prompt(prompt, length)
     if not 0 <= temperature < math.inf:
         raise CarouselError(f"temperature must be a finite number of at least 0; got {temperature}.")
     if top_k is not None and top_k < 1:
         raise CarouselError(f"top_k must be at least 1; got {top_k}.")
     if top_p is not None and not 0 < top_p <= 1:
         raise CarouselError(f"top_p must be above 0 and at most 1; got {top_p}.")
+
+
+def check_prompt(prompt: Sequence[int], length: int) -> None:
+    """Raise CarouselError for a prompt without a symbol and a negative length."""
+    if len(prompt) == 0:
+        raise CarouselError("a prompt needs at least one symbol, such as the boundary 0; got none.")
+    if length < 0:
+        raise CarouselError(f"length must be at least 0; got {length}.")

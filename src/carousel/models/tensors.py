@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from carousel.atomic import write_atomic
 from carousel.errors import CarouselError
@@ -33,6 +33,13 @@ def save_tensors(
     description[_OWN] = _own_checksum(description)
     text = json.dumps(description, sort_keys=True, allow_nan=False)
     write_atomic(path, save(held, metadata={KEY: text}))
+
+
+def distinct(module: nn.Module) -> dict[str, Tensor]:
+    """The tensors of a module by name, each once: of tied weights the first name stands for all."""
+    first: dict[int, str] = {}
+    named = module.state_dict(keep_vars=True)
+    return {name: tensor for name, tensor in named.items() if first.setdefault(id(tensor), name) == name}
 
 
 def load_tensors(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -41,7 +41,7 @@ class Config:
         metadata=described("files, folders or globs of text (none: Python's own standard library)"),
     )
 
-    level: str = option("bpe", "what a symbol is", choices=("char", "word", "bpe"))
+    level: str = option("bpe", "what a symbol is", choices=("char", "word", "bpe", "token"))
     vocabulary_size: int | None = option(None, "most symbols told apart (none: the level's own)", minimum=2)
 
     cell: str = option("lstm", "recurrent cell", choices=tuple(CELLS))

@@ -9,6 +9,7 @@ from carousel.data.documents import Document
 from carousel.data.vocabularies.base import BOUNDARY, Vocabulary
 from carousel.data.vocabularies.bpe import BytePairVocabulary
 from carousel.data.vocabularies.char import CharVocabulary
+from carousel.data.vocabularies.token import TokenVocabulary
 from carousel.data.vocabularies.word import WordVocabulary
 from carousel.errors import CarouselError
 
@@ -17,6 +18,7 @@ __all__ = [
     "LEVELS",
     "BytePairVocabulary",
     "CharVocabulary",
+    "TokenVocabulary",
     "Vocabulary",
     "WordVocabulary",
     "fit_vocabulary",
@@ -25,7 +27,7 @@ __all__ = [
 ]
 
 _CLASSES: dict[str, type[Vocabulary]] = {
-    one.level: one for one in (CharVocabulary, WordVocabulary, BytePairVocabulary)
+    one.level: one for one in (CharVocabulary, WordVocabulary, BytePairVocabulary, TokenVocabulary)
 }
 LEVELS = tuple(_CLASSES)
 
@@ -36,6 +38,8 @@ def fit_vocabulary(level: str, documents: Sequence[Document], size: int | None =
     - "char": every character (or, with `size`, the most frequent ones).
     - "word": the most frequent words, 10,000 symbols unless `size` says otherwise; words seen once are
       unknown.
+    - "token": every word of a text that is cut into words by white space, one sentence a line; with `size` the
+      most frequent, all others being `<unk>`.
     - "bpe": byte pairs merged up to 1,024 symbols unless `size` says otherwise; no text is unknown.
 
     `size` counts all symbols, the special ones included.

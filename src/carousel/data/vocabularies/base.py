@@ -29,13 +29,15 @@ class Vocabulary(ABC):
     format: ClassVar[str] = "carousel-vocabulary"
     version: ClassVar[int] = 1
     level: ClassVar[str]
+    boundary_text: ClassVar[str] = ""
+    """What the boundary is in a text: nothing, but at the level of tokens the end of a line."""
     pieces: list[bytes]
     """The bytes of each symbol; none for the boundary, a replacement character for `<unk>`."""
 
     @classmethod
     @abstractmethod
-    def fit(cls, texts: Sequence[str], size: int | None = None) -> Self:
-        """Learn the vocabulary of these texts."""
+    def fit(cls, texts: Iterable[str], size: int | None = None) -> Self:
+        """Learn the vocabulary of these texts, which may be walked through more than once."""
 
     @classmethod
     @abstractmethod
@@ -80,17 +82,18 @@ class Vocabulary(ABC):
             raise CarouselError(self._complaint(unknown))
         return ids
 
-    def decode(self, ids: Iterable[int], boundary: str = "") -> str:
+    def decode(self, ids: Iterable[int], boundary: str | None = None) -> str:
         """Numbers as text: `decode(encode(text)) == text` where no symbol is unknown.
 
-        `<eod>` becomes `boundary`, `<unk>` and broken UTF-8 a replacement character.
+        `<eod>` becomes `boundary` (None: `boundary_text`), `<unk>` and broken UTF-8 a replacement character.
 
         Raises CarouselError for a number that is not in the vocabulary.
         """
         return "".join(self.decode_stream(ids, boundary))
 
-    def decode_stream(self, ids: Iterable[int], boundary: str = "") -> Iterator[str]:
+    def decode_stream(self, ids: Iterable[int], boundary: str | None = None) -> Iterator[str]:
         """`decode` for numbers that come one at a time: text is yielded as soon as a character is whole."""
+        boundary = self.boundary_text if boundary is None else boundary
         partial = codecs.getincrementaldecoder("utf-8")("replace")
         for number in ids:
             at = int(number)

@@ -1,7 +1,7 @@
 """Byte pairs as symbols: frequent strings become one symbol, and no text is unknown."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, Self
 
 import numpy as np
@@ -36,7 +36,7 @@ class BytePairVocabulary(Vocabulary):
         ]
 
     @classmethod
-    def fit(cls, texts: Sequence[str], size: int | None = None) -> Self:
+    def fit(cls, texts: Iterable[str], size: int | None = None) -> Self:
         check_size(size, 256 + _FIRST, cls.level)
         tokenizer = Tokenizer(BPE())
         tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)

@@ -1,6 +1,6 @@
 """Characters as symbols."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -32,7 +32,7 @@ class CharVocabulary(Vocabulary):
         self._table[codes] = np.arange(UNKNOWN + 1, UNKNOWN + 1 + len(codes))
 
     @classmethod
-    def fit(cls, texts: Sequence[str], size: int | None = None) -> Self:
+    def fit(cls, texts: Iterable[str], size: int | None = None) -> Self:
         check_size(size, UNKNOWN + 2, cls.level)
         counts = np.zeros(0, dtype=np.int64)
         for text in texts:

@@ -1,6 +1,6 @@
 """Words as symbols, with the white space that joins them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -43,7 +43,7 @@ class WordVocabulary(Vocabulary):
         self._tokenizer = _tokenizer(symbols)
 
     @classmethod
-    def fit(cls, texts: Sequence[str], size: int | None = None) -> Self:
+    def fit(cls, texts: Iterable[str], size: int | None = None) -> Self:
         check_size(size, UNKNOWN + 2, cls.level)
         words = _frequent(texts, (size or DEFAULT_SIZE) - UNKNOWN - 1, at_least=2)
         # a text in which no word comes twice is too short to be choosy
@@ -71,7 +71,7 @@ def _tokenizer(symbols: dict[str, int]) -> Tokenizer:
     return tokenizer
 
 
-def _frequent(texts: Sequence[str], number: int, at_least: int) -> list[str]:
+def _frequent(texts: Iterable[str], number: int, at_least: int) -> list[str]:
     tokenizer = _tokenizer({UNKNOWN_SYMBOL: 0})
     trainer = WordLevelTrainer(
         vocab_size=number, min_frequency=at_least, show_progress=False, special_tokens=[]

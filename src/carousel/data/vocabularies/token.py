@@ -1,0 +1,94 @@
+"""Words of a text that is cut into words already: one sentence a line, white space between words."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from carousel.data.vocabularies.base import (
+    BOUNDARY,
+    UNKNOWN,
+    UNKNOWN_SYMBOL,
+    Vocabulary,
+    check_size,
+)
+from carousel.errors import CarouselError
+
+
+class TokenVocabulary(Vocabulary):
+    """0 the end of a line, which is that of a sentence, then `<unk>` if the text knows it, then the words.
+
+    The most frequent come first. This is the form of the Penn Treebank and of WikiText for language models. What
+    is between two words is not kept: decoded text has one space there.
+
+    >>> vocabulary = TokenVocabulary.fit(["the cat <unk>\\nthe dog\\n"])
+    >>> vocabulary.encode("the dog\\n").tolist(), vocabulary.encode("a cat\\n").tolist()
+    ([2, 4, 0], [1, 3, 0])
+    >>> vocabulary.decode([2, 4, 0])
+    'the dog\\n'
+    """
+
+    level = "token"
+    boundary_text = "\n"
+
+    def __init__(self, words: Sequence[str], knows_unknown: bool) -> None:
+        self.words, self.knows_unknown = list(words), knows_unknown
+        names = [UNKNOWN_SYMBOL, *self.words] if knows_unknown else self.words
+        self.pieces = [b"\n", *(f" {name}".encode() for name in names)]
+        self._numbers = {name: number for number, name in enumerate(names, BOUNDARY + 1)}
+
+    @classmethod
+    def fit(cls, texts: Iterable[str], size: int | None = None) -> Self:
+        """Every word of the texts; with a size the most frequent ones, and `<unk>` for all others."""
+        check_size(size, UNKNOWN + 2, cls.level)
+        counts: Counter[str] = Counter()
+        for text in texts:
+            counts.update(text.split())
+        knows = counts.pop(UNKNOWN_SYMBOL, 0) > 0 or (size is not None and len(counts) >= size)
+        words = sorted(counts, key=lambda word: (-counts[word], word))
+        return cls(words if size is None else words[: size - 1 - knows], knows)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        return cls(data["words"], data["knows_unknown"])
+
+    @property
+    def symbols(self) -> list[str]:  # type: ignore[override]
+        """Each symbol as text: `<eos>`, then the words."""
+        return ["<eos>", *self._numbers]
+
+    def _content(self) -> dict[str, Any]:
+        return {"words": self.words, "knows_unknown": self.knows_unknown}
+
+    def _encode(self, text: str) -> np.ndarray:
+        numbers = self._numbers
+        otherwise = UNKNOWN if self.knows_unknown else -1
+        ids: list[int] = []
+        for k, line in enumerate(text.split("\n")):
+            if k:
+                ids.append(BOUNDARY)
+            ids += [numbers.get(word, otherwise) for word in line.split()]
+        if not self.knows_unknown and -1 in ids:
+            raise CarouselError(self._missing(self.unknown(text)))
+        return np.array(ids, dtype=np.int32)
+
+    def _missing(self, unknown: Sequence[str]) -> str:
+        shown = ", ".join(repr(word) for word in unknown[:10])
+        more = f" and {len(unknown) - 10:,} more" if len(unknown) > 10 else ""
+        return (
+            f"the train text has no <unk> that could stand for unknown words: it lacks {shown}{more}. Write <unk> "
+            "for rare words of the train text, or give a vocabulary size, which makes the rarest ones <unk>"
+        )
+
+    def unknown(self, text: str) -> list[str]:
+        return [word for word in dict.fromkeys(text.split()) if word not in self._numbers]
+
+    def decode(self, ids: Iterable[int], boundary: str | None = None) -> str:
+        return super().decode(ids, boundary).removeprefix(" ")
+
+    def decode_stream(self, ids: Iterable[int], boundary: str | None = None) -> Iterator[str]:
+        begins = False
+        for piece in super().decode_stream(ids, boundary):
+            yield piece.removeprefix(" ") if begins else piece
+            begins = piece.endswith("\n")

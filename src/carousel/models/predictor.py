@@ -1,0 +1,210 @@
+"""What every model of the next symbol has: vectors of symbols, scores for all of them, text, and a file."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from carousel.data import Vocabulary, vocabulary_from_json
+from carousel.errors import CarouselError
+from carousel.models.cells import MODELS
+from carousel.models.generation import generate
+from carousel.models.tensors import distinct, load_tensors, save_tensors
+from carousel.nn.regularisers import kept, locked
+
+State = Tensor | tuple[Tensor, ...]
+KIND = "language model"
+
+
+class Predictor(nn.Module, ABC):
+    """Symbols in, at each step a score for every symbol that may come next.
+
+    A subclass says how the past becomes what the output layer reads (`features`); it is called with `options`,
+    the keyword arguments that make it again. The state, a tensor or a tuple of tensors with the batch as
+    second dimension, is all that a model knows of the past.
+    """
+
+    architecture: ClassVar[str]  # its name in `MODELS`
+    embedding: nn.Embedding | None
+    head: nn.Linear
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        super().__init__()
+        check_options(options)
+        self.options = options
+
+    @abstractmethod
+    def features(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """What the output layer reads, (T, B, F), and the state after the last step; arguments as `forward`."""
+
+    def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Logits for the symbol after each token.
+
+        tokens: (T, B) int64. state: as returned before, to go on from there; None: the start of a text.
+        Returns logits (T, B, V) and the state after the last step.
+        """
+        features, state = self.features(tokens, state)
+        return self.head(features), state
+
+    @property
+    def vocabulary_size(self) -> int:
+        """V, the number of symbols."""
+        return self.head.out_features
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """The vectors of symbols: tokens (T, B) int64 -> (T, B, E), or (T, B, V) for one-hot.
+
+        Raises CarouselError for a wrong rank or dtype, and for numbers that are no symbol.
+        """
+        self.check_shape(tokens)
+        with self.known(tokens):
+            if self.embedding is None:
+                return F.one_hot(tokens, self.vocabulary_size).to(self.head.weight.dtype)
+            vectors = self.embedding(tokens)
+        if self.training and (share := self.options["embedding_dropout"]):
+            # whole words, the same ones at every step (Gal & Ghahramani 2016)
+            vectors = vectors * kept((self.vocabulary_size, 1), share, vectors)[tokens]
+        return vectors * vectors.shape[-1] ** 0.5 if self.options["tie"] else vectors
+
+    def check_shape(self, tokens: Tensor) -> None:
+        """Raise CarouselError unless tokens are (T, B) int64."""
+        if tokens.dim() != 2 or tokens.dtype != torch.int64:
+            raise CarouselError(
+                f"tokens must be int64 of shape (T, B); got {tokens.dtype} of shape {tuple(tokens.shape)}."
+            )
+
+    @contextmanager
+    def known(self, tokens: Tensor) -> Iterator[None]:
+        """Inside, a look-up that fails says which tokens are no symbols."""
+        try:
+            yield
+        except (IndexError, RuntimeError):
+            low, high = int(tokens.min()), int(tokens.max())
+            if low >= 0 and high < self.vocabulary_size:
+                raise
+            raise CarouselError(
+                f"tokens must be numbers from 0 to {self.vocabulary_size - 1}; got {low} to {high}."
+            ) from None
+
+    def drop(self, values: Tensor) -> Tensor:
+        """Dropout on the way into and out of the hidden layers; `locked_dropout`: one mask for all steps."""
+        share = self.options["dropout"] if self.training else 0.0
+        return locked(values, share) if self.options["locked_dropout"] else F.dropout(values, share)
+
+    def generate(
+        self,
+        vocabulary: Vocabulary,
+        prompt: str = "",
+        length: int = 500,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+        stop: Sequence[str] = (),
+    ) -> Iterator[str]:
+        """Text that follows `prompt`, piece by piece; see `carousel.models.generation.generate`."""
+        return generate(
+            self,
+            vocabulary,
+            prompt,
+            length,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=seed,
+            stop=stop,
+        )
+
+    def save(
+        self, path: str | Path, vocabulary: Vocabulary | None = None, about: dict[str, Any] | None = None
+    ) -> None:
+        """Write weights, options, the vocabulary and plain values `about` the model to one safetensors file.
+
+        Raises CarouselError if the disk refuses; an older file of that name is then still whole.
+        """
+        symbols = None if vocabulary is None else vocabulary.to_json()
+        description: dict[str, Any] = {"model": self.options, "vocabulary": symbols, "about": about or {}}
+        if self.architecture != MODELS[0]:
+            description["architecture"] = self.architecture
+        save_tensors(path, KIND, distinct(self), description)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """The model that `save` wrote, ready to use (in eval mode).
+
+        Raises CarouselError for a missing, truncated, damaged or foreign file, or one of another architecture.
+        """
+        return cls.load_with_vocabulary(path)[0]
+
+    @classmethod
+    def load_with_vocabulary(cls, path: str | Path) -> tuple[Self, Vocabulary | None]:
+        """The model and the vocabulary that were saved together; None if it was saved without one."""
+        tensors, description = load_tensors(path, KIND)
+        kind = model_class(description.get("architecture", MODELS[0]))
+        if not issubclass(kind, cls):
+            raise CarouselError(
+                f"{path} holds a {kind.__name__}, not a {cls.__name__}. Load it by {kind.__name__}.load, or "
+                "any model by carousel.load."
+            )
+        try:
+            with torch.random.fork_rng(devices=[]):  # first weights are drawn, only to be replaced
+                model = kind(**description["model"])
+            wanted = distinct(model).keys()
+            if wanted != tensors.keys():
+                raise CarouselError(f"tensors {sorted(wanted ^ tensors.keys())} differ")
+            model.load_state_dict(tensors, strict=False)
+        except (KeyError, TypeError, RuntimeError, CarouselError) as error:
+            raise CarouselError(f"{path} does not hold the weights its options ask for: {error}") from None
+        symbols = description.get("vocabulary")
+        return model.eval(), None if symbols is None else vocabulary_from_json(symbols)
+
+
+def model_class(architecture: str) -> Any:
+    """The class of an architecture, one of `MODELS`.
+
+    Raises CarouselError for any other name.
+    """
+    homes = {
+        "rnn": ("carousel.models.language_model", "LanguageModel"),
+        "tdnn": ("carousel.models.tdnn", "TDNNLanguageModel"),
+    }
+    if architecture not in homes:
+        raise CarouselError(f"model must be one of {', '.join(MODELS)}; got {architecture!r}.")
+    module, name = homes[architecture]
+    return getattr(import_module(module), name)
+
+
+def check_options(options: dict[str, Any]) -> None:
+    """Raise CarouselError for sizes below 1, shares outside [0, 1), and options that exclude each other.
+
+    Of `options` those are looked at that every model knows: the sizes, shares, one_hot and tie.
+    """
+    for name in ("vocabulary_size", "hidden", "layers", "context", "embedding"):
+        size = options.get(name, 1)
+        if size is None and name == "embedding":
+            continue
+        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            raise CarouselError(f"{name} must be a whole number of at least 1; got {size!r}.")
+    for name in ("dropout", "embedding_dropout", "weight_drop", "recurrent_dropout"):
+        if not 0 <= options.get(name, 0) < 1:
+            raise CarouselError(f"{name} must be at least 0 and below 1; got {options[name]}.")
+    check_ends(options["one_hot"], options["tie"], options["embedding"], options["hidden"])
+    if options["one_hot"] and options["embedding_dropout"]:
+        raise CarouselError("one_hot has no vectors of symbols to drop; leave embedding_dropout out.")
+
+
+def check_ends(one_hot: bool, tie: bool, embedding: int | None, hidden: int) -> None:
+    """Raise CarouselError for ways in and out that exclude each other."""
+    if one_hot and (tie or embedding is not None):
+        raise CarouselError("one_hot has no vectors of symbols; leave tie and embedding out.")
+    if tie and embedding not in (None, hidden):
+        raise CarouselError(
+            f"tie needs embedding equal to hidden; got embedding={embedding} and hidden={hidden}."
+        )

@@ -1,0 +1,149 @@
+"""The time-delay language model: each symbol is predicted from the past N alone."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from carousel.data import BOUNDARY
+from carousel.errors import CarouselError
+from carousel.models.initial import initialise_ends, initialise_uniform
+from carousel.models.predictor import Predictor, State
+
+DEFAULT_EMBEDDING = 60
+DEFAULT_CONTEXT = 4
+
+
+class TDNNLanguageModel(Predictor):
+    """N past symbols -> their vectors side by side -> hidden layers -> logits (Bengio et al. 2003).
+
+    The same weights read every place of the text, as in the time-delay network of Waibel et al. 1989. The
+    state is the last N symbols, (N, B) int64, oldest first; before a text there are N boundaries.
+
+    Args:
+        vocabulary_size: V.
+        context: N, the number of past symbols a prediction is made from.
+        hidden: H, units of each hidden layer (tanh).
+        layers: number of hidden layers.
+        embedding: E, the size of the projection PW of each symbol; None: 60, or H if that is smaller or `tie`.
+        one_hot: no projection; the first hidden layer reads N one-hot vectors of size V.
+        tie: the vectors are the output weights as well; E must be H.
+        direct: the output layer also reads the N vectors themselves, beside the last hidden layer.
+        dropout: share of values dropped on the way in and after each hidden layer.
+        locked_dropout, embedding_dropout, uniform: as in `LanguageModel`.
+
+    Raises CarouselError for sizes below 1 and options that exclude each other.
+
+    >>> model = TDNNLanguageModel(vocabulary_size=50, context=3, hidden=16, direct=True)
+    >>> logits, state = model(torch.zeros(7, 2, dtype=torch.int64))
+    >>> logits.shape, state.shape
+    (torch.Size([7, 2, 50]), torch.Size([3, 2]))
+    """
+
+    architecture = "tdnn"
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        context: int = DEFAULT_CONTEXT,
+        hidden: int = 512,
+        layers: int = 1,
+        embedding: int | None = None,
+        one_hot: bool = False,
+        tie: bool = False,
+        direct: bool = False,
+        dropout: float = 0.0,
+        locked_dropout: bool = False,
+        embedding_dropout: float = 0.0,
+        uniform: float | None = None,
+    ) -> None:
+        super().__init__(
+            {
+                "vocabulary_size": vocabulary_size,
+                "context": context,
+                "hidden": hidden,
+                "layers": layers,
+                "embedding": embedding,
+                "one_hot": one_hot,
+                "tie": tie,
+                "direct": direct,
+                "dropout": dropout,
+                "locked_dropout": locked_dropout,
+                "embedding_dropout": embedding_dropout,
+                "uniform": uniform,
+            }
+        )
+        check_direct(direct, one_hot, tie)
+        if embedding is None and not one_hot:
+            embedding = hidden if tie else min(hidden, DEFAULT_EMBEDDING)
+            self.options["embedding"] = embedding
+        self.context = context
+        self.embedding = None if embedding is None else nn.Embedding(vocabulary_size, embedding)
+        width = context * (embedding or vocabulary_size)
+        self.layers = nn.ModuleList(nn.Linear(hidden if k else width, hidden) for k in range(layers))
+        self.head = nn.Linear(hidden + width if direct else hidden, vocabulary_size)
+        if tie and self.embedding is not None:
+            self.head.weight = self.embedding.weight
+        self._initialise()
+
+    def features(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        self.check_shape(tokens)
+        if state is None:
+            state = tokens.new_full((self.context, *tokens.shape[1:]), BOUNDARY)
+        if not isinstance(state, Tensor) or state.shape != (self.context, *tokens.shape[1:]):
+            raise CarouselError(
+                f"the state of a TDNN is its last symbols, {(self.context, *tokens.shape[1:])}; "
+                f"got {tuple(state.shape) if isinstance(state, Tensor) else type(state).__name__}."
+            )
+        seen = torch.cat([state, tokens])  # (N + T, B)
+        if self.embedding is None:
+            window, first = None, self._read_one_hot(seen[1:])
+        else:
+            vectors = self.drop(
+                self.embed(seen[1:])
+            )  # (N - 1 + T, B, E); step t reads those of t to t + N - 1
+            window = (
+                vectors.unfold(0, self.context, 1).transpose(2, 3).flatten(2)
+            )  # (T, B, N E), oldest first
+            first = self.layers[0](window)
+        features = self.drop(torch.tanh(first))
+        for layer in list(self.layers)[1:]:
+            features = self.drop(torch.tanh(layer(features)))
+        if self.options["direct"] and window is not None:
+            features = torch.cat([features, window], dim=-1)
+        return features, seen[-self.context :]
+
+    def _read_one_hot(self, seen: Tensor) -> Tensor:
+        """The first hidden layer on N one-hot vectors: its columns of those symbols, added up."""
+        first = self.layers[0]
+        columns = first.weight.T.unflatten(0, (self.context, self.vocabulary_size))  # (N, V, H)
+        steps = len(seen) - self.context + 1
+        with self.known(seen):
+            parts = [F.embedding(seen[k : k + steps], columns[k]) for k in range(self.context)]
+        return torch.stack(parts).sum(0) + first.bias
+
+    def _initialise(self) -> None:
+        """Glorot & Bengio 2010 for tanh; the output layer as in `carousel.models.initial`."""
+        if self.options["uniform"] is not None:
+            initialise_uniform(self, self.options["uniform"])
+            return
+        for layer in self.layers:
+            nn.init.xavier_normal_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        initialise_ends(
+            None if self.embedding is None else self.embedding.weight,
+            None,
+            self.head,
+            tied=self.options["tie"],
+        )
+
+
+def check_direct(direct: bool, one_hot: bool, tie: bool) -> None:
+    """Raise CarouselError where direct connections exclude another option."""
+    if direct and one_hot:
+        raise CarouselError(
+            "direct connects the symbols' vectors, but one_hot has none; give one of the two."
+        )
+    if direct and tie:
+        raise CarouselError(
+            "tie shares the symbols' vectors with the output weights, which direct makes wider; give one of the two."
+        )

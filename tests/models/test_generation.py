@@ -1,0 +1,89 @@
+"""Text from a model: streamed, several at once, the likeliest."""
+
+import doctest
+
+import pytest
+import torch
+
+from carousel import CarouselError
+from carousel.data import Document, fit_vocabulary
+from carousel.models import LanguageModel, TDNNLanguageModel, generate_best, generate_many, generation
+from carousel.models.generation import until
+
+VOCABULARY = fit_vocabulary("char", [Document("a", "abcdefgh")])
+
+
+@pytest.fixture(params=[LanguageModel, TDNNLanguageModel])
+def model(request):
+    return request.param(VOCABULARY.size, hidden=8)
+
+
+def test_examples():
+    """The example gives what it shows."""
+    result = doctest.testmod(generation)
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+def test_many_texts_are_those_drawn_one_by_one(model):
+    """Text k of seed s is the text of seed s + k, whatever is drawn beside it and wherever others end."""
+    many = generate_many(model, VOCABULARY, "ab", 60, number=5, seed=7)
+    alone = ["".join(model.generate(VOCABULARY, "ab", 60, seed=7 + k)) for k in range(5)]
+    assert many == alone
+    assert len({len(text) for text in many}) > 1
+
+
+def test_a_stop_text_ends_each_text_before_it(model):
+    """The text is that without the stop, cut where the first stop would begin."""
+    free = generate_many(model, VOCABULARY, "", 80, number=4, seed=1)
+    stops = ["bc", "d"]
+    expected = [text[: min([p for s in stops if (p := text.find(s)) >= 0] or [len(text)])] for text in free]
+    assert expected != free
+    assert generate_many(model, VOCABULARY, "", 80, number=4, seed=1, stop=stops) == expected
+    streamed = ["".join(model.generate(VOCABULARY, "", 80, seed=1 + k, stop=stops)) for k in range(4)]
+    assert streamed == expected
+
+
+def test_a_stop_text_may_lie_across_pieces():
+    """What could begin a stop is held back, and given when it turns out to be none."""
+    assert list(until(["a\n", "\nb"], ["\n\n"])) == ["a"]
+    assert list(until(["a\n", "b\n"], ["\n\n"])) == ["a", "\nb", "\n"]
+    assert list(until(["abab", "ac"], ["abac"])) == ["ab"]
+
+
+def test_the_likeliest_text_is_likelier_than_those_drawn(model):
+    """Its nats are those that scoring gives it, end of document included."""
+    best, nats = generate_best(model, VOCABULARY, "ab", 12, beams=8)[0]
+    for drawn in generate_many(model, VOCABULARY, "ab", 12, number=3, temperature=0, seed=0):
+        assert _nats(model, "ab", drawn, len(drawn) < 12) >= nats - 1e-4
+    assert _nats(model, "ab", best, len(best) < 12) == pytest.approx(nats, rel=1e-4)
+
+
+def _nats(model, prompt, text, ended):
+    ids = [0, *VOCABULARY.encode(prompt + text).tolist(), *([0] if ended else [])]
+    tokens = torch.tensor(ids)
+    logits, _ = model.eval()(tokens[:-1, None])
+    losses = torch.nn.functional.cross_entropy(logits[:, 0], tokens[1:], reduction="none")
+    return losses[len(prompt) :].sum().item()
+
+
+def test_sentences_go_on_after_their_ends():
+    """At the level of tokens the end of a sentence is a line end in the text, not the end of the text."""
+    vocabulary = fit_vocabulary("token", [Document("a", "a b <unk>\nb a\n")])
+    model = LanguageModel(vocabulary.size, hidden=4)
+    text = "".join(model.generate(vocabulary, "a b", 60, seed=1))
+    assert text.count("\n") > 3
+    assert "<unk>" not in text
+
+
+@pytest.mark.parametrize("stop", ["ab", [""], [3]])
+def test_stop_texts_that_are_none_are_refused(model, stop):
+    """A list of texts that are not empty."""
+    with pytest.raises(CarouselError, match="stop must be a list of texts"):
+        model.generate(VOCABULARY, stop=stop)
+
+
+def test_a_number_of_texts_is_at_least_one(model):
+    """Zero samples are a mistake."""
+    with pytest.raises(CarouselError, match="at least one sample to draw; got 0"):
+        generate_many(model, VOCABULARY, number=0)
