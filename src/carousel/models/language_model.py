@@ -84,7 +84,7 @@ class LanguageModel(Predictor):
             self.options["embedding"] = embedding
         kind, cell_options = CELLS[cell]
         self.embedding = None if embedding is None else nn.Embedding(vocabulary_size, embedding)
-        self.recurrent: carousel.nn.Recurrent = getattr(carousel.nn, kind)(
+        self.recurrent = getattr(carousel.nn, kind)(
             embedding or vocabulary_size,
             hidden,
             layers,

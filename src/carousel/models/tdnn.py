@@ -79,11 +79,16 @@ class TDNNLanguageModel(Predictor):
         self.context = context
         self.embedding = None if embedding is None else nn.Embedding(vocabulary_size, embedding)
         width = context * (embedding or vocabulary_size)
-        self.layers = nn.ModuleList(nn.Linear(hidden if k else width, hidden) for k in range(layers))
+        linears = [nn.Linear(hidden if k else width, hidden) for k in range(layers)]
+        self.layers = nn.ModuleList(linears)
         self.head = nn.Linear(hidden + width if direct else hidden, vocabulary_size)
         if tie and self.embedding is not None:
             self.head.weight = self.embedding.weight
         self._initialise()
+
+    @property
+    def _linears(self) -> list[nn.Linear]:
+        return [layer for layer in self.layers if isinstance(layer, nn.Linear)]
 
     def features(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         self.check_shape(tokens)
@@ -104,9 +109,9 @@ class TDNNLanguageModel(Predictor):
             window = (
                 vectors.unfold(0, self.context, 1).transpose(2, 3).flatten(2)
             )  # (T, B, N E), oldest first
-            first = self.layers[0](window)
+            first = self._linears[0](window)
         features = self.drop(torch.tanh(first))
-        for layer in list(self.layers)[1:]:
+        for layer in self._linears[1:]:
             features = self.drop(torch.tanh(layer(features)))
         if self.options["direct"] and window is not None:
             features = torch.cat([features, window], dim=-1)
@@ -114,7 +119,7 @@ class TDNNLanguageModel(Predictor):
 
     def _read_one_hot(self, seen: Tensor) -> Tensor:
         """The first hidden layer on N one-hot vectors: its columns of those symbols, added up."""
-        first = self.layers[0]
+        first = self._linears[0]
         columns = first.weight.T.unflatten(0, (self.context, self.vocabulary_size))  # (N, V, H)
         steps = len(seen) - self.context + 1
         with self.known(seen):
@@ -126,7 +131,7 @@ class TDNNLanguageModel(Predictor):
         if self.options["uniform"] is not None:
             initialise_uniform(self, self.options["uniform"])
             return
-        for layer in self.layers:
+        for layer in self._linears:
             nn.init.xavier_normal_(layer.weight)
             nn.init.zeros_(layer.bias)
         initialise_ends(

@@ -54,7 +54,7 @@ class TokenVocabulary(Vocabulary):
         return cls(data["words"], data["knows_unknown"])
 
     @property
-    def symbols(self) -> list[str]:  # type: ignore[override]
+    def symbols(self) -> list[str]:
         """Each symbol as text: `<eos>`, then the words."""
         return ["<eos>", *self._numbers]
 
