@@ -1,12 +1,13 @@
 """The gated recurrent unit as a module (equations: carousel.equations.gru)."""
 
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 
 from carousel.equations.catalogue import CELLS
 from carousel.nn.options import no_projection, one_of
 from carousel.nn.recurrent import Recurrent
+from carousel.nn.regularisers import RegulariserOptions
 
 RESETS = {"after": "gru", "before": "gru-before"}
 
@@ -40,6 +41,7 @@ class GRU(Recurrent):
         *,
         reset: str = "after",
         proj_size: int = 0,
+        **regularisers: Unpack[RegulariserOptions],
     ) -> None:
         no_projection(proj_size)
         cell = CELLS[one_of("reset", reset, RESETS)]
@@ -54,6 +56,7 @@ class GRU(Recurrent):
             bidirectional,
             device,
             dtype,
+            **regularisers,
         )
         self.reset = reset
 

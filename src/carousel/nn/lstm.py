@@ -1,12 +1,13 @@
 """Long short-term memory as a module (equations: carousel.equations.lstm)."""
 
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 
 from carousel.equations.catalogue import CELLS
 from carousel.nn.options import no_projection, one_of
 from carousel.nn.recurrent import Recurrent
+from carousel.nn.regularisers import RegulariserOptions
 
 PEEPHOLES = {"none": "lstm", "diagonal": "lstm-diagonal", "full": "lstm-full"}
 
@@ -42,6 +43,7 @@ class LSTM(Recurrent):
         dtype: torch.dtype | None = None,
         *,
         peephole: str = "none",
+        **regularisers: Unpack[RegulariserOptions],
     ) -> None:
         no_projection(proj_size)
         cell = CELLS[one_of("peephole", peephole, PEEPHOLES)]
@@ -56,6 +58,7 @@ class LSTM(Recurrent):
             bidirectional,
             device,
             dtype,
+            **regularisers,
         )
         self.peephole = peephole
 

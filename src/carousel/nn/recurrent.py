@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +15,12 @@ from torch.nn.utils.rnn import PackedSequence
 
 from carousel.emit import reference
 from carousel.equations import Cell
+from carousel.equations.masked import Masked
 from carousel.errors import CarouselError
 from carousel.nn.lengths import Lengths, Ragged, open_sequences
 from carousel.nn.options import positive, probability, switch
 from carousel.nn.precision import matching, outside_autocast
+from carousel.nn.regularisers import RegulariserOptions, Regularisers, locked
 from carousel.nn.resets import Resets, open_resets
 from carousel.nn.sequences import Packed, Padded
 from carousel.nn.states import States, check_states
@@ -60,6 +63,8 @@ class Recurrent(nn.Module):
         dropout: the share of values set to 0 between layers while training.
         bidirectional: each layer also runs from the end of the sequence; outputs are (.., 2 H).
         device, dtype: where and in what the parameters are made.
+        locked_dropout, weight_drop, recurrent_dropout: see `carousel.nn.regularisers.Regularisers`; only while
+            training.
 
     Raises:
         CarouselError: an option outside its range.
@@ -92,9 +97,11 @@ class Recurrent(nn.Module):
         bidirectional: bool = False,
         device: Any = None,
         dtype: torch.dtype | None = None,
+        **regularisers: Unpack[RegulariserOptions],
     ) -> None:
         super().__init__()
         self.cell = _cell(cell)
+        self.regularisers = Regularisers(**regularisers)
         self.input_size = positive("input_size", input_size)
         self.hidden_size = positive("hidden_size", hidden_size)
         self.num_layers = positive("num_layers", num_layers)
@@ -175,22 +182,29 @@ class Recurrent(nn.Module):
         """
         sequence, x, initial = self._enter(input, hx, lengths)
         begins = open_resets(resets, sequence, both=self.bidirectional)
+        masked = self.training and self.regularisers.recurrent_dropout > 0
+        if masked and resets is not None:
+            raise CarouselError(
+                "recurrent_dropout keeps its mask as a state, which resets would clear; train without one of the two."
+            )
+        equations = self._masked.equations if masked else self.cell.equations
         finals: list[list[Tensor]] = []
 
         def run(part: Part, x: Tensor, initial: list[Tensor], parameters: Parameters) -> Tensor:
+            mask = [self.regularisers.mask(initial[0])] if masked else []
             output, final = recurrence(
-                self.cell.equations,
+                equations,
                 x,
-                initial,
+                initial + mask,
                 parameters,
                 part.reverse,
                 sequence.batch_sizes,
                 begins[part.reverse],
             )
-            finals.append(final)
+            finals.append(final[: len(initial)])
             return output
 
-        output = self._stack(x, initial, run)
+        output = self._stack(x, initial, run, sequence.batch_sizes)
         states = tuple(sequence.state_out(torch.stack(state)) for state in zip(*finals, strict=True))
         return sequence.out(output), states[0] if len(states) == 1 else states
 
@@ -202,7 +216,7 @@ class Recurrent(nn.Module):
 
         Returns:
             One Trace per layer and direction, in the order of the final states. While training, dropout
-            between layers is drawn as in `forward`.
+            between layers and of weights is drawn as in `forward`; recurrent dropout is left out.
 
         Raises:
             CarouselError: as `forward`.
@@ -243,15 +257,23 @@ class Recurrent(nn.Module):
         """
         return Stepper(self, batch, threads)
 
-    def _stack(self, x: Tensor, initial: list[Tensor], run: RunPart) -> Tensor:
+    @cached_property
+    def _masked(self) -> Masked:
+        return Masked(self.cell)
+
+    def _stack(
+        self, x: Tensor, initial: list[Tensor], run: RunPart, batch_sizes: Tensor | None = None
+    ) -> Tensor:
         """Each layer reads the output of the one below, its directions side by side."""
         with outside_autocast(x.device.type):
             for parts in self._layers:
                 if parts[0].layer > 0 and self.dropout > 0 and self.training:
-                    x = F.dropout(x, self.dropout)
+                    per_sequence = self.regularisers.locked_dropout
+                    x = locked(x, self.dropout, batch_sizes) if per_sequence else F.dropout(x, self.dropout)
                 outputs = []
                 for part in parts:
                     parameters = {name: getattr(self, full) for name, full in part.names.items()}
+                    parameters = self.regularisers.weights(parameters) if self.training else parameters
                     outputs.append(run(part, x, [state[part.index] for state in initial], parameters))
                 x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
         return x
@@ -280,6 +302,8 @@ class Recurrent(nn.Module):
         parts = [str(self.input_size), str(self.hidden_size)]
         usual = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
         parts += [f"{name}={getattr(self, name)}" for name in usual if getattr(self, name) != usual[name]]
+        drawn = vars(self.regularisers).items()
+        parts += [f"{name}={value}" for name, value in drawn if value]
         return ", ".join([type(self.cell).__name__, *parts] if type(self) is Recurrent else parts)
 
 

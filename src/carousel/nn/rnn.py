@@ -1,6 +1,6 @@
 """The simple recurrent network as a module (equations: carousel.equations.elman)."""
 
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 
@@ -8,6 +8,7 @@ from carousel.equations.catalogue import CELLS
 from carousel.equations.elman import NONLINEARITIES
 from carousel.nn.options import no_projection, one_of
 from carousel.nn.recurrent import Recurrent
+from carousel.nn.regularisers import RegulariserOptions
 
 
 class RNN(Recurrent):
@@ -38,6 +39,7 @@ class RNN(Recurrent):
         dtype: torch.dtype | None = None,
         *,
         proj_size: int = 0,
+        **regularisers: Unpack[RegulariserOptions],
     ) -> None:
         no_projection(proj_size)
         cell = CELLS["rnn-" + one_of("nonlinearity", nonlinearity, {name: name for name in NONLINEARITIES})]
@@ -52,6 +54,7 @@ class RNN(Recurrent):
             bidirectional,
             device,
             dtype,
+            **regularisers,
         )
         self.nonlinearity = nonlinearity
 

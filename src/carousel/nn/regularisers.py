@@ -1,0 +1,79 @@
+"""Dropout that a sequence keeps: masks drawn once for all of its steps, and weights dropped for all of them.
+
+Each is drawn anew at every call in training, and is off in evaluation. What is kept is divided by the share
+that is kept, so that means do not change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypedDict
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from carousel.errors import CarouselError
+
+
+class RegulariserOptions(TypedDict, total=False):
+    """The keyword arguments that every recurrent module takes for them."""
+
+    locked_dropout: bool
+    weight_drop: float
+    recurrent_dropout: float
+
+
+@dataclass(frozen=True)
+class Regularisers:
+    """What a recurrent module does in training alone.
+
+    locked_dropout: between layers one mask for all steps (Gal & Ghahramani 2016), not one for each.
+    weight_drop: the share of the numbers in recurrent matrices set to 0 (Merity et al. 2018).
+    recurrent_dropout: the share of h that no recurrent product sees, by a mask that all steps of a sequence
+        share (Gal & Ghahramani 2016); each sequence of the batch has its own.
+    """
+
+    locked_dropout: bool = False
+    weight_drop: float = 0.0
+    recurrent_dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.locked_dropout, bool):
+            raise CarouselError(f"locked_dropout must be True or False; it is {self.locked_dropout!r}.")
+        for name in ("weight_drop", "recurrent_dropout"):
+            share = getattr(self, name)
+            if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share < 1:
+                raise CarouselError(f"{name} must be a share from 0 to below 1; it is {share!r}.")
+
+    def weights(self, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A layer's parameters, recurrent matrices with numbers dropped; names as in the cell."""
+        if self.weight_drop == 0:
+            return parameters
+        return {
+            name: F.dropout(value, self.weight_drop) if _is_recurrent(name) else value
+            for name, value in parameters.items()
+        }
+
+    def mask(self, state: Tensor) -> Tensor:
+        """The mask of `recurrent_dropout` for states like this one, (B, H)."""
+        return kept(state.shape, self.recurrent_dropout, state)
+
+
+def kept(shape: torch.Size | tuple[int, ...], share: float, like: Tensor) -> Tensor:
+    """1 / (1 - share) where a value is kept, 0 where it is dropped."""
+    return torch.empty(shape, dtype=like.dtype, device=like.device).bernoulli_(1 - share).div_(1 - share)
+
+
+def locked(x: Tensor, share: float, batch_sizes: Tensor | None = None) -> Tensor:
+    """Drop the same values of a sequence at all of its steps: x (T, B, F), or packed (N, F)."""
+    if share == 0:
+        return x
+    if batch_sizes is None:
+        return x * kept((1, *x.shape[1:]), share, x)
+    rows = torch.cat([torch.arange(size, device=x.device) for size in batch_sizes.tolist()])
+    return x * kept((int(batch_sizes[0]), x.shape[-1]), share, x)[rows]
+
+
+def _is_recurrent(name: str) -> bool:
+    return name.startswith("weight_") and name not in ("weight_ih", "weight_peephole")
