@@ -1,4 +1,4 @@
-// The Python side of the compiled core: the only file that knows nanobind. Arrays come as addresses; that they have
+// The Python side of the compiled core: this file and binding_embedding.cpp alone know nanobind. Arrays come as addresses; that they have
 // the right size, type and layout is seen to in src/carousel/ops/layer.py, which alone describes calls.
 
 #include <nanobind/nanobind.h>
@@ -21,6 +21,8 @@
 
 namespace nb = nanobind;
 using namespace carousel;
+
+void bind_embedding(nb::module_& m);  // binding_embedding.cpp
 
 namespace {
 
@@ -240,5 +242,6 @@ NB_MODULE(_core, m) {
   m.def("multiply_add_peak", &multiply_add_peak, nb::arg("is_double"), nb::arg("threads"), nb::arg("seconds"),
         nb::call_guard<nb::gil_scoped_release>(),
         "FLOP/s of a register-resident multiply-add loop on the instruction set and the team in use.");
+  bind_embedding(m);
   m.def("team_kind", [] { return std::string(team_kind()); }, "Whose threads the kernels run on.");
 }

@@ -1,0 +1,165 @@
+"""From text to one array of ids: sentences of known words, in memory or, when it is large, in a mapped file."""
+
+import bz2
+import gzip
+import lzma
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+
+from carousel import _core
+from carousel.data.files import Found, search, standard_library
+from carousel.embeddings.config import EmbeddingConfig
+from carousel.embeddings.progress import Observer, Reading, silent
+from carousel.embeddings.store import IdStore
+from carousel.embeddings.vocabulary import Vocabulary, choose
+from carousel.errors import CarouselError
+
+Source = str | Path | Iterable[Any] | None
+
+SENTENCE_END = _core.embedding.SENTENCE_END
+_PIECE = 1 << 22  # bytes read at a time
+_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The text as ids of the vocabulary: (N) int32, SENTENCE_END between sentences; rare words are left out."""
+
+    ids: np.ndarray
+    vocabulary: Vocabulary
+
+
+def load_corpus(source: Source, config: EmbeddingConfig, on_event: Observer = silent) -> Corpus:
+    """Read, count, choose the vocabulary, and number the text by it.
+
+    `source`: None (the paths of `config`, or Python's own standard library), a path or glob, Path objects, or any
+    iterable of sentences, each a list of tokens or a string.
+
+    Raises CarouselError for a missing or broken file, no text, or no words that are frequent enough.
+    """
+    tokeniser, store = tokenise(source, config, on_event)
+    counts = tokeniser.counts()
+    if not len(counts):
+        raise CarouselError("the text must hold words: none were found. Give other files, or other tokens.")
+    kept = choose(counts, config)
+    vocabulary = Vocabulary(tokeniser.words(kept.tolist()), counts[kept])
+    return Corpus(store.renumbered(numbering(len(counts), kept)), vocabulary)
+
+
+def numbering(words: int, kept: np.ndarray) -> np.ndarray:
+    """(words) the new number of each old one: its place in `kept`, or IdStore.DROPPED."""
+    numbers = np.full(words, IdStore.DROPPED, dtype=np.int32)
+    numbers[kept] = np.arange(len(kept), dtype=np.int32)
+    return numbers
+
+
+def tokenise(source: Source, config: EmbeddingConfig, on_event: Observer) -> tuple[Any, "IdStore"]:
+    """(the tokeniser with all words and counts, the text in the tokeniser's numbers)."""
+    files, sentences = _resolve(source, config)
+    of_library = files is not None and source is None and not config.paths
+    tokens = config.tokens or ("identifiers" if of_library else "words")
+    tokeniser = _core.embedding.Tokeniser(tokens, config.sentences)
+    store = IdStore()
+
+    def take(done: float | None) -> None:
+        store.append(tokeniser.take())
+        on_event(Reading(len(store), len(tokeniser), done))
+
+    if files is not None:
+        lowers = tokens == "words"
+        for done, text in _pieces(files):
+            tokeniser.end_sentence() if text is None else tokeniser.feed(_bytes(text, lowers))
+            take(done)
+    else:
+        for number, sentence in enumerate(cast("Iterable[Any]", sentences)):
+            _add(tokeniser, sentence, tokens == "words", number)
+            if number % 10_000 == 0:
+                take(None)
+    take(1.0)
+    return tokeniser, store
+
+
+def _resolve(source: Source, config: EmbeddingConfig) -> tuple[list[Found] | None, Iterable[Any] | None]:
+    """(files, None) or (None, sentences)."""
+    if source is None:
+        if config.paths:
+            return search(config.paths), None
+        return [Found(path, path.name, True) for path in standard_library()], None
+    if isinstance(source, str | Path):
+        return search([source]), None
+    if isinstance(source, list | tuple) and source and all(isinstance(one, Path) for one in source):
+        return search(source), None
+    if not isinstance(source, Iterable) or isinstance(source, bytes | bytearray):
+        raise CarouselError(
+            f"a source must be a path, a list of Path objects or an iterable of sentences; got {type(source).__name__}."
+        )
+    return None, source
+
+
+def _add(tokeniser: Any, sentence: Any, lowers: bool, number: int) -> None:
+    if isinstance(sentence, str):
+        tokeniser.feed(_bytes(sentence, lowers))
+    else:
+        try:
+            for token in sentence:
+                tokeniser.add(token.encode("utf-8", "replace"))
+        except (TypeError, AttributeError):
+            raise CarouselError(
+                f"a sentence must be a string or a list of strings; sentence {number} is {sentence!r:.80}."
+            ) from None
+    tokeniser.end_sentence()
+
+
+def _bytes(text: str, lowers: bool) -> bytes:
+    return (text.lower() if lowers else text).encode("utf-8", "replace")
+
+
+def _pieces(files: list[Found]) -> Iterator[tuple[float, str | None]]:
+    """(share of all bytes read, text that ends between two lines, or None where a file ends)."""
+    total = sum(found.path.stat().st_size for found in files) or 1
+    before = 0
+    for found in files:
+        for at, text in _file_pieces(found):
+            yield (before + at) / total, text
+        before += found.path.stat().st_size
+        yield before / total, None
+
+
+def _file_pieces(found: Found) -> Iterator[tuple[int, str]]:
+    opener = _OPENERS.get(found.path.suffix, open)
+    try:
+        with open(found.path, "rb") as raw, opener(raw, "rb") if opener is not open else raw as file:
+            for data in _whole_lines(file):
+                yield raw.tell(), _decoded(data, found)
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CarouselError(f"{found.path} cannot be read: {reason}") from error
+
+
+def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Pieces that end after white space, so that no token is cut."""
+    rest = b""
+    while data := file.read(_PIECE):
+        data = rest + data
+        end = max(data.rfind(b"\n"), data.rfind(b" ")) + 1
+        rest = data[end:]
+        if end:
+            yield data[:end]
+    if rest:
+        yield rest
+
+
+def _decoded(data: bytes, found: Found) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if found.explicit:
+            raise CarouselError(
+                f"text files must be UTF-8: {found.path} has the byte 0x{data[error.start]:02x} that is not. "
+                "Convert it (if Latin-1: iconv -f LATIN1 -t UTF-8) or leave it out."
+            ) from None
+        return data.decode("utf-8", "replace")

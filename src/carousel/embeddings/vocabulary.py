@@ -1,0 +1,56 @@
+"""Which words get a vector: counted, sorted, cut off; and the tables that training draws from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from carousel import _core
+from carousel.embeddings.config import EmbeddingConfig
+from carousel.errors import CarouselError
+
+_core_embedding = _core.embedding
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Words, the most frequent first, and how often each came (V) in the text."""
+
+    words: list[str]
+    counts: np.ndarray  # (V) int64, not rising
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def keep(self, sample: float) -> np.ndarray:
+        """(V) the chance of each word to stay in the text, in 2^-32; all ones mean always.
+
+        Frequent words are left out at random (Mikolov et al. 2013, "Distributed Representations of Words and
+        Phrases and their Compositionality"), by the formula of their program word2vec: with f the share of the
+        text that is this word, the chance is sqrt(sample / f) + sample / f.
+        """
+        return _core_embedding.keep_table(self.counts, sample)
+
+    def noise(self, exponent: float) -> np.ndarray:
+        """(V, 2) the alias table for draws by count ** exponent."""
+        return _core_embedding.alias_table(self.counts.astype(np.float64) ** exponent).reshape(-1, 2)
+
+    def paths(self) -> tuple[np.ndarray, np.ndarray]:
+        """The Huffman tree: (V + 1) where each word's path begins, and the paths, 2 * inner node + yes or no."""
+        return _core_embedding.huffman_paths(self.counts)
+
+
+def choose(counts: np.ndarray, config: EmbeddingConfig) -> np.ndarray:
+    """The numbers of the words that stay, the most frequent first; equal counts in the order of their coming.
+
+    Raises CarouselError when fewer than two words are left.
+    """
+    order = np.argsort(-counts, kind="stable")
+    kept = order[counts[order] >= config.min_count][: config.max_vocabulary]
+    if len(kept) < 2:
+        most = int(counts.max()) if len(counts) else 0
+        raise CarouselError(
+            f"at least two words must be left to train on: of {len(counts):,} different words, {len(kept)} come "
+            f"{config.min_count} times or more (the most frequent comes {most:,} times). "
+            "Give more text, or a smaller min_count."
+        )
+    return kept

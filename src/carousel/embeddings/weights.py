@@ -1,0 +1,42 @@
+"""The two matrices that are trained, with rows of whole cache lines."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from carousel import _core
+
+ROW = _core.embedding.ROW_FLOATS
+
+
+@dataclass(frozen=True)
+class Weights:
+    """input (V, stride): the word vectors; output (V or inner nodes, stride). Beyond `dimension` all is zero."""
+
+    input: np.ndarray
+    output: np.ndarray
+    dimension: int
+
+    @classmethod
+    def initial(cls, words: int, outputs: int, dimension: int, seed: int) -> "Weights":
+        """Input evenly between -0.5 / d and 0.5 / d, output zero, as word2vec begins."""
+        weights = cls(aligned_zeros(words, dimension), aligned_zeros(outputs, dimension), dimension)
+        random = np.random.default_rng(seed)
+        for begin in range(0, words, 4096):
+            part = weights.input[begin : begin + 4096, :dimension]
+            part[:] = (random.random(part.shape, dtype=np.float32) - 0.5) / np.float32(dimension)
+        return weights
+
+    @property
+    def vectors(self) -> np.ndarray:
+        """(V, d) a copy of the word vectors."""
+        return np.ascontiguousarray(self.input[:, : self.dimension])
+
+
+def aligned_zeros(rows: int, dimension: int) -> np.ndarray:
+    """(rows, stride) float32 zeros, each row on a cache line of its own; stride is the next multiple of a line."""
+    stride = -(-dimension // ROW) * ROW
+    line = ROW * 4
+    memory = np.zeros(rows * stride * 4 + line, dtype=np.uint8)
+    begin = -memory.ctypes.data % line
+    return memory[begin : begin + rows * stride * 4].view(np.float32).reshape(rows, stride)
