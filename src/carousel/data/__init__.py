@@ -7,21 +7,27 @@ The order in which text walks through this room:
     ids = stream(split.train, vocabulary)                       # one long array of symbols
     for inputs, targets in Windows(ids, batch=32, length=100):  # (T, B), (T, B)
         ...
+
+The names are imported when they are first used: `data.files` is read where no torch is loaded.
 """
 
-from carousel.data.batches import IGNORED, Windows, stream
-from carousel.data.compression import xz_bits_per_character
-from carousel.data.corpora import Split, describe_skipped, load_corpus, read, split
-from carousel.data.documents import Document, count_characters
-from carousel.data.files import find_files, standard_library
-from carousel.data.vocabularies import (
-    BOUNDARY,
-    LEVELS,
-    Vocabulary,
-    fit_vocabulary,
-    load_vocabulary,
-    vocabulary_from_json,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from carousel.data.batches import IGNORED, Windows, stream
+    from carousel.data.compression import xz_bits_per_character
+    from carousel.data.corpora import Split, describe_skipped, load_corpus, read, split
+    from carousel.data.documents import Document, count_characters
+    from carousel.data.files import find_files, standard_library
+    from carousel.data.vocabularies import (
+        BOUNDARY,
+        LEVELS,
+        Vocabulary,
+        fit_vocabulary,
+        load_vocabulary,
+        vocabulary_from_json,
+    )
 
 __all__ = [
     "BOUNDARY",
@@ -44,3 +50,31 @@ __all__ = [
     "vocabulary_from_json",
     "xz_bits_per_character",
 ]
+
+_HOMES = {
+    "IGNORED": "carousel.data.batches",
+    "Windows": "carousel.data.batches",
+    "stream": "carousel.data.batches",
+    "xz_bits_per_character": "carousel.data.compression",
+    "Split": "carousel.data.corpora",
+    "describe_skipped": "carousel.data.corpora",
+    "load_corpus": "carousel.data.corpora",
+    "read": "carousel.data.corpora",
+    "split": "carousel.data.corpora",
+    "Document": "carousel.data.documents",
+    "count_characters": "carousel.data.documents",
+    "find_files": "carousel.data.files",
+    "standard_library": "carousel.data.files",
+    "BOUNDARY": "carousel.data.vocabularies",
+    "LEVELS": "carousel.data.vocabularies",
+    "Vocabulary": "carousel.data.vocabularies",
+    "fit_vocabulary": "carousel.data.vocabularies",
+    "load_vocabulary": "carousel.data.vocabularies",
+    "vocabulary_from_json": "carousel.data.vocabularies",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'carousel.data' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -8,10 +8,12 @@ from typing import Any
 
 _HOMES = {
     "AnalogyScore": "carousel.embeddings.analogies",
+    "Embedding": "carousel.embeddings.embedding",
     "EmbeddingConfig": "carousel.embeddings.config",
     "Neighbour": "carousel.embeddings.vectors",
     "PairScore": "carousel.embeddings.pairs",
     "Vectors": "carousel.embeddings.vectors",
+    "embed": "carousel.embeddings.embedding",
     "evaluate_analogies": "carousel.embeddings.analogies",
     "evaluate_pairs": "carousel.embeddings.pairs",
 }

@@ -1,13 +1,10 @@
 """Word vectors by one call, and what it returns: vectors, loss, and all that going on needs."""
 
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Self
-
-import numpy as np
+from dataclasses import dataclass
+from typing import Any
 
 from carousel.embeddings.config import EmbeddingConfig
-from carousel.embeddings.corpus import Corpus, Source, load_corpus
+from carousel.embeddings.corpus import Source, load_corpus
 from carousel.embeddings.progress import Finished, Observer, Stage, silent
 from carousel.embeddings.training import Position, Trainer
 from carousel.embeddings.vectors import Vectors

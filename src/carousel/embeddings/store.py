@@ -57,7 +57,11 @@ class IdStore:
         return pieces
 
     def _mapped(self, length: int) -> np.ndarray:
-        return np.memmap(self._file, dtype=np.int32, mode="r+", shape=(length,)) if length else np.empty(0, np.int32)
+        return (
+            np.memmap(self._file, dtype=np.int32, mode="r+", shape=(length,))
+            if length
+            else np.empty(0, np.int32)
+        )
 
 
 def _renumbered(ids: np.ndarray, numbers: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,7 +74,9 @@ class Trainer:
         """Train to the end; why it ended."""
         p, c = self.position, self.config
         begun, begun_tokens = time.perf_counter(), self._done()
-        on_event(Started(len(self.corpus.vocabulary), self.tokens, c.epochs, c.team, begun_tokens / self._total()))
+        on_event(
+            Started(len(self.corpus.vocabulary), self.tokens, c.epochs, c.team, begun_tokens / self._total())
+        )
         while p.epoch < c.epochs:
             for first, last in self._turns():
                 self._train(first, last)
