@@ -4,11 +4,13 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "embedding/tables.hpp"
@@ -261,10 +263,11 @@ void bind_embedding(nb::module_& core) {
       [](const BoundJob& b, const std::vector<std::int64_t>& sentences, int threads) {
         for (std::int64_t begin : sentences)
           require(begin >= 0 && begin < b.job.blocks[b.job.block_count], "sentences must begin in the text");
-        return held_out_loss(b.job, sentences, threads);
+        const Loss loss = held_out_loss(b.job, sentences, threads);
+        return std::make_tuple(loss.sum, loss.count);
       },
       nb::arg("job"), nb::arg("sentences"), nb::kw_only(), nb::arg("threads"),
-      nb::call_guard<nb::gil_scoped_release>(), "Mean loss of a prediction in these sentences.");
+      nb::call_guard<nb::gil_scoped_release>(), "(sum of the losses of all predictions in these sentences, how many predictions).");
   m.def(
       "held_out_sentences",
       [](const BoundJob& b, std::int64_t most_words) { return held_out_sentences(b.job, most_words); }, nb::arg("job"),

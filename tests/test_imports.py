@@ -8,7 +8,7 @@ import pytest
 import carousel
 
 PACKAGE = Path(carousel.__file__).parent
-EVERYWHERE = {"errors", "atomic", "options", "__version__"}
+EVERYWHERE = {"errors", "atomic", "options", "interrupt", "__version__"}
 DOORS = {"ops", "nn", "embeddings"}  # to the compiled core: whole sequences, one step at a time, word vectors
 BELOW = {  # room -> the rooms that it may import
     "equations": set(),
@@ -68,8 +68,8 @@ def test_one_way(room):
 
 
 def test_what_belongs_to_all_stands_alone():
-    """errors, atomic and options import no room."""
-    for name in ("errors", "atomic", "options"):
+    """errors, atomic, options and interrupt import no room."""
+    for name in ("errors", "atomic", "options", "interrupt"):
         assert imported_rooms(PACKAGE / f"{name}.py") <= EVERYWHERE
 
 

@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "../dispatch.hpp"
 #include "../memory.hpp"
@@ -70,7 +68,7 @@ void train(const Job& job, std::int64_t first_block, std::int64_t last_block, in
   });
 }
 
-double held_out_loss(const Job& job, const std::vector<std::int64_t>& sentences, int threads) {
+Loss held_out_loss(const Job& job, const std::vector<std::int64_t>& sentences, int threads) {
   constexpr std::size_t share = 64;  // sentences at a time, so that the sum does not depend on the team
   const Kernels& kernels = chosen();
   const Scratch scratch(job, threads);
@@ -84,7 +82,7 @@ double held_out_loss(const Job& job, const std::vector<std::int64_t>& sentences,
   });
   Loss loss{0, 0};
   for (const Loss& part : parts) loss.sum += part.sum, loss.count += part.count;
-  return loss.count > 0 ? loss.sum / loss.count : std::numeric_limits<double>::quiet_NaN();
+  return loss;
 }
 
 void listen(const Job& job, std::int64_t block, const Listener& listener) {

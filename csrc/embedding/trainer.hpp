@@ -11,8 +11,8 @@ const Kernels& chosen();  // of the instruction set in use
 
 void train(const Job& job, std::int64_t first_block, std::int64_t last_block, int threads);
 
-// The mean loss of a prediction over the held-out sentences that begin at these tokens; 0 predictions give NaN.
-double held_out_loss(const Job& job, const std::vector<std::int64_t>& sentences, int threads);
+// The loss of the predictions in the held-out sentences that begin at these tokens.
+Loss held_out_loss(const Job& job, const std::vector<std::int64_t>& sentences, int threads);
 
 // Where held-out sentences begin: those of at least two words, until they have so many words in all.
 std::vector<std::int64_t> held_out_sentences(const Job& job, std::int64_t most_words);

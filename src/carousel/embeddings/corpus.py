@@ -27,10 +27,14 @@ _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, "
 
 @dataclass(frozen=True)
 class Corpus:
-    """The text as ids of the vocabulary: (N) int32, SENTENCE_END between sentences; rare words are left out."""
+    """The text as ids of the vocabulary: (N) int32, SENTENCE_END between sentences; rare words are left out.
+
+    tokens: the words of the text, rare ones included.
+    """
 
     ids: np.ndarray
     vocabulary: Vocabulary
+    tokens: int
 
 
 def load_corpus(source: Source, config: EmbeddingConfig, on_event: Observer = silent) -> Corpus:
@@ -47,7 +51,39 @@ def load_corpus(source: Source, config: EmbeddingConfig, on_event: Observer = si
         raise CarouselError("the text must hold words: none were found. Give other files, or other tokens.")
     kept = choose(counts, config)
     vocabulary = Vocabulary(tokeniser.words(kept.tolist()), counts[kept])
-    return Corpus(store.renumbered(numbering(len(counts), kept)), vocabulary)
+    return Corpus(store.renumbered(numbering(len(counts), kept)), vocabulary, int(counts.sum()))
+
+
+def load_more(
+    source: Source, config: EmbeddingConfig, old: Vocabulary, on_event: Observer = silent
+) -> tuple[Corpus, np.ndarray]:
+    """(new text in the words of a vocabulary that has grown by its words, (V) where each word stood in `old` or -1).
+
+    Counts are added up. Old words stay whether or not they come again; new ones join them by the limits of `config`.
+    """
+    tokeniser, store = tokenise(source, config, on_event)
+    counts = tokeniser.counts()
+    if not len(counts):
+        raise CarouselError("the text must hold words: none were found. Give other files, or other tokens.")
+    words = tokeniser.words(list(range(len(counts))))
+    place = {word: k for k, word in enumerate(old.words)}
+    known = np.array([place.get(word, -1) for word in words])
+    order = np.argsort(-counts, kind="stable")
+    fresh = order[(known[order] < 0) & (counts[order] >= config.min_count)]
+    if config.max_vocabulary is not None:
+        fresh = fresh[: max(0, config.max_vocabulary - len(old))]
+    total = np.concatenate([old.counts, counts[fresh]])
+    np.add.at(total, known[known >= 0], counts[known >= 0])
+    ranks = np.argsort(-total, kind="stable")  # (V) in `old`, then `fresh`
+    all_words = old.words + [words[k] for k in fresh]
+    new_place = np.empty(len(ranks), dtype=np.int32)
+    new_place[ranks] = np.arange(len(ranks), dtype=np.int32)
+    numbers = np.full(len(counts), IdStore.DROPPED, dtype=np.int32)
+    numbers[known >= 0] = new_place[known[known >= 0]]
+    numbers[fresh] = new_place[len(old) :]
+    vocabulary = Vocabulary([all_words[k] for k in ranks], total[ranks])
+    origin = np.where(ranks < len(old), ranks, -1)
+    return Corpus(store.renumbered(numbers), vocabulary, int(counts.sum())), origin
 
 
 def numbering(words: int, kept: np.ndarray) -> np.ndarray:

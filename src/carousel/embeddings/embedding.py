@@ -1,15 +1,19 @@
 """Word vectors by one call, and what it returns: vectors, loss, and all that going on needs."""
 
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
+from carousel.embeddings.checkpoint import State, check_same, fingerprint, load_state, save_state
 from carousel.embeddings.config import EmbeddingConfig
-from carousel.embeddings.corpus import Source, load_corpus
-from carousel.embeddings.progress import Finished, Observer, Stage, silent
-from carousel.embeddings.training import Position, Trainer
+from carousel.embeddings.corpus import Corpus, Source, load_corpus, load_more
+from carousel.embeddings.position import Position
+from carousel.embeddings.progress import Finished, Note, Observer, Saved, Stage, silent
+from carousel.embeddings.training import Trainer
 from carousel.embeddings.vectors import Vectors
 from carousel.embeddings.vocabulary import Vocabulary
 from carousel.embeddings.weights import Weights
+from carousel.errors import CarouselError
 
 
 @dataclass(frozen=True)
@@ -19,24 +23,75 @@ class Embedding:
     vectors: the words, the most frequent first, with their vectors and counts.
     loss: the mean loss of a prediction in held-out sentences at the end, in nats; None without any.
     history: (epochs, loss) at each estimate.
+
+    >>> embedding = embed(["red green blue", "one two three"] * 50, dimension=8, min_count=1, threads=1)
+    >>> embedding.vectors
+    Vectors(6 words, 8 dimensions)
+    >>> more = embedding.train_more(["red yellow blue"] * 50)
+    >>> "yellow" in more.vectors
+    True
     """
 
     config: EmbeddingConfig
     vocabulary: Vocabulary
     weights: Weights
     position: Position
+    text: int
 
     @property
     def vectors(self) -> Vectors:
         return Vectors(self.vocabulary.words, self.weights.vectors, self.vocabulary.counts)
 
     @property
-    def loss(self) -> float | None:
-        return self.history[-1][1] if self.history else None
-
-    @property
     def history(self) -> list[tuple[float, float]]:
         return self.position.history
+
+    @property
+    def loss(self) -> float | None:
+        """Of the vectors as they are: after early stopping the lowest, else the last."""
+        losses = [loss for _, loss in self.history]
+        if not losses:
+            return None
+        return min(losses) if self.config.patience else losses[-1]
+
+    def save(self, path: str | Path) -> None:
+        """Write vectors and training state to one file, atomically; `Vectors.load` opens it too."""
+        save_state(path, State(self.config, self.vocabulary, self.weights, self.position, self.text))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """What `save`, or a checkpoint, wrote.
+
+        Raises CarouselError for a file that is missing, damaged, or holds word vectors without their training.
+        """
+        state = load_state(path)
+        return cls(state.config, state.vocabulary, state.weights, state.position, state.text)
+
+    def train_more(self, source: Source, *, on_progress: Observer = silent, **options: Any) -> "Embedding":
+        """Go on with new text: a new embedding whose vectors begin where these are.
+
+        The vocabulary grows by the words of the new text that come min_count times in it; counts are added up. The
+        learning rate begins anew, so a smaller `lr` keeps more of the old. With hierarchical output the tree is made
+        anew, and what it had learned begins at zero.
+
+        Raises CarouselError as `embed` does, and for another method, output or dimension.
+        """
+        fixed = {"method", "output", "dimension"} & options.keys()
+        for name in sorted(fixed):
+            if options[name] != getattr(self.config, name):
+                raise CarouselError(
+                    f"training goes on with the {name} it began with: {getattr(self.config, name)!r}; "
+                    f"got {options[name]!r}. Leave it out, or train anew."
+                )
+        config = self.config.override(**{"paths": [], "checkpoint": None, **options})
+        on_progress(Stage("reading the text"))
+        corpus, origin = load_more(source, config, self.vocabulary, on_progress)
+        weights = Weights.initial(len(origin), outputs_of(config, len(origin)), config.dimension, config.seed)
+        old = origin >= 0
+        weights.input[old] = self.weights.input[origin[old]]
+        if config.output == "negative":
+            weights.output[old] = self.weights.output[origin[old]]
+        return _train(config, corpus, weights, Position(), on_progress)
 
 
 def embed(
@@ -68,16 +123,38 @@ def embed(
     config = (config or EmbeddingConfig()).override(**options)
     on_progress(Stage("reading the text"))
     corpus = load_corpus(source, config, on_progress)
+    if config.checkpoint is not None and Path(config.checkpoint).exists():
+        state = load_state(config.checkpoint)
+        check_same(state, config, fingerprint(corpus), config.checkpoint)
+        done = "finished" if state.position.reason else f"at epoch {state.position.epoch + 1}"
+        on_progress(Note(f"going on with {config.checkpoint}, {done}"))
+        return _train(config, corpus, state.weights, state.position, on_progress)
     words = len(corpus.vocabulary)
-    outputs = words - 1 if config.output == "hierarchical" else words
-    weights = Weights.initial(words, outputs, config.dimension, config.seed)
-    return _train(Trainer(config, corpus, weights, Position()), on_progress)
+    weights = Weights.initial(words, outputs_of(config, words), config.dimension, config.seed)
+    return _train(config, corpus, weights, Position(), on_progress)
 
 
-def _train(trainer: Trainer, on_progress: Observer) -> Embedding:
-    reason = trainer.run(on_progress)
-    p = trainer.position
-    embedding = Embedding(trainer.config, trainer.corpus.vocabulary, trainer.weights, p)
-    speed = trainer.config.epochs * trainer.tokens / max(p.seconds, 1e-9)
-    on_progress(Finished(reason, embedding.loss, p.seconds, speed))
+def outputs_of(config: EmbeddingConfig, words: int) -> int:
+    """Rows of the output matrix: inner nodes of the tree, or words."""
+    return words - 1 if config.output == "hierarchical" else words
+
+
+def _train(
+    config: EmbeddingConfig, corpus: Corpus, weights: Weights, position: Position, on_progress: Observer
+) -> Embedding:
+    path = config.checkpoint or ""
+    trainer = Trainer(config, corpus, weights, position, on_progress)
+    text = fingerprint(corpus)
+    embedding = Embedding(config, corpus.vocabulary, weights, position, text)
+
+    def save() -> None:
+        embedding.save(path)
+        on_progress(Saved(path))
+
+    if position.reason is None:
+        trainer.run(save if path else None)
+        if path:
+            save()
+    speed = trainer.done / max(position.seconds, 1e-9) * corpus.tokens / max(trainer.tokens, 1)
+    on_progress(Finished(position.reason or "", embedding.loss, position.seconds, speed))
     return embedding

@@ -1,55 +1,153 @@
-"""Training word vectors, block by block."""
+"""Training word vectors, block by block: the loop, and when it ends."""
 
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
-
-import numpy as np
 
 from carousel import _core
 from carousel.embeddings.config import EmbeddingConfig
 from carousel.embeddings.corpus import Corpus
+from carousel.embeddings.position import Position
 from carousel.embeddings.progress import Evaluated, Observer, Started, Stepped
 from carousel.embeddings.weights import Weights
+from carousel.errors import CarouselError
+from carousel.interrupt import deferred_interrupt
 
 BLOCK = 4096  # tokens that one thread takes at a time, with a sequence of random numbers of their own
 TURN = 0.1  # seconds between two looks at progress
 MOST_HELD_OUT = 20_000
-_GOLDEN = 0x9E3779B97F4A7C15
-_WORD = (1 << 64) - 1
-
-
-@dataclass
-class Position:
-    """Where training stands, and what it has seen of the held-out loss."""
-
-    epoch: int = 0
-    block: int = 0
-    seconds: float = 0.0
-    history: list[tuple[float, float]] = field(default_factory=list)  # (epochs, held-out loss)
-    stopped: bool = False
 
 
 class Trainer:
-    """A corpus, weights and a position; `run` goes on from there to the end."""
+    """A corpus, weights and a position; `run` goes on from there to the end.
 
-    def __init__(self, config: EmbeddingConfig, corpus: Corpus, weights: Weights, position: Position) -> None:
+    Every choice of a block follows from the seed, the epoch and the block's number alone, so that training stopped
+    between two blocks and gone on with, on one thread, comes to the same bits.
+    """
+
+    def __init__(
+        self,
+        config: EmbeddingConfig,
+        corpus: Corpus,
+        weights: Weights,
+        position: Position,
+        on_event: Observer,
+    ) -> None:
         self.config, self.corpus, self.weights, self.position = config, corpus, weights, position
+        self.on_event = on_event
         self.blocks = _core.embedding.cut_blocks(corpus.ids, BLOCK)
         self.tokens = len(corpus.ids)
+        self._held_out = min(config.held_out, MOST_HELD_OUT / max(self.tokens, 1))
         self.job = self._job()
-        share = min(config.held_out, MOST_HELD_OUT / max(self.tokens, 1))
-        self.sentences = _core.embedding.held_out_sentences(self.job, MOST_HELD_OUT) if share else []
-        self.best: np.ndarray | None = None
-        self._speed = 1e6
+        self.sentences = _core.embedding.held_out_sentences(self.job, MOST_HELD_OUT)
+        blocks, n = len(self.blocks) - 1, config.evaluations
+        self.milestones = sorted({math.ceil(blocks * k / n) for k in range(1, n + 1)})
+        self._speed = 1e6  # tokens per second, of the last turn
+
+    def run(self, on_save: Callable[[], None] | None = None) -> None:
+        """Train to the end. `on_save` is called between two blocks now and then, and before Ctrl-C ends all."""
+        p, c = self.position, self.config
+        self.on_event(
+            Started(len(self.corpus.vocabulary), self.tokens, c.epochs, c.team, self.done / self.total)
+        )
+        clock = Clock(self.done, p.seconds)
+        with deferred_interrupt() as interrupt:
+            while p.reason is None:
+                self._turn(clock)
+                if interrupt.requested:
+                    if on_save:
+                        on_save()
+                    raise KeyboardInterrupt
+                if on_save and p.reason is None and clock.since_save() > c.checkpoint_seconds:
+                    on_save()
+                    clock.saved()
+
+    def _turn(self, clock: "Clock") -> None:
+        """Blocks to train on in one call: as many as fill a turn, never across an estimate of the loss."""
+        p, c = self.position, self.config
+        wanted = max(c.team, round(self._speed * TURN / BLOCK))
+        milestone = next(m for m in self.milestones if m > p.block)
+        self._train(min(p.block + wanted, milestone))
+        if p.block == milestone:
+            self._evaluate()
+        if p.block == self.milestones[-1]:
+            p.epoch, p.block = p.epoch + 1, 0
+        p.seconds = clock.seconds()
+        self.on_event(self._stepped(clock))
+        if c.patience and p.waited >= c.patience:
+            p.reason = "patience"
+        elif p.epoch == c.epochs:
+            p.reason = "epochs"
+        if p.reason and p.best is not None:
+            p.best.copy_to(self.weights)
+            p.best = None
+
+    def _train(self, last: int) -> None:
+        p = self.position
+        start = time.perf_counter()
+        _core.embedding.train(
+            self.job,
+            p.block,
+            last,
+            position=p.epoch * self.tokens,
+            seed=_seed(self.config.seed, p.epoch),
+            threads=self.config.team,
+        )
+        spent = time.perf_counter() - start
+        self._speed = (self.blocks[last] - self.blocks[p.block]) / max(spent, 1e-6)
+        p.block = last
+
+    def _evaluate(self) -> None:
+        if not self.sentences:
+            return
+        p = self.position
+        loss, count = _core.embedding.held_out_loss(self.job, self.sentences, threads=self.config.team)
+        if not count:  # subsampling left nobody beside anybody
+            return
+        loss /= count
+        if not math.isfinite(loss):
+            raise CarouselError(
+                f"training has diverged: the held-out loss is {loss} after {self.done / self.tokens:.2f} epochs. "
+                "Give a smaller lr."
+            )
+        p.history.append((self.done / self.tokens, loss))
+        if self.config.patience and p.waited == 0:
+            if p.best is None:
+                p.best = Weights.of(self.weights.vectors, self.weights.output[:, : self.weights.dimension])
+            else:
+                self.weights.copy_to(p.best)
+        self.on_event(Evaluated(*p.history[-1], p.waited == 0))
+
+    @property
+    def done(self) -> int:
+        """Tokens trained on."""
+        return self.position.epoch * self.tokens + int(self.blocks[self.position.block])
+
+    @property
+    def total(self) -> int:
+        """Tokens of all epochs."""
+        return max(1, self.tokens * self.config.epochs)
+
+    def _stepped(self, clock: "Clock") -> Stepped:
+        done, total, raw = self.done, self.total, self.corpus.tokens
+        speed = clock.speed(done)
+        lr = self.config.learning_rate * max(1 - done / total, 1e-4)
+        loss = self.position.history[-1][1] if self.position.history else None
+        return Stepped(
+            tokens=done,
+            total=total,
+            epoch=done / max(self.tokens, 1),
+            words_per_second=speed * raw / max(self.tokens, 1),
+            lr=lr,
+            loss=loss,
+            seconds_left=(total - done) / max(speed, 1e-9),
+        )
 
     def _job(self) -> Any:
         c, vocabulary = self.config, self.corpus.vocabulary
         hierarchical = c.output == "hierarchical"
         begin, path = vocabulary.paths() if hierarchical else (None, None)
-        share = min(c.held_out, MOST_HELD_OUT / max(self.tokens, 1))
         return _core.embedding.Job(
             ids=self.corpus.ids,
             blocks=self.blocks,
@@ -65,80 +163,32 @@ class Trainer:
             window=c.window,
             negatives=c.negatives,
             lr=c.learning_rate,
-            total=max(1, self.tokens * c.epochs),
+            total=self.total,
             held_out_seed=_seed(c.seed, -1),
-            held_out=int(share * 2**32),
+            held_out=int(self._held_out * 2**32),
         )
 
-    def run(self, on_event: Observer) -> str:
-        """Train to the end; why it ended."""
-        p, c = self.position, self.config
-        begun, begun_tokens = time.perf_counter(), self._done()
-        on_event(
-            Started(len(self.corpus.vocabulary), self.tokens, c.epochs, c.team, begun_tokens / self._total())
-        )
-        while p.epoch < c.epochs:
-            for first, last in self._turns():
-                self._train(first, last)
-                spent = time.perf_counter() - begun
-                speed = (self._done() - begun_tokens) / max(spent, 1e-9)
-                on_event(self._stepped(speed))
-                if last in self._milestones():
-                    self._evaluate(on_event)
-            p.epoch, p.block = p.epoch + 1, 0
-        p.seconds += time.perf_counter() - begun
-        return "epochs"
 
-    def _turns(self) -> Iterator[tuple[int, int]]:
-        """Blocks to train on in one call: as many as fill a turn, never across an evaluation."""
-        while self.position.block < len(self.blocks) - 1:
-            first = self.position.block
-            wanted = max(self.config.team, round(self._speed * TURN / BLOCK))
-            yield first, min(first + wanted, next(m for m in self._milestones() if m > first))
+class Clock:
+    """How long and how fast, this time and, for `seconds`, all earlier times together."""
 
-    def _milestones(self) -> list[int]:
-        """Blocks after which the held-out loss is estimated, the last of the epoch among them."""
-        blocks, n = len(self.blocks) - 1, self.config.evaluations
-        return sorted({math.ceil(blocks * k / n) for k in range(1, n + 1)})
+    def __init__(self, done: int, seconds: float) -> None:
+        self._begun = self._saved = time.perf_counter()
+        self._done, self._seconds = done, seconds
 
-    def _train(self, first: int, last: int) -> None:
-        p = self.position
-        start = time.perf_counter()
-        _core.embedding.train(
-            self.job,
-            first,
-            last,
-            position=p.epoch * self.tokens,
-            seed=_seed(self.config.seed, p.epoch),
-            threads=self.config.team,
-        )
-        spent = time.perf_counter() - start
-        self._speed = (self.blocks[last] - self.blocks[first]) / max(spent, 1e-6)
-        p.block = last
+    def seconds(self) -> float:
+        return self._seconds + time.perf_counter() - self._begun
 
-    def _evaluate(self, on_event: Observer) -> None:
-        if not self.sentences:
-            return
-        loss = _core.embedding.held_out_loss(self.job, self.sentences, threads=self.config.team)
-        epoch = self._done() / max(self.tokens, 1)
-        best = all(loss < earlier for _, earlier in self.position.history)
-        self.position.history.append((epoch, loss))
-        on_event(Evaluated(epoch, loss, best))
+    def speed(self, done: int) -> float:
+        return (done - self._done) / max(time.perf_counter() - self._begun, 1e-9)
 
-    def _done(self) -> int:
-        return self.position.epoch * self.tokens + int(self.blocks[self.position.block])
+    def since_save(self) -> float:
+        return time.perf_counter() - self._saved
 
-    def _total(self) -> int:
-        return max(1, self.tokens * self.config.epochs)
-
-    def _stepped(self, speed: float) -> Stepped:
-        done, total = self._done(), self._total()
-        lr = self.config.learning_rate * max(1 - done / total, 1e-4)
-        loss = self.position.history[-1][1] if self.position.history else None
-        left = (total - done) / max(speed, 1e-9)
-        return Stepped(done, total, done / max(self.tokens, 1), speed, lr, loss, left)
+    def saved(self) -> None:
+        self._saved = time.perf_counter()
 
 
 def _seed(seed: int, epoch: int) -> int:
     """A 64-bit seed for an epoch; -1 is what the held-out sentences are chosen by."""
-    return ((seed + 1) * _GOLDEN + (epoch + 2) * 0xD1B54A32D192ED03) & _WORD
+    return ((seed + 1) * 0x9E3779B97F4A7C15 + (epoch + 2) * 0xD1B54A32D192ED03) & (2**64 - 1)

@@ -1,6 +1,7 @@
 """The two matrices that are trained, with rows of whole cache lines."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -18,7 +19,7 @@ class Weights:
     dimension: int
 
     @classmethod
-    def initial(cls, words: int, outputs: int, dimension: int, seed: int) -> "Weights":
+    def initial(cls, words: int, outputs: int, dimension: int, seed: int) -> Self:
         """Input evenly between -0.5 / d and 0.5 / d, output zero, as word2vec begins."""
         weights = cls(aligned_zeros(words, dimension), aligned_zeros(outputs, dimension), dimension)
         random = np.random.default_rng(seed)
@@ -26,6 +27,19 @@ class Weights:
             part = weights.input[begin : begin + 4096, :dimension]
             part[:] = (random.random(part.shape, dtype=np.float32) - 0.5) / np.float32(dimension)
         return weights
+
+    @classmethod
+    def of(cls, input: np.ndarray, output: np.ndarray) -> Self:
+        """Weights with these vectors (V, d) and output (V or inner nodes, d)."""
+        weights = cls(aligned_zeros(*input.shape), aligned_zeros(*output.shape), input.shape[1])
+        weights.input[:, : weights.dimension] = input
+        weights.output[:, : weights.dimension] = output
+        return weights
+
+    def copy_to(self, other: "Weights") -> None:
+        """Make `other`, of the same shape, hold the same numbers."""
+        other.input[:] = self.input
+        other.output[:] = self.output
 
     @property
     def vectors(self) -> np.ndarray:

@@ -1,11 +1,6 @@
-"""Ctrl-C, taken at a moment when nothing is half done."""
+"""What training raises when it was stopped by Ctrl-C."""
 
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 
 class Interrupted(KeyboardInterrupt):
@@ -17,32 +12,3 @@ class Interrupted(KeyboardInterrupt):
         )
         self.folder = folder
         self.step = step
-
-
-class Interrupt:
-    """Whether Ctrl-C was pressed."""
-
-    requested = False
-
-
-@contextmanager
-def deferred_interrupt() -> Iterator[Interrupt]:
-    """Note the first Ctrl-C, so that the step in work can end; a second one stops at once.
-
-    Signals belong to the main thread; in any other nothing is changed.
-    """
-    interrupt = Interrupt()
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupt
-        return
-    previous = signal.getsignal(signal.SIGINT)
-
-    def note(number: int, frame: FrameType | None) -> None:
-        interrupt.requested = True
-        signal.signal(signal.SIGINT, previous)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield interrupt
-    finally:
-        signal.signal(signal.SIGINT, previous)

@@ -7,12 +7,13 @@ from typing import Any
 import torch
 
 from carousel.errors import CarouselError
+from carousel.interrupt import deferred_interrupt
 from carousel.models.language_model import LanguageModel
 from carousel.training.checkpoint import describe_checkpoint, load_checkpoint, save_checkpoint
 from carousel.training.config import Config
 from carousel.training.corpus import Corpus
 from carousel.training.evaluation import evaluate
-from carousel.training.interrupt import Interrupted, deferred_interrupt
+from carousel.training.interrupt import Interrupted
 from carousel.training.length import EVALUATED, settle
 from carousel.training.loop import Diverged, Loop
 from carousel.training.metrics import Metrics, Row

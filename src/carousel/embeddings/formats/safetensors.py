@@ -6,6 +6,7 @@ of them ends; `counts` (n,) int64 if known. The description says what the file i
 
 import json
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,21 @@ from carousel.errors import CarouselError
 KIND = "word vectors"
 VERSION = 1
 KEY = "carousel"
+MORE = "more"  # in the description: of tensors that are no part of the vectors
 _TYPES = {"matrix": "F32", "words": "U8", "ends": "I64", "counts": "I64"}
 _DTYPES: dict[str, np.dtype] = {"F32": np.dtype("<f4"), "U8": np.dtype("u1"), "I64": np.dtype("<i8")}
 
 
-def save(path: str | Path, content: Content) -> None:
-    """Write the file in pieces: nothing is held twice."""
+def save(
+    path: str | Path,
+    content: Content,
+    more: Mapping[str, np.ndarray] | None = None,
+    about: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the file in pieces: nothing is held twice.
+
+    `more` float32 matrices and plain values `about` them may ride along: see `load_more`.
+    """
     encoded = [word.encode() for word in content.words]
     tensors = {
         "matrix": content.matrix,
@@ -34,14 +44,19 @@ def save(path: str | Path, content: Content) -> None:
     if content.counts is not None:
         tensors["counts"] = content.counts
     # numbers of 8 bytes before those of 4 and 1, so that each lies where its type wants to lie
-    order = sorted(tensors, key=lambda name: (-_DTYPES[_TYPES[name]].itemsize, name))
-    arrays = {name: np.ascontiguousarray(tensors[name], _DTYPES[_TYPES[name]]) for name in order}
-    about = {"kind": KIND, "version": VERSION, "checksum": _checksum(arrays)}
-    header: dict[str, Any] = {"__metadata__": {KEY: json.dumps(about, sort_keys=True)}}
+    types = {**_TYPES, **dict.fromkeys(more or {}, "F32")}
+    tensors |= more or {}
+    order = sorted(tensors, key=lambda name: (-_DTYPES[types[name]].itemsize, name))
+    arrays = {name: np.ascontiguousarray(tensors[name], _DTYPES[types[name]]) for name in order}
+    own = {name: array for name, array in arrays.items() if name in _TYPES}
+    description: dict[str, Any] = {"kind": KIND, "version": VERSION, "checksum": _checksum(own)}
+    if more is not None:
+        description[MORE] = {"checksum": _checksum(arrays), "about": dict(about or {})}
+    header: dict[str, Any] = {"__metadata__": {KEY: json.dumps(description, sort_keys=True)}}
     start = 0
     for name, array in arrays.items():
         end = start + array.nbytes
-        header[name] = {"dtype": _TYPES[name], "shape": list(array.shape), "data_offsets": [start, end]}
+        header[name] = {"dtype": types[name], "shape": list(array.shape), "data_offsets": [start, end]}
         start = end
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
@@ -70,6 +85,24 @@ def load(path: Path, reading: Reading) -> Content:
     ]
     counts = np.array(arrays["counts"][:rows]) if "counts" in arrays else None
     return Content(words, matrix[:rows] if reading.mmap else np.array(matrix[:rows]), counts)
+
+
+def load_more(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
+    """(the tensors that ride along, what was said about them), all read and checked; None where there are none."""
+    description, header, start = _open(path)
+    if MORE not in description:
+        return None
+    wrong = [
+        name for name, entry in header.items() if name not in _TYPES and entry.get("dtype", "F32") != "F32"
+    ]
+    if wrong:
+        raise damaged(path, f"has the tensor {wrong[0]} as {header[wrong[0]]['dtype']}, not F32")
+    arrays = {
+        name: np.array(_map(path, start, entry)) for name, entry in header.items() if name != "__metadata__"
+    }
+    if _checksum(arrays) != description[MORE].get("checksum"):
+        raise damaged(path, "has a checksum that does not fit")
+    return {name: array for name, array in arrays.items() if name not in _TYPES}, description[MORE]["about"]
 
 
 def _open(path: Path) -> tuple[dict[str, Any], dict[str, Any], int]:
