@@ -2,16 +2,29 @@
 
 from carousel.lab.experiment import Experiment
 
+_BENEFITS = "1 Benefits of recurrence"
 _STABILITY = "2 Stability"
 
 EXPERIMENTS = {
     each.name: each
     for each in (
         Experiment(
+            "adder",
+            "Adding numbers of any length",
+            _BENEFITS,
+            "An MLP needs a large share of all pairs and stops at N bits; a recurrent net learns from 8 cases",
+        ),
+        Experiment(
             "bounded",
             "Bounded, and yet saturated",
             _STABILITY,
             "Bounded activations keep the output bounded, but the units may saturate",
+        ),
+        Experiment(
+            "linear",
+            "The linear recurrence and its eigenvalues",
+            _STABILITY,
+            "Growth and decay of a linear recurrence depend only on its eigenvalues, not on the input",
         ),
         Experiment(
             "activations",

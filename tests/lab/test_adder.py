@@ -1,0 +1,51 @@
+"""Sums of any length from 8 cases, the proof that they stay right, and an MLP that cannot."""
+
+import pytest
+import torch
+
+from carousel.lab import adder
+
+
+@pytest.fixture(scope="module")
+def numbers(findings):
+    return findings("adder").numbers
+
+
+def test_no_bit_of_any_sum_is_wrong(numbers):
+    """From 1 to 10,000 bits, sums and parities."""
+    assert numbers["sums wrong by length"] == [0.0] * 5
+    assert numbers["parities wrong by length"] == [0.0] * 5
+
+
+def test_an_interval_around_each_carry_stays(numbers):
+    """The proof was found for both machines."""
+    assert numbers["box radius"] >= 0.05
+    assert numbers["parity box radius"] >= 0.05
+
+
+def test_the_interval_is_one():
+    """Carries drawn from the whole interval, unit by unit, come out within it, and the written bit is right."""
+    task = adder.adding()
+    machine, _, _ = adder.learn(task)
+    radius = adder.invariant_box(machine, task)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(50):
+        noise = torch.rand(8, adder.HIDDEN, generator=generator)
+        carry = torch.where(task.carry[:, None] == 1, 1 - radius * noise, radius * noise)
+        with torch.no_grad():
+            written, carried = machine(task.inputs[None].float(), carry)
+        assert torch.equal((written[0] > 0).long(), task.output)
+        assert float((carried - task.next_carry[:, None]).abs().max()) <= radius
+
+
+def test_an_untrained_machine_has_no_interval():
+    """The proof does not accept weights that have learned nothing."""
+    torch.manual_seed(0)
+    assert adder.invariant_box(adder.Machine(2), adder.adding()) == 0.0
+
+
+def test_the_mlp_needs_its_pairs(numbers):
+    """Few pairs give few sums, nearly all pairs most of them; one bit more gives none."""
+    assert numbers["MLP 4 bits"][0] < 0.2
+    assert numbers["MLP 4 bits"][-1] > 0.9
+    assert numbers["MLP beyond its bits"] < 0.05
