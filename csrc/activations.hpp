@@ -121,6 +121,12 @@ inline Vector<T> log(Vector<T> x) {
 }
 
 template <class T>
+inline Vector<T> sqrt(Vector<T> x) {
+  for (Index lane = 0; lane < lanes<T>; ++lane) x[lane] = sizeof(T) == 4 ? __builtin_sqrtf(x[lane]) : __builtin_sqrt(x[lane]);
+  return x;
+}
+
+template <class T>
 inline Vector<T> maximum(Vector<T> a, Vector<T> b) {
   return a != a ? a : (a < b || b != b ? b : a);
 }

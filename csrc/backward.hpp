@@ -10,7 +10,8 @@ struct Backward : Loop<T> {
   T* carry[2];              // gradients of the states, (states, B, H), in turn
   T* unclaimed;             // (states, B, H): gradients that a reset cuts off
   T* bias_gradient;         // (blocks, H)
-  T* diagonal_gradient;     // (threads, diagonals, H)
+  Index learned_size;       // of all learned diagonals and vectors
+  T* learned_gradient;      // (threads, learned, H)
   T** strips;               // for each thread: the deltas of one block, packed
   const T** deltas;         // all rows of the chunk
   const T*** vectors;       // for each forward product: the vector it multiplied, all rows of the chunk
@@ -23,12 +24,13 @@ struct Backward : Loop<T> {
   Backward(const Job<T>& task, Arena& arena) : Base(task, arena) {
     const Program& program = *job.program;
     const Index rows = Base::chunk * job.batch, H = job.hidden;
-    work_size = program.work * H;
+    work_size = program.work * H + program.work_sums;
+    learned_size = static_cast<Index>(program.learned.size()) * H;
     work_rows = arena.take<T>(rows * work_size);
     for (T*& buffer : carry) buffer = arena.take<T>(program.states * job.batch * H);
     unclaimed = arena.take<T>(job.resets ? program.states * job.batch * H : 0);
     bias_gradient = arena.take<T>(program.blocks * H);
-    diagonal_gradient = arena.take<T>(job.threads * program.diagonals * H);
+    learned_gradient = arena.take<T>(job.threads * learned_size);
     strips = arena.take<T*>(job.threads);
     for (int id = 0; id < job.threads; ++id) {
       T* strip = arena.take<T>(rows * (slice_end(id) - slice_begin(id)));
@@ -115,7 +117,7 @@ struct Backward : Loop<T> {
       for (const Product& product : program.input) Base::pack_backward(input, product, job.inputs, id);
     const Packed<T>* packed = products;
     each_backward_product([&](const Product& product) { Base::pack_backward(*packed++, product, job.hidden, id); });
-    clear(diagonal_gradient + id * program.diagonals * job.hidden, program.diagonals * job.hidden);
+    clear(learned_gradient + id * learned_size, learned_size);
   }
 
   void walk(int id) {
@@ -131,7 +133,7 @@ struct Backward : Loop<T> {
       Base::all->wait(job.threads);
     }
     give_biases(id);
-    if (id == 0) give_diagonals();
+    if (id == 0) give_learned();
   }
 
   static void clear(T* values, Index count) {
@@ -161,10 +163,10 @@ struct Backward : Loop<T> {
       for (const Product& product : program.backward[phase].products) product_of(product);
       Base::each_run(k, part, [&](Index j, Index count, Origin origin) {
         Rows<T> list[most_operands];
-        list_backward(list, id, k, part, j, origin, Base::unit_bound(member));
-        job.cell->backward[phase](list, count, Base::unit_count(member));
+        list_backward(list, id, k, part, j, origin, member);
+        job.cell->backward[phase](list, count, Base::unit_count(member), job.hidden);
       });
-      Base::wait_for_units(id);
+      Base::end_phase(id, rows, program.work_sums, [&](Index b) { return work_at(k, b, program.work); });
     }
     for (const Product& product : program.closing) product_of(product);
   }
@@ -191,10 +193,11 @@ struct Backward : Loop<T> {
     }
   }
 
-  void list_backward(Rows<T>* list, int id, Index k, Index part, Index j, Origin origin, Index unit) const {
+  void list_backward(Rows<T>* list, int id, Index k, Index part, Index j, Origin origin, Index member) const {
     const Program& program = *job.program;
     const Index b = Base::sequence(part, j), stride = Base::batch_parts * job.hidden;
-    Index n = Base::list_forward(list, k, part, j, origin, unit);
+    const Index unit = Base::unit_bound(member);
+    Index n = Base::list_forward(list, k, part, j, origin, member);
     for (Index s = 0; s < program.states; ++s) list[n++] = {carry_at(k + 1, s, b) + unit, stride};
     if (job.output_gradient)
       list[n++] = {const_cast<T*>(job.output_gradient) + Base::packed_row(k, b) * job.hidden + unit, stride};
@@ -203,8 +206,9 @@ struct Backward : Loop<T> {
     for (Index slot = 0; slot < program.work; ++slot)
       list[n++] = {work_at(k, b, slot) + unit, Base::batch_parts * work_size};
     for (Index s = 0; s < program.states; ++s) list[n++] = {previous_gradient_at(s, k, b) + unit, stride};
-    for (Index d = 0; d < program.diagonals; ++d)
-      list[n++] = {diagonal_gradient + (id * program.diagonals + d) * job.hidden + unit, 0};
+    for (T* vector = learned_gradient + id * learned_size; vector < learned_gradient + (id + 1) * learned_size; vector += job.hidden)
+      list[n++] = {vector + unit, 0};
+    Base::list_sums(list, n, work_at(k, b, program.work), work_size, b, member, program.work_sums);
   }
 
   // ---- the products after each chunk ----
@@ -277,19 +281,20 @@ struct Backward : Loop<T> {
 
   void give_biases(int id) {
     for (Index slot = 0; slot < job.program->blocks; ++slot)
-      for (const BiasBlock& part : job.program->biases[slot])
+      for (const Row& part : job.program->biases[slot])
         if (T* to = job.parameter_gradients[part.parameter])
           for (Index u = slice_begin(id); u < slice_end(id); ++u)
             to[part.row * job.hidden + u] = bias_gradient[slot * job.hidden + u];
   }
 
-  void give_diagonals() {
-    const Index size = job.program->diagonals * job.hidden;
-    if (!size) return;
-    T* to = job.parameter_gradients[job.program->peephole];
-    for (Index u = 0; u < size; ++u) {
-      to[u] = T(0);
-      for (int id = 0; id < job.threads; ++id) to[u] += diagonal_gradient[id * size + u];
+  void give_learned() {
+    const T* from = learned_gradient;
+    for (const Row& vector : job.program->learned) {
+      T* to = job.parameter_gradients[vector.parameter] + vector.row * job.hidden;
+      for (Index u = 0; u < job.hidden; ++u, ++from) {
+        to[u] = T(0);
+        for (int id = 0; id < job.threads; ++id) to[u] += from[id * learned_size];
+      }
     }
   }
 };

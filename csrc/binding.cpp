@@ -31,6 +31,7 @@ using Addresses = std::vector<Address>;
 using BlockTuple = std::tuple<int, int, int, bool>;                            // slot, parameter, row, begins
 using ProductTuple = std::tuple<int, int, bool, std::vector<BlockTuple>>;      // kind, index, accumulates, blocks
 using PhaseTuple = std::vector<ProductTuple>;
+using RowList = std::vector<std::tuple<int, int>>;                             // parameter, row
 
 Product product_of(const ProductTuple& from) {
   Product product{std::get<0>(from), std::get<1>(from), std::get<2>(from), {}};
@@ -43,6 +44,12 @@ std::vector<Product> products_of(const PhaseTuple& from) {
   std::vector<Product> products;
   std::transform(from.begin(), from.end(), std::back_inserter(products), product_of);
   return products;
+}
+
+std::vector<Row> rows_of(const RowList& from) {
+  std::vector<Row> rows;
+  for (const auto& [parameter, row] : from) rows.push_back({parameter, row});
+  return rows;
 }
 
 std::vector<Phase> phases_of(const std::vector<PhaseTuple>& from) {
@@ -173,20 +180,17 @@ NB_MODULE(_core, m) {
   nb::class_<Program>(m, "Program")
       .def(
           "__init__",
-          [](Program* self, int states, int slots, int blocks, int work, int diagonals, int peephole,
+          [](Program* self, int states, int slots, int blocks, int work, int sums, int work_sums,
              const PhaseTuple& input, const std::vector<PhaseTuple>& forward, const std::vector<PhaseTuple>& backward,
-             const PhaseTuple& closing, const std::vector<std::vector<std::tuple<int, int>>>& biases) {
-            new (self) Program{states, slots, blocks, work, diagonals, peephole, products_of(input), phases_of(forward),
-                               phases_of(backward), products_of(closing), {}};
-            for (const auto& list : biases) {
-              self->biases.emplace_back();
-              for (const auto& [parameter, row] : list) self->biases.back().push_back({parameter, row});
-            }
+             const PhaseTuple& closing, const std::vector<RowList>& biases, const RowList& learned) {
+            new (self) Program{states, slots, blocks, work, sums, work_sums, products_of(input), phases_of(forward),
+                               phases_of(backward), products_of(closing), {}, rows_of(learned)};
+            for (const RowList& list : biases) self->biases.push_back(rows_of(list));
             if (self->operands() > most_operands) throw std::runtime_error("the cell has too many vectors");
           },
-          nb::kw_only(), nb::arg("states"), nb::arg("slots"), nb::arg("blocks"), nb::arg("work"), nb::arg("diagonals"),
-          nb::arg("peephole"), nb::arg("input"), nb::arg("forward"), nb::arg("backward"), nb::arg("closing"),
-          nb::arg("biases"));
+          nb::kw_only(), nb::arg("states"), nb::arg("slots"), nb::arg("blocks"), nb::arg("work"), nb::arg("sums"),
+          nb::arg("work_sums"), nb::arg("input"), nb::arg("forward"), nb::arg("backward"), nb::arg("closing"),
+          nb::arg("biases"), nb::arg("learned"));
 
   nb::class_<Call>(m, "Call").def(
       "__init__",

@@ -69,10 +69,10 @@ struct Forward : Loop<T> {
       }
       Base::each_run(k, part, [&](Index j, Index count, Origin origin) {
         Rows<T> list[most_operands];
-        Base::list_forward(list, k, part, j, origin, Base::unit_bound(member));
-        job.cell->forward[phase](list, count, Base::unit_count(member));
+        Base::list_forward(list, k, part, j, origin, member);
+        job.cell->forward[phase](list, count, Base::unit_count(member), job.hidden);
       });
-      Base::wait_for_units(id);
+      Base::end_phase(id, rows, program.sums, [&](Index b) { return Base::tape_at(k, b, program.slots); });
     }
     keep_final(part, member, k);
   }

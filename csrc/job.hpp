@@ -13,9 +13,9 @@ namespace carousel {
 using Index = std::ptrdiff_t;
 
 // The arrays a phase can name, in the order of src/carousel/emit/program.py.
-enum Kind { input = -1, tape, previous, fresh, diagonal, cotangent, output_gradient, work, previous_gradient, diagonal_gradient };
+enum Kind { input = -1, tape, previous, fresh, learned, cotangent, output_gradient, work, previous_gradient, learned_gradient };
 
-constexpr int most_operands = 128;  // arrays that one phase may name
+constexpr int most_operands = 256;  // arrays that one phase may name
 
 struct Block {
   int slot;       // which block of H pre-activations (forward) or deltas (backward) within a row
@@ -31,7 +31,8 @@ struct Product {
   std::vector<Block> blocks;
 };
 
-struct BiasBlock {
+// H learned numbers that are added or multiplied unit by unit: of a bias, a diagonal, a vector.
+struct Row {
   int parameter;
   int row;
 };
@@ -42,13 +43,17 @@ struct Phase {
 
 // A cell as the time loop sees it: built once in Python from the cell's graph (emit/program.py).
 struct Program {
-  int states = 0, slots = 0, blocks = 0, work = 0, diagonals = 0, peephole = -1;
+  int states = 0, slots = 0, blocks = 0, work = 0;
+  int sums = 0, work_sums = 0;  // numbers behind the vectors of a row: sums over units
   std::vector<Product> input;  // empty or one
   std::vector<Phase> forward, backward;
   std::vector<Product> closing;
-  std::vector<std::vector<BiasBlock>> biases;  // for each block
+  std::vector<std::vector<Row>> biases;  // for each block
+  std::vector<Row> learned;              // diagonals and vectors
 
-  int operands() const { return slots + 3 * states + 2 * diagonals + 2 + work; }
+  int operands() const {
+    return slots + 3 * states + 2 * static_cast<int>(learned.size()) + 2 + work + (sums ? 2 : 0) + (work_sums ? 2 : 0);
+  }
 };
 
 // T values in rows: row r begins at data + r * stride.
@@ -58,9 +63,9 @@ struct Rows {
   Index stride;
 };
 
-// One unit-by-unit phase of one cell, over `rows` rows of `width` units.
+// One unit-by-unit phase of one cell, over `rows` rows of `width` units of `hidden`.
 template <class T>
-using Elementwise = void(const Rows<T>* operands, Index rows, Index width);
+using Elementwise = void(const Rows<T>* operands, Index rows, Index width, Index hidden);
 
 template <class T>
 struct CellKernels {

@@ -1,5 +1,6 @@
 #include "stepper.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "dispatch.hpp"
@@ -25,10 +26,12 @@ Stepper<T>::Stepper(const Program& program, const std::string& key, Index batch,
       layer->final.push_back(state.data());
     }
     layer->parameters = parameters;
-    if (program_.peephole >= 0) {
-      const T* from = parameters[program_.peephole];
-      layer->peepholes.assign(from, from + program_.diagonals * hidden);
-      layer->parameters[program_.peephole] = layer->peepholes.data();
+    for (const Row& vector : program_.learned) {
+      std::vector<T>& copy = layer->learned[vector.parameter];
+      const T* from = parameters[vector.parameter] + vector.row * hidden;
+      copy.resize(std::max(copy.size(), static_cast<std::size_t>((vector.row + 1) * hidden)));
+      std::copy(from, from + hidden, copy.begin() + vector.row * hidden);
+      layer->parameters[vector.parameter] = copy.data();
     }
     layer->rows = batch;
     Job<T> job{};

@@ -1,6 +1,7 @@
 // One step at a time: weights packed once, the state kept between steps, nothing allocated on the way.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,7 +35,7 @@ class Stepper {
     std::vector<const T*> initial;
     std::vector<T*> final;
     std::vector<const T*> parameters;
-    std::vector<T> peepholes;  // read at every step; all other parameters are packed
+    std::map<int, std::vector<T>> learned;  // parameters read at every step; all others are packed
     Index input_offset = 0, first = 0, rows = 0;
     std::unique_ptr<Memory> memory;
   };

@@ -19,6 +19,7 @@ struct Loop {
   bool ring;
   T* zeros;
   T* bias;  // (blocks, H): what each block of pre-activations begins from
+  T* shares;  // (members, B, sums): what each thread of a sequence adds to its sums over units
   Barrier* all;
   Barrier* of_group;  // for each part of the batch: all who share it
   Barrier* of_units;  // and those of them who share its time steps: another number, so another barrier
@@ -36,12 +37,13 @@ struct Loop {
     chunk = chunk_rows / job.batch;
     if (chunk < 1) chunk = 1;
     if (chunk > job.steps.count) chunk = job.steps.count;
-    row_size = program.slots * job.hidden;
+    row_size = program.slots * job.hidden + program.sums;
     ring = job.tape == nullptr;
     tape = ring ? arena.take<T>((chunk + 1) * job.batch * row_size) : job.tape;
     const Index widest = job.hidden > job.inputs ? job.hidden : job.inputs;
     zeros = arena.take<T>(widest + tile_vectors * lanes<T>);
     bias = arena.take<T>(program.blocks * job.hidden);
+    shares = arena.take<T>(unit_parts > 1 ? unit_parts * job.batch * most_sums() : 0);
     all = arena.take<Barrier>(1);
     of_group = arena.take<Barrier>(batch_parts);
     of_units = arena.take<Barrier>(batch_parts);
@@ -230,7 +232,7 @@ struct Loop {
     for (Index block = 0; block < program.blocks; ++block) {
       T* sum = bias + block * job.hidden;
       for (Index u = 0; u < job.hidden; ++u) sum[u] = T(0);
-      for (const BiasBlock& part : program.biases[block]) {
+      for (const Row& part : program.biases[block]) {
         const T* from = job.parameters[part.parameter];
         for (Index u = 0; from && u < job.hidden; ++u) sum[u] += from[part.row * job.hidden + u];
       }
@@ -240,9 +242,9 @@ struct Loop {
   // ---- elementwise phases ----
 
   // The arrays of step k from sequence j of the part on, in the order of `Kind`, shifted to this thread's units.
-  Index list_forward(Rows<T>* list, Index k, Index part, Index j, Origin origin, Index unit) const {
+  Index list_forward(Rows<T>* list, Index k, Index part, Index j, Origin origin, Index member) const {
     const Program& program = *job.program;
-    const Index b = sequence(part, j);
+    const Index b = sequence(part, j), unit = unit_bound(member);
     Index n = 0;
     for (Index slot = 0; slot < program.slots - (program.states - 1); ++slot)
       list[n++] = {tape_at(k, b, slot) + unit, batch_parts * row_size};
@@ -253,10 +255,45 @@ struct Loop {
     }
     for (Index s = 0; s < program.states; ++s)
       list[n++] = {state_at(s, k, b) + unit, batch_parts * state_stride(s)};
-    for (Index d = 0; d < program.diagonals; ++d)
-      list[n++] = {const_cast<T*>(job.parameters[program.peephole]) + d * job.hidden + unit, 0};
+    for (const Row& vector : program.learned)
+      list[n++] = {const_cast<T*>(job.parameters[vector.parameter]) + vector.row * job.hidden + unit, 0};
+    return list_sums(list, n, tape_at(k, b, program.slots), row_size, b, member, program.sums);
+  }
+
+  // Sums over units: where they are read, and where they are added up. Threads that share a sequence have a place each
+  // for what they add.
+  Index list_sums(Rows<T>* list, Index n, T* sums, Index stride, Index b, Index member, Index count) const {
+    if (!count) return n;
+    list[n++] = {sums, batch_parts * stride};
+    if (unit_parts == 1)
+      list[n++] = {sums, batch_parts * stride};
+    else
+      list[n++] = {share_at(member, b), batch_parts * most_sums()};
     return n;
   }
+
+  // After a phase: wait for those who share the sequences; one of them puts their sums together, in one order.
+  // `at(b)` is where the sums of sequence b stand.
+  template <class Sums>
+  void end_phase(int id, Index rows, Index count, Sums at) {
+    wait_for_units(id);
+    if (!count || unit_parts == 1) return;
+    for (Index j = 0; member_of(id) == 0 && j < rows; ++j) {
+      const Index b = sequence(part_of(id), j);
+      for (Index s = 0; s < count; ++s) {
+        T sum = share_at(0, b)[s];
+        for (Index member = 1; member < unit_parts; ++member) sum += share_at(member, b)[s];
+        at(b)[s] = sum;
+      }
+    }
+    wait_for_units(id);
+  }
+
+  Index most_sums() const {
+    const Program& program = *job.program;
+    return program.sums > program.work_sums ? program.sums : program.work_sums;
+  }
+  T* share_at(Index member, Index b) const { return shares + (member * job.batch + b) * most_sums(); }
 
   // Call body(j, rows, origin) for each run of neighbouring sequences of the part whose states have one origin.
   template <class Body>

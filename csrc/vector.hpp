@@ -60,6 +60,7 @@ struct Whole {
   Index row, unit;
   Vector<T> load(const Rows<T>& a) const { return ISA::load(a.data + row * a.stride + unit); }
   void store(const Rows<T>& a, Vector<T> v) const { ISA::store(a.data + row * a.stride + unit, v); }
+  Vector<T> inside(Vector<T> v) const { return v; }
 };
 
 template <class T>
@@ -67,13 +68,27 @@ struct Part {
   Index row, unit, count;
   Vector<T> load(const Rows<T>& a) const { return load_part(a.data + row * a.stride + unit, count); }
   void store(const Rows<T>& a, Vector<T> v) const { store_part(a.data + row * a.stride + unit, v, count); }
+  Vector<T> inside(Vector<T> v) const {  // zero beyond the row
+    for (Index lane = count; lane < lanes<T>; ++lane) v[lane] = T(0);
+    return v;
+  }
 };
 
 template <class T, class Body>
-inline void sweep(Index rows, Index width, Body body) {
+inline void sweep_row(Index row, Index width, Body body) {
   const Index whole = width - width % lanes<T>;
-  for (Index row = 0; row < rows; ++row) {
-    for (Index unit = 0; unit < whole; unit += lanes<T>) body(Whole<T>{row, unit});
-    if (whole < width) body(Part<T>{row, whole, width - whole});
-  }
+  for (Index unit = 0; unit < whole; unit += lanes<T>) body(Whole<T>{row, unit});
+  if (whole < width) body(Part<T>{row, whole, width - whole});
+}
+
+template <class T, class Body>
+inline void sweep(Index rows, Index width, Body body) {
+  for (Index row = 0; row < rows; ++row) sweep_row<T>(row, width, body);
+}
+
+template <class T>
+inline T total(Vector<T> v) {
+  T sum = v[0];
+  for (Index lane = 1; lane < lanes<T>; ++lane) sum += v[lane];
+  return sum;
 }

@@ -5,12 +5,14 @@ from equations.evaluation import Step
 from torch import Tensor
 
 from carousel.emit.program import (
+    BACKWARD_SUM,
     COTANGENT,
-    DIAGONAL,
-    DIAGONAL_GRADIENT,
+    LEARNED,
+    LEARNED_GRADIENT,
     NEW,
     OUTPUT_GRADIENT,
     PREVIOUS,
+    SUM,
     TAPE,
     WORK,
     Place,
@@ -31,9 +33,9 @@ class Machine:
         self.memory: dict[Place, Tensor] = {}
         for index, state in enumerate(step.states):
             self.memory[Place(PREVIOUS, index)] = state.detach()
-        for scale in program.equations.scales:
-            row = program.equations.layout.diagonals[scale].row
-            self.memory[Place(DIAGONAL, row)] = step.parameters["weight_peephole"][row].detach()
+        for index, (parameter, row) in enumerate(program.learned):
+            packed = step.parameters[program.parameters[parameter]].detach()
+            self.memory[Place(LEARNED, index)] = packed.view(-1, self.hidden)[row]
 
     def block(self, parameter: int, row: int) -> Tensor:
         rows = self.step.parameters[self.program.parameters[parameter]]
@@ -64,9 +66,8 @@ class Machine:
         for index, cotangent in enumerate(cotangents):
             self.memory[Place(COTANGENT, index)] = cotangent
         self.memory[Place(OUTPUT_GRADIENT, 0)] = of_output
-        for scale in self.program.equations.scales:
-            row = self.program.equations.layout.diagonals[scale].row
-            self.memory[Place(DIAGONAL_GRADIENT, row)] = torch.zeros_like(of_output)
+        for index in range(len(self.program.learned)):
+            self.memory[Place(LEARNED_GRADIENT, index)] = torch.zeros_like(of_output)
         for index, phase in enumerate(self.program.backward):
             for product in phase.products:
                 self.multiply_transposed(product)
@@ -84,8 +85,12 @@ class Machine:
         for node in computed(stores, loads):
             values[node] = self.value(node, values, loads)
         for place, node in stores:
-            before = self.memory[place] if place.kind == DIAGONAL_GRADIENT else 0
-            self.memory[place] = before + values[node].expand_as(self.step.states[0])
+            before = self.memory[place] if place.kind == LEARNED_GRADIENT else 0
+            value = values[node].expand_as(self.step.states[0])
+            if place.kind in (SUM, BACKWARD_SUM):
+                sums = self.program.sums if place.kind == SUM else self.program.backward_sums
+                value = getattr(value, sums[place.index].operation)(-1, keepdim=True)
+            self.memory[place] = before + value
 
     def value(self, node: Node, values: dict[Node, Tensor], loads: dict[Node, Place]) -> Tensor:
         states = self.program.equations.states
@@ -100,7 +105,8 @@ class Machine:
         if node.operation == "constant":
             return torch.tensor(node.value, dtype=torch.float64)
         operands = [values[operand] for operand in node.operands]
-        if node.operation == "scale":
-            row = self.program.equations.layout.rows["weight_peephole"].index(node.name)
-            return self.memory[Place(DIAGONAL, row)] * operands[0]
+        if node.operation in ("scale", "param"):
+            names = [(each.operation, each.name) for each in self.program.equations.layout.vectors]
+            vector = self.memory[Place(LEARNED, names.index((node.operation, node.name)))]
+            return vector * operands[0] if operands else vector
         return OPERATIONS[node.operation](*operands)

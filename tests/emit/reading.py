@@ -14,7 +14,8 @@ TOKEN = re.compile(
     | (?P<number>\d+(?:\.\d+)?)
     | (?P<learned>(?:[A-Z]|b|p)_(?:\{\w+\}|[a-su-zα-ω]))(?P<transposed>\^T)?
     | (?P<vector>[∂δ]?[a-zα-ω][a-zα-ω0-9_]*?'*_(?:t|\{t[+-]1\}))
-    | (?P<function>(?:σ|tanh|relu|elu|exp|log|max|min)(?=[²³⁴⁵⁶⁷⁸⁹]*\())
+    | (?P<function>(?:σ|tanh|relu|elu|exp|log|max|min|sqrt|sum|mean)(?=[²³⁴⁵⁶⁷⁸⁹]*\())
+    | (?P<free>[a-zα-ω]\w*)
     | (?P<power>[²³⁴⁵⁶⁷⁸⁹])
     | (?P<sum>Σ_t)
     | (?P<outer>\^T)
@@ -25,7 +26,7 @@ TOKEN = re.compile(
 FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "σ": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu, "elu": torch.nn.functional.elu, "exp": torch.exp,
     "log": torch.log, "max": lambda a, b: torch.maximum(*torch.broadcast_tensors(a, b)),
-    "min": lambda a, b: torch.minimum(*torch.broadcast_tensors(a, b)),
+    "sqrt": torch.sqrt, "min": lambda a, b: torch.minimum(*torch.broadcast_tensors(a, b)),
 }  # fmt: skip
 
 
@@ -48,8 +49,11 @@ def tokens(text: str) -> list[tuple[str, str]]:
 class Reading:
     """Evaluates one expression. `vector(symbol)` and `learned(symbol)` give the numbers that symbols stand for."""
 
-    def __init__(self, text: str, vector: Callable[[str], Tensor], learned: Callable[[str], Tensor]) -> None:
+    def __init__(
+        self, text: str, vector: Callable[[str], Tensor], learned: Callable[[str], Tensor], units: int
+    ) -> None:
         self.rest = tokens(text)
+        self.units = units
         self.vector, self.learned = vector, learned
 
     def value(self) -> Tensor:
@@ -93,8 +97,11 @@ class Reading:
             self.take()
             self.takes("mark", "·")
             number = torch.tensor(float(text), dtype=torch.float64)
-            more = ("learned", "vector", "function", "indicator", "loss", "number")
+            more = ("learned", "free", "vector", "function", "indicator", "loss", "number")
             return number * self.unit() if self.next()[0] in more or self.next() == ("mark", "(") else number
+        if kind == "free":
+            self.take()
+            return self.powered(self.learned(text))
         if kind == "learned":
             self.take()
             numbers = self.learned(text)
@@ -108,7 +115,11 @@ class Reading:
         kind, text = self.take()
         if kind == "function":
             power = self.power()
-            return FUNCTIONS[text](*self.arguments()) ** power
+            arguments = self.arguments()
+            if text in ("sum", "mean"):  # over units
+                whole = arguments[0].expand(torch.broadcast_shapes(arguments[0].shape, (self.units,)))
+                return getattr(whole, text)(-1, keepdim=True).expand_as(whole) ** power
+            return FUNCTIONS[text](*arguments) ** power
         if kind == "indicator":
             a = self.sum()
             assert self.take() == ("mark", ">")
@@ -119,6 +130,8 @@ class Reading:
             value = self.sum()
             assert self.take() == ("mark", ")")
             return self.powered(value)
+        if kind == "free":
+            return self.powered(self.learned(text))
         assert kind in ("vector", "loss"), f"{text!r} is no vector, before {self.rest}"
         return self.powered(self.vector(text))
 

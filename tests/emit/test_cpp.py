@@ -12,7 +12,7 @@ from equations.user_cells import USER_CELLS
 
 import carousel
 from carousel.emit import cpp
-from carousel.emit.program import DIAGONAL_GRADIENT, NEW, PREVIOUS, TAPE, Place, program
+from carousel.emit.program import LEARNED_GRADIENT, NEW, PREVIOUS, TAPE, Place, program
 from carousel.equations import Cell, affine, maximum, minimum
 from carousel.equations.catalogue import CELLS
 
@@ -102,4 +102,4 @@ def test_numbers_of_arrays():
     assert numbers[Place(TAPE, 0)] == 0
     assert numbers[Place(PREVIOUS, 0)] == 5  # the sixth slot of the tape is the new c
     assert numbers[Place(NEW, 0)] == 7
-    assert max(numbers, key=numbers.__getitem__) == Place(DIAGONAL_GRADIENT, 2)
+    assert max(numbers, key=numbers.__getitem__) == Place(LEARNED_GRADIENT, 2)

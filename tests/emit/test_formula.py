@@ -56,7 +56,7 @@ class Book:
         return totals | {s: torch.stack([self.known[s, t] for t in range(T)]) for s in steps if s == "∂x"}
 
     def reading(self, expression: str, t: int) -> Reading:
-        return Reading(expression, lambda symbol: self.vector(symbol, t), self.learned)
+        return Reading(expression, lambda symbol: self.vector(symbol, t), self.learned, H)
 
     def vector(self, symbol: str, t: int) -> Tensor:
         if symbol.startswith("∂L_t/∂"):
@@ -80,6 +80,8 @@ class Book:
 
     def places(self, symbol: str) -> list[tuple[str, int]]:
         """The blocks (parameter, row) that W_i, U_i, b_i, b_{Wn} or p_i stands for."""
+        if symbol in self.equations.layout.rows:
+            return [(symbol, 0)]
         letter, name = re.fullmatch(r"(.)_\{?(\w+?)\}?", symbol).groups()
         states = [f"weight_{state}h" for state in self.equations.states]
         of = dict(zip("WUVQRS", ["weight_ih", *states], strict=False)) | {"p": "weight_peephole"}

@@ -8,7 +8,7 @@ from equations.user_cells import USER_CELLS
 from tolerances import assert_close
 
 from carousel.emit.program import (
-    DIAGONAL_GRADIENT,
+    LEARNED_GRADIENT,
     PREVIOUS_GRADIENT,
     TAPE,
     WORK,
@@ -67,7 +67,7 @@ def test_computes_the_step(cell):
             assert not delta.any()
     diagonals = derived.parameters().get("weight_peephole")
     for row in range(len(cell.equations.scales)):
-        assert_close(machine.memory[Place(DIAGONAL_GRADIENT, row)].sum(0), diagonals[row], name=f"row {row}")
+        assert_close(machine.memory[Place(LEARNED_GRADIENT, row)].sum(0), diagonals[row], name=f"row {row}")
 
 
 @every_cell

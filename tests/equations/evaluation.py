@@ -8,7 +8,7 @@ from torch import Tensor
 from carousel.emit.reference import OPERATIONS, step_vectors
 from carousel.equations import Equations
 from carousel.equations.derive import Backward, Gradient, backward
-from carousel.equations.graph import Node, topological
+from carousel.equations.graph import REDUCTIONS, Node, topological
 
 
 @dataclass
@@ -70,8 +70,9 @@ class DerivedStep:
                 totals[block.parameter][block.row * hidden : (block.row + 1) * hidden] += delta.T @ vector
             for block in layout.biases[affine]:
                 totals[block.parameter][block.row * hidden : (block.row + 1) * hidden] += delta.sum(0)
-        for scale, node in self.derived.scales.items():
-            totals["weight_peephole"][layout.diagonals[scale].row] += self._rows(node).sum(0)
+        for learned, node in self.derived.learned.items():
+            block = layout.vectors[learned]
+            totals[block.parameter].view(-1, hidden)[block.row] += self._rows(node).sum(0)
         return totals
 
     def _rows(self, node: Node) -> Tensor:
@@ -88,6 +89,11 @@ class DerivedStep:
         if node.operation == "scale":
             row = self.step.equations.layout.rows["weight_peephole"].index(node.name)
             return self.step.parameters["weight_peephole"][row].detach() * operands[0]
+        if node.operation == "param":
+            return self.step.parameters[node.name].detach()
+        if node.operation in REDUCTIONS:
+            whole = self._rows(node.operands[0])
+            return getattr(whole, node.operation)(-1, keepdim=True).expand_as(whole)
         if node.operation == "transposed":
             vector, *affines = node.about
             return sum(

@@ -6,7 +6,19 @@ import pytest
 import torch
 
 from carousel import equations
-from carousel.equations import affine, exp, identity, maximum, scale, sigmoid, tanh
+from carousel.equations import (
+    affine,
+    exp,
+    identity,
+    layer_norm,
+    maximum,
+    mean,
+    param,
+    scale,
+    sigmoid,
+    sum,
+    tanh,
+)
 from carousel.equations.graph import Node, constant, make, negate
 from carousel.errors import CarouselError
 
@@ -30,7 +42,7 @@ def test_operators():
 
 
 @pytest.mark.parametrize(
-    "word", ["sigmoid", "tanh", "relu", "elu", "exp", "log", "maximum", "minimum", "step", "above"]
+    "word", ["sigmoid", "tanh", "relu", "elu", "exp", "log", "sqrt", "maximum", "minimum", "step", "above"]
 )
 def test_functions(word):
     """Each function makes the operation of its name, of vectors or of numbers."""
@@ -73,6 +85,32 @@ def test_folding(folded, expected):
     assert folded() is expected
 
 
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        (lambda: mean(3.0), constant(3)),
+        (lambda: mean(mean(h)), mean(h)),
+        (lambda: mean(h * mean(g)), mean(h) * mean(g)),
+        (lambda: sum(2 * h), 2 * sum(h)),
+        (lambda: sum(-h), -sum(h)),
+        (lambda: mean(h / sum(g)), mean(h) / sum(g)),
+        (lambda: mean(h - mean(h)), constant(0)),
+        (lambda: mean(h * sum(g) + g), mean(h) * sum(g) + mean(g)),
+    ],
+)
+def test_what_units_share_leaves_the_sum(word, expected):
+    """A factor that all units share stands before a sum over units, and a mean is its own mean."""
+    assert word() is expected
+
+
+def test_what_units_share():
+    """Sums over units and what is made of them are one number; learned vectors and what they touch are not."""
+    assert all(node.is_uniform for node in (mean(h), sum(h * g), tanh(mean(h)) / (1 + sum(g)), constant(1)))
+    assert not any(
+        node.is_uniform for node in (h, mean(h) * g, param("u"), scale("p", mean(h)), layer_norm(h))
+    )
+
+
 def test_same_expression_same_node():
     """Written twice, computed once; other operands, other order or another name make another node."""
     assert sigmoid(h * g) is sigmoid(h * g)
@@ -103,7 +141,7 @@ def test_a_node_shows_its_expression():
         (lambda: affine(h, x), r"affine needs a name first, as in affine\('i', x, h\); it got state\(h\)"),
         (lambda: affine("two words", x), r"affine needs a name first.*it got 'two words'"),
         (lambda: affine("a"), r"affine\('a'\) needs at least one vector, as in"),
-        (lambda: affine("a", x, 1), r"affine\('a', ...\) multiplies vectors; a number"),
+        (lambda: affine("a", x, 1), r"affine\('a', ...\) multiplies vectors of the step; a number"),
         (lambda: affine("a", h, h), r"affine\('a', ...\) names the same vector twice; one matrix"),
         (lambda: scale(h, h), r"scale needs a name first, as in scale\('i', c\); it got state\(h\)"),
         (lambda: h / 0, r"divides by the constant 0; the divisor must be"),

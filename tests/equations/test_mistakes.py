@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 import carousel
-from carousel.equations import Cell, affine, scale, sigmoid, tanh
+from carousel.equations import Cell, affine, init, layer_norm, mean, param, scale, sigmoid, tanh
 from carousel.errors import CarouselError
 
 SOURCE = Path(__file__).read_text().splitlines()
@@ -138,6 +138,58 @@ class TwiceOneDiagonal(Base):
         return h, c + scale("p", h)  # TwiceOneDiagonal
 
 
+class ParamWithoutName(Base):
+    def step(self, x, h, c):
+        return param(1.0) * h, c  # ParamWithoutName
+
+
+class ParamInAProduct(Base):
+    def step(self, x, h, c):
+        return affine("a", x, param("u")), c  # ParamInAProduct
+
+
+class ParamTwoStarts(Base):
+    def step(self, x, h, c):
+        c = param("u", init=1) * c
+        return param("u", init=2) * h, c  # ParamTwoStarts
+
+
+class ParamNamedAsAMatrix(Base):
+    def step(self, x, h, c):
+        c = affine("i", x, h) + c
+        return param("weight_hh") * h, c  # ParamNamedAsAMatrix
+
+
+class MatrixForAVector(Base):
+    def step(self, x, h, c):
+        return affine("i", x, h, bias=init.orthogonal()), c  # MatrixForAVector
+
+
+class StartOfText(Base):
+    def step(self, x, h, c):
+        return scale("i", h, init="ones"), c  # StartOfText
+
+
+class ShortChrono(Base):
+    def step(self, x, h, c):
+        return affine("i", x, h, bias=init.chrono(2)), c  # ShortChrono
+
+
+class SumOfInput(Base):
+    def step(self, x, h, c):
+        return mean(x) * h, c  # SumOfInput
+
+
+class BuiltInSum(Base):
+    def step(self, x, h, c):
+        return sum(h) * h, c  # BuiltInSum
+
+
+class NormOfText(Base):
+    def step(self, x, h, c):
+        return layer_norm("h"), c  # NormOfText
+
+
 WORDS = "the words of carousel.equations: above, affine"
 MISTAKES = [
     (UndefinedName, "NameError: name 'tanhh' is not defined"),
@@ -161,6 +213,22 @@ MISTAKES = [
     (InputReturned, "uses x outside affine"),
     (TwiceOneProduct, "'a' has two blocks in weight_ih"),
     (TwiceOneDiagonal, "'p' has two blocks in weight_peephole"),
+    (ParamWithoutName, "param needs a name first"),
+    (ParamInAProduct, "a param is learned as it is"),
+    (
+        ParamTwoStarts,
+        "param('u', ...) starts as init.constant(1) in one place and as init.constant(2) in another",
+    ),
+    (
+        ParamNamedAsAMatrix,
+        "param('weight_hh') has the name of packed weights of this cell (weight_ih, weight_hh,",
+    ),
+    (MatrixForAVector, "affine('i', bias=...) starts a vector; init.orthogonal(1) is of matrices"),
+    (StartOfText, "scale('i', init=...) must be a number, one of carousel.equations.init, or a function"),
+    (ShortChrono, "init.chrono(longest) needs more than 2 steps; it got 2"),
+    (SumOfInput, "uses x outside affine"),
+    (BuiltInSum, "'Node' object is not iterable"),
+    (NormOfText, "it met 'h' of type str"),
 ]
 
 
@@ -179,7 +247,7 @@ def test_the_line_is_named(cell, message):
     assert message in text
     assert f'\n  File "{__file__}", line {line}, in ' in text
     assert text.endswith(f"\n    {SOURCE[line - 1].strip()}")
-    assert len(text) < 700
+    assert len(text) < 800
 
 
 def test_the_cause_is_kept():

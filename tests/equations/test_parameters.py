@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from carousel.equations import Cell, affine, scale, sigmoid
+from carousel.equations import Cell, affine, param, scale, sigmoid
 from carousel.equations.catalogue import CELLS
 from carousel.errors import CarouselError
 
@@ -31,6 +31,21 @@ def test_order_of_blocks(cell, order):
     """The blocks stand in torch's order of gates."""
     for parameter, names in rows(CELLS[cell]).items():
         assert names == list(order), parameter
+
+
+def test_free_vectors():
+    """A param is a vector (H,) by its own name, after torch's parameters; used twice it is one."""
+
+    class Free(Cell):
+        def step(self, x, h):
+            return param("gain") * affine("a", x, h) + param("bias_of_mine") * scale("p", param("gain"))
+
+    layout = Free().equations.layout
+    assert list(layout.shapes(3, 5)) == [
+        "weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_peephole", "gain", "bias_of_mine",
+    ]  # fmt: skip
+    assert layout.shapes(3, 5)["gain"] == (5,)
+    assert "bias_of_mine" in layout.shapes(3, 5, bias=False)
 
 
 def test_peepholes():

@@ -7,13 +7,18 @@ from carousel.equations import (
     elu,
     exp,
     identity,
+    layer_norm,
     log,
     maximum,
+    mean,
     minimum,
+    param,
     relu,
     scale,
     sigmoid,
+    sqrt,
     step,
+    sum,
     tanh,
 )
 
@@ -194,11 +199,70 @@ class Cube(Cell):
         return tanh(a * a * a) + affine("b", a) * a
 
 
+class FreeVectors(Cell):
+    """Learned vectors alone, added, multiplied, as a state, twice, and one that nothing depends on smoothly."""
+
+    states = ("h", "c")
+
+    def step(self, x, h, c):
+        decay = sigmoid(param("decay"))
+        c = decay * c + (1 - decay) * tanh(affine("g", x, param("reader") * h))
+        h = param("gain") * c + param("offset") * step(param("gate")) + 0.3 * param("gain")
+        return h, c
+
+
+class ConstantVector(Cell):
+    """A state that is a learned vector."""
+
+    states = ("h", "p")
+
+    def step(self, x, h, p):
+        return tanh(affine("a", x, h, p)), param("begin")
+
+
+class Normalised(Cell):
+    """Layer normalisation of products, of a state and of itself, with gain and offset (Ba et al. 2016)."""
+
+    states = ("h", "c")
+
+    def step(self, x, h, c):
+        f = sigmoid(layer_norm(affine("f", x)) * param("gain_f") + layer_norm(affine("f", h)))
+        g = tanh(param("gain_g") * layer_norm(affine("g", x, h)) + param("offset_g"))
+        c = f * c + (1 - f) * g
+        h = tanh(layer_norm(layer_norm(c) * g))
+        return h, c
+
+
+class SharedNumbers(Cell):
+    """Sums and means over units of everything, in products, divisors, states and under functions."""
+
+    states = ("h", "m")
+
+    def step(self, x, h, m):
+        a = affine("a", x, h)
+        level, size = mean(h), sqrt(sum(a * a) + 0.1)
+        weights = exp(-(a - level) * (a - level))
+        share = weights / (0.5 + sum(weights))
+        new = affine("b", share * h) + affine("e", mean(a) * share) - 3 * mean(2 * a - level)
+        h = tanh(new / size + scale("level", level)) + sum(share * new) + minimum(level, 0.1)
+        return h, 0.5 * m + mean(sigmoid(new)) - sum(0.01)
+
+
+class StatesAsNumbers(Cell):
+    """Every new state is a sum over units or made of such alone; one is read by a product."""
+
+    states = ("h", "a")
+
+    def step(self, x, h, a):
+        read = mean(affine("n", x, h))
+        return sum(h * read + a), tanh(affine("m", read) - read) * mean(a)
+
+
 USER_CELLS = {
     cell.__name__: cell()
     for cell in (
         ExponentialGates, Quotient, Clipped, Rectified, TwoStages, ThreeStages, LateSum, Embedded, Unchanged,
         Delayed, Doubled, ScaledIntermediate, ConstantGates, ConstantState, WithoutInput, WithoutState,
-        UnusedProduct, Signs, Cube,
+        UnusedProduct, Signs, Cube, FreeVectors, ConstantVector, Normalised, SharedNumbers, StatesAsNumbers,
     )
 }  # fmt: skip

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from equations.user_cells import FreeVectors, Normalised, SharedNumbers, StatesAsNumbers
 from ops.layers import random_layer
 from tolerances import assert_close
 
@@ -73,6 +75,9 @@ class NoInput(Cell):
         return tanh(affine("a", h))
 
 
+OTHERS = [FreeVectors, Normalised, SharedNumbers, StatesAsNumbers]
+
+
 @pytest.fixture
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache folder without libraries, and a process that has met no user's cell."""
@@ -82,13 +87,31 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("poisoned_memory")
-@pytest.mark.parametrize("cell", [MinimalGatedUnit, StabilisedExponentialGates, ThreeStages])
+@pytest.mark.parametrize("cell", [MinimalGatedUnit, StabilisedExponentialGates, ThreeStages, *OTHERS])
 def test_compiled_equals_equations(cell: type[Cell], isa: str) -> None:
     """A user's cell has the built-in cells' road and their exactness, on every instruction set, ragged and reversed."""
     for reverse, lengths in ((False, None), (True, [6, 5, 5, 1])):
         layer = random_layer(cell().equations, 6, 4, 5, 19, reverse=reverse, lengths=lengths)
+        layer.resets = torch.rand(layer.x.shape[:-1]) < 0.2 if reverse else None
         assert kernels.has_kernel(layer.equations)
-        assert_close(layer.results(compiled=True), layer.results(compiled=False))
+        compiled, equations = layer.results(compiled=True), layer.results(compiled=False)
+        assert not any(compiled.pop(name).any() for name in compiled.keys() - equations.keys())
+        assert_close(compiled, equations)
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+@pytest.mark.parametrize("cell", [Normalised, SharedNumbers, FreeVectors])
+def test_threads_share_the_units_of_a_sum(cell: type[Cell], threads: int) -> None:
+    """A sum over units is the same, to the bit again and again, when threads add up a part of the units each."""
+    layer = random_layer(cell().equations, 12, 1, 40, 290)
+    truth = layer.results(compiled=False)
+    torch.set_num_threads(threads)
+    try:
+        first, second = layer.results(compiled=True), layer.results(compiled=True)
+    finally:
+        torch.set_num_threads(1)
+    assert_close({name: first[name] for name in truth}, truth)
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_a_cell_that_ignores_its_input() -> None:
@@ -196,10 +219,10 @@ def test_a_cell_of_too_many_vectors_runs_on_its_equations(empty_cache: Path) -> 
     class Wide(Cell):
         def step(self, x: Node, h: Node) -> Node:
             total = affine("a0", x, h)
-            for k in range(1, 70):
+            for k in range(1, 130):
                 total = total * tanh(affine(f"a{k}", x, h))
             return total
 
-    with pytest.warns(compiler.CompileWarning, match=r"works on \d+ vectors at once, kernels on at most 128"):
+    with pytest.warns(compiler.CompileWarning, match=r"works on \d+ vectors at once, kernels on at most 256"):
         assert not compiler.load(Wide().equations)
     assert not empty_cache.exists()

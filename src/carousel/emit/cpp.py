@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from carousel.emit.program import (
+    BACKWARD_SUM,
     COTANGENT,
-    DIAGONAL,
-    DIAGONAL_GRADIENT,
+    LEARNED,
+    LEARNED_GRADIENT,
     NEW,
     OUTPUT_GRADIENT,
     PREVIOUS,
     PREVIOUS_GRADIENT,
+    SUM,
     TAPE,
     WORK,
     Phase,
@@ -27,28 +29,37 @@ from carousel.equations import Equations
 from carousel.equations.graph import Node
 
 INFIX = frozenset("+-*/")
+SUMS = (SUM, BACKWARD_SUM)
 
 
 def operand_numbers(program: Program) -> dict[Place, int]:
-    """Place -> its position in the list of arrays that the time loop hands to every phase."""
-    states, diagonals = len(program.equations.states), len(program.equations.scales)
+    """Place -> its position in the list of arrays that the time loop hands to every phase.
+
+    All sums of a pass stand in one array, which is read, and are added up in the one behind it.
+    """
+    states, learned = len(program.equations.states), len(program.learned)
     counts = {
         TAPE: program.slots - (states - 1),
         PREVIOUS: states,
         NEW: states,
-        DIAGONAL: diagonals,
+        LEARNED: learned,
+        SUM: 2 if program.sums else 0,
         COTANGENT: states,
         OUTPUT_GRADIENT: 1,
         WORK: program.work,
         PREVIOUS_GRADIENT: states,
-        DIAGONAL_GRADIENT: diagonals,
+        LEARNED_GRADIENT: learned,
+        BACKWARD_SUM: 2 if program.backward_sums else 0,
     }
     places = [Place(kind, index) for kind, count in counts.items() for index in range(count)]
     return {place: number for number, place in enumerate(places)}
 
 
 class _PhaseWriter:
-    """Writes one phase as a function that sweeps over rows and units."""
+    """Writes one phase as a function that goes over rows and units.
+
+    What all units of a row share is computed before they are; a sum over units is added up on the way.
+    """
 
     def __init__(self, program: Program, is_backward: bool, index: int) -> None:
         self.program = program
@@ -59,20 +70,37 @@ class _PhaseWriter:
         self.variable: dict[Node, str] = {}
 
     def function(self, name: str) -> str:
-        body = [
-            f"const V {self._declare(n)} = {self._value(n)};" for n in computed(self.phase.stores, self.loads)
-        ]
-        body += [self._store(place, node) for place, node in self.phase.stores]
+        sums = [(place, node) for place, node in self.phase.stores if place.kind in SUMS]
+        nodes = computed(self.phase.stores, self.loads)
+        shared = [node for node in nodes if node.is_uniform]
+        by_row = bool(sums) or any(node.operation != "constant" for node in shared)
+        before = [self._define(node) for node in shared] if by_row else []
+        body = [self._define(node) for node in nodes if not (by_row and node.is_uniform)]
+        body += [self._store(place, node) for place, node in self.phase.stores if place.kind not in SUMS]
+        body += [f"s{place.index} += at.inside({self.variable[node]});" for place, node in sums]
+        after = [self._give(place) for place, _ in sums]
+        if by_row:
+            loop = [
+                "for (Index row = 0; row < rows; ++row) {",
+                *(f"  {line}" for line in before),
+                *(f"  V s{place.index}{{}};" for place, _ in sums),
+                "  sweep_row<T>(row, width, [&](auto at) {",
+                *(f"    {line}" for line in body),
+                "  });",
+                *(f"  {line}" for line in after),
+                "}",
+            ]
+        else:
+            loop = ["sweep<T>(rows, width, [=](auto at) {", *(f"  {line}" for line in body), "});"]
         arrays = [f"  const Rows<T> a{number} = operands[{number}];" for number in sorted(self.used)]
         return "\n".join(
             [
                 "template <class T>",
-                f"void {name}([[maybe_unused]] const Rows<T>* operands, Index rows, Index width) {{",
+                f"void {name}([[maybe_unused]] const Rows<T>* operands, Index rows, Index width, "
+                "[[maybe_unused]] Index hidden) {",
                 "  using V = Vector<T>;",
                 *arrays,
-                "  sweep<T>(rows, width, [=](auto at) {",
-                *(f"    {line}" for line in body),
-                "  });",
+                *(f"  {line}" for line in loop),
                 "}",
             ]
         )
@@ -82,29 +110,39 @@ class _PhaseWriter:
         self.used[number] = None
         return f"a{number}"
 
-    def _declare(self, node: Node) -> str:
+    def _define(self, node: Node) -> str:
         self.variable[node] = f"v{len(self.variable)}"
-        return self.variable[node]
+        return f"const V {self.variable[node]} = {self._value(node)};"
 
     def _value(self, node: Node) -> str:
         equations = self.program.equations
         operands = [self.variable[operand] for operand in node.operands if operand in self.variable]
         if node in self.loads:
-            return f"at.load({self._array(self.loads[node])})"
+            place = self.loads[node]
+            if place.kind in SUMS:
+                array = self._array(Place(place.kind, 0))
+                return f"splat<T>({array}.data[row * {array}.stride + {place.index}])"
+            return f"at.load({self._array(place)})"
         if node.operation == "state":
             return f"at.load({self._array(Place(PREVIOUS, equations.states.index(node.name)))})"
         if node.operation == "cotangent":
             return self._cotangent(equations.states.index(node.name))
         if node.operation == "constant":
             return f"splat<T>({_literal(node.value)})"
-        if node.operation == "scale":
-            row = equations.layout.rows["weight_peephole"].index(node.name)
-            return f"at.load({self._array(Place(DIAGONAL, row))}) * {operands[0]}"
+        if node.operation in ("scale", "param"):
+            index = list(equations.layout.vectors).index(self._origin(node))
+            vector = f"at.load({self._array(Place(LEARNED, index))})"
+            return f"{vector} * {operands[0]}" if operands else vector
         if node.operation in INFIX:
             return f"{operands[0]} {node.operation} {operands[1]}"
         if node.operation == "neg":
             return f"-{operands[0]}"
         return f"{node.operation}<T>({', '.join(operands)})"
+
+    def _origin(self, node: Node) -> Node:
+        """The scale of the forward pass that a scale of the backward pass, with the same name, stands for."""
+        named = (each for each in self.program.equations.layout.vectors if each.operation == node.operation)
+        return next(each for each in named if each.name == node.name)
 
     def _cotangent(self, state: int) -> str:
         carried = f"at.load({self._array(Place(COTANGENT, state))})"
@@ -112,9 +150,15 @@ class _PhaseWriter:
 
     def _store(self, place: Place, node: Node) -> str:
         array, value = self._array(place), self.variable[node]
-        if place.kind == DIAGONAL_GRADIENT:  # summed over rows and steps
+        if place.kind == LEARNED_GRADIENT:  # summed over rows and steps
             return f"at.store({array}, at.load({array}) + {value});"
         return f"at.store({array}, {value});"
+
+    def _give(self, place: Place) -> str:
+        array = self._array(Place(place.kind, 1))
+        nodes = self.program.sums if place.kind == SUM else self.program.backward_sums
+        share = " / static_cast<T>(hidden)" if nodes[place.index].operation == "mean" else ""
+        return f"{array}.data[row * {array}.stride + {place.index}] = total<T>(s{place.index}){share};"
 
 
 def _literal(value: float) -> str:

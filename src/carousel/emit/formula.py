@@ -114,8 +114,9 @@ def _parameter_gradients(derived: Backward, writer: Writer) -> list[Line]:
             total = "0" if delta is None else writer.sum_over_time(delta, block.vector)
             lines.append((writer.matrix(affine, block.parameter, "∂"), total))
         lines.append((writer.bias(affine, "∂"), "0" if delta is None else writer.sum_over_time(delta)))
-    for scale in derived.equations.scales:
-        gradient = derived.scales.get(scale)
+    for node in derived.equations.layout.vectors:
+        gradient = derived.learned.get(node)
         total = "0" if gradient is None else writer.sum_over_time(gradient)
-        lines.append((writer.diagonal(scale, "∂"), total))
+        symbol = writer.diagonal if node.operation == "scale" else writer.param
+        lines.append((symbol(node, "∂"), total))
     return lines

@@ -6,7 +6,8 @@ form.
 
 One row of the tape holds, for one step of one sequence, `slots` vectors of H: first the affines' blocks, in which
 pre-activations are summed and which activations then overwrite, then whatever else the backward pass needs, then
-the new states but the first (the first is the output itself).
+the new states but the first (the first is the output itself). Behind the vectors stands one number for each sum or mean
+over units: a phase adds it up, the phases after it read it.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from functools import cache
 
 from carousel.equations import Equations
 from carousel.equations.derive import Backward, backward
-from carousel.equations.graph import CHEAP, LEAVES, Node, constant, topological
+from carousel.equations.graph import CHEAP, LEAVES, REDUCTIONS, Node, constant, topological
 
 # the arrays that an elementwise phase reads and writes, in the order in which the compiled loop hands them over
-TAPE, PREVIOUS, NEW, DIAGONAL, COTANGENT, OUTPUT_GRADIENT, WORK, PREVIOUS_GRADIENT, DIAGONAL_GRADIENT = range(
-    9
-)
+TAPE, PREVIOUS, NEW, LEARNED, COTANGENT, OUTPUT_GRADIENT, WORK, PREVIOUS_GRADIENT, LEARNED_GRADIENT = range(9)
+# not vectors, but one number for each row: sums over units of the forward and of the backward pass
+SUM, BACKWARD_SUM = 9, 10
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ class Program:
     parameters: tuple[str, ...]
     slots: int  # vectors in a row of the tape
     work: int  # vectors in a row of the backward pass: deltas first
+    sums: tuple[Node, ...]  # numbers in a row of the tape, behind the vectors: reductions
+    backward_sums: tuple[Node, ...]  # numbers in a row of the backward pass
     input_product: Product | None
     forward: tuple[Phase, ...]
     backward: tuple[Phase, ...]
@@ -71,6 +74,7 @@ class Program:
         Product, ...
     ]  # backward: products into the previous states' gradients, after the last phase
     biases: tuple[tuple[tuple[int, int], ...], ...]  # for each block: (parameter index, row)
+    learned: tuple[tuple[int, int], ...]  # for each learned diagonal and vector: (parameter index, row)
     loads: dict[tuple[bool, int], dict[Node, Place]] = field(
         repr=False
     )  # (is backward, phase) -> node -> place
@@ -87,8 +91,8 @@ def stages(roots: Iterable[Node]) -> dict[Node, int]:
     for node in topological(roots):
         if node.operation == "affine":
             stage[node] = max((stage[v] + 1 for v in node.operands if v.operation not in LEAVES), default=0)
-        elif node.operation == "transposed":
-            stage[node] = max(stage[delta] for delta in node.operands) + 1
+        elif node.operation in REDUCTIONS:  # all units must be done before their sum is read
+            stage[node] = stage[node.operands[0]] + 1
         else:
             stage[node] = max((stage[operand] for operand in node.operands), default=0)
     return stage
@@ -105,6 +109,9 @@ class _Scheduler:
         self.parameters = equations.layout.names
         self.stage = stages(equations.new_states)
         self.is_forward = set(equations.nodes)
+        self.sums = tuple(node for node in equations.nodes if node.operation in REDUCTIONS)
+        vectors = equations.layout.vectors
+        self.learned = {node: index for index, node in enumerate(vectors)}
         self.sources = {v for a in self.affines for v in a.operands if v.operation not in LEAVES}
         self.kept = self._kept()
         self.slot = self._slots()
@@ -118,6 +125,8 @@ class _Scheduler:
         def need(node: Node) -> None:
             if node.operation in LEAVES or node in self.equations.new_states or node in kept:
                 return
+            if node.is_uniform:  # computed anew from sums, once for each row
+                return
             if node.operation in CHEAP or node.operation == "scale":
                 for operand in node.operands:
                     need(operand)
@@ -130,7 +139,7 @@ class _Scheduler:
             if node in self.is_forward:
                 need(node)
         for node in self.equations.nodes:
-            if node.operation != "affine":
+            if node.operation != "affine" and node.operation not in REDUCTIONS:
                 for operand in node.operands:
                     if self.stage[operand] < self.stage[node]:
                         need(operand)
@@ -178,6 +187,11 @@ class _Scheduler:
                 for s, node in enumerate(self.equations.new_states)
                 if self.stage[node] == index
             ]
+            stores += [
+                (Place(SUM, s), node.operands[0])
+                for s, node in enumerate(self.sums)
+                if self.stage[node] == index + 1
+            ]
             phases.append(Phase(tuple(self._forward_products(index, begun)), tuple(stores)))
         return tuple(phases)
 
@@ -218,6 +232,8 @@ class _Scheduler:
         for node in inside:
             if node.operation == "transposed":
                 stage[node] = 1 + max(stage[delta] for delta in node.operands)
+            elif node.operation in REDUCTIONS and node not in self.is_forward:
+                stage[node] = 1 + stage[node.operands[0]]
             else:
                 reads = () if node in self.is_forward else node.operands
                 stage[node] = max((stage[operand] for operand in reads), default=0)
@@ -226,6 +242,10 @@ class _Scheduler:
             for i, node in enumerate(n for n in inside if n.operation == "transposed")
         }
         stores = self._backward_stores()
+        self.backward_sums = tuple(
+            node for node in inside if node.operation in REDUCTIONS and node not in self.is_forward
+        )
+        stores += [(Place(BACKWARD_SUM, s), node.operands[0]) for s, node in enumerate(self.backward_sums)]
         self._carry_between_phases(inside, stage, stores, work)
         count = 1 + max(stage.values(), default=0)
         phases = []
@@ -241,6 +261,11 @@ class _Scheduler:
                 **self._forward_places(),
                 **{node: place for place, node in stores if place.kind == WORK and stage[node] < index},
                 **{node: Place(WORK, s) for node, s in work.items() if node.operation == "transposed"},
+                **{
+                    node: Place(BACKWARD_SUM, s)
+                    for s, node in enumerate(self.backward_sums)
+                    if stage[node] <= index
+                },
             }
         return tuple(phases), len(self.affines) + len(work)
 
@@ -256,8 +281,8 @@ class _Scheduler:
                         zero if gradient.elementwise is None else gradient.elementwise,
                     )
                 )
-        for node, share in self.derived.scales.items():
-            stores.append((Place(DIAGONAL_GRADIENT, self.equations.layout.diagonals[node].row), share))
+        for node, share in self.derived.learned.items():
+            stores.append((Place(LEARNED_GRADIENT, self.learned[node]), share))
         return stores
 
     def _carry_between_phases(
@@ -276,6 +301,7 @@ class _Scheduler:
                 costly = operand.operation not in CHEAP | LEAVES | {"scale", "transposed"}
                 if (
                     costly
+                    and not operand.is_uniform
                     and operand not in self.is_forward
                     and operand not in stored
                     and stage[operand] < stage[node]
@@ -306,7 +332,8 @@ class _Scheduler:
     def _forward_places(self) -> dict[Node, Place]:
         """Where the backward pass finds the vectors of the forward pass."""
         places = {node: Place(TAPE, slot) for node, slot in self.slot.items()}
-        return places | {node: self._new_state(node) for node in self.equations.new_states}
+        places |= {node: self._new_state(node) for node in self.equations.new_states}
+        return places | {node: Place(SUM, s) for s, node in enumerate(self.sums)}
 
     def _forward_loads(self, phase: int) -> dict[Node, Place]:
         places: dict[Node, Place] = {}
@@ -316,6 +343,9 @@ class _Scheduler:
         for affine in self.affines:
             if self.stage[affine] == phase:
                 places[affine] = Place(TAPE, self.block[affine])
+        for s, node in enumerate(self.sums):
+            if self.stage[node] == phase:
+                places[node] = Place(SUM, s)
         return places
 
     def program(self) -> Program:
@@ -333,6 +363,8 @@ class _Scheduler:
             parameters=self.parameters,
             slots=self._slot_count(),
             work=work,
+            sums=self.sums,
+            backward_sums=self.backward_sums,
             input_product=self.input_product,
             forward=forward,
             backward=backward_phases,
@@ -340,6 +372,9 @@ class _Scheduler:
             biases=tuple(
                 tuple((self.parameters.index(place.parameter), place.row) for place in layout.biases[affine])
                 for affine in self.affines
+            ),
+            learned=tuple(
+                (self.parameters.index(place.parameter), place.row) for place in layout.vectors.values()
             ),
             loads=self.loads,
         )

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from carousel.equations import Equations
-from carousel.equations.graph import Node
+from carousel.equations.graph import REDUCTIONS, Node
 
 OPERATIONS: dict[str, Callable[..., Tensor]] = {
     "+": lambda a, b: a + b,
@@ -24,6 +24,7 @@ OPERATIONS: dict[str, Callable[..., Tensor]] = {
     "elu": F.elu,
     "exp": torch.exp,
     "log": torch.log,
+    "sqrt": torch.sqrt,
     "maximum": lambda a, b: torch.maximum(*_same_shape(a, b)),
     "minimum": lambda a, b: torch.minimum(*_same_shape(a, b)),
     "step": lambda a: (a > 0).to(a.dtype),
@@ -41,15 +42,19 @@ def evaluate(
 ) -> None:
     """Fill `values` with what each node computes; `learned(node)` computes products and diagonals.
 
-    `like` gives constants their dtype and device.
+    `like` is a vector of the step, (..., H), for the dtype, the device and the number of units.
     """
     for node in nodes:
         if node in values:
             continue
         if node.operation == "constant":
             values[node] = like.new_tensor(node.value)
-        elif node.operation in ("affine", "scale", "transposed"):
+        elif node.operation in ("affine", "scale", "param", "transposed"):
             values[node] = learned(node)
+        elif node.operation in REDUCTIONS:
+            whole = values[node.operands[0]].expand_as(like)
+            total = whole.sum(-1, keepdim=True) if node.operation == "sum" else whole.mean(-1, keepdim=True)
+            values[node] = total.expand_as(like)
         else:
             values[node] = OPERATIONS[node.operation](*(values[operand] for operand in node.operands))
 
@@ -74,8 +79,10 @@ def step_vectors(
         return parameters[parameter][row * hidden : (row + 1) * hidden]
 
     def learned(node: Node) -> Tensor:
+        if node.operation == "param":
+            return parameters[node.name]
         if node.operation == "scale":
-            return parameters["weight_peephole"][layout.diagonals[node].row] * values[node.operands[0]]
+            return parameters["weight_peephole"][layout.vectors[node].row] * values[node.operands[0]]
         terms = [
             F.linear(values[vector], block(place.parameter, place.row))
             for vector, place in zip(node.operands, layout.weights[node], strict=True)

@@ -33,7 +33,7 @@ def symbols(equations: Equations) -> Symbols:
     """The author's names, the gradients of states and products, and what would be written out repeatedly."""
     derived = backward(equations)
     names = _author_names(equations)
-    taken = RESERVED | {*equations.states, *names.values()}
+    taken = RESERVED | {*equations.states, *names.values(), *(param.name for param in equations.params)}
     roots = gradient_roots(derived)
     uses = _uses(equations.new_states, ())
     uses_backward = _uses([*roots, *(v for a in equations.affines for v in a.operands)], names)
@@ -48,7 +48,11 @@ def symbols(equations: Equations) -> Symbols:
             forward[node] = ("", names[node])
             sizes.set_named(node)
     gradients = _first_gradients(derived)
-    owner = {gradient: names[node] for node, gradient in derived.gradients.items() if node in names}
+    owner = {
+        gradient: names[node]
+        for node, gradient in derived.gradients.items()
+        if node in names and not node.is_uniform  # there it is yet to be summed over units
+    }
     affine = {delta: node.name for node, delta in derived.deltas.items()}
     for node in topological(roots, stop=lambda node: node in forward):
         if node in gradients:
@@ -112,7 +116,7 @@ def gradient_roots(derived: Backward) -> list[Node]:
     return [
         *(node for node in wholes if node.operation == "cotangent"),
         *dict.fromkeys(node for node in steps if node in wholes or node in deltas),
-        *(part for part in (*sent, *derived.scales.values(), derived.input) if part is not None),
+        *(part for part in (*sent, *derived.learned.values(), derived.input) if part is not None),
     ]
 
 
@@ -120,7 +124,7 @@ def _author_names(equations: Equations) -> dict[Node, str]:
     """Names that nothing else in the formula has: an intermediate h beside the state h becomes h'."""
     ends = zip(equations.states, equations.new_states, strict=True)
     own = {node: state for state, node in ends if is_own(equations, state, node)}
-    taken = RESERVED | set(equations.states)
+    taken = RESERVED | set(equations.states) | {param.name for param in equations.params}
     names: dict[Node, str] = {}
     for node, name in equations.names.items():
         if node not in own and not name.strip("_"):

@@ -88,6 +88,9 @@ class Writer:
     def diagonal(self, scale: Node, mark: str = "") -> str:
         return self.notation.learned(mark, "p", scale.name)
 
+    def param(self, node: Node, mark: str = "") -> str:
+        return (self.notation.gradient if mark else "") + self.notation.word(node.name)
+
     # ---- terms ---------------------------------------------------------------------------------------------
 
     def terms(self, node: Node) -> list[Term]:
@@ -106,6 +109,8 @@ class Writer:
                 return [self._leaf("", node.name, -1)]
             case "cotangent":
                 return [self._leaf("∂", node.name, 0)]
+            case "param":
+                return [Term(1, (Factor(self.param(node), kind="diagonal"),))]
             case "affine":
                 return self._affine(node)
             case "transposed":
@@ -123,6 +128,8 @@ class Writer:
             case "scale":
                 diagonal = Term(1, (Factor(self.diagonal(node), kind="diagonal"),))
                 return [self._product(diagonal, self._term(a))]
+            case "sqrt" if self.notation.latex:
+                return [Term(1, (Factor(f"\\sqrt{{{self.write(a)}}}", kind="function"),))]
             case "step":  # relu is positive where its argument is
                 is_relu = a.operation == "relu" and a not in self.symbols
                 return [self._indicator(f"{self.write(a.operands[0] if is_relu else a)} > 0")]

@@ -1,5 +1,6 @@
 """THE mathematics: the language, what is derived from it, and one short file per cell. Needs nothing but Python."""
 
+from carousel.equations import init
 from carousel.equations.cell import Cell, Equations, trace
 from carousel.equations.language import (
     above,
@@ -7,17 +8,22 @@ from carousel.equations.language import (
     elu,
     exp,
     identity,
+    layer_norm,
     log,
     maximum,
+    mean,
     minimum,
+    param,
     relu,
     scale,
     sigmoid,
+    sqrt,
     step,
+    sum,
     tanh,
 )
 
 __all__ = [
-    "Cell", "Equations", "above", "affine", "elu", "exp", "identity", "log", "maximum", "minimum", "relu", "scale",
-    "sigmoid", "step", "tanh", "trace",
+    "Cell", "Equations", "above", "affine", "elu", "exp", "identity", "init", "layer_norm", "log", "maximum", "mean",
+    "minimum", "param", "relu", "scale", "sigmoid", "sqrt", "step", "sum", "tanh", "trace",
 ]  # fmt: skip

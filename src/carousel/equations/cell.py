@@ -9,7 +9,7 @@ from functools import cached_property
 from types import CodeType, FrameType
 from typing import Any, ClassVar
 
-from carousel.equations.graph import LEAVES, Node, make, noting_order, topological
+from carousel.equations.graph import LEAVES, Node, Starts, make, noting_order, topological
 from carousel.equations.mistakes import misfit, place, told
 from carousel.equations.parameters import Layout
 from carousel.errors import CarouselError
@@ -57,6 +57,7 @@ class Equations:
     new_states: tuple[Node, ...]
     nodes: tuple[Node, ...] = field(repr=False)  # all vectors of the step in the order of writing
     names: dict[Node, str] = field(repr=False)  # in the same order
+    starts: dict[Node, Starts] = field(repr=False)  # how learned numbers start, where the author says it
 
     @property
     def affines(self) -> list[Node]:
@@ -66,10 +67,14 @@ class Equations:
     def scales(self) -> list[Node]:
         return [node for node in self.nodes if node.operation == "scale"]
 
+    @property
+    def params(self) -> list[Node]:
+        return [node for node in self.nodes if node.operation == "param"]
+
     @cached_property
     def layout(self) -> Layout:
         """Where each product's weights and biases stand in the packed parameters."""
-        return Layout(self.states, self.new_states, self.affines, self.scales)
+        return Layout(self.states, self.new_states, self.affines, self.scales, self.params)
 
     @cached_property
     def key(self) -> str:
@@ -136,7 +141,8 @@ def trace(cell: Cell) -> Equations:
     }
     names |= dict(zip(new_states, cell.states, strict=True))
     named = {node: names[node] for node in nodes if node in names and node.operation not in LEAVES}
-    equations = Equations(title, tuple(cell.states), new_states, nodes, named)
+    starts = {node: written[node] for node in nodes if written.get(node)}
+    equations = Equations(title, tuple(cell.states), new_states, nodes, named, starts)
     _check_layout(run, equations)
     return equations
 
@@ -200,5 +206,6 @@ def _check_layout(run: Run, equations: Equations) -> None:
     try:
         equations.layout  # noqa: B018
     except CarouselError as error:
-        culprit = misfit(equations.states, equations.new_states, [*equations.affines, *equations.scales])
+        learned = [*equations.affines, *equations.scales, *equations.params]
+        culprit = misfit(equations.states, equations.new_states, learned)
         raise CarouselError(f"{equations.title}.step: {error}{run.line_of(culprit)}") from error

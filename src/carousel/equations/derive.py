@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from carousel.equations.cell import Equations
-from carousel.equations.graph import Node, add, constant, divide, make, multiply, negate, subtract
+from carousel.equations.graph import Node, add, constant, divide, make, multiply, negate, reduced, subtract
 from carousel.equations.language import above, step
 
 # operation -> the gradients of its operands, from (own gradient d, own value y, operands)
@@ -23,6 +23,10 @@ SLOPES: dict[str, Callable[..., tuple[Node, ...]]] = {
     "elu": lambda d, y, a: (multiply(d, add(1, make("minimum", y, constant(0)))),),
     "exp": lambda d, y, a: (multiply(d, y),),
     "log": lambda d, y, a: (divide(d, a),),
+    "sqrt": lambda d, y, a: (multiply(d, divide(0.5, y)),),
+    # every unit of y reads every unit of a alike, so every unit of a hears from all of y alike
+    "sum": lambda d, y, a: (reduced("sum", d),),
+    "mean": lambda d, y, a: (reduced("mean", d),),
     "maximum": lambda d, y, a, b: (multiply(d, above(a, b)), multiply(d, above(b, a))),
     "minimum": lambda d, y, a, b: (multiply(d, above(b, a)), multiply(d, above(a, b))),
     "step": lambda d, y, a: (constant(0),),
@@ -51,15 +55,16 @@ class Backward:
         deltas: affine -> gradient of its pre-activation; with it, dW = sum_t delta x^T and db = sum_t delta.
         previous: state -> gradient of the state before the step.
         input: gradient of x, a "transposed" node, or None if the cell does not read x.
-        scales: scale -> gradient of its learned diagonal in this step, to be summed over time and batch.
-        gradients: forward vector -> its gradient, for every vector the new states depend on.
+        learned: scale or param -> gradient of its learned vector in this step, to be summed over time and batch.
+        gradients: forward vector -> its gradient, for every vector the new states depend on. A number that all units
+            share (a sum or mean over units) counts as a vector: its gradient is the sum over units of what stands here.
     """
 
     equations: Equations
     deltas: dict[Node, Node]
     previous: dict[str, Gradient]
     input: Node | None
-    scales: dict[Node, Node]
+    learned: dict[Node, Node]
     gradients: dict[Node, Node]
 
 
@@ -69,7 +74,7 @@ def backward(equations: Equations) -> Backward:
     elementwise: dict[Node, Node] = {}
     readers: dict[Node, list[Node]] = {}  # vector -> affines that multiply it
     gradients: dict[Node, Node] = {}
-    scales: dict[Node, Node] = {}
+    learned: dict[Node, Node] = {}
 
     def send(vector: Node, gradient: Node) -> None:
         if vector.operation != "constant" and gradient is not constant(0):
@@ -86,8 +91,10 @@ def backward(equations: Equations) -> Backward:
             for vector in node.operands:
                 readers.setdefault(vector, []).append(node)
         elif node.operation == "scale":
-            scales[node] = multiply(total, node.operands[0])
+            learned[node] = multiply(total, node.operands[0])
             send(node.operands[0], make("scale", total, name=node.name))
+        elif node.operation == "param":
+            learned[node] = total
         elif node.operation in SLOPES:
             for operand, gradient in zip(
                 node.operands, SLOPES[node.operation](total, node, *node.operands), strict=True
@@ -102,7 +109,7 @@ def backward(equations: Equations) -> Backward:
         deltas={node: gradients[node] for node in equations.affines if node in gradients},
         previous={state: gradient_of(make("state", name=state)) for state in equations.states},
         input=gradient_of(make("input", name="x")).products,
-        scales=scales,
+        learned=learned,
         gradients=gradients,
     )
 

@@ -8,19 +8,25 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TypeAlias
+from functools import cached_property
+from typing import Any, TypeAlias
 
 from carousel.errors import CarouselError
 
 Operand: TypeAlias = "Node | float | int"
 
-LEAVES = frozenset({"input", "state", "constant", "cotangent"})
+LEAVES = frozenset({"input", "state", "param", "constant", "cotangent"})
+
+# over the units of a vector: one number for each sequence, the same in every unit
+REDUCTIONS = frozenset({"sum", "mean"})
+LEARNED = frozenset({"affine", "transposed", "scale"})
 
 # what an operation is worth recomputing for: these cost less than loading their result from memory
 CHEAP = frozenset({"+", "-", "*", "neg", "identity", "step", "above", "minimum", "maximum", "relu"})
 
-# the nodes of the step being traced, in the order in which its author wrote them
-_written: ContextVar[dict[Node, None] | None] = ContextVar("written", default=None)
+# the nodes of the step being traced, in the order in which its author wrote them, and how their learned numbers start
+Starts: TypeAlias = dict[str, Any]
+_written: ContextVar[dict[Node, Starts] | None] = ContextVar("written", default=None)
 
 _interning = threading.Lock()
 _interned: weakref.WeakValueDictionary[tuple[object, ...], Node] = weakref.WeakValueDictionary()
@@ -31,9 +37,11 @@ class Node:
     """One vector of the step.
 
     `operation` is one of
-      leaves      "input" (x), "state" (a previous state), "constant", "cotangent" (gradient of a new state)
+      leaves      "input" (x), "state" (a previous state), "param" (a free learned vector), "constant",
+                  "cotangent" (gradient of a new state)
       products    "affine" (W x + U h + b), "transposed" (the gradient that affines send back to a vector)
       diagonal    "scale" (a learned vector times `operands[0]`)
+      reductions  "sum" and "mean" over units: a vector whose units are all the same number
       elementwise "+", "-", "*", "/", "neg", and the functions of `language.py`
     """
 
@@ -43,6 +51,15 @@ class Node:
     value: float = 0.0
     # only "transposed": the vector whose gradient this is, then the affines that read it, parallel to `operands`
     about: tuple[Node, ...] = ()
+
+    @cached_property
+    def is_uniform(self) -> bool:
+        """Are all units the same number: a reduction, a constant, or computed from such alone?"""
+        if self.operation in REDUCTIONS or self.operation == "constant":
+            return True
+        if self.operation in LEAVES or self.operation in LEARNED:
+            return False
+        return all(operand.is_uniform for operand in self.operands)
 
     def __add__(self, other: Operand) -> Node:
         return add(self, other)
@@ -95,10 +112,26 @@ def make(
         node = _interned.get(key)
         if node is None:
             node = Node(operation, operands, name, value, about)
+            node.is_uniform  # noqa: B018 - known from its operands' on, so that no graph is too deep
             _interned[key] = node
     written = _written.get()
     if written is not None:
-        written.setdefault(node)
+        written.setdefault(node, {})
+    return node
+
+
+def start(node: Node, **starts: Any) -> Node:
+    """Note how learned numbers of the node start ("input", "recurrent", "bias" or "init"), where it is traced."""
+    written = _written.get()
+    for role, given in starts.items():
+        if written is None or given is None:
+            continue
+        before = written[node].setdefault(role, given)
+        if before != given:
+            raise CarouselError(
+                f"{node.operation}({node.name!r}, ...) starts as {before!r} in one place and as {given!r} in "
+                f"another; they are the same learned numbers."
+            )
     return node
 
 
@@ -109,9 +142,9 @@ def _make(
 
 
 @contextmanager
-def noting_order() -> Iterator[dict[Node, None]]:
-    """Collect the nodes made inside, in order of writing (operands before users)."""
-    written: dict[Node, None] = {}
+def noting_order() -> Iterator[dict[Node, Starts]]:
+    """Collect the nodes made inside, in order of writing (operands before users), with their starts."""
+    written: dict[Node, Starts] = {}
     token = _written.set(written)
     try:
         yield written
@@ -197,6 +230,34 @@ def negate(a: Operand) -> Node:
     if _numbers(a):
         return constant(-a.value)
     return a.operands[0] if a.operation == "neg" else make("neg", a)
+
+
+def reduced(operation: str, a: Operand) -> Node:
+    """The sum or the mean over units; what all units share is taken out of it."""
+    a = as_node(a)
+    if a.operation == "neg":
+        return negate(reduced(operation, a.operands[0]))
+    if a.is_uniform and operation == "mean":
+        return a
+    if a.operation in ("*", "/") and not a.is_uniform:
+        one, other = a.operands
+        if other.is_uniform:
+            inside = reduced(operation, one)
+            return multiply(inside, other) if a.operation == "*" else divide(inside, other)
+        if one.is_uniform and a.operation == "*":
+            return multiply(one, reduced(operation, other))
+    if a.operation in ("+", "-") and any(map(_has_shared_factor, a.operands)):
+        one, other = (reduced(operation, operand) for operand in a.operands)
+        if a.operation == "+":
+            return add(one, other)
+        return constant(0) if one is other else subtract(one, other)
+    return make(operation, a)
+
+
+def _has_shared_factor(a: Node) -> bool:
+    if a.operation == "*":
+        return any(operand.is_uniform for operand in a.operands)
+    return a.is_uniform or (a.operation == "/" and a.operands[1].is_uniform)
 
 
 def topological(roots: Iterable[Node], stop: Callable[[Node], bool] = lambda node: False) -> list[Node]:

@@ -48,16 +48,16 @@ def place(code: CodeType | None, line: int | None) -> str:
     return f"{where}\n    {source}" if source else where
 
 
-def misfit(states: tuple[str, ...], new_states: tuple[Node, ...], products: list[Node]) -> Node:
-    """The first product that has no room beside those before it, where not all of them fit into a layout."""
-    for count in range(1, len(products)):
-        first = products[:count]
-        affines = [node for node in first if node.operation == "affine"]
+def misfit(states: tuple[str, ...], new_states: tuple[Node, ...], learned: list[Node]) -> Node:
+    """The first of a layout that has no room beside those before it, where not all fit."""
+    for count in range(1, len(learned)):
+        first = learned[:count]
+        kinds = [[node for node in first if node.operation == kind] for kind in ("affine", "scale", "param")]
         try:
-            Layout(states, new_states, affines, [node for node in first if node.operation == "scale"])
+            Layout(states, new_states, *kinds)
         except CarouselError:
             return first[-1]
-    return products[-1]
+    return learned[-1]
 
 
 def _where(code: CodeType | None, trace: TracebackType | None) -> str:

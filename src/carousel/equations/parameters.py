@@ -3,7 +3,7 @@
 Every affine contributes one block of rows to the matrix of each vector it reads: `weight_ih` (from the input x),
 `weight_hh` (from the state h), `weight_ch` (from the state c). A vector that is no state, such as r * h, belongs to
 the matrix of the first state. `bias_ih` has a block for each affine that reads x, `bias_hh` for each that reads
-anything else. `weight_peephole` has one row for each scale.
+anything else. `weight_peephole` has one row for each scale. A param is a parameter of its own, (H,), by its name.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from functools import cached_property
 
 from carousel.equations.graph import Node
 from carousel.errors import CarouselError
+
+BIASES = ("bias_ih", "bias_hh")
 
 
 @dataclass(frozen=True)
@@ -29,18 +31,24 @@ class Layout:
 
     Attributes:
         rows: parameter name -> the names of the affines (or scales) whose blocks it stacks, in call order.
-        weights: affine -> its matrix blocks; biases: affine -> its bias blocks; diagonals: scale -> its row.
+        weights: affine -> its matrix blocks; biases: affine -> its bias blocks; vectors: scale or
+            param -> its row, scales first.
     """
 
     def __init__(
-        self, states: tuple[str, ...], new_states: tuple[Node, ...], affines: list[Node], scales: list[Node]
+        self,
+        states: tuple[str, ...],
+        new_states: tuple[Node, ...],
+        affines: list[Node],
+        scales: list[Node],
+        params: list[Node],
     ) -> None:
         self._states = states
         self._state_of_node = dict(zip(new_states, states, strict=True))
         self.rows: dict[str, list[str]] = {}
         self.weights: dict[Node, list[Block]] = {}
         self.biases: dict[Node, list[Block]] = {}
-        self.diagonals: dict[Node, Block] = {}
+        self.vectors: dict[Node, Block] = {}
         for affine in affines:
             self.weights[affine] = [self._matrix_block(affine, vector) for vector in affine.operands]
             sides = dict.fromkeys(
@@ -48,14 +56,24 @@ class Layout:
             )
             self.biases[affine] = [self._block(side, affine.name) for side in sides]
         for node in scales:
-            self.diagonals[node] = self._block("weight_peephole", node.name)
+            self.vectors[node] = self._block("weight_peephole", node.name)
+        self._free = {node.name for node in params}
+        for node in params:
+            if node.name in self.rows or node.name in BIASES:
+                raise CarouselError(
+                    f"param({node.name!r}) has the name of packed weights of this cell "
+                    f"({', '.join(self.rows)}). Give it another."
+                )
+            self.vectors[node] = self._block(node.name, node.name)
 
     def shapes(self, input_size: int, hidden_size: int, bias: bool = True) -> dict[str, tuple[int, ...]]:
         """Parameter name -> shape, in the order of torch.nn (weights, biases), then what torch does not have."""
         shapes: dict[str, tuple[int, ...]] = {}
         for name in self.names:
             height = len(self.rows[name])
-            if name.startswith("bias"):
+            if name in self._free:
+                shapes[name] = (hidden_size,)
+            elif name in BIASES:
                 if bias:
                     shapes[name] = (height * hidden_size,)
             elif name == "weight_peephole":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,7 @@ from carousel.emit import reference
 from carousel.equations import Cell
 from carousel.equations.masked import Masked
 from carousel.errors import CarouselError
+from carousel.nn.initial import draw
 from carousel.nn.lengths import Lengths, Ragged, open_sequences
 from carousel.nn.options import positive, probability, switch
 from carousel.nn.precision import matching, outside_autocast
@@ -51,7 +51,8 @@ class Recurrent(nn.Module):
     """A recurrent network of any cell, with the interface of torch.nn's recurrent modules.
 
     Parameters carry the names and shapes of `cell.equations.layout` with torch's suffixes, `weight_ih_l0`,
-    `weight_hh_l1_reverse`, and start uniform in [-1/sqrt(H), 1/sqrt(H)], as in torch.nn.
+    `weight_hh_l1_reverse`, and start uniform in [-1/sqrt(H), 1/sqrt(H)], as in torch.nn, where the cell does not
+    say otherwise.
 
     Args:
         cell: a Cell, or its class.
@@ -136,10 +137,13 @@ class Recurrent(nn.Module):
         return parts
 
     def reset_parameters(self) -> None:
-        """Draw every parameter anew, in torch.nn's order: a seed gives both the same weights."""
-        bound = 1 / math.sqrt(self.hidden_size)
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -bound, bound)
+        """Draw every parameter anew, in torch.nn's order: a seed gives both the same weights.
+
+        Where the cell says how its numbers start (`param(..., init=)`, `affine(..., bias=)`), they start so.
+        """
+        for part in (part for layer in self._layers for part in layer):
+            parameters = {name: getattr(self, full) for name, full in part.names.items()}
+            draw(self.cell.equations, parameters, self.hidden_size)
 
     def flatten_parameters(self) -> None:
         """Nothing to do: kernels pack the weights themselves. Here so that code written for torch.nn runs."""

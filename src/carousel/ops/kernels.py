@@ -37,13 +37,14 @@ def core_program(key: str) -> _core.Program:
         slots=plan.slots,
         blocks=len(plan.equations.affines),
         work=plan.work,
-        diagonals=len(plan.equations.scales),
-        peephole=plan.parameters.index("weight_peephole") if "weight_peephole" in plan.parameters else -1,
+        sums=len(plan.sums),
+        work_sums=len(plan.backward_sums),
         input=[_product(plan.input_product)] if plan.input_product else [],
         forward=[[_product(product) for product in phase.products] for phase in plan.forward],
         backward=[[_product(product) for product in phase.products] for phase in plan.backward],
         closing=[_product(product) for product in plan.closing],
         biases=[list(blocks) for blocks in plan.biases],
+        learned=list(plan.learned),
     )
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from carousel import _core
 from carousel.emit.program import program
 from carousel.equations import Equations
+from carousel.equations.parameters import BIASES
 from carousel.errors import CarouselError
 from carousel.ops.kernels import DTYPES, EQUATIONS
 
@@ -17,7 +18,13 @@ from carousel.ops.kernels import DTYPES, EQUATIONS
 def parameter_names(equations: Equations, count: int) -> list[str]:
     """The names of `count` parameters in order: all of them, or all but the biases."""
     names = equations.layout.names
-    return [name for name in names if count == len(names) or not name.startswith("bias")]
+    return [name for name in names if count == len(names) or name not in BIASES]
+
+
+def tape_width(equations: Equations, hidden: int) -> int:
+    """Numbers in a row of the tape: vectors, then sums over units."""
+    plan = program(equations)
+    return plan.slots * hidden + len(plan.sums)
 
 
 class Layer:
@@ -107,7 +114,7 @@ class Layer:
         states = (len(self.initial), self.batch, self.hidden)
         expected = [
             (output, (*self.rows, self.hidden)),
-            (tape, (*self.rows, program(self.equations).slots, self.hidden)),
+            (tape, (*self.rows, tape_width(self.equations, self.hidden))),
             (output_gradient, (*self.rows, self.hidden)),
             (final_gradient, states),
         ]

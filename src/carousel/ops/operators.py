@@ -14,7 +14,7 @@ from carousel import _core
 from carousel.emit import reference
 from carousel.emit.program import program
 from carousel.ops.kernels import EQUATIONS, core_program
-from carousel.ops.layer import Layer, parameter_names
+from carousel.ops.layer import Layer, parameter_names, tape_width
 
 
 @torch.library.custom_op("carousel::recurrence", mutates_args=(), device_types="cpu")
@@ -28,7 +28,7 @@ def recurrence(
     resets: Tensor | None,
     keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Output, final states (states, B, H), and the tape (rows, slots, H), empty unless `keep`."""
+    """Output, final states (states, B, H), and the tape (rows, width), empty unless `keep`."""
     layer = Layer(x, initial, parameters, key, reverse, batch_sizes, resets)
     output = x.new_empty(*layer.rows, layer.hidden)
     final = x.new_empty(len(initial), layer.batch, layer.hidden)
@@ -39,7 +39,7 @@ def recurrence(
 
 
 def _tape_shape(x: Tensor, hidden: int, key: str) -> tuple[int, ...]:
-    return (*x.shape[:-1], program(EQUATIONS[key]).slots, hidden)
+    return (*x.shape[:-1], tape_width(EQUATIONS[key], hidden))
 
 
 @recurrence.register_fake

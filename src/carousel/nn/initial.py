@@ -1,0 +1,81 @@
+"""The numbers that a layer starts from: torch.nn's, and over them what the cell's author asks for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from carousel.equations import Equations
+from carousel.equations.graph import Node
+from carousel.equations.init import Initialiser
+from carousel.equations.parameters import Block
+
+
+def _identity(block: Tensor, gain: float) -> None:
+    nn.init.eye_(block).mul_(gain)
+
+
+def _chrono(bias: Tensor, longest: float) -> None:
+    bias.uniform_(1, longest - 1).log_()
+
+
+DRAW: dict[str, Callable[..., Any]] = {
+    "constant": nn.init.constant_,
+    "uniform": nn.init.uniform_,
+    "normal": nn.init.normal_,
+    "identity": _identity,
+    "orthogonal": nn.init.orthogonal_,
+    "glorot": nn.init.xavier_uniform_,
+    "chrono": _chrono,
+}
+
+
+@torch.no_grad()
+def draw(equations: Equations, parameters: Mapping[str, Tensor], hidden: int) -> None:
+    """Draw one layer anew, in one direction: uniform in [-1/sqrt(H), 1/sqrt(H)], then what the equations say.
+
+    parameters: by their names in the cell, in torch.nn's order, so that a seed gives both the same weights.
+    """
+    bound = 1 / math.sqrt(hidden)
+    for parameter in parameters.values():
+        nn.init.uniform_(parameter, -bound, bound)
+    for node, starts in equations.starts.items():
+        for role, given in starts.items():
+            blocks = _blocks(equations, node, role, parameters, hidden)
+            for index, block in enumerate(blocks):
+                if role == "bias" and index > 0:  # the two biases add up
+                    block.zero_()
+                else:
+                    _fill(block, given)
+
+
+def _fill(block: Tensor, given: Initialiser | Callable[[Tensor], Any]) -> None:
+    if isinstance(given, Initialiser):
+        DRAW[given.name](block, *given.numbers)
+    else:
+        given(block)
+
+
+def _blocks(
+    equations: Equations, node: Node, role: str, parameters: Mapping[str, Tensor], hidden: int
+) -> list[Tensor]:
+    """The blocks that one start is for; a layer without biases has none of them."""
+    layout = equations.layout
+    if role == "init":
+        places = [layout.vectors[node]]
+    elif role == "bias":
+        places = [place for place in layout.biases[node] if place.parameter in parameters]
+    else:
+        of_input = role == "input"
+        places = [b for b in layout.weights[node] if (b.parameter == "weight_ih") == of_input]
+    return [_block(parameters[place.parameter], place, hidden) for place in places]
+
+
+def _block(parameter: Tensor, place: Block, hidden: int) -> Tensor:
+    """Row `place.row` of H rows of a matrix, of H numbers of a vector, or of diagonals."""
+    width = parameter.shape[1:] if place.vector is not None else ()
+    return parameter.view(-1, hidden, *width)[place.row]
