@@ -5,7 +5,21 @@ from torch import nn
 
 from carousel import Cell, Recurrent
 from carousel.diagnosis import recurrent_layers
-from carousel.equations import affine, elu, exp, maximum, minimum, relu, scale, sigmoid, tanh
+from carousel.equations import (
+    affine,
+    elu,
+    exp,
+    layer_norm,
+    maximum,
+    mean,
+    minimum,
+    param,
+    relu,
+    scale,
+    sigmoid,
+    sum,
+    tanh,
+)
 
 
 class Odd(Cell):
@@ -19,6 +33,17 @@ class Odd(Cell):
         new_m = tanh(a) * b + minimum(scale("p", k), m) / (2 + sigmoid(affine("d", m)))
         new_k = elu(new_m - k)
         return relu(affine("o", new_m, new_k)) + 0.1 * h, new_m, new_k
+
+
+class Shared(Cell):
+    """Units that read their sum and mean, layer normalisation and learned vectors."""
+
+    states = ("h", "c")
+
+    def step(self, x, h, c):
+        f = sigmoid(param("gain") * layer_norm(affine("f", x, h)) + tanh(param("offset")))
+        c = f * c + sum(0.1 * c * h) + affine("g", c * mean(h))
+        return tanh(layer_norm(c) + mean(c)), c
 
 
 def layer_of(cell, inputs=3, hidden=4, scale=1.0):

@@ -6,9 +6,9 @@ from tolerances import assert_close
 
 from carousel.diagnosis.linearisation import STEEPEST
 from carousel.equations.catalogue import CELLS
-from tests.diagnosis.nets import Odd, layer_of, points_of
+from tests.diagnosis.nets import Odd, Shared, layer_of, points_of
 
-EVERY = pytest.mark.parametrize("cell", [*CELLS.values(), Odd()], ids=[*CELLS, "odd"])
+EVERY = pytest.mark.parametrize("cell", [*CELLS.values(), Odd(), Shared()], ids=[*CELLS, "odd", "shared"])
 
 
 def autograd(layer, x, s):

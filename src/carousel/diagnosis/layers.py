@@ -121,6 +121,8 @@ class RecurrentLayer:
         products: dict[Node, Tensor] = {}
 
         def learned(node: Node) -> Tensor:
+            if node.operation == "param":
+                return self.parameters[node.name]
             if node.operation == "scale":
                 return self.diagonal(node) * values[node.operands[0]]
             total = self.bias(node)
@@ -165,7 +167,7 @@ class RecurrentLayer:
 
     def diagonal(self, scale: Node) -> Tensor:
         """A learned diagonal, (H,)."""
-        return self.parameters["weight_peephole"][self.equations.layout.diagonals[scale].row]
+        return self.parameters["weight_peephole"][self.equations.layout.vectors[scale].row]
 
     def block_of(self, product: Tensor, vector: Node, affine: Node) -> Tensor:
         """The part of a product with `stacked[vector]` that belongs to one affine."""

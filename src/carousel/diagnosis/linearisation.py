@@ -17,7 +17,7 @@ from torch import Tensor
 from carousel.emit.reference import evaluate
 from carousel.equations import Equations
 from carousel.equations.derive import SLOPES
-from carousel.equations.graph import Node, constant, topological
+from carousel.equations.graph import REDUCTIONS, Node, constant, topological
 from carousel.errors import CarouselError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def slopes_of(equations: Equations) -> dict[Node, tuple[Node, ...]]:
     return {
         node: SLOPES[node.operation](constant(1), node, *node.operands)
         for node in equations.nodes
-        if node.operation in SLOPES
+        if node.operation in SLOPES and node.operation not in REDUCTIONS
     }
 
 
@@ -62,6 +62,12 @@ class Block:
         """weight (H', H) times this."""
         parts = None if self.diagonal is None else weight * self.diagonal.unsqueeze(-2)
         return Block(None, _plus(parts, None if self.dense is None else weight @ self.dense))
+
+    def over_units(self, node: Node) -> Block:
+        """The sum or mean over units of this."""
+        diagonal = None if self.diagonal is None else torch.diag_embed(self.diagonal)
+        dense = _plus(diagonal, self.dense)
+        return self if dense is None else Block(None, _over_units(node, dense, dim=-2))
 
     def matrix(self, points: int, height: int, width: int, like: Tensor) -> Tensor:
         whole = like.new_zeros(points, height, width)
@@ -128,6 +134,9 @@ class Linearisation:
             elif node.operation == "scale":
                 if node.operands[0] in tangents:
                     tangent = tangents[node.operands[0]] * self.layer.diagonal(node)
+            elif node.operation in REDUCTIONS:
+                if node.operands[0] in tangents:
+                    tangent = _over_units(node, tangents[node.operands[0]])
             elif node in self.slopes:
                 for operand, slope in zip(node.operands, self.slopes[node], strict=True):
                     if operand in tangents:
@@ -167,6 +176,8 @@ class Linearisation:
                     waiting.setdefault(vector, {})[node] = own
             elif node.operation == "scale":
                 send(node.operands[0], own * self.layer.diagonal(node))
+            elif node.operation in REDUCTIONS:
+                send(node.operands[0], _over_units(node, own))
             elif node in self.slopes:
                 for operand, slope in zip(node.operands, self.slopes[node], strict=True):
                     if operand.operation != "constant":
@@ -200,6 +211,9 @@ class Linearisation:
             elif node.operation == "scale":
                 if node.operands[0] in blocks:
                     block = blocks[node.operands[0]].rows_times(self.layer.diagonal(node))
+            elif node.operation in REDUCTIONS:
+                if node.operands[0] in blocks:
+                    block = blocks[node.operands[0]].over_units(node)
             elif node in self.slopes:
                 for operand, slope in zip(node.operands, self.slopes[node], strict=True):
                     if operand in blocks:
@@ -215,6 +229,12 @@ class Linearisation:
 
 def _plus(a: Tensor | None, b: Tensor | None) -> Tensor | None:
     return b if a is None else a if b is None else a + b
+
+
+def _over_units(node: Node, values: Tensor, dim: int = -1) -> Tensor:
+    """The sum or mean over units, for every unit; it is its own transpose."""
+    total = values.sum(dim, keepdim=True) if node.operation == "sum" else values.mean(dim, keepdim=True)
+    return total.expand_as(values)
 
 
 def _or(value: Tensor | None, otherwise: Tensor) -> Tensor:
