@@ -132,7 +132,7 @@ class RecurrentLayer:
                 total = total + self.block_of(products[vector], vector, node)
             return total
 
-        evaluate(self.equations.nodes, values, learned, like=s)
+        evaluate(self.equations.nodes, values, learned, like=parts[0])
         return values
 
     @cached_property

@@ -90,7 +90,7 @@ class Linearisation:
         self.equations = layer.equations
         self.points = s.shape[0]
         self.values = layer.vectors(x, s)
-        self._like = s
+        self._like = s[..., : layer.hidden]
         self.slopes = self._slopes(steepest)
 
     def _slopes(self, steepest: bool) -> dict[Node, tuple[Tensor, ...]]:
