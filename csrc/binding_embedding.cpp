@@ -13,6 +13,7 @@
 #include <tuple>
 #include <vector>
 
+#include "embedding/phrases.hpp"
 #include "embedding/tables.hpp"
 #include "embedding/tokens.hpp"
 #include "embedding/trainer.hpp"
@@ -165,6 +166,31 @@ SentenceKind sentence_kind(const std::string& name) {
   return SentenceKind::line;
 }
 
+void check_ids(Array<std::int32_t> ids, std::size_t words) {
+  for (std::size_t k = 0; k < ids.shape(0); ++k)
+    require(ids.data()[k] >= sentence_end && (ids.data()[k] < 0 || static_cast<std::size_t>(ids.data()[k]) < words),
+            "ids must be of known words");
+}
+
+void bind_phrases(nb::module_& m) {
+  m.def(
+      "join_phrases",
+      [](Array<std::int32_t> ids, Array<const std::int64_t> counts, std::int64_t min_count, double threshold) {
+        check_ids(ids, counts.shape(0));
+        Phrases phrases =
+            join_phrases(ids.data(), static_cast<std::int64_t>(ids.shape(0)), list_of(counts), min_count, threshold);
+        return nb::make_tuple(given(std::move(phrases.pairs)), given(std::move(phrases.counts)), phrases.length);
+      },
+      "In place. Pairs (2 K) that became one word, the counts of all words then, and the length that is left.");
+  m.def(
+      "renumber",
+      [](Array<std::int32_t> ids, Array<const std::int32_t> numbers) {
+        check_ids(ids, numbers.shape(0));
+        return renumber(ids.data(), static_cast<std::int64_t>(ids.shape(0)), numbers.data());
+      },
+      "In place, without ids whose number is negative; the length that is left.");
+}
+
 std::string_view view(const nb::bytes& bytes) { return {bytes.c_str(), bytes.size()}; }
 
 void bind_tokeniser(nb::module_& m) {
@@ -220,6 +246,7 @@ void bind_embedding(nb::module_& core) {
   nb::module_ m = core.def_submodule("embedding", "Training of word vectors.");
   bind_tokeniser(m);
   bind_tables(m);
+  bind_phrases(m);
   m.attr("SENTENCE_END") = sentence_end;
   m.attr("LONGEST_SENTENCE") = longest_sentence;
   m.attr("ROW_FLOATS") = row_floats;

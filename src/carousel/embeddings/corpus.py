@@ -13,7 +13,7 @@ import numpy as np
 from carousel import _core
 from carousel.data.files import Found, search, standard_library
 from carousel.embeddings.config import EmbeddingConfig
-from carousel.embeddings.progress import Observer, Reading, silent
+from carousel.embeddings.progress import Observer, Reading, Stage, silent
 from carousel.embeddings.store import IdStore
 from carousel.embeddings.vocabulary import Vocabulary, choose
 from carousel.errors import CarouselError
@@ -21,6 +21,7 @@ from carousel.errors import CarouselError
 Source = str | Path | Iterable[Any] | None
 
 SENTENCE_END = _core.embedding.SENTENCE_END
+_DROPPED = -1
 _PIECE = 1 << 22  # bytes read at a time
 _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
@@ -37,6 +38,50 @@ class Corpus:
     tokens: int
 
 
+@dataclass(frozen=True)
+class Text:
+    """All tokens, rare ones too: ids (N) by the order of their coming, counts of each, pairs that became one word."""
+
+    ids: np.ndarray
+    counts: np.ndarray
+    tokeniser: Any
+    pairs: list[tuple[int, int]]
+
+    def words(self, numbers: np.ndarray) -> list[str]:
+        """The words with these numbers."""
+        plain = len(self.tokeniser)
+        if not len(numbers) or numbers.max() < plain:
+            return self.tokeniser.words(numbers.tolist())
+        first = self.tokeniser.words(list(range(plain)))
+        for a, b in self.pairs:
+            first.append(f"{first[a]}_{first[b]}")
+        return [first[k] for k in numbers]
+
+    def with_phrases(self, min_count: int, threshold: float) -> "Text":
+        """Pairs that come together far more often than by chance as words of their own."""
+        pairs, counts, length = _core.embedding.join_phrases(self.ids, self.counts, min_count, threshold)
+        joined = [(int(a), int(b)) for a, b in pairs.reshape(-1, 2)]
+        text = Text(self.ids[:length], counts, self.tokeniser, self.pairs + joined)
+        return text.without_doubles()
+
+    def without_doubles(self) -> "Text":
+        """The text may hold a word like new_york already, or a_b_c come of two pairs: the first keeps its number."""
+        first: dict[str, int] = {}
+        numbers = np.array(
+            [first.setdefault(word, k) for k, word in enumerate(self.words(np.arange(len(self.counts))))],
+            dtype=np.int32,
+        )
+        counts = np.zeros_like(self.counts)
+        np.add.at(counts, numbers, self.counts)
+        length = _core.embedding.renumber(self.ids, numbers)
+        return Text(self.ids[:length], counts, self.tokeniser, self.pairs)
+
+    def corpus(self, numbers: np.ndarray, vocabulary: Vocabulary) -> Corpus:
+        """The text by the numbers of a vocabulary; the array is changed where it lies."""
+        length = _core.embedding.renumber(self.ids, numbers)
+        return Corpus(self.ids[:length], vocabulary, int(self.counts.sum()))
+
+
 def load_corpus(source: Source, config: EmbeddingConfig, on_event: Observer = silent) -> Corpus:
     """Read, count, choose the vocabulary, and number the text by it.
 
@@ -45,13 +90,11 @@ def load_corpus(source: Source, config: EmbeddingConfig, on_event: Observer = si
 
     Raises CarouselError for a missing or broken file, no text, or no words that are frequent enough.
     """
-    tokeniser, store = tokenise(source, config, on_event)
-    counts = tokeniser.counts()
-    if not len(counts):
-        raise CarouselError("the text must hold words: none were found. Give other files, or other tokens.")
-    kept = choose(counts, config)
-    vocabulary = Vocabulary(tokeniser.words(kept.tolist()), counts[kept])
-    return Corpus(store.renumbered(numbering(len(counts), kept)), vocabulary, int(counts.sum()))
+    text = read_text(source, config, on_event)
+    kept = choose(text.counts, config)
+    numbers = np.full(len(text.counts), _DROPPED, dtype=np.int32)
+    numbers[kept] = np.arange(len(kept), dtype=np.int32)
+    return text.corpus(numbers, Vocabulary(text.words(kept), text.counts[kept]))
 
 
 def load_more(
@@ -61,39 +104,42 @@ def load_more(
 
     Counts are added up. Old words stay whether or not they come again; new ones join them by the limits of `config`.
     """
-    tokeniser, store = tokenise(source, config, on_event)
-    counts = tokeniser.counts()
-    if not len(counts):
-        raise CarouselError("the text must hold words: none were found. Give other files, or other tokens.")
-    words = tokeniser.words(list(range(len(counts))))
+    text = read_text(source, config, on_event)
     place = {word: k for k, word in enumerate(old.words)}
-    known = np.array([place.get(word, -1) for word in words])
-    order = np.argsort(-counts, kind="stable")
-    fresh = order[(known[order] < 0) & (counts[order] >= config.min_count)]
+    words = text.words(np.arange(len(text.counts)))
+    known = np.array(
+        [place.get(word, -1) for word in words]
+    )  # (words of the text) where each stands in `old`
+    order = np.argsort(-text.counts, kind="stable")
+    fresh = order[(known[order] < 0) & (text.counts[order] >= config.min_count)]
     if config.max_vocabulary is not None:
         fresh = fresh[: max(0, config.max_vocabulary - len(old))]
-    total = np.concatenate([old.counts, counts[fresh]])
-    np.add.at(total, known[known >= 0], counts[known >= 0])
+    total = np.concatenate([old.counts, text.counts[fresh]])
+    np.add.at(total, known[known >= 0], text.counts[known >= 0])
     ranks = np.argsort(-total, kind="stable")  # (V) in `old`, then `fresh`
+    place_of = np.empty(len(ranks), dtype=np.int32)
+    place_of[ranks] = np.arange(len(ranks), dtype=np.int32)
+    numbers = np.full(len(text.counts), _DROPPED, dtype=np.int32)
+    numbers[known >= 0] = place_of[known[known >= 0]]
+    numbers[fresh] = place_of[len(old) :]
     all_words = old.words + [words[k] for k in fresh]
-    new_place = np.empty(len(ranks), dtype=np.int32)
-    new_place[ranks] = np.arange(len(ranks), dtype=np.int32)
-    numbers = np.full(len(counts), IdStore.DROPPED, dtype=np.int32)
-    numbers[known >= 0] = new_place[known[known >= 0]]
-    numbers[fresh] = new_place[len(old) :]
-    vocabulary = Vocabulary([all_words[k] for k in ranks], total[ranks])
-    origin = np.where(ranks < len(old), ranks, -1)
-    return Corpus(store.renumbered(numbers), vocabulary, int(counts.sum())), origin
+    corpus = text.corpus(numbers, Vocabulary([all_words[k] for k in ranks], total[ranks]))
+    return corpus, np.where(ranks < len(old), ranks, -1)
 
 
-def numbering(words: int, kept: np.ndarray) -> np.ndarray:
-    """(words) the new number of each old one: its place in `kept`, or IdStore.DROPPED."""
-    numbers = np.full(words, IdStore.DROPPED, dtype=np.int32)
-    numbers[kept] = np.arange(len(kept), dtype=np.int32)
-    return numbers
+def read_text(source: Source, config: EmbeddingConfig, on_event: Observer) -> Text:
+    """All tokens of the source, joined to phrases where that is asked for."""
+    tokeniser, store = _tokenise(source, config, on_event)
+    text = Text(store.whole(), tokeniser.counts(), tokeniser, [])
+    if not len(text.counts):
+        raise CarouselError("the text must hold words: none were found. Give other files, or other tokens.")
+    for number in range(config.phrases):
+        on_event(Stage(f"joining phrases, pass {number + 1} of {config.phrases}"))
+        text = text.with_phrases(config.min_count, config.phrase_threshold)
+    return text
 
 
-def tokenise(source: Source, config: EmbeddingConfig, on_event: Observer) -> tuple[Any, "IdStore"]:
+def _tokenise(source: Source, config: EmbeddingConfig, on_event: Observer) -> tuple[Any, IdStore]:
     """(the tokeniser with all words and counts, the text in the tokeniser's numbers)."""
     files, sentences = _resolve(source, config)
     of_library = files is not None and source is None and not config.paths

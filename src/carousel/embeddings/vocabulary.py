@@ -8,8 +8,6 @@ from carousel import _core
 from carousel.embeddings.config import EmbeddingConfig
 from carousel.errors import CarouselError
 
-_core_embedding = _core.embedding
-
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -28,15 +26,15 @@ class Vocabulary:
         Phrases and their Compositionality"), by the formula of their program word2vec: with f the share of the
         text that is this word, the chance is sqrt(sample / f) + sample / f.
         """
-        return _core_embedding.keep_table(self.counts, sample)
+        return _core.embedding.keep_table(self.counts, sample)
 
     def noise(self, exponent: float) -> np.ndarray:
         """(V, 2) the alias table for draws by count ** exponent."""
-        return _core_embedding.alias_table(self.counts.astype(np.float64) ** exponent).reshape(-1, 2)
+        return _core.embedding.alias_table(self.counts.astype(np.float64) ** exponent).reshape(-1, 2)
 
     def paths(self) -> tuple[np.ndarray, np.ndarray]:
         """The Huffman tree: (V + 1) where each word's path begins, and the paths, 2 * inner node + yes or no."""
-        return _core_embedding.huffman_paths(self.counts)
+        return _core.embedding.huffman_paths(self.counts)
 
 
 def choose(counts: np.ndarray, config: EmbeddingConfig) -> np.ndarray:
