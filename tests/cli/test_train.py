@@ -167,3 +167,15 @@ def test_ctrl_c_saves_and_says_how_to_go_on(text, tmp_path):
     assert "carousel train --resume run" in err
     assert "Traceback" not in err
     assert (tmp_path / "run" / "checkpoint.safetensors").exists()
+
+
+def test_a_preset_is_refused_beside_a_file_and_by_a_wrong_name(carousel, tmp_path):
+    """Either says where options come from; a wrong name gets the nearest."""
+    path = tmp_path / "c.yaml"
+    path.write_text("hidden: 8\n")
+    done = carousel("train", "--preset", "char-rnn", "--config", path)
+    assert done.status == 2
+    assert "Give one of the two" in done.err
+    done = carousel("train", "--preset", "char-rn")
+    assert done.status == 2
+    assert "did you mean char-rnn" in done.err

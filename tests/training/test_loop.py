@@ -9,14 +9,14 @@ import torch
 from carousel.losses import cross_entropy
 from carousel.models import LanguageModel
 from carousel.training import Config, Diverged
-from carousel.training.loop import Loop
+from carousel.training.language import build_loop
 
 IDS = np.concatenate([[0], np.random.default_rng(0).integers(1, 9, 200), [0]])
 
 
 def build(**options):
     given = {"hidden": 6, "batch": 2, "bptt": 10, "steps": 20, "warmup": 0, "threads": 1, **options}
-    return Loop(Config(**given), 9, IDS)
+    return build_loop(Config(**given), 9, IDS)
 
 
 def weights(loop):
@@ -38,7 +38,7 @@ def test_the_state_is_carried_and_the_gradient_is_cut():
     witness = LanguageModel(9, cell="gru", hidden=6)
     witness.load_state_dict(weights(loop))
     loop.step(0)
-    first, second = loop.epochs.window(0), loop.epochs.window(1)
+    first, second = loop.batches.window(0), loop.batches.window(1)
     _, state = witness(first[0])
     loss = cross_entropy(witness(second[0], state.detach())[0], second[1])
     loss.backward()
@@ -52,10 +52,10 @@ def test_the_state_is_carried_and_the_gradient_is_cut():
 def test_an_epoch_begins_with_a_zero_state():
     """Windows of another epoch do not continue the text, so no state is carried over."""
     loop = build(lr=1e-9)
-    number = loop.epochs.number
+    number = loop.batches.number
     for step in range(number):
         loop.step(step)
-    inputs, targets = loop.epochs.window(number)
+    inputs, targets = loop.batches.window(number)
     expected = cross_entropy(loop.model(inputs)[0], targets).item()
     assert loop.step(number)[0] == pytest.approx(expected, rel=1e-5)
 
@@ -113,7 +113,9 @@ def test_every_optimizer_learns(optimizer):
     """On a text that repeats itself the loss falls far below that of knowing nothing."""
     ids = np.concatenate([[0], np.tile([1, 2, 3, 4], 100), [0]])
     lr = {"adamw": 0.03, "sgd": 0.5, "rmsprop": 0.01}[optimizer]
-    loop = Loop(Config(hidden=8, batch=4, bptt=10, steps=60, lr=lr, optimizer=optimizer, warmup=0), 5, ids)
+    loop = build_loop(
+        Config(hidden=8, batch=4, bptt=10, steps=60, lr=lr, optimizer=optimizer, warmup=0), 5, ids
+    )
     first = loop.step(0)[0]
     last = [loop.step(step)[0] for step in range(1, 60)][-1]
     assert first == pytest.approx(math.log(5), abs=0.1)
@@ -130,3 +132,42 @@ def test_only_matrices_decay():
     assert [group["weight_decay"] for group in loop.optimizer.param_groups] == [0.3, 0]
     assert decayed == {"embedding.weight", "recurrent.weight_ih_l0", "recurrent.weight_hh_l0", "head.weight"}
     assert free == set(names.values()) - decayed
+
+
+def test_the_rate_decays_by_epochs():
+    """With the schedule decay the rate of an epoch is that of the one before, divided."""
+    loop = build(schedule="decay", decay=4.0, decay_after=1, lr=0.5)
+    number = loop.batches.number
+    assert [loop.lr(step) for step in (0, number - 1, number, 2 * number)] == [0.5, 0.5, 0.125, 0.03125]
+
+
+def test_plain_gradient_descent_has_no_momentum():
+    """With momentum 0 a step is the gradient times the rate, also after a first one."""
+    loop = build(optimizer="sgd", schedule="constant", lr=1, weight_decay=0, clip=0, momentum=0.0)
+    loop.step(0)
+    before = weights(loop)
+    _, norm = loop.step(1)
+    moved = torch.cat([(before[name] - after).flatten() for name, after in weights(loop).items()])
+    assert moved.norm().item() == pytest.approx(norm, rel=1e-3)
+
+
+@pytest.mark.parametrize("model", ["rnn", "tdnn"])
+def test_both_models_learn_by_the_same_loop(model):
+    """On a text that repeats itself either knows what comes next."""
+    ids = np.concatenate([[0], np.tile([1, 2, 3, 4], 100), [0]])
+    given = {"model": model, "hidden": 8, "batch": 4, "bptt": 10, "steps": 60, "lr": 0.03, "warmup": 0}
+    loop = build_loop(Config(**given), 5, ids)
+    losses = [loop.step(step)[0] for step in range(60)]
+    assert losses[0] == pytest.approx(math.log(5), abs=0.5)
+    assert losses[-1] < 0.4
+
+
+def test_bfloat16_products_learn_too():
+    """Weights stay float32; the loss is near that of float32 products, and not the same."""
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        loop = build(precision=precision, lr=0.01)
+        losses[precision] = [loop.step(step)[0] for step in range(6)]
+        assert all(parameter.dtype == torch.float32 for parameter in loop.model.parameters())
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.02)
+    assert losses["bfloat16"] != losses["float32"]

@@ -39,7 +39,22 @@ def assert_same_end(folder, whole):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="deaths are brought about in forked processes")
-@pytest.mark.parametrize("options", [{}, {"cell": "gru", "tie": True, "optimizer": "sgd"}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {
+            "cell": "gru",
+            "tie": True,
+            "optimizer": "sgd",
+            "schedule": "decay",
+            "momentum": 0.0,
+            "weight_drop": 0.3,
+        },
+        {"model": "tdnn", "embedding_dropout": 0.1, "locked_dropout": True},
+    ],
+    ids=str,
+)
 def test_a_run_killed_at_any_moment_ends_with_the_same_bytes(config, tmp_path, options):
     """Runs killed by kill -9 at random moments, and at each rename of a file, end like the one that lived.
 
@@ -59,6 +74,22 @@ def test_a_run_killed_at_any_moment_ends_with_the_same_bytes(config, tmp_path, o
     assert sum(deaths[name] for name in deaths if name.startswith("moment")) > 0, deaths
     for name in deaths:
         assert_same_end(tmp_path / name, tmp_path / "whole")
+
+
+def test_masks_drawn_after_resuming_are_those_that_were_due(config, tmp_path):
+    """With every regulariser at once, a run stopped from inside and resumed ends like one that was not."""
+    options = {
+        "layers": 2,
+        "locked_dropout": True,
+        "embedding_dropout": 0.1,
+        "weight_drop": 0.3,
+        "recurrent_dropout": 0.2,
+    }
+    whole = train(config.override(out=str(tmp_path / "whole"), **options))
+    with pytest.raises(Stop):
+        train(config.override(**options), on_event=stop_at(8))
+    assert resume(config.out).step == whole.step
+    assert_same_end(Path(config.out), whole.path)
 
 
 class Stop(Exception):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from carousel.training.schedule import rate
+from carousel.training.schedule import decayed, rate
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])
@@ -23,3 +23,10 @@ def test_where_each_schedule_is_half_way():
     for schedule, half, end in [("cosine", 0.5, 0), ("linear", 0.5, 0.01), ("constant", 1, 1)]:
         assert rate(50, 100, 0, schedule) == pytest.approx(half)
         assert rate(99, 100, 0, schedule) == pytest.approx(end, abs=1e-3)
+
+
+def test_decay_halves_each_epoch_after_the_first_few():
+    """Four epochs at the full rate, then half of the one before in each (Zaremba et al. 2014)."""
+    assert [decayed(epoch, 4, 2.0) for epoch in range(6)] == [1, 1, 1, 1, 0.5, 0.25]
+    assert [decayed(epoch, 1, 1.0) for epoch in (0, 50)] == [1, 1]
+    assert rate(70, 100, 0, "decay") == 1

@@ -9,6 +9,7 @@ from typing import Protocol, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from carousel.training.config import WORDS
 from carousel.training.progress import Evaluated, Event, Finished, Note, Stage, Started, Stepped
 from carousel.training.score import Score
 
@@ -34,7 +35,7 @@ def display(console: Console, level: str) -> Display:
 
 def measure(level: str, bits_per_character: float, perplexity: float) -> str:
     """The number one watches: bits per character, or perplexity where unknown words hide their characters."""
-    return f"{bits_per_character:.3f} bits/char" if level != "word" else f"perplexity {perplexity:.1f}"
+    return f"{bits_per_character:.3f} bits/char" if level not in WORDS else f"perplexity {perplexity:.1f}"
 
 
 def clock(seconds: float) -> str:

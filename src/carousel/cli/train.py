@@ -10,6 +10,7 @@ import typer
 from carousel.cli.loading import STOPPED, loaded
 from carousel.cli.options import flag, with_config_options
 from carousel.errors import CarouselError
+from carousel.training.presets import PRESETS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,12 +36,19 @@ def train(
         Path | None,
         typer.Option(help="Options from a YAML file; those given here go before it.", show_default=False),
     ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Options of a publication ({', '.join(PRESETS)}); those given here go before them.",
+            show_default=False,
+        ),
+    ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="Go on with the run in this folder, exactly.", show_default=False)
     ] = None,
     **options: Any,
 ) -> None:
-    """Train a recurrent language model on text.
+    """Train a language model on text, recurrent or time-delay.
 
     The run folder gets the weights, the vocabulary, the configuration, metrics (CSV and TensorBoard), samples
     and a report.
@@ -49,9 +57,9 @@ def train(
     if paths:
         given["paths"] = paths
     if resume is not None:
-        _refuse_beside_resume(given, config)
+        _refuse_beside_resume(given, config, preset)
 
-    settings = _settings(config, given) if resume is None else None
+    settings = _settings(config, preset, given) if resume is None else None
     from rich.console import Console
 
     from carousel import report, training
@@ -72,19 +80,26 @@ def train(
     _close(console, run, page)
 
 
-def _settings(path: Path | None, given: dict[str, Any]) -> Config:
-    """The YAML file's options, or the defaults, under those given on the command line."""
+def _settings(path: Path | None, preset: str | None, given: dict[str, Any]) -> Config:
+    """The options of the YAML file or the preset, or the defaults, under those given on the command line."""
     from carousel.training.config import LENGTHS, Config
 
     lengths = [flag(name) for name in LENGTHS if name in given]
     if len(lengths) > 1:
         raise CarouselError(f"a run has one length: give {' or '.join(lengths)}, not both.")
+    if path and preset:
+        raise CarouselError(
+            f"--config and --preset both say where options come from; got {path} and {preset}. Give one of the two."
+        )
+    if preset:
+        return Config.preset(preset, **given)
     return (Config.load(path) if path else Config()).override(**given)
 
 
-def _refuse_beside_resume(given: dict[str, Any], config: Path | None) -> None:
+def _refuse_beside_resume(given: dict[str, Any], config: Path | None, preset: str | None) -> None:
     """A run goes on as it began, or it would not be that run."""
-    named = ["PATHS" if name == "paths" else flag(name) for name in given] + (["--config"] if config else [])
+    named = ["PATHS" if name == "paths" else flag(name) for name in given]
+    named += [name for name, value in (("--config", config), ("--preset", preset)) if value]
     if named:
         raise CarouselError(
             f"--resume goes on with the options that are stored in the run; got {', '.join(named)} as well. "
@@ -118,7 +133,8 @@ def _stopped(message: str) -> typer.Exit:
 def _close(console: Console, run: Run, report: Path) -> None:
     """Say how it ended, where everything lies and what to do next."""
     score = run.test
-    per_token = "" if run.config.level == "char" else f", perplexity {score.perplexity:.1f} per token"
+    nats = f", {score.nats_per_token:.4f} nats per token" if run.config.level == "char" else ""
+    per_token = nats if run.config.level == "char" else f", perplexity {score.perplexity:.1f} per token"
     sample = run.path / "samples.txt"
     lines = [
         "",

@@ -30,6 +30,7 @@ from carousel.diagnosis import (
 )
 from carousel.models.language_model import LanguageModel
 from carousel.models.ngram import interpolated
+from carousel.models.predictor import Predictor
 from carousel.report.training import (
     Comparison,
     CurvePoint,
@@ -40,6 +41,7 @@ from carousel.report.training import (
 )
 from carousel.training import corpus as corpora
 from carousel.training.api import Run
+from carousel.training.config import WORDS
 from carousel.training.corpus import Corpus
 from carousel.training.metrics import read_metrics
 from carousel.training.progress import Observer, Stage, silent
@@ -47,7 +49,7 @@ from carousel.training.run import RunFolder
 from carousel.training.samples import draw_samples
 
 ORDERS = range(1, 6)
-SYMBOLS = {"word": "words", "bpe": "byte pairs"}
+SYMBOLS = {"word": "words", "token": "words", "bpe": "byte pairs"}
 UNITS = 24  # drawn or listed
 STUDIED = 6_000  # tokens on which units and gates are measured
 SHOWN = 760  # characters of text that are drawn
@@ -69,11 +71,11 @@ def report_run(path: str | Path, on_event: Observer = silent) -> Path:
     folder = RunFolder.open(path)
     on_event(Stage("reading the text for the report"))
     corpus = corpora.load(run.config, folder.vocabulary)
-    model = LanguageModel.load(folder.weights)
+    model = Predictor.load(folder.weights)
     return write_training_report(gather(run, corpus, model, on_event), folder.report)
 
 
-def gather(run: Run, corpus: Corpus, model: LanguageModel, on_event: Observer = silent) -> TrainingReport:
+def gather(run: Run, corpus: Corpus, model: Predictor, on_event: Observer = silent) -> TrainingReport:
     """All numbers of a run's report."""
     rows = read_metrics(RunFolder(run.path).metrics)
     curves = [
@@ -95,7 +97,7 @@ def gather(run: Run, corpus: Corpus, model: LanguageModel, on_event: Observer = 
     on_event(Stage("following the gradient back in time"))
     return TrainingReport(
         run=str(run.path),
-        cell=run.config.cell,
+        cell=run.config.cell if run.config.model == "rnn" else run.config.model,
         level=run.config.level,
         hidden=run.config.hidden,
         layers=run.config.layers,
@@ -129,7 +131,7 @@ def yardsticks(corpus: Corpus) -> list[Comparison]:
     """
     level = corpus.vocabulary.level
     found = []
-    if level != "word":
+    if level not in WORDS:
         characters = fit_vocabulary("char", corpus.split.train)
         train, test = (stream(part, characters) for part in (corpus.split.train, corpus.split.test))
         found += _ngrams(train, test, characters.size, corpus.test.characters, "", "ngram")
@@ -152,7 +154,7 @@ def _ngrams(
     ]
 
 
-def samples(model: LanguageModel, vocabulary: Vocabulary, seed: int) -> list[Sample]:
+def samples(model: Predictor, vocabulary: Vocabulary, seed: int) -> list[Sample]:
     """The texts of samples.txt."""
     drawn = draw_samples(model, vocabulary, seed)
     return [Sample(text, "", temperature, seed) for temperature, text in drawn.items()]
@@ -169,8 +171,13 @@ class _Studied:
     names: list[tuple[int, str]]  # (first token, document)
 
 
-def study(model: LanguageModel, corpus: Corpus) -> tuple[Snippet | None, list[GateStatistics]]:
-    """Units drawn on a snippet of test text, and how all gates stand over the text around it."""
+def study(model: Predictor, corpus: Corpus) -> tuple[Snippet | None, list[GateStatistics]]:
+    """Units drawn on a snippet of test text, and how all gates stand over the text around it.
+
+    A model without recurrence has neither.
+    """
+    if not isinstance(model, LanguageModel):
+        return None, []
     text = _studied(corpus.split.test, corpus.vocabulary)
     if len(text.ids) < 64:
         return None, []
@@ -223,8 +230,13 @@ def _studied(documents: Sequence[Document], vocabulary: Vocabulary) -> _Studied:
     return _Studied(np.array(ids, dtype=np.int64), pieces, properties, starts, names)
 
 
-def follow_gradient(model: LanguageModel, ids: NDArray[np.integer]) -> GradientByDistance | None:
-    """The gradient by distance at places spread evenly over the test text; None where that is too short."""
+def follow_gradient(model: Predictor, ids: NDArray[np.integer]) -> GradientByDistance | None:
+    """The gradient by distance at places spread evenly over the test text.
+
+    None where that is too short, and for a model without recurrence.
+    """
+    if not isinstance(model, LanguageModel):
+        return None
     distance = min(DISTANCE, len(ids) // 4)
     length = distance + min(LEAD, distance)
     if distance < 2:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # training.py imports this module to draw what it holds
     from carousel.diagnosis.gates import UnitStrip
     from carousel.report.training import Comparison, TrainingReport
 
-_LEVELS = {"char": "characters", "word": "words", "bpe": "byte pairs"}
+_LEVELS = {"char": "characters", "word": "words", "token": "words", "bpe": "byte pairs"}
 _DRAWN = 5  # units with a figure of their own; the others wait in the list below them
 _TELLING = 0.3  # correlation from which a unit is worth a figure
 

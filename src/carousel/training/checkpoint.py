@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from carousel.errors import CarouselError
-from carousel.models.tensors import load_description, load_tensors, save_tensors
+from carousel.models.tensors import distinct, load_description, load_tensors, save_tensors
 from carousel.training.config import Config
 from carousel.training.loop import Loop
 from carousel.training.position import Position
@@ -23,11 +23,9 @@ from carousel.training.position import Position
 KIND = "checkpoint"
 
 
-def save_checkpoint(path: Path, loop: Loop, position: Position, **about: Any) -> None:
+def save_checkpoint(path: Path, loop: Loop[Any], position: Position, **about: Any) -> None:
     """Write the loop and where it stands, with the plain values `about` them."""
-    tensors = {f"model.{name}": tensor for name, tensor in loop.model.state_dict().items()}
-    if loop.config.tie:
-        del tensors["model.head.weight"]  # the same tensor as the embedding
+    tensors = {f"model.{name}": tensor for name, tensor in distinct(loop.model).items()}
     for number, values in loop.optimizer.state_dict()["state"].items():
         for name, value in values.items():
             if value is not None:
@@ -40,7 +38,7 @@ def save_checkpoint(path: Path, loop: Loop, position: Position, **about: Any) ->
     save_tensors(path, KIND, tensors, {"config": config, "position": position.to_dict(), **about})
 
 
-def load_checkpoint(path: Path, loop: Loop) -> Position:
+def load_checkpoint(path: Path, loop: Loop[Any]) -> Position:
     """Bring a freshly built loop to where the checkpoint was written.
 
     Raises CarouselError if the file is damaged, or was written under another configuration.
@@ -64,7 +62,7 @@ def verify_checkpoint(path: Path) -> None:
     load_tensors(path, KIND)
 
 
-def _restore(loop: Loop, tensors: dict[str, Tensor]) -> None:
+def _restore(loop: Loop[Any], tensors: dict[str, Tensor]) -> None:
     model: dict[str, Tensor] = {}
     moments: dict[int, dict[str, Tensor]] = {}
     state: dict[str, Tensor] = {}
@@ -77,9 +75,9 @@ def _restore(loop: Loop, tensors: dict[str, Tensor]) -> None:
             moments.setdefault(int(number), {})[moment] = tensor
         elif room == "state":
             state[rest] = tensor.to(loop.fabric.device)
-    if loop.config.tie:
-        model["head.weight"] = model["embedding.weight"]
-    loop.model.load_state_dict(model)
+    if model.keys() != distinct(loop.model).keys():
+        raise ValueError(f"tensors {sorted(model.keys() ^ distinct(loop.model).keys())} differ")
+    loop.model.load_state_dict(model, strict=False)
     groups = loop.optimizer.state_dict()["param_groups"]
     loop.optimizer.load_state_dict({"state": moments, "param_groups": groups})
     parts = [state[name] for name in sorted(state)]

@@ -2,12 +2,14 @@
 
 import statistics
 import time
+from typing import Any
 
 import torch
 
 from carousel.training.config import DEFAULT_MINUTES, Config
 from carousel.training.corpus import Corpus
 from carousel.training.evaluation import Part, evaluate
+from carousel.training.language import build_loop
 from carousel.training.loop import Loop
 
 EVALUATIONS = 20  # in a run, where nothing else is asked for
@@ -27,11 +29,11 @@ def settle(config: Config, corpus: Corpus) -> Config:
     if config.steps is not None:
         return _every(config, EVALUATIONS)
     if config.epochs is not None:
-        loop = Loop(config, corpus.vocabulary.size, corpus.train.ids)
-        steps = max(1, round(config.epochs * loop.epochs.number))
+        loop = build_loop(config, corpus.vocabulary.size, corpus.train.ids)
+        steps = max(1, round(config.epochs * loop.batches.number))
         return _every(config.with_steps(steps), EVALUATIONS)
     minutes = config.minutes or DEFAULT_MINUTES
-    loop = Loop(config.override(minutes=minutes), corpus.vocabulary.size, corpus.train.ids)
+    loop = build_loop(config.override(minutes=minutes), corpus.vocabulary.size, corpus.train.ids)
     step, evaluation = _seconds_per_step(loop), _seconds_per_evaluation(loop, corpus.valid)
     seconds = 60 * minutes
     evaluations = max(1, min(EVALUATIONS, int(_SHARE * seconds / evaluation)))
@@ -45,7 +47,7 @@ def _every(config: Config, evaluations: int) -> Config:
     return config.override(evaluate_every=-(-config.steps // evaluations))
 
 
-def _seconds_per_step(loop: Loop) -> float:
+def _seconds_per_step(loop: Loop[Any]) -> float:
     times: list[float] = []
     for step in range(_WARM_UP + _TIMED):
         start = time.perf_counter()
@@ -56,7 +58,7 @@ def _seconds_per_step(loop: Loop) -> float:
     return statistics.median(times[_WARM_UP:])
 
 
-def _seconds_per_evaluation(loop: Loop, valid: Part) -> float:
+def _seconds_per_evaluation(loop: Loop[Any], valid: Part) -> float:
     start = time.perf_counter()
     with torch.random.fork_rng(devices=[]):
         evaluate(loop.model, valid, limit=EVALUATED)

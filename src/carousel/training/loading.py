@@ -4,11 +4,11 @@ from pathlib import Path
 
 from carousel.data import Vocabulary, load_vocabulary
 from carousel.errors import CarouselError
-from carousel.models.language_model import LanguageModel
+from carousel.models.predictor import Predictor
 from carousel.training.run import RunFolder
 
 
-def load(path: str | Path) -> tuple[LanguageModel, Vocabulary]:
+def load(path: str | Path) -> tuple[Predictor, Vocabulary]:
     """The best model of a run so far and its vocabulary, from the run's folder or from its weights alone.
 
     Raises CarouselError for a folder that is no run or has no weights yet, for a truncated, damaged or
@@ -24,7 +24,7 @@ def load(path: str | Path) -> tuple[LanguageModel, Vocabulary]:
         weights = folder.weights
         if not weights.exists():
             raise CarouselError(f"the run {path} has no weights yet: carousel train --resume {path}")
-    model, vocabulary = LanguageModel.load_with_vocabulary(weights)
+    model, vocabulary = Predictor.load_with_vocabulary(weights)
     if vocabulary is None:
         vocabulary = load_vocabulary(weights.with_name("vocabulary.json"))
     if vocabulary.size != model.vocabulary_size:

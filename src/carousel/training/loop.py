@@ -1,71 +1,78 @@
 """Truncated backpropagation through time: one window, one step, the state carried on.
 
-(Werbos 1990; Williams & Peng 1990.) This is the whole of the training proper; what surrounds it (when to
-evaluate, save and stop) is in train.py. Devices come from Lightning Fabric.
+(Werbos 1990; Williams & Peng 1990.) This is the whole of the training proper, for any model, any loss and any
+source of windows; what surrounds it (when to evaluate, save and stop) is in session.py. Devices and precision
+come from Lightning Fabric.
 """
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
 
-import numpy as np
-import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from carousel.errors import CarouselError
-from carousel.losses import cross_entropy
-from carousel.models.language_model import LanguageModel
 from carousel.training.config import Config
-from carousel.training.epochs import Epochs
 from carousel.training.optimizers import build_optimizer
-from carousel.training.schedule import rate
+from carousel.training.schedule import decayed, rate
+
+Model = TypeVar("Model", bound=nn.Module)
+
+# (model, window, state before it or None) -> (mean loss in nats, state after it)
+Objective = Callable[[Any, tuple[Tensor, ...], Any], tuple[Tensor, Any]]
+PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 
 
 class Diverged(CarouselError):
     """The loss or the gradient is no finite number any more; the step was not taken."""
 
 
-class Loop:
-    """A model in training: weights, optimizer, train stream and carried state.
+class Batches(Protocol):
+    """Where windows come from, epoch after epoch; each follows from its number alone."""
 
-    Everything random follows from `config.seed`: building two of these gives the same weights twice.
+    number: int  # of windows in an epoch
+    tokens: int  # predictions in a window
+
+    def window(self, step: int) -> tuple[Tensor, ...]:
+        """The tensors of step 0, 1, ..., as the objective takes them."""
+
+    def begins(self, step: int) -> bool:
+        """Whether no state is carried into this step."""
+
+
+class Loop(Generic[Model]):
+    """A model in training: weights, optimizer, windows and carried state.
+
+    Everything random that follows is drawn from torch's random state, which a checkpoint holds.
     """
 
-    def __init__(self, config: Config, vocabulary_size: int, ids: np.ndarray) -> None:
-        torch.manual_seed(config.seed)
-        self.config = config
-        self.epochs = Epochs(ids, config.batch, config.bptt, config.seed)
-        self.model = LanguageModel(
-            vocabulary_size,
-            cell=config.cell,
-            hidden=config.hidden,
-            layers=config.layers,
-            embedding=config.embedding,
-            one_hot=config.one_hot,
-            tie=config.tie,
-            dropout=config.dropout,
-        )
-        self.optimizer = build_optimizer(self.model, config)
-        self.fabric = Fabric(accelerator=config.device, devices=1)
-        self._module, self._stepper = self.fabric.setup(self.model, self.optimizer)
+    def __init__(self, config: Config, model: Model, batches: Batches, objective: Objective) -> None:
+        self.config, self.model, self.batches, self.objective = config, model, batches, objective
+        self.optimizer = build_optimizer(model, config)
+        self.fabric = Fabric(accelerator=config.device, devices=1, precision=PRECISIONS[config.precision])  # type: ignore[arg-type]
+        _, self._stepper = self.fabric.setup(model, self.optimizer)
         self.state: Any = None
         self.model.train()
 
     def lr(self, step: int) -> float:
         """The learning rate of a step, counted from 0."""
-        steps = self.config.steps or step + 1
-        return self.config.lr * rate(step, steps, self.config.warmup, self.config.schedule)
+        config = self.config
+        share = rate(step, config.steps or step + 1, config.warmup, config.schedule)
+        if config.schedule == "decay":
+            share *= decayed(step // self.batches.number, config.decay_after, config.decay)
+        return config.lr * share
 
     def step(self, step: int) -> tuple[float, float]:
         """Learn from window `step`, counted from 0; loss in nats per token, gradient's norm before clipping.
 
         Raises Diverged if one of the two is not finite; the weights are then still those of the step before.
         """
-        state = None if self.epochs.begins(step) else detached(self.state)
-        inputs, targets = (tensor.to(self.fabric.device) for tensor in self.epochs.window(step))
-        logits, state = self._module(inputs, state)
-        loss = cross_entropy(logits, targets)
+        state = None if self.batches.begins(step) else detached(self.state)
+        window = tuple(tensor.to(self.fabric.device) for tensor in self.batches.window(step))
+        with self.fabric.autocast():
+            loss, state = self.objective(self.model, window, state)
         self.fabric.backward(loss)
         norm = clip_grad_norm_(self.model.parameters(), self.config.clip or math.inf)
         nats, length = float(loss.detach()), float(norm)

@@ -26,6 +26,11 @@ class Score:
         return self.bits / self.characters
 
     @property
+    def nats_per_token(self) -> float:
+        """Minus the mean log probability of a token, the figure that papers call the loss."""
+        return self.bits * math.log(2) / self.tokens
+
+    @property
     def perplexity(self) -> float:
         """2 to the bits per token; infinite where a float cannot hold it."""
         bits = self.bits / self.tokens

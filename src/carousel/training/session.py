@@ -8,14 +8,15 @@ import torch
 
 from carousel.errors import CarouselError
 from carousel.interrupt import deferred_interrupt
-from carousel.models.language_model import LanguageModel
+from carousel.models.predictor import Predictor
 from carousel.training.checkpoint import describe_checkpoint, load_checkpoint, save_checkpoint
 from carousel.training.config import Config
 from carousel.training.corpus import Corpus
 from carousel.training.evaluation import evaluate
 from carousel.training.interrupt import Interrupted
+from carousel.training.language import build_loop
 from carousel.training.length import EVALUATED, settle
-from carousel.training.loop import Diverged, Loop
+from carousel.training.loop import Diverged
 from carousel.training.metrics import Metrics, Row
 from carousel.training.position import Position
 from carousel.training.progress import Evaluated, Observer, Saved, Stage, Started, Stepped
@@ -36,7 +37,7 @@ class Session:
         self.folder, self.corpus, self.on_event = folder, corpus, on_event
         resumed = folder.checkpoint.exists()
         self.config = folder.load_config() if resumed else self._begin()
-        self.loop = Loop(self.config, corpus.vocabulary.size, corpus.train.ids)
+        self.loop = build_loop(self.config, corpus.vocabulary.size, corpus.train.ids)
         self.position = Position()
         if resumed:
             self._check_text()
@@ -78,7 +79,7 @@ class Session:
     def finish(self) -> None:
         """Score the best weights on the whole valid and test parts, write samples, note that it is over."""
         self.on_event(Stage("scoring the valid and test files"))
-        model = LanguageModel.load(self.folder.weights).to(self.loop.fabric.device)
+        model = Predictor.load(self.folder.weights).to(self.loop.fabric.device)
         valid, test = evaluate(model, self.corpus.valid), evaluate(model, self.corpus.test)
         self.on_event(Stage("drawing samples"))
         write_samples(self.folder.samples, model, self.corpus.vocabulary, self.config.seed)
@@ -136,7 +137,7 @@ class Session:
         ):
             return math.inf
         with torch.random.fork_rng(devices=[]):
-            initial = LanguageModel.load(self.folder.weights).to(self.loop.fabric.device)
+            initial = Predictor.load(self.folder.weights).to(self.loop.fabric.device)
             return evaluate(initial, self.corpus.valid, limit=EVALUATED).bits_per_character
 
     def _save_best(self) -> None:
@@ -155,13 +156,13 @@ class Session:
         nats = position.nats / position.steps
         return Row(
             step=position.step,
-            epoch=position.step / self.loop.epochs.number,
+            epoch=position.step / self.loop.batches.number,
             seconds=position.seconds,
             lr=self.loop.lr(position.step - 1),
             train_bits_per_character=self._per_character(nats),
             train_perplexity=_perplexity(nats),
             gradient_norm=position.norm / position.steps,
-            tokens_per_second=self.loop.epochs.tokens * position.steps / position.stepping,
+            tokens_per_second=self.loop.batches.tokens * position.steps / position.stepping,
             valid_bits_per_character=score.bits_per_character if score else None,
             valid_perplexity=score.perplexity if score else None,
         )
@@ -225,10 +226,10 @@ class Session:
             Stepped(
                 step=step,
                 steps=self.steps,
-                epoch=step / self.loop.epochs.number,
+                epoch=step / self.loop.batches.number,
                 bits_per_character=self._per_character(nats),
                 perplexity=_perplexity(nats),
-                tokens_per_second=self.loop.epochs.tokens / seconds,
+                tokens_per_second=self.loop.batches.tokens / seconds,
                 gradient_norm=norm,
                 lr=self.loop.lr(step - 1),
                 seconds=self.position.seconds,

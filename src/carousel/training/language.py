@@ -1,0 +1,47 @@
+"""Language modelling for the loop: the model that a configuration names, its windows, and its loss."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from carousel.losses import cross_entropy
+from carousel.models.predictor import Predictor, model_class
+from carousel.training.config import Config
+from carousel.training.epochs import Epochs
+from carousel.training.loop import Loop
+
+_OF_ALL = ("hidden", "layers", "embedding", "one_hot", "tie", "uniform")
+_DROPOUT = ("dropout", "locked_dropout", "embedding_dropout")
+_OWN = {"rnn": ("cell", "weight_drop", "recurrent_dropout"), "tdnn": ("context", "direct")}
+
+
+def build_model(config: Config, vocabulary_size: int) -> Predictor:
+    """The model that `config` names, with first weights from torch's random state."""
+    names = (*_OF_ALL, *_DROPOUT, *_OWN[config.model])
+    options = {name: getattr(config, name) for name in names}
+    if options.get("context", 0) is None:  # the model's own
+        del options["context"]
+    model: Predictor = model_class(config.model)(vocabulary_size, **options)
+    return model
+
+
+def build_loop(config: Config, vocabulary_size: int, ids: np.ndarray) -> Loop[Predictor]:
+    """A loop that learns the train stream `ids`.
+
+    Everything random follows from `config.seed`: building two of these gives the same weights twice.
+    """
+    torch.manual_seed(config.seed)
+    batches = Epochs(ids, config.batch, config.bptt, config.seed)
+    return Loop(config, build_model(config, vocabulary_size), batches, next_symbol)
+
+
+def next_symbol(model: Any, window: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
+    """The objective of a language model: minus the mean log probability of what came next.
+
+    window: inputs and targets, (T, B) int64 each.
+    """
+    inputs, targets = window
+    features, state = model.features(inputs, state)
+    return cross_entropy(model.head(features).float(), targets), state
