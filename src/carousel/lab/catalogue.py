@@ -4,6 +4,7 @@ from carousel.lab.experiment import Experiment
 
 _BENEFITS = "1 Benefits of recurrence"
 _STABILITY = "2 Stability"
+_CELLS = "4 LSTM and its variants"
 
 EXPERIMENTS = {
     each.name: each
@@ -31,6 +32,12 @@ EXPERIMENTS = {
             "Sigmoid, tanh, relu: what they remember",
             _STABILITY,
             "Sigmoid saturates and forgets, relu blows up or vanishes, tanh holds longest, but not for very long",
+        ),
+        Experiment(
+            "carousel",
+            "The constant error carousel",
+            _CELLS,
+            "The LSTM's cell keeps a gradient over time; its backward formulas, as printed and corrected",
         ),
     )
 }
