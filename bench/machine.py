@@ -78,4 +78,4 @@ def peak_gflops(threads: int, seconds: float) -> float:
     """The multiply-add peak in float32, probed now."""
     from carousel import _core
 
-    return float(_core.multiply_add_peak(is_double=False, threads=threads, seconds=seconds)) / 1e9
+    return float(_core.multiply_add_peak(numbers="float32", threads=threads, seconds=seconds)) / 1e9

@@ -1,9 +1,11 @@
 // The backward walk: chunk by chunk from the end, step by step the phases of the derived backward pass; after each
 // chunk, while its deltas are in the cache, the gradients of the input and of the weights as large products.
 
-template <class T>
-struct Backward : Loop<T> {
-  using Base = Loop<T>;
+template <class U>
+struct Backward : Loop<U> {
+  using Base = Loop<U>;
+  using T = typename Base::T;
+  using Base::depths;
   using Base::job;
   Index work_size;          // of a row of deltas and other gradients
   T* work_rows;             // (chunk, B, work, H)
@@ -12,13 +14,12 @@ struct Backward : Loop<T> {
   T* bias_gradient;         // (blocks, H)
   Index learned_size;       // of all learned diagonals and vectors
   T* learned_gradient;      // (threads, learned, H)
-  T** strips;               // for each thread: the deltas of one block, packed
+  U** strips;               // for each thread: the deltas of one block, packed
   const T** deltas;         // all rows of the chunk
-  const T*** vectors;       // for each forward product: the vector it multiplied, all rows of the chunk
-  Packed<T> input;          // deltas -> gradient of x
-  Packed<T>* products;      // of all phases, then the closing ones
+  Packed<U> input;          // deltas -> gradient of x
+  Packed<U>* products;      // of all phases, then the closing ones
   const Product** forward;  // every product whose weights want a gradient, the input's first
-  Packed<T>* sources;       // their vectors of the chunk, packed
+  Packed<U>* sources;       // their vectors of the chunk, packed
   Index forward_count;
 
   Backward(const Job<T>& task, Arena& arena) : Base(task, arena) {
@@ -31,9 +32,9 @@ struct Backward : Loop<T> {
     unclaimed = arena.take<T>(job.resets ? program.states * job.batch * H : 0);
     bias_gradient = arena.take<T>(program.blocks * H);
     learned_gradient = arena.take<T>(job.threads * learned_size);
-    strips = arena.take<T*>(job.threads);
+    strips = arena.take<U*>(job.threads);
     for (int id = 0; id < job.threads; ++id) {
-      T* strip = arena.take<T>(rows * (slice_end(id) - slice_begin(id)));
+      U* strip = arena.take<U>(groups(rows, depths) * (slice_end(id) - slice_begin(id)));
       if (!arena.counting()) strips[id] = strip;
     }
     deltas = arena.take<const T*>(rows);
@@ -47,9 +48,9 @@ struct Backward : Loop<T> {
     const Program& program = *job.program;
     Index total = static_cast<Index>(program.closing.size()), p = 0;
     for (const Phase& phase : program.backward) total += static_cast<Index>(phase.products.size());
-    products = arena.take<Packed<T>>(total);
+    products = arena.take<Packed<U>>(total);
     each_backward_product([&](const Product& product) {
-      const Packed<T> packed = Base::lay_backward(product, job.hidden, Base::unit_parts, arena);
+      const Packed<U> packed = Base::lay_backward(product, job.hidden, Base::unit_parts, arena);
       if (!arena.counting()) products[p] = packed;
       ++p;
     });
@@ -60,21 +61,17 @@ struct Backward : Loop<T> {
     forward_count = static_cast<Index>(program.input.size());
     for (const Phase& phase : program.forward) forward_count += static_cast<Index>(phase.products.size());
     forward = arena.take<const Product*>(forward_count);
-    vectors = arena.take<const T**>(forward_count);
-    sources = arena.take<Packed<T>>(forward_count);
+    sources = arena.take<Packed<U>>(forward_count);
     Index f = 0;
     auto add = [&](const Product& product) {
-      const Index width = product.kind == Kind::input ? job.inputs : job.hidden;
-      const T** pointers = arena.take<const T*>(rows);
-      const Index panels = panels_for<T>(width);
-      Packed<T> packed = Base::lay(panels, 1, 0, rows, arena);
+      const Index width = Base::width_of(product), panels = panels_for<T>(width);
+      Packed<U> packed = Base::lay(panels, 1, 0, groups(rows, depths), arena);
       Index size = 0;
       for (Index p = 0; p < panels; ++p) size += Base::place(packed, p, make_panel<T>(width, panels, p), size);
-      packed.data = arena.take<T>(size);
+      packed.data = arena.take<U>(size);
       if (!arena.counting()) {
         packed.part[1] = panels;
         forward[f] = &product;
-        vectors[f] = pointers;
         sources[f] = packed;
       }
       ++f;
@@ -115,7 +112,7 @@ struct Backward : Loop<T> {
     const Program& program = *job.program;
     if (job.x_gradient)
       for (const Product& product : program.input) Base::pack_backward(input, product, job.inputs, id);
-    const Packed<T>* packed = products;
+    const Packed<U>* packed = products;
     each_backward_product([&](const Product& product) { Base::pack_backward(*packed++, product, job.hidden, id); });
     clear(learned_gradient + id * learned_size, learned_size);
   }
@@ -151,13 +148,13 @@ struct Backward : Loop<T> {
     begin_final(part, member, k);
     cut_at_resets(part, member, k);
     for (Index j = 0; j < rows; ++j) left[j] = work_at(k, Base::sequence(part, j), 0);
-    const Packed<T>* packed = products;
+    const Packed<U>* packed = products;
     auto product_of = [&](const Product& product) {
       for (Index j = 0; j < rows; ++j) {
         const Index b = Base::sequence(part, j);
         out[j] = product.kind == Kind::work ? work_at(k, b, product.index) : previous_gradient_at(product.index, k, b);
       }
-      multiply(*packed++, member, rows, left, out, Base::zeros);
+      Base::multiply_rows(id, *packed++, member, rows, Base::zeros);
     };
     for (std::size_t phase = 0; phase < program.backward.size(); ++phase) {
       for (const Product& product : program.backward[phase].products) product_of(product);
@@ -222,14 +219,18 @@ struct Backward : Loop<T> {
       for (Index k = k0; k < k1; ++k)
         for (Index b = 0; b < Base::count(k); ++b) deltas[row++] = work_at(k, b, 0);
     }
+    const T** vectors = Base::left[id];
     for (Index f = 0; f < forward_count; ++f) {
-      const Packed<T>& source = sources[f];
+      const Packed<U>& source = sources[f];
+      Index row = 0;
+      for (Index k = k0; k < k1; ++k)
+        for (Index b = 0; b < Base::count(k); ++b) vectors[row++] = Base::vector_at(*forward[f], k, b);
       for (Index p = id; p < source.part[1]; p += job.threads) {
         const Panel& panel = source.panels[p];
-        T* to = source.data + panel.offset;
-        for (Index k = k0; k < k1; ++k)
-          for (Index b = 0; b < Base::count(k); ++b, to += panel.vectors * lanes<T>)
-            pack_row(panel, Base::vector_at(*forward[f], k, b) + panel.column, to);
+        U* to = source.data + panel.offset;
+        each_depth<U>(vectors, rows, panel.column, [&](const T* const* here, Index k) {
+          pack_rows(panel, here, to + k * panel.vectors * lanes<U>);
+        });
       }
     }
     return rows;
@@ -238,7 +239,7 @@ struct Backward : Loop<T> {
   void add_weight_gradients(int id, Index rows, bool first) {
     const Program& program = *job.program;
     const Index begin = slice_begin(id), end = slice_end(id);
-    T* strip = strips[id];
+    U* strip = strips[id];
     if (begin == end) return;
     for (Index slot = 0; slot < program.blocks; ++slot) {
       pack_strips(deltas, rows, slot * job.hidden + begin, slot * job.hidden + end, strip);
@@ -249,12 +250,12 @@ struct Backward : Loop<T> {
     }
   }
 
-  void add_block_gradient(const Product& product, const Block& block, const Packed<T>& source, const T* strip,
+  void add_block_gradient(const Product& product, const Block& block, const Packed<U>& source, const U* strip,
                           Index rows, Index begin, Index end, bool first) {
-    const Index width = product.kind == Kind::input ? job.inputs : job.hidden;
+    const Index width = Base::width_of(product);
     T* gradient = job.parameter_gradients[block.parameter] + (block.row * job.hidden + begin) * width;
     for (Index p = 0; p < source.part[1]; ++p)
-      add_outer_products(source.panels[p], source.data + source.panels[p].offset, strip, rows, end - begin, gradient,
+      add_outer_products(source.panels[p], source.data + source.panels[p].offset, strip, groups(rows, depths), end - begin, gradient,
                          width, first ? Base::zeros : nullptr);
   }
 
@@ -274,7 +275,7 @@ struct Backward : Loop<T> {
       left[rows] = work_at(k, b, 0);
       out[rows++] = job.x_gradient + Base::packed_row(k, b) * job.inputs;
     });
-    multiply(input, 0, rows, left, out, Base::zeros);
+    Base::multiply_rows(id, input, 0, rows, Base::zeros);
   }
 
   // ---- what is left at the end ----

@@ -108,7 +108,8 @@ std::vector<T*> pointers(const Addresses& addresses) {
 }
 
 template <class T>
-void walk(const Program& program, const std::string& key, const Call& call, const Gradients* gradients) {
+void walk(const Program& program, const std::string& key, const Call& call, const Gradients* gradients,
+          Products products = Products::exact) {
   const CellKernels<T>* cell = find_cell<T>(chosen(), key);
   if (!cell) throw std::runtime_error("no kernel was built for the cell " + key);
   const StepTable table(call);
@@ -129,7 +130,7 @@ void walk(const Program& program, const std::string& key, const Call& call, cons
   job.output = reinterpret_cast<T*>(call.output);
   job.final = final.data();
   job.tape = reinterpret_cast<T*>(call.tape);
-  if (!gradients) return run_forward<T>(job, call.threads);
+  if (!gradients) return run_forward<T>(job, call.threads, products);
   const auto final_gradient = pointers<const T>(gradients->final);
   const auto initial_gradient = pointers<T>(gradients->initial), weight_gradient = pointers<T>(gradients->parameters);
   job.output_gradient = reinterpret_cast<const T*>(gradients->output);
@@ -137,7 +138,14 @@ void walk(const Program& program, const std::string& key, const Call& call, cons
   job.x_gradient = reinterpret_cast<T*>(gradients->x);
   job.initial_gradient = initial_gradient.data();
   job.parameter_gradients = weight_gradient.data();
-  run_backward<T>(job, call.threads);
+  run_backward<T>(job, call.threads, products);
+}
+
+// Numbers: "float32", "float64", or "bfloat16", which is float32 but for the products.
+void walk_in(const std::string& numbers, const Program& program, const std::string& key, const Call& call,
+             const Gradients* gradients) {
+  if (numbers == "float64") return walk<double>(program, key, call, gradients);
+  walk<float>(program, key, call, gradients, numbers == "bfloat16" ? Products::bfloat16 : Products::exact);
 }
 
 // One step at a time on a stack of layers; arrays are views of the stepper's own memory.
@@ -213,15 +221,14 @@ NB_MODULE(_core, m) {
 
   m.def(
       "forward",
-      [](const Program& program, const std::string& key, bool is_double, const Call& call) {
-        is_double ? walk<double>(program, key, call, nullptr) : walk<float>(program, key, call, nullptr);
+      [](const Program& program, const std::string& key, const std::string& numbers, const Call& call) {
+        walk_in(numbers, program, key, call, nullptr);
       },
       nb::call_guard<nb::gil_scoped_release>(), "Fill output, final and, unless it is 0, the tape.");
   m.def(
       "backward",
-      [](const Program& program, const std::string& key, bool is_double, const Call& call, const Gradients& gradients) {
-        is_double ? walk<double>(program, key, call, &gradients) : walk<float>(program, key, call, &gradients);
-      },
+      [](const Program& program, const std::string& key, const std::string& numbers, const Call& call,
+         const Gradients& gradients) { walk_in(numbers, program, key, call, &gradients); },
       nb::call_guard<nb::gil_scoped_release>(), "Fill the gradients of x, the initial states and the parameters.");
 
   m.def(
@@ -243,7 +250,7 @@ NB_MODULE(_core, m) {
         return list;
       },
       "Every instruction set that was built, best first, and whether this machine has it.");
-  m.def("multiply_add_peak", &multiply_add_peak, nb::arg("is_double"), nb::arg("threads"), nb::arg("seconds"),
+  m.def("multiply_add_peak", &multiply_add_peak, nb::arg("numbers"), nb::arg("threads"), nb::arg("seconds"),
         nb::call_guard<nb::gil_scoped_release>(),
         "FLOP/s of a register-resident multiply-add loop on the instruction set and the team in use.");
   bind_embedding(m);

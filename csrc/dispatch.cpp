@@ -7,6 +7,9 @@
 namespace carousel {
 
 #if defined(__x86_64__)
+namespace avx512_bf16 {
+extern const Kernels kernels;
+}
 namespace avx512 {
 extern const Kernels kernels;
 }
@@ -26,7 +29,7 @@ extern const Kernels kernels;
 
 std::vector<const Kernels*> built() {
 #if defined(__x86_64__)
-  return {&avx512::kernels, &avx2::kernels, &baseline::kernels};
+  return {&avx512_bf16::kernels, &avx512::kernels, &avx2::kernels, &baseline::kernels};
 #elif defined(__aarch64__)
   return {&neon::kernels};
 #else
@@ -37,10 +40,11 @@ std::vector<const Kernels*> built() {
 bool runs_here([[maybe_unused]] const Kernels& kernels) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  if (&kernels == &avx512::kernels)
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
+  const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                          __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+                          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
+  if (&kernels == &avx512_bf16::kernels) return has_avx512 && __builtin_cpu_supports("avx512bf16");
+  if (&kernels == &avx512::kernels) return has_avx512;
   if (&kernels == &avx2::kernels)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
 #endif

@@ -86,20 +86,20 @@ void load_cell(const std::string& path) {
 }
 
 template <class T>
-void run_forward(Job<T> job, int wanted) {
-  run(precision<T>(chosen()).forward, job, wanted);
+void run_forward(Job<T> job, int wanted, Products products) {
+  run(precision<T>(chosen(), products).forward, job, wanted);
 }
 
 template <class T>
-void run_backward(Job<T> job, int wanted) {
-  run(precision<T>(chosen()).backward, job, wanted);
+void run_backward(Job<T> job, int wanted, Products products) {
+  run(precision<T>(chosen(), products).backward, job, wanted);
 }
 
 template const CellKernels<float>* find_cell<float>(const Kernels&, const std::string&);
 template const CellKernels<double>* find_cell<double>(const Kernels&, const std::string&);
-template void run_forward<float>(Job<float>, int);
-template void run_forward<double>(Job<double>, int);
-template void run_backward<float>(Job<float>, int);
-template void run_backward<double>(Job<double>, int);
+template void run_forward<float>(Job<float>, int, Products);
+template void run_forward<double>(Job<double>, int, Products);
+template void run_backward<float>(Job<float>, int, Products);
+template void run_backward<double>(Job<double>, int, Products);
 
 }  // namespace carousel

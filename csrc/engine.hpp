@@ -15,9 +15,9 @@ template <class T>
 const CellKernels<T>* find_cell(const Kernels& kernels, const std::string& key);
 
 template <class T>
-void run_forward(Job<T> job, int wanted_threads);
+void run_forward(Job<T> job, int wanted_threads, Products products = Products::exact);
 
 template <class T>
-void run_backward(Job<T> job, int wanted_threads);
+void run_backward(Job<T> job, int wanted_threads, Products products = Products::exact);
 
 }  // namespace carousel

@@ -1,22 +1,23 @@
 // The forward walk: for each chunk of steps the product with the input at once, then step by step the phases of the cell.
 
-template <class T>
-struct Forward : Loop<T> {
-  using Base = Loop<T>;
+template <class U>
+struct Forward : Loop<U> {
+  using Base = Loop<U>;
+  using T = typename Base::T;
   using Base::job;
-  Packed<T> input;
-  Packed<T>* products;  // of all phases, in order
+  Packed<U> input;
+  Packed<U>* products;  // of all phases, in order
 
   Forward(const Job<T>& task, Arena& arena) : Base(task, arena) {
     const Program& program = *job.program;
     for (const Product& product : program.input) input = Base::lay_forward(product, arena);
     Index total = 0;
     for (const Phase& phase : program.forward) total += static_cast<Index>(phase.products.size());
-    products = arena.take<Packed<T>>(total);
+    products = arena.take<Packed<U>>(total);
     Index p = 0;
     for (const Phase& phase : program.forward)
       for (const Product& product : phase.products) {
-        const Packed<T> packed = Base::lay_forward(product, arena);
+        const Packed<U> packed = Base::lay_forward(product, arena);
         if (!arena.counting()) products[p] = packed;
         ++p;
       }
@@ -25,7 +26,7 @@ struct Forward : Loop<T> {
   void pack(int id) {
     const Program& program = *job.program;
     for (const Product& product : program.input) Base::pack_forward(input, product, id);
-    const Packed<T>* packed = products;
+    const Packed<U>* packed = products;
     for (const Phase& phase : program.forward)
       for (const Product& product : phase.products) Base::pack_forward(*packed++, product, id);
     if (id == 0) Base::sum_biases();
@@ -51,7 +52,7 @@ struct Forward : Loop<T> {
       left[rows] = Base::input_at(k, b);
       out[rows++] = Base::tape_at(k, b, 0);
     });
-    for (Index part = 0; part < Base::unit_parts; ++part) multiply(input, part, rows, left, out, Base::bias);
+    for (Index part = 0; part < Base::unit_parts; ++part) Base::multiply_rows(id, input, part, rows, Base::bias);
   }
 
   void step(int id, Index k) {
@@ -61,11 +62,11 @@ struct Forward : Loop<T> {
     const T** left = Base::left[id];
     T** out = Base::out[id];
     for (Index j = 0; j < rows; ++j) out[j] = Base::tape_at(k, Base::sequence(part, j), 0);
-    const Packed<T>* packed = products;
+    const Packed<U>* packed = products;
     for (std::size_t phase = 0; phase < program.forward.size(); ++phase) {
       for (const Product& product : program.forward[phase].products) {
         for (Index j = 0; j < rows; ++j) left[j] = Base::vector_at(product, k, Base::sequence(part, j));
-        multiply(*packed++, member, rows, left, out, Base::bias);
+        Base::multiply_rows(id, *packed++, member, rows, Base::bias);
       }
       Base::each_run(k, part, [&](Index j, Index count, Origin origin) {
         Rows<T> list[most_operands];

@@ -36,7 +36,11 @@ struct Kernels {
   const char* flags;  // what the compiler was told, for cells that users write
   Precision<float> f32;
   Precision<double> f64;
+  Precision<float> bf16;  // products in bfloat16; states, sums and everything unit by unit in float32
 };
+
+// In which numbers a walk multiplies; it adds and keeps its states in T.
+enum class Products { exact, bfloat16 };
 
 // What the library of a user's cell hands over: the same kernels that the built-in cells have.
 struct CellLibrary {
@@ -45,13 +49,13 @@ struct CellLibrary {
 };
 
 template <class T>
-const Precision<T>& precision(const Kernels& kernels);
+const Precision<T>& precision(const Kernels& kernels, Products products = Products::exact);
 template <>
-inline const Precision<float>& precision(const Kernels& kernels) {
-  return kernels.f32;
+inline const Precision<float>& precision(const Kernels& kernels, Products products) {
+  return products == Products::bfloat16 ? kernels.bf16 : kernels.f32;
 }
 template <>
-inline const Precision<double>& precision(const Kernels& kernels) {
+inline const Precision<double>& precision(const Kernels& kernels, Products) {
   return kernels.f64;
 }
 

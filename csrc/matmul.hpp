@@ -9,41 +9,43 @@ constexpr int tile_rows = 6;
 constexpr int tile_vectors = CAROUSEL_REGISTERS >= 32 ? 4 : 2;
 
 // left(r, k) for rows reached through pointers
-template <class T, int R>
+template <class U, int R>
 struct PointedRows {
-  const T* row[R];
-  explicit PointedRows(const T* const* rows) {
+  using From = const U* const*;
+  const U* row[R];
+  explicit PointedRows(From rows) {
     for (int r = 0; r < R; ++r) row[r] = rows[r];
   }
-  T operator()(int r, Index k) const { return row[r][k]; }
+  U operator()(int r, Index k) const { return row[r][k]; }
 };
 
 // left(r, k) for a strip packed depth by depth
-template <class T, int R>
+template <class U, int R>
 struct PackedStrip {
-  const T* strip;
-  T operator()(int r, Index k) const { return strip[k * R + r]; }
+  using From = const U*;
+  From strip;
+  explicit PackedStrip(From packed) : strip(packed) {}
+  U operator()(int r, Index k) const { return strip[k * R + r]; }
 };
 
-template <class T, int R, int N, class Left>
-inline void tile(Index depth, const Left& left, const T* panel, const T* const* begin, T* const* out, Index tail) {
+template <class U, int R, int N, class Left, class T = Number<U>>
+inline void tile(Index depth, const Left& left, const U* panel, const T* const* begin, T* const* out, Index tail) {
   Vector<T> sum[R][N];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
     for (int n = 0; n < N - 1; ++n) sum[r][n] = load(begin[r] + n * lanes<T>);
-    const T* last = begin[r] + (N - 1) * lanes<T>;
-    sum[r][N - 1] = tail == lanes<T> ? load(last) : load_part(last, tail);
+    sum[r][N - 1] = load_some(begin[r] + (N - 1) * lanes<T>, tail);
   }
   for (Index k = 0; k < depth; ++k) {
-    Vector<T> right[N];
+    Vector<U> right[N];
 #pragma GCC unroll 4
-    for (int n = 0; n < N; ++n) right[n] = load(panel + (k * N + n) * lanes<T>);
+    for (int n = 0; n < N; ++n) right[n] = load(panel + (k * N + n) * lanes<U>);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
-      const Vector<T> factor = splat(left(r, k));
+      const Vector<U> factor = splat(left(r, k));
 #pragma GCC unroll 4
-      for (int n = 0; n < N; ++n) sum[r][n] += factor * right[n];
+      for (int n = 0; n < N; ++n) sum[r][n] = Lane<U>::multiply_add(sum[r][n], factor, right[n]);
     }
   }
 #pragma GCC unroll 8
@@ -58,37 +60,28 @@ inline void tile(Index depth, const Left& left, const T* panel, const T* const* 
   }
 }
 
-template <class T, int R, int N>
-void tile_of_rows(Index depth, const T* const* left, const T* panel, const T* const* begin, T* const* out, Index tail) {
-  tile<T, R, N>(depth, PointedRows<T, R>(left), panel, begin, out, tail);
-}
+// The tile of every size, for one kind of left-hand side: table[rows - 1][vectors - 1].
+template <class U, template <class, int> class Left>
+struct Tiles {
+  using T = Number<U>;
+  using From = typename Left<U, 1>::From;
+  using Function = void(Index depth, From left, const U* panel, const T* const* begin, T* const* out, Index tail);
 
-template <class T, int R, int N>
-void tile_of_strip(Index depth, const T* left, const T* panel, const T* const* begin, T* const* out, Index tail) {
-  tile<T, R, N>(depth, PackedStrip<T, R>{left}, panel, begin, out, tail);
-}
-
-template <class T, int R>
-inline void row_tile(Index vectors, Index depth, const T* const* left, const T* panel, const T* const* begin,
-                     T* const* out, Index tail) {
-  if (vectors == 1) return tile_of_rows<T, R, 1>(depth, left, panel, begin, out, tail);
-  if (vectors == 2) return tile_of_rows<T, R, 2>(depth, left, panel, begin, out, tail);
-  if constexpr (tile_vectors == 4) {
-    if (vectors == 3) return tile_of_rows<T, R, 3>(depth, left, panel, begin, out, tail);
-    return tile_of_rows<T, R, 4>(depth, left, panel, begin, out, tail);
+  template <int R, int N>
+  static void run(Index depth, From left, const U* panel, const T* const* begin, T* const* out, Index tail) {
+    tile<U, R, N>(depth, Left<U, R>(left), panel, begin, out, tail);
   }
-}
 
-template <class T, int R>
-inline void strip_tile(Index vectors, Index depth, const T* left, const T* panel, const T* const* begin,
-                       T* const* out, Index tail) {
-  if (vectors == 1) return tile_of_strip<T, R, 1>(depth, left, panel, begin, out, tail);
-  if (vectors == 2) return tile_of_strip<T, R, 2>(depth, left, panel, begin, out, tail);
-  if constexpr (tile_vectors == 4) {
-    if (vectors == 3) return tile_of_strip<T, R, 3>(depth, left, panel, begin, out, tail);
-    return tile_of_strip<T, R, 4>(depth, left, panel, begin, out, tail);
-  }
-}
+  static constexpr int three = tile_vectors < 3 ? tile_vectors : 3;
+  static constexpr Function* table[tile_rows][4] = {
+      {run<1, 1>, run<1, 2>, run<1, three>, run<1, tile_vectors>},
+      {run<2, 1>, run<2, 2>, run<2, three>, run<2, tile_vectors>},
+      {run<3, 1>, run<3, 2>, run<3, three>, run<3, tile_vectors>},
+      {run<4, 1>, run<4, 2>, run<4, three>, run<4, tile_vectors>},
+      {run<5, 1>, run<5, 2>, run<5, three>, run<5, tile_vectors>},
+      {run<6, 1>, run<6, 2>, run<6, three>, run<6, tile_vectors>},
+  };
+};
 
 // `count` things in as few groups of at most `most` as possible, as even as possible: where group g begins.
 inline Index groups(Index count, Index most) { return (count + most - 1) / most; }
@@ -111,16 +104,16 @@ struct Panel {
   Index block;  // forward: which block of the product
 };
 
-// Neighbouring deltas of the left-hand row that a product reads: left row + offset, for `depth` values.
+// Neighbouring numbers of the left-hand row that a product reads: `count` from `from` on. As lanes they stand at `offset`.
 struct Run {
-  Index offset, depth;
+  Index from, count, offset, depth;
 };
 
 // A right-hand matrix in panels. Panels of unit part p are those from part[p] to part[p + 1].
-template <class T>
+template <class U>
 struct Packed {
-  T* data;
-  Index depth;
+  U* data;
+  Index depth;  // in lanes
   Panel* panels;
   Index* part;
   Index parts;
@@ -143,15 +136,15 @@ inline Index panels_for(Index width) {
 }
 
 // out rows += (or = begin +) left rows times the packed matrix, for the panels of one unit part.
-template <class T>
-inline void multiply(const Packed<T>& matrix, Index part, Index rows, const T* const* left, T* const* out,
+template <class U, class T = Number<U>>
+inline void multiply(const Packed<U>& matrix, Index part, Index rows, const U* const* left, T* const* out,
                      const T* bias) {
   for (Index p = matrix.part[part]; p < matrix.part[part + 1]; ++p) {
     const Panel& panel = matrix.panels[p];
     each_tile(rows, [&](Index first, Index size) {
-      const T *in[tile_rows], *begin[tile_rows];
+      const U *in[tile_rows], *data = matrix.data + panel.offset;
+      const T* begin[tile_rows];
       T* to[tile_rows];
-      const T* data = matrix.data + panel.offset;
       for (Index run = 0; run < matrix.run_count; ++run) {
         for (Index r = 0; r < size; ++r) {
           in[r] = left[first + r] + matrix.runs[run].offset;
@@ -159,53 +152,76 @@ inline void multiply(const Packed<T>& matrix, Index part, Index rows, const T* c
           begin[r] = panel.begins && run == 0 ? bias + panel.column : to[r];
         }
         const Index depth = matrix.runs[run].depth;
-        switch (size) {
-          case 1: row_tile<T, 1>(panel.vectors, depth, in, data, begin, to, panel.tail); break;
-          case 2: row_tile<T, 2>(panel.vectors, depth, in, data, begin, to, panel.tail); break;
-          case 3: row_tile<T, 3>(panel.vectors, depth, in, data, begin, to, panel.tail); break;
-          case 4: row_tile<T, 4>(panel.vectors, depth, in, data, begin, to, panel.tail); break;
-          case 5: row_tile<T, 5>(panel.vectors, depth, in, data, begin, to, panel.tail); break;
-          default: row_tile<T, 6>(panel.vectors, depth, in, data, begin, to, panel.tail);
-        }
-        data += depth * panel.vectors * lanes<T>;
+        Tiles<U, PointedRows>::table[size - 1][panel.vectors - 1](depth, in, data, begin, to, panel.tail);
+        data += depth * panel.vectors * lanes<U>;
       }
     });
   }
 }
 
 // One panel of matrix^T: `rows` points at the first of the panel's columns in the unpacked (units, depth) matrix.
-template <class T>
-inline void pack_transposed(const Panel& panel, const T* rows, Index depth, T* to) {
+template <class U, class T = Number<U>>
+inline void pack_transposed(const Panel& panel, const T* rows, Index depth, U* to) {
   constexpr Index stretch = 64;  // depths at a time, so that the lines written stay in the first cache
-  const Index width = panel.vectors * lanes<T>;
+  constexpr Index depths = Lane<U>::depths;
+  const Index width = panel.vectors * lanes<U>;
+  U scratch[stretch / depths];
   for (Index k0 = 0; k0 < depth; k0 += stretch) {
-    const Index k1 = k0 + stretch < depth ? k0 + stretch : depth;
-    for (Index j = 0; j < width; ++j)
-      for (Index k = k0; k < k1; ++k) to[k * width + j] = j < panel.width ? rows[j * depth + k] : T(0);
+    const Index some = k0 + stretch < depth ? stretch : depth - k0, filled = groups(some, depths);
+    for (Index j = 0; j < width; ++j) {
+      if (j < panel.width) {
+        const U* row = Lane<U>::along(rows + j * depth + k0, some, scratch);
+        for (Index k = 0; k < filled; ++k) to[k * width + j] = row[k];
+      } else {
+        for (Index k = 0; k < filled; ++k) to[k * width + j] = U{};
+      }
+    }
+    to += filled * width;
   }
 }
 
-// One depth of a panel, copied from a row of the matrix.
-template <class T>
-inline void pack_row(const Panel& panel, const T* from, T* to) {
-  const Index last = (panel.vectors - 1) * lanes<T>;
-  for (Index n = 0; n < last; n += lanes<T>) store(to + n, load(from + n));
-  store(to + last, panel.tail == lanes<T> ? load(from + last) : load_part(from + last, panel.tail));
+// One lane's depth of a panel, from as many rows of the matrix as a lane holds depths.
+template <class U, class T = Number<U>>
+inline void pack_rows(const Panel& panel, const T* const* rows, U* to) {
+  const Index last = (panel.vectors - 1) * lanes<U>;
+  for (Index n = 0; n < last; n += lanes<U>) store(to + n, Lane<U>::gather(rows, n, lanes<U>));
+  store(to + last, Lane<U>::gather(rows, last, panel.tail));
+}
+
+// Call body(rows, k) with the rows of each lane's depth k in turn, each list from column `first` on; null: no row.
+template <class U, class Body, class T = Number<U>>
+inline void each_depth(const T* const* rows, Index count, Index first, Body body) {
+  constexpr Index depths = Lane<U>::depths;
+  for (Index row = 0; row < count; row += depths) {
+    const T* here[depths];
+    for (Index d = 0; d < depths; ++d) here[d] = row + d < count ? rows[row + d] + first : nullptr;
+    body(here, row / depths);
+  }
 }
 
 // Strips of columns first .. last of the rows, each packed depth by depth: the left-hand side of a weight gradient.
-template <class T>
-inline void pack_strips(const T* const* rows, Index depth, Index first, Index last, T* to) {
-  each_tile(last - first, [&](Index begin, Index size) {
-    T* strip = to + begin * depth;
-    for (Index k = 0; k < depth; ++k)
-      for (Index r = 0; r < size; ++r) strip[k * size + r] = rows[k][first + begin + r];
-  });
+template <class U, class T = Number<U>>
+inline void pack_strips(const T* const* rows, Index count, Index first, Index last, U* to) {
+  constexpr Index stretch = 16 * tile_rows;  // columns at a time: strips enough to use what a cache line brings
+  const Index depth = groups(count, Lane<U>::depths), parts = groups(last - first, tile_rows);
+  U columns[stretch + lanes<U>];
+  for (Index g0 = 0; g0 < parts; g0 += stretch / tile_rows) {
+    const Index g1 = g0 + stretch / tile_rows < parts ? g0 + stretch / tile_rows : parts;
+    const Index from = group_begin(last - first, parts, g0), width = group_begin(last - first, parts, g1) - from;
+    each_depth<U>(rows, count, first + from, [&](const T* const* here, Index k) {
+      for (Index n = 0; n < width; n += lanes<U>)
+        store(columns + n, Lane<U>::gather(here, n, width - n < lanes<U> ? width - n : lanes<U>));
+      for (Index g = g0; g < g1; ++g) {
+        const Index begin = group_begin(last - first, parts, g), size = group_begin(last - first, parts, g + 1) - begin;
+        for (Index r = 0; r < size; ++r) to[begin * depth + k * size + r] = columns[begin - from + r];
+      }
+    });
+  }
 }
 
 // gradient rows += strips^T times one packed panel; the first time they begin from `zero`.
-template <class T>
-inline void add_outer_products(const Panel& panel, const T* packed, const T* strips, Index depth, Index rows,
+template <class U, class T = Number<U>>
+inline void add_outer_products(const Panel& panel, const U* packed, const U* strips, Index depth, Index rows,
                                T* gradient, Index stride, const T* zero) {
   constexpr Index stretch = 512;  // depths at a time, so that panel and strip stay in the second cache
   for (Index k0 = 0; k0 < depth; k0 += stretch) {
@@ -217,16 +233,9 @@ inline void add_outer_products(const Panel& panel, const T* packed, const T* str
         to[r] = gradient + (first + r) * stride + panel.column;
         begin[r] = zero && k0 == 0 ? zero : to[r];
       }
-      const T* strip = strips + first * depth + k0 * size;
-      const T* data = packed + k0 * panel.vectors * lanes<T>;
-      switch (size) {
-        case 1: strip_tile<T, 1>(panel.vectors, part, strip, data, begin, to, panel.tail); break;
-        case 2: strip_tile<T, 2>(panel.vectors, part, strip, data, begin, to, panel.tail); break;
-        case 3: strip_tile<T, 3>(panel.vectors, part, strip, data, begin, to, panel.tail); break;
-        case 4: strip_tile<T, 4>(panel.vectors, part, strip, data, begin, to, panel.tail); break;
-        case 5: strip_tile<T, 5>(panel.vectors, part, strip, data, begin, to, panel.tail); break;
-        default: strip_tile<T, 6>(panel.vectors, part, strip, data, begin, to, panel.tail);
-      }
+      const U* strip = strips + first * depth + k0 * size;
+      const U* data = packed + k0 * panel.vectors * lanes<U>;
+      Tiles<U, PackedStrip>::table[size - 1][panel.vectors - 1](part, strip, data, begin, to, panel.tail);
     });
   }
 }

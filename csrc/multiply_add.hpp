@@ -4,12 +4,12 @@
 // to leave registers for the two factors.
 constexpr int chains = 12;
 
-template <class T>
-constexpr double flops_per_round = 2.0 * chains * lanes<T>;
+template <class U>
+constexpr double flops_per_round = 2.0 * Lane<U>::depths * chains * lanes<U>;
 
 // Each sum goes to 1, so that no round meets a denormal or an infinity. The result depends on all of them.
 template <class T>
-T multiply_add(Index rounds) {
+Number<T> multiply_add(Index rounds) {
   const volatile T half = T(0.5);  // hidden from the compiler, which could otherwise work the sums out
   const Vector<T> factor = splat<T>(half), addend = splat<T>(half);
   Vector<T> sum[chains];
@@ -18,6 +18,22 @@ T multiply_add(Index rounds) {
   for (Index round = 0; round < rounds; ++round) {
 #pragma GCC unroll 12
     for (int chain = 0; chain < chains; ++chain) sum[chain] = sum[chain] * factor + addend;
+  }
+  for (int chain = 1; chain < chains; ++chain) sum[0] += sum[chain];
+  return sum[0][0];
+}
+
+// The same for pairs, whose product is 0.5 * 0.5 - 0.5 * 0.5, so that no sum grows.
+template <>
+[[maybe_unused]] float multiply_add<Pair>(Index rounds) {
+  const volatile std::uint32_t halves = 0x3f003f00u, opposite = 0xbf003f00u;
+  const Vector<Pair> left = splat(Pair{halves}), right = splat(Pair{opposite});
+  Vector<float> sum[chains];
+#pragma GCC unroll 12
+  for (int chain = 0; chain < chains; ++chain) sum[chain] = splat<float>(1.f / static_cast<float>(chain + 1));
+  for (Index round = 0; round < rounds; ++round) {
+#pragma GCC unroll 12
+    for (int chain = 0; chain < chains; ++chain) sum[chain] = Lane<Pair>::multiply_add(sum[chain], left, right);
   }
   for (int chain = 1; chain < chains; ++chain) sum[0] += sum[chain];
   return sum[0][0];

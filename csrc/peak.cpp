@@ -37,8 +37,8 @@ double best_slice(const MultiplyAdd<T>& loop, double seconds) {
 }
 
 template <class T>
-double peak(int threads, double seconds) {
-  const MultiplyAdd<T>& loop = precision<T>(chosen()).multiply_add;
+double peak(int threads, double seconds, Products products = Products::exact) {
+  const MultiplyAdd<T>& loop = precision<T>(chosen(), products).multiply_add;
   std::vector<double> speed(static_cast<std::size_t>(std::max(threads, 1)), 0.0);
   run_team(threads, [&](int id, int) { speed[static_cast<std::size_t>(id)] = best_slice(loop, seconds); });
   return std::accumulate(speed.begin(), speed.end(), 0.0);
@@ -46,8 +46,9 @@ double peak(int threads, double seconds) {
 
 }  // namespace
 
-double multiply_add_peak(bool is_double, int threads, double seconds) {
-  return is_double ? peak<double>(threads, seconds) : peak<float>(threads, seconds);
+double multiply_add_peak(const std::string& numbers, int threads, double seconds) {
+  if (numbers == "float64") return peak<double>(threads, seconds);
+  return peak<float>(threads, seconds, numbers == "bfloat16" ? Products::bfloat16 : Products::exact);
 }
 
 }  // namespace carousel

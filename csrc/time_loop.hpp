@@ -4,13 +4,17 @@
 // threads do several threads share a sequence, each computing some of its units, with a barrier after each phase.
 
 constexpr Index chunk_rows = 512;      // rows whose input product (or weight gradient) is computed at once
+constexpr Index rounded_rows = 96;      // rows that are rounded for a product at once
 constexpr Index worthwhile_units = 96;  // units of one sequence below which a second thread costs more than it saves
 
 // Where the state before a step comes from: the step before, the caller, or a reset.
 enum class Origin { carried, initial, zero };
 
-template <class T>
+// U: what a lane of a product holds, the number of the states (T) itself or a pair of rounded ones (bfloat16.hpp).
+template <class U>
 struct Loop {
+  using T = Number<U>;
+  static constexpr Index depths = Lane<U>::depths;
   Job<T> job;
   Index batch_parts, group, unit_parts;  // threads = batch_parts * group; unit_parts <= group share one sequence
   Index chunk;                           // steps at a time
@@ -25,6 +29,9 @@ struct Loop {
   Barrier* of_units;  // and those of them who share its time steps: another number, so another barrier
   const T*** left;  // for each thread: rows of a chunk
   T*** out;
+  Index rounded_size;  // of a left-hand row in lanes, if numbers are rounded for products
+  U** rounded;         // for each thread: rounded rows
+  const U*** lanes_of;  // and where each begins
 
   Loop(const Job<T>& task, Arena& arena) : job(task) {
     const Program& program = *job.program;
@@ -49,12 +56,20 @@ struct Loop {
     of_units = arena.take<Barrier>(batch_parts);
     left = arena.take<const T**>(threads);
     out = arena.take<T**>(threads);
+    rounded = arena.take<U*>(threads);
+    lanes_of = arena.take<const U**>(threads);
+    const Index inputs = groups(job.inputs, depths), deltas = program.blocks * groups(job.hidden, depths);
+    rounded_size = depths == 1 ? 0 : inputs > deltas ? inputs : deltas;
     for (Index id = 0; id < threads; ++id) {
       const T** l = arena.take<const T*>(chunk * job.batch);
       T** o = arena.take<T*>(chunk * job.batch);
+      U* r = arena.take<U>(rounded_rows * rounded_size);
+      const U** r_rows = arena.take<const U*>(rounded_rows);
       if (arena.counting()) continue;
       left[id] = l;
       out[id] = o;
+      rounded[id] = r;
+      lanes_of[id] = r_rows;
     }
     if (arena.counting()) return;
     all->reset();
@@ -142,13 +157,33 @@ struct Loop {
     return g == panels ? job.hidden : make_panel<T>(job.hidden, panels, g).unit;
   }
 
+  // ---- products ----
+
+  // The rows listed in `left` times the matrix, for one unit part, to the rows listed in `out`.
+  void multiply_rows(int id, const Packed<U>& matrix, Index part, Index rows, const T* from) {
+    if constexpr (depths == 1) {
+      multiply(matrix, part, rows, left[id], out[id], from);
+    } else {
+      for (Index first = 0; first < rows; first += rounded_rows) {
+        const Index some = min(rounded_rows, rows - first);
+        for (Index r = 0; r < some; ++r) {
+          U* to = rounded[id] + r * rounded_size;
+          lanes_of[id][r] = to;
+          for (Index run = 0; run < matrix.run_count; ++run)
+            Lane<U>::along(left[id][first + r] + matrix.runs[run].from, matrix.runs[run].count, to + matrix.runs[run].offset);
+        }
+        multiply(matrix, part, some, lanes_of[id], out[id] + first, from);
+      }
+    }
+  }
+
   // ---- packed matrices: first their layout, then, by all threads, their values ----
 
   // Panels for the rows of every block, so that `multiply` writes pre-activations into a row of the tape.
-  Packed<T> lay_forward(const Product& product, Arena& arena) const {
-    const Index depth = product.kind == Kind::input ? job.inputs : job.hidden;
+  Packed<U> lay_forward(const Product& product, Arena& arena) const {
+    const Index width = width_of(product), depth = groups(width, depths);
     const Index each = panels_for<T>(job.hidden), blocks = static_cast<Index>(product.blocks.size());
-    Packed<T> packed = lay(blocks * each, unit_parts, 1, depth, arena);
+    Packed<U> packed = lay(blocks * each, unit_parts, 1, depth, arena);
     Index p = 0, size = 0;
     for (Index part = 0; part < unit_parts; ++part) {
       for (const Block& block : product.blocks)
@@ -161,44 +196,55 @@ struct Loop {
         }
       if (!arena.counting()) packed.part[part + 1] = p;
     }
-    packed.data = arena.take<T>(size);
-    if (!arena.counting()) packed.runs[0] = {0, depth};
+    packed.data = arena.take<U>(size);
+    if (!arena.counting()) packed.runs[0] = {0, width, 0, depth};
     return packed;
   }
 
   // Panels for the columns of the stacked blocks, so that `multiply` turns deltas into the gradient of a vector.
-  Packed<T> lay_backward(const Product& product, Index width, Index parts, Arena& arena) const {
+  Packed<U> lay_backward(const Product& product, Index width, Index parts, Arena& arena) const {
     const Index each = panels_for<T>(width), blocks = static_cast<Index>(product.blocks.size());
-    Packed<T> packed = lay(each, parts, blocks, blocks * job.hidden, arena);
+    Packed<U> packed = lay(each, parts, blocks, 0, arena);
+    for (Index first = 0, end; first < blocks; first = end) {
+      end = end_of_run(product, first);
+      const Index count = (end - first) * job.hidden, depth = groups(count, depths);
+      const Index from = product.blocks[first].slot * job.hidden;
+      if (!arena.counting()) packed.runs[packed.run_count] = {from, count, depths == 1 ? from : packed.depth, depth};
+      ++packed.run_count;
+      packed.depth += depth;
+    }
     Index size = 0;
     for (Index p = 0; p < each; ++p) {
       Panel panel = make_panel<T>(width, each, p);
       panel.begins = !product.accumulates;
       size += place(packed, p, panel, size);
     }
-    packed.data = arena.take<T>(size);
+    packed.data = arena.take<U>(size);
     if (arena.counting()) return packed;
     for (Index part = 0; part < parts; ++part) packed.part[part + 1] = group_begin(each, parts, part + 1);
-    packed.run_count = 0;
-    for (const Block& block : product.blocks) {  // blocks side by side in the row make one run
-      const Index at = block.slot * job.hidden;
-      Run* last = packed.runs + packed.run_count - 1;
-      if (packed.run_count && last->offset + last->depth == at)
-        last->depth += job.hidden;
-      else
-        packed.runs[packed.run_count++] = {at, job.hidden};
-    }
     return packed;
   }
 
-  Packed<T> lay(Index panels, Index parts, Index runs, Index depth, Arena& arena) const {
-    Packed<T> packed{nullptr, depth, arena.take<Panel>(panels), arena.take<Index>(parts + 1), parts, arena.take<Run>(runs), 1};
+  // Blocks side by side in the row make one run.
+  static Index end_of_run(const Product& product, Index first) {
+    Index end = first + 1;
+    while (end < static_cast<Index>(product.blocks.size()) && product.blocks[end].slot == product.blocks[end - 1].slot + 1)
+      ++end;
+    return end;
+  }
+
+  Index width_of(const Product& product) const { return product.kind == Kind::input ? job.inputs : job.hidden; }
+
+  // A matrix of so many lanes of depth, in one run unless the depth is still to be found.
+  Packed<U> lay(Index panels, Index parts, Index runs, Index depth, Arena& arena) const {
+    Packed<U> packed{nullptr, depth, arena.take<Panel>(panels), arena.take<Index>(parts + 1), parts, arena.take<Run>(runs),
+                     depth ? 1 : 0};
     if (!arena.counting()) packed.part[0] = 0;
     return packed;
   }
 
   // Returns the number of values the panel needs.
-  Index place(Packed<T>& packed, Index p, Panel panel, Index offset) const {
+  Index place(Packed<U>& packed, Index p, Panel panel, Index offset) const {
     panel.offset = offset;
     if (packed.panels) packed.panels[p] = panel;
     return packed.depth * panel.vectors * lanes<T>;
@@ -208,21 +254,32 @@ struct Loop {
     return job.parameters[block.parameter] + block.row * job.hidden * depth;
   }
 
-  void pack_forward(const Packed<T>& packed, const Product& product, int id) const {
+  void pack_forward(const Packed<U>& packed, const Product& product, int id) const {
+    const Index width = width_of(product);
     for (Index p = id; p < packed.part[packed.parts]; p += job.threads) {
       const Panel& panel = packed.panels[p];
-      const T* rows = matrix(product.blocks[panel.block], packed.depth) + panel.unit * packed.depth;
-      pack_transposed(panel, rows, packed.depth, packed.data + panel.offset);
+      const T* rows = matrix(product.blocks[panel.block], width) + panel.unit * width;
+      pack_transposed(panel, rows, width, packed.data + panel.offset);
     }
   }
 
-  void pack_backward(const Packed<T>& packed, const Product& product, Index width, int id) const {
+  void pack_backward(const Packed<U>& packed, const Product& product, Index width, int id) const {
+    const Index blocks = static_cast<Index>(product.blocks.size());
     for (Index p = id; p < packed.part[packed.parts]; p += job.threads) {
       const Panel& panel = packed.panels[p];
-      T* to = packed.data + panel.offset;
-      for (const Block& block : product.blocks)
-        for (Index u = 0; u < job.hidden; ++u, to += panel.vectors * lanes<T>)
-          pack_row(panel, matrix(block, width) + u * width + panel.column, to);
+      U* to = packed.data + panel.offset;
+      for (Index first = 0, end; first < blocks; first = end) {
+        end = end_of_run(product, first);
+        const Index units = (end - first) * job.hidden;
+        for (Index u = 0; u < units; u += depths, to += panel.vectors * lanes<U>) {
+          const T* rows[depths];
+          for (Index d = 0; d < depths; ++d) {
+            const Index block = first + (u + d) / job.hidden, unit = (u + d) % job.hidden;
+            rows[d] = u + d < units ? matrix(product.blocks[block], width) + unit * width + panel.column : nullptr;
+          }
+          pack_rows(panel, rows, to);
+        }
+      }
     }
   }
 

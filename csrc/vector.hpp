@@ -42,6 +42,20 @@ inline void store(T* to, Vector<T> v) {
 }
 
 // The last units of a row, fewer than a vector: lanes beyond `count` read as zero and are not written.
+#if defined(__AVX512F__)
+inline Vector<float> load_part(const float* from, Index count) {
+  return (Vector<float>)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), from);
+}
+inline Vector<double> load_part(const double* from, Index count) {
+  return (Vector<double>)_mm512_maskz_loadu_pd(static_cast<__mmask8>((1u << count) - 1), from);
+}
+inline void store_part(float* to, Vector<float> v, Index count) {
+  _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1u << count) - 1), (__m512)v);
+}
+inline void store_part(double* to, Vector<double> v, Index count) {
+  _mm512_mask_storeu_pd(to, static_cast<__mmask8>((1u << count) - 1), (__m512d)v);
+}
+#else
 template <class T>
 inline Vector<T> load_part(const T* from, Index count) {
   Vector<T> v{};
@@ -52,6 +66,12 @@ inline Vector<T> load_part(const T* from, Index count) {
 template <class T>
 inline void store_part(T* to, Vector<T> v, Index count) {
   for (Index lane = 0; lane < count; ++lane) to[lane] = v[lane];
+}
+#endif
+
+template <class T>
+inline Vector<T> load_some(const T* from, Index count) {
+  return count == lanes<T> ? load(from) : load_part(from, count);
 }
 
 // A place in the sweep over rows and units: whole vectors, or the part that is left at the end of a row.

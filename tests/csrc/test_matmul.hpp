@@ -58,10 +58,10 @@ void check_tile(Index vectors, Index tail, Index depth, bool in_place) {
     begin[r] = in_place ? to[r] : start.data() + r * width;
     for (Index k = 0; k < depth; ++k) strip[static_cast<std::size_t>(k * R + r)] = rows[r][k];
   }
-  row_tile<T, R>(vectors, depth, rows, panel.data(), begin, to, tail);
+  Tiles<T, PointedRows>::table[R - 1][vectors - 1](depth, rows, panel.data(), begin, to, tail);
   same("tile of rows", out, expected, R, vectors, tail);
   if (in_place) out = start;
-  strip_tile<T, R>(vectors, depth, strip.data(), panel.data(), begin, to, tail);
+  Tiles<T, PackedStrip>::table[R - 1][vectors - 1](depth, strip.data(), panel.data(), begin, to, tail);
   same("tile of a strip", out, expected, R, vectors, tail);
 }
 
@@ -107,7 +107,7 @@ void check_multiply(Index rows, Index width, Index depth, Index runs, bool begin
     }
   }
   std::vector<Run> list;
-  for (Index run = 0; run < runs; ++run) list.push_back({run * (depth + gap) + gap, depth});
+  for (Index run = 0; run < runs; ++run) list.push_back({run * (depth + gap) + gap, depth, run * (depth + gap) + gap, depth});
   Index part[] = {0, panels_in_all};
   const Packed<T> matrix{packed.data(), runs * depth, panels.data(), part, 1, list.data(), runs};
 

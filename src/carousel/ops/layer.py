@@ -39,7 +39,9 @@ class Layer:
         reverse: bool,
         batch_sizes: Tensor | None,
         resets: Tensor | None,
+        bfloat16: bool = False,
     ) -> None:
+        self.bfloat16 = bfloat16
         self.key, self.equations, self.reverse = key, EQUATIONS[key], reverse
         self.hidden = initial[0].shape[-1]
         self.batch = initial[0].shape[0]
@@ -89,6 +91,8 @@ class Layer:
                 "The kernel takes tensors of one dtype, float32 or float64, on the CPU; "
                 f"it got {sorted({f'{t.dtype} on {t.device}' for t in tensors})}."
             )
+        if self.bfloat16 and self.x.dtype != torch.float32:
+            raise CarouselError(f"Products in bfloat16 are of float32 tensors; these are {self.x.dtype}.")
         if not all(tensor.numel() for tensor in tensors):
             raise CarouselError(
                 f"The kernel takes at least one step, sequence, input and unit; x is {tuple(self.x.shape)} and "
@@ -154,5 +158,6 @@ class Layer:
         ]
 
     @property
-    def is_double(self) -> bool:
-        return self.x.dtype == torch.float64
+    def numbers(self) -> str:
+        """In which numbers the core computes: the dtype, or bfloat16 for the products and float32 for all else."""
+        return "bfloat16" if self.bfloat16 else str(self.x.dtype).removeprefix("torch.")

@@ -27,14 +27,18 @@ def recurrence(
     batch_sizes: Tensor | None,
     resets: Tensor | None,
     keep: bool,
+    bfloat16: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Output, final states (states, B, H), and the tape (rows, width), empty unless `keep`."""
-    layer = Layer(x, initial, parameters, key, reverse, batch_sizes, resets)
+    """Output, final states (states, B, H), and the tape (rows, width), empty unless `keep`.
+
+    With `bfloat16` the factors of products are rounded to it; everything else stays in the dtype of x, float32.
+    """
+    layer = Layer(x, initial, parameters, key, reverse, batch_sizes, resets, bfloat16)
     output = x.new_empty(*layer.rows, layer.hidden)
     final = x.new_empty(len(initial), layer.batch, layer.hidden)
     tape = x.new_empty(_tape_shape(x, layer.hidden, key) if keep else (0,))
     call = layer.call(output, final, tape if keep else None)
-    _core.forward(core_program(key), key, layer.is_double, call)
+    _core.forward(core_program(key), key, layer.numbers, call)
     return output, final, tape
 
 
@@ -52,6 +56,7 @@ def _(
     batch_sizes: Tensor | None,
     resets: Tensor | None,
     keep: bool,
+    bfloat16: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     batch, hidden = initial[0].shape
     return (
@@ -75,9 +80,10 @@ def recurrence_backward(
     batch_sizes: Tensor | None,
     resets: Tensor | None,
     wants_input: bool,
+    bfloat16: bool,
 ) -> list[Tensor]:
     """Gradients of x (empty unless wanted), of the initial states (states, B, H) and of each parameter."""
-    layer = Layer(x, initial, parameters, key, reverse, batch_sizes, resets)
+    layer = Layer(x, initial, parameters, key, reverse, batch_sizes, resets, bfloat16)
     output, tape = output.contiguous(), tape.contiguous()
     layer.check_kept(output, tape, output_gradient, final_gradient)
     reads_input = program(layer.equations).input_product is not None
@@ -94,7 +100,7 @@ def recurrence_backward(
         parameters=layer.addresses(gradients),
     )
     call = layer.call(output, initial_gradient, tape)  # the backward walk does not touch the final states
-    _core.backward(core_program(key), key, layer.is_double, call, wanted)
+    _core.backward(core_program(key), key, layer.numbers, call, wanted)
     return [x_gradient, initial_gradient, *gradients.values()]
 
 
@@ -112,6 +118,7 @@ def _(
     batch_sizes: Tensor | None,
     resets: Tensor | None,
     wants_input: bool,
+    bfloat16: bool,
 ) -> list[Tensor]:
     x_gradient = x.new_empty(x.shape if wants_input else (0,))
     initial_gradient = x.new_empty(len(initial), *initial[0].shape)
@@ -123,7 +130,7 @@ def _(
 
 
 def _keep_for_backward(ctx: Any, inputs: tuple, output: tuple[Tensor, ...]) -> None:
-    x, initial, parameters, ctx.key, ctx.reverse, batch_sizes, resets, _ = inputs
+    x, initial, parameters, ctx.key, ctx.reverse, batch_sizes, resets, _, ctx.bfloat16 = inputs
     ctx.states = len(initial)
     ctx.set_materialize_grads(False)
     ctx.save_for_backward(x, output[0], output[2], batch_sizes, resets, *initial, *parameters)
@@ -138,7 +145,7 @@ def _backward(
     x, output, tape, batch_sizes, resets, *rest = ctx.saved_tensors
     initial, parameters = rest[: ctx.states], rest[ctx.states :]
     if output_gradient is None and final_gradient is None:
-        return None, [None] * len(initial), [None] * len(parameters), None, None, None, None, None
+        return None, [None] * len(initial), [None] * len(parameters), None, None, None, None, None, None
     # A gradient of the gradient, or many at once, is asked for: the equations give it to any order.
     if torch.is_grad_enabled() or _batched(output_gradient, final_gradient):
         gradients = _differentiable_gradients(
@@ -147,7 +154,7 @@ def _backward(
     else:
         x_gradient, initial_gradient, *others = recurrence_backward(
             x, initial, parameters, output, tape, output_gradient, final_gradient,
-            ctx.key, ctx.reverse, batch_sizes, resets, ctx.needs_input_grad[0],
+            ctx.key, ctx.reverse, batch_sizes, resets, ctx.needs_input_grad[0], ctx.bfloat16,
         )  # fmt: skip
         gradients = [
             x_gradient if x_gradient.numel() or not x.numel() else None,
@@ -158,6 +165,7 @@ def _backward(
         gradients[0],
         gradients[1 : 1 + len(initial)],
         gradients[1 + len(initial) :],
+        None,
         None,
         None,
         None,

@@ -18,12 +18,15 @@ def recurrence(
     reverse: bool = False,
     batch_sizes: Tensor | None = None,
     resets: Tensor | None = None,
+    bfloat16: bool = False,
 ) -> tuple[Tensor, list[Tensor]]:
     """One layer in one direction.
 
     x: (T, B, I) of any strides, or packed (N, I) with `batch_sizes` (T,), as in torch's PackedSequence.
     initial: one (B, H) per state. parameters: by the names of `equations.layout` (biases may be absent).
     resets: bool (T, B) or (N,), true at the steps before which the state becomes zero.
+    bfloat16: round the factors of products to bfloat16; tensors, sums and states stay in float32. The equations on
+        torch tensors, where they stand in for the kernel, do without the rounding.
     Returns the output, (T, B, H) or (N, H), and the final states, (B, H) each.
     """
     tensors = [x, *initial, *parameters.values()]
@@ -33,7 +36,7 @@ def recurrence(
     ordered = [parameters[name] for name in equations.layout.names if name in parameters]
     keep = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
     output, final, _ = operators.recurrence(
-        x, initial, ordered, equations.key, reverse, batch_sizes, resets, keep
+        x, initial, ordered, equations.key, reverse, batch_sizes, resets, keep, bfloat16
     )
     return output, list(final.unbind())
 

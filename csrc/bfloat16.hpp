@@ -1,0 +1,77 @@
+// Products in bfloat16, summed in float32: two neighbouring depths share a lane.
+//
+// One instruction multiplies and adds both where the machine has it; elsewhere the pair is taken apart and the rounded
+// numbers are multiplied in float32, which gives the same products in another order of sums.
+
+// Numbers of depths 2 k and 2 k + 1; the first is the low half.
+struct Pair {
+  std::uint32_t bits;
+};
+
+template <>
+struct VectorOf<Pair> {
+  typedef std::uint32_t type __attribute__((vector_size(CAROUSEL_VECTOR_BYTES)));
+};
+
+inline Vector<Pair> splat(Pair value) { return Vector<Pair>{} + value.bits; }
+
+// What one lane of a panel holds: one number of each column, unless it holds a pair of them.
+template <class U>
+struct Lane {
+  using Number = U;
+  static constexpr Index depths = 1;
+
+  static Vector<U> multiply_add(Vector<U> sum, Vector<U> left, Vector<U> right) { return sum + left * right; }
+
+  // `count` columns from column `at` on of the row at rows[0]
+  static Vector<U> gather(const U* const* rows, Index at, Index count) { return load_some(rows[0] + at, count); }
+
+  // a row of numbers as a row of lanes: in its place, or else in `scratch`
+  static const U* along(const U* row, [[maybe_unused]] Index depth, [[maybe_unused]] U* scratch) { return row; }
+};
+
+template <class U>
+using Number = typename Lane<U>::Number;
+
+// The nearest bfloat16 of each number, ties to even, in the low half; NaN stays NaN.
+inline Vector<Pair> rounded(Vector<float> x) {
+  const Vector<Pair> bits = (Vector<Pair>)x;
+  const Vector<Pair> nearest = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  return x == x ? nearest : (bits >> 16) | 0x40u;
+}
+
+template <>
+struct Lane<Pair> {
+  using Number = float;
+  static constexpr Index depths = 2;
+
+  static Vector<float> multiply_add(Vector<float> sum, Vector<Pair> left, Vector<Pair> right) {
+#if defined(CAROUSEL_BFLOAT16)
+    return (Vector<float>)_mm512_dpbf16_ps((__m512)sum, (__m512bh)left, (__m512bh)right);
+#else
+    sum += (Vector<float>)(left << 16) * (Vector<float>)(right << 16);
+    return sum + (Vector<float>)(left & 0xffff0000u) * (Vector<float>)(right & 0xffff0000u);
+#endif
+  }
+
+  // of the rows at rows[0] and rows[1]; a null second row is zero
+  static Vector<Pair> gather(const float* const* rows, Index at, Index count) {
+    const Vector<Pair> low = rounded(load_some(rows[0] + at, count));
+    return rows[1] ? low | (rounded(load_some(rows[1] + at, count)) << 16) : low;
+  }
+
+  static const Pair* along(const float* row, Index depth, Pair* scratch) {
+    typedef std::uint16_t Half __attribute__((vector_size(CAROUSEL_VECTOR_BYTES / 2)));
+    char* to = reinterpret_cast<char*>(scratch);
+    for (Index k = 0; k < depth; k += lanes<float>, to += sizeof(Half)) {
+      const Index count = depth - k < lanes<float> ? depth - k : lanes<float>;
+#if defined(CAROUSEL_BFLOAT16)
+      const Half half = (Half)_mm512_cvtneps_pbh((__m512)load_some(row + k, count));
+#else
+      const Half half = __builtin_convertvector(rounded(load_some(row + k, count)), Half);
+#endif
+      __builtin_memcpy(to, &half, sizeof(Pair) * ((count + 1) / 2));
+    }
+    return scratch;
+  }
+};
