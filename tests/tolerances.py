@@ -14,6 +14,26 @@ TOLERANCES: dict[torch.dtype, tuple[float, float]] = {
     torch.bfloat16: (5e-2, 3e-2),
 }
 
+# How far tensors may lie apart as a whole, |a - b| / |b|, where products round their factors to bfloat16: the same
+# rounding on both sides, but for numbers so near to the middle between two that they round either way; and a
+# gradient against float64, which rounds nothing.
+SAME_ROUNDING = 4e-3
+AGAINST_EXACT = 2e-2
+
+
+def assert_near(actual: Any, expected: Any, bound: float = SAME_ROUNDING, name: str = "") -> None:
+    """Tensors, or dicts of them, whose distance is at most `bound` of the length of `expected`."""
+    if isinstance(expected, dict):
+        assert actual.keys() == expected.keys()
+        for key in expected:
+            assert_near(actual[key], expected[key], bound, f"{name} {key}")
+        return
+    assert actual.shape == expected.shape
+    distance, length = (actual.double() - expected.double()).norm().item(), expected.double().norm().item()
+    assert distance <= bound * length, (
+        f"{name}: {distance:.2g} apart at a length of {length:.2g}; near is {bound:.2g}"
+    )
+
 
 def assert_close(actual: Any, expected: Any, dtype: torch.dtype | None = None, name: str = "") -> None:
     """Tensors, or tuples, lists or dicts of them, equal within the tolerance of `dtype` (else of `expected`).

@@ -18,6 +18,7 @@ namespace {
 
 #include "test_activations.hpp"
 #include "test_barrier.hpp"
+#include "test_bfloat16.hpp"
 #include "test_denormals.hpp"
 #include "test_matmul.hpp"
 #include "test_packing.hpp"
@@ -26,7 +27,7 @@ namespace {
 
 extern const tests::Test tests[];
 const tests::Test tests[] = {
-    {"activations", test_activations}, {"matmul", test_matmul}, {"packing", test_packing},
+    {"activations", test_activations}, {"matmul", test_matmul}, {"packing", test_packing}, {"bfloat16", test_bfloat16},
     {"barrier", test_barrier},         {"denormals", test_denormals}, {nullptr, nullptr},
 };
 

@@ -77,16 +77,21 @@ void check_tiles() {
 }
 
 // Deltas of `runs` blocks, `gap` columns apart in the left row, times their matrices, one below the other.
-template <class T>
+template <class U, class T = Number<U>>
 void check_multiply(Index rows, Index width, Index depth, Index runs, bool begins) {
   const Index panels_in_all = panels_for<T>(width), gap = 3, row_size = runs * (depth + gap);
+  const Index deep = groups(depth, Lane<U>::depths);
   const std::vector<T> wide = whole_numbers<T>(rows * row_size, 4), bias = whole_numbers<T>(width, 5);
   const std::vector<T> matrix_t = whole_numbers<T>(runs * width * depth, 6);  // each block (units, depth)
   std::vector<T> left, right(static_cast<std::size_t>(runs * depth * width));
+  std::vector<U> lanes_of_left(static_cast<std::size_t>(rows * runs * deep));
   for (Index r = 0; r < rows; ++r)
-    for (Index run = 0; run < runs; ++run)
-      for (Index k = 0; k < depth; ++k)
-        left.push_back(wide[static_cast<std::size_t>(r * row_size + run * (depth + gap) + gap + k)]);
+    for (Index run = 0; run < runs; ++run) {
+      const T* from = wide.data() + r * row_size + run * (depth + gap) + gap;
+      left.insert(left.end(), from, from + depth);
+      U* to = lanes_of_left.data() + (r * runs + run) * deep;
+      std::memmove(to, Lane<U>::along(from, depth, to), sizeof(U) * static_cast<std::size_t>(deep));
+    }
   for (Index run = 0; run < runs; ++run)
     for (Index k = 0; k < depth; ++k)
       for (Index j = 0; j < width; ++j)
@@ -94,29 +99,29 @@ void check_multiply(Index rows, Index width, Index depth, Index runs, bool begin
             matrix_t[static_cast<std::size_t>((run * width + j) * depth + k)];
 
   std::vector<Panel> panels;
-  std::vector<T> packed;
+  std::vector<U> packed;
   for (Index g = 0; g < panels_in_all; ++g) {
     Panel panel = make_panel<T>(width, panels_in_all, g);
     panel.begins = begins;
     panel.offset = static_cast<Index>(packed.size());
     panels.push_back(panel);
     for (Index run = 0; run < runs; ++run) {
-      std::vector<T> part(static_cast<std::size_t>(depth * panel.vectors * lanes<T>));
+      std::vector<U> part(static_cast<std::size_t>(deep * panel.vectors * lanes<U>));
       pack_transposed(panel, matrix_t.data() + (run * width + panel.unit) * depth, depth, part.data());
       packed.insert(packed.end(), part.begin(), part.end());
     }
   }
   std::vector<Run> list;
-  for (Index run = 0; run < runs; ++run) list.push_back({run * (depth + gap) + gap, depth, run * (depth + gap) + gap, depth});
-  Index part[] = {0, panels_in_all};
-  const Packed<T> matrix{packed.data(), runs * depth, panels.data(), part, 1, list.data(), runs};
+  for (Index run = 0; run < runs; ++run) list.push_back({run * (depth + gap) + gap, depth, run * deep, deep});
+  Index part[2] = {0, panels_in_all};
+  const Packed<U> matrix{packed.data(), runs * deep, panels.data(), part, 1, list.data(), runs};
 
   const std::vector<T> start = whole_numbers<T>(rows * width, 7);
   std::vector<T> out = start, from = start;
-  std::vector<const T*> in;
+  std::vector<const U*> in;
   std::vector<T*> to;
   for (Index r = 0; r < rows; ++r) {
-    in.push_back(wide.data() + r * row_size);
+    in.push_back(lanes_of_left.data() + r * runs * deep);
     to.push_back(out.data() + r * width);
     for (Index j = 0; begins && j < width; ++j)
       from[static_cast<std::size_t>(r * width + j)] = bias[static_cast<std::size_t>(j)];
@@ -126,14 +131,17 @@ void check_multiply(Index rows, Index width, Index depth, Index runs, bool begin
 }
 
 // gradient (rows x width) += deltas^T (rows x depth) times sources (depth x width)
-template <class T>
+template <class U, class T = Number<U>>
 void check_outer_products(Index rows, Index width, Index depth, bool from_zero) {
+  const Index deep = groups(depth, Lane<U>::depths);
   const std::vector<T> deltas = whole_numbers<T>(depth * rows, 8), sources = whole_numbers<T>(depth * width, 9);
   const std::vector<T> start = whole_numbers<T>(rows * width, 10);
-  std::vector<T> transposed(deltas.size()), strips(deltas.size()), gradient = start;
-  std::vector<const T*> pointers;
+  std::vector<T> transposed(deltas.size()), gradient = start;
+  std::vector<U> strips(static_cast<std::size_t>(deep * rows));
+  std::vector<const T*> pointers, source_rows;
   for (Index k = 0; k < depth; ++k) {
     pointers.push_back(deltas.data() + k * rows);
+    source_rows.push_back(sources.data() + k * width);
     for (Index r = 0; r < rows; ++r)
       transposed[static_cast<std::size_t>(r * depth + k)] = deltas[static_cast<std::size_t>(k * rows + r)];
   }
@@ -142,10 +150,11 @@ void check_outer_products(Index rows, Index width, Index depth, bool from_zero) 
   const Index panels = panels_for<T>(width);
   for (Index g = 0; g < panels; ++g) {
     const Panel panel = make_panel<T>(width, panels, g);
-    std::vector<T> packed(static_cast<std::size_t>(depth * panel.vectors * lanes<T>));
-    for (Index k = 0; k < depth; ++k)
-      pack_row(panel, sources.data() + k * width + panel.column, packed.data() + k * panel.vectors * lanes<T>);
-    add_outer_products(panel, packed.data(), strips.data(), depth, rows, gradient.data(), width,
+    std::vector<U> packed(static_cast<std::size_t>(deep * panel.vectors * lanes<U>));
+    each_depth<U>(source_rows.data(), depth, panel.column, [&](const T* const* here, Index k) {
+      pack_rows(panel, here, packed.data() + k * panel.vectors * lanes<U>);
+    });
+    add_outer_products(panel, packed.data(), strips.data(), deep, rows, gradient.data(), width,
                        from_zero ? zero.data() : nullptr);
   }
   const std::vector<T> from = from_zero ? std::vector<T>(start.size(), T(0)) : start;
@@ -169,19 +178,20 @@ void check_groups() {
     }
 }
 
-template <class T>
+template <class U>
 void check_products() {
-  const Index full = tile_vectors * lanes<T>;
-  for (Index width : {Index(1), lanes<T> - 1, lanes<T>, lanes<T> + 1, full - 1, full, full + 1, 3 * full + lanes<T> / 2})
+  const Index full = tile_vectors * lanes<U>;
+  for (Index width : {Index(1), lanes<U> - 1, lanes<U>, lanes<U> + 1, full - 1, full, full + 1, 3 * full + lanes<U> / 2})
     for (Index rows : {1, 2, 5, 6, 7, 13})
       for (bool begins : {false, true}) {
-        check_multiply<T>(rows, width, 9, 1, begins);
-        check_multiply<T>(rows, width, 65, 3, begins);
-        check_outer_products<T>(rows, width, 3, begins);
+        check_multiply<U>(rows, width, 9, 1, begins);
+        check_multiply<U>(rows, width, 65, 3, begins);
+        check_multiply<U>(rows, width, 64, 2, begins);
+        check_outer_products<U>(rows, width, 3, begins);
       }
-  check_outer_products<T>(7, full + 3, 512, true);  // longer than one stretch of depths
-  check_outer_products<T>(7, full + 3, 1025, true);
-  check_outer_products<T>(13, lanes<T>, 1025, false);
+  check_outer_products<U>(7, full + 3, 512, true);  // longer than one stretch of depths
+  check_outer_products<U>(7, full + 3, 1025, true);
+  check_outer_products<U>(13, lanes<U>, 2051, false);
 }
 
 void test_matmul() {
@@ -190,4 +200,5 @@ void test_matmul() {
   check_tiles<double, tile_rows>();
   check_products<float>();
   check_products<double>();
+  check_products<Pair>();
 }

@@ -151,6 +151,7 @@ def test_operators_are_sound() -> None:
         None,
         None,
         True,
+        False,
     )
     torch.library.opcheck(operators.recurrence, arguments)
 
@@ -171,7 +172,9 @@ def test_a_wrong_shape_never_reaches_the_core() -> None:
     parameters = [*layer.parameters.values()]
     parameters[1] = parameters[1][:, :3]
     with pytest.raises(CarouselError, match=r"weight_hh.*\(4, 4\).*got.*\(4, 3\)"):
-        operators.recurrence(layer.x, layer.initial, parameters, layer.equations.key, False, None, None, True)
+        operators.recurrence(
+            layer.x, layer.initial, parameters, layer.equations.key, False, None, None, True, False
+        )
 
 
 def test_an_unknown_instruction_set_is_refused() -> None:
@@ -224,7 +227,15 @@ def test_counts_that_cannot_be_never_reach_the_core(sizes: list[int]) -> None:
     parameters = list(layer.parameters.values())
     with pytest.raises(CarouselError, match=r"batch_sizes|takes x"):
         operators.recurrence(
-            layer.x, layer.initial, parameters, layer.equations.key, False, torch.tensor(sizes), None, True
+            layer.x,
+            layer.initial,
+            parameters,
+            layer.equations.key,
+            False,
+            torch.tensor(sizes),
+            None,
+            True,
+            False,
         )
 
 
@@ -242,6 +253,7 @@ def test_nothing_to_do_is_refused_by_the_core(shape: tuple[int, int, int, int]) 
             None,
             None,
             True,
+            False,
         )
 
 
@@ -259,6 +271,7 @@ def test_other_precisions_are_refused_by_the_core() -> None:
             None,
             None,
             True,
+            False,
         )
 
 

@@ -19,7 +19,7 @@ from carousel.errors import CarouselError
 from carousel.nn.initial import draw
 from carousel.nn.lengths import Lengths, Ragged, open_sequences
 from carousel.nn.options import positive, probability, switch
-from carousel.nn.precision import matching, outside_autocast
+from carousel.nn.precision import matching, numbers_of, outside_autocast
 from carousel.nn.regularisers import RegulariserOptions, Regularisers, locked
 from carousel.nn.resets import Resets, open_resets
 from carousel.nn.sequences import Packed, Padded
@@ -171,7 +171,8 @@ class Recurrent(nn.Module):
 
         Returns:
             The output in the form of the input, width H, or 2 H if bidirectional; and the final states in the
-            form of hx. Under autocast the module computes in the dtype of its weights.
+            form of hx. With weights in bfloat16, and under `torch.autocast("cpu", torch.bfloat16)`, products are in
+            bfloat16, sums and states in float32, results in bfloat16 (nn/precision.py).
 
         Raises:
             CarouselError: rank, size, dtype or device of the input or a state is not what the module needs;
@@ -192,6 +193,7 @@ class Recurrent(nn.Module):
                 "recurrent_dropout keeps its mask as a state, which resets would clear; train without one of the two."
             )
         equations = self._masked.equations if masked else self.cell.equations
+        numbers = numbers_of(next(self.parameters(), x))
         finals: list[list[Tensor]] = []
 
         def run(part: Part, x: Tensor, initial: list[Tensor], parameters: Parameters) -> Tensor:
@@ -204,12 +206,14 @@ class Recurrent(nn.Module):
                 part.reverse,
                 sequence.batch_sizes,
                 begins[part.reverse],
+                numbers.bfloat16,
             )
             finals.append(final[: len(initial)])
             return output
 
-        output = self._stack(x, initial, run, sequence.batch_sizes)
-        states = tuple(sequence.state_out(torch.stack(state)) for state in zip(*finals, strict=True))
+        output = self._stack(x, initial, run, sequence.batch_sizes).to(numbers.outside)
+        ends = (torch.stack(state).to(numbers.outside) for state in zip(*finals, strict=True))
+        states = tuple(sequence.state_out(end) for end in ends)
         return sequence.out(output), states[0] if len(states) == 1 else states
 
     def trace(self, x: Tensor, hx: States | None = None) -> list[Trace]:
@@ -276,7 +280,7 @@ class Recurrent(nn.Module):
                     x = locked(x, self.dropout, batch_sizes) if per_sequence else F.dropout(x, self.dropout)
                 outputs = []
                 for part in parts:
-                    parameters = {name: getattr(self, full) for name, full in part.names.items()}
+                    parameters = {name: getattr(self, full).to(x.dtype) for name, full in part.names.items()}
                     parameters = self.regularisers.weights(parameters) if self.training else parameters
                     outputs.append(run(part, x, [state[part.index] for state in initial], parameters))
                 x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
@@ -294,13 +298,14 @@ class Recurrent(nn.Module):
                 f"input must have width input_size = {self.input_size} in its last dimension; "
                 f"its shape is {given}."
             )
-        x = matching("input", sequence.x, weight)
+        inside = numbers_of(weight).inside
+        x = matching("input", sequence.x, weight).to(inside)
         shape = sequence.state_shape(self.num_layers * len(self.directions), self.hidden_size)
         if hx is None:
             initial = [torch.zeros(shape, dtype=x.dtype, device=x.device)] * len(self.cell.states)
         else:
             initial = check_states(hx, self.cell.states, shape, weight)
-        return sequence, x, [sequence.state_in(state) for state in initial]
+        return sequence, x, [sequence.state_in(state.to(inside)) for state in initial]
 
     def extra_repr(self) -> str:
         parts = [str(self.input_size), str(self.hidden_size)]
