@@ -1,4 +1,4 @@
-"""Products in bfloat16: the kernels equal the equations with the factors of every product rounded, forward and backward."""
+"""Products in bfloat16: the kernels equal equations that round the factors of every product, forward and backward."""
 
 import pytest
 import torch
