@@ -50,11 +50,20 @@ def test_out_of_a_language_model():
     vocabulary = fit_vocabulary("word", [Document("t", text)])
     model = LanguageModel(vocabulary.size, hidden=6, embedding=5)
     vectors = Vectors.from_model(model, vocabulary)
-    assert {"the", "cat", "<eod>", "<unk>", "\n"} <= set(vectors.words)
+    assert {"the", "cat", "<eod>", "<unk>", "\\n"} <= set(vectors.words)
     for word in ("the", "cat"):
         first = min(k for k, symbol in enumerate(vocabulary.symbols) if symbol.strip() == word)
         assert np.array_equal(vectors[word], model.embedding.weight[first].detach().numpy())
     assert not np.shares_memory(vectors.matrix, model.embedding.weight.detach().numpy())
+
+
+def test_white_space_is_written_as_signs(tmp_path):
+    """Symbols of blanks and line ends stay apart, and every format can hold them."""
+    symbols = ["<eod>", " ", "\n", "\n  ", "\u2003", "a b", " a"]
+    vectors = Vectors.from_model(LanguageModel(7, hidden=4), symbols)
+    assert vectors.words == ["<eod>", "␣", "\\n", "\\n␣␣", "\\u2003", "a␣b", "a"]
+    vectors.save(tmp_path / "v.vec")
+    assert Vectors.load(tmp_path / "v.vec").words == vectors.words
 
 
 def test_a_model_without_vectors():

@@ -1,4 +1,4 @@
-"""The options of a command, derived from the fields of `Config`, their one home."""
+"""The options of a command, derived from the fields of its configuration, their one home."""
 
 from __future__ import annotations
 
@@ -10,19 +10,17 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 
-from carousel.training.config import Config
-
 _FEW = 4  # choices that fit beside an option
 
 
-def with_config_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command `(..., **options)` one option per field of Config; those not given are None."""
+def with_config_options(command: Callable[..., None], config: type) -> Callable[..., None]:
+    """Give a command `(..., **options)` one option per field of a configuration; those not given are None."""
     own = [
         parameter
         for parameter in inspect.signature(command, eval_str=True).parameters.values()
         if parameter.kind is not inspect.Parameter.VAR_KEYWORD
     ]
-    parameters = own + [_parameter(each) for each in fields(Config) if _is_option(each)]
+    parameters = own + [_parameter(each) for each in fields(config) if _is_option(each)]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: each.annotation for each in parameters}
     return command

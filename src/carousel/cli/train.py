@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command with all options of a training configuration."""
-    app.command()(with_config_options(train))
+    from carousel.training.config import Config
+
+    app.command()(with_config_options(train, Config))
 
 
 def train(

@@ -16,7 +16,7 @@ from carousel.embeddings.vectors import Vectors
 from carousel.errors import CarouselError
 
 SYNTACTIC = "gram"  # how the names of syntactic sections begin, by word2vec's convention
-_COMMENTS = ("//", "# ")
+COMMENTS = ("//", "# ")
 Progress = Callable[[int, int], None]  # questions done, of how many
 
 
@@ -151,7 +151,7 @@ def _questions(path: Path) -> Iterator[tuple[str | None, Sequence[str]]]:
     named = False
     for number, line in enumerate(read_document(path, path.name).text.split("\n"), 1):
         words = line.split()
-        if not words or line.startswith(_COMMENTS):
+        if not words or line.startswith(COMMENTS):
             continue
         if words[0].startswith(":"):
             named = True

@@ -86,6 +86,7 @@ def from_model(model: nn.Module, vocabulary: Symbols) -> tuple[list[str], np.nda
     """The words and the matrix (n, E) of a model's projection.
 
     A word is a symbol without the blanks around it; of symbols that are then equal the first stands for all.
+    White space elsewhere is written so that it is seen: a blank as ␣, a line end as \\n.
 
     Raises CarouselError for a model without vectors, and for a vocabulary of another size.
     """
@@ -98,7 +99,7 @@ def from_model(model: nn.Module, vocabulary: Symbols) -> tuple[list[str], np.nda
         )
     rows: dict[str, int] = {}
     for row, symbol in enumerate(symbols):
-        rows.setdefault(symbol.strip() or symbol, row)
+        rows.setdefault(_visible(symbol.strip() or symbol), row)
     return list(rows), weight.detach().float().cpu().numpy()[list(rows.values())]
 
 
@@ -122,3 +123,12 @@ def _spelling(symbol: str, vectors: Vectors) -> str | None:
     """The word of `vectors` that a symbol is."""
     bare = symbol.strip() or symbol
     return next((word for word in (bare, bare.lower()) if word in vectors), None)
+
+
+def _visible(symbol: str) -> str:
+    """A symbol with its white space as signs, which any format of vectors can hold."""
+    return "".join(_sign(letter) if letter.isspace() else letter for letter in symbol)
+
+
+def _sign(space: str) -> str:
+    return "␣" if space == " " else space.encode("unicode_escape").decode()

@@ -251,7 +251,7 @@ class Vectors:
         """The projection of a model: what its layer `embedding` holds for each symbol, a copy.
 
         A word is a symbol without the blanks around it; of symbols that are then equal (" the" and "the") the
-        first stands for both.
+        first stands for both. White space in words is shown as signs: a blank as ␣, a line end as \\n.
 
         Raises CarouselError for a model that reads one-hot symbols, and for a vocabulary of another size.
 

@@ -11,7 +11,7 @@ from carousel.embeddings.formats.content import Content, Reading
 from carousel.embeddings.formats.detection import detect
 from carousel.errors import CarouselError
 
-__all__ = ["FORMATS", "Content", "load", "save"]
+__all__ = ["FORMATS", "Content", "format_of", "load", "save"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def save(
     path: str | Path, words: list[str], matrix: np.ndarray, counts: np.ndarray | None, format: str | None
 ) -> None:
     """Write a file in the format that is named, or that its ending says."""
-    name = _of_ending(Path(path)) if format is None else _known(format)
+    name = format_of(path, format)
     for word in words:
         _check_unicode(word)
     FORMATS[name].save(path, Content(words, matrix, counts))
@@ -67,6 +67,11 @@ def load(path: str | Path, *, format: str | None, limit: int | None, mmap: bool,
         raise CarouselError(f"{path} does not exist. Give the path of a file of word vectors.") from None
     except OSError as error:
         raise CarouselError(f"cannot read {path}: {error.strerror or error}.") from None
+
+
+def format_of(path: str | Path, format: str | None = None) -> str:
+    """The format in which `save` would write this file; raises CarouselError where it would."""
+    return _of_ending(Path(path)) if format is None else _known(format)
 
 
 def _known(format: str) -> str:

@@ -1,0 +1,34 @@
+"""`carousel embed analogy FILE A B C`: what is to C as B is to A."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from carousel.cli.embed.arguments import File, Method, Odd, Restrict, Top, open_vectors, show
+from carousel.cli.loading import loaded
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(analogy)
+
+
+def analogy(
+    file: File,
+    a: Annotated[str, typer.Argument(help="A word: man")],
+    b: Annotated[str, typer.Argument(help="What belongs to it: king")],
+    c: Annotated[str, typer.Argument(help="Another word: woman")],
+    top: Top = 5,
+    method: Method = "3cosadd",
+    restrict: Restrict = None,
+    odd: Odd = "strict",
+) -> None:
+    """Show the words that are to C as B is to A.
+
+    carousel embed analogy vectors.safetensors man king woman
+    """
+    vectors = open_vectors(file, odd)
+    loaded()
+    show(vectors.analogy(a, b, c, top, method=method, restrict=restrict))

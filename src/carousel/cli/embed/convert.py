@@ -1,0 +1,69 @@
+"""`carousel embed convert FROM TO`: vectors from one format to another, or out of a trained language model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from carousel.cli.embed.arguments import Odd
+from carousel.cli.loading import loaded
+
+if TYPE_CHECKING:
+    from carousel.embeddings import Vectors
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(convert)
+
+
+def convert(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="A file of word vectors, or the folder of a run of `carousel train`, for its projection."
+        ),
+    ],
+    target: Annotated[
+        Path,
+        typer.Argument(
+            help="The new file; its ending says the format: .txt or .vec (word2vec text), .bin (word2vec binary), "
+            ".safetensors, .npz, .npy."
+        ),
+    ],
+    format: Annotated[
+        str | None,
+        typer.Option(help="Format of the new file: text, glove, ...", show_default="by its ending"),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only the first so many words.", show_default="all")
+    ] = None,
+    odd: Odd = "strict",
+) -> None:
+    """Write word vectors in another format.
+
+    carousel embed convert GoogleNews-vectors.bin news.safetensors --limit 200000
+    """
+    from carousel.embeddings.formats import format_of
+
+    format_of(target, format)  # before anything large is read
+    vectors = _of_run(source, limit) if source.is_dir() else _of_file(source, limit, odd)
+    loaded()
+    vectors.save(target, format)
+    typer.echo(f"{target}: {len(vectors):,} words, {vectors.dimension} dimensions")
+
+
+def _of_file(path: Path, limit: int | None, odd: str) -> Vectors:
+    from carousel.embeddings import Vectors
+
+    return Vectors.load(path, limit=limit, errors=odd)
+
+
+def _of_run(path: Path, limit: int | None) -> Vectors:
+    from carousel.embeddings import Vectors
+    from carousel.training import load
+
+    vectors = Vectors.from_model(*load(path))
+    return vectors if limit is None else vectors.restricted(limit)

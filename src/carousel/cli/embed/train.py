@@ -1,0 +1,116 @@
+"""`carousel embed train [PATHS ...]`: word vectors from text."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from carousel.cli.loading import loaded
+from carousel.cli.options import with_config_options
+from carousel.errors import CarouselError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from carousel.embeddings import Embedding
+
+DEFAULT = "vectors.safetensors"
+_SHOWN = 3  # words whose neighbours are shown at the end
+_RANKS = (
+    0.002,
+    0.01,
+    0.03,
+)  # of the vocabulary: frequent enough to be learned, rare enough to mean something
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command with all options of the configuration of word vectors."""
+    from carousel.embeddings.config import EmbeddingConfig
+
+    app.command()(with_config_options(train, EmbeddingConfig))
+
+
+def train(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Files (also compressed), folders or globs of text.",
+            show_default="the source of Python's own standard library",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="The file to write; its ending says the format: .safetensors, .vec, .txt, .bin, .npz, .npy.",
+            show_default=f"{DEFAULT}, or the next free number",
+        ),
+    ] = None,
+    **options: Any,
+) -> None:
+    """Train word vectors on text: skip-gram or cbow (Mikolov et al. 2013).
+
+    The loss shown is of held-out sentences, in nats for each prediction: lower is better.
+    """
+    from carousel.embeddings.config import EmbeddingConfig
+
+    given = {name: value for name, value in options.items() if value is not None}
+    if paths:
+        given["paths"] = paths
+    config = EmbeddingConfig().override(**given)
+    target = _target(out)
+    from rich.console import Console
+
+    from carousel.cli.embed.display import display
+    from carousel.embeddings import embed
+
+    loaded()
+    console = Console()
+    with display(console) as observer:
+        embedding = embed(config=config, on_progress=observer)
+    embedding.vectors.save(target)
+    _close(console, embedding, target)
+
+
+def _target(out: Path | None) -> Path:
+    """Where the vectors will go, known to be possible before any time is spent."""
+    from carousel.embeddings.formats import format_of
+
+    path = out or _free(Path(DEFAULT))
+    format_of(path)
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise CarouselError(f"--out must be a file in a folder that can be written to; got {path}.")
+    return path
+
+
+def _free(path: Path) -> Path:
+    """`path`, or with the first number that leaves what is there untouched."""
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_stem(f"{path.stem}-{number}")
+    return free
+
+
+def _close(console: Console, embedding: Embedding, path: Path) -> None:
+    """Say what was learned, by a few words and their neighbours, and what to do next."""
+    vectors = embedding.vectors
+    words = [vectors.words[int(rank * len(vectors))] for rank in _RANKS] if len(vectors) > 100 else []
+    lines = ["", f"[bold]{len(vectors):,} words[/] in {vectors.dimension} dimensions -> {path}"]
+    if embedding.loss is not None:
+        lines[-1] += f", held-out loss {embedding.loss:.4f}"
+    lines.append("")
+    for word, near in zip(words, vectors.nearest_each(words, 5) if words else [], strict=True):
+        lines.append(f"  {word} is near {', '.join(each.word for each in near)}")
+    asked = words[0] if words else vectors.words[0]
+    lines += [
+        "",
+        "What to do next:",
+        f"  carousel embed nearest {path} {asked}",
+        f"  carousel embed plot {path}",
+    ]
+    console.print("\n".join(lines), highlight=False, soft_wrap=True)

@@ -1,0 +1,112 @@
+"""Words as points in a plane: the two widest directions (PCA), or neighbourhoods kept together (t-SNE)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from carousel.embeddings.neighbours import unit
+from carousel.embeddings.vectors import Neighbour, Vectors
+from carousel.errors import CarouselError
+
+METHODS = ("pca", "tsne")
+MOST = 5000  # points that a picture can show and t-SNE can place in a minute
+_PERPLEXITY = 30.0
+
+
+@dataclass(frozen=True)
+class WordMap:
+    """n words at (x, y), and what there is to say about each.
+
+    near: the nearest words among all that there are, with their cosines in all d dimensions.
+    asked: whether a word was asked for itself, or was added as a neighbour of one that was.
+    explained: the shares of the variance that x and y hold; only PCA knows them.
+    """
+
+    words: list[str]
+    x: np.ndarray
+    y: np.ndarray
+    near: list[list[Neighbour]]
+    asked: list[bool]
+    counts: np.ndarray | None
+    method: str
+    explained: tuple[float, float] | None
+    vocabulary: int
+    dimension: int
+
+
+def word_map(
+    vectors: Vectors,
+    words: Sequence[str] = (),
+    *,
+    top: int = 300,
+    skip: int = 0,
+    around: int = 0,
+    method: str = "pca",
+    seed: int = 1,
+) -> WordMap:
+    """Place words in a plane by the directions of their vectors.
+
+    Args:
+        words: the words to place; none: the `top` first ones, the most frequent, after `skip` others.
+        around: add so many nearest words of each of `words`.
+        method: "pca", the two directions of greatest variance (Pearson 1901), or "tsne", which keeps
+            neighbours together and says nothing about what is far apart (van der Maaten & Hinton 2008).
+        seed: of t-SNE; PCA draws nothing.
+
+    Raises CarouselError for unknown words, an unknown method, and too few or too many words.
+
+    >>> vectors = Vectors(["a", "b", "c"], np.array([[1, 0, 0], [0.9, 0.1, 0], [0, 0, 1]]))
+    >>> placed = word_map(vectors)
+    >>> abs(placed.x[0] - placed.x[1]) < abs(placed.x[0] - placed.x[2])
+    np.True_
+    """
+    if method not in METHODS:
+        raise CarouselError(f"method must be one of {', '.join(METHODS)}; got {method!r}.")
+    asked = list(dict.fromkeys(words)) or vectors.words[skip : skip + top]
+    shown = asked
+    if around and words:
+        near = vectors.nearest_each(asked, around)
+        shown = list(dict.fromkeys([*asked, *(each.word for found in near for each in found)]))
+    least = 4 if method == "tsne" else 2
+    if not least <= len(shown) <= MOST:
+        raise CarouselError(f"a map by {method} is of {least} to {MOST:,} words; got {len(shown):,}.")
+    if vectors.dimension < 2:
+        raise CarouselError("a plane needs vectors of at least 2 dimensions; these have 1.")
+    units = unit(np.asarray(vectors[shown], np.float32))
+    points, explained = _pca(units) if method == "pca" else (_tsne(units, seed), None)
+    rows = [vectors.index(word) for word in shown]
+    return WordMap(
+        words=shown,
+        x=points[:, 0],
+        y=points[:, 1],
+        near=vectors.nearest_each(shown, 6),
+        asked=[k < len(asked) for k in range(len(shown))],
+        counts=None if vectors.counts is None else vectors.counts[rows],
+        method=method,
+        explained=explained,
+        vocabulary=len(vectors),
+        dimension=vectors.dimension,
+    )
+
+
+def _pca(units: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
+    from sklearn.decomposition import PCA
+
+    if np.ptp(units, axis=0).max() == 0:
+        raise CarouselError("the words to be placed all have the same direction; there is nothing to see.")
+    model = PCA(2, svd_solver="full")
+    points = model.fit_transform(units.astype(np.float64))
+    x, y = model.explained_variance_ratio_
+    return points, (float(x), float(y))
+
+
+def _tsne(units: np.ndarray, seed: int) -> np.ndarray:
+    from sklearn.manifold import TSNE
+
+    # a neighbourhood of a third of few words, so that there still is an outside
+    perplexity = min(_PERPLEXITY, (len(units) - 1) / 3)
+    model = TSNE(2, perplexity=perplexity, metric="cosine", init="random", random_state=seed)
+    return np.asarray(model.fit_transform(units), np.float64)

@@ -1,0 +1,104 @@
+"""`carousel embed train`: from a planted text to vectors whose clusters are found, by the command line alone."""
+
+import random
+
+import pytest
+
+from carousel.cli.embed import train
+from carousel.embeddings import Vectors
+
+GROUPS = [[f"{letter}{k}" for k in range(8)] for letter in "abc"]
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    """Sentences of one group each, with words that belong to all of them."""
+    rng = random.Random(0)
+    lines = [" ".join(rng.choices([*group, "the", "of"], k=9)) for _ in range(500) for group in GROUPS]
+    path = tmp_path_factory.mktemp("planted") / "text.txt"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+OPTIONS = ("--dimension", 16, "--epochs", 4, "--threads", 1, "--lr", 0.1, "--tokens", "spaces", "--sample", 0)
+
+
+def test_from_text_to_neighbours(carousel, planted, tmp_path):
+    """Training writes the file and says so; each word's nearest are of its own group."""
+    path = tmp_path / "v.safetensors"
+    done = carousel("embed", "train", planted, "--out", path, *OPTIONS)
+    assert (done.status, done.err) == (0, "")
+    assert "26 words, " in done.out
+    assert "held-out loss" in done.out
+    assert f"carousel embed nearest {path}" in done.out
+    vectors = Vectors.load(path)
+    assert vectors.counts[0] == vectors.counts.max()
+    for group in GROUPS:
+        asked = carousel("embed", "nearest", path, group[0], "-n", 7)
+        assert asked.status == 0
+        assert {line.split()[1] for line in asked.out.splitlines()} == set(group[1:])
+
+
+@pytest.mark.parametrize("ending", [".vec", ".bin", ".npz"])
+def test_the_ending_says_the_format(carousel, planted, tmp_path, ending):
+    """Any format that can be loaded again."""
+    path = tmp_path / f"v{ending}"
+    assert carousel("embed", "train", planted, "-o", path, *OPTIONS, "--epochs", 1).status == 0
+    assert len(Vectors.load(path)) == 26
+
+
+def test_without_a_name_nothing_is_overwritten(carousel, planted, tmp_path, monkeypatch):
+    """The default file, and then the next free one."""
+    monkeypatch.chdir(tmp_path)
+    for expected in (train.DEFAULT, "vectors-2.safetensors", "vectors-3.safetensors"):
+        done = carousel("embed", "train", planted, *OPTIONS, "--epochs", 1)
+        assert f"-> {expected}" in done.out
+        assert (tmp_path / expected).exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rule"),
+    [
+        (("--out", "v.pkl"), "the ending of a file says its format"),
+        (("--out", "no/such/folder/v.vec"), "--out must be a file in a folder that can be written to"),
+        (("--dimension", 0), "dimension must be at least 1; got 0"),
+        (("nowhere.txt",), "nowhere.txt"),
+        (("--patience", 2, "--held-out", 0), "patience watches the held-out loss"),
+    ],
+)
+def test_mistakes_cost_no_time(carousel, tmp_path, monkeypatch, arguments, rule):
+    """Each is told before anything is read, with status 2 and nothing written."""
+    monkeypatch.chdir(tmp_path)
+    done = carousel("embed", "train", *arguments)
+    assert done.status == 2
+    assert rule in done.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c(carousel, planted, tmp_path, monkeypatch):
+    """Stopped in the middle: one line, status 130, no file."""
+
+    def stopped(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("carousel.embeddings.training.Trainer.run", stopped)
+    done = carousel("embed", "train", planted, "--out", tmp_path / "v.vec")
+    assert (done.status, done.err) == (130, "carousel: interrupted\n")
+    assert not (tmp_path / "v.vec").exists()
+
+
+def test_no_torch_is_loaded(planted, tmp_path):
+    """Training and asking vectors starts as fast as NumPy does."""
+    import subprocess
+    import sys
+
+    script = (
+        "import sys; from carousel.cli import main\n"
+        "try:\n    main()\nfinally:\n    assert 'torch' not in sys.modules, 'torch was loaded'"
+    )
+    path = tmp_path / "v.vec"
+    for arguments in (
+        ("train", planted, "--out", path, *OPTIONS, "--epochs", 1),
+        ("nearest", path, "a1"),
+    ):
+        subprocess.run([sys.executable, "-c", script, "embed", *map(str, arguments)], check=True)
