@@ -2,13 +2,13 @@
 
 import pytest
 import torch
+from diagnosis.nets import Odd
 from tolerances import assert_close
 from torch import nn
 
 import carousel
 from carousel.diagnosis import recurrent_layers
 from carousel.errors import CarouselError
-from tests.diagnosis.nets import Odd
 
 
 class Larger(nn.Module):

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from diagnosis.nets import Odd, Shared, layer_of, points_of
 from tolerances import assert_close
 
 from carousel.diagnosis.linearisation import STEEPEST
 from carousel.equations.catalogue import CELLS
-from tests.diagnosis.nets import Odd, Shared, layer_of, points_of
 
 EVERY = pytest.mark.parametrize("cell", [*CELLS.values(), Odd(), Shared()], ids=[*CELLS, "odd", "shared"])
 

@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 import torch
+from diagnosis.nets import Odd
 from tolerances import assert_close
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
@@ -12,7 +13,6 @@ from torch.nn.utils.rnn import pack_padded_sequence
 import carousel
 from carousel.diagnosis import observe, recurrent_layers
 from carousel.errors import CarouselError
-from tests.diagnosis.nets import Odd
 
 LENGTHS = [3, 7, 2, 5]
 

@@ -7,6 +7,7 @@ step and from layer to layer with a logarithm beside it, where float32 would end
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -16,12 +17,24 @@ from carousel.diagnosis.replay import Played, in_own_time
 from carousel.diagnosis.scaled import Scaled
 
 
+@dataclass(frozen=True, eq=False)
+class StateGradient:
+    """dL/ds of one layer at each of its T + 1 states, (T + 1, B, n), in its own order of time.
+
+    `whole` counts all that a state does; `onward` leaves out what the layer above reads at the same step, which
+    is the gradient of a state of the whole stack.
+    """
+
+    whole: Scaled
+    onward: Scaled
+
+
 def back_through(
     layers: Sequence[RecurrentLayer], played: Sequence[Played], passage: Passage
-) -> list[Scaled]:
-    """dL/ds of each layer at each of its T + 1 states, (T + 1, B, n), in its own order of time."""
+) -> list[StateGradient]:
+    """The gradient of every state of every layer and direction of a module."""
     directions = sum(layer.layer == 0 for layer in layers)
-    found: list[Scaled] = [Scaled.zeros((0,), passage.inputs)] * len(layers)
+    found: dict[int, StateGradient] = {}
     above = Scaled.of(
         passage.output_gradient
     )  # dL/d(output of this level), (T, B, D H) in the order of the sequence
@@ -32,24 +45,32 @@ def back_through(
             number = first + direction
             layer = layers[number]
             asked = _scaled(above.part(direction * width, (direction + 1) * width), passage, layer)
-            direct = _on_states(asked, layer) + _at_ends(passage, layer, number)
-            found[number], to_inputs = _sweep(layer, played[number], direct)
+            is_top = first + directions == len(layers)
+            found[number], to_inputs = _sweep(
+                layer, played[number], _on_states(asked, layer), _at_ends(passage, layer, number), is_top
+            )
             to_inputs = _scaled(to_inputs, passage, layer)
             below = to_inputs if below is None else below + to_inputs
         above = below if below is not None else above
-    return found
+    return [found[number] for number in range(len(layers))]
 
 
-def _sweep(layer: RecurrentLayer, played: Played, direct: Scaled) -> tuple[Scaled, Scaled]:
-    """From the last step to the first: the whole gradient of each state, and that of each input."""
+def _sweep(
+    layer: RecurrentLayer, played: Played, above: Scaled, ends: Scaled, is_top: bool
+) -> tuple[StateGradient, Scaled]:
+    """From the last step to the first: the gradient of each state, and that of each input."""
     steps = played.inputs.shape[0]
-    whole, inputs = [Scaled(direct.unit[steps], direct.log[steps])], []
+    onward = [ends.at(steps)]
+    whole = [above.at(steps) + onward[-1]]
+    inputs = []
     for t in reversed(range(steps)):
         after = whole[-1]
         ds, dx = layer.linearise(played.inputs[t], played.states[t]).pull_back(after.unit)
         inputs.append(Scaled.of(dx, after.log))
-        whole.append(Scaled(direct.unit[t], direct.log[t]) + Scaled.of(ds, after.log))
-    return _stacked(whole[::-1]), _stacked(inputs[::-1])
+        onward.append(ends.at(t) + Scaled.of(ds, after.log))
+        whole.append(above.at(t) + onward[-1])
+    total = _stacked(whole[::-1])
+    return StateGradient(total, total if is_top else _stacked(onward[::-1])), _stacked(inputs[::-1])
 
 
 def _stacked(parts: Sequence[Scaled]) -> Scaled:

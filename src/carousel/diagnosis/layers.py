@@ -136,6 +136,15 @@ class RecurrentLayer:
         return values
 
     @cached_property
+    def norms(self) -> dict[tuple[Node, Node], Tensor]:
+        """(product, vector) -> the spectral norm of its matrix."""
+        return {
+            (affine, vector): torch.linalg.matrix_norm(self.weight(affine, vector), ord=2)
+            for affine in self.equations.affines
+            for vector in affine.operands
+        }
+
+    @cached_property
     def readers(self) -> dict[Node, list[Node]]:
         """Vector -> the affines that multiply it."""
         readers: dict[Node, list[Node]] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -44,6 +45,10 @@ class Scaled:
         """Some of the coordinates."""
         return Scaled.of(self.unit[..., start:stop], self.log)
 
+    def at(self, index: int) -> Scaled:
+        """One of the vectors along the first dimension, or a row of them."""
+        return Scaled(self.unit[index], self.log[index])
+
     def values(self) -> Tensor:
         """As plain numbers, which may be too small or too large to hold."""
         return self.unit * self.log.exp().unsqueeze(-1)
@@ -57,3 +62,12 @@ class Scaled:
         one = self.unit * (self.log - top).exp().unsqueeze(-1)
         two = other.unit * (other.log - top).exp().unsqueeze(-1)
         return Scaled.of(one + two, top)
+
+
+def side_by_side(parts: Sequence[Scaled]) -> Scaled:
+    """Vectors of different logarithms as one longer vector."""
+    top = torch.stack([part.log for part in parts]).amax(dim=0)
+    safe = torch.where(torch.isfinite(top), top, 0.0)
+    return Scaled.of(
+        torch.cat([part.unit * (part.log - safe).exp().unsqueeze(-1) for part in parts], dim=-1), safe
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -34,6 +34,7 @@ class Trajectory:
         lengths: (B,), steps of each sequence.
         gradient: dL/ds at each of these T + 1 points, (T + 1, B, n) with logarithms: all that the state does to
             the loss, by its output and by the states that follow; None if no loss was asked for.
+        onward: the same without what the layer above in the same module reads at the same step.
     """
 
     layer: RecurrentLayer
@@ -41,6 +42,7 @@ class Trajectory:
     states: Tensor = field(repr=False)
     lengths: Tensor
     gradient: Scaled | None = field(default=None, repr=False)
+    onward: Scaled | None = field(default=None, repr=False)
 
     @property
     def steps(self) -> int:
@@ -105,7 +107,7 @@ def observe(
     batch: Batch,
     loss: Loss | None = None,
     *,
-    instances: int | None = 16,
+    instances: int | None = 8,
     gradients: bool = True,
     dtype: torch.dtype = torch.float64,
 ) -> Observation:
@@ -248,8 +250,14 @@ def _is_output(value: Any) -> bool:
 def _trajectories(passage: Passage, gradients: bool, dtype: torch.dtype) -> list[Trajectory]:
     layers = layers_of(passage.module, passage.path, dtype)
     played = replay(layers, passage)
-    found = back_through(layers, played, passage) if gradients else [None] * len(layers)
+    plain = [
+        Trajectory(layer, each.inputs, each.states, passage.lengths)
+        for layer, each in zip(layers, played, strict=True)
+    ]
+    if not gradients:
+        return plain
+    found = back_through(layers, played, passage)
     return [
-        Trajectory(layer, each.inputs, each.states, passage.lengths, gradient)
-        for layer, each, gradient in zip(layers, played, found, strict=True)
+        replace(trajectory, gradient=each.whole, onward=each.onward)
+        for trajectory, each in zip(plain, found, strict=True)
     ]

@@ -1,0 +1,78 @@
+"""Spectra of matrices that are known, of the weights of each gate and of Jacobians along a trajectory."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import carousel
+from carousel.diagnosis import matrix_spectrum, observe, spectra, spectrum, stacked
+from carousel.errors import CarouselError
+
+
+def test_a_non_normal_matrix():
+    """[[.5, 10], [0, .5]]: all eigenvalues 0.5, and yet a change grows to 10.02 before it fades."""
+    found = matrix_spectrum(torch.tensor([[0.5, 10.0], [0.0, 0.5]]))
+    assert found.powers[[1, 2, 3]] == pytest.approx([10.0249, 10.0062, 7.5021], abs=5e-5)
+    assert found.powers[[5, 10, 20]] == pytest.approx([3.1253, 0.1953, 0.0004], abs=5e-5)
+    assert found.radius == pytest.approx(0.5)
+    assert (found.peak, found.peak_power) == (pytest.approx(10.0249, abs=5e-5), 1)
+    assert found.henrici == pytest.approx(10)
+    assert found.norm == pytest.approx(10.0249, abs=5e-5)
+
+
+def test_a_normal_matrix_has_no_gap():
+    """Rotation times 0.9: eigenvalues and singular values agree, Henrici's number is 0, nothing grows."""
+    q = torch.linalg.qr(torch.randn(6, 6).double())[0]
+    found = matrix_spectrum(0.9 * q)
+    np.testing.assert_allclose(np.abs(found.eigenvalues), 0.9, atol=1e-12)
+    np.testing.assert_allclose(found.singular_values, 0.9, atol=1e-12)
+    assert found.henrici < 1e-6
+    assert (found.peak, found.peak_power) == (1.0, 0)
+
+
+def test_power_iteration_agrees_with_the_exact_norms(monkeypatch):
+    """Large matrices: the norms of their powers come from below, and near."""
+    matrix = torch.randn(60, 60) / 60**0.5
+    exact = matrix_spectrum(matrix).powers
+    monkeypatch.setattr(spectra, "LARGE", 10)
+    near = matrix_spectrum(matrix).powers
+    assert len(near) == 33
+    assert (near <= exact[:33] * (1 + 1e-9)).all()
+    np.testing.assert_allclose(near, exact[:33], rtol=0.2)
+
+
+def test_weights_by_gate_and_jacobians_on_the_way():
+    """An LSTM: the four recurrent matrices by name; Jacobians of h and c together, at the steps it names."""
+    module = nn.LSTM(3, 5).double()
+    [trajectory] = observe(module, torch.randn(9, 2, 3).double()).trajectories
+    found = spectrum(trajectory, steps=4)
+    assert list(found.weights) == ["i", "f", "g", "o"]
+    blocks = module.weight_hh_l0.detach().split(5)
+    for name, block in zip("ifgo", blocks, strict=True):
+        assert found.weights[name].norm == pytest.approx(torch.linalg.matrix_norm(block, ord=2).item())
+    assert found.steps.shape == (4, 2)
+    for (t, b), each in zip(found.steps, found.jacobians, strict=True):
+        jacobian = trajectory.layer.jacobian(trajectory.inputs[t, b][None], trajectory.states[t, b][None])[0]
+        assert each.radius == pytest.approx(torch.linalg.eigvals(jacobian).abs().max().item())
+        assert len(each.eigenvalues) == 10
+    assert found.radius == pytest.approx(np.median([each.radius for each in found.jacobians]))
+    assert found.norm >= found.radius
+
+
+def test_a_full_peephole_has_matrices_from_both_states():
+    """The matrices that read c are named so."""
+    [trajectory] = observe(carousel.LSTM(3, 4, peephole="full"), torch.randn(5, 2, 3)).trajectories
+    names = ["i", "i from c", "f", "f from c", "g", "o", "o from c"]
+    assert sorted(spectrum(trajectory, steps=1).weights) == sorted(names)
+
+
+def test_what_has_no_spectrum():
+    """A matrix that is not square or not finite, and a stack of layers."""
+    with pytest.raises(CarouselError, match=r"square matrix of finite numbers; it came with shape \(2, 3\)"):
+        matrix_spectrum(torch.ones(2, 3))
+    with pytest.raises(CarouselError, match="NaN or infinite"):
+        matrix_spectrum(torch.full((2, 2), float("inf")))
+    seen = observe(nn.GRU(2, 3, num_layers=2), torch.randn(5, 2, 2))
+    with pytest.raises(CarouselError, match="one layer"):
+        spectrum(stacked(seen.trajectories))
