@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from diagnosis.nets import Odd
+from diagnosis.nets import Odd, Shared
 from torch import nn
 
 import carousel
@@ -63,6 +63,7 @@ MODULES = [
     nn.GRU(2, 6),
     carousel.LSTM(2, 4, peephole="full"),
     carousel.Recurrent(Odd, 2, 4),
+    carousel.Recurrent(Shared, 2, 4),
 ]
 
 
