@@ -65,3 +65,11 @@ def test_it_comes_back_from_json() -> None:
         again = vocabulary_from_json(vocabulary.to_json())
         assert again == vocabulary
         assert again.symbols == vocabulary.symbols
+
+
+@pytest.mark.parametrize("words", [["a b"], [""], ["a", "a"], ["<unk>"]])
+def test_words_of_a_damaged_file_are_refused(words: list[str]) -> None:
+    """White space would make two of one; a word twice has two numbers."""
+    data = fit().to_json() | {"words": words}
+    with pytest.raises(CarouselError, match="words without white space, each once"):
+        vocabulary_from_json(data)

@@ -34,6 +34,8 @@ class TokenVocabulary(Vocabulary):
 
     def __init__(self, words: Sequence[str], knows_unknown: bool) -> None:
         self.words, self.knows_unknown = list(words), knows_unknown
+        if len({*words, UNKNOWN_SYMBOL}) <= len(words) or any(word.split() != [word] for word in words):
+            raise CarouselError("a token vocabulary must list words without white space, each once")
         names = [UNKNOWN_SYMBOL, *self.words] if knows_unknown else self.words
         self.pieces = [b"\n", *(f" {name}".encode() for name in names)]
         self._numbers = {name: number for number, name in enumerate(names, BOUNDARY + 1)}
