@@ -41,3 +41,20 @@ def test_bad_paths_are_refused(carousel, run, tmp_path):
         done = carousel("evaluate", *arguments)
         assert (done.status, done.out) == (2, "")
         assert str(tmp_path / "no") in done.err
+
+
+def test_tokens_are_scored_one_by_one(carousel, run, tmp_path):
+    """A line for each token with its bits, and the sum behind each line of text, which is the line's score."""
+    path = tmp_path / "lines.txt"
+    path.write_text("ab\nc\n", encoding="utf-8")
+    done = carousel("evaluate", run[0], path, "--tokens")
+    first, second = done.out.strip("\n").split("\n\n")
+    *tokens, total = first.split("\n")
+    assert [line.split("\t")[1] for line in tokens] == ["'a'", "'b'", "'\\n'"]
+    assert float(total.split("\t")[0]) == pytest.approx(
+        sum(float(t.split("\t")[0]) for t in tokens), abs=1e-3
+    )
+    assert total.endswith("\t3 tokens")
+    assert second.endswith("\t2 tokens")
+    done = carousel("evaluate", run[0], path, "--tokens", "--lines")
+    assert done.status == 2

@@ -61,3 +61,32 @@ def test_bad_weights_are_refused(carousel, run, tmp_path, damage):
     done = carousel("generate", path)
     assert (done.status, done.out) == (2, "")
     assert str(path) in done.err
+
+
+def test_several_texts_are_those_of_their_seeds(carousel, run):
+    """Sample k of seed s is the text of seed s + k - 1, under a heading each."""
+    arguments = ("generate", run[0], "--prompt", "def ", "--length", 30)
+    alone = [carousel(*arguments, "--seed", 5 + k).out for k in range(3)]
+    many = carousel(*arguments, "--seed", 5, "--samples", 3)
+    assert many.status == 0
+    assert many.out == "".join(f"--- {k}\n{text}" for k, text in enumerate(alone, 1))
+
+
+def test_a_stop_text_ends_it(carousel, run):
+    """A line end is written as in a string; the stop itself is left out."""
+    for seed in range(20):
+        arguments = ("generate", run[0], "--prompt", "def ", "--length", 200, "--seed", seed)
+        free = carousel(*arguments).out
+        if "\n" in free.removesuffix("\n"):
+            break
+    assert carousel(*arguments, "--stop", "\\n").out == free.split("\n")[0] + "\n"
+
+
+def test_beams_write_the_likeliest_texts(carousel, run):
+    """As many as beams at most, each with its bits, the likeliest first."""
+    done = carousel("generate", run[0], "--prompt", "def ", "--length", 5, "--beams", 3)
+    assert done.status == 0
+    bits = [float(line.split()[1]) for line in done.out.split("\n") if line.startswith("--- ")]
+    assert len(bits) == 3
+    assert bits == sorted(bits)
+    assert carousel("generate", run[0], "--beams", 2, "--samples", 2).status == 2

@@ -9,8 +9,16 @@ import torch
 from carousel import CarouselError
 from carousel.data import BOUNDARY, Document, Windows, fit_vocabulary
 from carousel.losses import cross_entropy
-from carousel.models import LanguageModel
-from carousel.training import Part, Score, evaluate, evaluation, score_documents, score_lines
+from carousel.models import LanguageModel, TDNNLanguageModel
+from carousel.training import (
+    Part,
+    Score,
+    evaluate,
+    evaluation,
+    score_documents,
+    score_lines,
+    score_tokens,
+)
 
 DOCUMENTS = [Document("a", "the cat sat on the mat\n" * 9), Document("b", "a dog\nlay down\n" * 7)]
 
@@ -35,16 +43,31 @@ def one_pass(model, ids):
     return cross_entropy(logits, tokens[1:, None], reduction="sum").item() / math.log(2)
 
 
-def test_a_text_within_one_segment_is_scored_exactly(model, vocabulary):
-    """Up to 4,608 symbols the score is that of one pass, each document's end being predicted and counted."""
+def test_each_file_is_one_stream_from_the_zero_state(model, vocabulary):
+    """The score of a corpus is the sum of one pass through each file, its end being predicted and counted."""
     score = score_documents(model, vocabulary, DOCUMENTS)
-    part = Part.of(DOCUMENTS, vocabulary)
-    assert score.bits == pytest.approx(one_pass(model, part.ids), rel=1e-9)
+    expected = sum(one_pass(model, [0, *vocabulary.encode(d.text), 0]) for d in DOCUMENTS)
+    assert score.bits == pytest.approx(expected, rel=1e-9)
     assert score.tokens == score.characters == sum(len(d.text) + 1 for d in DOCUMENTS)
+    alone = [score_documents(model, vocabulary, [d]).bits for d in DOCUMENTS]
+    assert score.bits == pytest.approx(sum(alone), rel=1e-9)
 
 
-def test_segments_score_every_symbol_once_with_its_lead(model, vocabulary, monkeypatch):
-    """A text cut into segments is scored as the sum of its pieces, each read after the symbols before it."""
+@pytest.mark.parametrize("kind", [LanguageModel, TDNNLanguageModel])
+@pytest.mark.parametrize(("columns", "logits"), [(64, 1 << 23), (1, 1 << 23), (3, 200), (64, 1)])
+def test_how_streams_are_grouped_changes_nothing(vocabulary, monkeypatch, kind, columns, logits):
+    """Side by side or one after the other, in long windows or of a single step: the same bits."""
+    documents = [Document(str(k), DOCUMENTS[k % 2].text[: 3 + 29 * k]) for k in range(7)]
+    torch.manual_seed(1)
+    model = kind(vocabulary.size, hidden=10).double()
+    expected = sum(one_pass(model, [0, *vocabulary.encode(d.text), 0]) for d in documents)
+    monkeypatch.setattr(evaluation, "_COLUMNS", columns)
+    monkeypatch.setattr(evaluation, "_LOGITS", logits)
+    assert score_documents(model, vocabulary, documents).bits == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_sample_scores_segments_with_their_lead(model, vocabulary, monkeypatch):
+    """With a limit, each segment is read after the symbols before it, and scored without them."""
     monkeypatch.setattr(evaluation, "SEGMENT", 20)
     monkeypatch.setattr(evaluation, "LEAD", 7)
     ids = Part.of(DOCUMENTS, vocabulary).ids
@@ -52,7 +75,7 @@ def test_segments_score_every_symbol_once_with_its_lead(model, vocabulary, monke
     for start in range(20, len(ids) - 1 - 7, 20):
         piece = ids[start : start + 27 + 1]
         expected += one_pass(model, piece) - one_pass(model, piece[: 7 + 1])
-    score = evaluate(model, Part(ids, 300))
+    score = evaluate(model, Part(ids, 300), limit=10**9)
     assert score.bits == pytest.approx(expected, rel=1e-9)
     assert score.tokens == len(ids) - 1
     assert score.bits == pytest.approx(one_pass(model, ids), rel=0.02)  # and near one pass through all
@@ -66,21 +89,11 @@ def test_no_length_loses_a_symbol(model, vocabulary, monkeypatch, length):
     monkeypatch.setattr(evaluation, "SEGMENT", 20)
     monkeypatch.setattr(evaluation, "LEAD", 7)
     ids = Part.of(DOCUMENTS, vocabulary).ids[:length]
+    assert evaluate(model, Part(ids, length - 1), limit=10**9).tokens == length - 1
     assert evaluate(model, Part(ids, length - 1)).tokens == length - 1
 
 
-def test_how_columns_are_grouped_changes_nothing(model, vocabulary, monkeypatch):
-    """Segments side by side or one after the other, in long windows or short, give the same bits."""
-    monkeypatch.setattr(evaluation, "SEGMENT", 20)
-    monkeypatch.setattr(evaluation, "LEAD", 7)
-    part = Part.of(DOCUMENTS, vocabulary)
-    whole = evaluate(model, part).bits
-    monkeypatch.setattr(evaluation, "_COLUMNS", 3)
-    monkeypatch.setattr(evaluation, "_LOGITS", 200)
-    assert evaluate(model, part).bits == pytest.approx(whole, rel=1e-12)
-
-
-def test_a_limit_takes_segments_from_everywhere(model, vocabulary, monkeypatch):
+def test_a_sample_takes_segments_from_everywhere(model, vocabulary, monkeypatch):
     """With a limit about so many tokens are scored, first and last segment among them, characters in
     proportion.
     """
@@ -90,7 +103,43 @@ def test_a_limit_takes_segments_from_everywhere(model, vocabulary, monkeypatch):
     score = evaluate(model, part, limit=60)
     assert 47 <= score.tokens <= 67
     assert score.characters == round(10_000 * score.tokens / part.tokens)
-    assert evaluate(model, part, limit=10**9) == evaluate(model, part)
+
+
+def test_every_softmax_sums_to_one(vocabulary):
+    """After any text of four symbols the probabilities of all that may follow add up to one."""
+    for model in (LanguageModel(vocabulary.size, hidden=6), TDNNLanguageModel(vocabulary.size, hidden=6)):
+        texts = torch.randint(vocabulary.size, (4, 50))
+        logits, _ = model.double().eval()(texts)
+        ends = torch.arange(vocabulary.size).expand(4, 50, -1)
+        total = sum(
+            (-cross_entropy(logits, ends[..., k], reduction="none")).exp() for k in range(ends.shape[-1])
+        )
+        torch.testing.assert_close(total, torch.ones(4, 50).double())
+
+
+def test_tokens_of_a_line_add_up_to_its_score(model, vocabulary):
+    """Each piece has its own bits, whatever lines are scored beside it, and their sum is the line's."""
+    lines = ["the cat", "", "a dog lay down"]
+    for line, tokens, score in zip(
+        lines, score_tokens(model, vocabulary, lines), score_lines(model, vocabulary, lines), strict=True
+    ):
+        assert "".join(token.text for token in tokens) == line + "\n"
+        assert sum(token.bits for token in tokens) == pytest.approx(score.bits, rel=1e-9)
+        ids = [BOUNDARY, *vocabulary.encode(line + "\n")]
+        assert tokens[-1].bits == pytest.approx(
+            one_pass(model, ids) - one_pass(model, ids[:-1]) if line else score.bits
+        )
+
+
+def test_sentences_end_where_lines_do():
+    """At the level of tokens the last piece of a sentence is its line end, and perplexity counts it."""
+    vocabulary = fit_vocabulary("token", [Document("a", "a b <unk>\nb a\n")])
+    model = LanguageModel(vocabulary.size, hidden=4)
+    [tokens] = score_tokens(model, vocabulary, ["b new a"])
+    assert [token.text for token in tokens] == ["b", "<unk>", "a", "\n"]
+    [score] = score_lines(model, vocabulary, ["b new a"])
+    assert score.tokens == 4
+    assert score.nats_per_token == pytest.approx(math.log(score.perplexity))
 
 
 def test_the_model_is_left_as_it_was(model, vocabulary):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from carousel.cli.loading import loaded
+from carousel.errors import CarouselError
 
 if TYPE_CHECKING:
     from carousel.data import Document, Vocabulary
@@ -28,15 +29,24 @@ def evaluate(
     lines: Annotated[
         bool, typer.Option("--lines", help="Score every line by itself: bits per character, a tab, the line.")
     ] = False,
+    tokens: Annotated[
+        bool,
+        typer.Option(
+            "--tokens", help="Score every token: its bits, a tab, the token; after each line the sum."
+        ),
+    ] = False,
 ) -> None:
-    """Score text in bits per character and perplexity, all files as one text."""
-    from carousel.training import load, score_documents, score_lines
+    """Score text in bits per character and perplexity, each file from its start to its end."""
+    from carousel.training import load, score_documents, score_lines, score_tokens
+
+    if lines and tokens:
+        raise CarouselError("--lines and --tokens print different things; give one of the two.")
 
     loaded()
     model, vocabulary = load(run)
     documents = _documents(run, paths)
     _tell_unknown(vocabulary, documents)
-    if not lines:
+    if not (lines or tokens):
         score = score_documents(model, vocabulary, documents)
         number = f"{len(documents)} document{'s' if len(documents) > 1 else ''}"
         typer.echo(
@@ -46,6 +56,12 @@ def evaluate(
         )
         return
     texts = [line for document in documents for line in _lines(document.text)]
+    if tokens:
+        for each in score_tokens(model, vocabulary, texts):
+            for token in each:
+                typer.echo(f"{token.bits:.4f}\t{token.text!r}")
+            typer.echo(f"{sum(token.bits for token in each):.4f}\t{len(each)} tokens\n")
+        return
     for line, score in zip(texts, score_lines(model, vocabulary, texts), strict=True):
         typer.echo(f"{score.bits_per_character:.4f}\t{line}")
 

@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from carousel.data.batches import IGNORED, Windows, stream
+    from carousel.data.batches import IGNORED, Windows, stream, streams
     from carousel.data.compression import xz_bits_per_character
     from carousel.data.corpora import Split, describe_skipped, load_corpus, read, split
     from carousel.data.documents import Document, count_characters
@@ -47,6 +47,7 @@ __all__ = [
     "split",
     "standard_library",
     "stream",
+    "streams",
     "vocabulary_from_json",
     "xz_bits_per_character",
 ]
@@ -55,6 +56,7 @@ _HOMES = {
     "IGNORED": "carousel.data.batches",
     "Windows": "carousel.data.batches",
     "stream": "carousel.data.batches",
+    "streams": "carousel.data.batches",
     "xz_bits_per_character": "carousel.data.compression",
     "Split": "carousel.data.corpora",
     "describe_skipped": "carousel.data.corpora",

@@ -25,13 +25,20 @@ def stream(documents: Sequence[Document], vocabulary: Vocabulary) -> np.ndarray:
         >>> stream(documents, fit_vocabulary("char", documents)).tolist()  # 0 <eod>, 1 <unk>, 2 a, 3 b
         [0, 3, 2, 0, 3, 0]
     """
+    return streams(documents, vocabulary)[0]
+
+
+def streams(documents: Sequence[Document], vocabulary: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
+    """`stream`, and where in it the boundary stands that closes each document."""
     boundary = np.array([BOUNDARY], dtype=np.int32)
-    parts = [boundary]
+    parts, ends, length = [boundary], [], 1
     for document in documents:
         ids = vocabulary.encode(document.text)
         ended = vocabulary.boundary_text and len(ids) and ids[-1] == BOUNDARY
         parts += [ids] if ended else [ids, boundary]
-    return np.concatenate(parts)
+        length += len(ids) + (not ended)
+        ends.append(length - 1)
+    return np.concatenate(parts), np.array(ends, dtype=np.int64)
 
 
 class Windows(Sequence[tuple[Tensor, Tensor]]):

@@ -76,7 +76,7 @@ def _expand(path: str, given: str) -> tuple[str, list[str], bool]:
             raise CarouselError(
                 f"a folder of text must hold at least one file: {given} holds none that is not hidden"
             )
-        return path, files, False
+        return path, files, files == _own_split(path)
     if os.path.isfile(path):
         return os.path.dirname(path), [path], True
     if os.path.lexists(path):
@@ -104,10 +104,15 @@ def _root_of_glob(pattern: str) -> str:
 
 def _walk(folder: str) -> list[str]:
     """The files under a folder that are not hidden; only the three parts where it brings its own split."""
-    own_split = [os.path.join(folder, name) for name in SPLIT_FILES]
+    own_split = _own_split(folder)
     if all(map(os.path.isfile, own_split)):
         return own_split
     return [os.path.join(where, name) for where, name in _visible(folder)]
+
+
+def _own_split(folder: str) -> list[str]:
+    """The three parts that a folder may bring; each counts as named itself, so that an empty one is told."""
+    return [os.path.join(folder, name) for name in SPLIT_FILES]
 
 
 def _visible(folder: str) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,8 @@ _HOMES = {
     "Part": "carousel.training.evaluation",
     "score_documents": "carousel.training.evaluation",
     "score_lines": "carousel.training.evaluation",
+    "score_tokens": "carousel.training.evaluation",
+    "TokenScore": "carousel.training.score",
 }
 
 __all__ = list(_HOMES)

@@ -15,6 +15,7 @@ from carousel.data import (
     load_corpus,
     load_vocabulary,
 )
+from carousel.errors import CarouselError
 from carousel.training.config import Config
 from carousel.training.evaluation import Part
 from carousel.training.progress import Note, Observer, silent
@@ -55,5 +56,15 @@ def load(config: Config, vocabulary: Path | None = None, on_event: Observer = si
         else fit_vocabulary(config.level, split.train, config.vocabulary_size)
     )
     parts = [Part.of(documents, symbols) for documents in (split.train, split.valid, split.test)]
-    Windows(parts[0].ids, config.batch, config.bptt, name="train part")  # raises if there is not even one
+    _check_length(config, parts[0])
     return Corpus(split, symbols, *parts)
+
+
+def _check_length(config: Config, train: Part) -> None:
+    """Raise CarouselError for a train part that is shorter than one window, or than what a prediction sees."""
+    if config.context is not None and config.context > train.tokens:
+        raise CarouselError(
+            f"context must be at most the number of symbols of the train part, {train.tokens:,}; "
+            f"got {config.context:,}. Give more text, or a shorter context."
+        )
+    Windows(train.ids, config.batch, config.bptt, name="train part")

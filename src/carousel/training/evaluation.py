@@ -1,66 +1,80 @@
 """How many bits a language model needs for a text.
 
-A text is one long stream: a boundary, the first document, a boundary, the second, ... Running it in one
-pass, state carried from the first symbol to the last, is the exact score, but one lane is slow. So the
-stream is cut at fixed places into segments of 4,096 symbols that are run side by side, and each gets its
-state by first reading the 512 symbols before it, unscored. Where the cuts are depends on nothing but these
-two numbers: neither batch nor window length nor threads change what is computed, and every symbol is scored
-once, with at least 512 symbols behind it.
+Each file is one stream: read from the zero state behind a boundary to its end, every symbol scored once, in the
+order of the text. So a score depends on the text alone, neither on how training cut its windows nor on what else
+is scored beside it: files run side by side only to be quicker. While training, a sample is enough: segments of
+4,096 symbols spread over the part, each read after the 512 symbols before it, unscored.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from carousel.data import BOUNDARY, IGNORED, Document, Vocabulary, count_characters, stream
+from carousel.data import BOUNDARY, IGNORED, Document, Vocabulary, count_characters, streams
 from carousel.errors import CarouselError
 from carousel.losses import cross_entropy
-from carousel.training.score import Score
+from carousel.training.score import Score, TokenScore
 
-SEGMENT = 4096  # symbols scored per segment
+SEGMENT = 4096  # symbols scored per segment of a sample
 LEAD = 512  # symbols read before that for the state
-_COLUMNS = 64  # segments or lines run side by side
+_COLUMNS = 64  # streams run side by side
 _LOGITS = 1 << 23  # numbers held at a time
 
 
 @dataclass(frozen=True)
 class Part:
-    """A held-out part as symbols (N + 1,), the first being context only, and its number of characters."""
+    """A part of a corpus as symbols (N + 1,), the first being context only, and its number of characters.
+
+    `ends` says where the boundary stands that closes each file; without it all is one file.
+    """
 
     ids: np.ndarray
     characters: int
+    ends: np.ndarray | None = None
 
     @classmethod
     def of(cls, documents: Sequence[Document], vocabulary: Vocabulary) -> "Part":
         """The part that these documents are."""
-        return cls(stream(documents, vocabulary), count_characters(documents))
+        ids, ends = streams(documents, vocabulary)
+        return cls(ids, count_characters(documents), ends)
 
     @property
     def tokens(self) -> int:
         """N, the number of predictions."""
         return len(self.ids) - 1
 
+    @property
+    def files(self) -> list[np.ndarray]:
+        """The stream of each file, from the boundary before it to the one behind it."""
+        ends = [self.tokens] if self.ends is None else self.ends.tolist()
+        return [self.ids[start : end + 1] for start, end in zip([0, *ends], ends, strict=False)]
+
 
 def evaluate(model: nn.Module, part: Part, limit: int | None = None) -> Score:
-    """Score a whole part, or about `limit` of its tokens in segments spread evenly over it.
+    """Score a whole part, each file as one stream, or a sample of about `limit` of its tokens.
 
     With a limit, the characters are those of the whole in proportion to the tokens.
     """
-    inputs, targets = _segments(part.ids)
-    if limit is not None and (number := max(1, limit // SEGMENT)) < inputs.shape[1]:
-        kept = np.linspace(0, inputs.shape[1] - 1, number).round().astype(int)
-        inputs, targets = inputs[:, kept], targets[:, kept]
-    tokens = int((targets != IGNORED).sum())
-    bits = float(_bits(model, inputs, targets).sum())
+    if len(part.ids) < 2:
+        raise CarouselError(f"a part to score must hold at least 2 symbols; got {len(part.ids)}.")
+    if limit is None:
+        bits = sum(float(total) for total in _totals(model, part.files))
+        return Score(bits, part.tokens, part.characters)
+    starts = _segments(part.tokens, max(1, limit // SEGMENT))
+    segments = [part.ids[start : start + LEAD + SEGMENT + 1] for start in starts]
+    leads = [LEAD if start else 0 for start in starts]
+    bits = sum(float(total) for total in _totals(model, segments, leads))
+    tokens = sum(len(segment) - 1 - lead for segment, lead in zip(segments, leads, strict=True))
     return Score(bits, tokens, max(1, round(part.characters * tokens / part.tokens)))
 
 
 def score_documents(model: nn.Module, vocabulary: Vocabulary, documents: Sequence[Document]) -> Score:
-    """Score documents as one text, each predicted from its start to its end.
+    """Score documents, each from the zero state at its start to its end.
 
     Raises CarouselError if there are none.
     """
@@ -74,70 +88,109 @@ def score_lines(model: nn.Module, vocabulary: Vocabulary, lines: Sequence[str]) 
 
     A line scores the same whatever lines stand around it. Line ends may be given or left out.
     """
-    texts = [line.rstrip("\r\n") + "\n" for line in lines]
-    encoded = [vocabulary.encode(text).astype(np.int64) for text in texts]
-    order = sorted(range(len(texts)), key=lambda k: len(encoded[k]))
-    scores: dict[int, Score] = {}
-    for start in range(0, len(order), _COLUMNS):
-        group = order[start : start + _COLUMNS]
-        inputs = np.full((len(encoded[group[-1]]), len(group)), BOUNDARY, dtype=np.int64)
-        targets = np.full_like(inputs, IGNORED)
-        for column, k in enumerate(group):
-            length = len(encoded[k])
-            inputs[1:length, column] = encoded[k][:-1]
-            targets[:length, column] = encoded[k]
-        for k, bits in zip(group, _bits(model, inputs, targets), strict=True):
-            scores[k] = Score(float(bits), len(encoded[k]), len(texts[k]))
-    return [scores[k] for k in range(len(texts))]
+    texts, encoded = _encoded(vocabulary, lines)
+    totals = _totals(model, encoded)
+    return [
+        Score(float(bits), len(ids) - 1, len(text))
+        for bits, ids, text in zip(totals, encoded, texts, strict=True)
+    ]
 
 
-def _segments(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs and targets (LEAD + SEGMENT, columns); column k begins at symbol k * SEGMENT of the stream.
+def score_tokens(model: nn.Module, vocabulary: Vocabulary, lines: Sequence[str]) -> list[list[TokenScore]]:
+    """`score_lines` by token: what each line is made of, and the bits of each piece.
 
-    The targets of its first LEAD rows are scored by the column before it, and IGNORED here. The first
-    column has none before it and scores all of its rows.
+    >>> import torch
+    >>> from carousel.data import Document, fit_vocabulary
+    >>> from carousel.models import LanguageModel
+    >>> vocabulary = fit_vocabulary("char", [Document("a", "abc\\n")])
+    >>> [tokens] = score_tokens(LanguageModel(vocabulary.size, hidden=4), vocabulary, ["cab"])
+    >>> [token.text for token in tokens]
+    ['c', 'a', 'b', '\\n']
     """
-    if len(ids) < 2:
-        raise CarouselError(f"a part to score must hold at least 2 symbols; got {len(ids)}.")
-    number = max(1, math.ceil((len(ids) - 1 - LEAD) / SEGMENT))
-    rows = min(LEAD + SEGMENT, len(ids) - 1)
-    inputs = np.full((rows, number), BOUNDARY, dtype=np.int64)
-    targets = np.full((rows, number), IGNORED, dtype=np.int64)
-    for k in range(number):
-        start = k * SEGMENT
-        piece = ids[start : start + rows + 1]
-        inputs[: len(piece) - 1, k] = piece[:-1]
-        targets[: len(piece) - 1, k] = piece[1:]
-    targets[:LEAD, 1:] = IGNORED
-    return inputs, targets
+    _, encoded = _encoded(vocabulary, lines)
+    found = [np.zeros(len(ids) - 1) for ids in encoded]
+    for rows, start, nats in _walk(model, encoded):
+        for row, column in zip(rows, nats.T, strict=True):
+            piece = found[row][start : start + len(column)]
+            piece += column[: len(piece)]
+    names = vocabulary.symbols
+    boundary = vocabulary.boundary_text or names[BOUNDARY]
+    return [
+        [
+            TokenScore(boundary if number == BOUNDARY else names[number], float(nats) / math.log(2))
+            for number, nats in zip(ids[1:].tolist(), losses, strict=True)
+        ]
+        for ids, losses in zip(encoded, found, strict=True)
+    ]
+
+
+def _encoded(vocabulary: Vocabulary, lines: Sequence[str]) -> tuple[list[str], list[np.ndarray]]:
+    """Lines with their ends, and their symbols behind a boundary."""
+    texts = [line.rstrip("\r\n") + "\n" for line in lines]
+    start = np.array([BOUNDARY], dtype=np.int32)
+    return texts, [np.concatenate([start, vocabulary.encode(text)]) for text in texts]
+
+
+def _segments(tokens: int, number: int) -> list[int]:
+    """Where the segments of a sample begin: at most `number`, spread evenly, the first and the last among them."""
+    all_of_them = max(1, math.ceil((tokens - LEAD) / SEGMENT))
+    kept = np.linspace(0, all_of_them - 1, min(number, all_of_them)).round().astype(int)
+    return [SEGMENT * int(k) for k in kept]
+
+
+def _totals(model: nn.Module, texts: Sequence[np.ndarray], leads: Sequence[int] | None = None) -> np.ndarray:
+    """Bits of each stream (streams,) float64; the first symbol of each, and `leads` more, are context only."""
+    totals = np.zeros(len(texts))
+    for rows, start, nats in _walk(model, texts):
+        if leads is not None:
+            for k, row in enumerate(rows):
+                nats[: max(0, leads[row] - start), k] = 0
+        totals[rows] += nats.sum(0)
+    return totals / math.log(2)
 
 
 @torch.inference_mode()
-def _bits(model: nn.Module, inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Bits of each column (columns,) float64, every column run from the zero state down all its rows."""
+def _walk(model: nn.Module, texts: Sequence[np.ndarray]) -> Iterator[tuple[list[int], int, np.ndarray]]:
+    """The losses of streams, each from the zero state: (which streams, from which step, nats (steps, streams)).
+
+    Streams of similar length run side by side, the longest first, in windows so that logits fit into memory;
+    one that has ended is left out of the windows that follow, and within a window its losses are 0.
+    """
     training = model.training
     model.eval()
-    device = next(model.parameters()).device
-    sums = []
+    order = sorted(range(len(texts)), key=lambda k: -len(texts[k]))
     try:
-        for start in range(0, inputs.shape[1], _COLUMNS):
-            x, y = (
-                torch.from_numpy(np.ascontiguousarray(array[:, start : start + _COLUMNS])).to(device)
-                for array in (inputs, targets)
-            )
-            sums.append(_nats(model, x, y).numpy())
+        for start in range(0, len(order), _COLUMNS):
+            yield from _side_by_side(model, texts, order[start : start + _COLUMNS])
     finally:
         model.train(training)
-    return np.concatenate(sums) / math.log(2) if sums else np.zeros(0)
 
 
-def _nats(model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-    """Summed loss of each column of (T, B), (B,) float64; in windows, so that the logits fit into memory."""
+def _side_by_side(
+    model: nn.Module, texts: Sequence[np.ndarray], rows: list[int]
+) -> Iterator[tuple[list[int], int, np.ndarray]]:
+    """The losses of some streams, the longest first."""
+    device = next(model.parameters()).device
     vocabulary_size = int(model.vocabulary_size)  # type: ignore[arg-type]
-    window = min(256, max(1, _LOGITS // (inputs.shape[1] * vocabulary_size)))
-    total = torch.zeros(inputs.shape[1], dtype=torch.float64)
-    state = None
-    for x, y in zip(inputs.split(window), targets.split(window), strict=True):
-        logits, state = model(x, state)
-        total += cross_entropy(logits, y, reduction="none").cpu().sum(0, dtype=torch.float64)
-    return total
+    state: Any = None
+    start = 0
+    while rows := [row for row in rows if len(texts[row]) - 1 > start]:
+        steps = min(256, max(1, _LOGITS // (len(rows) * vocabulary_size)), len(texts[rows[0]]) - 1 - start)
+        inputs = np.full((steps, len(rows)), BOUNDARY, dtype=np.int64)
+        targets = np.full((steps, len(rows)), IGNORED, dtype=np.int64)
+        for k, row in enumerate(rows):
+            piece = texts[row][start : start + steps + 1]
+            inputs[: len(piece) - 1, k] = piece[:-1]
+            targets[: len(piece) - 1, k] = piece[1:]
+        logits, state = model(torch.from_numpy(inputs).to(device), _first(state, len(rows)))
+        nats = cross_entropy(logits, torch.from_numpy(targets).to(device), reduction="none")
+        yield rows, start, nats.double().cpu().numpy()
+        start += steps
+
+
+def _first(state: Any, columns: int) -> Any:
+    """The state of the first columns: those that go on."""
+    if state is None:
+        return None
+    parts = [part[:, :columns].contiguous() for part in ([state] if isinstance(state, Tensor) else state)]
+    return parts[0] if isinstance(state, Tensor) else tuple(parts)

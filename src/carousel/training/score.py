@@ -44,3 +44,11 @@ class Score:
     def from_dict(cls, counts: dict[str, Any]) -> Self:
         """The score that `to_dict` wrote."""
         return cls(**counts)
+
+
+@dataclass(frozen=True)
+class TokenScore:
+    """One piece of a text and the bits that a model needed for it."""
+
+    text: str
+    bits: float
