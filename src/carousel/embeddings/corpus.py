@@ -23,6 +23,7 @@ Source = str | Path | Iterable[Any] | None
 SENTENCE_END = _core.embedding.SENTENCE_END
 _DROPPED = -1
 _PIECE = 1 << 22  # bytes read at a time
+_SENTENCES = 10_000  # of an iterable, taken at a time
 _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
@@ -159,7 +160,7 @@ def _tokenise(source: Source, config: EmbeddingConfig, on_event: Observer) -> tu
     else:
         for number, sentence in enumerate(cast("Iterable[Any]", sentences)):
             _add(tokeniser, sentence, tokens == "words", number)
-            if number % 10_000 == 0:
+            if number % _SENTENCES == 0:
                 take(None)
     take(1.0)
     return tokeniser, store

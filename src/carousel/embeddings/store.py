@@ -36,8 +36,9 @@ class IdStore:
         self._length = end
 
     def whole(self) -> np.ndarray:
-        """(N) all ids, to be read and changed."""
+        """(N) all ids, to be read and changed; nothing can be added any more."""
         if self._file is None:
             return self._ids[: self._length]
-        self._file.flush()
-        return np.memmap(self._file, dtype=np.int32, mode="r+", shape=(self._length,))
+        with self._file as file:  # the map holds on to it
+            file.flush()
+            return np.memmap(file, dtype=np.int32, mode="r+", shape=(self._length,))

@@ -1,0 +1,214 @@
+"""Text of every kind as ids: files, folders, compressed, iterables; what a token and a sentence is."""
+
+import bz2
+import gzip
+import lzma
+import re
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from carousel import CarouselError, _core
+from carousel.embeddings import EmbeddingConfig, store
+from carousel.embeddings.corpus import SENTENCE_END, load_corpus, load_more
+
+ALL = EmbeddingConfig(min_count=1)
+
+
+def sentences(source, config=ALL, **options) -> list[list[str]]:
+    """The corpus as lists of words again."""
+    corpus = load_corpus(source, config.override(**options))
+    found: list[list[str]] = [[]]
+    for number in corpus.ids:
+        found[-1].append(corpus.vocabulary.words[number]) if number >= 0 else found.append([])
+    return [sentence for sentence in found if sentence]
+
+
+def test_words_are_lowercase_without_marks():
+    """The default token is a word: lowercase letters, digits and apostrophes inside."""
+    text = ["Don't  STOP—the “Élan vital”, he’s 42 (naïve) rock'n'roll!", "ΑΘΗΝΑ Straße e-mail 'quoted' x_y"]
+    assert sentences(text) == [
+        ["don't", "stop", "the", "élan", "vital", "he's", "42", "naïve", "rock'n'roll"],
+        ["αθηνα", "straße", "e", "mail", "quoted", "x_y"],
+    ]
+
+
+def test_spaces_cut_as_python_does():
+    """tokens="spaces" is str.split(), Unicode spaces included."""
+    text = "A\u00a0b\u2003C,\td\u3000e.\x1f f \u205fg\u200bh"
+    assert sentences([text, "x"], tokens="spaces") == [text.split(), ["x"]]
+
+
+def test_identifiers_are_split_into_words():
+    """Source code gives the words of its identifiers; single letters say nothing."""
+    text = ["self.HTTPServer_for2(maxSize, x_list, __init__)  # can't", "getURLs = readXML2Dict"]
+    assert sentences(text, tokens="identifiers") == [
+        ["self", "http", "server", "for", "max", "size", "list", "init", "can"],
+        ["get", "ur", "ls", "read", "xml", "dict"],
+    ]
+
+
+def test_counting_agrees_with_python(tmp_path):
+    """Counts and order of words are those of a Counter over the same tokens."""
+    text = "\n".join(path.read_text() for path in sorted(Path(store.__file__).parent.glob("*.py")))
+    (tmp_path / "a.txt").write_text(text)
+    corpus = load_corpus(tmp_path / "a.txt", ALL)
+    counts = Counter(re.findall(r"\w+(?:['’]\w+)*", text.lower().replace("’", "'")))
+    assert dict(zip(corpus.vocabulary.words, corpus.vocabulary.counts.tolist(), strict=True)) == counts
+    assert (np.diff(corpus.vocabulary.counts) <= 0).all()
+    assert corpus.tokens == counts.total() == (corpus.ids >= 0).sum()
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("line", [["a", "b"], ["c"], ["d"], ["e"]]),
+        ("paragraph", [["a", "b", "c"], ["d"], ["e"]]),
+        ("file", [["a", "b", "c", "d"], ["e"]]),
+    ],
+)
+def test_what_ends_a_sentence(tmp_path, kind, expected):
+    """A line, an empty line, or the end of the file; a file always ends one."""
+    (tmp_path / "1.txt").write_text("a b\nc\n\n \n\nd")
+    (tmp_path / "2.txt").write_text("e\n")
+    assert sentences(tmp_path, sentences=kind) == expected
+
+
+def test_files_folders_globs_and_compressed_text(tmp_path):
+    """A folder, a glob and a list of Paths stand for files; .gz, .bz2 and .xz are read through."""
+    (tmp_path / "a.txt").write_text("one two\n")
+    for module, suffix, text in ((gzip, "gz", "three"), (bz2, "bz2", "four"), (lzma, "xz", "five")):
+        with module.open(tmp_path / f"b.txt.{suffix}", "wt") as file:
+            file.write(text + " words\n")
+    everything = [["one", "two"], ["four", "words"], ["three", "words"], ["five", "words"]]
+    assert sentences(tmp_path) == everything
+    assert sentences(str(tmp_path / "*")) == everything
+    assert sentences([tmp_path / "a.txt", tmp_path / "b.txt.gz"]) == [["one", "two"], ["three", "words"]]
+    assert sentences(None, paths=[str(tmp_path / "b.txt.xz")]) == [["five", "words"]]
+
+
+def test_iterables_of_sentences():
+    """Lists of tokens are taken as they are, strings are cut; a generator is read once."""
+    assert sentences([["New York", "Ab"], ["Ab", "c"]]) == [["New York", "Ab"], ["Ab", "c"]]
+    assert sentences(f"line {k}" for k in range(3)) == [["line", "0"], ["line", "1"], ["line", "2"]]
+
+
+def test_without_a_source_the_standard_library_is_read(monkeypatch, tmp_path):
+    """No source and no paths: the words of the identifiers in Python's own library."""
+    (tmp_path / "m.py").write_text("def appendLeft(item_list):\n")
+    monkeypatch.setattr("carousel.embeddings.corpus.standard_library", lambda: [tmp_path / "m.py"])
+    assert sentences(None) == [["def", "append", "left", "item", "list"]]
+
+
+def test_pieces_do_not_cut_words(tmp_path, monkeypatch):
+    """A file read in pieces of a few bytes gives the same words, multi-byte letters and long lines included."""
+    text = "größer naïve\nüber " * 40 + "ende"
+    (tmp_path / "a.txt").write_text(text)
+    whole = sentences(tmp_path / "a.txt")
+    monkeypatch.setattr("carousel.embeddings.corpus._PIECE", 7)
+    assert sentences(tmp_path / "a.txt") == whole
+    assert whole[0] == ["größer", "naïve"]
+
+
+def test_text_larger_than_memory_goes_through_a_file(tmp_path, monkeypatch):
+    """Beyond the limit ids lie in a mapped file; the corpus is the same, and can be trained on."""
+    text = [f"w{k % 7} w{k % 11} w{k % 5} rare{k}" for k in range(3_000)]
+    config = EmbeddingConfig(min_count=3, phrases=1)
+    plain = load_corpus(text, config)
+    monkeypatch.setattr(store.IdStore.__init__, "__defaults__", (1_000,))
+    monkeypatch.setattr("carousel.embeddings.corpus._SENTENCES", 100)
+    mapped = load_corpus(text, config)
+    assert isinstance(mapped.ids, np.memmap)
+    assert not isinstance(plain.ids, np.memmap)
+    np.testing.assert_array_equal(plain.ids, mapped.ids)
+    assert plain.vocabulary.words == mapped.vocabulary.words
+    assert len(_core.embedding.cut_blocks(mapped.ids, 4096)) == 4
+
+
+def test_rare_words_are_dropped_and_their_neighbours_meet():
+    """What is left of a sentence closes up; a sentence of rare words alone leaves nothing."""
+    text = ["a x b", "y", "a b z", "a b"]
+    corpus = load_corpus(text, EmbeddingConfig(min_count=2))
+    a, b = (corpus.vocabulary.words.index(word) for word in "ab")
+    assert corpus.ids.tolist() == [a, b, SENTENCE_END] * 3
+    assert corpus.tokens == 9
+
+
+def test_frequent_pairs_become_phrases():
+    """Pairs far more frequent than chance join, in two passes up to four words; the score is word2phrase's."""
+    noise = [f"a{k % 30} b{k % 29} c{k % 31}" for k in range(900)]
+    text = ["in new york city hall", "in old york", "in the new"] * 20 + ["in the", "the in"] * 200 + noise
+    config = EmbeddingConfig(min_count=1, phrases=1, phrase_threshold=40)
+    once = load_corpus(text, config).vocabulary
+    assert "new_york" in once.words
+    counts = Counter(word for line in text for word in line.split())
+    pairs = Counter(pair for line in text for pair in zip(line.split(), line.split()[1:], strict=False))
+    total = counts.total()
+
+    def score(a: str, b: str) -> float:
+        return (pairs[a, b] - 1) / (counts[a] * counts[b]) * total
+
+    joined = [tuple(word.split("_")) for word in once.words if "_" in word]
+    assert all(score(*pair) > 40 for pair in joined)
+    assert score("new", "york") > 40
+    twice = load_corpus(text, config.override(phrases=2)).vocabulary
+    assert any(word.count("_") >= 2 for word in twice.words)
+    new = dict(zip(once.words, once.counts.tolist(), strict=True))
+    assert new["new_york"] == pairs["new", "york"]
+    assert sum(count for word, count in new.items() if "york" in word.split("_")) == counts["york"]
+
+
+def test_a_phrase_that_stands_in_the_text_is_one_word():
+    """Where the text writes new_york itself, the phrase is the same word."""
+    text = ["in new york", "in new_york too", "a b c d"] * 30
+    vocabulary = load_corpus(text, EmbeddingConfig(min_count=1, phrases=1, phrase_threshold=2)).vocabulary
+    assert len(set(vocabulary.words)) == len(vocabulary.words)
+    counts = dict(zip(vocabulary.words, vocabulary.counts.tolist(), strict=True))
+    assert any(word.endswith("new_york") for word in counts)
+
+
+def test_more_text_merges_counts_and_adds_words():
+    """Old words keep their place of origin and add up; new ones join if frequent in the new text."""
+    old = load_corpus(["a b c"] * 3 + ["a"], ALL).vocabulary
+    corpus, origin = load_more(["b d d e"] * 2, EmbeddingConfig(min_count=2), old)
+    counts = dict(zip(corpus.vocabulary.words, corpus.vocabulary.counts.tolist(), strict=True))
+    assert counts == {"a": 4, "b": 5, "c": 3, "d": 4, "e": 2}
+    assert corpus.vocabulary.words[0] == "b"
+    for word, place in zip(corpus.vocabulary.words, origin, strict=True):
+        assert (old.words[place] == word) if place >= 0 else word in "de"
+    assert corpus.ids[:4].tolist() == [corpus.vocabulary.words.index(word) for word in "bdde"]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ([], "text must hold words: none were found"),
+        (["?!", ""], "text must hold words: none were found"),
+        (7, "a source must be a path.*; got int"),
+        (b"bytes", "a source must be a path.*; got bytes"),
+        ([["a"], 7], "a sentence must be a string or a list of strings; sentence 1 is 7"),
+        ([["a", 7]], "sentence 0 is"),
+        ("no/such/file.txt", "there is no file or folder no/such/file.txt"),
+        (["only once"], "at least two words must be left"),
+    ],
+)
+def test_mistakes_are_told(source, message):
+    """Bad sources name the rule and what came."""
+    with pytest.raises(CarouselError, match=message):
+        load_corpus(source, EmbeddingConfig())
+
+
+def test_broken_files_are_told(tmp_path):
+    """A truncated archive, a file that is none, and text that is not UTF-8."""
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(b"words and words " * 1000)[:-20])
+    (tmp_path / "no.xz").write_bytes(b"this is no archive")
+    (tmp_path / "latin.txt").write_bytes("größer".encode("latin-1"))
+    for name, message in (
+        ("cut.gz", "cannot be read"),
+        ("no.xz", "cannot be read"),
+        ("latin.txt", "must be UTF-8.*0xf6"),
+    ):
+        with pytest.raises(CarouselError, match=message):
+            load_corpus(tmp_path / name, ALL)
