@@ -22,6 +22,12 @@ EXPERIMENTS = {
             "Bounded activations keep the output bounded, but the units may saturate",
         ),
         Experiment(
+            "streetlight",
+            "The streetlight effect",
+            _STABILITY,
+            "Linear systems are studied because there the light is: how far does their answer carry?",
+        ),
+        Experiment(
             "linear",
             "The linear recurrence and its eigenvalues",
             _STABILITY,

@@ -1,0 +1,293 @@
+"""The streetlight effect: linear systems are studied because there the light is. How far does their answer carry?
+
+The memory of tanh, sigmoid and relu networks is predicted from the eigenvalues of their linearisation at rest, and held
+against what is measured: near that rest, far from it, and while an input drives them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from carousel.emit import formula
+from carousel.equations.catalogue import CELLS
+from carousel.lab.experiment import Budget, Progress
+from carousel.nn import RNN
+from carousel.report.charts import Chart, Line
+from carousel.report.lab import Claim, Figure, Findings, Section, Slider, Table, Verdict
+from carousel.report.scatter import Points, Scatter
+from carousel.report.words import number, percent
+
+ACTIVATIONS = ("tanh", "sigmoid", "relu")
+NEAR, FAR = 1e-6, 1.0  # distance of the second start
+INPUTS = (0.0, 0.1, 0.3, 1.0, 3.0)  # standard deviation of what drives each unit
+HIDDEN = 64
+STEPS = 300
+SEGMENT = 3  # steps after which a small distance is set back
+CLOSE = 0.05  # a prediction holds where the factor per step is right to five per cent
+
+
+@dataclass(frozen=True)
+class Network:
+    """A random network, its rest h = f(W h + b), and what its linearisation there predicts."""
+
+    activation: str
+    radius: float
+    layer: RNN
+    rest: Tensor
+    predicted: float  # spectral radius of diag(f'(W h + b)) W
+
+
+def run(budget: Budget, progress: Progress) -> Findings:
+    """Predicted against measured factor per step, by activation, distance from rest, and input."""
+    radii = [0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 1.05, 1.2, 1.5]
+    seeds = budget.choose(2, 8)
+    networks = [network(f, radius, seed) for f in ACTIVATIONS for radius in radii for seed in range(seeds)]
+    measured: dict[str, list[tuple[Network, float]]] = {"near": [], "far": []}
+    driven: dict[float, list[tuple[Network, float]]] = {scale: [] for scale in INPUTS}
+    for k, net in enumerate(networks):
+        progress(k / len(networks), f"{net.activation} networks")
+        measured["near"].append((net, factor(net)))
+        measured["far"].append((net, far_factor(net)))
+        for scale in INPUTS:
+            driven[scale].append((net, factor(net, scale)))
+    numbers: dict[str, float | Sequence[float]] = {}
+    for group, pairs in measured.items():
+        for f in ACTIVATIONS:
+            chosen = [(net.predicted, seen) for net, seen in pairs if net.activation == f]
+            numbers[f"{f} predicted"] = [a for a, _ in chosen]
+            numbers[f"{f} {group} measured"] = [b for _, b in chosen]
+            numbers[f"{f} {group} right below 1"] = right(pairs, f, below=True)
+            numbers[f"{f} {group} right above 1"] = right(pairs, f, below=False)
+    for scale in INPUTS:
+        numbers[f"tanh right below 1, input {scale:g}"] = right(driven[scale], "tanh", below=True)
+        numbers[f"tanh right above 1, input {scale:g}"] = right(driven[scale], "tanh", below=False)
+        numbers[f"tanh mean factor at 1.5, input {scale:g}"] = _mean_at(driven[scale], "tanh", 1.5)
+    sections = [_light_section(measured["near"]), _driven_section(driven), _table_section(measured, driven)]
+    equations = {f"RNN, {f}": formula.text(CELLS[f"rnn-{f}"].equations) for f in ACTIVATIONS}
+    return Findings(_claims(numbers), sections, numbers, equations)
+
+
+def network(activation: str, radius: float, seed: int) -> Network:
+    """A random network of this spectral radius at the place where it rests without input (the last of 2,000 steps)."""
+    generator = torch.Generator().manual_seed(seed)
+    weight = torch.randn(HIDDEN, HIDDEN, generator=generator, dtype=torch.float64)
+    weight *= radius / torch.linalg.eigvals(weight).abs().max()
+    bias = 0.1 * torch.randn(HIDDEN, generator=generator, dtype=torch.float64)
+    layer = _layer(activation, weight, bias)
+    quiet = torch.zeros(2_000, HIDDEN, dtype=torch.float64)
+    rest = states(layer, torch.zeros(1, HIDDEN, dtype=torch.float64), quiet)[-1, 0]
+    rest = torch.nan_to_num(rest.clamp(-1e6, 1e6))
+    jacobian = slope(activation, rest)[:, None] * weight
+    predicted = float(torch.linalg.eigvals(jacobian).abs().max())
+    return Network(activation, radius, layer, rest, predicted)
+
+
+def slope(activation: str, states: Tensor) -> Tensor:
+    """f'(z) by the value f(z)."""
+    if activation == "tanh":
+        return 1 - states**2
+    return states * (1 - states) if activation == "sigmoid" else (states > 0).double()
+
+
+def states(layer: RNN, starts: Tensor, inputs: Tensor) -> Tensor:
+    """States (T, starts, H) from each of the starts (starts, H), all driven by the same inputs (T, H)."""
+    with torch.no_grad():
+        output, _ = layer(inputs[:, None].expand(-1, len(starts), -1), starts[None])
+    return output
+
+
+def _layer(activation: str, weight: Tensor, bias: Tensor) -> RNN:
+    """The network as a layer; its inputs are added to the units as they are."""
+    layer = RNN(HIDDEN, HIDDEN, nonlinearity=activation, dtype=torch.float64)
+    with torch.no_grad():
+        layer.get_parameter("weight_hh_l0").copy_(weight)
+        layer.get_parameter("weight_ih_l0").copy_(torch.eye(HIDDEN))
+        layer.get_parameter("bias_ih_l0").copy_(bias)
+        layer.get_parameter("bias_hh_l0").zero_()
+    return layer
+
+
+def factor(net: Network, scale: float = 0.0) -> float:
+    """What a step makes of a small distance of two trajectories, driven by noise of this size, over the later steps.
+
+    After every few steps the distance is set back to NEAR in its own direction (Benettin et al. 1980), so that neither
+    rounding nor the curvature of the activation enters.
+    """
+    generator = torch.Generator().manual_seed(99)
+    inputs = scale * torch.randn(STEPS, HIDDEN, generator=generator, dtype=torch.float64)
+    direction = torch.randn(HIDDEN, generator=generator, dtype=torch.float64)
+    state, logs = net.rest, []
+    for first in range(0, STEPS, SEGMENT):
+        starts = torch.stack([state, state + NEAR * direction / direction.norm()])
+        ends = states(net.layer, starts, inputs[first : first + SEGMENT])[-1]
+        state, direction = ends[0], ends[1] - ends[0]
+        size = float(direction.norm())
+        if not 0 < size < math.inf:
+            return 0.0 if size == 0 else math.inf
+        logs.append(math.log(size / NEAR) / SEGMENT)
+    later = logs[len(logs) // 3 :]
+    return math.exp(sum(later) / len(later))
+
+
+def far_factor(net: Network) -> float:
+    """The same from a start at a distance of 1, without input, while the distance can be seen (above 1e-13)."""
+    direction = torch.randn(HIDDEN, generator=torch.Generator().manual_seed(98), dtype=torch.float64)
+    starts = torch.stack([net.rest, net.rest + FAR * direction / direction.norm()])
+    paths = states(net.layer, starts, torch.zeros(STEPS, HIDDEN, dtype=torch.float64))
+    gap = (paths[:, 1] - paths[:, 0]).norm(dim=1)
+    lost = (~((gap > 1e-13) & torch.isfinite(gap))).nonzero()
+    last = int(lost[0]) if len(lost) else STEPS
+    return math.exp(math.log(float(gap[last - 1]) / FAR) / last) if last else 0.0
+
+
+def right(pairs: list[tuple[Network, float]], activation: str, below: bool) -> float:
+    """Share of networks of which the factor is predicted to CLOSE, among those predicted below (above) 1."""
+    chosen = [
+        (n.predicted, seen)
+        for n, seen in pairs
+        if n.activation == activation and (n.predicted < 1) == below and n.predicted > 0
+    ]
+    return sum(abs(seen / predicted - 1) < CLOSE for predicted, seen in chosen) / max(len(chosen), 1)
+
+
+def _mean_at(pairs: list[tuple[Network, float]], activation: str, radius: float) -> float:
+    chosen = [seen for n, seen in pairs if n.activation == activation and n.radius == radius]
+    return sum(chosen) / len(chosen)
+
+
+def _claims(numbers: dict[str, float | Sequence[float]]) -> list[Claim]:
+    def share(name: str) -> str:
+        value = numbers[name]
+        return percent(value) if isinstance(value, float) else ""
+
+    quiet, loud = (numbers[f"tanh mean factor at 1.5, input {scale:g}"] for scale in (0.0, 3.0))
+    words = (
+        f"{number(float(quiet), 2)} a step without input and {number(float(loud), 2)} with a strong one"
+        if isinstance(quiet, float) and isinstance(loud, float)
+        else ""
+    )
+    return [
+        Claim(
+            "Streetlight effect: we study linear systems, and take their answer for the others.",
+            Verdict.CONDITIONAL,
+            "the network rests and the disturbance is small. Near its rest a contracting network forgets as its "
+            f"eigenvalues say, to 5 % a step, in {share('tanh near right below 1')} of the tanh, "
+            f"{share('sigmoid near right below 1')} of the sigmoid and {share('relu near right below 1')} of the relu "
+            f"networks; with an input of standard deviation 1 in {share('tanh right below 1, input 1')} of the tanh "
+            "ones.",
+        ),
+        Claim(
+            "An eigenvalue above 1 means that the response blows up.",
+            Verdict.FAILS,
+            f"Not in a bounded network: of tanh networks with a radius of 1.5 two near trajectories go by {words}. The "
+            "input pushes units onto the flat parts of tanh, and what looked unstable forgets.",
+        ),
+    ]
+
+
+def _light_section(near: list[tuple[Network, float]]) -> Section:
+    groups = [
+        Points(
+            f,
+            [n.predicted for n, _ in near if n.activation == f],
+            [seen for n, seen in near if n.activation == f],
+            f"s{k + 1}",
+        )
+        for k, f in enumerate(ACTIVATIONS)
+    ]
+    scatter = Scatter(
+        "Predicted and measured factor per step, near rest, without input",
+        "Dots on the diagonal are predicted rightly",
+        "largest |λ| of the linearisation at rest",
+        "measured factor per step",
+        groups,
+        curves=[([0.0, 1.6], [0.0, 1.6])],
+        square=True,
+        x_range=(0.0, 1.6),
+        y_range=(0.0, 1.6),
+    )
+    words = (
+        f"Random networks of {HIDDEN} units with spectral radii from 0.3 to 1.5 and small biases. Two starts, a "
+        "millionth apart; what a step makes of their distance is measured over 200 steps."
+    )
+    return Section("Under the light", words, [Figure(scatter, "Every dot is a network.")])
+
+
+def _driven_section(driven: dict[float, list[tuple[Network, float]]]) -> Section:
+    charts = []
+    for scale, pairs in driven.items():
+        groups = [
+            Points(
+                f,
+                [n.predicted for n, _ in pairs if n.activation == f],
+                [seen for n, seen in pairs if n.activation == f],
+                f"s{k + 1}",
+            )
+            for k, f in enumerate(ACTIVATIONS)
+        ]
+        charts.append(
+            Scatter(
+                f"Predicted and measured factor per step, input {scale:g}",
+                "The stronger the input, the farther below the diagonal",
+                "largest |λ| of the linearisation at rest",
+                "measured factor per step",
+                groups,
+                curves=[([0.0, 1.6], [0.0, 1.6])],
+                square=True,
+                x_range=(0.0, 1.6),
+                y_range=(0.0, 1.6),
+            )
+        )
+    slider = Slider(
+        "standard deviation of the input",
+        [f"{scale:g}" for scale in driven],
+        charts,
+        "Driven, tanh networks forget faster than their eigenvalues say; sigmoid ones, which are nearly linear where "
+        "they live, change least.",
+        start=3,
+    )
+    return Section("Away from the light", "The same networks, driven by noise at every step.", [slider])
+
+
+def _table_section(
+    measured: dict[str, list[tuple[Network, float]]], driven: dict[float, list[tuple[Network, float]]]
+) -> Section:
+    rows = []
+    named = [("near rest", measured["near"]), ("far from rest", measured["far"])]
+    named += [(f"driven, input {scale:g}", pairs) for scale, pairs in driven.items() if scale]
+    for name, pairs in named:
+        rows.append([name, *[percent(right(pairs, f, below=True)) for f in ACTIVATIONS]])
+    table = Table(
+        ["", *ACTIVATIONS], rows, "Contracting networks of which the factor per step is right to 5 %."
+    )
+    chart = _phase_chart(driven)
+    caption = "An input makes a tanh network of radius 1.5, which is chaotic at rest, forget like a contracting one."
+    return Section("Where the prediction ends", "", [table, Figure(chart, caption)])
+
+
+def _phase_chart(driven: dict[float, list[tuple[Network, float]]]) -> Chart:
+    scales = list(driven)
+    lines = [
+        Line(
+            f"radius {radius:g}",
+            scales,
+            [_mean_at(driven[scale], "tanh", radius) for scale in scales],
+            style,
+            dots=True,
+        )
+        for radius, style in ((0.8, "s1"), (1.2, "s2"), (1.5, "s3"))
+    ]
+    return Chart(
+        "What a step makes of a small distance, tanh",
+        "By the strength of the input, for three spectral radii",
+        "standard deviation of the input",
+        "mean factor per step",
+        lines,
+        levels=[("1", 1.0)],
+        y_range=(0.0, 1.6),
+    )
