@@ -12,7 +12,7 @@ from carousel import _core
 from carousel.equations.catalogue import CELLS
 from carousel.errors import CarouselError
 
-# relu: rounding may carry a sum past the jump of its derivative; tests/ops/test_bfloat16.py holds it to the same rounding
+# relu: rounding may carry a sum past the jump of its derivative; tests/ops/test_bfloat16.py holds it to equal rounding
 every_cell = pytest.mark.parametrize("name", [name for name in CELLS if name != "rnn-relu"])
 bfloat16 = torch.bfloat16
 
