@@ -8,7 +8,7 @@ import torch
 
 from carousel.losses import cross_entropy
 from carousel.models import LanguageModel
-from carousel.training import Config, Diverged
+from carousel.training import Config, Diverged, Part
 from carousel.training.language import build_loop
 
 IDS = np.concatenate([[0], np.random.default_rng(0).integers(1, 9, 200), [0]])
@@ -16,7 +16,7 @@ IDS = np.concatenate([[0], np.random.default_rng(0).integers(1, 9, 200), [0]])
 
 def build(**options):
     given = {"hidden": 6, "batch": 2, "bptt": 10, "steps": 20, "warmup": 0, "threads": 1, **options}
-    return build_loop(Config(**given), 9, IDS)
+    return build_loop(Config(**given), 9, Part(IDS, len(IDS)))
 
 
 def weights(loop):
@@ -114,7 +114,9 @@ def test_every_optimizer_learns(optimizer):
     ids = np.concatenate([[0], np.tile([1, 2, 3, 4], 100), [0]])
     lr = {"adamw": 0.03, "sgd": 0.5, "rmsprop": 0.01}[optimizer]
     loop = build_loop(
-        Config(hidden=8, batch=4, bptt=10, steps=60, lr=lr, optimizer=optimizer, warmup=0), 5, ids
+        Config(hidden=8, batch=4, bptt=10, steps=60, lr=lr, optimizer=optimizer, warmup=0),
+        5,
+        Part(ids, len(ids)),
     )
     first = loop.step(0)[0]
     last = [loop.step(step)[0] for step in range(1, 60)][-1]
@@ -156,7 +158,7 @@ def test_both_models_learn_by_the_same_loop(model):
     """On a text that repeats itself either knows what comes next."""
     ids = np.concatenate([[0], np.tile([1, 2, 3, 4], 100), [0]])
     given = {"model": model, "hidden": 8, "batch": 4, "bptt": 10, "steps": 60, "lr": 0.03, "warmup": 0}
-    loop = build_loop(Config(**given), 5, ids)
+    loop = build_loop(Config(**given), 5, Part(ids, len(ids)))
     losses = [loop.step(step)[0] for step in range(60)]
     assert losses[0] == pytest.approx(math.log(5), abs=0.5)
     assert losses[-1] < 0.4

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from carousel.data.corpora import Split, describe_skipped, load_corpus, read, split
     from carousel.data.documents import Document, count_characters
     from carousel.data.files import find_files, standard_library
+    from carousel.data.large import LargeDocument
     from carousel.data.vocabularies import (
         BOUNDARY,
         LEVELS,
@@ -34,6 +35,7 @@ __all__ = [
     "IGNORED",
     "LEVELS",
     "Document",
+    "LargeDocument",
     "Split",
     "Vocabulary",
     "Windows",
@@ -64,6 +66,7 @@ _HOMES = {
     "read": "carousel.data.corpora",
     "split": "carousel.data.corpora",
     "Document": "carousel.data.documents",
+    "LargeDocument": "carousel.data.large",
     "count_characters": "carousel.data.documents",
     "find_files": "carousel.data.files",
     "standard_library": "carousel.data.files",

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from carousel.data.documents import Document
+from carousel.data.large import LargeDocument
+from carousel.data.mapped import Progress, mapped_streams
 from carousel.data.vocabularies import BOUNDARY, Vocabulary
 from carousel.errors import CarouselError
 
@@ -28,8 +30,15 @@ def stream(documents: Sequence[Document], vocabulary: Vocabulary) -> np.ndarray:
     return streams(documents, vocabulary)[0]
 
 
-def streams(documents: Sequence[Document], vocabulary: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
-    """`stream`, and where in it the boundary stands that closes each document."""
+def streams(
+    documents: Sequence[Document], vocabulary: Vocabulary, on_progress: Progress | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """`stream`, and where in it the boundary stands that closes each document.
+
+    Of documents too large for memory the symbols lie in a mapped file of the cache folder.
+    """
+    if any(isinstance(document, LargeDocument) for document in documents):
+        return mapped_streams(documents, vocabulary, on_progress)
     boundary = np.array([BOUNDARY], dtype=np.int32)
     parts, ends, length = [boundary], [], 1
     for document in documents:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from carousel.data.documents import Document, read_document
 from carousel.data.files import SPLIT_FILES, Paths, find_files, search, standard_library
+from carousel.data.large import LargeDocument
 from carousel.errors import CarouselError
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
 ]
 
 
+LARGE = 1 << 28  # bytes in all, from which on the large files of a corpus stay on the disk
 _NAMED = 8  # of the files left out; the others are counted
 
 
@@ -56,9 +58,11 @@ def read(paths: Paths, on_skip: Callable[[Path], None] | None = None) -> list[Do
     Raises CarouselError, naming file and byte offset, for a missing path, an empty, binary or not UTF-8 file.
     """
     documents, skipped = [], 0
-    for found in search(paths):
+    files = search(paths)
+    read_one = _open_large if sum(found.path.stat().st_size for found in files) > LARGE else read_document
+    for found in files:
         try:
-            documents.append(read_document(found.path, found.name))
+            documents.append(read_one(found.path, found.name))
         except CarouselError:
             if found.explicit:
                 raise
@@ -71,6 +75,12 @@ def read(paths: Paths, on_skip: Callable[[Path], None] | None = None) -> list[Do
             f"name one of them itself to see why"
         )
     return documents
+
+
+def _open_large(path: Path, name: str) -> Document:
+    """A file of a corpus that does not fit into memory; small ones are read all the same."""
+    large = path.stat().st_size > LARGE // 64
+    return LargeDocument.open(path, name) if large else read_document(path, name)
 
 
 def describe_skipped(paths: Sequence[Path]) -> str:
@@ -117,8 +127,8 @@ def split(documents: Sequence[Document], valid: float = 0.05, test: float = 0.05
 
 def _by_document(documents: Sequence[Document], valid: float, test: float) -> Split | None:
     """Whole documents, or None where there are too few of them to come near the shares."""
-    total = sum(len(document.text) for document in documents)
-    left = sorted(documents, key=lambda document: (_hash(document.name), document.text))
+    total = _size(documents)
+    left = sorted(documents, key=lambda document: (_hash(document.name), document.name, document.characters))
     taken_test, left = _take(left, test * total)
     taken_valid, left = _take(left, valid * total)
     for taken, share in ((taken_valid, valid), (taken_test, test)):
@@ -134,9 +144,9 @@ def _take(documents: Sequence[Document], target: float) -> tuple[list[Document],
     left: list[Document] = []
     missing = target
     for document in documents:
-        if abs(missing - len(document.text)) < abs(missing):
+        if abs(missing - document.characters) < abs(missing):
             taken.append(document)
-            missing -= len(document.text)
+            missing -= document.characters
         else:
             left.append(document)
     return taken, left
@@ -145,15 +155,21 @@ def _take(documents: Sequence[Document], target: float) -> tuple[list[Document],
 def _by_line(documents: Sequence[Document], valid: float, test: float) -> Split:
     parts: tuple[list[Document], ...] = ([], [], [])
     for document in documents:
-        for part, text in zip(parts, _cut(document.text, valid, test), strict=True):
-            if text:
-                part.append(Document(document.name, text))
+        for part, piece in zip(parts, _pieces(document, valid, test), strict=True):
+            if piece.characters:
+                part.append(piece)
     if not all(parts):
         raise CarouselError(
             f"a corpus must be long enough for a train, a valid and a test part: "
             f"got {_size(documents)} characters in all; give more text"
         )
     return Split(*parts)
+
+
+def _pieces(document: Document, valid: float, test: float) -> list[Document]:
+    if isinstance(document, LargeDocument):
+        return document.cut((1 - valid - test, 1 - test))
+    return [Document(document.name, text) for text in _cut(document.text, valid, test)]
 
 
 def _cut(text: str, valid: float, test: float) -> tuple[str, str, str]:
@@ -168,7 +184,7 @@ def _cut(text: str, valid: float, test: float) -> tuple[str, str, str]:
 
 
 def _size(documents: Sequence[Document]) -> int:
-    return sum(len(document.text) for document in documents)
+    return sum(document.characters for document in documents)
 
 
 def _hash(name: str) -> bytes:

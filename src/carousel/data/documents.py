@@ -1,6 +1,6 @@
 """A document: one text with a name, as read from one file."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,15 @@ class Document:
     name: str
     text: str
 
+    @property
+    def characters(self) -> int:
+        """How many characters the text has."""
+        return len(self.text)
+
+    def pieces(self) -> Iterator[str]:
+        """The text in pieces that fit into memory, cut where no word can be: here all of it."""
+        yield self.text
+
 
 def count_characters(documents: Iterable[Document]) -> int:
     """How many characters a model of these documents predicts: every character, and one end per document.
@@ -26,7 +35,7 @@ def count_characters(documents: Iterable[Document]) -> int:
         >>> count_characters([Document("a", "abc"), Document("b", "de")])
         7
     """
-    return sum(len(document.text) + 1 for document in documents)
+    return sum(document.characters + 1 for document in documents)
 
 
 def read_document(path: Path, name: str) -> Document:
@@ -44,8 +53,9 @@ def read_document(path: Path, name: str) -> Document:
     return Document(name, _decode(data, path))
 
 
-def _decode(data: bytes, path: Path) -> str:
-    if data.startswith(_UTF16_MARKS):
+def check_text(data: bytes, path: Path, offset: int = 0) -> None:
+    """Raise CarouselError where bytes, from `offset` of a file, cannot be UTF-8 text."""
+    if offset == 0 and data.startswith(_UTF16_MARKS):
         raise CarouselError(
             f"text files must be UTF-8: {path} starts with the byte order mark of UTF-16 (byte offset 0); "
             f"convert it first: iconv -f UTF-16 -t UTF-8"
@@ -53,8 +63,12 @@ def _decode(data: bytes, path: Path) -> str:
     zero = data.find(b"\0")
     if zero >= 0:
         raise CarouselError(
-            f"text files must be UTF-8: {path} is binary (zero byte at byte offset {zero}); leave it out"
+            f"text files must be UTF-8: {path} is binary (zero byte at byte offset {offset + zero}); leave it out"
         )
+
+
+def _decode(data: bytes, path: Path) -> str:
+    check_text(data, path)
     try:
         text = data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:

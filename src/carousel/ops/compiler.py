@@ -12,7 +12,6 @@ import os
 import shlex
 import shutil
 import subprocess
-import sys
 import tempfile
 import warnings
 from functools import cache
@@ -20,6 +19,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from carousel import _core
+from carousel.cache import cache_folder
 from carousel.emit.cpp import operand_numbers, source
 from carousel.emit.program import program
 from carousel.equations import Equations
@@ -99,15 +99,6 @@ def _check_owner(path: Path) -> None:
     status = path.stat()
     if hasattr(os, "geteuid") and (status.st_uid != os.geteuid() or status.st_mode & 0o022):
         raise OSError(f"{path} must belong to you and be writable by you alone; see its owner and mode.")
-
-
-def cache_folder() -> Path:
-    """Where compiled cells are kept: `CAROUSEL_CACHE`, else the user's own cache folder."""
-    if chosen := os.environ.get("CAROUSEL_CACHE"):
-        return Path(chosen)
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "carousel"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "carousel"
 
 
 def _sources() -> Path:

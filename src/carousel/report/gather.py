@@ -128,7 +128,10 @@ def yardsticks(corpus: Corpus) -> list[Comparison]:
     """Bits per character of the test files under n-grams of characters and of the run's symbols, and under xz -9.
 
     Words have no n-grams of characters beside them: their unknown words hide what characters would have to spell.
+    A corpus that does not fit into memory has no yardsticks.
     """
+    if corpus.large:
+        return []
     level = corpus.vocabulary.level
     found = []
     if level not in WORDS:
@@ -205,13 +208,13 @@ def _end_of_line(pieces: Sequence[str], window: slice, lines: int) -> int:
 
 def _studied(documents: Sequence[Document], vocabulary: Vocabulary) -> _Studied:
     """Documents until there are enough tokens, those of a readable length first."""
-    readable = [each for each in documents if 2_000 <= len(each.text) <= 20_000]
+    readable = [each for each in documents if 2_000 <= each.characters <= 20_000]
     ids: list[int] = []
     pieces: list[str] = []
     parts: list[list[Property]] = []
     names: list[tuple[int, str]] = []
     for document in readable or documents:
-        encoded = vocabulary.encode(document.text)[: STUDIED - len(ids) - 1].tolist()
+        encoded = vocabulary.encode(next(document.pieces()))[: STUDIED - len(ids) - 1].tolist()
         if len(encoded) < 8:
             break
         names.append((len(ids), document.name))

@@ -1,12 +1,15 @@
 """What a run learns from and is judged by: the three parts of its text as numbers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 
 from carousel.data import (
+    LargeDocument,
     Split,
     Vocabulary,
     Windows,
@@ -18,7 +21,7 @@ from carousel.data import (
 from carousel.errors import CarouselError
 from carousel.training.config import Config
 from carousel.training.evaluation import Part
-from carousel.training.progress import Note, Observer, silent
+from carousel.training.progress import Note, Observer, Stage, silent
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,19 @@ class Corpus:
     test: Part
 
     @property
+    def large(self) -> bool:
+        """Whether it does not fit into memory."""
+        documents = (*self.split.train, *self.split.valid, *self.split.test)
+        return any(isinstance(document, LargeDocument) for document in documents)
+
+    @cached_property
     def fingerprint(self) -> str:
         """A hash of all symbols in their order: equal only for the same text under the same vocabulary."""
         digest = blake2b(digest_size=16)
         for part in (self.train, self.valid, self.test):
             digest.update(np.int64(part.tokens).tobytes())
-            digest.update(part.ids.astype("<i4", copy=False).tobytes())
+            for start in range(0, len(part.ids), 1 << 24):  # a mapped file is never in memory as a whole
+                digest.update(part.ids[start : start + (1 << 24)].astype("<i4", copy=False).tobytes())
         return digest.hexdigest()
 
 
@@ -55,9 +65,23 @@ def load(config: Config, vocabulary: Path | None = None, on_event: Observer = si
         if vocabulary is not None and vocabulary.exists()
         else fit_vocabulary(config.level, split.train, config.vocabulary_size)
     )
-    parts = [Part.of(documents, symbols) for documents in (split.train, split.valid, split.test)]
+    named = {"train": split.train, "valid": split.valid, "test": split.test}
+    parts = [Part.of(documents, symbols, _told(name, on_event)) for name, documents in named.items()]
     _check_length(config, parts[0])
     return Corpus(split, symbols, *parts)
+
+
+def _told(name: str, on_event: Observer) -> Callable[[int, int], None]:
+    """Progress of a large part as it becomes numbers, one Stage for each tenth."""
+    shown = -1
+
+    def tell(done: int, total: int) -> None:
+        nonlocal shown
+        if (tenth := 10 * done // max(1, total)) > shown:
+            shown = tenth
+            on_event(Stage(f"turning the {name} files into symbols: {10 * tenth} %"))
+
+    return tell
 
 
 def _check_length(config: Config, train: Part) -> None:

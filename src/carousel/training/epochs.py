@@ -1,49 +1,68 @@
 """The train stream, read again and again: any step of a run gives its window, whatever was read before."""
 
-from itertools import pairwise
-
 import numpy as np
+import torch
 from torch import Tensor
 
-from carousel.data import BOUNDARY, Windows
+from carousel.data import Windows
 
 
 class Epochs:
     """Windows (T, B) of the train files, shuffled anew for each epoch.
 
-    The documents are put in an order that follows from the seed and the number of the epoch alone, so that
-    a resumed run reads on where it stopped without keeping the order. Every window has the full length T:
-    the end of the lanes that fills no window is left out (another one in each epoch).
+    The documents, which end at `ends` (none: all is one), are put in an order that follows from the seed and the
+    number of the epoch alone, so that a resumed run reads on where it stopped without keeping the order. Every
+    window has the full length T: the end of the lanes that fills no window is left out (another one in each epoch).
+    Of a stream in a mapped file nothing is read but the windows asked for.
 
     Raises CarouselError if `ids` is shorter than one window.
     """
 
-    def __init__(self, ids: np.ndarray, batch: int, length: int, seed: int) -> None:
+    def __init__(
+        self, ids: np.ndarray, batch: int, length: int, seed: int, ends: np.ndarray | None = None
+    ) -> None:
+        Windows(ids, batch, length, name="train part")
         self._ids, self._batch, self._length, self._seed = ids, batch, length, seed
-        self._epoch, self._windows = 0, self._read(0)
-        self.number = (len(ids) - 1) // batch // length
+        # the first boundary is context of whatever comes first
+        self._starts = np.array([0]) if ends is None or len(ends) < 2 else np.concatenate([[0], ends[:-1]])
+        self._stops = np.array([len(ids) - 1]) if ends is None or len(ends) < 2 else ends
+        self._epoch, self._order = 0, self._shuffled(0)
+        self._lane = (len(ids) - 1) // batch  # steps of each lane
+        self.number = self._lane // length
         self.tokens = batch * length  # per window
 
     def window(self, step: int) -> tuple[Tensor, Tensor]:
         """Inputs and targets, (T, B) each, of step 0, 1, ...; the state is carried from one to the next."""
         epoch, k = divmod(step, self.number)
         if epoch != self._epoch:
-            self._epoch, self._windows = epoch, self._read(epoch)
-        return self._windows[k]
+            self._epoch, self._order = epoch, self._shuffled(epoch)
+        starts = [lane * self._lane + k * self._length for lane in range(self._batch)]
+        lanes = np.stack([self.read(start, start + self._length + 1) for start in starts], axis=1)
+        tokens = torch.from_numpy(lanes.astype(np.int64))
+        return tokens[:-1], tokens[1:]
 
     def begins(self, step: int) -> bool:
         """Whether an epoch begins with this step, so that no state is carried into it."""
         return step % self.number == 0
 
-    def _read(self, epoch: int) -> Windows:
-        ids = shuffled(self._ids, np.random.default_rng((self._seed, epoch)))
-        return Windows(ids, self._batch, self._length, name="train part")
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Symbols `start` to `stop` of the stream in the order of this epoch."""
+        if len(self._starts) == 1:
+            return self._ids[start:stop]
+        parts = [self._ids[:1]] if start == 0 else []
+        at = max(start, 1)
+        document = int(np.searchsorted(self._order_ends, at))  # whose last symbol is not before `at`
+        while at < stop:
+            number = self._order[document]
+            from_end = int(self._order_ends[document]) - at  # symbols behind the one at `at` in this document
+            first = int(self._stops[number]) - from_end
+            part = self._ids[first : min(int(self._stops[number]) + 1, first + stop - at)]
+            parts.append(part)
+            at, document = at + len(part), document + 1
+        return np.concatenate(parts)
 
-
-def shuffled(ids: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """A stream (a boundary, then each document and its boundary) with its documents in another order."""
-    ends = np.flatnonzero(ids == BOUNDARY) + 1
-    documents = [ids[start:end] for start, end in pairwise(ends)]
-    if len(documents) < 2 or ends[-1] != len(ids):
-        return ids
-    return np.concatenate([ids[:1], *(documents[k] for k in random.permutation(len(documents)))])
+    def _shuffled(self, epoch: int) -> np.ndarray:
+        """The documents' numbers in the order of an epoch; notes where each then ends."""
+        order = np.random.default_rng((self._seed, epoch)).permutation(len(self._starts))
+        self._order_ends = np.cumsum((self._stops - self._starts)[order])
+        return order

@@ -7,7 +7,7 @@ is scored beside it: files run side by side only to be quicker. While training, 
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,9 +38,14 @@ class Part:
     ends: np.ndarray | None = None
 
     @classmethod
-    def of(cls, documents: Sequence[Document], vocabulary: Vocabulary) -> "Part":
-        """The part that these documents are."""
-        ids, ends = streams(documents, vocabulary)
+    def of(
+        cls,
+        documents: Sequence[Document],
+        vocabulary: Vocabulary,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> "Part":
+        """The part that these documents are; of large ones, progress is told in characters done and in all."""
+        ids, ends = streams(documents, vocabulary, on_progress)
         return cls(ids, count_characters(documents), ends)
 
     @property

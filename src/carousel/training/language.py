@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -10,6 +9,7 @@ from carousel.losses import cross_entropy
 from carousel.models.predictor import Predictor, model_class
 from carousel.training.config import Config
 from carousel.training.epochs import Epochs
+from carousel.training.evaluation import Part
 from carousel.training.loop import Loop
 
 _OF_ALL = ("hidden", "layers", "embedding", "one_hot", "tie", "uniform")
@@ -27,13 +27,13 @@ def build_model(config: Config, vocabulary_size: int) -> Predictor:
     return model
 
 
-def build_loop(config: Config, vocabulary_size: int, ids: np.ndarray) -> Loop[Predictor]:
-    """A loop that learns the train stream `ids`.
+def build_loop(config: Config, vocabulary_size: int, train: Part) -> Loop[Predictor]:
+    """A loop that learns the part `train`.
 
     Everything random follows from `config.seed`: building two of these gives the same weights twice.
     """
     torch.manual_seed(config.seed)
-    batches = Epochs(ids, config.batch, config.bptt, config.seed)
+    batches = Epochs(train.ids, config.batch, config.bptt, config.seed, train.ends)
     return Loop(config, build_model(config, vocabulary_size), batches, next_symbol)
 
 

@@ -29,11 +29,11 @@ def settle(config: Config, corpus: Corpus) -> Config:
     if config.steps is not None:
         return _every(config, EVALUATIONS)
     if config.epochs is not None:
-        loop = build_loop(config, corpus.vocabulary.size, corpus.train.ids)
+        loop = build_loop(config, corpus.vocabulary.size, corpus.train)
         steps = max(1, round(config.epochs * loop.batches.number))
         return _every(config.with_steps(steps), EVALUATIONS)
     minutes = config.minutes or DEFAULT_MINUTES
-    loop = build_loop(config.override(minutes=minutes), corpus.vocabulary.size, corpus.train.ids)
+    loop = build_loop(config.override(minutes=minutes), corpus.vocabulary.size, corpus.train)
     step, evaluation = _seconds_per_step(loop), _seconds_per_evaluation(loop, corpus.valid)
     seconds = 60 * minutes
     evaluations = max(1, min(EVALUATIONS, int(_SHARE * seconds / evaluation)))

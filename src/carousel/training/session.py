@@ -37,7 +37,7 @@ class Session:
         self.folder, self.corpus, self.on_event = folder, corpus, on_event
         resumed = folder.checkpoint.exists()
         self.config = folder.load_config() if resumed else self._begin()
-        self.loop = build_loop(self.config, corpus.vocabulary.size, corpus.train.ids)
+        self.loop = build_loop(self.config, corpus.vocabulary.size, corpus.train)
         self.position = Position()
         if resumed:
             self._check_text()

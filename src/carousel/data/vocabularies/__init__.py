@@ -1,7 +1,7 @@
 """Vocabularies: what one symbol of a text is, one file per level."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,21 @@ def fit_vocabulary(level: str, documents: Sequence[Document], size: int | None =
         >>> vocabulary.encode("baba").tolist(), vocabulary.size
         ([3, 2, 3, 2], 4)
     """
-    if not any(document.text for document in documents):
+    if not any(document.characters for document in documents):
         raise CarouselError(
             "a vocabulary is learned from text: got no character; give documents that hold some"
         )
-    return _class(level).fit([document.text for document in documents], size)
+    return _class(level).fit(_Texts(documents), size)
+
+
+class _Texts:
+    """The texts of documents, piece by piece, as often as they are asked for."""
+
+    def __init__(self, documents: Sequence[Document]) -> None:
+        self._documents = documents
+
+    def __iter__(self) -> Iterator[str]:
+        return (piece for document in self._documents for piece in document.pieces())
 
 
 def vocabulary_from_json(data: dict[str, Any]) -> Vocabulary:

@@ -1,0 +1,114 @@
+"""A text too large for memory: a stretch of a file, checked once from end to end and read piece by piece."""
+
+import codecs
+from collections.abc import Iterator
+from hashlib import blake2b
+from itertools import pairwise
+from pathlib import Path
+
+from carousel.data.documents import Document, check_text
+from carousel.errors import CarouselError
+
+BLOCK = 1 << 22  # bytes read at a time
+
+
+class LargeDocument(Document):
+    """A document whose text stays in its file.
+
+    Attributes:
+        start, stop: the bytes of the file that it is.
+        characters: how many characters these are.
+        digest: a hash of these bytes.
+    """
+
+    def __init__(self, name: str, path: Path, start: int, stop: int) -> None:
+        """Read all of it once: raises CarouselError where it is not UTF-8 text."""
+        for attribute, value in (("name", name), ("path", path), ("start", start), ("stop", stop)):
+            object.__setattr__(self, attribute, value)
+        characters, digest, done = 0, blake2b(digest_size=16), 0
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        for block in self._blocks():
+            check_text(block, path, start + done)
+            try:
+                characters += len(decoder.decode(block, final=done + len(block) == stop - start))
+            except UnicodeDecodeError as error:
+                raise CarouselError(
+                    f"text files must be UTF-8: {path} is not, near byte offset {start + done + error.start}; "
+                    "convert it or leave it out"
+                ) from error
+            digest.update(block)
+            done += len(block)
+        object.__setattr__(self, "_characters", characters)
+        object.__setattr__(self, "digest", digest.hexdigest())
+
+    path: Path
+    start: int
+    stop: int
+    digest: str
+    _characters: int
+
+    @classmethod
+    def open(cls, path: Path, name: str) -> "LargeDocument":
+        """A whole file, without a byte order mark."""
+        with path.open("rb") as file:
+            mark = file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
+        return cls(name, path, len(codecs.BOM_UTF8) if mark else 0, path.stat().st_size)
+
+    @property
+    def characters(self) -> int:
+        return self._characters
+
+    @property
+    def text(self) -> str:
+        """All of it, in memory."""
+        return "".join(self.pieces())
+
+    def pieces(self) -> Iterator[str]:
+        """The text piece by piece, cut where no word can be: before a line end that follows a visible character."""
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        held = ""
+        for block in self._blocks():
+            held += decoder.decode(block)
+            at = _last_cut(held)
+            if at > 0:
+                yield held[:at]
+                held = held[at:]
+        if held:
+            yield held
+
+    def cut(self, shares: tuple[float, float]) -> list[Document]:
+        """Three parts, cut at the first line ends after these shares of the bytes; empty ones are left out."""
+        ends = [self._line_end(self.start + round(share * (self.stop - self.start))) for share in shares]
+        places = [self.start, *ends, self.stop]
+        return [LargeDocument(self.name, self.path, start, stop) for start, stop in pairwise(places)]
+
+    def _line_end(self, at: int) -> int:
+        with self.path.open("rb") as file:
+            file.seek(max(self.start, at - 1))
+            file.readline()
+            return min(file.tell(), self.stop)
+
+    def _blocks(self) -> Iterator[bytes]:
+        with self.path.open("rb") as file:
+            file.seek(self.start)
+            left = self.stop - self.start
+            while left > 0 and (block := file.read(min(BLOCK, left))):
+                left -= len(block)
+                yield block
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LargeDocument) and (self.name, self.digest) == (other.name, other.digest)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.digest))
+
+    def __repr__(self) -> str:
+        return f"LargeDocument(name={self.name!r}, bytes={self.stop - self.start})"
+
+
+def _last_cut(text: str) -> int:
+    """The last line end behind a visible character, which is where no word or indentation is cut; 0 if none."""
+    at = text.rfind("\n")
+    while at > 0 and text[at - 1].isspace():
+        at = text.rfind("\n", 0, at)
+    return max(at, 0)
