@@ -16,24 +16,26 @@
   }));
   const place = new Map(dots.map((dot) => [dot.word, dot]));
   const view = { scale: 1, x: 0, y: 0 };
+  let unit = 1; // of the drawing, in a pixel of the screen: letters keep their size on a phone
   let chosen = null;
 
   // labels: those before others in the list go first, as in the still picture
   const uncrowd = () => {
-    const cell = 40, line = 13, taken = new Map();
-    const marked = (dot) => dot.node.matches(".hit, .chosen, .near");
-    for (const dot of [...dots.filter(marked), ...dots.filter((dot) => !marked(dot))]) {
-      const left = dot.x * view.scale + view.x + 6, middle = dot.y * view.scale + view.y;
-      if (left + dot.wide < 0 || left > width || middle < 0 || middle > height) {
+    const cell = 40 * unit, line = 13 * unit, taken = new Map();
+    const first = [".chosen", ".hit", ".near", ":not(.chosen, .hit, .near)"];
+    const order = new Set(first.flatMap((kind) => dots.filter((dot) => dot.node.matches(kind))));
+    for (const dot of order) {
+      const wide = dot.wide * unit * (dot.node.matches(".chosen, .hit") ? 1.35 : 1), left = dot.x * view.scale + view.x + 6 * unit, middle = dot.y * view.scale + view.y;
+      if (left + wide < 0 || left > width || middle < 0 || middle > height) {
         dot.label.classList.add("crowded");
         continue;
       }
       const cells = [];
-      for (let a = Math.floor(left / cell); a <= Math.floor((left + dot.wide) / cell); a++)
+      for (let a = Math.floor(left / cell); a <= Math.floor((left + wide) / cell); a++)
         for (let b = Math.floor((middle - line) / cell); b <= Math.floor((middle + line) / cell); b++) cells.push(a + " " + b);
-      const free = !cells.some((at) => (taken.get(at) || []).some(([other, row, wide]) =>
-        left < other + wide && other < left + dot.wide && Math.abs(middle - row) < line));
-      if (free) for (const at of cells) taken.set(at, [...(taken.get(at) || []), [left, middle, dot.wide]]);
+      const free = !cells.some((at) => (taken.get(at) || []).some(([other, row, size]) =>
+        left < other + size && other < left + wide && Math.abs(middle - row) < line));
+      if (free) for (const at of cells) taken.set(at, [...(taken.get(at) || []), [left, middle, wide]]);
       dot.label.classList.toggle("crowded", !free);
     }
   };
@@ -53,8 +55,13 @@
   };
 
   const draw = () => {
-    for (const dot of dots)
+    unit = width / (map.getBoundingClientRect().width || width);
+    map.style.setProperty("--unit", unit);
+    for (const dot of dots) {
       dot.node.setAttribute("transform", `translate(${dot.x * view.scale + view.x} ${dot.y * view.scale + view.y})`);
+      dot.label.setAttribute("x", 6 * unit);
+      dot.label.setAttribute("y", 4 * unit);
+    }
     link();
     uncrowd();
   };
@@ -120,7 +127,7 @@
     return [(event.clientX - box.left) * width / box.width, (event.clientY - box.top) * height / box.height];
   };
   const nearest = ([x, y]) => {
-    let best = null, least = 18 ** 2; // a finger's width
+    let best = null, least = (18 * unit) ** 2; // a finger's width
     for (const dot of dots) {
       const distance = (dot.x * view.scale + view.x - x) ** 2 + (dot.y * view.scale + view.y - y) ** 2;
       if (distance < least) [best, least] = [dot, distance];
@@ -163,6 +170,7 @@
   for (const button of document.querySelectorAll("[data-zoom]"))
     button.addEventListener("click", () => (Number(button.dataset.zoom) ? zoom(Number(button.dataset.zoom)) : all()));
 
+  window.addEventListener("resize", draw);
   draw();
   document.body.dataset.ready = "yes";
 })();
