@@ -83,8 +83,56 @@ def test_ctrl_c(carousel, planted, tmp_path, monkeypatch):
 
     monkeypatch.setattr("carousel.embeddings.training.Trainer.run", stopped)
     done = carousel("embed", "train", planted, "--out", tmp_path / "v.vec")
-    assert (done.status, done.err) == (130, "carousel: interrupted\n")
+    assert done.status == 130
+    assert done.err == (
+        "carousel: interrupted; nothing was written; with --checkpoint FILE it could go on from there\n"
+    )
     assert not (tmp_path / "v.vec").exists()
+
+
+def test_ctrl_c_with_a_checkpoint(carousel, planted, tmp_path, monkeypatch):
+    """What was reached is kept, the message says how to go on, and the same command does."""
+    from carousel.embeddings.training import Trainer
+
+    checkpoint, path = tmp_path / "training.safetensors", tmp_path / "v.vec"
+    command = ("embed", "train", planted, "-o", path, "--checkpoint", checkpoint, *OPTIONS)
+    whole = Trainer.run
+
+    def stopped(self, save):
+        save()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, "run", stopped)
+    done = carousel(*command)
+    assert done.status == 130
+    assert f"the same command goes on from {checkpoint}" in done.err
+    monkeypatch.setattr(Trainer, "run", whole)
+    done = carousel(*command)
+    assert done.status == 0
+    assert f"going on with {checkpoint}" in done.out
+    assert len(Vectors.load(path)) == 26
+
+
+def test_more_text(carousel, planted, tmp_path):
+    """A .safetensors file is trained on with new text and a new word, with the options that it had."""
+    first, second, text = tmp_path / "one.safetensors", tmp_path / "two.safetensors", tmp_path / "new.txt"
+    assert carousel("embed", "train", planted, "-o", first, *OPTIONS).status == 0
+    text.write_text("a0 a1 a2 new a3 a4\n" * 200)
+    done = carousel("embed", "train", text, "--more", first, "-o", second, "--threads", 1)
+    assert (done.status, done.err) == (0, "")
+    vectors = Vectors.load(second)
+    assert (len(vectors), vectors.dimension) == (27, 16)
+    assert vectors.similarity("new", "a0") > max(vectors.similarity("new", far) for far in ("b0", "c0"))
+
+
+def test_more_needs_text_and_a_training(carousel, planted, tmp_path):
+    """Without new text, or from vectors without their training: what is missing is told."""
+    done = carousel("embed", "train", "--more", tmp_path / "v.safetensors")
+    assert (done.status, done.err) == (2, "carousel: --more goes on with new text: give PATHS too.\n")
+    Vectors(["a", "b"], [[1.0], [2.0]]).save(tmp_path / "v.safetensors")
+    done = carousel("embed", "train", planted, "--more", tmp_path / "v.safetensors", "-o", tmp_path / "w.vec")
+    assert done.status == 2
+    assert "v.safetensors" in done.err
 
 
 def test_no_torch_is_loaded(planted, tmp_path):

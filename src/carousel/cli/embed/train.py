@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from carousel.cli.loading import loaded
+from carousel.cli.loading import STOPPED, loaded
 from carousel.cli.options import with_config_options
 from carousel.errors import CarouselError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from carousel.embeddings import Embedding
+    from carousel.embeddings import Embedding, EmbeddingConfig
+    from carousel.embeddings.progress import Observer
 
 DEFAULT = "vectors.safetensors"
 _SHOWN = 3  # words whose neighbours are shown at the end
@@ -46,8 +47,18 @@ def train(
         typer.Option(
             "--out",
             "-o",
-            help="The file to write; its ending says the format: .safetensors, .vec, .txt, .bin, .npz, .npy.",
+            help="The file to write; its ending says the format: .safetensors (with all that training on more "
+            "text needs), .vec, .txt, .bin, .npz, .npy.",
             show_default=f"{DEFAULT}, or the next free number",
+        ),
+    ] = None,
+    more: Annotated[
+        Path | None,
+        typer.Option(
+            "--more",
+            help="Go on from this .safetensors file with new text and its new words; with its options, but for "
+            "those given.",
+            show_default=False,
         ),
     ] = None,
     **options: Any,
@@ -59,21 +70,47 @@ def train(
     from carousel.embeddings.config import EmbeddingConfig
 
     given = {name: value for name, value in options.items() if value is not None}
-    if paths:
-        given["paths"] = paths
-    config = EmbeddingConfig().override(**given)
+    config = EmbeddingConfig().override(**given, paths=paths or [])
+    if more is not None and not paths:
+        raise CarouselError("--more goes on with new text: give PATHS too.")
     target = _target(out)
     from rich.console import Console
 
     from carousel.cli.embed.display import display
-    from carousel.embeddings import embed
 
     loaded()
     console = Console()
     with display(console) as observer:
-        embedding = embed(config=config, on_progress=observer)
-    embedding.vectors.save(target)
+        try:
+            embedding = _train(config, more, given, observer)
+        except KeyboardInterrupt:
+            raise _stopped(config.checkpoint) from None
+    if target.suffix == ".safetensors":
+        embedding.save(target)
+    else:
+        embedding.vectors.save(target)
     _close(console, embedding, target)
+
+
+def _train(
+    config: EmbeddingConfig, more: Path | None, given: dict[str, Any], observer: Observer
+) -> Embedding:
+    from carousel.embeddings import Embedding, embed
+
+    if more is None:
+        return embed(config=config, on_progress=observer)
+    paths = [Path(path) for path in config.paths]
+    return Embedding.load(more).train_more(paths, on_progress=observer, **given)
+
+
+def _stopped(checkpoint: str | None) -> typer.Exit:
+    """Ctrl-C is no mistake: say what is left of the work, and end as a stopped process does."""
+    if checkpoint is not None and Path(checkpoint).exists():
+        rest = f"the same command goes on from {checkpoint}"
+    else:
+        rest = "nothing was written; with --checkpoint FILE it could go on from there"
+    typer.echo(f"carousel: interrupted; {rest}", err=True)
+    return typer.Exit(STOPPED)
 
 
 def _target(out: Path | None) -> Path:
