@@ -97,6 +97,8 @@ struct Backward : Loop<U> {
   }
   // gradient of state s after step k (before it: turn k)
   T* carry_at(Index turn, Index s, Index b) const {
+    if (job.state_gradients)
+      return job.state_gradients + (s * Base::row_count() + Base::packed_row(turn - 1, b)) * job.hidden;
     return carry[turn % 2] + (s * job.batch + b) * job.hidden;
   }
   // what the gradient of the state before step k is handed to; after a reset, to nobody

@@ -78,6 +78,7 @@ struct Gradients {
   Addresses final;
   Address x;
   Addresses initial, parameters;
+  Address states;  // or 0
 };
 
 class StepTable {
@@ -138,6 +139,7 @@ void walk(const Program& program, const std::string& key, const Call& call, cons
   job.x_gradient = reinterpret_cast<T*>(gradients->x);
   job.initial_gradient = initial_gradient.data();
   job.parameter_gradients = weight_gradient.data();
+  job.state_gradients = reinterpret_cast<T*>(gradients->states);
   run_backward<T>(job, call.threads, products);
 }
 
@@ -216,8 +218,11 @@ NB_MODULE(_core, m) {
       .def(
           "__init__",
           [](Gradients* self, Address output, const Addresses& final, Address x, const Addresses& initial,
-             const Addresses& parameters) { new (self) Gradients{output, final, x, initial, parameters}; },
-          nb::kw_only(), nb::arg("output"), nb::arg("final"), nb::arg("x"), nb::arg("initial"), nb::arg("parameters"));
+             const Addresses& parameters, Address states) {
+            new (self) Gradients{output, final, x, initial, parameters, states};
+          },
+          nb::kw_only(), nb::arg("output"), nb::arg("final"), nb::arg("x"), nb::arg("initial"), nb::arg("parameters"),
+          nb::arg("states"));
 
   m.def(
       "forward",

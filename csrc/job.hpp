@@ -104,6 +104,8 @@ struct Job {
   T* x_gradient;                   // (rows, I) packed order; null if not wanted
   T* const* initial_gradient;      // one (B, H) per state
   T* const* parameter_gradients;   // as parameters
+  T* state_gradients;              // (states, rows, H): of each state after each step, what the next step sends back to it,
+                                   // at the end of a sequence the final gradient; null if nobody wants to see them
 };
 
 }  // namespace carousel

@@ -91,6 +91,7 @@ struct Loop {
   // sequences of step k that step k + 1 does not continue: their state is final
   Index continued(Index k) const { return k + 1 == job.steps.count ? 0 : min(count(k + 1), count(k)); }
 
+  Index row_count() const { return job.steps.first[job.steps.count - 1] + job.steps.rows[job.steps.count - 1]; }
   Index packed_row(Index k, Index b) const { return job.steps.first[time(k)] + b; }
   Index tape_row(Index k, Index b) const {
     return ring ? k % (chunk + 1) * job.batch + b : packed_row(k, b);

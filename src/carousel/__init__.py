@@ -24,6 +24,8 @@ _HOMES = {
     "GRU": "carousel.nn",
     "Stepper": "carousel.nn",
     "Trace": "carousel.nn",
+    "Recording": "carousel.nn",
+    "recording": "carousel.nn",
     "LanguageModel": "carousel.models",
     "TDNNLanguageModel": "carousel.models",
     "beam_search": "carousel.models",

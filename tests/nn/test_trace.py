@@ -1,5 +1,7 @@
 """trace: every gate and state, by the names of the equations."""
 
+from importlib import import_module
+
 import pytest
 import torch
 from tolerances import assert_close
@@ -83,6 +85,51 @@ def test_differentiable():
     x = torch.randn(6, 2, 3, requires_grad=True)
     module.trace(x)[0].values["z"][-1].sum().backward()
     assert (x.grad.abs().sum(dim=(1, 2)) > 0).all()
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["time first", "batch first"])
+@pytest.mark.parametrize("name", CELLS)
+def test_lengths_and_resets(name, first):
+    """With lengths and resets the traced states are those of the forward pass, 0 after each sequence's end."""
+    module = carousel.Recurrent(
+        CELLS[name], 3, 5, num_layers=2, bidirectional=True, batch_first=first, dtype=torch.float64
+    )
+    x, resets = torch.randn(6, 3, 3, dtype=torch.float64), torch.rand(6, 3) < 0.3
+    x, resets = (x.transpose(0, 1), resets.transpose(0, 1)) if first else (x, resets)
+    options = {"lengths": [4, 6, 1], "resets": resets}
+    output, final = module(x, **options)
+    traces = module.trace(x, **options)
+    assert_close(torch.cat([trace.values["h"] for trace in traces[2:]], dim=-1), output)
+    finals = final if isinstance(final, tuple) else (final,)
+    for index, trace in enumerate(traces):
+        for state, value in zip(module.cell.states, finals, strict=True):
+            seen = trace.values[state].transpose(0, 1) if first else trace.values[state]
+            last = [0, 0, 0] if trace.direction == "reverse" else [3, 5, 0]
+            assert_close(seen[last, range(3)], value[index], name=f"{state} {index}")
+            assert not seen[4:, 0].any()
+
+
+def test_by_kernel_and_by_equations(monkeypatch):
+    """The kernel's tape and the equations give the same vectors, and the same gradients through all of them."""
+    module = carousel.LSTM(3, 5, num_layers=2, bidirectional=True, peephole="full", dtype=torch.float64)
+    x = torch.randn(6, 3, 3, dtype=torch.float64, requires_grad=True)
+    options = {"lengths": [4, 6, 1], "resets": torch.rand(6, 3) < 0.3}
+
+    def results():
+        values = [value for trace in module.trace(x, **options) for value in trace.values.values()]
+        loss = sum((value * (value + index)).sum() for index, value in enumerate(values))
+        return values, torch.autograd.grad(loss, [x, *module.parameters()])
+
+    by_kernel = results()
+    monkeypatch.setattr(import_module("carousel.ops.recurrence"), "takes_kernel", lambda *_: False)
+    assert_close(by_kernel, results())
+
+
+def test_a_gradient_of_a_gradient():
+    """Traced vectors are differentiable twice."""
+    module = carousel.GRU(2, 3, dtype=torch.float64)
+    x = torch.randn(3, 1, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda x: module.trace(x)[0].values["z"], x)
 
 
 def test_packed_refused():

@@ -146,6 +146,7 @@ def test_operators_are_sound() -> None:
         layer.x,
         layer.initial,
         list(layer.parameters.values()),
+        torch.zeros(1, 3, 2, 4, dtype=torch.float64, requires_grad=True),
         layer.equations.key,
         False,
         None,
@@ -173,7 +174,7 @@ def test_a_wrong_shape_never_reaches_the_core() -> None:
     parameters[1] = parameters[1][:, :3]
     with pytest.raises(CarouselError, match=r"weight_hh.*\(4, 4\).*got.*\(4, 3\)"):
         operators.recurrence(
-            layer.x, layer.initial, parameters, layer.equations.key, False, None, None, True, False
+            layer.x, layer.initial, parameters, None, layer.equations.key, False, None, None, True, False
         )
 
 

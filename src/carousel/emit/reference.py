@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from carousel.equations import Equations
 from carousel.equations.graph import REDUCTIONS, Node
+from carousel.equations.parameters import Block
 
 OPERATIONS: dict[str, Callable[..., Tensor]] = {
     "+": lambda a, b: a + b,
@@ -66,8 +67,6 @@ def step_vectors(
 
     x: (..., I); states: one (..., H) per state; parameters: packed, by the names of `equations.layout`.
     """
-    hidden = states[0].shape[-1]
-    layout = equations.layout
     values = {node: x for node in equations.nodes if node.operation == "input"}
     values |= {
         node: states[equations.states.index(node.name)]
@@ -75,23 +74,39 @@ def step_vectors(
         if node.operation == "state"
     }
 
-    def block(parameter: str, row: int) -> Tensor:
-        return parameters[parameter][row * hidden : (row + 1) * hidden]
-
-    def learned(node: Node) -> Tensor:
-        if node.operation == "param":
-            return parameters[node.name]
-        if node.operation == "scale":
-            return parameters["weight_peephole"][layout.vectors[node].row] * values[node.operands[0]]
-        terms = [
-            F.linear(values[vector], block(place.parameter, place.row))
-            for vector, place in zip(node.operands, layout.weights[node], strict=True)
-        ]
-        terms += [block(b.parameter, b.row) for b in layout.biases[node] if b.parameter in parameters]
-        return functools.reduce(torch.add, terms)
-
-    evaluate(equations.nodes, values, learned, like=states[0])
+    evaluate(
+        equations.nodes,
+        values,
+        lambda node: learned_values(node, equations, parameters, values),
+        like=states[0],
+    )
     return values
+
+
+def learned_values(
+    node: Node, equations: Equations, parameters: Mapping[str, Tensor], values: Mapping[Node, Tensor]
+) -> Tensor:
+    """A product, forward or transposed, a diagonal or a free vector, from the vectors that it reads."""
+    layout = equations.layout
+    if node.operation == "param":
+        return parameters[node.name]
+    if node.operation == "scale":
+        row = layout.rows["weight_peephole"].index(node.name)
+        return parameters["weight_peephole"][row] * values[node.operands[0]]
+
+    def block(place: Block) -> Tensor:
+        packed, height = parameters[place.parameter], len(layout.rows[place.parameter])
+        return packed.unflatten(0, (height, -1))[place.row]
+
+    if node.operation == "transposed":
+        vector, *affines = node.about
+        matrices = [next(b for b in layout.weights[affine] if b.vector is vector) for affine in affines]
+        terms = [values[delta] @ block(b) for delta, b in zip(node.operands, matrices, strict=True)]
+    else:
+        weights = zip(node.operands, layout.weights[node], strict=True)
+        terms = [F.linear(values[vector], block(place)) for vector, place in weights]
+        terms += [block(b) for b in layout.biases[node] if b.parameter in parameters]
+    return functools.reduce(torch.add, terms)
 
 
 def run(
@@ -102,20 +117,53 @@ def run(
     reverse: bool = False,
     batch_sizes: list[int] | None = None,
     resets: Tensor | None = None,
+    probe: Tensor | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
     """The whole sequence, one step after another, differentiable by autograd to any order.
 
     x: (T, B, I), or packed (N, I) with the number of rows of each step in `batch_sizes`; initial: one (B, H) per
-    state; resets: bool (T, B) or (N,), true at the steps before which the state becomes zero. Returns the output in
-    the form of x, and the final states.
+    state; resets: bool (T, B) or (N,), true at the steps before which the state becomes zero; probe: (states, T, B, H)
+    or (states, N, H), added to every state after every step. Returns the output in the form of x, and the final states.
     """
-    outputs, final = [], initial
-    for _, values, states in _steps(equations, x, initial, parameters, reverse, batch_sizes, resets):
-        outputs.append(values[equations.new_states[0]])
+    [output], final = _run(equations, x, initial, parameters, reverse, batch_sizes, resets, probe, count=1)
+    return output, final
+
+
+def run_states(
+    equations: Equations,
+    x: Tensor,
+    initial: list[Tensor],
+    parameters: Mapping[str, Tensor],
+    reverse: bool = False,
+    batch_sizes: list[int] | None = None,
+    resets: Tensor | None = None,
+    probe: Tensor | None = None,
+) -> tuple[list[Tensor], list[Tensor]]:
+    """As `run`, with every state at every step: the first is the output."""
+    count = len(equations.states)
+    return _run(equations, x, initial, parameters, reverse, batch_sizes, resets, probe, count)
+
+
+def _run(
+    equations: Equations,
+    x: Tensor,
+    initial: list[Tensor],
+    parameters: Mapping[str, Tensor],
+    reverse: bool,
+    batch_sizes: list[int] | None,
+    resets: Tensor | None,
+    probe: Tensor | None,
+    count: int,
+) -> tuple[list[Tensor], list[Tensor]]:
+    """The first `count` states at every step, and the final states."""
+    rows, final = [], initial
+    for after, _, states in _steps(equations, x, initial, parameters, reverse, batch_sizes, resets, probe):
+        rows.append(after[:count])
         final = states
     if reverse:
-        outputs.reverse()
-    return (torch.stack(outputs) if batch_sizes is None else torch.cat(outputs)), final
+        rows.reverse()
+    join = torch.stack if batch_sizes is None else torch.cat
+    return [join(state) for state in zip(*rows, strict=True)], final
 
 
 def trace(
@@ -124,15 +172,18 @@ def trace(
     initial: list[Tensor],
     parameters: Mapping[str, Tensor],
     reverse: bool = False,
+    batch_sizes: list[int] | None = None,
+    resets: Tensor | None = None,
 ) -> dict[str, Tensor]:
-    """Every named vector of every step, (T, B, H) each, in the order of the equations. x: (T, B, I)."""
+    """Every named vector of every step, (T, B, H) or (N, H) each, in the order of the equations."""
     steps = [
         {name: values[node] for node, name in equations.names.items()}
-        for _, values, _ in _steps(equations, x, initial, parameters, reverse, None)
+        for _, values, _ in _steps(equations, x, initial, parameters, reverse, batch_sizes, resets)
     ]
     if reverse:
         steps.reverse()
-    return {name: torch.stack([step[name] for step in steps]) for name in equations.names.values()}
+    join = torch.stack if batch_sizes is None else torch.cat
+    return {name: join([step[name] for step in steps]) for name in equations.names.values()}
 
 
 def _by_step(rows: Tensor, batch_sizes: list[int] | None) -> tuple[Tensor, ...]:
@@ -147,10 +198,12 @@ def _steps(
     reverse: bool,
     batch_sizes: list[int] | None,
     resets: Tensor | None = None,
-) -> Iterator[tuple[int, dict[Node, Tensor], list[Tensor]]]:
-    """Walk the sequence: (t, every vector of the step, states after it). A row not in step t keeps its state."""
+    probe: Tensor | None = None,
+) -> Iterator[tuple[list[Tensor], dict[Node, Tensor], list[Tensor]]]:
+    """Walk the sequence: (new states, every vector of the step, all states). A row not in step t keeps its state."""
     inputs = _by_step(x, batch_sizes)
     begins = None if resets is None else _by_step(resets, batch_sizes)
+    probes = None if probe is None else [_by_step(each, batch_sizes) for each in probe]
     for t in reversed(range(len(inputs))) if reverse else range(len(inputs)):
         rows = len(inputs[t])
         before = [state[:rows] for state in states]
@@ -160,8 +213,10 @@ def _steps(
         for node in (*equations.names, *equations.new_states):  # a constant spans the whole row
             values[node] = values[node].expand_as(before[0])
         after = [values[node] for node in equations.new_states]
+        if probes is not None:
+            after = [new + each[t] for new, each in zip(after, probes, strict=True)]
         states = [
             torch.cat([new, old[rows:]]) if rows < len(old) else new
             for new, old in zip(after, states, strict=True)
         ]
-        yield t, values, states
+        yield after, values, states

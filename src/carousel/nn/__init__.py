@@ -3,9 +3,10 @@
 from carousel.nn.convert import from_torch
 from carousel.nn.gru import GRU
 from carousel.nn.lstm import LSTM
+from carousel.nn.recording import Recording, recording
 from carousel.nn.recurrent import Recurrent
 from carousel.nn.rnn import RNN
 from carousel.nn.stepper import Stepper
 from carousel.nn.trace import Trace
 
-__all__ = ["GRU", "LSTM", "RNN", "Recurrent", "Stepper", "Trace", "from_torch"]
+__all__ = ["GRU", "LSTM", "RNN", "Recording", "Recurrent", "Stepper", "Trace", "from_torch", "recording"]

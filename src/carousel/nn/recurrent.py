@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
-from carousel.emit import reference
 from carousel.equations import Cell
 from carousel.equations.masked import Masked
 from carousel.errors import CarouselError
@@ -20,13 +19,14 @@ from carousel.nn.initial import draw
 from carousel.nn.lengths import Lengths, Ragged, open_sequences
 from carousel.nn.options import positive, probability, switch
 from carousel.nn.precision import matching, numbers_of, outside_autocast
+from carousel.nn.recording import Recording
 from carousel.nn.regularisers import RegulariserOptions, Regularisers, locked
 from carousel.nn.resets import Resets, open_resets
 from carousel.nn.sequences import Packed, Padded
 from carousel.nn.states import States, check_states
 from carousel.nn.stepper import Stepper
 from carousel.nn.trace import Trace
-from carousel.ops import recurrence
+from carousel.ops import Tape, recorded, recurrence, traced
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ class Recurrent(nn.Module):
     """
 
     proj_size = 0  # for code that asks torch's modules
+    _recordings: tuple[Recording, ...] = ()
 
     def __init__(
         self,
@@ -195,32 +196,45 @@ class Recurrent(nn.Module):
         equations = self._masked.equations if masked else self.cell.equations
         numbers = numbers_of(next(self.parameters(), x))
         finals: list[list[Tensor]] = []
+        tapes: list[tuple[int, str, Tape]] = []
 
         def run(part: Part, x: Tensor, initial: list[Tensor], parameters: Parameters) -> Tensor:
             mask = [self.regularisers.mask(initial[0])] if masked else []
-            output, final = recurrence(
-                equations,
-                x,
-                initial + mask,
-                parameters,
-                part.reverse,
-                sequence.batch_sizes,
-                begins[part.reverse],
-                numbers.bfloat16,
-            )
+            call = (equations, x, initial + mask, parameters)
+            where = (part.reverse, sequence.batch_sizes, begins[part.reverse], numbers.bfloat16)
+            if self._recordings:
+                output, final, tape = recorded(*call, *where)
+                tapes.append((part.layer, part.direction, tape))
+            else:
+                output, final = recurrence(*call, *where)
             finals.append(final[: len(initial)])
             return output
 
         output = self._stack(x, initial, run, sequence.batch_sizes).to(numbers.outside)
+        for recording in self._recordings:
+            recording.keep(self, tapes, sequence.out)
         ends = (torch.stack(state).to(numbers.outside) for state in zip(*finals, strict=True))
         states = tuple(sequence.state_out(end) for end in ends)
         return sequence.out(output), states[0] if len(states) == 1 else states
 
-    def trace(self, x: Tensor, hx: States | None = None) -> list[Trace]:
+    def recording(self) -> Recording:
+        """A block in which every call of this module is recorded at full speed: gates, states and, after backward,
+        the gradient of the loss with respect to each of them at every step; see `carousel.recording`.
+        """
+        return Recording(self)
+
+    def trace(
+        self,
+        x: Tensor,
+        hx: States | None = None,
+        *,
+        lengths: Lengths | None = None,
+        resets: Resets | None = None,
+    ) -> list[Trace]:
         """Every gate and state at every step, by the names of the equations.
 
         Args:
-            x, hx: as in `forward`; a PackedSequence is refused.
+            x, hx, lengths, resets: as in `forward`; a PackedSequence is refused.
 
         Returns:
             One Trace per layer and direction, in the order of the final states. While training, dropout
@@ -235,22 +249,26 @@ class Recurrent(nn.Module):
         >>> {name: tuple(value.shape) for name, value in trace.values.items() if name in "fc"}
         {'f': (7, 2, 5), 'c': (7, 2, 5)}
         """
-        sequence, inside, initial = self._enter(x, hx)
-        if not isinstance(sequence, Padded):
+        sequence, inside, initial = self._enter(x, hx, lengths)
+        if isinstance(sequence, Packed):
             raise CarouselError(
-                "trace needs a tensor; it got a PackedSequence. Trace each sequence alone, as (T, I): "
+                "trace needs a tensor; it got a PackedSequence. Give a padded tensor and its lengths=, or trace each "
+                "sequence alone, as (T, I): "
                 "[module.trace(each) for each in torch.nn.utils.rnn.unpack_sequence(packed)]."
             )
+        begins = open_resets(resets, sequence, both=self.bidirectional)
         equations = self.cell.equations
+        numbers = numbers_of(next(self.parameters(), inside))
         traces: list[Trace] = []
 
         def run(part: Part, x: Tensor, initial: list[Tensor], parameters: Parameters) -> Tensor:
-            values = reference.trace(equations, x, initial, parameters, part.reverse)
+            where = (part.reverse, sequence.batch_sizes, begins[part.reverse], numbers.bfloat16)
+            output, values = traced(equations, x, initial, parameters, *where)
             outside = {name: sequence.out(value) for name, value in values.items()}
             traces.append(Trace(part.layer, part.direction, outside))
-            return recurrence(equations, x, initial, parameters, part.reverse)[0]
+            return output
 
-        self._stack(inside, initial, run)
+        self._stack(inside, initial, run, sequence.batch_sizes)
         return traces
 
     def stepper(self, batch: int | None = None, threads: int = 1) -> Stepper:

@@ -1,6 +1,7 @@
 """Where equations meet kernels: one function that runs a sequence, and what the compiled core says of itself."""
 
 from carousel.ops.info import info
-from carousel.ops.recurrence import recurrence
+from carousel.ops.recurrence import recorded, recurrence, traced
+from carousel.ops.tape import Tape
 
-__all__ = ["info", "recurrence"]
+__all__ = ["Tape", "info", "recorded", "recurrence", "traced"]

@@ -22,6 +22,7 @@ def recurrence(
     x: Tensor,
     initial: list[Tensor],
     parameters: list[Tensor],
+    probe: Tensor | None,
     key: str,
     reverse: bool,
     batch_sizes: Tensor | None,
@@ -31,6 +32,8 @@ def recurrence(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Output, final states (states, B, H), and the tape (rows, width), empty unless `keep`.
 
+    `probe` (states, rows, H) stands for zeros that are added to every state after every step: its values are not read,
+    its gradient is that of the loss with respect to each of these states.
     With `bfloat16` the factors of products are rounded to it; everything else stays in the dtype of x, float32.
     """
     layer = Layer(x, initial, parameters, key, reverse, batch_sizes, resets, bfloat16)
@@ -51,6 +54,7 @@ def _(
     x: Tensor,
     initial: list[Tensor],
     parameters: list[Tensor],
+    probe: Tensor | None,
     key: str,
     reverse: bool,
     batch_sizes: Tensor | None,
@@ -80,9 +84,10 @@ def recurrence_backward(
     batch_sizes: Tensor | None,
     resets: Tensor | None,
     wants_input: bool,
+    wants_states: bool,
     bfloat16: bool,
 ) -> list[Tensor]:
-    """Gradients of x (empty unless wanted), of the initial states (states, B, H) and of each parameter."""
+    """Gradients of x and the probe (empty unless wanted), of the initial states (states, B, H) and each parameter."""
     layer = Layer(x, initial, parameters, key, reverse, batch_sizes, resets, bfloat16)
     output, tape = output.contiguous(), tape.contiguous()
     layer.check_kept(output, tape, output_gradient, final_gradient)
@@ -92,16 +97,20 @@ def recurrence_backward(
     gradients = {name: torch.empty_like(parameter) for name, parameter in layer.parameters.items()}
     output_gradient = None if output_gradient is None else output_gradient.contiguous()
     final_gradient = None if final_gradient is None else final_gradient.contiguous()
+    state_gradients = x.new_empty((len(initial), *output.shape) if wants_states else (0,))
     wanted = _core.Gradients(
         output=0 if output_gradient is None else output_gradient.data_ptr(),
         final=[0 if final_gradient is None else final_gradient[s].data_ptr() for s in range(len(initial))],
         x=x_gradient.data_ptr() if wants_input else 0,
         initial=[state.data_ptr() for state in initial_gradient],
         parameters=layer.addresses(gradients),
+        states=state_gradients.data_ptr() if wants_states else 0,
     )
     call = layer.call(output, initial_gradient, tape)  # the backward walk does not touch the final states
     _core.backward(core_program(key), key, layer.numbers, call, wanted)
-    return [x_gradient, initial_gradient, *gradients.values()]
+    if wants_states and output_gradient is not None:
+        state_gradients[0] += output_gradient
+    return [x_gradient, state_gradients, initial_gradient, *gradients.values()]
 
 
 @recurrence_backward.register_fake
@@ -118,20 +127,25 @@ def _(
     batch_sizes: Tensor | None,
     resets: Tensor | None,
     wants_input: bool,
+    wants_states: bool,
     bfloat16: bool,
 ) -> list[Tensor]:
     x_gradient = x.new_empty(x.shape if wants_input else (0,))
     initial_gradient = x.new_empty(len(initial), *initial[0].shape)
     return [
         x_gradient,
+        x.new_empty((len(initial), *output.shape) if wants_states else (0,)),
         initial_gradient,
         *(torch.empty_like(p, memory_format=torch.contiguous_format) for p in parameters),
     ]
 
 
+_NOT_TENSORS = (None,) * 7  # the gradient of the probe where there is none, and of what is no number
+
+
 def _keep_for_backward(ctx: Any, inputs: tuple, output: tuple[Tensor, ...]) -> None:
-    x, initial, parameters, ctx.key, ctx.reverse, batch_sizes, resets, _, ctx.bfloat16 = inputs
-    ctx.states = len(initial)
+    x, initial, parameters, probe, ctx.key, ctx.reverse, batch_sizes, resets, _, ctx.bfloat16 = inputs
+    ctx.states, ctx.has_probe = len(initial), probe is not None
     ctx.set_materialize_grads(False)
     ctx.save_for_backward(x, output[0], output[2], batch_sizes, resets, *initial, *parameters)
 
@@ -145,33 +159,26 @@ def _backward(
     x, output, tape, batch_sizes, resets, *rest = ctx.saved_tensors
     initial, parameters = rest[: ctx.states], rest[ctx.states :]
     if output_gradient is None and final_gradient is None:
-        return None, [None] * len(initial), [None] * len(parameters), None, None, None, None, None, None
+        return None, [None] * len(initial), [None] * len(parameters), *_NOT_TENSORS
     # A gradient of the gradient, or many at once, is asked for: the equations give it to any order.
+    wants_states = ctx.has_probe and bool(ctx.needs_input_grad[3])
     if torch.is_grad_enabled() or _batched(output_gradient, final_gradient):
         gradients = _differentiable_gradients(
-            ctx, x, initial, parameters, batch_sizes, resets, output_gradient, final_gradient
+            ctx, x, initial, parameters, batch_sizes, resets, output_gradient, final_gradient, wants_states
         )
     else:
-        x_gradient, initial_gradient, *others = recurrence_backward(
+        x_gradient, state_gradients, initial_gradient, *others = recurrence_backward(
             x, initial, parameters, output, tape, output_gradient, final_gradient,
-            ctx.key, ctx.reverse, batch_sizes, resets, ctx.needs_input_grad[0], ctx.bfloat16,
+            ctx.key, ctx.reverse, batch_sizes, resets, ctx.needs_input_grad[0], wants_states, ctx.bfloat16,
         )  # fmt: skip
         gradients = [
             x_gradient if x_gradient.numel() or not x.numel() else None,
+            state_gradients if wants_states else None,
             *initial_gradient.unbind(),
             *others,
         ]
-    return (
-        gradients[0],
-        gradients[1 : 1 + len(initial)],
-        gradients[1 + len(initial) :],
-        None,
-        None,
-        None,
-        None,
-        None,
-        None,
-    )
+    of_x, of_probe, *others = gradients
+    return of_x, others[: len(initial)], others[len(initial) :], of_probe, *_NOT_TENSORS[1:]
 
 
 def _batched(*gradients: Tensor | None) -> bool:
@@ -192,7 +199,9 @@ def _differentiable_gradients(
     resets: Tensor | None,
     output_gradient: Tensor | None,
     final_gradient: Tensor | None,
+    wants_states: bool,
 ) -> list[Tensor | None]:
+    """Of x, the probe, the initial states and the parameters."""
     equations = EQUATIONS[ctx.key]
     names = parameter_names(equations, len(parameters))
     sizes = None if batch_sizes is None else batch_sizes.tolist()
@@ -201,10 +210,13 @@ def _differentiable_gradients(
         x, *rest = (source.view_as(source) for source in (x, *initial, *parameters))
         initial, parameters = rest[: ctx.states], rest[ctx.states :]
         named = dict(zip(names, parameters, strict=True))
-        output, final = reference.run(equations, x, initial, named, ctx.reverse, sizes, resets)
+        probe = None
+        if wants_states:
+            probe = x.new_zeros(ctx.states, *x.shape[:-1], initial[0].shape[-1]).requires_grad_()
+        output, final = reference.run(equations, x, initial, named, ctx.reverse, sizes, resets, probe)
         ends = [(output, output_gradient), (torch.stack(final), final_gradient)]
         wanted = [(end, gradient) for end, gradient in ends if gradient is not None and end.requires_grad]
-        sources = [x, *initial, *parameters]
+        sources = [x, x if probe is None else probe, *initial, *parameters]
         found = iter(
             torch.autograd.grad(
                 [end for end, _ in wanted],
@@ -214,7 +226,8 @@ def _differentiable_gradients(
                 allow_unused=True,
             )
         )
-    return [next(found) if source.requires_grad else None for source in sources]
+    gradients = [next(found) if source.requires_grad else None for source in sources]
+    return gradients if wants_states else [gradients[0], None, *gradients[2:]]
 
 
 recurrence.register_autograd(_backward, setup_context=_keep_for_backward)

@@ -1,6 +1,7 @@
 """Run a cell over a sequence: by its compiled kernel where there is one, else by its equations on torch tensors."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -8,6 +9,7 @@ from torch import Tensor
 from carousel.emit import reference
 from carousel.equations import Equations
 from carousel.ops import kernels, operators
+from carousel.ops.tape import Call, Tape, tape_vectors
 
 
 def recurrence(
@@ -36,9 +38,50 @@ def recurrence(
     ordered = [parameters[name] for name in equations.layout.names if name in parameters]
     keep = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
     output, final, _ = operators.recurrence(
-        x, initial, ordered, equations.key, reverse, batch_sizes, resets, keep, bfloat16
+        x, initial, ordered, None, equations.key, reverse, batch_sizes, resets, keep, bfloat16
     )
     return output, list(final.unbind())
+
+
+def recorded(
+    equations: Equations,
+    x: Tensor,
+    initial: list[Tensor],
+    parameters: Mapping[str, Tensor],
+    reverse: bool = False,
+    batch_sizes: Tensor | None = None,
+    resets: Tensor | None = None,
+    bfloat16: bool = False,
+) -> tuple[Tensor, list[Tensor], Tape]:
+    """As `recurrence`, and what it has computed on the way: the tape that the kernel keeps anyway."""
+    rows = (*x.shape[:-1], initial[0].shape[-1])
+    probe = None
+    if torch.is_grad_enabled():
+        probe = x.new_zeros(()).expand(len(initial), *rows).requires_grad_()  # takes no memory
+    tensors = [x, *initial, *parameters.values()]
+    sizes = None if batch_sizes is None else batch_sizes.tolist()
+    if takes_kernel(equations, tensors):
+        ordered = [parameters[name] for name in equations.layout.names if name in parameters]
+        output, final, kept = operators.recurrence(
+            x, initial, ordered, probe, equations.key, reverse, batch_sizes, resets, True, bfloat16
+        )
+        finals, vectors = list(final.unbind()), tape_vectors(equations, output.detach(), kept.detach())
+    else:
+        states, finals = reference.run_states(
+            equations, x, initial, parameters, reverse, sizes, resets, probe
+        )
+        output = states[0]
+        vectors = dict(zip(equations.new_states, (state.detach() for state in states), strict=True))
+    call = Call(
+        equations,
+        x.detach(),
+        [state.detach() for state in initial],
+        {name: parameter.detach() for name, parameter in parameters.items()},
+        reverse,
+        sizes,
+        resets,
+    )
+    return output, finals, Tape(call, vectors, probe)
 
 
 @torch.compiler.assume_constant_result
@@ -56,3 +99,66 @@ def takes_kernel(equations: Equations, tensors: list[Tensor]) -> bool:
         and torch.autograd.forward_ad._current_level < 0
         and _has_kernel(equations)
     )
+
+
+def traced(
+    equations: Equations,
+    x: Tensor,
+    initial: list[Tensor],
+    parameters: Mapping[str, Tensor],
+    reverse: bool = False,
+    batch_sizes: Tensor | None = None,
+    resets: Tensor | None = None,
+    bfloat16: bool = False,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """The output, and every named vector at every step; gradients flow through both.
+
+    The vectors come from the kernel's tape; their backward pass, where one is asked for, runs on the equations.
+    """
+    names = list(equations.names.values())
+    sizes = None if batch_sizes is None else batch_sizes.tolist()
+    if not takes_kernel(equations, [x, *initial, *parameters.values()]):
+        values = reference.trace(equations, x, initial, parameters, reverse, sizes, resets)
+        return recurrence(equations, x, initial, parameters, reverse, batch_sizes, resets)[0], values
+    output, _, tape = recorded(equations, x, initial, parameters, reverse, batch_sizes, resets, bfloat16)
+
+    def again(*leaves: Tensor) -> list[Tensor]:
+        x, *rest = leaves
+        states, named = rest[: len(initial)], dict(zip(parameters, rest[len(initial) :], strict=True))
+        return list(reference.trace(equations, x, states, named, reverse, sizes, resets).values())
+
+    found = [tape.value(node) for node in equations.names]
+    return output, dict(
+        zip(names, _Again.apply(again, found, x, *initial, *parameters.values()), strict=True)
+    )
+
+
+class _Again(torch.autograd.Function):
+    """Tensors that are known already, with the gradient of the function that would compute them again."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, again: Callable[..., list[Tensor]], found: list[Tensor], *leaves: Tensor
+    ) -> tuple[Tensor, ...]:
+        ctx.again = again
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*leaves)
+        return tuple(each.clone() for each in found)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        differentiable = torch.is_grad_enabled()
+        with torch.enable_grad():
+            leaves = [leaf.view_as(leaf) if leaf.requires_grad else leaf for leaf in ctx.saved_tensors]
+            values = ctx.again(*leaves)
+            ends = [
+                (v, g) for v, g in zip(values, gradients, strict=True) if g is not None and v.requires_grad
+            ]
+            wanted = [leaf for leaf in leaves if leaf.requires_grad]
+            found = iter(
+                torch.autograd.grad(
+                    [value for value, _ in ends], wanted, [gradient for _, gradient in ends],
+                    create_graph=differentiable, allow_unused=True,
+                )
+            )  # fmt: skip
+        return None, None, *(next(found) if leaf.requires_grad else None for leaf in leaves)

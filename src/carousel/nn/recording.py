@@ -1,0 +1,95 @@
+"""Gates, states and their gradients as training computes them: kept from the kernels' own tapes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+from torch import Tensor, nn
+
+from carousel.equations.graph import Node
+from carousel.errors import CarouselError
+from carousel.nn.trace import Named, Trace
+
+if TYPE_CHECKING:
+    from carousel.ops import Tape
+
+Outside = Callable[[Tensor], Any]
+
+
+class Recording(Sequence[Trace]):
+    """What every recurrent module inside a model computes while the block runs, made by `recording(model)`.
+
+    A sequence of traces, one for each call, layer and direction, in the order in which they ran. Nothing is computed
+    for it but the gradients of the states, which the backward pass passes by: the tapes are kept as they are, so a
+    recording holds their memory until it is let go. Named vectors are worked out when they are read.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        from carousel.nn.recurrent import Recurrent
+
+        self._modules = {path: each for path, each in model.named_modules() if isinstance(each, Recurrent)}
+        if not self._modules:
+            raise CarouselError(
+                f"A recording needs a model with one of carousel's recurrent modules inside; "
+                f"{type(model).__name__} has none. carousel.from_torch converts those of torch."
+            )
+        self._paths = {id(module): path for path, module in self._modules.items()}
+        self._calls = dict.fromkeys(self._paths, 0)
+        self._traces: list[Trace] = []
+
+    def __enter__(self) -> Recording:
+        for module in self._modules.values():
+            module._recordings = (*module._recordings, self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for module in self._modules.values():
+            module._recordings = tuple(each for each in module._recordings if each is not self)
+
+    def keep(self, module: nn.Module, parts: Sequence[tuple[int, str, Tape]], out: Outside) -> None:
+        """One call of a module: (layer, direction, tape) of its parts; `out` gives vectors the output's layout."""
+        call = self._calls[id(module)]
+        self._calls[id(module)] = call + 1
+        for layer, direction, tape in parts:
+            values, gradients = _named(tape, out, tape.value), _named(tape, out, tape.gradient)
+            self._traces.append(Trace(layer, direction, values, gradients, call, self._paths[id(module)]))
+
+    @overload
+    def __getitem__(self, index: int) -> Trace: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Trace]: ...
+    def __getitem__(self, index: int | slice) -> Trace | Sequence[Trace]:
+        return self._traces[index]
+
+    def __len__(self) -> int:
+        return len(self._traces)
+
+    def __iter__(self) -> Iterator[Trace]:
+        return iter(self._traces)
+
+
+def _named(tape: Tape, out: Outside, find: Callable[[Node], Tensor]) -> Named:
+    nodes = {name: node for node, name in tape.equations.names.items()}
+    return Named(list(nodes), lambda name: out(find(nodes[name])))
+
+
+def recording(model: nn.Module) -> Recording:
+    """Record every recurrent module inside a model: what its gates and states were, and what the loss asked of them.
+
+    Args:
+        model: a recurrent module of Carousel, or any model with some inside.
+
+    Raises:
+        CarouselError: there is none inside.
+
+    >>> import torch, carousel
+    >>> module = carousel.LSTM(3, 5)
+    >>> with carousel.recording(module) as recorded:
+    ...     output, _ = module(torch.ones(7, 2, 3))
+    ...     output[-1].sum().backward()
+    >>> [trace] = recorded
+    >>> trace.values["f"].shape, trace.gradients["c"].shape
+    (torch.Size([7, 2, 5]), torch.Size([7, 2, 5]))
+    """
+    return Recording(model)

@@ -1,0 +1,124 @@
+"""What one run of a cell has computed, vector by vector and step by step, and the gradients of all of it.
+
+The kernel keeps on its tape what its backward pass needs, and hands out the gradient of every state at every step.
+All other vectors and gradients follow from these by the equations, for all steps at once, when they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from carousel.emit.program import NEW, SUM, TAPE, program
+from carousel.emit.reference import evaluate, learned_values
+from carousel.equations import Equations
+from carousel.equations.derive import backward
+from carousel.equations.graph import Node, make, topological
+from carousel.errors import CarouselError
+
+
+def tape_vectors(equations: Equations, output: Tensor, tape: Tensor) -> dict[Node, Tensor]:
+    """The vectors that the kernel keeps: views of its output (rows, H) and of its tape (rows, width)."""
+    plan, hidden = program(equations), output.shape[-1]
+    begin_of_states = plan.slots - (len(equations.states) - 1)
+
+    def at(slot: int) -> Tensor:
+        return tape[..., slot * hidden : (slot + 1) * hidden]
+
+    vectors: dict[Node, Tensor] = {}
+    for node, place in plan.loads[True, 0].items():
+        if place.kind == NEW:
+            vectors[node] = output if place.index == 0 else at(begin_of_states + place.index - 1)
+        elif place.kind == TAPE:
+            vectors[node] = at(place.index)
+        elif place.kind == SUM:
+            number = plan.slots * hidden + place.index
+            vectors[node] = tape[..., number : number + 1].expand_as(output)
+    return vectors
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """What a cell was run on, detached: arguments of `ops.recurrence`."""
+
+    equations: Equations
+    x: Tensor
+    initial: list[Tensor]
+    parameters: Mapping[str, Tensor]
+    reverse: bool
+    batch_sizes: list[int] | None
+    resets: Tensor | None
+
+
+class Tape:
+    """Every vector of a run by its node, in the layout of the output, (T, B, H) or (N, H).
+
+    `vectors` holds those that are known; `probe` is what gradients of the states arrive at, None without gradients.
+    """
+
+    def __init__(self, call: Call, vectors: dict[Node, Tensor], probe: Tensor | None) -> None:
+        self.call = call
+        self.equations = call.equations
+        self.probe = probe
+        self._values = vectors
+        self._output = vectors[call.equations.new_states[0]]
+
+    @torch.no_grad()
+    def value(self, node: Node) -> Tensor:
+        """What the vector was at every step."""
+        return self._evaluated(node, self._values).expand_as(self._output)
+
+    @torch.no_grad()
+    def gradient(self, node: Node) -> Tensor:
+        """The whole gradient of the loss with respect to the vector at every step, zero where nothing depends on it.
+
+        Raises CarouselError before there is one.
+        """
+        if self.probe is None or self.probe.grad is None:
+            raise CarouselError(
+                "There is no gradient yet: run the module with gradients enabled and call backward() on a loss first."
+            )
+        derived = backward(self.equations)
+        if node not in derived.gradients:
+            return torch.zeros_like(self._output)
+        values = dict(self._values)  # a second backward() adds to the gradients, so none of them is kept
+        for state, arrived in zip(self.equations.states, self.probe.grad, strict=True):
+            values[make("cotangent", name=state)] = arrived
+        found = self._evaluated(derived.gradients[node], values).expand_as(self._output)
+        return found.sum(-1, keepdim=True).expand_as(found) if node.is_uniform else found
+
+    def _evaluated(self, node: Node, values: dict[Node, Tensor]) -> Tensor:
+        order = topological([node], stop=lambda each: each in values)
+        for leaf in order:
+            if leaf.operation == "input":
+                values[leaf] = self.call.x
+            elif leaf.operation == "state" and leaf not in values:
+                values[leaf] = self._before(leaf.name)
+
+        def learned(each: Node) -> Tensor:
+            return learned_values(each, self.equations, self.call.parameters, values)
+
+        evaluate(order, values, learned, like=self._output)
+        return values[node]
+
+    def _before(self, state: str) -> Tensor:
+        """The state before every step: after the step before, the initial one, or zero after a reset."""
+        index = self.equations.states.index(state)
+        after, initial = self._values[self.equations.new_states[index]], self.call.initial[index]
+        sizes = self.call.batch_sizes
+        if sizes is None:
+            parts = [after[1:], initial[None]] if self.call.reverse else [initial[None], after[:-1]]
+            before = torch.cat(parts)
+        else:
+            steps = list(after.split(sizes))
+            come = [*steps[1:], initial[:0]] if self.call.reverse else [initial, *steps[:-1]]
+            before = torch.cat(
+                [
+                    torch.cat([rows[:size], initial[len(rows) : size]])
+                    for rows, size in zip(come, sizes, strict=True)
+                ]
+            )
+        return before if self.call.resets is None else before.masked_fill(self.call.resets.unsqueeze(-1), 0)
