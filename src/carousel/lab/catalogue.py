@@ -5,6 +5,7 @@ from carousel.lab.experiment import Experiment
 _BENEFITS = "1 Benefits of recurrence"
 _STABILITY = "2 Stability"
 _CELLS = "4 LSTM and its variants"
+_LOSSES = "5 Losses over time"
 
 EXPERIMENTS = {
     each.name: each
@@ -44,6 +45,12 @@ EXPERIMENTS = {
             "The constant error carousel",
             _CELLS,
             "The LSTM's cell keeps a gradient over time; its backward formulas, as printed and corrected",
+        ),
+        Experiment(
+            "losses",
+            "Losses over time",
+            _LOSSES,
+            "A loss is a weighted sum over time; what its weights, its index and its window train",
         ),
     )
 }
