@@ -96,8 +96,14 @@ class Vectors:
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        """Euclidean length of each vector, (n,); 1 where all numbers are zero. Computed when first needed."""
-        return neighbours.lengths(self.matrix)
+        """Euclidean length of each vector, (n,); 1 where all numbers are zero. Computed when first needed.
+
+        Raises CarouselError if a memory map turns out to hold numbers that are not finite.
+        """
+        found = neighbours.lengths(self.matrix)
+        if not np.isfinite(found).all():
+            raise _not_finite(self.words[int(np.argmin(np.isfinite(found)))])
+        return found
 
     def similarity(self, one: Word, other: Word) -> float:
         """The cosine of two words (or vectors): 1 the same direction, 0 none in common, -1 opposite."""
@@ -348,5 +354,8 @@ def _check_finite(matrix: np.ndarray, words: list[str]) -> None:
     for rows in neighbours.pieces(len(matrix), matrix.shape[1]):
         finite = np.isfinite(matrix[rows]).all(1)
         if not finite.all():
-            word = words[rows.start + int(np.argmin(finite))]
-            raise CarouselError(f"vectors must be finite, but that of {word!r} holds NaN or infinity.")
+            raise _not_finite(words[rows.start + int(np.argmin(finite))])
+
+
+def _not_finite(word: str) -> CarouselError:
+    return CarouselError(f"vectors must be finite, but that of {word!r} holds NaN or infinity.")

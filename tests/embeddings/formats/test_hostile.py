@@ -263,6 +263,18 @@ def test_safetensors(data, rule, tmp_path):
     refused(tmp_path / "h.safetensors", rule)
 
 
+@pytest.mark.parametrize("ending", ["npy", "safetensors"])
+def test_nan_in_a_map_shows_when_it_is_asked(tmp_path, ending):
+    """A map is not read through when opened; the first question finds what is not finite, and names its word."""
+    path = tmp_path / f"h.{ending}"
+    Vectors(["a", "b", "c"], np.arange(6.0).reshape(3, 2)).save(path)
+    data = path.read_bytes()
+    path.write_bytes(data.replace(np.float32(3).tobytes(), np.float32("nan").tobytes()))
+    mapped = Vectors.load(path, mmap=True)
+    with pytest.raises(CarouselError, match="that of 'b' holds NaN"):
+        mapped.nearest("a")
+
+
 @pytest.fixture(params=FORMATS)
 def sound(request, tmp_path) -> Path:
     """A sound file of each format."""

@@ -80,11 +80,11 @@ def train(
 
     loaded()
     console = Console()
-    with display(console) as observer:
-        try:
+    try:
+        with display(console) as observer:
             embedding = _train(config, more, given, observer)
-        except KeyboardInterrupt:
-            raise _stopped(config.checkpoint) from None
+    except KeyboardInterrupt:
+        raise _stopped(config.checkpoint) from None
     if target.suffix == ".safetensors":
         embedding.save(target)
     else:
