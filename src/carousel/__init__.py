@@ -22,6 +22,7 @@ _HOMES = {
     "RNN": "carousel.nn",
     "LSTM": "carousel.nn",
     "GRU": "carousel.nn",
+    "Stack": "carousel.nn",
     "Stepper": "carousel.nn",
     "Trace": "carousel.nn",
     "Recording": "carousel.nn",

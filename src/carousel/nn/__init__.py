@@ -6,7 +6,19 @@ from carousel.nn.lstm import LSTM
 from carousel.nn.recording import Recording, recording
 from carousel.nn.recurrent import Recurrent
 from carousel.nn.rnn import RNN
+from carousel.nn.stack import Stack
 from carousel.nn.stepper import Stepper
 from carousel.nn.trace import Trace
 
-__all__ = ["GRU", "LSTM", "RNN", "Recording", "Recurrent", "Stepper", "Trace", "from_torch", "recording"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Recording",
+    "Recurrent",
+    "Stack",
+    "Stepper",
+    "Trace",
+    "from_torch",
+    "recording",
+]

@@ -29,15 +29,21 @@ def switch(name: str, value: Any) -> bool:
 
 def probability(value: Any, num_layers: int) -> float:
     """Dropout: a number in [0, 1]; warns where it would do nothing, in torch's words."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise CarouselError(
-            f"dropout must be a number from 0 to 1, the share of values set to 0; it is {value!r}."
-        )
+    value = share("dropout", value)
     if value > 0 and num_layers == 1:
         warnings.warn(
             "dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects "
             f"num_layers greater than 1, but got dropout={value} and num_layers={num_layers}",
             stacklevel=4,  # the line that makes the module, through its own __init__ and that of Recurrent
+        )
+    return value
+
+
+def share(name: str, value: Any) -> float:
+    """A share of values to be dropped: a number in [0, 1]."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise CarouselError(
+            f"{name} must be a number from 0 to 1, the share of values set to 0; it is {value!r}."
         )
     return float(value)
 

@@ -249,6 +249,12 @@ class Recurrent(nn.Module):
         >>> {name: tuple(value.shape) for name, value in trace.values.items() if name in "fc"}
         {'f': (7, 2, 5), 'c': (7, 2, 5)}
         """
+        return self._traced(x, hx, lengths, resets)[1]
+
+    def _traced(
+        self, x: Tensor, hx: States | None, lengths: Lengths | None, resets: Resets | None
+    ) -> tuple[Tensor, list[Trace]]:
+        """The output, and the traces."""
         sequence, inside, initial = self._enter(x, hx, lengths)
         if isinstance(sequence, Packed):
             raise CarouselError(
@@ -268,8 +274,8 @@ class Recurrent(nn.Module):
             traces.append(Trace(part.layer, part.direction, outside))
             return output
 
-        self._stack(inside, initial, run, sequence.batch_sizes)
-        return traces
+        output = self._stack(inside, initial, run, sequence.batch_sizes).to(numbers.outside)
+        return sequence.out(output), traces
 
     def stepper(self, batch: int | None = None, threads: int = 1) -> Stepper:
         """This network one step at a time, with its weights packed and its state kept; see `Stepper`.

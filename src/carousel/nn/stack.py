@@ -1,0 +1,208 @@
+"""Recurrent modules one on top of another, each with its own cell, size and direction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.rnn import PackedSequence
+
+from carousel.errors import CarouselError
+from carousel.nn.lengths import Lengths
+from carousel.nn.options import share
+from carousel.nn.recording import Recording
+from carousel.nn.recurrent import Recurrent
+from carousel.nn.resets import Resets
+from carousel.nn.states import States
+from carousel.nn.stepper import Stepper
+from carousel.nn.trace import Trace
+
+
+class Stack(nn.Module):
+    """A recurrent network whose layers differ: in their cell, their size, their directions, their options.
+
+    Args:
+        modules: recurrent modules, each reading the output of the one before; their input sizes must fit.
+        dropout: the share of values set to 0 between the modules while training.
+
+    Raises:
+        CarouselError: there is no module, one is not recurrent, or its input size or batch_first does not fit.
+
+    >>> import torch, carousel
+    >>> stack = carousel.Stack(carousel.LSTM(3, 8, bidirectional=True), carousel.GRU(16, 5), dropout=0.1)
+    >>> output, ((h_lstm, c_lstm), h_gru) = stack(torch.zeros(7, 2, 3))
+    >>> output.shape, c_lstm.shape, h_gru.shape
+    (torch.Size([7, 2, 5]), torch.Size([2, 2, 8]), torch.Size([1, 2, 5]))
+    """
+
+    def __init__(self, *modules: Recurrent, dropout: float = 0.0) -> None:
+        super().__init__()
+        if not modules:
+            raise CarouselError(
+                "A Stack needs at least one recurrent module, as in Stack(LSTM(3, 8), GRU(8, 5))."
+            )
+        for index, module in enumerate(modules):
+            if not isinstance(module, Recurrent):
+                raise CarouselError(
+                    f"A Stack takes carousel's recurrent modules; number {index} is a {type(module).__name__}. "
+                    "carousel.from_torch converts those of torch.nn."
+                )
+            if index:
+                _check_fit(index, modules[index - 1], module)
+            self.add_module(str(index), module)
+        self.dropout = share("dropout", dropout)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Recurrent]:
+        return iter(self._modules.values())  # type: ignore[arg-type]
+
+    def __getitem__(self, index: int) -> Recurrent:
+        return list(self)[index]
+
+    @property
+    def batch_first(self) -> bool:
+        return self[0].batch_first
+
+    @property
+    def input_size(self) -> int:
+        return self[0].input_size
+
+    @property
+    def output_size(self) -> int:
+        """The width of the output: H of the last module, 2 H if it is bidirectional."""
+        return _width(self[-1])
+
+    def reset_parameters(self) -> None:
+        for module in self:
+            module.reset_parameters()
+
+    def flatten_parameters(self) -> None:
+        """Nothing to do, as in each of the modules."""
+
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: Sequence[States | None] | None = None,
+        *,
+        lengths: Lengths | None = None,
+        resets: Resets | None = None,
+    ) -> tuple[Any, tuple[States, ...]]:
+        """Run the sequence through all modules.
+
+        Args:
+            input, lengths, resets: as in `Recurrent.forward`; lengths and resets hold for every module.
+            hx: the initial states, one entry for each module, in the form in which the module takes it, or None
+                for zeros.
+
+        Returns:
+            The output of the last module, and the final states, one entry for each module: what `hx` takes.
+
+        Raises:
+            CarouselError: as `Recurrent.forward`; hx has not one entry for each module.
+        """
+        x, finals = input, []
+        for index, (module, state) in enumerate(zip(self, self._states(hx), strict=True)):
+            x = self._between(x) if index else x
+            x, final = module(x, state, lengths=lengths, resets=resets)
+            finals.append(final)
+        return x, tuple(finals)
+
+    def trace(
+        self,
+        x: Tensor,
+        hx: Sequence[States | None] | None = None,
+        *,
+        lengths: Lengths | None = None,
+        resets: Resets | None = None,
+    ) -> list[Trace]:
+        """Every gate and state at every step, of all modules; `trace.module` says whose: "0", "1", ..."""
+        traces = []
+        for index, (module, state) in enumerate(zip(self, self._states(hx), strict=True)):
+            x = self._between(x) if index else x
+            x, found = module._traced(x, state, lengths, resets)
+            traces += [replace(each, module=str(index)) for each in found]
+        return traces
+
+    def recording(self) -> Recording:
+        """As `Recurrent.recording`, of all modules."""
+        return Recording(self)
+
+    def stepper(self, batch: int | None = None, threads: int = 1) -> StackStepper:
+        """This network one step at a time; see `Stepper`."""
+        return StackStepper([module.stepper(batch, threads) for module in self])
+
+    def _states(self, hx: Sequence[States | None] | None) -> Sequence[States | None]:
+        if hx is None:
+            return [None] * len(self)
+        if not isinstance(hx, (tuple, list)) or len(hx) != len(self):
+            given = f"{len(hx)} entries" if isinstance(hx, (tuple, list)) else f"a {type(hx).__name__}"
+            raise CarouselError(
+                f"hx must be a tuple with one entry for each of the {len(self)} modules, its states or None; "
+                f"it is {given}."
+            )
+        return hx
+
+    def _between(self, x: Any) -> Any:
+        if not (self.training and self.dropout > 0):
+            return x
+        if isinstance(x, PackedSequence):
+            return x._replace(data=F.dropout(x.data, self.dropout))
+        return F.dropout(x, self.dropout)
+
+    def extra_repr(self) -> str:
+        return f"dropout={self.dropout}" if self.dropout else ""
+
+
+class StackStepper:
+    """Steppers one on top of another, made by `stack.stepper()`: each step of one is the input of the next."""
+
+    def __init__(self, steppers: list[Stepper]) -> None:
+        self._steppers = steppers
+
+    def step(self, x: Any, out: Any = None) -> Any:
+        """As `Stepper.step`, through all modules."""
+        *below, last = self._steppers
+        for stepper in below:
+            x = stepper.step(x)
+        return last.step(x, out)
+
+    @property
+    def state(self) -> tuple[tuple[Tensor, ...], ...]:
+        """A copy of the state, one entry for each module."""
+        return tuple(stepper.state for stepper in self._steppers)
+
+    @state.setter
+    def state(self, values: Sequence[Any]) -> None:
+        if len(values) != len(self._steppers):
+            raise CarouselError(
+                f"state must have one entry for each of the {len(self._steppers)} modules; it has {len(values)}."
+            )
+        for stepper, value in zip(self._steppers, values, strict=True):
+            stepper.state = value
+
+    def reset(self) -> None:
+        """Begin a new sequence: every state becomes zero."""
+        for stepper in self._steppers:
+            stepper.reset()
+
+
+def _width(module: Recurrent) -> int:
+    return module.hidden_size * len(module.directions)
+
+
+def _check_fit(index: int, below: Recurrent, module: Recurrent) -> None:
+    if module.input_size != _width(below):
+        raise CarouselError(
+            f"Module {index} of a Stack must read what module {index - 1} gives, input_size {_width(below)}; "
+            f"its input_size is {module.input_size}."
+        )
+    if module.batch_first != below.batch_first:
+        raise CarouselError(
+            f"The modules of a Stack must agree on batch_first; that of module {index - 1} is {below.batch_first}, "
+            f"that of module {index} is {module.batch_first}."
+        )
