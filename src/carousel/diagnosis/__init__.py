@@ -1,6 +1,11 @@
 """What a recurrent network remembers and why it forgets: numbers in dataclasses, never pictures."""
 
+from carousel.diagnosis.activations import Activation, Saturation, saturation
 from carousel.diagnosis.by_lag import GradientByLag, gradient_by_lag
+from carousel.diagnosis.by_layer import GradientByLayer, gradient_by_layer
+from carousel.diagnosis.certificates import Certificate, Stability, stability
+from carousel.diagnosis.course import Course, gates_over_time, tracking_units
+from carousel.diagnosis.equilibria import FixedPoints, fixed_points
 from carousel.diagnosis.exponents import Lyapunov, lyapunov, lyapunov_of
 from carousel.diagnosis.gates import (
     GateStatistics,
@@ -12,6 +17,7 @@ from carousel.diagnosis.gates import (
     varied_window,
 )
 from carousel.diagnosis.gradient import GradientByDistance, gradient_by_distance
+from carousel.diagnosis.horizon import Estimate, GateTimes, Memory, gate_times, memory
 from carousel.diagnosis.layers import RecurrentLayer, recurrent_layers
 from carousel.diagnosis.linear import (
     FisherMemory,
@@ -28,39 +34,57 @@ from carousel.diagnosis.stack import LayerStack, stacked
 from carousel.diagnosis.trajectory import Observation, Trajectory, observe
 
 __all__ = [
+    "Activation",
+    "Certificate",
+    "Course",
+    "Estimate",
     "FisherMemory",
+    "FixedPoints",
     "GateStatistics",
+    "GateTimes",
     "GradientByDistance",
     "GradientByLag",
+    "GradientByLayer",
     "ImpulseResponse",
     "LayerStack",
     "Lyapunov",
     "MatrixSpectrum",
+    "Memory",
     "Observation",
     "Property",
     "RecurrentLayer",
+    "Saturation",
     "Scaled",
     "Spectrum",
+    "Stability",
     "Trajectory",
     "Unit",
     "UnitStrip",
     "fisher_memory",
+    "fixed_points",
     "gate_statistics",
+    "gate_times",
+    "gates_over_time",
     "gradient_by_distance",
     "gradient_by_lag",
+    "gradient_by_layer",
     "impulse_response",
     "informative_units",
     "linear_capacity",
     "lyapunov",
     "lyapunov_of",
     "matrix_spectrum",
+    "memory",
     "observe",
     "parameter_sensitivity",
     "recurrent_layers",
+    "saturation",
     "spectrum",
+    "stability",
     "stacked",
     "strips",
     "text_properties",
     "token_properties",
+    "tracking_units",
     "varied_window",
 ]

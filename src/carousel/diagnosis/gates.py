@@ -21,9 +21,12 @@ SHUT, OPEN = 0.1, 0.9  # a gate below counts as shut, above as open (Karpathy, J
 class Trace(Protocol):
     """What `module.trace` gives for one layer and direction: values of shape (T, B, H) by name."""
 
-    layer: int
-    direction: str
-    values: dict[str, Tensor]
+    @property
+    def layer(self) -> int: ...
+    @property
+    def direction(self) -> str: ...
+    @property
+    def values(self) -> dict[str, Tensor]: ...
 
 
 @dataclass(frozen=True)

@@ -197,6 +197,24 @@ class Linearisation:
         """ds'/dx, (N, n, I)."""
         return self._columns("input", "x", self.layer.input_size)
 
+    def carry(self, state: str) -> Tensor | None:
+        """What a state keeps of itself by elementwise paths alone, (N, H): f of an LSTM's c, z of a GRU's h.
+
+        None if every path leads through a product, as in a simple network.
+        """
+        kept: dict[Node, Tensor] = {}
+        for node in self.equations.nodes:
+            if (node.operation, node.name) == ("state", state):
+                kept[node] = self._like.new_ones(self.points, self.layer.hidden)
+            elif node.operation == "scale":
+                if node.operands[0] in kept:
+                    kept[node] = kept[node.operands[0]] * self.layer.diagonal(node)
+            elif node in self.slopes:
+                for operand, slope in zip(node.operands, self.slopes[node], strict=True):
+                    if operand in kept:
+                        kept[node] = _plus(kept.get(node), kept[operand] * slope)  # type: ignore[assignment]
+        return kept.get(self.equations.new_states[self.equations.states.index(state)])
+
     def _columns(self, operation: str, name: str, width: int) -> Tensor:
         """Forward mode with all unit vectors of one leaf at once, diagonal as long as it is."""
         blocks: dict[Node, Block] = {}
