@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,7 +26,7 @@ class Trace(Protocol):
     @property
     def direction(self) -> str: ...
     @property
-    def values(self) -> dict[str, Tensor]: ...
+    def values(self) -> Mapping[str, Tensor]: ...
 
 
 @dataclass(frozen=True)
