@@ -8,7 +8,7 @@ import torch
 
 from carousel import CarouselError
 from carousel.embeddings import Vectors
-from carousel.models import LanguageModel, load_projection, projection
+from carousel.models import LanguageModel, TDNNLanguageModel, load_projection, projection
 
 SYMBOLS = ["<eod>", "<unk>", " the", " Cat", "zzz"]
 
@@ -41,6 +41,17 @@ def test_out_is_what_went_in(vectors):
     """The projection that a model starts from can be taken out again."""
     model = LanguageModel(5, hidden=6, embedding=6)
     load_projection(model, vectors, SYMBOLS)
+    out = Vectors.from_model(model, SYMBOLS)
+    assert np.array_equal(out[["the", "Cat"]], vectors.matrix)
+
+
+def test_a_tdnn_too(vectors):
+    """The projection of a time-delay network starts from vectors, is read by it, and comes out again."""
+    model = TDNNLanguageModel(5, hidden=7, embedding=6, context=3).eval()
+    tokens = torch.tensor([[2], [3], [2]])
+    before = model(tokens)[0].detach()
+    assert load_projection(model, vectors, SYMBOLS).found == 2
+    assert not torch.equal(model(tokens)[0], before)
     out = Vectors.from_model(model, SYMBOLS)
     assert np.array_equal(out[["the", "Cat"]], vectors.matrix)
 
