@@ -179,6 +179,7 @@ def test_an_unknown_word_without_near_ones(drawn):
         ([], np.ones((0, 3)), None, "n and d at least 1"),
         (["a", "b"], np.array([[1.0], [np.nan]]), None, "that of 'b' holds NaN"),
         (["a", "b"], np.array([[np.inf], [1]]), None, "that of 'a' holds NaN or infinity"),
+        (["a"], np.array([[1e39]]), None, "that of 'a' holds NaN or infinity"),
         (["a"], np.array([["x"]]), None, "matrix must hold numbers"),
         (["a"], np.ones((1, 1)), [1, 2], "one for each of 1 words"),
         (["a"], np.ones((1, 1)), [-1], "at least 0"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self, overload
 import numpy as np
 
 from carousel.embeddings import formats, neighbours
+from carousel.embeddings.checks import as_counts, as_matrix, check_finite, not_finite
 from carousel.embeddings.spelling import near_spellings
 from carousel.errors import CarouselError
 
@@ -50,13 +51,13 @@ class Vectors:
         self, words: Sequence[str], matrix: np.ndarray, counts: np.ndarray | Sequence[int] | None = None
     ) -> None:
         self.words = list(words)
-        self.matrix = _as_matrix(matrix, self.words)
-        self.counts = None if counts is None else _as_counts(counts, self.words)
+        self.matrix = as_matrix(matrix, self.words)
+        self.counts = None if counts is None else as_counts(counts, self.words)
         self._index = {word: k for k, word in enumerate(self.words)}
         if len(self._index) < len(self.words):
             double = next(word for k, word in enumerate(self.words) if self._index[word] != k)
             raise CarouselError(f"words must be different, but {double!r} comes more than once.")
-        _check_finite(self.matrix, self.words)
+        check_finite(self.matrix, self.words)
 
     @property
     def dimension(self) -> int:
@@ -102,7 +103,7 @@ class Vectors:
         """
         found = neighbours.lengths(self.matrix)
         if not np.isfinite(found).all():
-            raise _not_finite(self.words[int(np.argmin(np.isfinite(found)))])
+            raise not_finite(self.words[int(np.argmin(np.isfinite(found)))])
         return found
 
     def similarity(self, one: Word, other: Word) -> float:
@@ -319,43 +320,3 @@ class Vectors:
 def _listed(words: Word | Sequence[Word]) -> list[Word]:
     single = isinstance(words, str) or (isinstance(words, np.ndarray) and words.ndim == 1)
     return [words] if single else list(words)  # type: ignore[list-item]
-
-
-def _as_matrix(matrix: np.ndarray, words: list[str]) -> np.ndarray:
-    for word in words:
-        if not isinstance(word, str):
-            raise CarouselError(f"words must be text; got {word!r} of type {type(word).__name__}.")
-    mapped = isinstance(matrix, np.memmap) and matrix.dtype == np.float32
-    try:
-        array = matrix if mapped else np.asarray(matrix, np.float32)
-    except (TypeError, ValueError) as error:
-        raise CarouselError(f"matrix must hold numbers; {error}.") from None
-    if array.ndim != 2 or len(array) != len(words) or 0 in array.shape:
-        raise CarouselError(
-            f"matrix must be of shape (n, d), one row for each word, n and d at least 1; got shape "
-            f"{tuple(array.shape)} and {len(words):,} words."
-        )
-    return array
-
-
-def _as_counts(counts: np.ndarray | Sequence[int], words: list[str]) -> np.ndarray:
-    array = np.asarray(counts)
-    if array.shape != (len(words),) or array.dtype.kind not in "iu" or (array < 0).any():
-        raise CarouselError(
-            f"counts must be whole numbers of at least 0, one for each of {len(words):,} words; "
-            f"got {array.dtype} of shape {tuple(array.shape)}."
-        )
-    return array.astype(np.int64, copy=False)
-
-
-def _check_finite(matrix: np.ndarray, words: list[str]) -> None:
-    if isinstance(matrix, np.memmap):
-        return
-    for rows in neighbours.pieces(len(matrix), matrix.shape[1]):
-        finite = np.isfinite(matrix[rows]).all(1)
-        if not finite.all():
-            raise _not_finite(words[rows.start + int(np.argmin(finite))])
-
-
-def _not_finite(word: str) -> CarouselError:
-    return CarouselError(f"vectors must be finite, but that of {word!r} holds NaN or infinity.")
