@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -75,6 +76,37 @@ def report(json: Path, markdown: Markdown = None) -> None:
     results = load(json)
     print_tables(results, console)
     _conclude(results, markdown)
+
+
+@app.command()
+def epoch(
+    paths: Annotated[list[str] | None, typer.Argument(help="A text; none: a generated one.")] = None,
+    preset: Annotated[str, typer.Option(help="The configuration, as in `carousel train`.")] = "zaremba-small",
+    precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
+    threads: Annotated[int, typer.Option(min=1)] = min(2, os.cpu_count() or 1),
+    steps: Annotated[int, typer.Option(min=1, help="Steps that are timed.")] = 200,
+) -> None:
+    """The time of an epoch, and of the run, from some steps of it."""
+    keep_to_cores(threads)
+    from bench import zipf
+    from bench.epoch import time_steps
+    from carousel.training import Config
+
+    with TemporaryDirectory() as folder, console.status("generating a text") as status:
+        if not paths:
+            zipf.write(Path(folder))
+        config = Config.preset(preset, paths=paths or [folder], precision=precision, threads=threads)
+        timed = time_steps(config, steps, status.update)
+    for line in timed.lines():
+        console.print(line, highlight=False)
+
+
+@app.command("zipf")
+def write_zipf(folder: Path) -> None:
+    """Write the generated text that `epoch` times: 929,589 train tokens, 10,000 words, by Zipf's law."""
+    from bench import zipf
+
+    zipf.write(folder)
 
 
 def _known(option: str, name: str, names: list[str]) -> str:
