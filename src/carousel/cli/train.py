@@ -10,6 +10,7 @@ import typer
 from carousel.cli.loading import STOPPED, loaded
 from carousel.cli.options import flag, with_config_options
 from carousel.errors import CarouselError
+from carousel.training.config import WORDS
 from carousel.training.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -134,14 +135,10 @@ def _stopped(message: str) -> typer.Exit:
 
 def _close(console: Console, run: Run, report: Path) -> None:
     """Say how it ended, where everything lies and what to do next."""
-    score = run.test
-    nats = f", {score.nats_per_token:.4f} nats per token" if run.config.level == "char" else ""
-    per_token = nats if run.config.level == "char" else f", perplexity {score.perplexity:.1f} per token"
     sample = run.path / "samples.txt"
     lines = [
         "",
-        f"[bold]{score.bits_per_character:.3f} bits per character[/] on the test files{per_token}; "
-        f"best weights of step {run.best_step:,} of {run.step:,}",
+        f"{_result(run)}; best weights of step {run.best_step:,} of {run.step:,}",
         "",
         f"  run folder   {run.path}",
         f"  report       {report}",
@@ -153,3 +150,15 @@ def _close(console: Console, run: Run, report: Path) -> None:
         f"  tensorboard --logdir {run.path}",
     ]
     console.print("\n".join(lines), highlight=False, soft_wrap=True)
+
+
+def _result(run: Run) -> str:
+    """The score of the test files, first by what says most at the level of the run."""
+    score = run.test
+    bits = f"{score.bits_per_character:.3f} bits per character"
+    perplexity = f"perplexity {score.perplexity:.1f}"
+    if run.config.level in WORDS:
+        return f"[bold]{perplexity}[/] per token on the test files, {bits}"
+    if run.config.level == "char":
+        return f"[bold]{bits}[/] on the test files, {score.nats_per_token:.4f} nats per token"
+    return f"[bold]{bits}[/] on the test files, {perplexity} per token"
