@@ -1,12 +1,19 @@
 """What a recurrent network remembers and why it forgets: numbers in dataclasses, never pictures."""
 
+from importlib import import_module
+from typing import Any
+
 from carousel.diagnosis.activations import Activation, Saturation, saturation
 from carousel.diagnosis.by_lag import GradientByLag, gradient_by_lag
 from carousel.diagnosis.by_layer import GradientByLayer, gradient_by_layer
 from carousel.diagnosis.certificates import Certificate, Stability, stability
+from carousel.diagnosis.compare import Comparison
 from carousel.diagnosis.course import Course, gates_over_time, tracking_units
+from carousel.diagnosis.diagnosing import diagnose, judge
 from carousel.diagnosis.equilibria import FixedPoints, fixed_points
+from carousel.diagnosis.examination import Diagnosis, LayerDiagnosis
 from carousel.diagnosis.exponents import Lyapunov, lyapunov, lyapunov_of
+from carousel.diagnosis.findings import Evidence, Finding
 from carousel.diagnosis.gates import (
     GateStatistics,
     Unit,
@@ -27,7 +34,9 @@ from carousel.diagnosis.linear import (
     linear_capacity,
     parameter_sensitivity,
 )
+from carousel.diagnosis.monitor import Look, Monitor
 from carousel.diagnosis.properties import Property, text_properties, token_properties
+from carousel.diagnosis.remedies import Remedy
 from carousel.diagnosis.scaled import Scaled
 from carousel.diagnosis.spectra import MatrixSpectrum, Spectrum, matrix_spectrum, spectrum
 from carousel.diagnosis.stack import LayerStack, stacked
@@ -36,8 +45,12 @@ from carousel.diagnosis.trajectory import Observation, Trajectory, observe
 __all__ = [
     "Activation",
     "Certificate",
+    "Comparison",
     "Course",
+    "Diagnosis",
     "Estimate",
+    "Evidence",
+    "Finding",
     "FisherMemory",
     "FixedPoints",
     "GateStatistics",
@@ -46,13 +59,18 @@ __all__ = [
     "GradientByLag",
     "GradientByLayer",
     "ImpulseResponse",
+    "LayerDiagnosis",
     "LayerStack",
+    "LightningMonitor",
+    "Look",
     "Lyapunov",
     "MatrixSpectrum",
     "Memory",
+    "Monitor",
     "Observation",
     "Property",
     "RecurrentLayer",
+    "Remedy",
     "Saturation",
     "Scaled",
     "Spectrum",
@@ -60,6 +78,7 @@ __all__ = [
     "Trajectory",
     "Unit",
     "UnitStrip",
+    "diagnose",
     "fisher_memory",
     "fixed_points",
     "gate_statistics",
@@ -70,6 +89,7 @@ __all__ = [
     "gradient_by_layer",
     "impulse_response",
     "informative_units",
+    "judge",
     "linear_capacity",
     "lyapunov",
     "lyapunov_of",
@@ -88,3 +108,9 @@ __all__ = [
     "tracking_units",
     "varied_window",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "LightningMonitor":  # which imports Lightning, and so only when it is asked for
+        raise AttributeError(f"module 'carousel.diagnosis' has no attribute {name!r}")
+    return import_module("carousel.diagnosis.lightning").LightningMonitor

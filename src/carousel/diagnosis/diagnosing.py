@@ -1,0 +1,105 @@
+"""One call: a model and a batch in; what it remembers, what is wrong with it and what to do about it, out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from carousel.diagnosis.chain import Progress, silent
+from carousel.diagnosis.examination import Diagnosis, examine, follow
+from carousel.diagnosis.findings import Finding
+from carousel.diagnosis.layers import is_recurrent
+from carousel.diagnosis.recording import Batch
+from carousel.diagnosis.symptoms import symptoms
+from carousel.diagnosis.trajectory import Loss, observe
+from carousel.diagnosis.verdicts import verdicts
+
+SMALL = 128  # units of a layer up to which one thread is faster than two
+INSTANCES = 4  # sequences whose products of Jacobians are followed
+
+
+def diagnose(
+    model: nn.Module,
+    batch: Batch,
+    loss: Loss | None = None,
+    *,
+    text: Any = None,
+    lags: int | None = None,
+    on_progress: Progress = silent,
+) -> Diagnosis:
+    """Say whether a recurrent network is stable, how far it remembers, where gradients die, and what to do.
+
+    The model stays as it was: weights, requires_grad, .grad, modes, buffers, hooks and random numbers.
+
+    Args:
+        model: any module that holds torch.nn's RNN, LSTM, GRU (or their cells), or Carousel's.
+        batch: a tuple is model(*batch), a dict model(**batch), anything else model(batch).
+        loss: a function of the model's output that returns one number; None: the squared norm of the last valid
+            output, and the report says so.
+        text: what the first sequence of the batch reads, one string for each step (a str for characters): units that
+            follow it are then drawn on it.
+        lags: how far back the gradient is followed; None: to the start of the batch, at most 256 steps.
+        on_progress: called with what is being done and the share that is done, from 0 to 1.
+
+    Returns:
+        A Diagnosis: `print` it, `save` it as a page, read its `findings` and `layers`, `compare` it with another.
+
+    Raises:
+        CarouselError: the model holds no recurrent layer, the batch is empty or does not fit, weights are not finite,
+            or the loss cannot be differentiated.
+
+    >>> import carousel, torch
+    >>> report = carousel.diagnose(torch.nn.LSTM(3, 16), torch.randn(80, 4, 3))
+    >>> report.findings[0].name, report.layers[0].layer
+    ('no trouble', 'LSTM.l0')
+    """
+    start = time.perf_counter()
+    on_progress("running the model", 0.0)
+    with _few_threads(model):
+        seen = observe(model, batch, loss, instances=None)
+        layers = examine(seen, lags, text, INSTANCES, on_progress)
+    findings = verdicts([layer.symptoms for layer in layers])
+    on_progress("done", 1.0)
+    return Diagnosis(
+        model=type(model).__name__,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        loss=seen.loss,
+        loss_words=seen.loss_words,
+        layers=tuple(layers),
+        findings=tuple(findings),
+        unused=tuple(seen.unused),
+        seconds=time.perf_counter() - start,
+    )
+
+
+def judge(model: nn.Module, batch: Batch, loss: Loss | None = None) -> list[Finding]:
+    """The findings alone, those of `diagnose`, without the measures that only its report shows.
+
+    >>> import torch
+    >>> from carousel.diagnosis import judge
+    >>> rnn = torch.nn.RNN(3, 16)
+    >>> _ = rnn.weight_hh_l0.data.zero_()
+    >>> judge(rnn, torch.randn(50, 4, 3))[0].name
+    'memoryless'
+    """
+    with _few_threads(model):
+        seen = observe(model, batch, loss, instances=None, gradients=False)
+        return verdicts([symptoms(each, follow(each, None, INSTANCES)) for each in seen.trajectories])
+
+
+@contextmanager
+def _few_threads(model: nn.Module) -> Iterator[None]:
+    """One thread where matrices are small: a team would spend its time waiting for itself."""
+    sizes = [int(each.hidden_size) for each in model.modules() if is_recurrent(each)]  # type: ignore[arg-type]
+    before = torch.get_num_threads()
+    if max(sizes, default=0) <= SMALL:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,176 @@
+"""A cheap look at a network while it trains: total norm, gradient by lag, saturation, horizon, a word when it turns.
+
+A look runs the model once on the batch that it has just learned from, sends the gradient of the last output back
+through two of its sequences and reads off a few numbers. It is taken at most every so many steps, and more seldom
+where it would cost more than its share of the time.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from carousel.diagnosis.recording import Batch
+from carousel.diagnosis.symptoms import flatness
+from carousel.diagnosis.thresholds import THRESHOLDS
+from carousel.diagnosis.trajectory import Loss, Trajectory, observe
+from carousel.errors import CarouselError
+
+EVERY = 100  # steps from one look to the next, at least
+SHARE = 0.02  # of the time of training that looks may take
+INSTANCES = 2  # sequences that are followed
+LAGS = (1, 2, 5, 10, 20, 50, 100, 200)  # at which the gradient is told
+LEFT = math.log(0.01)  # of the gradient: what counts as gone
+CONFIRMED = 2  # looks in a row that must agree before a warning
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look saw; the gradient is that of the last output, in natural logarithms, against its size there.
+
+    Attributes:
+        step: of training.
+        total_norm: of the gradient of all parameters at that step, before clipping; NaN if nobody said.
+        by_lag: layer -> lag -> ln of what is left of the gradient.
+        horizon: layer -> the last lag at which at least 1 % is left.
+        flat: layer -> share of activations that pass less than 1 % of their steepest slope.
+        warnings: what has turned since the look before, in words.
+    """
+
+    step: int
+    total_norm: float
+    by_lag: dict[str, dict[int, float]]
+    horizon: dict[str, int]
+    flat: dict[str, float]
+    warnings: tuple[str, ...] = ()
+
+    def scalars(self) -> dict[str, float]:
+        """Every number by a name for TensorBoard: diagnosis/horizon/LSTM.l0; gradients as powers of ten."""
+        found = {} if math.isnan(self.total_norm) else {"diagnosis/total norm": self.total_norm}
+        for layer, lags in self.by_lag.items():
+            found |= {f"diagnosis/gradient at lag {k}/{layer}": v / math.log(10) for k, v in lags.items()}
+        found |= {f"diagnosis/horizon/{layer}": float(value) for layer, value in self.horizon.items()}
+        found |= {f"diagnosis/flat/{layer}": value for layer, value in self.flat.items()}
+        return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+@dataclass
+class Monitor:
+    """Decides when to look, looks, and remembers what was sick already.
+
+    Args:
+        every: steps from one look to the next, at least.
+        share: of the time that looks may take; where they are dear they become rarer.
+
+    >>> import torch
+    >>> monitor = Monitor(every=1)
+    >>> model, batch = torch.nn.LSTM(3, 8), torch.randn(20, 4, 3)
+    >>> look = monitor.look(model, batch, step=1)
+    >>> sorted(look.flat), look.by_lag["LSTM.l0"][10] < 0
+    (['LSTM.l0'], True)
+    """
+
+    every: int = EVERY
+    share: float = SHARE
+    spent: float = 0.0  # seconds of all looks
+    _next: int = field(default=-1, repr=False)
+    _ended: float = field(default=0.0, repr=False)
+    _cost: float = field(default=0.0, repr=False)
+    _sick: dict[str, int] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.every < 1 or not 0 < self.share <= 1:
+            raise CarouselError(
+                f"A monitor looks every 1 or more steps and takes a share of the time above 0, at most 1; got "
+                f"every={self.every} and share={self.share}."
+            )
+
+    def is_due(self, step: int) -> bool:
+        """Whether to look after `step`: enough steps have passed, and enough time for what a look costs."""
+        if self._next < 0:
+            self._next = -(-step // self.every) * self.every
+        rested = time.perf_counter() - self._ended >= self._cost * (1 / self.share - 1)
+        return step >= self._next and rested
+
+    def look(
+        self,
+        model: nn.Module,
+        batch: Batch,
+        *,
+        step: int,
+        total_norm: float = math.nan,
+        loss: Loss | None = None,
+    ) -> Look:
+        """Look now; the model, its gradients and random numbers stay as they are.
+
+        Raises CarouselError as `observe` does.
+        """
+        begin = time.perf_counter()
+        seen = observe(model, batch, loss, instances=INSTANCES, dtype=torch.float32)
+        by_lag = {each.layer.name: _by_lag(each) for each in seen.trajectories}
+        flat = {each.layer.name: flatness(each) for each in seen.trajectories}
+        found = Look(
+            step=step,
+            total_norm=total_norm,
+            by_lag={name: {k: curve[k] for k in LAGS if k < len(curve)} for name, curve in by_lag.items()},
+            horizon={name: _horizon(curve) for name, curve in by_lag.items()},
+            flat=flat,
+            warnings=tuple(self._turned(by_lag, flat)),
+        )
+        self._ended = time.perf_counter()
+        self._cost = self._ended - begin
+        self.spent += self._cost
+        self._next = step + self.every
+        return found
+
+    def _turned(self, by_lag: dict[str, list[float]], flat: dict[str, float]) -> list[str]:
+        """Warnings for what has now been sick for `CONFIRMED` looks, once each."""
+        now = {}
+        for name, curve in by_lag.items():
+            steps = len(curve) - 1
+            grown = max(curve)
+            if steps >= THRESHOLDS.steps and curve[steps // 2] < THRESHOLDS.vanishing * (steps // 2):
+                now[f"{name}: its gradient vanishes"] = (
+                    f"{name}: 1 % of the gradient is left after {_horizon(curve) + 1} of {steps} steps back. "
+                    "A gated cell, an orthogonal start or an open forget gate keeps more"
+                )
+            if grown > THRESHOLDS.transient:
+                now[f"{name}: its gradient explodes"] = (
+                    f"{name}: the gradient grows by a factor 1e{grown / math.log(10):.0f} on its way back. "
+                    "Lower the learning rate, clip the gradient, or shrink the recurrent weights"
+                )
+            if flat[name] > THRESHOLDS.flat:
+                now[f"{name}: its activations are flat"] = (
+                    f"{name}: {flat[name]:.0%} of its activations pass no gradient any more. Lower the learning rate, "
+                    "or scale the data"
+                )
+        self._sick = {kind: self._sick.get(kind, 0) + 1 for kind in now}
+        return [f"{words}." for kind, words in now.items() if self._sick[kind] == CONFIRMED]
+
+
+def total_norm(model: nn.Module) -> float:
+    """The norm of the gradients that the parameters hold now, as one vector; NaN if there are none."""
+    norms = [p.grad.detach().norm() for p in model.parameters() if p.grad is not None]
+    return float(torch.stack(norms).norm()) if norms else math.nan
+
+
+def _by_lag(trajectory: Trajectory) -> list[float]:
+    """ln of ||dL/ds_{T-k}|| against k = 0, the median over sequences of the full length, k = 0..T."""
+    gradient = trajectory.gradient
+    if gradient is None:
+        return [0.0]
+    longest = trajectory.lengths == trajectory.steps
+    log = gradient.log_norm()[:, longest].flip(0)  # (T + 1, B)
+    relative = (log - log[0]).nan_to_num(nan=-math.inf)
+    values: Tensor = relative.median(dim=1).values
+    return [float(value) for value in values]
+
+
+def _horizon(curve: list[float]) -> int:
+    above = np.flatnonzero(np.array(curve) >= LEFT)
+    return int(above[-1]) if above.size else 0
