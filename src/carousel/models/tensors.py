@@ -87,6 +87,15 @@ def load_description(path: str | Path, kind: str) -> dict[str, Any]:
     return about
 
 
+def is_saved(path: str | Path, kind: str) -> bool:
+    """Whether this is a file of that kind that Carousel saved."""
+    try:
+        load_description(path, kind)
+    except CarouselError:
+        return False
+    return True
+
+
 def _own_checksum(description: Mapping[str, Any]) -> int:
     """CRC-32 of the description but for this number itself."""
     rest = {name: value for name, value in description.items() if name != _OWN}

@@ -1,5 +1,6 @@
 """Reports: the numbers of training and diagnosis in, one HTML file out that opens without a network."""
 
+from carousel.report.diagnosis import diagnosis_page, write_diagnosis
 from carousel.report.gather import gather, report_run
 from carousel.report.training import (
     Comparison,
@@ -17,8 +18,10 @@ __all__ = [
     "Sample",
     "Snippet",
     "TrainingReport",
+    "diagnosis_page",
     "gather",
     "report_run",
     "training_report",
+    "write_diagnosis",
     "write_training_report",
 ]

@@ -1,0 +1,160 @@
+"""`carousel diagnose RUN_OR_FILE`: what a trained network remembers, what is wrong with it and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from carousel.cli.loading import loaded
+from carousel.errors import CarouselError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SEQUENCES = 8  # of the batch
+STEPS = 128  # of each
+ARRAYS = (".csv", ".tsv", ".npy")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(diagnose)
+
+
+def diagnose(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="A run folder, a state_dict in .safetensors, or a torch checkpoint.", show_default=False
+        ),
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="What it reads: text for a run; a CSV or .npy of numbers (steps by inputs) for other weights.",
+            show_default="the run's own test files; noise",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where the page goes.", show_default="diagnosis.html")
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Length of each sequence.", min=2)] = STEPS,
+) -> None:
+    """Say whether a network is stable, how far it remembers, where its gradient dies, and what to do about it.
+
+    Checkpoints are read without executing anything in them.
+    """
+    from rich.console import Console
+
+    from carousel.diagnosis import diagnose as examine
+
+    model, batch, text, words = _run(path, data, steps) if _is_run(path) else _file(path, data, steps)
+    loaded()
+    console = Console()
+    console.print(words, soft_wrap=True, markup=False, highlight=False)
+    with console.status("measuring") as status:
+        report = examine(
+            model, batch, text=text, on_progress=lambda what, share: status.update(f"{what} {share:.0%}")
+        )
+    page = report.save(out or (path / "diagnosis.html" if path.is_dir() else Path("diagnosis.html")))
+    console.print(str(report), soft_wrap=True, markup=False, highlight=False)
+    console.print(f"\nreport {page}", soft_wrap=True, markup=False, highlight=False)
+
+
+def _is_run(path: Path) -> bool:
+    """A run folder, or the weights that a run has saved."""
+    from carousel.models.tensors import is_saved
+
+    return path.is_dir() or is_saved(path, "language model")
+
+
+def _run(path: Path, data: Path | None, steps: int) -> tuple[Any, Any, list[str], str]:
+    """The model of a run, and held-out text cut into sequences."""
+    import torch
+
+    from carousel.data import load_corpus, read
+    from carousel.training import RunFolder, load
+
+    model, vocabulary = load(path)
+    if data is None and not path.is_dir():
+        raise CarouselError("Weights alone have no test files: give text with --data, or the run's folder.")
+    documents = read([str(data)]) if data else load_corpus(RunFolder.open(path).load_config().paths).test
+    text = "\n".join(document.text for document in documents)
+    ids = torch.as_tensor(vocabulary.encode(text[: 40 * steps * SEQUENCES]))
+    batch = _cut(ids[:, None], steps)[..., 0].long()
+    pieces = [vocabulary.decode([number]) for number in batch[:, 0].tolist()]
+    return (
+        model,
+        batch,
+        pieces,
+        f"{path}: on {batch.shape[1]} sequences of {len(batch)} symbols of held-out text",
+    )
+
+
+def _file(path: Path, data: Path | None, steps: int) -> tuple[Any, Any, None, str]:
+    """The recurrent layers of a file of weights, on numbers or noise."""
+    import torch
+
+    from carousel.diagnosis.checkpoints import read_layers
+
+    model = read_layers(path)
+    assumed = "; ".join(f"{guess.path or 'recurrent'}: {guess.assumed}" for guess in model.guesses)
+    if data is None:
+        random = torch.Generator().manual_seed(0)
+        batch = torch.randn(steps, SEQUENCES, model.input_size, generator=random)
+        return model, batch, None, f"{assumed}. No data was given: it reads noise of mean 0 and deviation 1."
+    numbers = _numbers(data)
+    if numbers.shape[1] != model.input_size:
+        raise CarouselError(
+            f"{path} reads {model.input_size} numbers at each step, but {data} has {numbers.shape[1]} columns."
+        )
+    return model, _cut(numbers, steps), None, f"{assumed}. It reads {data}, {len(numbers)} steps."
+
+
+def _numbers(path: Path) -> Tensor:
+    """(T, I) out of a file of numbers."""
+    import numpy as np
+    import torch
+
+    if path.suffix not in ARRAYS:
+        raise CarouselError(
+            f"{path} is none of {', '.join(ARRAYS)}; weights without a vocabulary read numbers. For text give the "
+            "folder of a run."
+        )
+    try:
+        if path.suffix == ".npy":
+            values = np.load(path, allow_pickle=False)
+        else:
+            separator = "\t" if path.suffix == ".tsv" else ","
+            head = path.read_text(encoding="utf-8").partition("\n")[0].split(separator)
+            values = np.loadtxt(path, delimiter=separator, skiprows=int(not _are_numbers(head)), ndmin=2)
+    except (OSError, ValueError) as error:
+        raise CarouselError(f"{path} could not be read as numbers: {error}") from None
+    values = np.asarray(values, dtype=np.float32)
+    if values.ndim == 1:
+        values = values[:, None]
+    if values.ndim != 2 or len(values) < 2 or not np.isfinite(values).all():
+        raise CarouselError(
+            f"{path} must hold finite numbers, steps by inputs, at least 2 steps; its shape is {values.shape}."
+        )
+    return torch.from_numpy(values)
+
+
+def _are_numbers(cells: list[str]) -> bool:
+    try:
+        [float(cell) for cell in cells]
+    except ValueError:
+        return False
+    return True
+
+
+def _cut(rows: Tensor, steps: int) -> Tensor:
+    """(N, I) as (T, B, I): as many whole sequences as there are, at most SEQUENCES, spread over the whole."""
+    import torch
+
+    length = min(steps, len(rows))
+    number = min(SEQUENCES, len(rows) // length)
+    starts = torch.linspace(0, len(rows) - length, number).long()
+    return rows[starts + torch.arange(length)[:, None]]

@@ -1,0 +1,70 @@
+"""What the page of a diagnosis says and draws, worked out from its numbers; the template only places it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from markupsafe import Markup
+
+from carousel.diagnosis.examination import Diagnosis, LayerDiagnosis
+from carousel.diagnosis.findings import CRITICAL, NOTE, WARNING
+from carousel.report.layer_figures import Figure, figures
+from carousel.report.words import count, power
+
+_TITLES = {CRITICAL: "Something is wrong", WARNING: "Something is not right", NOTE: "Nothing is wrong"}
+
+
+@dataclass(frozen=True)
+class LayerSection:
+    """One layer of the page: its heading, the words under it, its figures and its numbers."""
+
+    layer: LayerDiagnosis
+    words: str
+    figures: list[Figure]
+
+
+class DiagnosisPage:
+    """The page's derived words and pictures."""
+
+    def __init__(self, diagnosis: Diagnosis) -> None:
+        self.diagnosis = diagnosis
+
+    @property
+    def title(self) -> str:
+        """In three words whether anything is wrong."""
+        worst = max(
+            self.diagnosis.findings, key=lambda each: (CRITICAL, WARNING, NOTE)[::-1].index(each.severity)
+        )
+        names = " and ".join(dict.fromkeys(each.name for each in self.diagnosis.troubles))
+        return f"{_TITLES[worst.severity]}: {names}" if names else _TITLES[NOTE]
+
+    @property
+    def verdict(self) -> str:
+        """The sentence of the first finding."""
+        return self.diagnosis.findings[0].sentence
+
+    @cached_property
+    def layers(self) -> list[LayerSection]:
+        return [LayerSection(layer, _words(layer), figures(layer)) for layer in self.diagnosis.layers]
+
+    @property
+    def facts(self) -> list[tuple[str, str, str]]:
+        """(name, value, words) for the head of the page."""
+        found = [("parameters", count(self.diagnosis.parameters), self.diagnosis.model)]
+        if self.diagnosis.loss is not None:
+            found.append(("loss", power(self.diagnosis.loss), self.diagnosis.loss_words))
+        return found
+
+    @property
+    def shades(self) -> Markup:
+        from carousel.report.strips import shades
+
+        return shades()
+
+
+def _words(layer: LayerDiagnosis) -> str:
+    return (
+        f"{layer.kind} with {layer.hidden} units and state {' and '.join(layer.states)}, on {layer.instances} "
+        f"sequence{'s' if layer.instances > 1 else ''} of up to {layer.steps} steps."
+    )

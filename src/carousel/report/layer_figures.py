@@ -1,0 +1,195 @@
+"""The figures of one layer in a diagnosis: how its gradient goes, and, where they were measured, all the rest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from carousel.diagnosis.by_lag import GradientByLag
+from carousel.diagnosis.examination import LayerDiagnosis
+from carousel.diagnosis.exponents import Lyapunov
+from carousel.diagnosis.spectra import Spectrum
+from carousel.report.charts import Chart, Line, svg
+from carousel.report.scatter import Points, Scatter, scatter_svg
+from carousel.report.words import number, percent
+
+_TEN = math.log(10)
+_ROOM = 3  # powers of ten that a bound may take above the measured curves; higher it leaves the picture
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture, what to see in it, and the rows of numbers behind it."""
+
+    heading: str
+    picture: Markup
+    caption: str
+    head: Sequence[str] = ()
+    rows: Sequence[tuple[str, Sequence[float]]] = ()
+
+
+def figures(layer: LayerDiagnosis) -> list[Figure]:
+    """All that can be drawn of a layer."""
+    drawn = [
+        gradient_figure(layer.gradient),
+        spectrum_figure(layer.spectrum),
+        lyapunov_figure(layer.lyapunov),
+    ]
+    return [*drawn, saturation_figure(layer)] if layer.symptoms.flat else drawn
+
+
+def gradient_figure(flow: GradientByLag) -> Figure:
+    """Worst, typical, actual and the bound, as powers of ten by lag."""
+    worst, typical, bound = (flow.median(name) / _TEN for name in ("log_worst", "log_typical", "log_bound"))
+    actual = flow.median("log_total") / _TEN
+    actual = actual - actual[0] if np.isfinite(actual[0]) else np.full_like(actual, np.nan)
+    curves = {"worst": (worst, "s1"), "typical": (typical, "s2"), "actual": (actual, "s3")}
+    drawn = {
+        name: (values, style) for name, (values, style) in curves.items() if np.isfinite(values[1:]).any()
+    }
+    low, high = _range([values for values, _ in drawn.values()])
+    lags = flow.lags.tolist()
+    lines = [Line(name, *_finite(lags, values), style) for name, (values, style) in drawn.items()]
+    inside = np.where(bound <= high + _ROOM, bound, np.nan)
+    if np.isfinite(inside[1:]).any():
+        lines.append(Line("bound", *_finite(lags, inside), "s6 dashed"))
+        high = max(high, float(np.nanmax(inside)))
+    chart = Chart(
+        f"Gradient by lag, {flow.layer}",
+        "How much of the gradient is left by the number of steps back",
+        "steps back",
+        "power of ten",
+        lines,
+        levels=[("unchanged", 0.0), ("1 %", -2.0)],
+        y_range=(low - 0.3, high + 0.3),
+    )
+    caption = (
+        "Worst: the direction that grows most. Typical: the mean over all directions. Actual: the gradient of the "
+        "loss, against its size at the last step. Straight lines are exponential. "
+        + (
+            "The bound lies above the picture. "
+            if not np.isfinite(inside[1:]).any() and np.isfinite(bound[1:]).any()
+            else ""
+        )
+        + f"Method: {flow.method}."
+    )
+    shown = [k for k in (1, 2, 5, 10, 20, 50, 100, 200) if k < len(lags)]
+    rows = [(str(k), [float(values[k]) for values in (worst, typical, actual, bound)]) for k in shown]
+    return Figure(
+        "How the gradient goes back in time",
+        svg(chart),
+        caption,
+        ("steps back", "worst, log10", "typical, log10", "actual, log10", "bound, log10"),
+        rows,
+    )
+
+
+def spectrum_figure(spectrum: Spectrum) -> Figure:
+    """Eigenvalues in the complex plane, with the unit circle."""
+    groups = [
+        Points(
+            f"Jacobian, step {int(spectrum.steps[0, 0])}" if k == 0 else "",
+            each.eigenvalues.real.tolist(),
+            each.eigenvalues.imag.tolist(),
+            "s6",
+        )
+        for k, each in enumerate(spectrum.jacobians[:1])
+    ]
+    for (gate, each), style in zip(spectrum.weights.items(), ("s1", "s2", "s3", "s4"), strict=False):
+        groups.append(
+            Points(f"weights {gate}", each.eigenvalues.real.tolist(), each.eigenvalues.imag.tolist(), style)
+        )
+    reach = max([1.1, *(1.05 * abs(value) for group in groups for value in [*group.x, *group.y])])
+    turn = np.linspace(0, 2 * math.pi, 181)
+    scatter = Scatter(
+        f"Eigenvalues, {spectrum.layer}",
+        "Eigenvalues of recurrent weights and of a Jacobian, with the unit circle",
+        "real part",
+        "imaginary part",
+        groups,
+        curves=[(np.cos(turn).tolist(), np.sin(turn).tolist())],
+        square=True,
+        x_range=(-reach, reach),
+        y_range=(-reach, reach),
+    )
+    named = {f"weights {gate}": each for gate, each in spectrum.weights.items()}
+    named |= {
+        f"Jacobian at step {int(t)}": each
+        for (t, _), each in zip(spectrum.steps, spectrum.jacobians, strict=True)
+    }
+    rows = [(name, [m.radius, m.norm, m.henrici, m.peak, float(m.peak_power)]) for name, m in named.items()]
+    return Figure(
+        "Where its eigenvalues lie",
+        scatter_svg(scatter),
+        "Inside the unit circle a direction shrinks from step to step, outside it grows. Eigenvalues alone mislead "
+        "where a matrix is far from normal: the norm of its powers then rises before it falls. On the batch the "
+        f"Jacobian has a median radius of {number(spectrum.radius, 3)} and norm of {number(spectrum.norm, 3)}.",
+        ("matrix", "spectral radius", "norm", "departure from normal", "peak of its powers", "at power"),
+        rows,
+    )
+
+
+def lyapunov_figure(found: Lyapunov) -> Figure:
+    """The running mean of the first exponents: it must have become level."""
+    styles = ("s1", "s2", "s3", "s4", "s5")
+    steps = np.arange(1, len(found.running) + 1)
+    some = [k for k in range(min(5, found.running.shape[1])) if np.isfinite(found.running[:, k]).any()]
+    lines = [Line(f"{k + 1}", *_finite(steps.tolist(), found.running[:, k]), styles[k]) for k in some]
+    tail = found.running[len(found.running) // 8 :, some]
+    tail = tail[np.isfinite(tail)] if some else np.zeros(1)
+    low, high = min(0.0, float(tail.min())), max(0.0, float(tail.max()))
+    room = max(0.01, 0.1 * (high - low))
+    chart = Chart(
+        f"Lyapunov exponents, {found.layer}",
+        "Running mean of the largest exponents",
+        "steps averaged over",
+        "nats per step",
+        lines,
+        levels=[("neither", 0.0)],
+        y_range=(low - room, high + room),
+    )
+    rows = [
+        (f"{k + 1}", [float(found.exponents[k]), float(found.error[k])]) for k in range(len(found.exponents))
+    ]
+    return Figure(
+        "Whether small differences grow: Lyapunov exponents",
+        svg(chart),
+        "Above 0 two runs that differ by next to nothing move apart (chaos); below 0 it forgets how it began. The "
+        f"largest is {number(float(found.exponents[0]), 3)} ± {number(float(found.error[0]), 3)} nats per step.",
+        ("exponent", "nats per step", "standard error"),
+        rows,
+    )
+
+
+def saturation_figure(layer: LayerDiagnosis) -> Figure:
+    """A bar for each gate: the share of units and steps on which it is almost flat."""
+    shares = layer.symptoms.flat
+    bars = [
+        f'<tr><th scope="row"><code>{escape(gate)}</code></th><td class="bar" aria-hidden="true">'
+        f'<span style="width:{100 * share:.1f}%"></span></td><td class="value">{percent(share)}</td></tr>'
+        for gate, share in shares.items()
+    ]
+    return Figure(
+        "How much of it is saturated",
+        Markup(f'<table class="bars"><tbody>{"".join(bars)}</tbody></table>'),
+        "Share of units and steps on which the activation has less than 1 % of its steepest slope: there hardly any "
+        "gradient gets through.",
+        ("gate", "share"),
+        [(gate, [share]) for gate, share in shares.items()],
+    )
+
+
+def _finite(lags: Sequence[int], values: NDArray[np.float64]) -> tuple[list[float], list[float]]:
+    pairs = [(float(k), float(v)) for k, v in zip(lags, values, strict=True) if np.isfinite(v)]
+    return [k for k, _ in pairs], [v for _, v in pairs]
+
+
+def _range(curves: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
+    values = np.concatenate([curve[np.isfinite(curve)] for curve in curves]) if curves else np.zeros(1)
+    return min(-2.0, float(values.min())), max(0.0, float(values.max()))
