@@ -1,0 +1,79 @@
+"""The outcomes as tables: the confusion matrix, and what the remedies did."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from bench.calibration.recipes import HEALTHY
+
+DISEASES = ("vanishing", "exploding", "chaotic", "saturated", "dead", "memoryless")
+ORDER = (HEALTHY, *DISEASES)
+
+
+def summary(outcomes: Sequence[dict[str, Any]]) -> str:
+    """Markdown: how many nets, the matrix, and a table of remedies."""
+    healthy = [each for each in outcomes if each["label"] == HEALTHY]
+    sick = [each for each in outcomes if each["label"] != HEALTHY]
+    right = [each for each in sick if each["first"] == each["label"]]
+    alarmed = [each for each in healthy if each["troubles"]]
+    treated = [each for each in right if each["remedy"]]
+    mistakes = [each for each in sick if each["cause"] == "mistake"]
+    text = [each for each in healthy if each["recipe"].endswith("on text")]
+    lines = [
+        f"{len(outcomes)} nets: {len(healthy)} healthy ({len(text)} of them trained on Python source), "
+        f"{len(sick)} sick ({len(mistakes)} by mistakes in training).",
+        "",
+        f"- the true disease ranked first: {_share(right, sick)}",
+        f"- healthy nets with any warning: {_share(alarmed, healthy)}",
+        f"- the remedy moved the finding away: {_share([e for e in treated if e['helped']], treated)}; "
+        f"no trouble of any kind was left in {_share([e for e in treated if e['well']], treated)}",
+        "",
+        *_matrix(outcomes),
+        "",
+        *_remedies(treated),
+    ]
+    return "\n".join(lines)
+
+
+def misses(outcomes: Iterable[dict[str, Any]]) -> str:
+    """Every net that was judged wrongly or not helped, one a line."""
+    wrong = [
+        each
+        for each in outcomes
+        if (each["first"] != each["label"]) or (each["remedy"] and not each["helped"])
+    ]
+    return "\n".join(
+        f"{each['label']}: {each['recipe']}, {each['cell']} {each['hidden']} x {each['layers']}, seed {each['seed']} "
+        f"-> {', '.join(each['troubles']) or HEALTHY}; {each['remedy'] or 'no remedy'}, helped {each['helped']}"
+        for each in wrong
+    )
+
+
+def _share(part: Sequence[Any], whole: Sequence[Any]) -> str:
+    share = 100 * len(part) / len(whole) if whole else math.nan
+    return f"{len(part)} of {len(whole)} ({share:.1f} %)"
+
+
+def _matrix(outcomes: Sequence[dict[str, Any]]) -> list[str]:
+    counts = Counter((each["label"], each["first"]) for each in outcomes)
+    rows = [
+        "| true, below; found first, right | " + " | ".join(ORDER) + " |",
+        "|---" * (len(ORDER) + 1) + "|",
+    ]
+    return rows + [
+        f"| {label} | " + " | ".join(str(counts[label, found] or "") for found in ORDER) + " |"
+        for label in ORDER
+    ]
+
+
+def _remedies(treated: Sequence[dict[str, Any]]) -> list[str]:
+    kinds = Counter((each["label"], each["remedy"]) for each in treated)
+    helped = Counter((each["label"], each["remedy"]) for each in treated if each["helped"])
+    rows = ["| disease | remedy | applied | helped |", "|---|---|---|---|"]
+    return rows + [
+        f"| {label} | {remedy} | {number} | {helped[label, remedy]} |"
+        for (label, remedy), number in sorted(kinds.items())
+    ]
