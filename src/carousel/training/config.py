@@ -89,6 +89,9 @@ class Config:
     clip: float = option(1.0, "largest norm of the gradient; longer ones are cut to it (0: never)", minimum=0)
     patience: int = option(5, "stop after so many evaluations without a better one (0: never)", minimum=0)
     evaluate_every: int | None = option(None, "steps between evaluations (none: 20 in all)", minimum=1)
+    monitor: int = option(
+        100, "steps between looks at gradient, saturation and memory, at least (0: never)", minimum=0
+    )
 
     precision: str = option(
         "float32",

@@ -8,9 +8,10 @@ again) and the events are written anew from the rows that stay, so neither ever 
 import os
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -52,6 +53,7 @@ class Row:
 
 
 HEADER = ",".join(f.name for f in fields(Row))
+MONITOR_HEADER = "step,name,value"
 
 
 def read_metrics(path: str | Path) -> list[Row]:
@@ -88,6 +90,25 @@ class Metrics:
             self._event(session_log=SessionLog(status=SessionLog.START))
             for row in rows:
                 self._scalars(row)
+            self._monitor = self._resume_monitor(folder.monitor, step)
+            self._events_file.flush()
+
+    def _resume_monitor(self, path: Path, step: int) -> IO[str]:
+        """What the monitor saw up to `step` stays, and stands in the new events too."""
+        lines = path.read_text(encoding="utf-8").split("\n")[1:-1] if path.exists() else []
+        kept = [line for line in lines if int(line.partition(",")[0]) <= step]
+        write_atomic(path, "\n".join([MONITOR_HEADER, *kept]) + "\n")
+        for line in kept:
+            at, tag, value = line.split(",")
+            self._event(step=int(at), summary=_summary({tag: float(value)}))
+        return open(path, "a", encoding="utf-8")
+
+    def look(self, step: int, numbers: Mapping[str, float]) -> None:
+        """Add what the monitor saw after `step`, by TensorBoard's names; raises StorageError."""
+        with storage_errors(self._path):
+            self._monitor.writelines(f"{step},{tag},{value!r}\n" for tag, value in numbers.items())
+            self._monitor.flush()
+            self._event(step=step, summary=_summary(numbers))
             self._events_file.flush()
 
     def append(self, row: Row) -> None:
@@ -107,22 +128,21 @@ class Metrics:
         """Close both files."""
         with storage_errors(self._path):
             self._csv.close()
+            self._monitor.close()
             self._events_file.close()
 
     def _scalars(self, row: Row) -> None:
         values = {f.name: getattr(row, f.name) for f in fields(row) if f.name != "step"}
-        summary = Summary(
-            value=[
-                Summary.Value(tag=_tag(name), simple_value=value)
-                for name, value in values.items()
-                if value is not None
-            ]
-        )
-        self._event(step=row.step, summary=summary)
+        known = {_tag(name): value for name, value in values.items() if value is not None}
+        self._event(step=row.step, summary=_summary(known))
 
     def _event(self, **content: object) -> None:
         event = Event(wall_time=time.time(), **content)
         self._events.write(event.SerializeToString())
+
+
+def _summary(numbers: Mapping[str, float]) -> Summary:
+    return Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in numbers.items()])
 
 
 def _tag(name: str) -> str:

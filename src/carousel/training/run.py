@@ -20,7 +20,8 @@ class RunFolder:
     weights.safetensors     the best model so far with options and vocabulary: all `carousel.load` needs
     checkpoint.safetensors  what resuming needs: model, optimizer, carried state, random state, position
     metrics.csv             one row per so many steps
-    events.out.tfevents.*   the same rows for TensorBoard
+    monitor.csv             what the monitor saw: gradient by lag, horizon, saturation
+    events.out.tfevents.*   both for TensorBoard
     samples.txt             texts drawn from the best weights
     report.html             the report
     """
@@ -32,6 +33,7 @@ class RunFolder:
         self.weights = self.path / "weights.safetensors"
         self.checkpoint = self.path / "checkpoint.safetensors"
         self.metrics = self.path / "metrics.csv"
+        self.monitor = self.path / "monitor.csv"
         self.samples = self.path / "samples.txt"
         self.report = self.path / "report.html"
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from carousel.diagnosis.layers import is_recurrent
+from carousel.diagnosis.monitor import INSTANCES, Monitor
 from carousel.errors import CarouselError
 from carousel.interrupt import deferred_interrupt
 from carousel.models.predictor import Predictor
@@ -19,7 +21,7 @@ from carousel.training.length import EVALUATED, settle
 from carousel.training.loop import Diverged
 from carousel.training.metrics import Metrics, Row
 from carousel.training.position import Position
-from carousel.training.progress import Evaluated, Observer, Saved, Stage, Started, Stepped
+from carousel.training.progress import Evaluated, Note, Observer, Saved, Stage, Started, Stepped
 from carousel.training.run import RunFolder
 from carousel.training.samples import write_samples
 from carousel.training.score import Score
@@ -43,6 +45,7 @@ class Session:
             self._check_text()
             self.position = load_checkpoint(folder.checkpoint, self.loop)
         self.metrics = Metrics(folder, self.position.step)
+        self.monitor = self._make_monitor()
         self._resumed = resumed
         self._saved_at = self._told_at = time.monotonic()
         self._shown = (0.0, 0.0, 0.0)  # running sums of nats, norm and seconds, and the weight of their steps
@@ -103,6 +106,28 @@ class Session:
         seconds = time.perf_counter() - start
         self.position.count(nats, norm, seconds)
         self._tell(nats, norm, seconds)
+        if self.monitor and self.monitor.is_due(self.position.step):
+            self._look(self.monitor, norm)
+
+    def _make_monitor(self) -> Monitor | None:
+        """None if it is not wanted, or the model has no recurrent layer to look at."""
+        recurrent = any(is_recurrent(module) for module in self.loop.model.modules())
+        return Monitor(self.config.monitor) if self.config.monitor and recurrent else None
+
+    def _look(self, monitor: Monitor, norm: float) -> None:
+        """Have the monitor look at two of the streams of the window that was just learned from."""
+        inputs, *_ = self.loop.batches.window(self.position.step - 1)
+        spent = monitor.spent
+        look = monitor.look(
+            self.loop.model,
+            (inputs[:, :INSTANCES].to(self.loop.fabric.device),),
+            step=self.position.step,
+            total_norm=norm,
+        )
+        self.position.seconds += monitor.spent - spent
+        self.metrics.look(self.position.step, look.scalars())
+        for warning in look.warnings:
+            self.on_event(Note(f"step {self.position.step:,}: {warning}"))
 
     def _tend(self, save_now: bool) -> None:
         """What is due after a step. Best weights before the checkpoint: see checkpoint.py for why."""
