@@ -4,6 +4,7 @@ from carousel.lab.experiment import Experiment
 
 _BENEFITS = "1 Benefits of recurrence"
 _STABILITY = "2 Stability"
+_GRADIENTS = "3 Exploding and vanishing gradients"
 _CELLS = "4 LSTM and its variants"
 _LOSSES = "5 Losses over time"
 
@@ -39,6 +40,18 @@ EXPERIMENTS = {
             "Sigmoid, tanh, relu: what they remember",
             _STABILITY,
             "Sigmoid saturates and forgets, relu blows up or vanishes, tanh holds longest, but not for very long",
+        ),
+        Experiment(
+            "depth",
+            "Gradients through 19 layers",
+            _GRADIENTS,
+            "ELU keeps gradients longest; in all cases they vanish after about ten layers",
+        ),
+        Experiment(
+            "singular-values",
+            "A gradient is a product",
+            _GRADIENTS,
+            "Gradients grow along singular directions above 1 and shrink along those below",
         ),
         Experiment(
             "carousel",

@@ -1,0 +1,44 @@
+"""Gradients through 19 layers: what vanishes, what a start changes, and that the numbers are gradients."""
+
+import pytest
+import torch
+
+from carousel.lab import depth
+
+
+@pytest.fixture(scope="module")
+def numbers(findings):
+    return findings("depth").numbers
+
+
+def test_sigmoid_vanishes_with_every_start(numbers):
+    """Within ten layers less than a thousandth is left: its slope is at most a quarter."""
+    for start in depth.STARTS:
+        assert numbers[f"sigmoid, {start}: layers until a thousandth is left"] <= 10
+
+
+def test_torch_default_is_too_small(numbers):
+    """Variance 1/(3n) takes a factor of about √3 a layer from ELU and tanh: 3^(-18/2) is 5e-5."""
+    for name in ("ELU", "tanh"):
+        assert 1e-6 < numbers[f"{name}, {depth.DEFAULT}: share left at the first layer"] < 1e-3
+
+
+def test_a_start_that_fits_lets_it_through(numbers):
+    """ReLU with 2/n and tanh with orthogonal weights keep more than a hundredth through all layers."""
+    assert numbers["ReLU, variance 2/n (He): share left at the first layer"] > 1e-2
+    assert numbers["tanh, orthogonal: share left at the first layer"] > 1e-2
+
+
+def test_the_gradient_of_an_output_is_its_slope():
+    """A small step along one neuron's output, made through its layer's bias after tanh, changes the loss as told."""
+    inputs, labels = depth.digits()
+    model = depth.network("ELU", "orthogonal", 8).double()
+    inputs, labels = inputs[:4].double(), labels[:4]
+    told = depth._output_gradients(model, inputs, labels)[-1]
+    last = model[-1]
+    with torch.no_grad():
+        hidden = model[:-1](inputs)
+        bumped = hidden.clone()
+        bumped[2, 3] += 1e-6
+        losses = [torch.nn.functional.cross_entropy(last(h), labels) for h in (hidden, bumped)]
+    assert float(losses[1] - losses[0]) / 1e-6 == pytest.approx(float(told[2, 3]), rel=1e-4)

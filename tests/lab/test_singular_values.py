@@ -1,0 +1,40 @@
+"""Singular values of a product of Jacobians against linear algebra."""
+
+import pytest
+import torch
+
+from carousel.lab import singular_values
+
+
+@pytest.fixture(scope="module")
+def numbers(findings):
+    return findings("singular-values").numbers
+
+
+def test_the_parts_add_up(numbers):
+    """Weights' and activations' part together are the product's mean log singular value."""
+    assert numbers["sum of logs against log det"] < 1e-8
+
+
+def test_activations_only_shrink(numbers):
+    """tanh' is at most 1, so that its part is never positive, and grows with the weights."""
+    parts = numbers["activations' part at lag 40"]
+    assert max(parts) <= 0
+    assert parts == sorted(parts, reverse=True)
+
+
+def test_directions_grow_and_shrink(numbers):
+    """Along the first singular direction a gradient grows, along the last it dies, random ones lie between."""
+    first, last = (numbers[f"growth along the {which} singular direction"] for which in ("first", "last"))
+    assert first > 1 > numbers["growth of random directions"] > last
+
+
+def test_the_jacobian_is_the_derivative():
+    """The last Jacobian of a tanh net is diag(1 - h²) W."""
+    layer = singular_values.tanh_layer(1.2)
+    last = singular_values.jacobians(layer)[-1]
+    inputs = torch.randn(80, 1, 4, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    with torch.no_grad():
+        states, _ = layer(inputs)
+        expected = (1 - states[-1, 0] ** 2)[:, None] * layer.get_parameter("weight_hh_l0")
+    torch.testing.assert_close(last, expected)
