@@ -54,7 +54,10 @@ def load(path: str | Path, *, format: str | None, limit: int | None, mmap: bool,
             f"errors must be strict, backslashreplace, replace or ignore, as in bytes.decode; got {errors!r}."
         )
     if path.is_dir():
-        raise CarouselError(f"{path} is a folder; give the path of a file of word vectors.")
+        raise CarouselError(
+            f"{path} is a folder; give the path of a file of word vectors. The projection of a trained run is "
+            f"taken out by: carousel embed convert {path} projection.vec"
+        )
     try:
         name = detect(path) if format is None else _known(format)
         if mmap and name not in _MAPPED:
