@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from bench.cells import CELLS
+from bench.embeddings.command import register as register_embeddings
 from bench.machine import keep_to_cores
 from bench.shapes import SHAPES, parse_shape
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from bench.results import Results
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+register_embeddings(app)
 console = Console(width=None if os.isatty(1) else 160)  # in a file, tables keep their columns
 
 # as typed in --peers -> the name in the tables

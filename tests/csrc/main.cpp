@@ -16,10 +16,11 @@
 #define EACH_ISA(X) X(baseline)
 #endif
 
-// from test_kernels.cpp, compiled for each instruction set; ends with a null name
-#define DECLARE(isa)                           \
-  namespace carousel::isa {                    \
-  extern const carousel::tests::Test tests[];  \
+// from test_kernels.cpp and test_embedding.cpp, compiled for each instruction set; each ends with a null name
+#define DECLARE(isa)                                     \
+  namespace carousel::isa {                              \
+  extern const carousel::tests::Test tests[];            \
+  extern const carousel::tests::Test embedding_tests[];  \
   }
 EACH_ISA(DECLARE)
 
@@ -43,9 +44,9 @@ bool run(const Test& test, const char* isa, const char* wish) {
 
 struct Suite {
   const char* isa;
-  const Test* tests;
+  const Test *tests, *embedding_tests;
 };
-#define LIST(isa) {#isa, carousel::isa::tests},
+#define LIST(isa) {#isa, carousel::isa::tests, carousel::isa::embedding_tests},
 constexpr Suite suites[] = {EACH_ISA(LIST)};
 
 bool machine_has(const char* isa) {
@@ -64,7 +65,8 @@ int main(const char* wish, const char* isa) {
       continue;
     }
     choose(suite.isa);
-    for (const Test* test = suite.tests; test->name; ++test) found |= run(*test, suite.isa, wish);
+    for (const Test* list : {suite.tests, suite.embedding_tests})
+      for (const Test* test = list; test->name; ++test) found |= run(*test, suite.isa, wish);
     found |= run({"walk", walk}, suite.isa, wish);
   }
   if (!found) {
