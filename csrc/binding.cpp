@@ -15,6 +15,7 @@
 
 #include "dispatch.hpp"
 #include "engine.hpp"
+#include "losses.hpp"
 #include "peak.hpp"
 #include "stepper.hpp"
 #include "threads.hpp"
@@ -150,6 +151,33 @@ void walk_in(const std::string& numbers, const Program& program, const std::stri
   walk<float>(program, key, call, gradients, numbers == "bfloat16" ? Products::bfloat16 : Products::exact);
 }
 
+template <class T>
+void lose(Index rows, Index hidden, Index symbols, Address counted, Address targets, const std::vector<Address>& inputs,
+          Index x_row, Index weight_row, Address losses, Address log_sums, bool summed, Address scale,
+          const std::vector<Address>& gradients, int threads, Products products) {
+  const auto in = pointers<const T>(inputs);
+  const auto out = pointers<T>(gradients);
+  CrossEntropyJob<T> job{};
+  job.rows = rows;
+  job.hidden = hidden;
+  job.symbols = symbols;
+  job.counted = reinterpret_cast<const std::int64_t*>(counted);
+  job.targets = reinterpret_cast<const std::int64_t*>(targets);
+  job.x = in.at(0);
+  job.weight = in.at(1);
+  job.bias = in.at(2);
+  job.x_row = x_row;
+  job.weight_row = weight_row;
+  job.losses = reinterpret_cast<T*>(losses);
+  job.log_sums = reinterpret_cast<T*>(log_sums);
+  job.summed = summed;
+  job.scale = reinterpret_cast<const T*>(scale);
+  job.x_gradient = out.at(0);
+  job.weight_gradient = out.at(1);
+  job.bias_gradient = out.at(2);
+  run_cross_entropy<T>(job, threads, products);
+}
+
 // One step at a time on a stack of layers; arrays are views of the stepper's own memory.
 template <class T>
 void bind_stepper(nb::module_& m, const char* name) {
@@ -236,6 +264,22 @@ NB_MODULE(_core, m) {
          const Gradients& gradients) { walk_in(numbers, program, key, call, &gradients); },
       nb::call_guard<nb::gil_scoped_release>(), "Fill the gradients of x, the initial states and the parameters.");
 
+  m.def(
+      "cross_entropy",
+      [](const std::string& numbers, Index rows, Index hidden, Index symbols, Address counted, Address targets,
+         const Addresses& inputs, Index x_row, Index weight_row, Address losses, Address log_sums, bool summed,
+         Address scale, const Addresses& gradients, int threads) {
+        const auto run = numbers == "float64" ? lose<double> : lose<float>;
+        run(rows, hidden, symbols, counted, targets, inputs, x_row, weight_row, losses, log_sums, summed, scale,
+            gradients, threads, numbers == "bfloat16" ? Products::bfloat16 : Products::exact);
+      },
+      nb::call_guard<nb::gil_scoped_release>(), nb::kw_only(), nb::arg("numbers"), nb::arg("rows"), nb::arg("hidden"),
+      nb::arg("symbols"), nb::arg("counted"), nb::arg("targets"), nb::arg("inputs"), nb::arg("x_row"),
+      nb::arg("weight_row"), nb::arg("losses"), nb::arg("log_sums"), nb::arg("summed"), nb::arg("scale"),
+      nb::arg("gradients"), nb::arg("threads"),
+      "Linear layer and cross-entropy: losses and log-sums of rows, and the gradients of sum(scale * losses).");
+  m.def("cross_entropy_bytes", &cross_entropy_bytes, nb::kw_only(), nb::arg("rows"), nb::arg("hidden"),
+        nb::arg("symbols"), nb::arg("threads"), "Memory of one call with gradients, beside its arrays.");
   m.def(
       "has_cell", [](const std::string& key) { return find_cell<float>(chosen(), key) != nullptr; },
       "Was a kernel built for the cell with this key?");

@@ -23,10 +23,20 @@ struct MultiplyAdd {
   double flops_per_round;
 };
 
+// The fused linear layer and cross-entropy: `prepare` as for a walk, then all threads of the job `work`.
+template <class T>
+struct CrossEntropyJob;  // cross_entropy_job.hpp
+template <class T>
+struct CrossEntropyKernel {
+  std::size_t (*prepare)(const CrossEntropyJob<T>&, char* memory);
+  void (*work)(char* memory, int id);
+};
+
 template <class T>
 struct Precision {
   Walk<T> forward, backward;
   MultiplyAdd<T> multiply_add;
+  CrossEntropyKernel<T> cross_entropy;
   const CellKernels<T>* cells;
   std::size_t cell_count;
 };

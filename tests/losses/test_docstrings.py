@@ -6,7 +6,9 @@ from importlib import import_module
 import pytest
 
 
-@pytest.mark.parametrize("name", ["bernoulli", "cross_entropy", "kl_divergence", "squared_error"])
+@pytest.mark.parametrize(
+    "name", ["bernoulli", "cross_entropy", "kl_divergence", "linear_cross_entropy", "squared_error"]
+)
 def test_examples(name):
     """Each example gives what it shows."""
     result = doctest.testmod(import_module(f"carousel.losses.{name}"))

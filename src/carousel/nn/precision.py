@@ -10,13 +10,13 @@ Elsewhere the same kernels multiply the rounded numbers in float32: right, but n
 tensors (a second derivative, vmap, a cell without a kernel) use the same weights and states and do not round factors.
 """
 
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from carousel.errors import CarouselError
+from carousel.ops.autocast import autocasts, autocasts_bfloat16
 
 
 class Numbers(NamedTuple):
@@ -31,7 +31,7 @@ def numbers_of(weight: Tensor) -> Numbers:
     """In which numbers a module with such weights computes here and now."""
     on_cpu = weight.device.type == "cpu"
     if on_cpu and (
-        weight.dtype == torch.bfloat16 or (weight.dtype == torch.float32 and _autocasts_bfloat16())
+        weight.dtype == torch.bfloat16 or (weight.dtype == torch.float32 and autocasts_bfloat16())
     ):
         return Numbers(torch.float32, True, torch.bfloat16)
     return Numbers(weight.dtype, False, weight.dtype)
@@ -45,23 +45,10 @@ def matching(name: str, tensor: Tensor, weight: Tensor) -> Tensor:
             "Move one of them with .to(...)."
         )
     if tensor.dtype != weight.dtype:
-        if tensor.is_floating_point() and _autocast(tensor.device.type):
+        if tensor.is_floating_point() and autocasts(tensor.device.type):
             return tensor.to(weight.dtype)
         raise CarouselError(
             f"{name} must have the dtype of the weights, {weight.dtype}; it has {tensor.dtype}. "
             "Convert one of them with .to(...)."
         )
     return tensor
-
-
-def outside_autocast(device_type: str) -> AbstractContextManager[Any]:
-    """Inside it, autocast is off."""
-    return torch.autocast(device_type, enabled=False) if _autocast(device_type) else nullcontext()
-
-
-def _autocast(device_type: str) -> bool:
-    return torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type)
-
-
-def _autocasts_bfloat16() -> bool:
-    return _autocast("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16

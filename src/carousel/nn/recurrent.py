@@ -18,7 +18,7 @@ from carousel.errors import CarouselError
 from carousel.nn.initial import draw
 from carousel.nn.lengths import Lengths, Ragged, open_sequences
 from carousel.nn.options import positive, probability, switch
-from carousel.nn.precision import matching, numbers_of, outside_autocast
+from carousel.nn.precision import matching, numbers_of
 from carousel.nn.recording import Recording
 from carousel.nn.regularisers import RegulariserOptions, Regularisers, locked
 from carousel.nn.resets import Resets, open_resets
@@ -27,6 +27,7 @@ from carousel.nn.states import States, check_states
 from carousel.nn.stepper import Stepper
 from carousel.nn.trace import Trace
 from carousel.ops import Tape, recorded, recurrence, traced
+from carousel.ops.autocast import outside_autocast
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from carousel.emit import reference
 from carousel.emit.program import program
 from carousel.ops.kernels import EQUATIONS, core_program
 from carousel.ops.layer import Layer, parameter_names, tape_width
+from carousel.ops.transforms import batched
 
 
 @torch.library.custom_op("carousel::recurrence", mutates_args=(), device_types="cpu")
@@ -162,7 +163,7 @@ def _backward(
         return None, [None] * len(initial), [None] * len(parameters), *_NOT_TENSORS
     # A gradient of the gradient, or many at once, is asked for: the equations give it to any order.
     wants_states = ctx.has_probe and bool(ctx.needs_input_grad[3])
-    if torch.is_grad_enabled() or _batched(output_gradient, final_gradient):
+    if torch.is_grad_enabled() or batched(output_gradient, final_gradient):
         gradients = _differentiable_gradients(
             ctx, x, initial, parameters, batch_sizes, resets, output_gradient, final_gradient, wants_states
         )
@@ -179,15 +180,6 @@ def _backward(
         ]
     of_x, of_probe, *others = gradients
     return of_x, others[: len(initial)], others[len(initial) :], of_probe, *_NOT_TENSORS[1:]
-
-
-def _batched(*gradients: Tensor | None) -> bool:
-    """Does vmap carry these gradients, as torch.func or a vectorised Jacobian do?"""
-    kinds = torch._C._functorch
-    return torch._C._are_functorch_transforms_active() or any(
-        gradient is not None and (kinds.is_batchedtensor(gradient) or kinds.is_legacy_batchedtensor(gradient))
-        for gradient in gradients
-    )
 
 
 def _differentiable_gradients(

@@ -10,6 +10,7 @@ from carousel.emit import reference
 from carousel.equations import Equations
 from carousel.ops import kernels, operators
 from carousel.ops.tape import Call, Tape, tape_vectors
+from carousel.ops.transforms import transformed
 
 
 def recurrence(
@@ -95,8 +96,7 @@ def takes_kernel(equations: Equations, tensors: list[Tensor]) -> bool:
         all(t.device.type == "cpu" and t.dtype == tensors[0].dtype for t in tensors)
         and tensors[0].dtype in kernels.DTYPES
         and all(t.numel() for t in tensors)
-        and not torch._C._are_functorch_transforms_active()
-        and torch.autograd.forward_ad._current_level < 0
+        and not transformed()
         and _has_kernel(equations)
     )
 

@@ -1,0 +1,403 @@
+// A linear layer and cross-entropy in one: the logits of a block of rows at a time, so that those of a whole batch
+// never exist.
+//
+// Each thread has its own share of the vocabulary, and with it of the weight and its gradient. For a block of rows it
+// goes over its words twice, a chunk that stays in the second cache at a time:
+//   forward:  logits, transposed (word by row), so that weights are read as they lie and all reductions run down the
+//             vectors; their exponentials by the largest so far, their sum, and their product with the weight, which is
+//             the gradient by x but for factors of rows (the softmax of a stream: Milakov & Gimelshein 2018);
+//   backward: with the sums of all threads, gradients p - [target] of the logits and their product with x.
+// Exponentials are kept between the two, for one block of rows alone.
+
+// A matrix that lies depth by depth, one row of `stride` for each.
+template <class U>
+struct Transposed {
+  const U* first;
+  Index stride;
+};
+
+// left(r, k) for such a matrix
+template <class U, int R>
+struct Columns {
+  using From = Transposed<U>;
+  const U* first;
+  Index stride;
+  explicit Columns(From from) : first(from.first), stride(from.stride) {}
+  U operator()(int r, Index k) const { return first[k * stride + r]; }
+};
+
+template <class U>
+class CrossEntropy {
+ public:
+  using T = Number<U>;
+
+  CrossEntropy(const CrossEntropyJob<T>& j, Arena& arena)
+      : job(j),
+        block(block_rows(j)),
+        blocks(groups(j.rows, block)),
+        depth(groups(j.hidden, Lane<U>::depths)),
+        wide(panels_width(j.hidden)),
+        chunk(chunk_words(j)) {
+    all = arena.take<Barrier>(1);
+    if (all) all->reset();
+    zero = arena.take<T>(wide > block ? wide : block);
+    if (zero) __builtin_memset(zero, 0, sizeof(T) * static_cast<std::size_t>(wide > block ? wide : block));
+    workers = arena.take<Worker>(job.threads);
+    for (int id = 0; id < job.threads; ++id) {
+      Worker w = worker(id, arena);
+      if (workers) workers[id] = w;
+    }
+  }
+
+  void work(int id) {
+    Worker& w = workers[id];
+    for (Index b = 0; b < blocks; ++b) {
+      const Index first = group_begin(job.rows, blocks, b);
+      w.begins = b == 0;
+      take_rows(w, first, group_begin(job.rows, blocks, b + 1) - first, b & 1);
+      for (Index c = 0; c < w.chunks; ++c) {
+        forward(w, c);
+        if (job.scale && job.summed) backward(w, c);
+      }
+      all->wait(job.threads);
+      conclude(w, id);
+      if (!job.scale) continue;
+      add_up(w, id);
+      for (Index c = 0; c < w.chunks && !job.summed; ++c) backward(w, c);
+    }
+  }
+
+ private:
+  static constexpr bool pairs = Lane<U>::depths > 1;  // a lane holds more than a number
+  static constexpr Index most_rows = 128, fewest_rows = 32;
+  static constexpr Index fewest_words = 48, most_words = 96;
+  static constexpr Index ahead = 4 * tile_rows;  // words, from a gradient that is fetched to the one at work
+  static constexpr Index kept_bytes = 9 << 20;  // of exponentials of one block, unless fewest_rows need more
+
+  // What the others read of a thread's work on a block.
+  struct Found {
+    T *largest, *sum, *target_logit;  // of each row
+    T* weighted;                      // (block, H): sum over words of exp(logit - largest) times weight
+  };
+
+  struct Worker {
+    Index from, to, chunks;   // its words
+    Index rows;               // in the block at hand
+    bool begins;              // the weight's gradient, with the first block
+    Index row[most_rows];     // of x
+    Index target[most_rows];
+    T *scale, *log_sum, *shrink;  // of each row
+    T* x;                         // (block, H): the rows side by side
+    U *x_columns, *x_panels;      // packed for the products that give logits and the weight's gradient
+    U *weight_lanes, *weight_panels;
+    U *down, *across;             // of a chunk, as lanes of words and of rows, where these are not numbers
+    T *kept, *by;                 // (words, block) exponentials; (chunks, block) what they were taken by
+    Found sides[2], *found;       // twice, so that a thread may go on while others read
+  };
+
+  static Index block_rows(const CrossEntropyJob<T>& j) {
+    Index most = most_rows;
+    if (keeps(j))
+      while (most > fewest_rows && j.symbols * most * Index(sizeof(T)) > kept_bytes) most /= 2;
+    return groups(groups(j.rows, groups(j.rows, most)), lanes<T>) * lanes<T>;
+  }
+  static bool keeps(const CrossEntropyJob<T>& j) { return j.scale && !j.summed; }
+  static Index panels_width(Index width) { return groups(width, lanes<T>) * lanes<T>; }
+
+  // Words of a chunk: the weights of one panel stay in the first cache, those of all in the second.
+  static Index chunk_words(const CrossEntropyJob<T>& j) {
+    const Index fit = (160 << 10) / (j.hidden * Index(sizeof(T)));
+    return fit < fewest_words ? fewest_words : fit > most_words ? most_words : fit / 12 * 12;
+  }
+
+  Worker worker(int id, Arena& arena) const {
+    Worker w{};
+    w.from = job.symbols * id / job.threads;
+    w.to = job.symbols * (id + 1) / job.threads;
+    w.chunks = groups(w.to - w.from, chunk);
+    w.scale = arena.take<T>(block);
+    w.log_sum = arena.take<T>(block);
+    w.shrink = arena.take<T>(block);
+    w.x = arena.take<T>(block * job.hidden);
+    w.x_columns = arena.take<U>(depth * block);
+    w.kept = arena.take<T>((keeps(job) ? w.to - w.from : chunk) * block);
+    w.by = arena.take<T>((keeps(job) ? w.chunks : 1) * block);
+    for (Found& side : w.sides) {
+      side.largest = arena.take<T>(block);
+      side.sum = arena.take<T>(block);
+      side.target_logit = arena.take<T>(block);
+      if (job.scale) side.weighted = arena.take<T>(block * wide);
+    }
+    if (pairs) w.weight_lanes = arena.take<U>(chunk * row_lanes(job.hidden));
+    if (!job.scale) return w;
+    w.x_panels = arena.take<U>(groups(block, Lane<U>::depths) * wide);
+    w.weight_panels = arena.take<U>(groups(chunk, Lane<U>::depths) * wide);
+    if (pairs) w.down = arena.take<U>(groups(chunk, Lane<U>::depths) * block);
+    if (pairs) w.across = arena.take<U>(tile_rows * row_lanes(block));
+    return w;
+  }
+  // A row of numbers as lanes, with room for the last vector.
+  static Index row_lanes(Index numbers) { return groups(numbers, Lane<U>::depths) + lanes<U>; }
+
+  // The block's rows side by side, and packed; nothing found yet.
+  void take_rows(Worker& w, Index first, Index rows, Index side) const {
+    w.rows = rows;
+    w.found = &w.sides[side];
+    for (Index n = 0; n < block; ++n) {
+      const bool real = n < rows;
+      const Index row = !real ? 0 : job.counted ? static_cast<Index>(job.counted[first + n]) : first + n;
+      w.row[n] = row;
+      w.target[n] = real ? static_cast<Index>(job.targets[row]) : -1;
+      w.scale[n] = real && job.scale ? job.scale[row] : T(0);
+      w.log_sum[n] = !job.summed ? T(0) : real ? job.log_sums[row] : -lowest;
+      w.found->largest[n] = job.summed ? w.log_sum[n] : lowest;
+      w.found->sum[n] = w.found->target_logit[n] = T(0);
+      if (real) __builtin_memcpy(w.x + n * job.hidden, job.x + row * job.x_row, sizeof(T) * static_cast<std::size_t>(job.hidden));
+    }
+    each_panel(block, [&](const Panel& panel) {
+      Panel real = panel;
+      real.width = rows < panel.column ? 0 : rows - panel.column < panel.width ? rows - panel.column : panel.width;
+      pack_transposed(real, w.x + panel.column * job.hidden, job.hidden, w.x_columns + panel.column * depth);
+    });
+    if (job.scale) pack_panels(w.x, job.hidden, rows, w.x_panels);
+  }
+
+  // (count, H) rows, `stride` apart, packed into panels of columns.
+  void pack_panels(const T* rows, Index stride, Index count, U* to) const {
+    const Index deep = groups(count, Lane<U>::depths);
+    for (Index k = 0; k < deep; ++k) {
+      const T* first = rows + k * Lane<U>::depths * stride;
+      each_panel(job.hidden, [&](const Panel& panel) {
+        const T* here[2] = {first + panel.column, pairs && 2 * k + 1 < count ? first + stride + panel.column : nullptr};
+        pack_rows(panel, here, to + panel.column * deep + k * panel.vectors * lanes<U>);
+      });
+    }
+  }
+
+  template <class Body>
+  static void each_panel(Index width, Body body) {
+    const Index panels = panels_for<T>(width);
+    for (Index p = 0; p < panels; ++p) body(make_panel<T>(width, panels, p));
+  }
+
+  Index word(const Worker& w, Index c) const { return w.from + group_begin(w.to - w.from, w.chunks, c); }
+  T* kept(const Worker& w, Index c) const { return keeps(job) ? w.kept + (word(w, c) - w.from) * block : w.kept; }
+  T* by(const Worker& w, Index c) const { return keeps(job) ? w.by + c * block : w.by; }
+
+  void forward(Worker& w, Index c) const {
+    logits(w, c);
+    exponentials(w, c);
+    if (!job.scale) return;
+    const Index words = word(w, c + 1) - word(w, c);
+    pack_panels(job.weight + word(w, c) * job.weight_row, job.weight_row, words, w.weight_panels);
+    if (c > 0) shrink(w);
+    weighted(w, c);
+  }
+
+  // (words, block): the chunk's logits without bias, transposed.
+  void logits(const Worker& w, Index c) const {
+    const Index begin = word(w, c), words = word(w, c + 1) - begin;
+    const U* left[most_words];
+    for (Index v = 0; v < words; ++v) {
+      const T* row = job.weight + (begin + v) * job.weight_row;
+      left[v] = Lane<U>::along(row, job.hidden, pairs ? w.weight_lanes + v * row_lanes(job.hidden) : nullptr);
+    }
+    each_panel(block, [&](const Panel& panel) {
+      each_tile(words, [&](Index first, Index size) {
+        const T* from[tile_rows];
+        T* to[tile_rows];
+        for (Index r = 0; r < size; ++r) {
+          from[r] = zero;
+          to[r] = kept(w, c) + (first + r) * block + panel.column;
+          if (panel.column == 0 && begin + words + first + r < w.to)
+            prefetch<0>(job.weight + (begin + words + first + r) * job.weight_row, job.hidden);
+        }
+        Tiles<U, PointedRows>::table[size - 1][panel.vectors - 1](depth, left + first,
+                                                                  w.x_columns + panel.column * depth, from, to, lanes<T>);
+      });
+    });
+  }
+
+  // A row that comes soon.
+  template <int writes>
+  static void prefetch(const T* row, Index count) {
+    for (Index h = 0; h < count; h += 64 / Index(sizeof(T))) __builtin_prefetch(row + h, writes, 2);
+  }
+
+  T bias(Index word) const { return job.bias ? job.bias[word] : T(0); }
+
+  // In place of the chunk's logits.
+  void exponentials(Worker& w, Index c) const {
+    const Index begin = word(w, c), words = word(w, c + 1) - begin;
+    T *values = kept(w, c), *reference = by(w, c);
+    each_target(w, begin, words, [&](Index n, Index at) { w.found->target_logit[n] = values[at * block + n] + bias(begin + at); });
+    for (Index n = 0; n < block; n += lanes<T>) {
+      const Vector<T> before = load(w.found->largest + n);
+      Vector<T> largest = before, sum{};
+      for (Index v = 0; v < words && !job.summed; ++v) {
+        const Vector<T> logit = load(values + v * block + n) + bias(begin + v);
+        largest = logit > largest ? logit : largest;
+      }
+      for (Index v = 0; v < words; ++v) {
+        const Vector<T> e = exp<T>(load(values + v * block + n) + bias(begin + v) - largest);
+        sum += e;
+        store(values + v * block + n, e);
+      }
+      const Vector<T> shrink = exp<T>(before - largest);
+      store(w.shrink + n, shrink);
+      store(w.found->sum + n, load(w.found->sum + n) * shrink + sum);
+      store(w.found->largest + n, largest);
+      store(reference + n, largest);
+    }
+  }
+
+  // Call body(n, at) for each row whose target is a word of the chunk.
+  template <class Body>
+  void each_target(const Worker& w, Index begin, Index words, Body body) const {
+    for (Index n = 0; n < w.rows; ++n)
+      if (w.target[n] >= begin && w.target[n] < begin + words) body(n, w.target[n] - begin);
+  }
+
+  // Where a larger logit has come, what was found before it is taken by that one too.
+  void shrink(const Worker& w) const {
+    for (Index n = 0; n < w.rows; ++n) {
+      if (w.shrink[n] == T(1)) continue;
+      T* row = w.found->weighted + n * wide;
+      for (Index h = 0; h < wide; h += lanes<T>) store(row + h, load(row + h) * w.shrink[n]);
+    }
+  }
+
+  // (rows, H) += exponentials (rows, words) times weight (words, H)
+  void weighted(const Worker& w, Index c) const {
+    const Index words = word(w, c + 1) - word(w, c), deep = groups(words, Lane<U>::depths);
+    const U* left;
+    if constexpr (pairs) {
+      for (Index k = 0; k < deep; ++k) {
+        const T* first = kept(w, c) + 2 * k * block;
+        for (Index n = 0; n < block; n += lanes<T>) {
+          const T* here[2] = {first + n, 2 * k + 1 < words ? first + block + n : nullptr};
+          store(w.down + k * block + n, Lane<U>::gather(here, 0, lanes<T>));
+        }
+      }
+      left = w.down;
+    } else {
+      left = kept(w, c);
+    }
+    each_panel(job.hidden, [&](const Panel& panel) {
+      each_tile(w.rows, [&](Index first, Index size) {
+        const T* from[tile_rows];
+        T* to[tile_rows];
+        for (Index r = 0; r < size; ++r) {
+          to[r] = w.found->weighted + (first + r) * wide + panel.column;
+          from[r] = c == 0 ? zero : to[r];
+        }
+        Tiles<U, Columns>::table[size - 1][panel.vectors - 1](deep, {left + first, block},
+                                                              w.weight_panels + panel.column * deep, from, to, lanes<T>);
+      });
+    });
+  }
+
+  // log_sum of each row over all threads; the first thread tells the caller.
+  void conclude(Worker& w, int id) const {
+    for (Index n = 0; n < block; n += lanes<T>) {
+      Vector<T> largest = splat<T>(lowest), sum{}, logit{};
+      for (int other = 0; other < job.threads; ++other) {
+        const Vector<T> theirs = load(found(w, other).largest + n);
+        largest = theirs > largest ? theirs : largest;
+      }
+      for (int other = 0; other < job.threads; ++other) {
+        sum += load(found(w, other).sum + n) * exp<T>(load(found(w, other).largest + n) - largest);
+        logit += load(found(w, other).target_logit + n);  // of the one thread that has the target
+      }
+      const Vector<T> log_sum = job.summed ? largest : largest + log<T>(sum);
+      store(w.log_sum + n, log_sum);
+      for (Index lane = 0; lane < lanes<T> && n + lane < w.rows && id == 0 && !job.summed; ++lane) {
+        job.log_sums[w.row[n + lane]] = log_sum[lane];
+        job.losses[w.row[n + lane]] = log_sum[lane] - logit[lane];
+      }
+    }
+  }
+  const Found& found(const Worker& w, int other) const { return workers[other].sides[w.found - w.sides]; }
+
+  // The gradient by x of this thread's share of the block's rows, from what all threads found.
+  void add_up(const Worker& w, int id) const {
+    for (Index n = w.rows * id / job.threads; n < w.rows * (id + 1) / job.threads; ++n) {
+      T* to = job.x_gradient + w.row[n] * job.hidden;
+      const T* target = job.weight + w.target[n] * job.weight_row;
+      for (Index h = 0; h < job.hidden; h += lanes<T>) {
+        const Index count = job.hidden - h < lanes<T> ? job.hidden - h : lanes<T>;
+        Vector<T> sum = load_some(target + h, count) * -w.scale[n];
+        for (int other = 0; other < job.threads; ++other) {
+          if (workers[other].chunks == 0) continue;
+          const Vector<T> factor = exp<T>(splat<T>(found(w, other).largest[n] - w.log_sum[n]));
+          sum += load(found(w, other).weighted + n * wide + h) * (factor * w.scale[n]);
+        }
+        if (count == lanes<T>)
+          store(to + h, sum);
+        else
+          store_part(to + h, sum, count);
+      }
+    }
+  }
+
+  void backward(Worker& w, Index c) const {
+    const Index begin = word(w, c), words = word(w, c + 1) - begin;
+    logit_gradients(w, c, begin, words);
+    if (job.bias_gradient) bias_gradient(w, kept(w, c), begin, words);
+    weight_gradient(w, kept(w, c), begin, words);
+  }
+
+  // In place of the chunk's exponentials.
+  void logit_gradients(const Worker& w, Index c, Index begin, Index words) const {
+    T* values = kept(w, c);
+    T factor[most_rows];
+    for (Index n = 0; n < block; n += lanes<T>)
+      store(factor + n, load(w.scale + n) * exp<T>(load(by(w, c) + n) - load(w.log_sum + n)));
+    for (Index v = 0; v < words; ++v)
+      for (Index n = 0; n < block; n += lanes<T>)
+        store(values + v * block + n, load(values + v * block + n) * load(factor + n));
+    each_target(w, begin, words, [&](Index n, Index at) { values[at * block + n] -= w.scale[n]; });
+  }
+
+  void bias_gradient(const Worker& w, const T* values, Index begin, Index words) const {
+    for (Index v = 0; v < words; ++v) {
+      Vector<T> sum{};
+      for (Index n = 0; n < block; n += lanes<T>) sum += load(values + v * block + n);
+      T total = w.begins ? T(0) : job.bias_gradient[begin + v];
+      for (Index lane = 0; lane < lanes<T>; ++lane) total += sum[lane];
+      job.bias_gradient[begin + v] = total;
+    }
+  }
+
+  // (words, H) += gradients by logits^T (words, rows) times x (rows, H)
+  void weight_gradient(const Worker& w, const T* values, Index begin, Index words) const {
+    const Index deep = groups(w.rows, Lane<U>::depths);
+    each_tile(words, [&](Index first, Index size) {
+      const U* left[tile_rows];
+      T* gradient[tile_rows];
+      for (Index r = 0; r < size; ++r) {
+        left[r] = Lane<U>::along(values + (first + r) * block, w.rows, pairs ? w.across + r * row_lanes(block) : nullptr);
+        gradient[r] = job.weight_gradient + (begin + first + r) * job.hidden;
+        if (begin + first + r + ahead < w.to) prefetch<1>(gradient[r] + ahead * job.hidden, job.hidden);
+      }
+      each_panel(job.hidden, [&](const Panel& panel) {
+        const T* from[tile_rows];
+        T* to[tile_rows];
+        for (Index r = 0; r < size; ++r) {
+          to[r] = gradient[r] + panel.column;
+          from[r] = w.begins ? zero : to[r];
+        }
+        Tiles<U, PointedRows>::table[size - 1][panel.vectors - 1](deep, left, w.x_panels + panel.column * deep, from, to,
+                                                                  panel.tail);
+      });
+    });
+  }
+
+  static constexpr T lowest = sizeof(T) == 4 ? T(-3.4e38) : T(-1.7e308);  // below every logit, and no infinity
+
+  CrossEntropyJob<T> job;
+  Index block, blocks, depth, wide, chunk;  // rows at a time; H in lanes of U; H in whole vectors; words at a time
+  Barrier* all;
+  T* zero;
+  Worker* workers;
+};

@@ -1,0 +1,287 @@
+"""Linear layer and cross-entropy as one torch operator, `carousel::linear_cross_entropy`: no logits are kept.
+
+The gradient of the total, sum(scale * losses), is made in the forward pass, where the softmax is at hand; the backward
+pass of a total has but to scale it. Where losses themselves have a gradient, `carousel::linear_cross_entropy_backward`
+computes the logits once more. torch.compile and torch.export see one node.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from carousel import _core
+from carousel.errors import CarouselError
+from carousel.ops.autocast import autocasts, autocasts_bfloat16, outside_autocast
+from carousel.ops.kernels import DTYPES
+from carousel.ops.transforms import batched, transformed
+
+IGNORED = -100  # a target whose row is not counted, and not read
+
+
+@torch.library.custom_op("carousel::linear_cross_entropy", mutates_args=(), device_types="cpu")
+def linear_cross_entropy(
+    x: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, scale: Tensor, keep: bool, bfloat16: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Of rows x (N, H), weight (V, H), bias (V), targets (N) and scale (N):
+
+    the total, sum(scale * losses); the losses and the logarithms of the softmax's denominators, (N), 0 for ignored
+    rows; and, empty unless `keep`, the gradients of the total by x, weight and bias. With `bfloat16` the factors of
+    products are rounded to it.
+    """
+    call = _Call(x, weight, bias, targets, bfloat16)
+    losses, log_sums = x.new_zeros(len(x)), x.new_zeros(len(x))
+    gradients = call.gradients(keep)
+    call.run(losses, log_sums, scale.contiguous() if keep else None, gradients)
+    total = _total(targets, scale, losses)
+    return total, losses, log_sums, *gradients
+
+
+@linear_cross_entropy.register_fake
+def _(
+    x: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, scale: Tensor, keep: bool, bfloat16: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    each = x.new_empty(x.shape[0])
+    return x.new_empty(()), each, torch.empty_like(each), *_gradients_like(x, weight, bias, keep)
+
+
+@torch.library.custom_op("carousel::linear_cross_entropy_backward", mutates_args=(), device_types="cpu")
+def linear_cross_entropy_backward(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    log_sums: Tensor,
+    scale: Tensor,
+    bfloat16: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of sum(scale * losses) by x, weight and bias (empty without one), from the log_sums of before."""
+    call = _Call(x, weight, bias, targets, bfloat16)
+    gradients = call.gradients(True)
+    call.run(None, log_sums.contiguous(), scale.contiguous(), gradients)
+    return gradients
+
+
+@linear_cross_entropy_backward.register_fake
+def _(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    log_sums: Tensor,
+    scale: Tensor,
+    bfloat16: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    return _gradients_like(x, weight, bias, True)
+
+
+def _gradients_like(
+    x: Tensor, weight: Tensor, bias: Tensor | None, keep: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    return (
+        x.new_empty(x.shape if keep else (0,)),
+        x.new_empty(weight.shape if keep else (0,)),
+        x.new_empty(bias.shape if keep and bias is not None else (0,)),
+    )
+
+
+class _Call:
+    """One call's arrays, checked: the core believes addresses and targets."""
+
+    def __init__(
+        self, x: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, bfloat16: bool
+    ) -> None:
+        rows, hidden, symbols = len(x), x.shape[-1], len(weight)
+        given = [x, weight, *([] if bias is None else [bias])]
+        expected = [(rows, hidden), (symbols, hidden), (symbols,)]
+        if any(tuple(t.shape) != s for t, s in zip(given, expected, strict=False)) or targets.shape != (
+            rows,
+        ):
+            raise CarouselError(
+                "linear_cross_entropy takes x (N, H), weight (V, H), bias (V) and targets (N); it got "
+                f"{[tuple(t.shape) for t in given]} and {tuple(targets.shape)}."
+            )
+        if x.dtype not in DTYPES or any(t.dtype != x.dtype for t in given) or targets.dtype != torch.int64:
+            raise CarouselError(
+                "linear_cross_entropy takes float32 or float64, the same for all, and targets of int64; it got "
+                f"{[str(t.dtype) for t in given]} and {targets.dtype}."
+            )
+        if bfloat16 and x.dtype != torch.float32:
+            raise CarouselError(f"Products in bfloat16 are of float32 tensors; these are {x.dtype}.")
+        self.x = x if x.stride(-1) == 1 else x.contiguous()
+        self.weight = weight if weight.stride(-1) == 1 else weight.contiguous()
+        self.bias = None if bias is None else bias.contiguous()
+        self.targets = targets.contiguous()
+        self.numbers = "bfloat16" if bfloat16 else str(x.dtype).removeprefix("torch.")
+        counted = (self.targets != IGNORED).nonzero().flatten()
+        self.counted = None if len(counted) == rows else counted
+        self.rows = len(counted)
+        chosen = self.targets if self.counted is None else self.targets[counted]
+        if self.rows and not (int(chosen.min()) >= 0 and int(chosen.max()) < symbols):
+            raise CarouselError(
+                f"targets must be numbers from 0 to {symbols - 1}, or {IGNORED} for padding; "
+                f"they are from {int(chosen.min())} to {int(chosen.max())}."
+            )
+
+    def gradients(self, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Room for them; zero where the core has nothing to write."""
+        found = _gradients_like(self.x, self.weight, self.bias, keep)
+        if keep and self.counted is not None:
+            found[0].zero_()
+        if keep and not self._work:
+            found[1].zero_(), found[2].zero_()
+        return found
+
+    @property
+    def _work(self) -> bool:
+        return self.rows > 0 and self.weight.numel() > 0
+
+    def run(
+        self,
+        losses: Tensor | None,
+        log_sums: Tensor,
+        scale: Tensor | None,
+        gradients: tuple[Tensor, Tensor, Tensor],
+    ) -> None:
+        """Fill losses and log_sums, unless `losses` is None and they are known; with a scale, gradients."""
+        if not self._work:
+            return
+        _core.cross_entropy(
+            numbers=self.numbers,
+            rows=self.rows,
+            hidden=self.x.shape[-1],
+            symbols=len(self.weight),
+            counted=_address(self.counted),
+            targets=self.targets.data_ptr(),
+            inputs=[self.x.data_ptr(), self.weight.data_ptr(), _address(self.bias)],
+            x_row=self.x.stride(0),
+            weight_row=self.weight.stride(0),
+            losses=_address(losses),
+            log_sums=log_sums.data_ptr(),
+            summed=losses is None,
+            scale=_address(scale),
+            gradients=[_address(gradient if gradient.numel() else None) for gradient in gradients],
+            threads=torch.get_num_threads(),
+        )
+
+
+def _address(tensor: Tensor | None) -> int:
+    return 0 if tensor is None else tensor.data_ptr()
+
+
+def reference(x: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
+    """The losses (N) by plain torch, with all their logits at once: any dtype and device, to any order of derivative.
+
+    Rows with an ignored target are not read: a NaN there reaches no gradient.
+    """
+    out = targets == IGNORED
+    logits = F.linear(x.masked_fill(out[:, None], 0.0), weight, bias)
+    return F.cross_entropy(logits, targets, reduction="none", ignore_index=IGNORED)
+
+
+def output_losses(
+    x: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, scale: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """sum(scale * losses) and the losses of rows x (N, H), by the kernel where it can, else by plain torch.
+
+    Without a scale the losses are wanted, and the first of the two is their sum. Both are float32, or float64.
+    """
+    numbers = [x, weight] if bias is None else [x, weight, bias]
+    bfloat16 = weight.dtype == torch.bfloat16 or (weight.dtype == torch.float32 and autocasts_bfloat16())
+    inside = torch.float64 if weight.dtype == torch.float64 else torch.float32
+    if x.dtype != weight.dtype and not autocasts(x.device.type):
+        raise CarouselError(
+            f"x must have the dtype of the weight, {weight.dtype}; it has {x.dtype}. Convert one with .to(...)."
+        )
+    with outside_autocast(x.device.type):
+        x, weight, bias = x.to(inside), weight.to(inside), None if bias is None else bias.to(inside)
+        if x.device.type != "cpu" or transformed():
+            losses = reference(x, weight, bias, targets)
+            return losses.sum() if scale is None else _total(targets, scale, losses), losses
+        keep = scale is not None and torch.is_grad_enabled() and any(t.requires_grad for t in numbers)
+        ones = x.new_ones(len(x)) if scale is None else scale
+        total, losses, *_ = linear_cross_entropy(x, weight, bias, targets, ones, keep, bfloat16)
+        return total, losses
+
+
+def _total(targets: Tensor, scale: Tensor, losses: Tensor) -> Tensor:
+    """Ignored rows add nothing, whatever their scale: it may be NaN."""
+    return scale.masked_fill(targets == IGNORED, 0.0).dot(losses)
+
+
+def _keep_for_backward(ctx: Any, inputs: tuple, output: tuple[Tensor, ...]) -> None:
+    x, weight, bias, targets, scale, _, ctx.bfloat16 = inputs
+    _, losses, log_sums, *gradients = output
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(x, weight, bias, targets, scale, losses, log_sums, *gradients)
+
+
+def _backward(
+    ctx: Any, total_gradient: Tensor | None, losses_gradient: Tensor | None, *_: Tensor | None
+) -> tuple[Tensor | None, ...]:
+    x, weight, bias, targets, scale, losses, log_sums, *gradients = ctx.saved_tensors
+    if total_gradient is None and losses_gradient is None:
+        return (None,) * 7
+    if torch.is_grad_enabled() or batched(total_gradient, losses_gradient):
+        found = _differentiable_gradients(x, weight, bias, scale, targets, total_gradient, losses_gradient)
+        return *found[:3], None, found[3], None, None
+    scale_gradient = None if total_gradient is None else total_gradient * losses
+    if total_gradient is not None and losses_gradient is None and gradients[0].shape == x.shape:
+        x_gradient, weight_gradient, bias_gradient = (_times(one, total_gradient) for one in gradients)
+    else:
+        parts = [
+            *([] if total_gradient is None else [total_gradient * scale]),
+            *([] if losses_gradient is None else [losses_gradient]),
+        ]
+        x_gradient, weight_gradient, bias_gradient = linear_cross_entropy_backward(
+            x, weight, bias, targets, log_sums, sum(parts[1:], parts[0]), ctx.bfloat16
+        )
+    return (
+        x_gradient, weight_gradient, None if bias is None else bias_gradient, None, scale_gradient, None, None,
+    )  # fmt: skip
+
+
+def _times(gradient: Tensor, factor: Tensor) -> Tensor:
+    """A pass over memory saved where the total is what is minimised, and the factor therefore 1."""
+    if not torch.compiler.is_compiling() and factor.device.type == "cpu" and float(factor) == 1:
+        return gradient
+    return gradient * factor
+
+
+def _differentiable_gradients(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    scale: Tensor,
+    targets: Tensor,
+    total_gradient: Tensor | None,
+    losses_gradient: Tensor | None,
+) -> list[Tensor | None]:
+    """Gradients by x, weight, bias and scale that have gradients of their own."""
+    with torch.enable_grad(), torch.autocast("cpu", enabled=False):
+        # aliases: what the sources were computed from is none of this operator's business
+        x, weight, scale = x.view_as(x), weight.view_as(weight), scale.view_as(scale)
+        bias = None if bias is None else bias.view_as(bias)
+        losses = reference(x, weight, bias, targets)
+        total = _total(targets, scale, losses)
+        ends = [(total, total_gradient), (losses, losses_gradient)]
+        wanted = [(end, g) for end, g in ends if g is not None and end.requires_grad]
+        inputs = [one for one in (x, weight, bias, scale) if one is not None and one.requires_grad]
+        found = iter(
+            torch.autograd.grad(
+                [end for end, _ in wanted],
+                inputs,
+                [g for _, g in wanted],
+                create_graph=True,
+                allow_unused=True,
+            )
+        )
+    return [
+        next(found) if one is not None and one.requires_grad else None for one in (x, weight, bias, scale)
+    ]
+
+
+linear_cross_entropy.register_autograd(_backward, setup_context=_keep_for_backward)

@@ -1,0 +1,18 @@
+"""Which transforms of torch are at work: kernels take plain tensors, and leave the rest to plain torch."""
+
+import torch
+from torch import Tensor
+
+
+def transformed() -> bool:
+    """Is a transform of torch.func, or forward-mode differentiation, active?"""
+    return torch._C._are_functorch_transforms_active() or torch.autograd.forward_ad._current_level >= 0
+
+
+def batched(*gradients: Tensor | None) -> bool:
+    """Does vmap carry these gradients, as torch.func or a vectorised Jacobian do?"""
+    kinds = torch._C._functorch
+    return torch._C._are_functorch_transforms_active() or any(
+        gradient is not None and (kinds.is_batchedtensor(gradient) or kinds.is_legacy_batchedtensor(gradient))
+        for gradient in gradients
+    )
