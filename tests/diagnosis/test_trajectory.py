@@ -353,3 +353,22 @@ def test_layers_that_the_batch_did_not_reach_are_named():
     assert list(seen.modules) == ["used"]
     with pytest.raises(CarouselError, match=r"no layer 'idle\.l0'; there are used\.l0"):
         seen["idle.l0"]
+
+
+def test_float32_is_enough_for_every_measure():
+    """In float32 each measure runs and gives nearly the numbers of float64."""
+    from carousel import diagnosis
+
+    module, x = nn.LSTM(3, 6), torch.randn(30, 2, 3)
+    exact, quick = (observe(module, x, dtype=each).trajectories[0] for each in (torch.float64, torch.float32))
+    for name, curve in (("gradient_by_lag", "log_typical"), ("lyapunov", "exponents")):
+        one, other = (getattr(getattr(diagnosis, name)(each), curve) for each in (exact, quick))
+        np.testing.assert_allclose(other, one, atol=1e-3)
+    np.testing.assert_allclose(
+        diagnosis.gradient_by_lag(quick, exact_size=0, seed=1).log_worst,
+        diagnosis.gradient_by_lag(exact, exact_size=0, seed=1).log_worst,
+        atol=0.2,
+    )
+    assert diagnosis.memory(quick).steps == pytest.approx(diagnosis.memory(exact).steps, rel=1e-2)
+    for name in ("spectrum", "saturation", "stability", "fixed_points", "gates_over_time"):
+        getattr(diagnosis, name)(quick)

@@ -30,7 +30,7 @@ Array = NDArray[np.float64]
 EXACT_SIZE = (
     256  # up to this n all unit vectors are carried back; 200 steps of 4 sequences then take about 2 s
 )
-SPREAD = 16  # lags at which the worst direction is looked for where not all are
+SPREAD = 12  # lags at which the worst direction is looked for where not all are
 
 
 @dataclass(frozen=True)
@@ -117,10 +117,10 @@ def gradient_by_lag(
     trajectory: Trajectory,
     *,
     lags: int | None = None,
-    instances: int = 4,
+    instances: int | None = None,
     exact_size: int = EXACT_SIZE,
-    number: int = 16,
-    iterations: int = 6,
+    number: int = 8,
+    iterations: int = 4,
     seed: int = 0,
     progress: Progress = silent,
 ) -> GradientByLag:
@@ -139,7 +139,8 @@ def gradient_by_lag(
     Args:
         trajectory: of `observe`, or `stacked` of several.
         lags: K, how far back; None: to the start of the longest sequence, at most 512.
-        instances: B', for how many sequences G_k is followed; the actual gradient is there for all.
+        instances: B', for how many sequences G_k is followed, None: 4, or 2 where it is not exact; the actual gradient
+            is there for all.
         exact_size, number, iterations: up to which n it is exact; probes and rounds beyond.
         seed: of the probes.
         progress: called with what is being done and the share that is done.
@@ -152,9 +153,9 @@ def gradient_by_lag(
     ((21, 4), True)
     """
     steps = min(lags or 512, trajectory.steps)
-    instances = min(instances, trajectory.instances)
-    chain = Chain(trajectory, steps, instances)
     exact = trajectory.layer.size <= exact_size
+    instances = min(instances or (4 if exact else 2), trajectory.instances)
+    chain = Chain(trajectory, steps, instances)
     worst_lags = list(range(1, steps + 1)) if trajectory.layer.size <= 64 else spread(steps, 2 * SPREAD)
     if not exact:
         worst_lags = spread(steps, SPREAD)

@@ -64,7 +64,7 @@ class Chain:
 def probes(instances: int, number: int, size: int, like: Tensor, seed: int) -> Scaled:
     """Random directions of norm 1, (B, k, n), the same for every seed."""
     generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randn(instances, number, size, generator=generator, dtype=like.dtype)
+    drawn = torch.randn(instances, number, size, generator=generator, dtype=torch.float64).to(like.dtype)
     return Scaled(Scaled.of(drawn).unit, drawn.new_zeros(drawn.shape[:-1]))
 
 

@@ -67,7 +67,7 @@ def fixed_points(
     Args:
         of: a layer, or a trajectory, whose states are then the starts and whose mean input is x.
         x: (I,), the constant input; None: zeros, or the mean input of the trajectory.
-        starts: (P, n), or how many; None: 64, or 8 for states larger than 256.
+        starts: (P, n), or how many; None: 64, or 4 for states larger than 256.
         descent, newton: steps of each method.
         seed: of the starts that are drawn.
         progress: called with what is being done and the share that is done.
@@ -113,7 +113,7 @@ def _start(
     if isinstance(starts, Tensor):
         s = torch.atleast_2d(starts).to(like)
     else:
-        number = starts or (64 if layer.size <= 256 else 8)
+        number = starts or (64 if layer.size <= 256 else 4)
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(number, layer.size, generator=generator, dtype=like.dtype)
         if trajectory is not None:

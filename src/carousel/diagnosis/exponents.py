@@ -21,6 +21,7 @@ Map = tuple[Callable[[Tensor], Tensor], Callable[[], Tensor]]  # rows -> rows J^
 ALL = 64  # up to this size of the state all exponents are computed by default
 MANY = 32  # beyond it, this many
 BLOCKS = 10
+LARGE = 256
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def lyapunov(
     exponents: int | None = None,
     steps: int | None = None,
     transient: int | None = None,
-    instances: int = 4,
+    instances: int | None = None,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Lyapunov:
@@ -98,7 +99,7 @@ def lyapunov(
         steps: how many steps in all; None: those of the sequences. Beyond their end the inputs begin again while the
             state goes on.
         transient: steps left out at the beginning; None: a fifth.
-        instances: how many of the longest sequences.
+        instances: how many of the longest sequences; None: 4, or 2 if n > 256.
         seed: of the first directions.
         progress: called with what is being done and the share that is done.
 
@@ -106,7 +107,8 @@ def lyapunov(
         CarouselError: fewer than 2 steps are left after the transient, or k is not from 1 to n.
     """
     layer = trajectory.layer
-    longest = torch.argsort(trajectory.lengths, descending=True, stable=True)[:instances]
+    number = instances or (4 if layer.size <= LARGE else 2)
+    longest = torch.argsort(trajectory.lengths, descending=True, stable=True)[:number]
     window = int(trajectory.lengths[longest].min())
     total = window if steps is None else steps
     inputs = trajectory.inputs[:, longest]
@@ -121,7 +123,7 @@ def lyapunov(
 
     k = exponents or (layer.size if layer.size <= ALL else MANY)
     skip = total // 5 if transient is None else transient
-    return _walk(maps(), layer.name, len(longest), layer.size, k, total, skip, seed)
+    return _walk(maps(), layer.name, trajectory.states[0, longest], k, total, skip, seed)
 
 
 def lyapunov_of(
@@ -156,12 +158,13 @@ def lyapunov_of(
             here = torch.func.vmap(step)(here)
             yield lambda rows, j=jacobian: rows @ j.mT, lambda j=jacobian: j  # type: ignore[misc]
 
-    return _walk(maps(), "", len(s), s.shape[1], exponents or s.shape[1], steps, transient, seed)
+    return _walk(maps(), "", s, exponents or s.shape[1], steps, transient, seed)
 
 
 def _walk(
-    maps: Iterator[Map], name: str, instances: int, n: int, k: int, total: int, transient: int, seed: int
+    maps: Iterator[Map], name: str, first: Tensor, k: int, total: int, transient: int, seed: int
 ) -> Lyapunov:
+    (instances, n), dtype = first.shape, first.dtype
     if not 1 <= k <= n:
         raise CarouselError(f"There are from 1 to {n} exponents of a state of size {n}; {k} were asked for.")
     if total - transient < 2:
@@ -170,12 +173,12 @@ def _walk(
             "sequences, more steps or a shorter transient."
         )
     generator = torch.Generator().manual_seed(seed)
-    q = torch.linalg.qr(torch.randn(instances, n, k, generator=generator, dtype=torch.float64))[0]
+    q = torch.linalg.qr(torch.randn(instances, n, k, generator=generator, dtype=torch.float64).to(dtype))[0]
     logs, dets = [], []
     for t, (push, matrix) in enumerate(maps):
-        q, r = torch.linalg.qr(push(q.mT.to(torch.float64)).mT)
+        q, r = torch.linalg.qr(push(q.mT).mT)
         if t >= transient:
-            logs.append(r.diagonal(dim1=-2, dim2=-1).abs().log())
+            logs.append(r.diagonal(dim1=-2, dim2=-1).abs().double().log())
             if k == n:
                 dets.append(torch.linalg.slogdet(matrix()).logabsdet)
     growth = torch.stack(logs).numpy()  # (S, B, k)

@@ -16,7 +16,8 @@ from carousel.errors import CarouselError
 
 POWERS = 64
 ROUNDS = 12
-LARGE = 256  # beyond this size the norms of powers are found by power iteration, and 2 Jacobians are taken
+LARGE = 256  # beyond: float32, some powers only and these by power iteration, and one Jacobian
+SOME_POWERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,15 @@ class MatrixSpectrum:
         eigenvalues: (n,), complex, largest modulus first. radius: the largest modulus.
         singular_values: (n,), largest first. norm: the largest, ||W||_2.
         henrici: sqrt(||W||_F^2 - sum |lambda|^2), 0 for a normal matrix (Henrici 1962).
-        powers: ||W^k||_2, k = 0..K, K = 64; K = 32 and from below if n > 256. peak: the largest of them, and
-            peak_power the k at which it is reached: above 1 a change can grow for a while although all
-            eigenvalues are small.
+        exponents: k = 0..64; if n > 256 some k up to 32. powers: ||W^k||_2 for each; if n > 256 from below, by power
+            iteration. peak: the largest of them, and peak_power the k at which it is reached: above 1 a change can
+            grow for a while although all eigenvalues are small.
     """
 
     eigenvalues: NDArray[np.complex128]
     singular_values: NDArray[np.float64]
     henrici: float
+    exponents: NDArray[np.int64]
     powers: NDArray[np.float64]
 
     @property
@@ -51,7 +53,7 @@ class MatrixSpectrum:
 
     @property
     def peak_power(self) -> int:
-        return int(self.powers.argmax())
+        return int(self.exponents[self.powers.argmax()])
 
 
 @dataclass(frozen=True)
@@ -99,14 +101,15 @@ def matrix_spectrum(matrix: Tensor, powers: int = POWERS) -> MatrixSpectrum:
             f"A spectrum needs a square matrix of finite numbers; it came with shape {tuple(w.shape)}"
             f"{'' if bool(torch.isfinite(w).all()) else ' and values that are NaN or infinite'}."
         )
-    eigenvalues = torch.linalg.eigvals(w)
+    quick = w if len(w) <= LARGE else w.float()
+    eigenvalues = torch.linalg.eigvals(quick).to(torch.complex128)
     eigenvalues = eigenvalues[eigenvalues.abs().argsort(descending=True)]
     gap = w.square().sum() - eigenvalues.abs().square().sum()
     return MatrixSpectrum(
         eigenvalues.numpy(),
-        torch.linalg.svdvals(w).numpy(),
+        torch.linalg.svdvals(quick).double().numpy(),
         float(gap.clamp(min=0).sqrt()),
-        _norms_of_powers(w, powers),
+        *_norms_of_powers(w, powers),
     )
 
 
@@ -115,7 +118,7 @@ def spectrum(trajectory: Trajectory, *, steps: int = 8, progress: Progress = sil
 
     Args:
         trajectory: of one layer, from `observe`.
-        steps: at how many steps the Jacobian is taken, spread over the sequences; at most 2 if n > 256.
+        steps: at how many steps the Jacobian is taken, spread over the sequences; one if n > 256.
         progress: called with what is being done and the share that is done.
 
     >>> import torch
@@ -136,7 +139,7 @@ def spectrum(trajectory: Trajectory, *, steps: int = 8, progress: Progress = sil
                 name = affine.name if state == layer.states[0] else f"{affine.name} from {state}"
                 matrices[name] = layer.weight(affine, place.vector)
     where = trajectory.valid.nonzero()
-    number = min(steps if layer.size <= LARGE else min(steps, 2), len(where))
+    number = min(steps if layer.size <= LARGE else 1, len(where))
     # not the first steps: a state that begins at zero has not settled yet
     where = where[torch.linspace(len(where) // 4, len(where) - 1, number).round().long()]
     t, b = where.unbind(dim=1)
@@ -153,24 +156,25 @@ def spectrum(trajectory: Trajectory, *, steps: int = 8, progress: Progress = sil
     return Spectrum(layer.name, found, along, where.numpy())
 
 
-def _norms_of_powers(w: Tensor, powers: int) -> NDArray[np.float64]:
-    """||W^k||_2 for k = 0..K: exact up to `LARGE`, else from below by power iteration on W^k (W^k)'."""
+def _norms_of_powers(w: Tensor, powers: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Exponents k and ||W^k||_2: exact up to `LARGE`, else from below by power iteration on (W^k)' W^k."""
     n = len(w)
     if n <= LARGE:
         power, norms = torch.eye(n, dtype=w.dtype), [1.0]
         for _ in range(powers):
             power = w @ power
             norms.append(float(torch.linalg.eigvalsh(power @ power.T)[-1].clamp(min=0).sqrt()))
-        return np.array(norms)
-    powers = min(powers, 32)
+        return np.arange(powers + 1), np.array(norms)
+    at = np.array(SOME_POWERS)
     v = torch.randn(
-        n, powers, generator=torch.Generator().manual_seed(0), dtype=w.dtype
+        n, len(at), generator=torch.Generator().manual_seed(0), dtype=w.dtype
     )  # a column for each k
     for _ in range(ROUNDS):
         v = v / torch.linalg.vector_norm(v, dim=0).clamp(min=torch.finfo(w.dtype).tiny)
         for matrix in (w, w.T):
-            for k in range(powers):  # column j is multiplied j + 1 times
-                v[:, k:] = matrix @ v[:, k:]
-    norms = torch.linalg.vector_norm(v, dim=0).sqrt()
-    norms[0] = torch.linalg.matrix_norm(w, ord=2)
-    return np.concatenate([[1.0], norms.numpy()])
+            for k in range(at[-1]):  # a column is multiplied as often as its exponent says
+                first = int(np.searchsorted(at, k + 1))
+                v[:, first:] = matrix @ v[:, first:]
+    norms_at = torch.linalg.vector_norm(v, dim=0).sqrt()
+    norms_at[0] = torch.linalg.matrix_norm(w, ord=2)
+    return np.concatenate([[0], at]), np.concatenate([[1.0], norms_at.numpy()])

@@ -1,0 +1,19 @@
+"""The examples in the docstrings run."""
+
+import doctest
+from importlib import import_module
+
+import pytest
+
+MODULES = [
+    "activations", "by_lag", "by_layer", "certificates", "course", "equilibria", "exponents", "horizon", "layers",
+    "linear", "scaled", "spectra", "stack", "trajectory",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples(name):
+    """Each example gives what it shows."""
+    result = doctest.testmod(import_module(f"carousel.diagnosis.{name}"))
+    assert result.attempted > 0
+    assert result.failed == 0
