@@ -26,6 +26,9 @@ struct Lane {
   // `count` columns from column `at` on of the row at rows[0]
   static Vector<U> gather(const U* const* rows, Index at, Index count) { return load_some(rows[0] + at, count); }
 
+  // `count` neighbours of a row, at most a vector of lanes; zero behind them
+  static Vector<U> row(const U* from, Index count) { return load_some(from, count); }
+
   // a row of numbers as a row of lanes: in its place, or else in `scratch`
   static const U* along(const U* row, [[maybe_unused]] Index depth, [[maybe_unused]] U* scratch) { return row; }
 };
@@ -58,6 +61,12 @@ struct Lane<Pair> {
   static Vector<Pair> gather(const float* const* rows, Index at, Index count) {
     const Vector<Pair> low = rounded(load_some(rows[0] + at, count));
     return rows[1] ? low | (rounded(load_some(rows[1] + at, count)) << 16) : low;
+  }
+
+  static Vector<Pair> row(const float* from, Index count) {
+    Pair some[lanes<Pair>] = {};
+    along(from, count, some);
+    return load(some);
   }
 
   static const Pair* along(const float* row, Index depth, Pair* scratch) {

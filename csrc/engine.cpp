@@ -19,9 +19,13 @@ namespace {
 constexpr double worth_a_thread = 2e6;
 
 template <class T>
+Index rows_of(const Job<T>& job) {
+  return job.steps.first[job.steps.count - 1] + job.steps.rows[job.steps.count - 1];
+}
+
+template <class T>
 int useful_threads(const Job<T>& job, int wanted) {
-  const double rows = static_cast<double>(job.steps.first[job.steps.count - 1] + job.steps.rows[job.steps.count - 1]);
-  const double work = rows * job.program->blocks * job.hidden * (job.inputs + job.hidden);
+  const double work = static_cast<double>(rows_of(job)) * job.program->blocks * job.hidden * (job.inputs + job.hidden);
   const int threads = static_cast<int>(std::min<double>(wanted, 1 + work / worth_a_thread));
   const int parts = static_cast<int>(std::min<Index>(threads, job.batch));
   return threads / parts * parts;  // the same number of threads for every part of the batch
@@ -87,11 +91,15 @@ void load_cell(const std::string& path) {
 
 template <class T>
 void run_forward(Job<T> job, int wanted, Products products) {
+  const std::size_t rows = static_cast<std::size_t>(rows_of(job)), hidden = static_cast<std::size_t>(job.hidden);
+  prefer_large_pages(job.output, rows * hidden * sizeof(T));
+  prefer_large_pages(job.tape, rows * static_cast<std::size_t>(job.program->slots) * hidden * sizeof(T));
   run(precision<T>(chosen(), products).forward, job, wanted);
 }
 
 template <class T>
 void run_backward(Job<T> job, int wanted, Products products) {
+  prefer_large_pages(job.x_gradient, static_cast<std::size_t>(rows_of(job) * job.inputs) * sizeof(T));
   run(precision<T>(chosen(), products).backward, job, wanted);
 }
 

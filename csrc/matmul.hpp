@@ -160,24 +160,21 @@ inline void multiply(const Packed<U>& matrix, Index part, Index rows, const U* c
 }
 
 // One panel of matrix^T: `rows` points at the first of the panel's columns in the unpacked (units, depth) matrix.
+// A square of lanes at a time, so that every cache line is written once and whole.
 template <class U, class T = Number<U>>
 inline void pack_transposed(const Panel& panel, const T* rows, Index depth, U* to) {
-  constexpr Index stretch = 64;  // depths at a time, so that the lines written stay in the first cache
-  constexpr Index depths = Lane<U>::depths;
+  constexpr Index stretch = lanes<U> * Lane<U>::depths;
   const Index width = panel.vectors * lanes<U>;
-  U scratch[stretch / depths];
-  for (Index k0 = 0; k0 < depth; k0 += stretch) {
-    const Index some = k0 + stretch < depth ? stretch : depth - k0, filled = groups(some, depths);
-    for (Index j = 0; j < width; ++j) {
-      if (j < panel.width) {
-        const U* row = Lane<U>::along(rows + j * depth + k0, some, scratch);
-        for (Index k = 0; k < filled; ++k) to[k * width + j] = row[k];
-      } else {
-        for (Index k = 0; k < filled; ++k) to[k * width + j] = U{};
-      }
+  for (Index j0 = 0; j0 < width; j0 += lanes<U>)
+    for (Index k0 = 0; k0 < depth; k0 += stretch) {
+      const Index some = k0 + stretch < depth ? stretch : depth - k0;
+      Vector<U> square[lanes<U>];
+      for (Index j = 0; j < lanes<U>; ++j)
+        square[j] = j0 + j < panel.width ? Lane<U>::row(rows + (j0 + j) * depth + k0, some) : Vector<U>{};
+      transpose<U>(square);
+      U* at = to + k0 / Lane<U>::depths * width + j0;
+      for (Index k = 0; k < groups(some, Lane<U>::depths); ++k) store(at + k * width, square[k]);
     }
-    to += filled * width;
-  }
 }
 
 // One lane's depth of a panel, from as many rows of the matrix as a lane holds depths.

@@ -2,13 +2,28 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <mutex>
 #include <new>
 #include <utility>
 #include <vector>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 namespace carousel {
+
+// Ask for large pages before memory is first touched: a fault for every 4 KB costs as much as filling them.
+inline void prefer_large_pages([[maybe_unused]] void* data, [[maybe_unused]] std::size_t bytes) {
+#if defined(__linux__) && defined(MADV_HUGEPAGE)
+  constexpr std::uintptr_t large = 2 << 20;
+  const std::uintptr_t begin = (reinterpret_cast<std::uintptr_t>(data) + large - 1) / large * large;
+  const std::uintptr_t end = (reinterpret_cast<std::uintptr_t>(data) + bytes) / large * large;
+  if (data && begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);  // a wish
+#endif
+}
 
 // Memory for packed weights and deltas, kept between calls: fresh pages cost more than the packing itself.
 class Memory {
@@ -26,6 +41,7 @@ class Memory {
     bytes_ = (bytes + page - 1) / page * page;
     data_ = static_cast<char*>(std::aligned_alloc(page, bytes_));
     if (!data_) throw std::bad_alloc();
+    prefer_large_pages(data_, bytes_);
   }
   Memory(Memory&& other) noexcept { swap(other); }
   Memory& operator=(Memory&& other) noexcept {

@@ -74,6 +74,35 @@ inline Vector<T> load_some(const T* from, Index count) {
   return count == lanes<T> ? load(from) : load_part(from, count);
 }
 
+// A square of lanes, mirrored: in as many rounds of interleaving two halves as its side has bits.
+template <class T>
+inline void transpose(Vector<T> (&square)[lanes<T>]) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) {
+    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const __m512i high = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    for (Index side = 1; side < lanes<T>; side *= 2) {
+      Vector<T> mixed[lanes<T>];
+#pragma GCC unroll 8
+      for (Index i = 0; i < lanes<T> / 2; ++i) {
+        const __m512i a = (__m512i)square[i], b = (__m512i)square[i + lanes<T> / 2];
+        mixed[2 * i] = (Vector<T>)_mm512_permutex2var_epi32(a, low, b);
+        mixed[2 * i + 1] = (Vector<T>)_mm512_permutex2var_epi32(a, high, b);
+      }
+#pragma GCC unroll 16
+      for (Index i = 0; i < lanes<T>; ++i) square[i] = mixed[i];
+    }
+    return;
+  }
+#endif
+  for (Index i = 0; i < lanes<T>; ++i)
+    for (Index j = 0; j < i; ++j) {
+      const auto kept = square[i][j];
+      square[i][j] = square[j][i];
+      square[j][i] = kept;
+    }
+}
+
 // A place in the sweep over rows and units: whole vectors, or the part that is left at the end of a row.
 template <class T>
 struct Whole {
