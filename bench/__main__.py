@@ -30,6 +30,10 @@ PEER_NAMES = {
     "onnx": "ONNX Runtime",
 }
 
+SECTION_NAMES = [
+    "bfloat16", "ragged", "resets", "stepper", "memory", "denormals", "variants", "own-cells",
+]  # fmt: skip
+
 Markdown = Annotated[Path | None, typer.Option(help="Write the page, and images/roofline.svg beside it.")]
 
 
@@ -44,8 +48,14 @@ def kernels(
     passes: Annotated[str, typer.Option(help="backward (with forward), forward.")] = "backward forward",
     threads: Annotated[int, typer.Option(min=1, help="For all contenders.")] = min(2, os.cpu_count() or 1),
     rounds: Annotated[int | None, typer.Option(min=1, help="11, or 3 with --quick.")] = None,
+    sections: Annotated[
+        str, typer.Option(help="What else: " + ", ".join(SECTION_NAMES) + "; with spaces between, or none.")
+    ] = " ".join(SECTION_NAMES),
 ) -> None:
-    """Every cell at every shape beside its peers, in turns, with the peak of the machine."""
+    """Every cell at every shape beside its peers, in turns, with the peak of the machine; then the sections."""
+    chosen_sections = [
+        _known("--sections", name, SECTION_NAMES) for name in sections.split() if name != "none"
+    ]
     chosen_cells = [CELLS[_known("--cells", name, list(CELLS))] for name in cells.split()]
     chosen_peers = [PEER_NAMES[_known("--peers", name, list(PEER_NAMES))] for name in peers.split()]
     chosen_passes = [_known("--passes", name, ["backward", "forward"]) for name in passes.split()]
@@ -56,6 +66,7 @@ def kernels(
     keep_to_cores(threads)
     from bench.kernels import Plan, run  # after the cores are chosen: torch and JAX count them when imported
     from bench.results import save
+    from bench.sections import measure
     from bench.tables import print_tables
 
     patience = {"turn": 0.01, "probe": 0.1} if quick else {"turn": 0.03, "probe": 0.5}
@@ -64,6 +75,7 @@ def kernels(
     plan = Plan(chosen_cells, chosen_shapes, chosen_peers, threads, turns, passes=with_backward, **patience)
     with console.status("warming up") as status:
         results = run(plan, status.update, lambda part: print_tables(part, console))
+        results.findings.extend(measure(chosen_sections, plan, status.update))
     if json:
         save(results, json)
     _conclude(results, markdown)
@@ -118,8 +130,9 @@ def _known(option: str, name: str, names: list[str]) -> str:
 
 
 def _conclude(results: Results, markdown: Path | None) -> None:
-    from bench.tables import summary
+    from bench.tables import print_findings, summary
 
+    print_findings(results, console)
     for line in summary(results):
         console.print(line, highlight=False, markup=False)
     for peer, why in results.absent.items():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.results import Results
 from bench.roofline import draw
-from bench.tables import markdown_tables, summary
+from bench.tables import markdown_findings, markdown_tables, summary
 
 PAGE = """\
 # Benchmarks
@@ -42,6 +42,13 @@ To run it again (`pip install '.[bench]'` brings the optional peers; those that 
 
 {losses}
 
+## Targets, and what was measured
+
+A target is what the version was meant to reach on two Zen 5 cores, whose vector units are twice as wide as those of
+the cores before them; a figure without one is there to be known.
+
+{findings}
+
 ## Tables
 
 {tables}
@@ -70,5 +77,6 @@ def page(results: Results, path: Path, picture: str) -> str:
         picture=picture,
         absent="\n".join(["## Left out", "", *absent, "", ""]) if absent else "",
         losses="\n".join(losses).rstrip(),
+        findings=markdown_findings(results),
         tables=markdown_tables(results),
     )

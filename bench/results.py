@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bench.findings import Finding
 from bench.machine import Machine
 from bench.measure import Ratio, ratio
 from bench.shapes import Shape
@@ -50,6 +51,7 @@ class Results:
     rounds: int
     cases: list[Case]
     absent: dict[str, str]
+    findings: list[Finding] = field(default_factory=list)  # of the sections
 
     def groups(self) -> Iterator[tuple[str, bool, list[Case]]]:
         """(title of the cell, with backward?, its cases): a table each, training before inference."""
@@ -76,7 +78,8 @@ def load(path: Path) -> Results:
     """What `save` wrote."""
     data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     cases = [Case(**{**case, "shape": Shape(*case["shape"])}) for case in data.pop("cases")]
-    return Results(machine=Machine(**data.pop("machine")), cases=cases, **data)
+    findings = [Finding(**finding) for finding in data.pop("findings", [])]
+    return Results(machine=Machine(**data.pop("machine")), cases=cases, findings=findings, **data)
 
 
 def pass_name(backward: bool) -> str:

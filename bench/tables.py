@@ -6,8 +6,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bench.findings import COLUMNS, Finding
 from bench.measure import Ratio
 from bench.results import OURS, Case, Results, pass_name
+from bench.targets import targets
 
 STYLES = {"faster": "green", "even": "yellow", "slower": "bold red"}
 
@@ -84,3 +86,38 @@ def markdown_tables(results: Results) -> str:
 
 def _emphasised(text: str) -> str:
     return f"**{text}**" if " slower " in text else text
+
+
+def all_findings(results: Results) -> list[Finding]:
+    """The targets of the grid, then what the sections found."""
+    return [*targets(results), *results.findings]
+
+
+def print_findings(results: Results, console: Console) -> None:
+    """Every target with what was measured and whether it holds."""
+    findings = all_findings(results)
+    if not findings:
+        return
+    table = Table(title="Targets, and what was measured", title_justify="left")
+    for column in COLUMNS:
+        table.add_column(column)
+    for finding in findings:
+        style = {True: "green", False: "bold red", None: ""}[finding.holds]
+        table.add_row(*finding.row(), style=style)
+    console.print(table)
+    console.print(count_of(findings), highlight=False)
+
+
+def count_of(findings: list[Finding]) -> str:
+    given = [finding for finding in findings if finding.holds is not None]
+    return f"{sum(bool(finding.holds) for finding in given)} of {len(given)} targets hold."
+
+
+def markdown_findings(results: Results) -> str:
+    findings = all_findings(results)
+    rows = [COLUMNS, ["---", "---", "---:", "---:", "---"], *(finding.row() for finding in findings)]
+    lines = [
+        "| " + " | ".join(f"**{cell}**" if cell == "falls short" else cell for cell in row) + " |"
+        for row in rows
+    ]
+    return f"{count_of(findings)}\n\n" + "\n".join(lines)
