@@ -44,14 +44,12 @@ def assert_same_end(folder, whole):
     [
         {},
         {
-            "cell": "gru",
-            "tie": True,
+            "model": "tdnn",
             "optimizer": "sgd",
             "schedule": "decay",
-            "momentum": 0.0,
-            "weight_drop": 0.3,
+            "embedding_dropout": 0.1,
+            "locked_dropout": True,
         },
-        {"model": "tdnn", "embedding_dropout": 0.1, "locked_dropout": True},
     ],
     ids=str,
 )
@@ -79,7 +77,9 @@ def test_a_run_killed_at_any_moment_ends_with_the_same_bytes(config, tmp_path, o
 def test_masks_drawn_after_resuming_are_those_that_were_due(config, tmp_path):
     """With every regulariser at once, a run stopped from inside and resumed ends like one that was not."""
     options = {
+        "cell": "gru",
         "layers": 2,
+        "tie": True,
         "locked_dropout": True,
         "embedding_dropout": 0.1,
         "weight_drop": 0.3,

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from carousel.data import BOUNDARY, IGNORED, Document, Vocabulary, count_characters, streams
 from carousel.errors import CarouselError
-from carousel.losses import cross_entropy
+from carousel.losses import linear_cross_entropy
+from carousel.models.predictor import Predictor
 from carousel.training.score import Score, TokenScore
 
 SEGMENT = 4096  # symbols scored per segment of a sample
@@ -60,7 +61,7 @@ class Part:
         return [self.ids[start : end + 1] for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def evaluate(model: nn.Module, part: Part, limit: int | None = None) -> Score:
+def evaluate(model: Predictor, part: Part, limit: int | None = None) -> Score:
     """Score a whole part, each file as one stream, or a sample of about `limit` of its tokens.
 
     With a limit, the characters are those of the whole in proportion to the tokens.
@@ -78,7 +79,7 @@ def evaluate(model: nn.Module, part: Part, limit: int | None = None) -> Score:
     return Score(bits, tokens, max(1, round(part.characters * tokens / part.tokens)))
 
 
-def score_documents(model: nn.Module, vocabulary: Vocabulary, documents: Sequence[Document]) -> Score:
+def score_documents(model: Predictor, vocabulary: Vocabulary, documents: Sequence[Document]) -> Score:
     """Score documents, each from the zero state at its start to its end.
 
     Raises CarouselError if there are none.
@@ -88,7 +89,7 @@ def score_documents(model: nn.Module, vocabulary: Vocabulary, documents: Sequenc
     return evaluate(model, Part.of(documents, vocabulary))
 
 
-def score_lines(model: nn.Module, vocabulary: Vocabulary, lines: Sequence[str]) -> list[Score]:
+def score_lines(model: Predictor, vocabulary: Vocabulary, lines: Sequence[str]) -> list[Score]:
     """Score each line by itself, from the zero state at the start of a document, its line end included.
 
     A line scores the same whatever lines stand around it. Line ends may be given or left out.
@@ -101,7 +102,7 @@ def score_lines(model: nn.Module, vocabulary: Vocabulary, lines: Sequence[str]) 
     ]
 
 
-def score_tokens(model: nn.Module, vocabulary: Vocabulary, lines: Sequence[str]) -> list[list[TokenScore]]:
+def score_tokens(model: Predictor, vocabulary: Vocabulary, lines: Sequence[str]) -> list[list[TokenScore]]:
     """`score_lines` by token: what each line is made of, and the bits of each piece.
 
     >>> import torch
@@ -143,7 +144,7 @@ def _segments(tokens: int, number: int) -> list[int]:
     return [SEGMENT * int(k) for k in kept]
 
 
-def _totals(model: nn.Module, texts: Sequence[np.ndarray], leads: Sequence[int] | None = None) -> np.ndarray:
+def _totals(model: Predictor, texts: Sequence[np.ndarray], leads: Sequence[int] | None = None) -> np.ndarray:
     """Bits of each stream (streams,) float64; the first symbol of each, and `leads` more, are context only."""
     totals = np.zeros(len(texts))
     for rows, start, nats in _walk(model, texts):
@@ -155,7 +156,7 @@ def _totals(model: nn.Module, texts: Sequence[np.ndarray], leads: Sequence[int] 
 
 
 @torch.inference_mode()
-def _walk(model: nn.Module, texts: Sequence[np.ndarray]) -> Iterator[tuple[list[int], int, np.ndarray]]:
+def _walk(model: Predictor, texts: Sequence[np.ndarray]) -> Iterator[tuple[list[int], int, np.ndarray]]:
     """The losses of streams, each from the zero state: (which streams, from which step, nats (steps, streams)).
 
     Streams of similar length run side by side, the longest first, in windows so that logits fit into memory;
@@ -172,23 +173,30 @@ def _walk(model: nn.Module, texts: Sequence[np.ndarray]) -> Iterator[tuple[list[
 
 
 def _side_by_side(
-    model: nn.Module, texts: Sequence[np.ndarray], rows: list[int]
+    model: Predictor, texts: Sequence[np.ndarray], rows: list[int]
 ) -> Iterator[tuple[list[int], int, np.ndarray]]:
     """The losses of some streams, the longest first."""
     device = next(model.parameters()).device
-    vocabulary_size = int(model.vocabulary_size)  # type: ignore[arg-type]
     state: Any = None
     start = 0
     while rows := [row for row in rows if len(texts[row]) - 1 > start]:
-        steps = min(256, max(1, _LOGITS // (len(rows) * vocabulary_size)), len(texts[rows[0]]) - 1 - start)
+        steps = min(
+            256, max(1, _LOGITS // (len(rows) * model.vocabulary_size)), len(texts[rows[0]]) - 1 - start
+        )
         inputs = np.full((steps, len(rows)), BOUNDARY, dtype=np.int64)
         targets = np.full((steps, len(rows)), IGNORED, dtype=np.int64)
         for k, row in enumerate(rows):
             piece = texts[row][start : start + steps + 1]
             inputs[: len(piece) - 1, k] = piece[:-1]
             targets[: len(piece) - 1, k] = piece[1:]
-        logits, state = model(torch.from_numpy(inputs).to(device), _first(state, len(rows)))
-        nats = cross_entropy(logits, torch.from_numpy(targets).to(device), reduction="none")
+        features, state = model.features(torch.from_numpy(inputs).to(device), _first(state, len(rows)))
+        nats = linear_cross_entropy(
+            features,
+            model.head.weight,
+            torch.from_numpy(targets).to(device),
+            model.head.bias,
+            reduction="none",
+        )
         yield rows, start, nats.double().cpu().numpy()
         start += steps
 

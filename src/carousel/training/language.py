@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from carousel.losses import cross_entropy
+from carousel.losses import linear_cross_entropy
 from carousel.models.predictor import Predictor, model_class
 from carousel.training.config import Config
 from carousel.training.epochs import Epochs
@@ -40,8 +40,9 @@ def build_loop(config: Config, vocabulary_size: int, train: Part) -> Loop[Predic
 def next_symbol(model: Any, window: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
     """The objective of a language model: minus the mean log probability of what came next.
 
-    window: inputs and targets, (T, B) int64 each.
+    window: inputs and targets, (T, B) int64 each. The output layer and the loss are one operation, so that the
+    logits of a whole window never exist.
     """
     inputs, targets = window
     features, state = model.features(inputs, state)
-    return cross_entropy(model.head(features).float(), targets), state
+    return linear_cross_entropy(features, model.head.weight, targets, model.head.bias), state
