@@ -7,6 +7,7 @@ _STABILITY = "2 Stability"
 _GRADIENTS = "3 Exploding and vanishing gradients"
 _CELLS = "4 LSTM and its variants"
 _LOSSES = "5 Losses over time"
+_PREDICTION = "6 Sequence prediction"
 
 EXPERIMENTS = {
     each.name: each
@@ -60,10 +61,28 @@ EXPERIMENTS = {
             "The LSTM's cell keeps a gradient over time; its backward formulas, as printed and corrected",
         ),
         Experiment(
+            "gates",
+            "Gates at work",
+            _CELLS,
+            "What the forget, input and output gate, the peephole and the GRU's gates do, and what is lost without",
+        ),
+        Experiment(
+            "long-lag",
+            "Long lags",
+            _CELLS,
+            "Plain nets lose their memories over time; LSTM and GRU bridge long lags",
+        ),
+        Experiment(
             "losses",
             "Losses over time",
             _LOSSES,
             "A loss is a weighted sum over time; what its weights, its index and its window train",
+        ),
+        Experiment(
+            "words",
+            "Words as vectors",
+            _PREDICTION,
+            "One-hot vectors and projections, TDNN and recurrent models, CBOW and skip-gram on the same text",
         ),
     )
 }

@@ -1,0 +1,317 @@
+"""Words as vectors: one-hot, projected by PW, and what a recurrent net, a TDNN, CBOW and skip-gram learn of them.
+
+The text is the source of Python's standard library, as words. One-hot vectors know nothing of each other; a projection
+is the same product as a look-up, costs less, and puts related words near each other.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from carousel.data import read, standard_library
+from carousel.embeddings import Vectors, embed
+from carousel.embeddings.plane import word_map
+from carousel.emit import formula
+from carousel.equations.catalogue import CELLS
+from carousel.lab.experiment import Budget, Progress
+from carousel.losses import cross_entropy
+from carousel.models import LanguageModel, TDNNLanguageModel
+from carousel.report.charts import Chart, Line
+from carousel.report.lab import Claim, Figure, Findings, Section, Slider, Table, Verdict
+from carousel.report.scatter import Points, Scatter
+from carousel.report.words import count, number, power
+
+VOCABULARY = 2_000
+WIDTH = 32  # of the projection
+HIDDEN = 64
+CONTEXTS = (1, 2, 4, 8)
+ASKED = (
+    "append", "extend", "insert", "pop", "remove", "keys", "values", "items", "open", "close", "read", "write",
+    "true", "false", "none", "int", "float", "str", "bytes", "list", "tuple", "dict", "if", "elif", "else",
+    "for", "while", "import", "from", "raise", "except", "try", "first", "last", "start", "end", "min", "max",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Text:
+    """Words as numbers, 0 for every rare one; the last tenth is held out."""
+
+    words: list[str]
+    train: Tensor
+    held_out: Tensor
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A language model after training: perplexity on held-out text, parameters, time for one training step."""
+
+    model: nn.Module
+    perplexity: float
+    parameters: int
+    milliseconds: float
+
+
+def run(budget: Budget, progress: Progress) -> Findings:
+    """One-hot against projection, TDNN against recurrent, three kinds of projections on a map."""
+    progress(0.0, "reading the standard library")
+    text, sentences = load(budget.choose(150_000, 1_000_000))
+    steps = budget.choose(120, 1_500)
+    models: dict[str, Learned] = {}
+    wanted: list[tuple[str, nn.Module]] = [
+        ("GRU, projection", LanguageModel(VOCABULARY, cell="gru", hidden=HIDDEN, embedding=WIDTH)),
+        ("GRU, one-hot", LanguageModel(VOCABULARY, cell="gru", hidden=HIDDEN, one_hot=True)),
+    ]
+    wanted += [
+        (f"TDNN, N = {n}", TDNNLanguageModel(VOCABULARY, context=n, hidden=HIDDEN, embedding=WIDTH))
+        for n in CONTEXTS
+    ]
+    for k, (name, model) in enumerate(wanted):
+        progress(0.1 + 0.6 * k / len(wanted), name)
+        models[name] = learn(model, text, steps)
+    progress(0.7, "CBOW and skip-gram")
+    projections = {
+        "CBOW": train_vectors(sentences, "cbow", budget),
+        "skip-gram": train_vectors(sentences, "skipgram", budget),
+        "TDNN, N = 4": from_table(models["TDNN, N = 4"].model, text.words),
+    }
+    progress(0.9, "distances and maps")
+    apart = distances(projections["skip-gram"])
+    same = product_is_lookup()
+    numbers: dict[str, float | Sequence[float]] = {
+        "one-hot distances": list(apart["one-hot"]),
+        "skip-gram distances": list(apart["skip-gram"]),
+        "product against look-up": same,
+        "text, words": float(len(text.train) + len(text.held_out)),
+    }
+    for name, learned in models.items():
+        numbers[f"{name}: held-out perplexity"] = learned.perplexity
+        numbers[f"{name}: parameters"] = float(learned.parameters)
+        numbers[f"{name}: milliseconds a step"] = learned.milliseconds
+    sections = [
+        _distance_section(apart),
+        _model_section(models),
+        _context_section(models),
+        _map_section(projections),
+    ]
+    equations = {"GRU": formula.text(CELLS["gru"].equations), "Projection": "x_t = PW 1(w_t)"}
+    return Findings(_claims(apart, same, models, projections), sections, numbers, equations)
+
+
+# ---- the text ----
+
+
+def load(length: int) -> tuple[Text, list[list[str]]]:
+    """About `length` words of the standard library, every k-th file, lower case; sentences are its lines."""
+    files = standard_library()
+    lines: list[list[str]] = []
+    total = 0
+    for document in read(files[:: max(1, len(files) * 4_000 // length)]):
+        for line in document.text.splitlines():
+            words = re.findall(r"[a-z]+", line.lower())
+            if words:
+                lines.append(words)
+                total += len(words)
+        if total >= length:
+            break
+    flat = [word for line in lines for word in line]
+    known = [word for word, _ in Counter(flat).most_common(VOCABULARY - 1)]
+    number_of = {word: k + 1 for k, word in enumerate(known)}
+    ids = torch.tensor([number_of.get(word, 0) for word in flat])
+    held = len(ids) // 10
+    return Text(["<rare>", *known], ids[:-held], ids[-held:]), lines
+
+
+# ---- language models ----
+
+
+def learn(model: nn.Module, text: Text, steps: int, batch: int = 16, length: int = 32) -> Learned:
+    """Train on random windows, measure on the held-out words read as one stream."""
+    torch.manual_seed(1)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    generator = torch.Generator().manual_seed(2)
+    spent = 0.0
+    for _ in range(steps):
+        starts = torch.randint(len(text.train) - length - 1, (batch,), generator=generator)
+        window = torch.stack([text.train[s : s + length + 1] for s in starts.tolist()], dim=1)
+        began = time.perf_counter()
+        loss = cross_entropy(model(window[:-1])[0], window[1:])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        spent += time.perf_counter() - began
+    with torch.no_grad():
+        held = text.held_out[: 20_000 + 1, None]
+        loss = cross_entropy(model(held[:-1])[0], held[1:])
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return Learned(model, math.exp(float(loss)), parameters, 1_000 * spent / steps)
+
+
+# ---- projections ----
+
+
+def train_vectors(sentences: list[list[str]], method: str, budget: Budget) -> Vectors:
+    """Word vectors of the same text and width, trained by `carousel.embed`."""
+    epochs = budget.choose(3, 8)
+    options = {"dimension": WIDTH, "epochs": epochs, "seed": 1, "deterministic": True, "min_count": 5}
+    return embed(sentences, method=method, **options).vectors
+
+
+def from_table(model: nn.Module, words: list[str]) -> Vectors:
+    """The projection that a language model has learned, a vector for each word."""
+    [table] = [module for module in model.modules() if isinstance(module, nn.Embedding)]
+    return Vectors(words, table.weight.detach().numpy().copy())
+
+
+def distances(vectors: Vectors, sample: int = 300) -> dict[str, tuple[float, float]]:
+    """Smallest and largest Euclidean distance of two of the most frequent words, one-hot and projected to length 1."""
+    one_hot = torch.cdist(torch.eye(sample, dtype=torch.float64), torch.eye(sample, dtype=torch.float64))
+    matrix = torch.tensor(np.stack([vectors[word] for word in vectors.words[:sample]])).double()
+    matrix = F.normalize(matrix, dim=1)
+    projected = (2 - 2 * matrix @ matrix.T).clamp_min(0).sqrt()
+    off = ~torch.eye(sample, dtype=torch.bool)
+    return {
+        name: (float(table[off].min()), float(table[off].max()))
+        for name, table in (("one-hot", one_hot), ("skip-gram", projected))
+    }
+
+
+def product_is_lookup() -> float:
+    """Largest difference of PW times a one-hot vector and the column of PW that is looked up, for all words."""
+    torch.manual_seed(4)
+    table = nn.Embedding(VOCABULARY, WIDTH, dtype=torch.float64)
+    with torch.no_grad():
+        product = table.weight.T @ torch.eye(VOCABULARY, dtype=torch.float64)
+        return float((product.T - table(torch.arange(VOCABULARY))).abs().max())
+
+
+def neighbours(vectors: Vectors, word: str, number_of: int = 4) -> str:
+    """The nearest words of a word, or that it is not known."""
+    if word not in vectors:
+        return "not in the vocabulary"
+    return ", ".join(near.word for near in vectors.nearest(word, top=number_of))
+
+
+# ---- what the page says ----
+
+
+def _claims(
+    apart: dict[str, tuple[float, float]],
+    same: float,
+    models: dict[str, Learned],
+    projections: dict[str, Vectors],
+) -> list[Claim]:
+    one_hot, projected = models["GRU, one-hot"], models["GRU, projection"]
+    by_context = {n: models[f"TDNN, N = {n}"].perplexity for n in CONTEXTS}
+    best = min(by_context, key=lambda n: by_context[n])
+    told = ", ".join(f"{number(value, 0)} for N = {n}" for n, value in by_context.items())
+    near = "; ".join(f"{name}: {neighbours(vectors, 'append')}" for name, vectors in projections.items())
+    low, high = apart["skip-gram"]
+    better = projected.perplexity <= one_hot.perplexity
+    return [
+        Claim(
+            "One-hot vectors make no assumptions about words: all are equally far apart. A projection brings related "
+            "words together.",
+            Verdict.HOLDS,
+            f"One-hot vectors lie {number(apart['one-hot'][0], 4)} to {number(apart['one-hot'][1], 4)} apart, √2 is "
+            f"{number(math.sqrt(2), 4)}; skip-gram's, at length 1, {number(low, 2)} to {number(high, 2)}. Nearest to "
+            f"append are, {near}.",
+        ),
+        Claim(
+            "One-hot vectors are wasteful; PW is a linear transform of them.",
+            Verdict.HOLDS if better else Verdict.CONDITIONAL,
+            f"{'' if better else 'the same loss is enough in fewer parameters. '}PW times a one-hot vector is the "
+            f"look-up, to {power(same)}. A GRU with a projection has {count(projected.parameters)} parameters and a "
+            f"held-out perplexity of {number(projected.perplexity, 0)}, with one-hot input "
+            f"{count(one_hot.parameters)} and {number(one_hot.perplexity, 0)}; a training step takes "
+            f"{number(projected.milliseconds, 1)} and {number(one_hot.milliseconds, 1)} ms.",
+        ),
+        Claim(
+            "The TDNN predicts each word from the past N words, and learns projections on the way.",
+            Verdict.HOLDS,
+            f"Held-out perplexity {told} (best N = {best}), beside {number(projected.perplexity, 0)} of a GRU of the "
+            "same width that reads everything, after as many steps.",
+        ),
+    ]
+
+
+def _distance_section(apart: dict[str, tuple[float, float]]) -> Section:
+    rows = [[name, number(low, 4), number(high, 4)] for name, (low, high) in apart.items()]
+    table = Table(
+        ["", "nearest pair", "farthest pair"], rows, "The 300 most frequent words, Euclidean distance."
+    )
+    words = "A one-hot vector is 1 at its word and 0 elsewhere: no word is nearer to one than to another."
+    return Section("How far apart words are", words, [table])
+
+
+def _model_section(models: dict[str, Learned]) -> Section:
+    rows = [
+        [name, count(each.parameters), number(each.milliseconds, 1), number(each.perplexity, 0)]
+        for name, each in models.items()
+    ]
+    table = Table(
+        ["", "parameters", "ms a training step", "held-out perplexity"],
+        rows,
+        "Steps of 16 windows of 32 words.",
+    )
+    words = f"The {count(VOCABULARY)} most frequent words; every other is one rare word. All models took as many steps."
+    return Section("Language models of the same text", words, [table])
+
+
+def _context_section(models: dict[str, Learned]) -> Section:
+    values = [models[f"TDNN, N = {n}"].perplexity for n in CONTEXTS]
+    recurrent = models["GRU, projection"].perplexity
+    chart = Chart(
+        "Held-out perplexity of the TDNN by its context",
+        f"Beside a GRU at {recurrent:.0f}",
+        "N, words it sees",
+        "held-out perplexity",
+        [Line("TDNN", list(CONTEXTS), values, "s1", dots=True)],
+        levels=[("GRU", recurrent)],
+        y_range=(0.9 * min(*values, recurrent), 1.05 * max(*values, recurrent)),
+    )
+    caption = "More words help a little and cost parameters; the recurrent net has no N."
+    return Section("How many past words?", "", [Figure(chart, caption)])
+
+
+def _map_section(projections: dict[str, Vectors]) -> Section:
+    drawings = [_map(name, vectors) for name, vectors in projections.items()]
+    slider = Slider(
+        "projection",
+        list(projections),
+        drawings,
+        "The same words in the two widest directions of each projection. What is used alike lies together.",
+        start=1,
+    )
+    rows = [
+        [word, *[neighbours(vectors, word) for vectors in projections.values()]]
+        for word in ("append", "keys", "true", "for", "raise")
+    ]
+    table = Table(["", *projections], rows, "Nearest words by cosine.")
+    return Section(
+        "A map of words",
+        "CBOW and skip-gram see words on both sides, the TDNN only those before.",
+        [slider, table],
+    )
+
+
+def _map(name: str, vectors: Vectors) -> Scatter:
+    asked = [word for word in ASKED if word in vectors]
+    placed = word_map(vectors, words=asked, method="pca")
+    return Scatter(
+        f"Words by {name}",
+        f"{len(asked)} words in the two widest directions of {vectors.dimension}",
+        "first direction",
+        "second direction",
+        [Points("", placed.x.tolist(), placed.y.tolist(), "s1", words=placed.words)],
+        height=460,
+    )

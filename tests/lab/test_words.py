@@ -1,0 +1,42 @@
+"""One-hot vectors, the product that is a look-up, and text that is counted right."""
+
+import math
+
+import pytest
+import torch
+
+from carousel.lab import words
+
+
+def test_one_hot_vectors_are_all_as_far_apart():
+    """Every pair lies √2 apart; projected ones do not."""
+    vectors = words.Vectors([f"w{k}" for k in range(20)], torch.randn(20, 5).numpy())
+    apart = words.distances(vectors, sample=20)
+    assert apart["one-hot"] == pytest.approx((math.sqrt(2), math.sqrt(2)))
+    low, high = apart["skip-gram"]
+    assert high > 1.5 * low
+
+
+def test_the_product_is_the_look_up():
+    """PW times a one-hot vector is PW's column, exactly."""
+    assert words.product_is_lookup() == 0.0
+
+
+def test_the_text_is_the_standard_library():
+    """Words are lower case, rare ones are 0, and a tenth is held out."""
+    text, lines = words.load(20_000)
+    whole = len(text.train) + len(text.held_out)
+    assert whole == sum(map(len, lines))
+    assert len(text.held_out) == whole // 10
+    assert int(text.train.max()) < len(text.words) <= words.VOCABULARY
+    assert text.words[int(text.train[0])] in (lines[0][0], "<rare>")
+
+
+def test_a_model_learns_the_text():
+    """A few steps bring the perplexity far below that of a guess."""
+    torch.manual_seed(0)
+    text, _ = words.load(20_000)
+    model = words.LanguageModel(words.VOCABULARY, cell="gru", hidden=16, embedding=8)
+    learned = words.learn(model, text, 60)
+    assert learned.perplexity < 0.5 * words.VOCABULARY
+    assert learned.parameters == sum(parameter.numel() for parameter in model.parameters())
