@@ -119,7 +119,7 @@ def memory(
     Every estimate answers one question: at which lag is 5 % left? For an exponential decay with time constant tau this
     is 3 tau by all of them; where they differ, `why` says what that means. The mass horizon is the lag that holds 95 %
     of sum_k ||G_k' dL/ds_T||, so that a loss at every step does not pass for memory. Gate time scales are valid only
-    while the decay is exponential, which is why they stand beside the fit (after Mahto et al. 2021).
+    while the decay is exponential, which is why they stand beside the fit (arXiv:2111.03282).
 
     Args:
         trajectory: of `observe`, with gradients, or `stacked`.
