@@ -370,5 +370,18 @@ def test_float32_is_enough_for_every_measure():
         atol=0.2,
     )
     assert diagnosis.memory(quick).steps == pytest.approx(diagnosis.memory(exact).steps, rel=1e-2)
-    for name in ("spectrum", "saturation", "stability", "fixed_points", "gates_over_time"):
+    assert diagnosis.fixed_points(quick).kinds == diagnosis.fixed_points(exact).kinds == ["stable"]
+    assert diagnosis.stability(quick).bound["c"] == pytest.approx(
+        diagnosis.stability(exact).bound["c"], rel=1e-3
+    )
+    for name in ("spectrum", "saturation", "gates_over_time"):
         getattr(diagnosis, name)(quick)
+
+
+def test_large_layers_are_measured_in_their_own_precision():
+    """float64 by default; float32 for a float32 model of more than 512 numbers of state."""
+    for module, expected in (
+        (nn.LSTM(2, 8), torch.float64), (nn.LSTM(2, 257), torch.float32), (nn.LSTM(2, 257).double(), torch.float64),
+    ):  # fmt: skip
+        x = torch.randn(3, 1, 2, dtype=next(module.parameters()).dtype)
+        assert observe(module, x).trajectories[0].states.dtype == expected

@@ -94,6 +94,8 @@ def stability(trajectory: Trajectory, *, seed: int = 0) -> Stability:
     layer = trajectory.layer
     if isinstance(layer, LayerStack):
         raise CarouselError("Stability is of one layer; take the layers of the stack one by one.")
+    trajectory = trajectory.double()
+    layer = trajectory.layer
     points, _ = trajectory.points()
     x = Range(points.amin(dim=0), points.amax(dim=0))
     states = trajectory.states.flatten(0, 1)

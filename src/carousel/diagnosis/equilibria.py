@@ -81,6 +81,7 @@ def fixed_points(
     >>> fixed_points(layer).kinds
     ['stable']
     """
+    of = of.double()
     layer = of.layer if isinstance(of, Trajectory) else of
     x, s = _start(of, layer, x, starts, seed)
     s = _descend(layer, x, s, descent, progress)

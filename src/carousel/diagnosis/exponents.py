@@ -90,8 +90,8 @@ def lyapunov(
     """The Lyapunov exponents of a layer, or by `stacked` of a stack, driven by the inputs of its batch.
 
     Z = J_t Q_{t-1} = Q_t R_t; lambda_i = mean_t ln |R_t,ii| (Benettin et al. 1980; for recurrent networks Engelken,
-    Wolf and Abbott, arXiv:2006.02427, and Vogt et al. 2022), on the full state: for an LSTM h and c, since a map of h alone does not
-    see what the cell keeps. Only products J v with k directions are needed.
+    Wolf and Abbott, arXiv:2006.02427, and Vogt et al. 2022), on the full state: for an LSTM h and c, since a map of
+    h alone does not see what the cell keeps. Only products J v with k directions are needed.
 
     Args:
         trajectory: of `observe`, or `stacked`.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -64,6 +64,12 @@ class RecurrentLayer:
         """`encoder.lstm.l0`, `LSTM.l1.reverse`: the module, the layer and, if it is not forward, the direction."""
         end = "" if self.direction == "forward" else f".{self.direction}"
         return f"{self.path or self.kind}.l{self.layer}{end}"
+
+    def double(self) -> RecurrentLayer:
+        """The same layer with its numbers in float64."""
+        numbers = {name: value.double() for name, value in self.parameters.items()}
+        projection = None if self.projection is None else self.projection.double()
+        return replace(self, parameters=numbers, projection=projection)
 
     @property
     def states(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from carousel.diagnosis.untouched import untouched
 from carousel.errors import CarouselError
 
 Loss = Callable[[Any], Tensor]
+LARGE = 512
 DEFAULT_LOSS = "the squared norm of the last valid output"
 
 
@@ -43,6 +44,10 @@ class Trajectory:
     lengths: Tensor
     gradient: Scaled | None = field(default=None, repr=False)
     onward: Scaled | None = field(default=None, repr=False)
+
+    def double(self) -> Trajectory:
+        """The same in float64, without gradients, for what needs more digits than float32 has."""
+        return Trajectory(self.layer.double(), self.inputs.double(), self.states.double(), self.lengths)
 
     @property
     def steps(self) -> int:
@@ -109,7 +114,7 @@ def observe(
     *,
     instances: int | None = 8,
     gradients: bool = True,
-    dtype: torch.dtype = torch.float64,
+    dtype: torch.dtype | None = None,
 ) -> Observation:
     """Run a model on a batch, in eval mode, and see what every recurrent layer in it did.
 
@@ -125,7 +130,8 @@ def observe(
             up); None: the squared norm of the last valid output.
         instances: how many sequences of the batch to keep, the first ones; None: all.
         gradients: whether to send the loss back at all.
-        dtype: in which to compute, float64 or float32.
+        dtype: in which to compute; None: float64, but float32 for a float32 model with states of more than 512 numbers,
+            which takes half the time.
 
     Raises:
         CarouselError: the model holds no recurrent layer, the batch is empty, of the wrong width or not finite, a
@@ -137,7 +143,8 @@ def observe(
     >>> [(each.layer.name, tuple(each.states.shape)) for each in seen.trajectories]
     [('LSTM.l0', (8, 4, 10)), ('LSTM.l1', (8, 4, 10))]
     """
-    known = recurrent_layers(model, dtype)
+    known = recurrent_layers(model, dtype or torch.float32)
+    dtype = dtype or _dtype(model, known)
     if not known:
         raise CarouselError(
             f"{type(model).__name__} holds no recurrent layer: neither torch.nn.RNN, LSTM or GRU nor one of "
@@ -169,6 +176,12 @@ def observe(
         [layer.name for layer in known if layer.name not in names],
         {path: count for path, count in counts.items() if count > 1},
     )
+
+
+def _dtype(model: nn.Module, layers: Sequence[RecurrentLayer]) -> torch.dtype:
+    is_large = max((layer.size for layer in layers), default=0) > LARGE
+    is_double = any(parameter.dtype == torch.float64 for parameter in model.parameters())
+    return torch.float32 if is_large and not is_double else torch.float64
 
 
 def _output(model: nn.Module, batch: Batch) -> Any:
