@@ -162,6 +162,7 @@ def test_state_dict_and_copies():
     assert not torch.equal(before, stack[1].weight_ih_l0)
 
 
+@pytest.mark.usefixtures("fresh_compiler")
 def test_compiled_and_exported():
     """torch.compile takes a stack as one graph, torch.export too."""
     stack, x = forwards_only(), torch.randn(4, 2, 3)

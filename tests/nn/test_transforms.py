@@ -1,6 +1,7 @@
 """What works with torch.nn works here: other dtypes and devices, autocast, transforms, export."""
 
 import copy
+import threading
 
 import pytest
 import torch
@@ -9,8 +10,22 @@ from torch import nn
 from torch.func import functional_call, grad, jacrev, jvp, stack_module_state, vmap
 
 import carousel
-from carousel.equations import Cell, affine, tanh
-from carousel.equations.catalogue import CELLS
+from carousel.equations import Cell, affine, layer_norm, mean, param, sigmoid, tanh
+from carousel.equations.catalogue import CELLS as CATALOGUE
+
+
+class Shared(Cell):
+    """A cell of one's own, with layer normalisation, a mean over units and learned vectors."""
+
+    states = ("h", "c")
+
+    def step(self, x, h, c):
+        f = sigmoid(param("gain", init=1) * layer_norm(affine("f", x, h), 0.1) + param("offset"))
+        c = f * c + (1 - f) * tanh(affine("g", x, h) - mean(h))
+        return layer_norm(c, 0.1), c
+
+
+CELLS = {**CATALOGUE, "shared": Shared()}
 
 every_cell = pytest.mark.parametrize("name", CELLS)
 
@@ -19,7 +34,7 @@ def module_of(name: str, **options) -> carousel.Recurrent:
     return carousel.Recurrent(CELLS[name], 3, 5, **options)
 
 
-@every_cell
+@pytest.mark.parametrize("name", CATALOGUE)  # normalising five units blows half precision up
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 def test_half_precision(name, dtype):
     """In bfloat16 and float16 a module gives the results and gradients of its weights in float64, roughly."""
@@ -186,3 +201,117 @@ def test_in_a_model():
     loss.backward()
     assert nn.utils.clip_grad_norm_(model.parameters(), 1.0) > 0
     assert "rnn.weight_hh_l0" in model.state_dict()
+
+
+@pytest.mark.usefixtures("fresh_compiler")
+@every_cell
+def test_compile_makes_one_graph(name):
+    """torch.compile takes a module whole, forward and backward: outputs and gradients are those without it."""
+    module = module_of(name, num_layers=2, bidirectional=True)
+    compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
+    for batch in (2, 3):
+        x = torch.randn(6, batch, 3, requires_grad=True)
+        expected, output = module(x)[0], compiled(x)[0]
+        assert_close(output, expected)
+        leaves = [x, *module.parameters()]
+        assert_close(
+            torch.autograd.grad(output.square().sum(), leaves),
+            torch.autograd.grad(expected.square().sum(), leaves),
+        )
+
+
+def test_one_node():
+    """A layer in one direction is one node of the exported graph, however long the sequence."""
+    module = carousel.LSTM(3, 5, num_layers=2, bidirectional=True)
+    for time in (4, 40):
+        graph = torch.export.export(module, (torch.randn(time, 2, 3),)).graph
+        assert sum("carousel.recurrence" in str(node.target) for node in graph.nodes) == 4
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore:.torch.jit:DeprecationWarning")
+def test_jit_trace():
+    """torch.jit.trace gives a graph that takes other batches and lengths, and has gradients."""
+    module = carousel.LSTM(3, 5, num_layers=2, bidirectional=True)
+    traced = torch.jit.trace(module, (torch.randn(6, 2, 3),))
+    x = torch.randn(9, 4, 3)
+    assert_close(traced(x), module(x))
+    leaves = list(module.parameters())
+    assert_close(
+        torch.autograd.grad(traced(x)[0].sum(), leaves), torch.autograd.grad(module(x)[0].sum(), leaves)
+    )
+
+
+@pytest.mark.usefixtures("fresh_compiler")
+@pytest.mark.filterwarnings(
+    "ignore:The .grad attribute:UserWarning"
+)  # the compiler looks at all of its inputs
+def test_recording_inside_a_compiled_model():
+    """Where a graph may be cut, a compiled model is recorded as it is without compilation."""
+    module, x = carousel.LSTM(3, 5), torch.randn(6, 2, 3)
+    model = nn.Sequential(nn.Linear(3, 3), module)
+    compiled = torch.compile(model, backend="aot_eager")
+    seen = []
+    for each in (model, compiled):
+        with carousel.recording(model) as recorded:
+            each(x)[0].square().sum().backward()
+        seen.append((recorded[0].values["f"], recorded[0].gradients["c"]))
+    assert_close(seen[1], seen[0])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_several_threads_run_one_module(threads):
+    """Threads of Python share a module, each with its own input, forward and backward, without mixing anything up."""
+    module = module_of("lstm", num_layers=2)
+    inputs = [torch.randn(5 + index, 3, 3, requires_grad=True) for index in range(4)]
+
+    def answer(x):
+        output, _ = module(x)
+        return output.detach(), torch.autograd.grad(output.square().sum(), x)[0]
+
+    expected = [answer(x) for x in inputs]
+    found: dict[int, list] = {index: [] for index in range(4)}
+
+    def work(index):
+        torch.set_num_threads(threads)
+        found[index] += [answer(inputs[index]) for _ in range(20)]
+
+    workers = [threading.Thread(target=work, args=(index,)) for index in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for index, answers in found.items():
+        assert len(answers) == 20
+        for each in answers:
+            assert_close(each, expected[index])
+
+
+def test_python_goes_on_while_a_kernel_runs():
+    """The kernel does not hold the interpreter's lock: another thread counts while one long call runs."""
+    module, x = carousel.LSTM(64, 256), torch.randn(800, 8, 64)
+    counted, stop = [0], threading.Event()
+
+    def count():
+        while not stop.is_set():
+            counted[0] += 1
+
+    with torch.no_grad():
+        module(x[:1])
+        counter = threading.Thread(target=count)
+        counter.start()
+        try:
+            ahead = 0
+            for _ in range(20):  # a switch of threads may fall just before or after one call
+                before = counted[0]
+                torch.ops.carousel.recurrence(*_arguments(module, x))
+                ahead = max(ahead, counted[0] - before)
+        finally:
+            stop.set()
+            counter.join()
+    assert ahead > 1000
+
+
+def _arguments(module, x):
+    state = torch.zeros(x.shape[1], module.hidden_size)
+    key = module.cell.equations.key
+    return x, [state, state], list(module.parameters()), None, key, False, None, None, False, False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
+import torch
 from torch import Tensor, nn
 
 from carousel.equations.graph import Node
@@ -47,6 +48,9 @@ class Recording(Sequence[Trace]):
         for module in self._modules.values():
             module._recordings = tuple(each for each in module._recordings if each is not self)
 
+    @torch.compiler.disable(
+        reason="a recording is kept by Python; compile without fullgraph, or record outside"
+    )
     def keep(self, module: nn.Module, parts: Sequence[tuple[int, str, Tape]], out: Outside) -> None:
         """One call of a module: (layer, direction, tape) of its parts; `out` gives vectors the output's layout."""
         call = self._calls[id(module)]

@@ -37,13 +37,17 @@ def recurrence(
         sizes = None if batch_sizes is None else batch_sizes.tolist()
         return reference.run(equations, x, initial, parameters, reverse, sizes, resets)
     ordered = [parameters[name] for name in equations.layout.names if name in parameters]
-    keep = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    is_traced = torch.jit.is_tracing()  # type: ignore[attr-defined]
+    keeps = torch.is_grad_enabled() or is_traced  # a traced call is one graph, with and without gradients
+    keep = keeps and any(tensor.requires_grad for tensor in tensors)
     output, final, _ = operators.recurrence(
         x, initial, ordered, None, equations.key, reverse, batch_sizes, resets, keep, bfloat16
     )
     return output, list(final.unbind())
 
 
+# inside torch.compile a recorded call stands between two graphs: its tape is kept by Python
+@torch.compiler.disable(reason="a recording is kept by Python; compile without fullgraph, or record outside")
 def recorded(
     equations: Equations,
     x: Tensor,
