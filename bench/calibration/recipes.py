@@ -377,7 +377,7 @@ RECIPES: tuple[Recipe, ...] = (
         "memoryless",
         "mistake",
         "steps shuffled",
-        (*TANHS, *GRUS, *LSTMS),
+        TANHS,
         INSTANT,
         None,
         Schedule(steps=400, decay=1.0),
