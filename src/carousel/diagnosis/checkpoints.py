@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -88,7 +89,9 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
         except (SafetensorError, OSError) as error:
             raise CarouselError(f"{path} is not a whole safetensors file: {error}") from None
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of how a foreign file was pickled: it is refused or read
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CarouselError(
             f"{path} was not read: it holds more than tensors and plain values, and loading it could execute code "

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import nn
 
 from carousel.diagnosis.chain import Progress, silent
-from carousel.diagnosis.examination import Diagnosis, examine, follow
+from carousel.diagnosis.examination import Diagnosis, examine, examine_stacks, follow, on_text
 from carousel.diagnosis.findings import Finding
 from carousel.diagnosis.layers import is_recurrent
 from carousel.diagnosis.recording import Batch
@@ -28,7 +27,7 @@ def diagnose(
     batch: Batch,
     loss: Loss | None = None,
     *,
-    text: Any = None,
+    text: Sequence[str] | None = None,
     lags: int | None = None,
     on_progress: Progress = silent,
 ) -> Diagnosis:
@@ -60,9 +59,11 @@ def diagnose(
     """
     start = time.perf_counter()
     on_progress("running the model", 0.0)
+    on_progress = _rising(on_progress)
     with _few_threads(model):
         seen = observe(model, batch, loss, instances=None)
-        layers = examine(seen, lags, text, INSTANCES, on_progress)
+        layers = examine(seen, lags, INSTANCES, on_progress)
+        stacks = examine_stacks(seen, lags, INSTANCES)
     findings = verdicts([layer.symptoms for layer in layers])
     on_progress("done", 1.0)
     return Diagnosis(
@@ -72,6 +73,8 @@ def diagnose(
         loss_words=seen.loss_words,
         layers=tuple(layers),
         findings=tuple(findings),
+        stacks=tuple(stacks),
+        text=None if text is None else on_text(layers, text),
         unused=tuple(seen.unused),
         seconds=time.perf_counter() - start,
     )
@@ -92,10 +95,23 @@ def judge(model: nn.Module, batch: Batch, loss: Loss | None = None) -> list[Find
         return verdicts([symptoms(each, follow(each, None, INSTANCES)) for each in seen.trajectories])
 
 
+def _rising(on_progress: Progress) -> Progress:
+    """Measures that go several ways begin again each time; what is told never falls."""
+    highest = 0.0
+
+    def told(what: str, share: float) -> None:
+        nonlocal highest
+        highest = max(highest, share)
+        on_progress(what, highest)
+
+    return told
+
+
 @contextmanager
 def _few_threads(model: nn.Module) -> Iterator[None]:
     """One thread where matrices are small: a team would spend its time waiting for itself."""
-    sizes = [int(each.hidden_size) for each in model.modules() if is_recurrent(each)]  # type: ignore[arg-type]
+    modules = model.modules() if isinstance(model, nn.Module) else ()
+    sizes = [int(each.hidden_size) for each in modules if is_recurrent(each)]  # type: ignore[arg-type]
     before = torch.get_num_threads()
     if max(sizes, default=0) <= SMALL:
         torch.set_num_threads(1)

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from carousel.diagnosis.activations import Saturation, saturation
 from carousel.diagnosis.by_lag import GradientByLag, gradient_by_lag
+from carousel.diagnosis.certificates import Stability, stability
 from carousel.diagnosis.chain import Progress, silent
 from carousel.diagnosis.compare import Comparison, compare
+from carousel.diagnosis.course import Course, gates_over_time, tracking_units
 from carousel.diagnosis.exponents import Lyapunov, lyapunov
 from carousel.diagnosis.findings import Finding, figure
+from carousel.diagnosis.gates import UnitStrip, strips
+from carousel.diagnosis.horizon import Memory, memory
+from carousel.diagnosis.properties import token_properties
 from carousel.diagnosis.spectra import Spectrum, spectrum
+from carousel.diagnosis.stack import stacked
 from carousel.diagnosis.symptoms import Symptoms, symptoms
 from carousel.diagnosis.trajectory import Observation, Trajectory
+from carousel.errors import CarouselError
 
 MOST_LAGS = 256
 EXPONENTS = 16  # of the largest
@@ -30,6 +39,10 @@ class LayerDiagnosis:
         gradient: worst, typical and actual gradient by lag, with the bound.
         spectrum: of the recurrent weights, gate by gate, and of the Jacobian on the way.
         lyapunov: exponents, with their running means.
+        memory: how many steps it remembers, by every definition.
+        saturation: of each gate and activation, by unit and over time.
+        stability: bounds on its states, and whether it contracts.
+        course: every gate and state over the first sequences.
         symptoms: the numbers that verdicts are made from.
     """
 
@@ -42,6 +55,10 @@ class LayerDiagnosis:
     gradient: GradientByLag
     spectrum: Spectrum
     lyapunov: Lyapunov
+    memory: Memory
+    saturation: Saturation
+    stability: Stability
+    course: Course
     symptoms: Symptoms
 
     @cached_property
@@ -50,11 +67,30 @@ class LayerDiagnosis:
         return {
             "worst direction, nats per step": self.symptoms.rate,
             "typical direction, nats per step": self.gradient.rate("log_typical"),
+            "remembered steps": self.memory.steps,
             "largest Lyapunov exponent": float(self.lyapunov.exponents[0]),
             "spectral radius of the Jacobian": self.spectrum.radius,
             "flat activations, share": self.symptoms.flatness,
+            "saturated activations, share": self.saturation.share,
             "silent units, share": self.symptoms.silent,
         }
+
+
+@dataclass(frozen=True, eq=False)
+class StackDiagnosis:
+    """All layers of one module together: how the gradient goes back through the whole of it."""
+
+    name: str
+    gradient: GradientByLag
+    memory: Memory
+
+
+@dataclass(frozen=True, eq=False)
+class TextUnits:
+    """Units that follow the text which the first sequence reads: its pieces, and their states on it."""
+
+    pieces: tuple[str, ...]
+    strips: tuple[UnitStrip, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +102,8 @@ class Diagnosis:
         loss: its value on the batch; loss_words: what it was.
         layers: each recurrent layer and direction.
         findings: causes before what follows from them; a single "no trouble" (and notes) if it is well.
+        stacks: modules of several layers, each as one; those with a reverse direction have no such state.
+        text: units that follow the text, if one was given.
         unused: recurrent layers that the batch did not reach.
         seconds: how long it took.
     """
@@ -76,6 +114,8 @@ class Diagnosis:
     loss_words: str
     layers: tuple[LayerDiagnosis, ...]
     findings: tuple[Finding, ...]
+    stacks: tuple[StackDiagnosis, ...] = ()
+    text: TextUnits | None = None
     unused: tuple[str, ...] = ()
     seconds: float = field(default=0.0, compare=False)
 
@@ -109,7 +149,13 @@ class Diagnosis:
         where = f"{self.model}, {self.parameters:,} parameters"
         lines = [f"Diagnosis of {where}; loss: {self.loss_words}" + _value(self.loss), ""]
         lines += [str(finding) for finding in self.findings]
-        lines += [""] + [_line(layer) for layer in self.layers]
+        lines += [
+            "",
+            *(each.memory.words for each in self.stacks),
+            *(each.memory.words for each in self.layers),
+        ]
+        lines += [layer.memory.why for layer in self.layers if layer.memory.why]
+        lines += ["", *(_line(layer) for layer in self.layers)]
         if self.unused:
             lines.append(f"not reached by this batch: {', '.join(self.unused)}")
         lines += [f"method: {each}" for each in self.methods]
@@ -118,7 +164,7 @@ class Diagnosis:
 
 
 def examine(
-    seen: Observation, lags: int | None, text: Any, instances: int, on_progress: Progress
+    seen: Observation, lags: int | None, instances: int, on_progress: Progress
 ) -> list[LayerDiagnosis]:
     """Measure every layer that the batch reached."""
     number = len(seen.trajectories)
@@ -148,8 +194,43 @@ def _examine(
         gradient=flow,
         spectrum=spectrum(trajectory, progress=told(0.4, 0.3)),
         lyapunov=lyapunov(trajectory, exponents=min(EXPONENTS, layer.size), progress=told(0.7, 0.3)),
+        memory=memory(trajectory, flow),
+        saturation=saturation(trajectory),
+        stability=stability(trajectory),
+        course=gates_over_time(trajectory),
         symptoms=symptoms(trajectory, flow),
     )
+
+
+def examine_stacks(seen: Observation, lags: int | None, instances: int) -> list[StackDiagnosis]:
+    """Every module of several layers that runs forwards."""
+    found = []
+    for trajectories in seen.modules.values():
+        if len(trajectories) > 1 and all(each.layer.direction == "forward" for each in trajectories):
+            whole = stacked(trajectories)
+            flow = follow(whole, lags, instances)
+            found.append(StackDiagnosis(flow.layer, flow, memory(whole, flow)))
+    return found
+
+
+def on_text(layers: Sequence[LayerDiagnosis], text: Sequence[str]) -> TextUnits | None:
+    """Units that follow properties of the text, drawn on it; None if there are none.
+
+    Raises CarouselError if there is not one piece of text for each step of the first sequence.
+    """
+    pieces = list(text)
+    courses = [layer.course for layer in layers if layer.course.direction == "forward"]
+    lengths = {int(course.lengths[0]) for course in courses}
+    if lengths != {len(pieces)}:
+        raise CarouselError(
+            f"text must hold one string for each step of the first sequence, {max(lengths, default=0)}; it holds "
+            f"{len(pieces)}."
+        )
+    units = tracking_units(courses, token_properties(pieces), number=3) if len(pieces) >= 16 else []
+    if not units:
+        return None
+    shown = strips([course.trace() for course in courses], units, slice(0, len(pieces)))
+    return TextUnits(tuple(pieces), tuple(shown))
 
 
 def follow(

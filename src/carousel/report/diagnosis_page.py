@@ -9,8 +9,11 @@ from markupsafe import Markup
 
 from carousel.diagnosis.examination import Diagnosis, LayerDiagnosis
 from carousel.diagnosis.findings import CRITICAL, NOTE, WARNING
-from carousel.report.layer_figures import Figure, figures
-from carousel.report.words import count, power
+from carousel.diagnosis.horizon import Memory
+from carousel.report.layer_figures import Figure, figures, gradient_figure, sentence
+from carousel.report.strips import Figure as UnitFigure
+from carousel.report.strips import figure as unit_figure
+from carousel.report.words import count, number, power
 
 _TITLES = {CRITICAL: "Something is wrong", WARNING: "Something is not right", NOTE: "Nothing is wrong"}
 
@@ -54,7 +57,34 @@ class DiagnosisPage:
         found = [("parameters", count(self.diagnosis.parameters), self.diagnosis.model)]
         if self.diagnosis.loss is not None:
             found.append(("loss", power(self.diagnosis.loss), self.diagnosis.loss_words))
-        return found
+        return found + [
+            (
+                "remembers",
+                f"{number(each.steps, 0)} steps",
+                f"{'at least; ' if each.censored else ''}{each.layer}",
+            )
+            for each in self._memories
+        ]
+
+    @property
+    def _memories(self) -> list[Memory]:
+        """Of whole modules where there are several layers, else of the layer."""
+        whole = [stack.memory for stack in self.diagnosis.stacks]
+        return (whole or [layer.memory for layer in self.diagnosis.layers])[:2]
+
+    @cached_property
+    def stacks(self) -> list[tuple[str, str, Figure]]:
+        """(name, words, figure) of every module of several layers."""
+        return [
+            (stack.name, stack.memory.words, gradient_figure(stack.gradient))
+            for stack in self.diagnosis.stacks
+        ]
+
+    @cached_property
+    def units(self) -> list[UnitFigure]:
+        """Units drawn on the text."""
+        text = self.diagnosis.text
+        return [] if text is None else [unit_figure(strip, text.pieces) for strip in text.strips]
 
     @property
     def shades(self) -> Markup:
@@ -66,5 +96,6 @@ class DiagnosisPage:
 def _words(layer: LayerDiagnosis) -> str:
     return (
         f"{layer.kind} with {layer.hidden} units and state {' and '.join(layer.states)}, on {layer.instances} "
-        f"sequence{'s' if layer.instances > 1 else ''} of up to {layer.steps} steps."
+        f"sequence{'s' if layer.instances > 1 else ''} of up to {layer.steps} steps. {layer.memory.words} "
+        f"{sentence(layer.memory.why)}{sentence(layer.stability.reason)}"
     )

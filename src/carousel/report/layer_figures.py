@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -11,9 +11,11 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from carousel.diagnosis.activations import Saturation
 from carousel.diagnosis.by_lag import GradientByLag
 from carousel.diagnosis.examination import LayerDiagnosis
 from carousel.diagnosis.exponents import Lyapunov
+from carousel.diagnosis.horizon import Memory
 from carousel.diagnosis.spectra import Spectrum
 from carousel.report.charts import Chart, Line, svg
 from carousel.report.scatter import Points, Scatter, scatter_svg
@@ -36,12 +38,11 @@ class Figure:
 
 def figures(layer: LayerDiagnosis) -> list[Figure]:
     """All that can be drawn of a layer."""
-    drawn = [
-        gradient_figure(layer.gradient),
-        spectrum_figure(layer.spectrum),
-        lyapunov_figure(layer.lyapunov),
-    ]
-    return [*drawn, saturation_figure(layer)] if layer.symptoms.flat else drawn
+    drawn = [gradient_figure(layer.gradient), memory_figure(layer.memory)]
+    if layer.memory.gates:
+        drawn.append(times_figure(layer.memory))
+    drawn += [spectrum_figure(layer.spectrum), lyapunov_figure(layer.lyapunov)]
+    return [*drawn, saturation_figure(layer.saturation)] if layer.saturation.activations else drawn
 
 
 def gradient_figure(flow: GradientByLag) -> Figure:
@@ -167,22 +168,76 @@ def lyapunov_figure(found: Lyapunov) -> Figure:
     )
 
 
-def saturation_figure(layer: LayerDiagnosis) -> Figure:
-    """A bar for each gate: the share of units and steps on which it is almost flat."""
-    shares = layer.symptoms.flat
-    bars = [
-        f'<tr><th scope="row"><code>{escape(gate)}</code></th><td class="bar" aria-hidden="true">'
-        f'<span style="width:{100 * share:.1f}%"></span></td><td class="value">{percent(share)}</td></tr>'
-        for gate, share in shares.items()
-    ]
+def saturation_figure(found: Saturation) -> Figure:
+    """A bar for each gate: the share of units and steps on which it is flat."""
+    shares = {name: each.share for name, each in found.activations.items()}
     return Figure(
         "How much of it is saturated",
-        Markup(f'<table class="bars"><tbody>{"".join(bars)}</tbody></table>'),
-        "Share of units and steps on which the activation has less than 1 % of its steepest slope: there hardly any "
-        "gradient gets through.",
-        ("gate", "share"),
-        [(gate, [share]) for gate, share in shares.items()],
+        _bars({name: (share, percent(share)) for name, share in shares.items()}),
+        "Share of units and steps on which the slope of the activation is below a tenth of its steepest (of a ReLU: "
+        "zero, which half of the time is nothing unusual).",
+        ("activation", "share", "always saturated units", "below 0.1", "above 0.9"),
+        [
+            (name, [each.share, float(each.always.sum()), float(each.low.mean()), float(each.high.mean())])
+            for name, each in found.activations.items()
+        ],
     )
+
+
+def memory_figure(found: Memory) -> Figure:
+    """A bar for each definition of memory, in steps."""
+    steps = {name: each.steps for name, each in found.estimates.items() if np.isfinite(each.steps)}
+    longest = max([1.0, *steps.values()])
+    beyond = {name: " or more" if found.estimates[name].censored else "" for name in steps}
+    return Figure(
+        "How far it remembers",
+        _bars({n: (value / longest, f"{number(value, 0)} steps{beyond[n]}") for n, value in steps.items()}),
+        f"{found.words} {sentence(found.why)}Looked at as far as {found.window} steps.",
+        ("by", "steps", "from", "to"),
+        [(name, [each.steps, each.low, each.high]) for name, each in found.estimates.items()],
+    )
+
+
+def sentence(words: str) -> str:
+    """With a capital, a full stop and a space behind it; nothing if there are no words."""
+    return f"{words[0].upper()}{words[1:].rstrip('.')}. " if words else ""
+
+
+def times_figure(found: Memory) -> Figure:
+    """The units of each gated state in the order of the time that their gate alone gives them."""
+    lines, rows = [], []
+    for (state, times), style in zip(found.gates.items(), ("s1", "s3"), strict=False):
+        order = np.sort(np.minimum(times.tau, 1e4))
+        share = (np.arange(len(order)) + 1) / len(order)
+        lines.append(Line(state, share.tolist(), np.log10(np.maximum(order, 1e-2)).tolist(), style))
+        rows += [
+            (f"{state}, {q:.0%} of units below", [float(np.quantile(order, q))]) for q in (0.1, 0.5, 0.9)
+        ]
+    chart = Chart(
+        f"Time scales of the gates, {found.layer}",
+        "Units in the order of the time that their gate keeps them",
+        "share of units",
+        "steps, power of ten",
+        lines,
+        height=240,
+    )
+    return Figure(
+        "How long its gates keep a state",
+        svg(chart),
+        "Time to fall to 1/e, -1 / ln of the geometric mean of the keeping gate; valid while the decay is exponential.",
+        ("units", "steps"),
+        rows,
+    )
+
+
+def _bars(rows: Mapping[str, tuple[float, str]]) -> Markup:
+    """Name -> (share of the full width, what is written beside the bar)."""
+    lines = [
+        f'<tr><th scope="row">{escape(name)}</th><td class="bar" aria-hidden="true">'
+        f'<span style="width:{100 * share:.1f}%"></span></td><td class="value">{escape(words)}</td></tr>'
+        for name, (share, words) in rows.items()
+    ]
+    return Markup(f'<table class="bars"><tbody>{"".join(lines)}</tbody></table>')
 
 
 def _finite(lags: Sequence[int], values: NDArray[np.float64]) -> tuple[list[float], list[float]]:

@@ -1,0 +1,99 @@
+"""Layers out of files of weights: what was saved comes back, and nothing in a file is executed."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import carousel
+from carousel.diagnosis.checkpoints import read_layers
+from carousel.errors import CarouselError
+
+
+class Tagger(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = torch.nn.ModuleDict(
+            {"lstm": torch.nn.LSTM(5, 7, 2, bidirectional=True), "gru": torch.nn.GRU(14, 6, bias=False)}
+        )
+        self.decoder = torch.nn.RNN(6, 4)
+        self.head = torch.nn.Linear(4, 2)
+
+
+@pytest.mark.parametrize("wrap", ["plain", "state_dict", "model", "safetensors"])
+def test_every_recurrent_module_is_rebuilt(tmp_path, wrap):
+    """Names, sizes, layers, directions and weights, whatever lies around the state_dict."""
+    weights = Tagger().state_dict()
+    path = tmp_path / ("w.safetensors" if wrap == "safetensors" else "w.pt")
+    if wrap == "safetensors":
+        save_file(weights, path)
+    else:
+        torch.save(weights if wrap == "plain" else {"epoch": 3, wrap: weights}, path)
+    model = read_layers(path)
+    found = {guess.path: guess.module for guess in model.guesses}
+    assert sorted(found) == ["decoder", "encoder.gru", "encoder.lstm"]
+    lstm, gru, rnn = found["encoder.lstm"], found["encoder.gru"], found["decoder"]
+    assert (lstm.hidden_size, lstm.num_layers, lstm.bidirectional) == (7, 2, True)
+    assert (gru.hidden_size, gru.bias) == (6, False)
+    assert torch.equal(lstm.weight_hh_l1_reverse, weights["encoder.lstm.weight_hh_l1_reverse"])
+    assert torch.equal(rnn.bias_hh_l0, weights["decoder.bias_hh_l0"])
+    x = torch.randn(12, 2, model.input_size)
+    names = {layer.layer for layer in carousel.diagnose(model, x).layers}
+    assert {"encoder.lstm.l0", "encoder.lstm.l1.reverse", "encoder.gru.l0", "decoder.l0"} <= names
+
+
+@pytest.mark.parametrize("peephole", ["diagonal", "full"])
+def test_peepholes_are_seen(tmp_path, peephole):
+    """Our own LSTM comes back with its peepholes, and gives the same outputs."""
+    lstm = carousel.LSTM(3, 4, peephole=peephole)
+    torch.save(lstm.state_dict(), tmp_path / "w.pt")
+    x = torch.randn(9, 2, 3)
+    assert torch.equal(read_layers(tmp_path / "w.pt")(x), lstm(x)[0])
+
+
+class Hostile:
+    """Unpickled, it would make a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (Path(self.path),))
+
+
+def test_a_hostile_pickle_is_refused(tmp_path):
+    """A checkpoint that would execute code executes none, and the error says what to do."""
+    for name, save in (
+        ("torch.pt", torch.save),
+        ("bare.pt", lambda value, p: p.write_bytes(pickle.dumps(value))),
+    ):
+        save({"state_dict": Hostile(tmp_path / "struck")}, tmp_path / name)
+        with pytest.raises(CarouselError, match="Save only the weights"):
+            read_layers(tmp_path / name)
+    assert not (tmp_path / "struck").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("w.pt", b"", "no torch checkpoint|was not read"),
+        ("w.pt", b"PK\x03\x04 no zip at all", "no torch checkpoint|was not read"),
+        ("w.safetensors", b"12345678 nonsense", "not a whole safetensors"),
+    ],
+)
+def test_damaged_files_are_told(tmp_path, name, content, words):
+    """Empty, cut or foreign bytes are one clear error."""
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CarouselError, match=words):
+        read_layers(tmp_path / name)
+
+
+def test_files_without_recurrent_layers_are_told(tmp_path):
+    """With the names that are there."""
+    torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / "w.pt")
+    with pytest.raises(CarouselError, match=r"no recurrent layer.*weight, bias"):
+        read_layers(tmp_path / "w.pt")
+    with pytest.raises(CarouselError, match="is no file"):
+        read_layers(tmp_path / "none.pt")

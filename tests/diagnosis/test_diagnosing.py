@@ -1,0 +1,170 @@
+"""diagnose: any form of model and batch, nothing changed, mistakes told."""
+
+import copy
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from sick import batch, healthy
+
+import carousel
+from carousel.diagnosis import diagnose
+from carousel.errors import CarouselError
+
+
+class Classifier(torch.nn.Module):
+    """A recurrent module inside a larger model, with dropout, a buffer and frozen parts."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding = torch.nn.Embedding(20, 6)
+        self.rnn = torch.nn.GRU(6, 8, 2, batch_first=True, bidirectional=True, dropout=0.2)
+        self.norm = torch.nn.BatchNorm1d(16)
+        self.head = torch.nn.Linear(16, 2)
+
+    def forward(self, tokens, scale=1.0):
+        output, _ = self.rnn(self.embedding(tokens))
+        return self.head(self.norm(output[:, -1])) * scale
+
+
+def _all_of(model):
+    return {
+        "parameters": copy.deepcopy(model.state_dict()),
+        "gradients": {n: None if p.grad is None else p.grad.clone() for n, p in model.named_parameters()},
+        "requires": [p.requires_grad for p in model.parameters()],
+        "modes": [m.training for m in model.modules()],
+        "hooks": [len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()],
+        "random": torch.get_rng_state(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _same(one, other):
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    return one == other
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_model_is_as_it_was(training):
+    """Weights, gradients, requires_grad, modes, hooks, buffers and random state, with a loss and without."""
+    model = Classifier().train(training)
+    model.embedding.weight.requires_grad_(False)
+    model(torch.zeros(3, 7, dtype=torch.long)).sum().backward()
+    before = _all_of(model)
+    tokens = torch.randint(20, (4, 15), generator=torch.Generator().manual_seed(1))
+    diagnose(model, tokens)
+    diagnose(model, (tokens, 2.0), loss=lambda output: output.square().mean())
+    after = _all_of(model)
+    for name in before:
+        assert _same(before[name], after[name]), name
+
+
+def test_tuple_dict_and_tensor_are_the_same_call():
+    """model(*batch), model(**batch) and model(batch) find the same."""
+    model, tokens = Classifier().eval(), torch.randint(20, (4, 15))
+    reports = [diagnose(model, each) for each in (tokens, (tokens,), {"tokens": tokens, "scale": 1.0})]
+    assert len({report.loss for report in reports}) == 1
+    for report in reports[1:]:
+        assert report.layers[0].numbers == pytest.approx(reports[0].layers[0].numbers, nan_ok=True)
+    assert [layer.layer for layer in reports[0].layers] == [
+        "rnn.l0",
+        "rnn.l0.reverse",
+        "rnn.l1",
+        "rnn.l1.reverse",
+    ]
+
+
+def test_the_loss_is_the_one_that_was_given():
+    """Its value is on the report, and its words say whose it is."""
+    model, x = healthy(), batch()
+    given = diagnose(model, x, loss=lambda output: output[0][-1].sum() ** 2 + 7)
+    assert given.loss == pytest.approx((model(x)[0][-1].sum() ** 2 + 7).item(), rel=1e-5)
+    assert given.loss_words == "the loss that was given"
+    taken = diagnose(model, x)
+    assert taken.loss == pytest.approx(model(x)[0][-1].square().sum().item(), rel=1e-5)
+
+
+def test_packed_sequences():
+    """Sequences of different length, packed."""
+    packed = torch.nn.utils.rnn.pack_sequence([torch.randn(n, 3) for n in (30, 22, 15)])
+    report = diagnose(torch.nn.LSTM(3, 6), packed)
+    assert report.layers[0].steps == 30
+    assert report.layers[0].instances == 3
+
+
+def test_a_stack_is_also_looked_at_as_one():
+    """Several layers that run forwards have one gradient through all of them."""
+    report = diagnose(carousel.LSTM(3, 6, num_layers=2), batch(steps=30))
+    [stack] = report.stacks
+    assert stack.gradient.log_worst.shape[0] == 31
+    assert stack.memory.steps > 0
+    assert stack.memory.words in str(report)
+
+
+def test_units_are_drawn_on_text():
+    """A unit that copies whether a bracket is open is found; text of another length is refused."""
+    text = ("a(bc)d" * 12)[:64]
+    flags = [0.0]
+    for character in text:
+        flags.append({"(": 1.0, ")": 0.0}.get(character, flags[-1]))
+    x = torch.tensor(flags[1:])[:, None, None]
+    report = diagnose(torch.nn.RNN(1, 5), x, text=text)
+    assert report.text is not None
+    assert report.text.pieces == tuple(text)
+    assert max(abs(strip.unit.correlation) for strip in report.text.strips) > 0.9
+    with pytest.raises(CarouselError, match="one string for each step"):
+        diagnose(torch.nn.RNN(1, 5), x, text="short")
+
+
+def test_progress_rises_to_the_end():
+    """What is being done and a share that ends at 1."""
+    seen = []
+    diagnose(
+        torch.nn.GRU(3, 4, 2), batch(steps=12), on_progress=lambda what, share: seen.append((what, share))
+    )
+    shares = [share for _, share in seen]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert any("l1" in what for what, _ in seen)
+
+
+def _broken():
+    rnn = torch.nn.RNN(3, 4)
+    with torch.no_grad():
+        rnn.weight_hh_l0[0, 0] = float("nan")
+    return rnn
+
+
+@pytest.mark.parametrize(
+    ("model", "x", "words"),
+    [
+        (torch.nn.Linear(3, 2), torch.zeros(5, 3), "no recurrent layer"),
+        (torch.nn.RNN(3, 4), torch.zeros(0, 2, 3), "empty|at least one|no step"),
+        (torch.nn.RNN(3, 4), torch.zeros(5, 0, 3), "empty|no sequence|at least one"),
+        (_broken(), torch.zeros(5, 2, 3), "NaN"),
+        (torch.nn.RNN(3, 4), torch.zeros(5, 2, 8), "width|8"),
+        (torch.nn.LSTM(3, 4), torch.full((5, 2, 3), float("nan")), "NaN|finite"),
+        ("no model", torch.zeros(5, 2, 3), "torch.nn.Module"),
+    ],
+    ids=["no layer", "no steps", "no sequences", "nan weights", "width", "nan data", "no module"],
+)
+def test_mistakes_are_told(model, x, words):
+    """Each is a CarouselError that says what came."""
+    with pytest.raises(CarouselError, match=words):
+        diagnose(model, x)
+
+
+def test_numbers_are_plain(tmp_path):
+    """What layers are compared by can be written as JSON, and is finite where it should be."""
+    report = diagnose(healthy(), batch())
+    numbers = json.loads(json.dumps(report.layers[0].numbers))
+    assert all(np.isfinite(value) for value in numbers.values())

@@ -1,0 +1,90 @@
+"""The page of a diagnosis: what it says, its numbers, and that a browser shows it without a network."""
+
+import html
+import re
+
+import pytest
+import torch
+from browser import needs_browser, open_page
+
+import carousel
+from carousel.diagnosis import Diagnosis, diagnose
+from carousel.report import diagnosis_page
+
+READER = """<script>
+window.addEventListener("error", (event) => { document.body.dataset.error = event.message; });
+document.addEventListener("securitypolicyviolation", (event) => { document.body.dataset.refused = event.blockedURI; });
+document.body.dataset.width = document.documentElement.scrollWidth + "/" + window.innerWidth;
+</script>"""
+
+
+@pytest.fixture(scope="module")
+def diagnosis() -> Diagnosis:
+    """A sick LSTM of two layers that reads text."""
+    torch.manual_seed(0)
+    text = "def f(a):\n    return [a, 'b']\n" * 2
+    model = torch.nn.Sequential(torch.nn.Embedding(128, 4), carousel.LSTM(4, 10, num_layers=2))
+    with torch.no_grad():
+        model[1].bias_ih_l0[10:20] = model[1].bias_ih_l1[10:20] = -3.0
+    return diagnose(model, torch.tensor([ord(c) for c in text])[:, None], text=text)
+
+
+def _compared(page: str) -> dict[tuple[str, str], float]:
+    found = re.findall(r'<data data-layer="([^"]+)" data-name="([^"]+)" value="([^"]+)"', page)
+    return {(layer, html.unescape(name)): float(value) for layer, name, value in found}
+
+
+def test_every_number_is_that_of_the_dataclass(diagnosis):
+    """Findings, evidence, what layers are compared by, and the curve by lag."""
+    page = diagnosis_page(diagnosis)
+    expected = {
+        (layer.layer, name): value for layer in diagnosis.layers for name, value in layer.numbers.items()
+    }
+    assert _compared(page) == pytest.approx(expected, nan_ok=True)
+    for finding in diagnosis.findings:
+        assert f'data-name="{finding.name}"' in page
+        assert html.escape(finding.sentence).replace("&#x27;", "&#39;") in page
+        for each in finding.evidence:
+            assert f'<data value="{each.value}">' in page
+        for remedy in finding.remedies:
+            assert html.escape(remedy.words).replace("&#x27;", "&#39;") in page
+    worst = diagnosis.layers[0].gradient.median("log_worst")[10] / 2.302585092994046
+    assert any(
+        float(value) == pytest.approx(worst)
+        for value in re.findall(r'<th scope="row">10</th><td><data value="([^"]+)"', page)
+    )
+
+
+def test_it_says_what_was_exact_and_which_loss(diagnosis):
+    """The loss in words, and the method of each layer."""
+    page = diagnosis_page(diagnosis)
+    assert "the squared norm of the last valid output" in page
+    assert "exact: all unit vectors carried back" in page
+    assert "All layers of" in page
+    assert "What its units hold" in page
+
+
+def test_it_asks_nothing_of_a_network(diagnosis):
+    """No address but the names of SVG; a policy that forbids the rest."""
+    page = diagnosis_page(diagnosis)
+    assert not re.findall(r'(?:src|href)="(?!data:|#)[^"]+"', page)
+    assert "default-src 'none'" in page
+
+
+@needs_browser
+@pytest.mark.parametrize("width", [1000, 500])
+def test_a_browser_shows_it(diagnosis, tmp_path, tmp_path_factory, width):
+    """No error on the console, nothing refused, the same numbers, and nothing sticks out, even on a phone."""
+    path = diagnosis.save(tmp_path / "diagnosis.html")
+    path.write_text(path.read_text(encoding="utf-8").replace("</body>", READER + "</body>"), encoding="utf-8")
+    dom, log = open_page(path, tmp_path_factory.mktemp("profile"), width=width)
+    assert 'data-ready="yes"' in dom
+    assert "CONSOLE" not in log
+    assert "data-error" not in dom
+    assert "data-refused" not in dom
+    expected = {
+        (layer.layer, name): value for layer in diagnosis.layers for name, value in layer.numbers.items()
+    }
+    assert _compared(dom) == pytest.approx(expected, nan_ok=True)
+    needed, available = map(int, re.search(r'data-width="(\d+)/(\d+)"', dom).groups())
+    assert needed <= available
