@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 import carousel
 from carousel.data import BOUNDARY, Document, Vocabulary, fit_vocabulary, stream, xz_bits_per_character
 from carousel.diagnosis import (
+    Diagnosis,
     GateStatistics,
     GradientByDistance,
     Property,
+    diagnose,
     gate_statistics,
     gradient_by_distance,
     informative_units,
@@ -28,6 +30,7 @@ from carousel.diagnosis import (
     token_properties,
     varied_window,
 )
+from carousel.diagnosis.layers import is_recurrent
 from carousel.models.language_model import LanguageModel
 from carousel.models.ngram import interpolated
 from carousel.models.predictor import Predictor
@@ -56,6 +59,7 @@ SHOWN = 760  # characters of text that are drawn
 LINES = 18  # of them at most
 DISTANCE = 200  # steps back that the gradient is followed
 PLACES = 32  # in the text, for the gradient
+EXAMINED, LANES = 100, 2  # steps and stretches of the text that the diagnosis reads
 LEAD = 100  # steps read before, for the state
 
 
@@ -116,6 +120,7 @@ def gather(run: Run, corpus: Corpus, model: Predictor, on_event: Observer = sile
         snippet=snippet,
         gates=gates,
         gradient=follow_gradient(model, corpus.test.ids),
+        diagnosis=examined(model, corpus.test.ids),
         bptt=run.config.bptt,
         clip=run.config.clip or None,
         stopped=_why_stopped(run),
@@ -231,6 +236,15 @@ def _studied(documents: Sequence[Document], vocabulary: Vocabulary) -> _Studied:
     ]
     starts = [k + 1 for k, piece in enumerate(pieces[:-1]) if piece.endswith("\n")]
     return _Studied(np.array(ids, dtype=np.int64), pieces, properties, starts, names)
+
+
+def examined(model: Predictor, ids: NDArray[np.integer]) -> Diagnosis | None:
+    """The diagnosis of a recurrent model on stretches of the test text; None of one without such layers, or text."""
+    if not any(is_recurrent(module) for module in model.modules()) or len(ids) < EXAMINED:
+        return None
+    starts = np.linspace(0, len(ids) - EXAMINED, min(LANES, len(ids) // EXAMINED)).astype(int)
+    tokens = np.stack([ids[start : start + EXAMINED] for start in starts], axis=1)
+    return diagnose(model, torch.from_numpy(tokens.astype(np.int64)))
 
 
 def follow_gradient(model: Predictor, ids: NDArray[np.integer]) -> GradientByDistance | None:

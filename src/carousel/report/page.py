@@ -12,6 +12,8 @@ from markupsafe import Markup
 from carousel.report import strips
 from carousel.report.charts import Chart, Line, svg, thin
 from carousel.report.gate_plots import GatePlot, gate_plots
+from carousel.report.layer_figures import Figure as LayerFigure
+from carousel.report.layer_figures import gradient_figure
 from carousel.report.words import THIN, about, number, percent, power
 
 if TYPE_CHECKING:  # training.py imports this module to draw what it holds
@@ -46,6 +48,12 @@ class TrainingPage:
         return (
             f"{report.cell.upper() if '-' not in report.cell else report.cell}, {layers}{report.hidden} units"
         )
+
+    @cached_property
+    def flows(self) -> list[LayerFigure]:
+        """The gradient by lag of each layer that was diagnosed."""
+        found = self.report.diagnosis
+        return [] if found is None else [gradient_figure(layer.gradient) for layer in found.layers]
 
     @property
     def level(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from carousel.diagnosis.examination import Diagnosis
 from carousel.diagnosis.gates import GateStatistics, UnitStrip
 from carousel.diagnosis.gradient import GradientByDistance
 from carousel.report.page import TrainingPage
@@ -81,6 +82,7 @@ class TrainingReport:
     snippet: Snippet | None = None
     gates: Sequence[GateStatistics] = ()
     gradient: GradientByDistance | None = None
+    diagnosis: Diagnosis | None = None
     bptt: int = 0
     clip: float | None = None
     stopped: str = ""
