@@ -40,6 +40,7 @@ def test_a_run_leaves_everything_in_its_folder(config):
         "weights.safetensors",
         "checkpoint.safetensors",
         "metrics.csv",
+        "monitor.csv",
         "events",
         "samples.txt",
     }
