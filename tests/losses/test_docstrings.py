@@ -7,7 +7,15 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "name", ["bernoulli", "cross_entropy", "kl_divergence", "linear_cross_entropy", "squared_error"]
+    "name",
+    [
+        "adaptive_softmax",
+        "bernoulli",
+        "cross_entropy",
+        "kl_divergence",
+        "linear_cross_entropy",
+        "squared_error",
+    ],
 )
 def test_examples(name):
     """Each example gives what it shows."""
