@@ -119,7 +119,8 @@ class AdaptiveSoftmax(nn.Module):
                 yield nn.Identity(), self.tied[begin:end]
         else:
             for tail in self.tail:
-                yield tail[0], tail[1].weight
+                project, words = tail.children()
+                yield project, words.get_parameter("weight")
 
 
 def _check(
