@@ -13,6 +13,7 @@ from carousel.options import check_names, described, option, settle
 
 VERSION = 1
 MOST_THREADS = 1024
+EPOCHS, LIBRARY_EPOCHS = 5, 15  # the library is small
 LR = {"skipgram": 0.025, "cbow": 0.05}
 
 
@@ -43,8 +44,10 @@ class EmbeddingConfig:
         "code (none: words; identifiers for the standard library)",
         choices=("words", "spaces", "identifiers"),
     )
-    sentences: str = option(
-        "line", "what ends a sentence, which no window crosses", choices=("line", "paragraph", "file")
+    sentences: str | None = option(
+        None,
+        "what ends a sentence, which no window crosses (none: line; file for the standard library)",
+        choices=("line", "paragraph", "file"),
     )
     min_count: int = option(5, "leave out words that come less often", minimum=1)
     max_vocabulary: int | None = option(None, "keep so many words, the most frequent", minimum=1)
@@ -77,7 +80,9 @@ class EmbeddingConfig:
         minimum=0, maximum=1,
     )  # fmt: skip
 
-    epochs: int = option(5, "passes over the text", minimum=1)
+    epochs: int | None = option(
+        None, f"passes over the text (none: {EPOCHS}; {LIBRARY_EPOCHS} for the standard library)", minimum=1
+    )
     lr: float | None = option(
         None, "learning rate at the beginning; falls linearly to 0 (none: 0.025 skipgram, 0.05 cbow)", above=0
     )
@@ -113,6 +118,22 @@ class EmbeddingConfig:
     def learning_rate(self) -> float:
         """The learning rate at the beginning."""
         return LR[self.method] if self.lr is None else self.lr
+
+    @property
+    def passes(self) -> int:
+        """Epochs."""
+        return self.epochs or EPOCHS
+
+    def settled(self, library: bool) -> Self:
+        """This configuration with what was left open decided by the text: Python's own library, or another."""
+        tokens, sentences, epochs = (
+            ("identifiers", "file", LIBRARY_EPOCHS) if library else ("words", "line", EPOCHS)
+        )
+        return self.override(
+            tokens=self.tokens or tokens,
+            sentences=self.sentences or sentences,
+            epochs=self.epochs or epochs,
+        )
 
     @property
     def team(self) -> int:

@@ -143,9 +143,9 @@ def read_text(source: Source, config: EmbeddingConfig, on_event: Observer) -> Te
 def _tokenise(source: Source, config: EmbeddingConfig, on_event: Observer) -> tuple[Any, IdStore]:
     """(the tokeniser with all words and counts, the text in the tokeniser's numbers)."""
     files, sentences = _resolve(source, config)
-    of_library = files is not None and source is None and not config.paths
-    tokens = config.tokens or ("identifiers" if of_library else "words")
-    tokeniser = _core.embedding.Tokeniser(tokens, config.sentences)
+    config = config.settled(source is None and not config.paths)
+    lowers = config.tokens == "words"
+    tokeniser = _core.embedding.Tokeniser(config.tokens, config.sentences)
     store = IdStore()
 
     def take(done: float | None) -> None:
@@ -153,13 +153,12 @@ def _tokenise(source: Source, config: EmbeddingConfig, on_event: Observer) -> tu
         on_event(Reading(len(store), len(tokeniser), done))
 
     if files is not None:
-        lowers = tokens == "words"
         for done, text in _pieces(files):
             tokeniser.end_sentence() if text is None else tokeniser.feed(_bytes(text, lowers))
             take(done)
     else:
         for number, sentence in enumerate(cast("Iterable[Any]", sentences)):
-            _add(tokeniser, sentence, tokens == "words", number)
+            _add(tokeniser, sentence, lowers, number)
             if number % _SENTENCES == 0:
                 take(None)
     take(1.0)

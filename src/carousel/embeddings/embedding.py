@@ -121,6 +121,7 @@ def embed(
     ['blue', 'green', 'one', 'red', 'three', 'two']
     """
     config = (config or EmbeddingConfig()).override(**options)
+    config = config.settled(source is None and not config.paths)
     on_progress(Stage("reading the text"))
     corpus = load_corpus(source, config, on_progress)
     if config.checkpoint is not None and Path(config.checkpoint).exists():

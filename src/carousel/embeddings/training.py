@@ -49,7 +49,7 @@ class Trainer:
         """Train to the end. `on_save` is called between two blocks now and then, and before Ctrl-C ends all."""
         p, c = self.position, self.config
         self.on_event(
-            Started(len(self.corpus.vocabulary), self.tokens, c.epochs, c.team, self.done / self.total)
+            Started(len(self.corpus.vocabulary), self.tokens, c.passes, c.team, self.done / self.total)
         )
         clock = Clock(self.done, p.seconds)
         with deferred_interrupt() as interrupt:
@@ -77,7 +77,7 @@ class Trainer:
         self.on_event(self._stepped(clock))
         if c.patience and p.waited >= c.patience:
             p.reason = "patience"
-        elif p.epoch == c.epochs:
+        elif p.epoch == c.passes:
             p.reason = "epochs"
         if p.reason and p.best is not None:
             p.best.copy_to(self.weights)
@@ -127,7 +127,7 @@ class Trainer:
     @property
     def total(self) -> int:
         """Tokens of all epochs."""
-        return max(1, self.tokens * self.config.epochs)
+        return max(1, self.tokens * self.config.passes)
 
     def _stepped(self, clock: "Clock") -> Stepped:
         done, total, raw = self.done, self.total, self.corpus.tokens
