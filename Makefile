@@ -17,7 +17,7 @@ CPP_TESTS := build/tests
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup train test lint types format test-cpp test-python bench clean distclean
+.PHONY: help setup train test lint types format test-cpp sanitize test-python bench clean distclean
 
 help:
 	@echo 'make train      a language model of the Python standard library, its samples and its report'
@@ -26,6 +26,7 @@ help:
 	@echo 'make lint       ruff; `make format` lets it rewrite'
 	@echo 'make types      mypy'
 	@echo 'make test-cpp   the compiled core without Python'
+	@echo 'make sanitize   the same under address, undefined-behaviour and thread sanitizers'
 	@echo 'make test-python  pytest (ARGS=tests/nn, say)'
 	@echo 'make bench      kernels beside torch.nn (ARGS name another benchmark)'
 	@echo 'make setup      only .venv and the build'
@@ -57,6 +58,19 @@ test-cpp: $(DONE)/checks
 	  -DPython_EXECUTABLE=$(abspath $(BIN))/python -Dnanobind_DIR="$$($(BIN)/python -m nanobind --cmake_dir)"
 	$(BIN)/cmake --build $(CPP_TESTS) --target csrc_tests
 	$(BIN)/ctest --test-dir $(CPP_TESTS) --output-on-failure
+
+# the C++ tests once more, watched: memory and undefined behaviour, then data races (their team is threads of its own,
+# not OpenMP, whose runtime the thread sanitizer does not know)
+sanitize: $(DONE)/checks
+	@mkdir -p build; for watch in address,undefined thread; do \
+	  build=build/sanitize-$${watch%%,*}; \
+	  echo "C++ tests under the sanitizers: $$watch"; \
+	  $(BIN)/cmake -S . -B $$build -G Ninja -DCAROUSEL_TESTS=ON -DCAROUSEL_SANITIZE=$$watch \
+	    -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DPython_EXECUTABLE=$(abspath $(BIN))/python \
+	    -Dnanobind_DIR="$$($(BIN)/python -m nanobind --cmake_dir)" >$$build.log 2>&1 || { cat $$build.log; exit 1; }; \
+	  $(BIN)/cmake --build $$build --target csrc_tests || exit 1; \
+	  $(BIN)/ctest --test-dir $$build --output-on-failure || exit 1; \
+	done
 
 test-python: $(DONE)/checks $(DONE)/build
 	$(BIN)/python -m pytest --durations=10 $(ARGS)

@@ -30,8 +30,8 @@ struct OpenMP {
   explicit operator bool() const { return parallel && thread && threads; }
 };
 
-// looked up again until found: torch may be imported after this library
-const OpenMP& openmp() {
+// looked up again until found: torch may be imported after this library; a copy, since another thread may just look
+OpenMP openmp() {
   static std::mutex lock;
   static OpenMP runtime;
   const std::lock_guard<std::mutex> guard(lock);
@@ -53,7 +53,7 @@ void enter(void* data) {
 
 void run_team(int wanted, const std::function<void(int, int)>& body) {
   if (wanted <= 1) return body(0, 1);
-  if (const OpenMP& runtime = openmp()) {
+  if (const OpenMP runtime = openmp()) {
     Call call{&runtime, &body};
     runtime.parallel(enter, &call, static_cast<unsigned>(wanted), 0);
     return;

@@ -48,7 +48,7 @@ struct Shape {
 
 // one step; one sequence; odd widths; more steps than a chunk; enough work for a team, by sequences and by units
 constexpr Shape shapes[] = {{1, 1, 1, 1}, {5, 1, 3, 17}, {4, 3, 2, 5}, {7, 5, 9, 33}, {600, 1, 2, 3}, {30, 7, 40, 64},
-                            {20, 1, 8, 210}, {12, 2, 16, 200}};
+                            {40, 1, 8, 260}, {40, 3, 16, 130}};
 
 // A state that fades goes to zero, not through the slow numbers below the normal range; the caller's mode is kept.
 template <class T>
