@@ -1,0 +1,68 @@
+"""Every experiment's page in a real browser, without a network: no error, and each slider moves its drawing."""
+
+import pytest
+from browser import attribute, needs_browser, open_page
+
+from carousel.lab import EXPERIMENTS, Budget, long_lag, words
+from carousel.report.lab import LabPage, Slider, lab_page
+
+# Moves every slider through all its places and counts where not exactly the chosen drawing is shown.
+READER = """
+<script>
+window.addEventListener("error", (event) => { document.body.dataset.error = event.message; });
+let wrong = 0, moved = 0;
+for (const slides of document.querySelectorAll(".slides")) {
+  const input = slides.querySelector("input");
+  for (let at = 0; at <= Number(input.max); at += 1) {
+    input.value = at;
+    input.dispatchEvent(new Event("input"));
+    const shown = [...slides.querySelectorAll(".frame")].filter((frame) => frame.offsetParent !== null);
+    wrong += !(shown.length === 1 && shown[0] === slides.querySelectorAll(".frame")[at]);
+    wrong += slides.querySelector("output").textContent !== shown[0].dataset.label;
+    moved += 1;
+  }
+}
+document.body.dataset.moved = moved;
+document.body.dataset.wrong = wrong;
+document.body.dataset.empty = [...document.querySelectorAll("svg.wide")].filter(
+  (svg) => !svg.querySelector("polyline.curve, circle")).length;
+document.body.dataset.width = document.documentElement.scrollWidth + "/" + window.innerWidth;
+</script>
+"""
+
+
+@pytest.fixture
+def shortened(monkeypatch):
+    """The two experiments that train long take a few steps: their pages are drawn from what comes of it."""
+    learn = words.learn
+    monkeypatch.setattr(
+        long_lag, "steps_until_solved", lambda task, make, lag, most, seed: 50 * (1 + lag % 7)
+    )
+    monkeypatch.setattr(words, "learn", lambda model, text, steps: learn(model, text, 3))
+
+
+@needs_browser
+@pytest.mark.usefixtures("shortened")
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_the_page_works_without_a_network(name, findings, tmp_path):
+    """No console error; sliders show what they say; no drawing is empty; nothing sticks out at the right."""
+    found = (
+        EXPERIMENTS[name].run(Budget.QUICK, lambda *_: None)
+        if name in ("long-lag", "words")
+        else findings(name)
+    )
+    experiment = EXPERIMENTS[name]
+    page = LabPage(name, experiment.title, experiment.chapter, found, "quick", 1.0)
+    path = tmp_path / "page.html"
+    path.write_text(lab_page(page).replace("</body>", READER + "</body>"), encoding="utf-8")
+    dom, log = open_page(path, tmp_path / "profile")
+    assert "CONSOLE" not in log
+    assert "data-error" not in dom
+    places = sum(len(s.labels) for part in found.sections for s in part.shown if isinstance(s, Slider))
+    assert int(attribute(dom, "moved")) == places
+    assert attribute(dom, "wrong") == "0"
+    assert attribute(dom, "empty") == "0"
+    needed, available = map(int, attribute(dom, "width").split("/"))
+    assert needed <= available
+    for claim in found.claims:
+        assert str(claim.verdict).capitalize() in dom
