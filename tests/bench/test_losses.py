@@ -31,7 +31,7 @@ def test_models_begin_at_the_same_weights_and_stay_together():
 
 
 def test_shares_are_of_the_whole_step():
-    """The parts of a step add up to it, and the loss is among them."""
-    parts = shares(40, steps=2)
+    """The parts of a step add up to it, and the loss is a good part of it."""
+    parts = shares(5_000, steps=2)
     assert abs(sum(parts.values()) - 1) < 1e-9
-    assert parts["output layer and loss (carousel::linear_cross_entropy)"] > 0
+    assert parts["output layer and loss (carousel::linear_cross_entropy)"] > 0.1
