@@ -10,7 +10,7 @@ from carousel.emit import reference
 from carousel.equations import Equations
 from carousel.ops import kernels, operators
 from carousel.ops.tape import Call, Tape, tape_vectors
-from carousel.ops.transforms import transformed
+from carousel.ops.transforms import transformed, untouched
 
 
 def recurrence(
@@ -40,9 +40,13 @@ def recurrence(
     is_traced = torch.jit.is_tracing()  # type: ignore[attr-defined]
     keeps = torch.is_grad_enabled() or is_traced  # a traced call is one graph, with and without gradients
     keep = keeps and any(tensor.requires_grad for tensor in tensors)
-    output, final, _ = operators.recurrence(
-        x, initial, ordered, None, equations.key, reverse, batch_sizes, resets, keep, bfloat16
-    )
+    options = equations.key, reverse, batch_sizes, resets
+    if not untouched(tensors):
+        output, final, _ = operators.recurrence(x, initial, ordered, None, *options, keep, bfloat16)
+    elif keep:
+        output, final = operators.Direct.apply(x, len(initial), *options, bfloat16, *initial, *ordered)
+    else:
+        output, final, _ = operators.run_forward(x, initial, ordered, None, *options, False, bfloat16)
     return output, list(final.unbind())
 
 

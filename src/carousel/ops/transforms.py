@@ -1,5 +1,7 @@
 """Which transforms of torch are at work: kernels take plain tensors, and leave the rest to plain torch."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -15,4 +17,14 @@ def batched(*gradients: Tensor | None) -> bool:
     return torch._C._are_functorch_transforms_active() or any(
         gradient is not None and (kinds.is_batchedtensor(gradient) or kinds.is_legacy_batchedtensor(gradient))
         for gradient in gradients
+    )
+
+
+def untouched(tensors: Iterable[Tensor]) -> bool:
+    """Do these tensors reach the kernel as they are: no tracing, no mode that sees operators, no subclass?"""
+    return (
+        not torch.compiler.is_compiling()
+        and torch._C._get_tracing_state() is None
+        and torch._C._len_torch_dispatch_stack() == 0
+        and all(type(tensor) in (Tensor, torch.nn.Parameter) for tensor in tensors)
     )
