@@ -19,16 +19,13 @@ class Weights:
     dimension: int
 
     @classmethod
-    def initial(cls, words: int, outputs: int, dimension: int, seed: int) -> Self:
-        """Input evenly between -1 / d and 1 / d, as gensim begins (word2vec: half of that), output zero.
-
-        With half of that cbow learns a little less: 0.061 instead of 0.064 of analogies on 2.6 million words.
-        """
+    def initial(cls, words: int, outputs: int, dimension: int, seed: int, width: float = 0.5) -> Self:
+        """Input evenly between -width / d and width / d, output zero."""
         weights = cls(aligned_zeros(words, dimension), aligned_zeros(outputs, dimension), dimension)
         random = np.random.default_rng(seed)
         for begin in range(0, words, 4096):
             part = weights.input[begin : begin + 4096, :dimension]
-            part[:] = (2 * random.random(part.shape, dtype=np.float32) - 1) / np.float32(dimension)
+            part[:] = (2 * random.random(part.shape, dtype=np.float32) - 1) * np.float32(width / dimension)
         return weights
 
     @classmethod
