@@ -15,9 +15,8 @@ from carousel.embeddings.vocabulary import Vocabulary
 from carousel.embeddings.weights import Weights
 from carousel.errors import CarouselError
 
-
-# How wide the first vectors lie: word2vec's 0.5, or gensim's 1. On 2.6 million words, five seeds (three of skip-gram at 1),
-# cbow has 0.061 of analogies from 0.5 and 0.064 from 1; skip-gram has 0.183 of SimLex from 0.5 and 0.176 from 1.
+# How wide the first vectors lie: word2vec's 0.5, or gensim's 1. On 2.6 million words, means over seeds: cbow
+# has 0.061 of analogies from 0.5 and 0.064 from 1; skip-gram has 0.183 of SimLex from 0.5 and 0.176 from 1.
 WIDTH = {"skipgram": 0.5, "cbow": 1.0}
 
 
