@@ -11,7 +11,7 @@ from bench.losses.step import BPTT, carousel_model, carousel_step, text
 # the first name that an operator's contains decides
 PARTS = {
     "output layer and loss (carousel::linear_cross_entropy)": ("linear_cross_entropy",),
-    "recurrent layers (carousel::recurrence)": ("carousel::recurrence", "carousel_recurrence"),
+    "recurrent layers (carousel::recurrence)": ("carousel::recurrence", "carousel_recurrence", "Recurrence"),
     "vectors of the words, new memory": ("embedding", "index", "aten::fill_", "aten::zero", "aten::empty"),
     "norm of the gradient and clipping": ("norm", "mul_", "clamp", "reciprocal", "stack"),
     "update": ("Optimizer", "foreach_add", "aten::add_", "_fused_"),

@@ -232,7 +232,7 @@ def _differentiable_gradients(
 recurrence.register_autograd(_backward, setup_context=_keep_for_backward)
 
 
-class Direct(torch.autograd.Function):
+class Recurrence(torch.autograd.Function):
     """The same layer, forward and backward, without the dispatcher: an operator's way through it takes 0.3 ms."""
 
     @staticmethod

@@ -44,7 +44,7 @@ def recurrence(
     if not untouched(tensors):
         output, final, _ = operators.recurrence(x, initial, ordered, None, *options, keep, bfloat16)
     elif keep:
-        output, final = operators.Direct.apply(x, len(initial), *options, bfloat16, *initial, *ordered)
+        output, final = operators.Recurrence.apply(x, len(initial), *options, bfloat16, *initial, *ordered)
     else:
         output, final, _ = operators.run_forward(x, initial, ordered, None, *options, False, bfloat16)
     return output, list(final.unbind())
