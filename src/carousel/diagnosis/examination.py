@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from carousel.diagnosis.activations import Saturation, saturation
-from carousel.diagnosis.by_lag import GradientByLag, gradient_by_lag
+from carousel.diagnosis.by_lag import EXACT_SIZE, GradientByLag, gradient_by_lag
 from carousel.diagnosis.certificates import Stability, stability
 from carousel.diagnosis.chain import Progress, silent
 from carousel.diagnosis.compare import Comparison, compare
@@ -26,6 +26,7 @@ from carousel.diagnosis.trajectory import Observation, Trajectory
 from carousel.errors import CarouselError
 
 MOST_LAGS = 256
+LARGEST_STACK = 1024  # the size of its state; larger ones by `gradient_by_lag(stacked(...))`
 EXPONENTS = 16  # of the largest
 
 
@@ -192,7 +193,7 @@ def _examine(
         steps=trajectory.steps,
         instances=trajectory.instances,
         gradient=flow,
-        spectrum=spectrum(trajectory, progress=told(0.4, 0.3)),
+        spectrum=spectrum(trajectory, steps=8 if layer.size <= EXACT_SIZE else 1, progress=told(0.4, 0.3)),
         lyapunov=lyapunov(trajectory, exponents=min(EXPONENTS, layer.size), progress=told(0.7, 0.3)),
         memory=memory(trajectory, flow),
         saturation=saturation(trajectory),
@@ -203,10 +204,12 @@ def _examine(
 
 
 def examine_stacks(seen: Observation, lags: int | None, instances: int) -> list[StackDiagnosis]:
-    """Every module of several layers that runs forwards."""
+    """Every module of several layers that runs forwards and is not so large that it would take minutes."""
     found = []
     for trajectories in seen.modules.values():
-        if len(trajectories) > 1 and all(each.layer.direction == "forward" for each in trajectories):
+        size = sum(each.layer.size for each in trajectories)
+        forward = all(each.layer.direction == "forward" for each in trajectories)
+        if len(trajectories) > 1 and forward and size <= LARGEST_STACK:
             whole = stacked(trajectories)
             flow = follow(whole, lags, instances)
             found.append(StackDiagnosis(flow.layer, flow, memory(whole, flow)))
@@ -237,11 +240,12 @@ def follow(
     trajectory: Trajectory, lags: int | None, instances: int, on_progress: Progress = silent
 ) -> GradientByLag:
     """The gradient of one layer, as far back as a diagnosis looks."""
+    few = {} if trajectory.layer.size <= EXACT_SIZE else {"instances": 1, "number": 8, "iterations": 3}
     return gradient_by_lag(
         trajectory,
         lags=min(lags or MOST_LAGS, trajectory.steps),
-        instances=instances,
         progress=on_progress,
+        **{"instances": instances, **few},
     )
 
 
