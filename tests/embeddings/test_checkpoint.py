@@ -13,6 +13,8 @@ from embeddings.planted import planted
 
 from carousel import CarouselError, Embedding, embed
 from carousel.embeddings import training
+from carousel.embeddings.formats import safetensors
+from carousel.embeddings.formats.content import Content
 from carousel.embeddings.progress import Finished, Note, Saved, Stepped
 
 OPTIONS = {"dimension": 24, "epochs": 3, "deterministic": True, "min_count": 1, "checkpoint_seconds": 1e-6}
@@ -128,3 +130,62 @@ def test_another_text_or_option_is_refused(text, tmp_path):
         embed(text, **OPTIONS, window=4, checkpoint=str(path))
     with pytest.raises(CarouselError, match="was made from another one"):
         embed(text[::-1], **OPTIONS, checkpoint=str(path))
+
+
+def test_new_text_is_gone_on_with_to_the_same_bits(text, tmp_path):
+    """`train_more` that was stopped goes on from its checkpoint, unless it began from other vectors."""
+    first, other = (embed(text, **OPTIONS, seed=seed) for seed in (1, 2))
+    path, fresh = str(tmp_path / "more.safetensors"), [["a", "new", "word"], *text[::-1]] * 2
+    whole = first.train_more(fresh)
+    with pytest.raises(Stop):
+        first.train_more(fresh, checkpoint=path, on_progress=stopping(5))
+    assert Embedding.load(path).position.reason is None
+    broken = first.train_more(fresh, checkpoint=path)
+    assert np.array_equal(broken.weights.input, whole.weights.input)
+    assert np.array_equal(broken.weights.output, whole.weights.output)
+    with pytest.raises(CarouselError, match="was made from another one"):
+        other.train_more(fresh, checkpoint=path, seed=1)
+
+
+def test_where_no_checkpoint_can_be_is_told_first(text, tmp_path):
+    """A folder that is not there, or a folder itself, costs no training."""
+    for path in (tmp_path / "no" / "state.safetensors", tmp_path):
+        events = []
+        with pytest.raises(CarouselError, match="checkpoint must be a file in a folder"):
+            embed(text, **OPTIONS, checkpoint=str(path), on_progress=events.append)
+        assert events == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "rule"),
+    [
+        (
+            {"position": {"epoch": -1, "block": 0, "seconds": 0, "reason": None, "history": []}},
+            "cannot be read",
+        ),
+        (
+            {"position": {"epoch": 0, "block": 9**9, "seconds": 0, "reason": None, "history": []}},
+            "is damaged",
+        ),
+        ({"config": {"dimension": 25}}, "do not fit its description"),
+        ({"config": {"output": "hierarchical"}}, "has output of shape"),
+        ({"config": 7}, "cannot be read"),
+    ],
+)
+def test_a_description_that_lies_is_told(text, tmp_path, changed, rule):
+    """What stands beside the matrices is held against them and against the text."""
+    path = tmp_path / "state.safetensors"
+    trained = embed(text, **OPTIONS, checkpoint=str(path))
+    about = {
+        "config": trained.config.to_dict(),
+        "position": trained.position.to_dict(),
+        "text": trained.text,
+    }
+    for name, value in changed.items():
+        both = isinstance(value, dict) and name == "config"
+        about[name] = {**about[name], **value} if both else value
+    content = Content(trained.vocabulary.words, trained.weights.vectors, trained.vocabulary.counts)
+    output = np.ascontiguousarray(trained.weights.output[:, : trained.weights.dimension])
+    safetensors.save(path, content, {"output": output}, about)
+    with pytest.raises(CarouselError, match=rule):
+        embed(text, **OPTIONS, checkpoint=str(path))

@@ -13,6 +13,7 @@ import pytest
 from carousel import CarouselError, _core
 from carousel.embeddings import EmbeddingConfig, store
 from carousel.embeddings.corpus import SENTENCE_END, load_corpus, load_more
+from carousel.embeddings.progress import Note
 
 ALL = EmbeddingConfig(min_count=1)
 
@@ -87,6 +88,24 @@ def test_files_folders_globs_and_compressed_text(tmp_path):
     assert sentences(str(tmp_path / "*")) == everything
     assert sentences([tmp_path / "a.txt", tmp_path / "b.txt.gz"]) == [["one", "two"], ["three", "words"]]
     assert sentences(None, paths=[str(tmp_path / "b.txt.xz")]) == [["five", "words"]]
+
+
+def test_what_is_no_text_is_left_out_of_a_folder(tmp_path):
+    """A picture among texts is told and left out; named itself it is an error."""
+    (tmp_path / "a.txt").write_text("one two\n")
+    (tmp_path / "b.png").write_bytes(b"\x89PNG\0\0 words that are none\n")
+    events = []
+    assert load_corpus(tmp_path, ALL, events.append).vocabulary.words == ["one", "two"]
+    notes = [event.message for event in events if isinstance(event, Note)]
+    assert notes == [f"left out 1 of 2 files that are no text, as {tmp_path / 'b.png'}"]
+    with pytest.raises(CarouselError, match="is binary"):
+        load_corpus(tmp_path / "b.png", ALL)
+
+
+def test_a_mark_of_byte_order_is_no_part_of_a_word(tmp_path):
+    """Editors of Windows write one at the beginning of a file."""
+    (tmp_path / "a.txt").write_text("one two\n", encoding="utf-8-sig")
+    assert sentences(tmp_path / "a.txt", tokens="spaces") == [["one", "two"]]
 
 
 def test_iterables_of_sentences():
@@ -203,10 +222,12 @@ def test_mistakes_are_told(source, message):
 def test_broken_files_are_told(tmp_path):
     """A truncated archive, a file that is none, and text that is not UTF-8."""
     (tmp_path / "cut.gz").write_bytes(gzip.compress(b"words and words " * 1000)[:-20])
+    (tmp_path / "wrong.gz").write_bytes(gzip.compress(b"")[:10] + b"\x07" * 20)  # a block of no known type
     (tmp_path / "no.xz").write_bytes(b"this is no archive")
     (tmp_path / "latin.txt").write_bytes("größer".encode("latin-1"))
     for name, message in (
         ("cut.gz", "cannot be read"),
+        ("wrong.gz", "cannot be read"),
         ("no.xz", "cannot be read"),
         ("latin.txt", "must be UTF-8.*0xf6"),
     ):

@@ -147,6 +147,9 @@ def test_vectors_without_their_training_are_refused(tmp_path):
     trained.vectors.save(tmp_path / "v.safetensors")
     with pytest.raises(CarouselError, match="holds word vectors alone"):
         Embedding.load(tmp_path / "v.safetensors")
+    trained.vectors.save(tmp_path / "v.vec")
+    with pytest.raises(CarouselError, match="no place for their training"):
+        Embedding.load(tmp_path / "v.vec")
     with pytest.raises(CarouselError, match="does not exist"):
         Embedding.load(tmp_path / "nothing.safetensors")
     trained.save(tmp_path / "e.safetensors")
@@ -193,6 +196,8 @@ def test_what_cannot_change_is_refused():
     [
         ({"method": "glove"}, "method must be one of skipgram, cbow"),
         ({"window": 0}, "window must be at least 1"),
+        ({"window": 10**9}, "window must be at most 10000"),
+        ({"noise_exponent": 1e3}, "noise_exponent must be at most 8"),
         ({"dimension": 2.5}, "dimension must be a whole number"),
         ({"lr": 0}, "lr must be above 0"),
         ({"sample": -1}, "sample must be at least 0"),

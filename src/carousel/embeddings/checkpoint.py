@@ -3,7 +3,9 @@
 The file is written as one step, so that it is always whole, and `Vectors.load` opens it like any other.
 """
 
+import os
 import zlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from carousel.embeddings.config import EmbeddingConfig
 from carousel.embeddings.corpus import Corpus
 from carousel.embeddings.formats import safetensors
 from carousel.embeddings.formats.content import Content, Reading, damaged
+from carousel.embeddings.formats.detection import detect
 from carousel.embeddings.position import Position
 from carousel.embeddings.vocabulary import Vocabulary
 from carousel.embeddings.weights import Weights
@@ -41,6 +44,13 @@ def fingerprint(corpus: Corpus) -> int:
     return value
 
 
+def check_place(path: str | Path) -> None:
+    """Raise CarouselError unless a checkpoint can be written there: known before training, not after it."""
+    path = Path(path)
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise CarouselError(f"checkpoint must be a file in a folder that can be written to; got {path}.")
+
+
 def save_state(path: str | Path, state: State) -> None:
     """Write everything, atomically."""
     weights, best, d = state.weights, state.position.best, state.weights.dimension
@@ -64,6 +74,11 @@ def load_state(path: str | Path) -> State:
     path = Path(path)
     if not path.is_file():
         raise CarouselError(f"{path} does not exist. Give a file that Embedding.save or a checkpoint wrote.")
+    if detect(path) != "safetensors":
+        raise CarouselError(
+            f"{path} holds word vectors alone, in a format that has no place for their training. Give the "
+            ".safetensors file that `carousel embed train`, Embedding.save or a checkpoint wrote."
+        )
     content = safetensors.load(path, Reading())
     found = safetensors.load_more(path)
     if found is None or "output" not in found[0] or content.counts is None:
@@ -78,9 +93,10 @@ def load_state(path: str | Path) -> State:
         text = int(about["text"])
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(path, f"has a description that cannot be read ({error})") from None
-    weights = _weights(path, content.matrix, more["output"])
+    _check_shapes(path, config, content.matrix, more)
+    weights = Weights.of(content.matrix, more["output"])
     if "best_input" in more:
-        position.best = _weights(path, more["best_input"], more["best_output"])
+        position.best = Weights.of(more["best_input"], more["best_output"])
     return State(config, Vocabulary(content.words, content.counts), weights, position, text)
 
 
@@ -100,7 +116,17 @@ def check_same(state: State, config: EmbeddingConfig, text: int, path: str | Pat
         )
 
 
-def _weights(path: Path, matrix: np.ndarray, output: np.ndarray) -> Weights:
-    if output.ndim != 2 or output.shape[1] != matrix.shape[1]:
-        raise damaged(path, f"has output of shape {output.shape} beside vectors of shape {matrix.shape}")
-    return Weights.of(matrix, output)
+def _check_shapes(
+    path: Path, config: EmbeddingConfig, matrix: np.ndarray, more: Mapping[str, np.ndarray]
+) -> None:
+    """Raise CarouselError for matrices that do not fit each other and the options."""
+    words, d = matrix.shape
+    outputs = (words - (config.output == "hierarchical"), d)
+    expected = {"output": outputs, "best_input": (words, d), "best_output": outputs}
+    for name, shape in expected.items():
+        if name in more and more[name].shape != shape:
+            raise damaged(
+                path, f"has {name} of shape {more[name].shape} beside vectors of shape {matrix.shape}"
+            )
+    if ("best_input" in more) != ("best_output" in more) or config.dimension != d:
+        raise damaged(path, "has matrices that do not fit its description")

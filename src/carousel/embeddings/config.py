@@ -66,14 +66,21 @@ class EmbeddingConfig:
         "how a prediction is made cheap: noise words to tell apart, or a Huffman tree",
         choices=("negative", "hierarchical"),
     )
-    dimension: int = option(100, "numbers in each vector", minimum=1)
-    window: int = option(5, "words to each side, at most; drawn from 1 to this for each position", minimum=1)
-    negatives: int = option(5, "noise words for each prediction", minimum=1)
+    dimension: int = option(100, "numbers in each vector", minimum=1, maximum=100_000)
+    window: int = option(
+        5,
+        "words to each side, at most; drawn from 1 to this for each position",
+        minimum=1,
+        maximum=10_000,  # no sentence is longer
+    )
+    negatives: int = option(5, "noise words for each prediction", minimum=1, maximum=1_000)
     shared_negatives: bool = option(
         True,
         "draw noise words once for a window instead of once for each pair (skip-gram): several times faster",
     )
-    noise_exponent: float = option(0.75, "noise words are drawn by their counts to this power")
+    noise_exponent: float = option(
+        0.75, "noise words are drawn by their counts to this power", minimum=-8, maximum=8
+    )
     combine: str = option("mean", "how cbow makes one vector of a window", choices=("mean", "sum"))
     sample: float = option(
         1e-3, "words more frequent than this share are left out at random, the more the more frequent (0: never)",

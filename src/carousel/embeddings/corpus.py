@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,10 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from carousel import _core
+from carousel.data.documents import check_text
 from carousel.data.files import Found, search, standard_library
 from carousel.embeddings.config import EmbeddingConfig
-from carousel.embeddings.progress import Observer, Reading, Stage, silent
+from carousel.embeddings.progress import Note, Observer, Reading, Stage, silent
 from carousel.embeddings.store import IdStore
 from carousel.embeddings.vocabulary import Vocabulary, choose
 from carousel.errors import CarouselError
@@ -23,6 +25,7 @@ Source = str | Path | Iterable[Any] | None
 SENTENCE_END = _core.embedding.SENTENCE_END
 _DROPPED = -1
 _PIECE = 1 << 22  # bytes read at a time
+_SNIFFED = 8192  # bytes in which a file that is no text shows a zero
 _SENTENCES = 10_000  # of an iterable, taken at a time
 _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
@@ -153,7 +156,7 @@ def _tokenise(source: Source, config: EmbeddingConfig, on_event: Observer) -> tu
         on_event(Reading(len(store), len(tokeniser), done))
 
     if files is not None:
-        for done, text in _pieces(files):
+        for done, text in _pieces(files, on_event):
             tokeniser.end_sentence() if text is None else tokeniser.feed(_bytes(text, lowers))
             take(done)
     else:
@@ -200,24 +203,36 @@ def _bytes(text: str, lowers: bool) -> bytes:
     return (text.lower() if lowers else text).encode("utf-8", "replace")
 
 
-def _pieces(files: list[Found]) -> Iterator[tuple[float, str | None]]:
-    """(share of all bytes read, text that ends between two lines, or None where a file ends)."""
+def _pieces(files: list[Found], on_event: Observer) -> Iterator[tuple[float, str | None]]:
+    """(share of all bytes read, text that ends between two words, or None where a file ends)."""
+    left_out: list[Path] = []
     total = sum(found.path.stat().st_size for found in files) or 1
     before = 0
     for found in files:
-        for at, text in _file_pieces(found):
+        for at, text in _file_pieces(found, left_out):
             yield (before + at) / total, text
         before += found.path.stat().st_size
         yield before / total, None
+    if left_out:
+        on_event(
+            Note(f"left out {len(left_out):,} of {len(files):,} files that are no text, as {left_out[0]}")
+        )
 
 
-def _file_pieces(found: Found) -> Iterator[tuple[int, str]]:
+def _file_pieces(found: Found, left_out: list[Path]) -> Iterator[tuple[int, str]]:
+    """(bytes read, text); a file that is no text is an error if it was named itself, else it is left out."""
     opener = _OPENERS.get(found.path.suffix, open)
     try:
         with open(found.path, "rb") as raw, opener(raw, "rb") if opener is not open else raw as file:
-            for data in _whole_lines(file):
-                yield raw.tell(), _decoded(data, found)
-    except (OSError, EOFError, lzma.LZMAError) as error:
+            for number, data in enumerate(_whole_lines(file)):
+                if number == 0 and found.explicit:
+                    check_text(data[:_SNIFFED], found.path)
+                elif number == 0 and b"\0" in data[:_SNIFFED]:
+                    left_out.append(found.path)
+                    return
+                text = _decoded(data, found)
+                yield raw.tell(), text if number else text.removeprefix("\ufeff")
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise CarouselError(f"{found.path} cannot be read: {reason}") from error
 

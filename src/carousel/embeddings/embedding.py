@@ -1,10 +1,18 @@
 """Word vectors by one call, and what it returns: vectors, loss, and all that going on needs."""
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from carousel.embeddings.checkpoint import State, check_same, fingerprint, load_state, save_state
+from carousel.embeddings.checkpoint import (
+    State,
+    check_place,
+    check_same,
+    fingerprint,
+    load_state,
+    save_state,
+)
 from carousel.embeddings.config import EmbeddingConfig
 from carousel.embeddings.corpus import Corpus, Source, load_corpus, load_more
 from carousel.embeddings.position import Position
@@ -76,7 +84,7 @@ class Embedding:
 
         The vocabulary grows by the words of the new text that come min_count times in it; counts are added up. The
         learning rate begins anew, so a smaller `lr` keeps more of the old. With hierarchical output the tree is made
-        anew, and what it had learned begins at zero.
+        anew, and what it had learned begins at zero. With `checkpoint` the same call goes on where it was stopped.
 
         Raises CarouselError as `embed` does, and for another method, output or dimension.
         """
@@ -88,8 +96,14 @@ class Embedding:
                     f"got {options[name]!r}. Leave it out, or train anew."
                 )
         config = self.config.override(**{"paths": [], "checkpoint": None, **options})
+        if config.checkpoint is not None:
+            check_place(config.checkpoint)
         on_progress(Stage("reading the text"))
         corpus, origin = load_more(source, config, self.vocabulary, on_progress)
+        # from other vectors it is another training
+        text = zlib.crc32(self.weights.vectors.data, fingerprint(corpus))
+        if (resumed := _resumed(config, corpus, text, on_progress)) is not None:
+            return resumed
         weights = Weights.initial(
             len(origin), outputs_of(config, len(origin)), config.dimension, config.seed, WIDTH[config.method]
         )
@@ -97,7 +111,7 @@ class Embedding:
         weights.input[old] = self.weights.input[origin[old]]
         if config.output == "negative":
             weights.output[old] = self.weights.output[origin[old]]
-        return _train(config, corpus, weights, Position(), on_progress)
+        return _train(config, corpus, weights, Position(), text, on_progress)
 
 
 def embed(
@@ -128,19 +142,18 @@ def embed(
     """
     config = (config or EmbeddingConfig()).override(**options)
     config = config.settled(source is None and not config.paths)
+    if config.checkpoint is not None:
+        check_place(config.checkpoint)
     on_progress(Stage("reading the text"))
     corpus = load_corpus(source, config, on_progress)
-    if config.checkpoint is not None and Path(config.checkpoint).exists():
-        state = load_state(config.checkpoint)
-        check_same(state, config, fingerprint(corpus), config.checkpoint)
-        done = "finished" if state.position.reason else f"at epoch {state.position.epoch + 1}"
-        on_progress(Note(f"going on with {config.checkpoint}, {done}"))
-        return _train(config, corpus, state.weights, state.position, on_progress)
+    text = fingerprint(corpus)
+    if (resumed := _resumed(config, corpus, text, on_progress)) is not None:
+        return resumed
     words = len(corpus.vocabulary)
     weights = Weights.initial(
         words, outputs_of(config, words), config.dimension, config.seed, WIDTH[config.method]
     )
-    return _train(config, corpus, weights, Position(), on_progress)
+    return _train(config, corpus, weights, Position(), text, on_progress)
 
 
 def outputs_of(config: EmbeddingConfig, words: int) -> int:
@@ -148,12 +161,27 @@ def outputs_of(config: EmbeddingConfig, words: int) -> int:
     return words - 1 if config.output == "hierarchical" else words
 
 
+def _resumed(config: EmbeddingConfig, corpus: Corpus, text: int, on_progress: Observer) -> Embedding | None:
+    """The embedding from the checkpoint on, or None where there is none."""
+    if config.checkpoint is None or not Path(config.checkpoint).exists():
+        return None
+    state = load_state(config.checkpoint)
+    check_same(state, config, text, config.checkpoint)
+    done = "finished" if state.position.reason else f"at epoch {state.position.epoch + 1}"
+    on_progress(Note(f"going on with {config.checkpoint}, {done}"))
+    return _train(config, corpus, state.weights, state.position, text, on_progress)
+
+
 def _train(
-    config: EmbeddingConfig, corpus: Corpus, weights: Weights, position: Position, on_progress: Observer
+    config: EmbeddingConfig,
+    corpus: Corpus,
+    weights: Weights,
+    position: Position,
+    text: int,
+    on_progress: Observer,
 ) -> Embedding:
     path = config.checkpoint or ""
     trainer = Trainer(config, corpus, weights, position, on_progress)
-    text = fingerprint(corpus)
     embedding = Embedding(config, corpus.vocabulary, weights, position, text)
 
     def save() -> None:

@@ -39,6 +39,8 @@ class Position:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """What `to_dict` gave."""
+        if int(values["epoch"]) < 0 or int(values["block"]) < 0:
+            raise ValueError("training cannot stand before its beginning")
         history = [(float(epoch), float(loss)) for epoch, loss in values["history"]]
         return cls(
             int(values["epoch"]), int(values["block"]), float(values["seconds"]), values["reason"], history

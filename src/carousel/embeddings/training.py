@@ -37,6 +37,11 @@ class Trainer:
         self.config, self.corpus, self.weights, self.position = config, corpus, weights, position
         self.on_event = on_event
         self.blocks = _core.embedding.cut_blocks(corpus.ids, BLOCK)
+        if position.block >= len(self.blocks) - 1:
+            raise CarouselError(
+                f"training cannot go on at block {position.block:,} of {len(self.blocks) - 1:,}: the checkpoint is "
+                "damaged. Use another copy, or train anew."
+            )
         self.tokens = len(corpus.ids)
         self._held_out = min(config.held_out, MOST_HELD_OUT / max(self.tokens, 1))
         self.job = self._job()

@@ -73,6 +73,15 @@ def test_evaluate(carousel, file, tmp_path):
     )
 
 
+def test_sections_that_look_like_markup(carousel, file, tmp_path):
+    """Names are shown as they are."""
+    (tmp_path / "q[bold].txt").write_text(": [/red]\nman king woman queen\n")
+    done = carousel("embed", "evaluate", file, tmp_path / "q[bold].txt")
+    assert (done.status, done.err) == (0, "")
+    assert "[/red]" in done.out
+    assert "q[bold].txt" in done.out
+
+
 @pytest.mark.parametrize("ending", ["txt", "vec", "bin", "npz", "npy", "safetensors"])
 def test_convert(carousel, file, tmp_path, ending):
     """From each format to each, by way of the endings."""

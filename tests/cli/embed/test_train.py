@@ -47,6 +47,16 @@ def test_the_ending_says_the_format(carousel, planted, tmp_path, ending):
     assert len(Vectors.load(path)) == 26
 
 
+def test_words_that_look_like_markup(carousel, tmp_path):
+    """Words and files with brackets are shown as they are, quoted where a shell would take them apart."""
+    path, text = tmp_path / "v[red].vec", tmp_path / "text.txt"
+    text.write_text("[/b] [/b] [bold] (x) word\n" * 40)
+    done = carousel("embed", "train", text, "-o", path, *OPTIONS)
+    assert (done.status, done.err) == (0, "")
+    assert f"dimensions -> {path}" in done.out
+    assert f"carousel embed nearest '{path}' '[/b]'" in done.out
+
+
 def test_without_a_name_nothing_is_overwritten(carousel, planted, tmp_path, monkeypatch):
     """The default file, and then the next free one."""
     monkeypatch.chdir(tmp_path)
@@ -63,6 +73,7 @@ def test_without_a_name_nothing_is_overwritten(carousel, planted, tmp_path, monk
         (("--out", "no/such/folder/v.vec"), "--out must be a file in a folder that can be written to"),
         (("--dimension", 0), "dimension must be at least 1; got 0"),
         (("nowhere.txt",), "nowhere.txt"),
+        (("--checkpoint", "no/such/folder/c.safetensors"), "checkpoint must be a file in a folder"),
         (("--patience", 2, "--held-out", 0), "patience watches the held-out loss"),
     ],
 )

@@ -255,12 +255,25 @@ DATA = np.array([1, 2]).tobytes() + np.ones(2, np.float32).tobytes() + b"ab"
             "no tensor words",
         ),
         (b"\xff" * 4 + b"\0" * 4 + b"{}", "not a whole safetensors file"),
+        (tensors(described(__metadata__={"carousel": "[" * 100_000}), DATA), "holds something else"),
     ],
 )  # fmt: skip
 def test_safetensors(data, rule, tmp_path):
     """Headers, offsets and descriptions that lie."""
     (tmp_path / "h.safetensors").write_bytes(data)
     refused(tmp_path / "h.safetensors", rule)
+
+
+def test_counts_of_another_shape(tmp_path):
+    """A map is not held against its checksum, but its counts against its words."""
+    header = described(
+        counts={"dtype": "I64", "shape": [], "data_offsets": [16, 24]},
+        matrix={"dtype": "F32", "shape": [2, 1], "data_offsets": [24, 32]},
+        words={"dtype": "U8", "shape": [2], "data_offsets": [32, 34]},
+    )
+    (tmp_path / "c.safetensors").write_bytes(tensors(header, DATA[:16] + bytes(8) + DATA[16:]))
+    with pytest.raises(CarouselError, match="counts that do not fit"):
+        Vectors.load(tmp_path / "c.safetensors", mmap=True)
 
 
 @pytest.mark.parametrize("ending", ["npy", "safetensors"])

@@ -45,6 +45,7 @@ def evaluate(
     With the defaults the numbers are those that gensim and word2vec give.
     """
     from rich.console import Console
+    from rich.markup import escape  # names may look like markup
 
     from carousel.embeddings import evaluate_pairs
     from carousel.embeddings.evaluation import is_analogies
@@ -55,12 +56,12 @@ def evaluate(
     for path in tests:
         if is_analogies(path):
             score = _answer(console, vectors, path, method, restrict, case)
-            console.print(f"[bold]{path.name}[/]")
+            console.print(f"[bold]{escape(path.name)}[/]")
             console.print(_table(score))
             continue
         rated = evaluate_pairs(vectors, path, restrict=restrict, case=case)
         console.print(
-            f"[bold]{path.name}[/]  Spearman {_number(rated.spearman)}, Pearson {_number(rated.pearson)} over "
+            f"[bold]{escape(path.name)}[/]  Spearman {_number(rated.spearman)}, Pearson {_number(rated.pearson)} over "
             f"{rated.known:,} pairs; {_percent(rated.unknown_share)} unknown",
             soft_wrap=True,
         )
@@ -101,8 +102,10 @@ def _table(score: AnalogyScore) -> Table:
 
 
 def _row(section: Section) -> tuple[str, ...]:
+    from rich.markup import escape
+
     return (
-        section.name,
+        escape(section.name),
         f"{section.correct:,}",
         f"{section.known:,}",
         _percent(section.accuracy),

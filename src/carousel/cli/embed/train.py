@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,12 +20,9 @@ if TYPE_CHECKING:
     from carousel.embeddings.progress import Observer
 
 DEFAULT = "vectors.safetensors"
-_SHOWN = 3  # words whose neighbours are shown at the end
-_RANKS = (
-    0.002,
-    0.01,
-    0.03,
-)  # of the vocabulary: frequent enough to be learned, rare enough to mean something
+# words whose neighbours are shown at the end, as shares of the vocabulary: frequent enough to be learned, rare
+# enough to mean something
+_RANKS = (0.002, 0.01, 0.03)
 
 
 def register(app: typer.Typer) -> None:
@@ -135,19 +133,21 @@ def _free(path: Path) -> Path:
 
 def _close(console: Console, embedding: Embedding, path: Path) -> None:
     """Say what was learned, by a few words and their neighbours, and what to do next."""
+    from rich.markup import escape  # words and names of files may look like markup
+
     vectors = embedding.vectors
     words = [vectors.words[int(rank * len(vectors))] for rank in _RANKS] if len(vectors) > 100 else []
-    lines = ["", f"[bold]{len(vectors):,} words[/] in {vectors.dimension} dimensions -> {path}"]
+    lines = ["", f"[bold]{len(vectors):,} words[/] in {vectors.dimension} dimensions -> {escape(str(path))}"]
     if embedding.loss is not None:
         lines[-1] += f", held-out loss {embedding.loss:.4f}"
-    lines.append("")
+    lines += [""] * bool(words)
     for word, near in zip(words, vectors.nearest_each(words, 5) if words else [], strict=True):
-        lines.append(f"  {word} is near {', '.join(each.word for each in near)}")
-    asked = words[0] if words else vectors.words[0]
+        lines.append(escape(f"  {word} is near {', '.join(each.word for each in near)}"))
+    asked, file = shlex.quote(words[0] if words else vectors.words[0]), shlex.quote(str(path))
     lines += [
         "",
         "What to do next:",
-        f"  carousel embed nearest {path} {asked}",
-        f"  carousel embed plot {path}",
+        escape(f"  carousel embed nearest {file} {asked}"),
+        escape(f"  carousel embed plot {file}"),
     ]
     console.print("\n".join(lines), highlight=False, soft_wrap=True)

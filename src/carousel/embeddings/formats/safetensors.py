@@ -77,6 +77,8 @@ def load(path: Path, reading: Reading) -> Content:
         raise damaged(path, "has words that do not fit its matrix")
     if not reading.mmap and reading.limit is None and _checksum(arrays) != about.get("checksum"):
         raise damaged(path, "has a checksum that does not fit")
+    if "counts" in arrays and arrays["counts"].shape != (count,):
+        raise damaged(path, "has counts that do not fit its words")
     rows = reading.rows(count)
     starts = np.concatenate([[0], ends[:-1]])
     words = [
@@ -92,6 +94,9 @@ def load_more(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None
     description, header, start = _open(path)
     if MORE not in description:
         return None
+    riding = description[MORE]
+    if not isinstance(riding, dict) or not isinstance(riding.get("about"), dict):
+        raise damaged(path, "has a description that cannot be read")
     wrong = [
         name for name, entry in header.items() if name not in _TYPES and entry.get("dtype", "F32") != "F32"
     ]
@@ -100,9 +105,9 @@ def load_more(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None
     arrays = {
         name: np.array(_map(path, start, entry)) for name, entry in header.items() if name != "__metadata__"
     }
-    if _checksum(arrays) != description[MORE].get("checksum"):
+    if _checksum(arrays) != riding.get("checksum"):
         raise damaged(path, "has a checksum that does not fit")
-    return {name: array for name, array in arrays.items() if name not in _TYPES}, description[MORE]["about"]
+    return {name: array for name, array in arrays.items() if name not in _TYPES}, riding["about"]
 
 
 def _open(path: Path) -> tuple[dict[str, Any], dict[str, Any], int]:
@@ -117,7 +122,7 @@ def _open(path: Path) -> tuple[dict[str, Any], dict[str, Any], int]:
         header = json.loads(opened.read(length))
     try:
         about = json.loads(metadata.get(KEY, ""))
-    except ValueError:
+    except (ValueError, RecursionError):
         about = None
     if not isinstance(about, dict) or about.get("kind") != KIND:
         kind = about.get("kind") if isinstance(about, dict) else "something else"
