@@ -13,6 +13,7 @@ from carousel.options import check_names, described, option, settle
 
 VERSION = 1
 MOST_THREADS = 1024
+MIN_COUNT, LIBRARY_MIN_COUNT = 5, 20  # a name that one module uses tells little of the language
 EPOCHS, LIBRARY_EPOCHS = 5, 15  # the library is small
 LR = {"skipgram": 0.025, "cbow": 0.05}
 
@@ -49,7 +50,11 @@ class EmbeddingConfig:
         "what ends a sentence, which no window crosses (none: line; file for the standard library)",
         choices=("line", "paragraph", "file"),
     )
-    min_count: int = option(5, "leave out words that come less often", minimum=1)
+    min_count: int | None = option(
+        None,
+        f"leave out words that come less often (none: {MIN_COUNT}; {LIBRARY_MIN_COUNT} for the standard library)",
+        minimum=1,
+    )
     max_vocabulary: int | None = option(None, "keep so many words, the most frequent", minimum=1)
     phrases: int = option(
         0, "passes that join frequent pairs (new_york): 1 pairs, 2 up to four words", minimum=0
@@ -131,15 +136,23 @@ class EmbeddingConfig:
         """Epochs."""
         return self.epochs or EPOCHS
 
+    @property
+    def least(self) -> int:
+        """How often a word must come."""
+        return self.min_count or MIN_COUNT
+
     def settled(self, library: bool) -> Self:
         """This configuration with what was left open decided by the text: Python's own library, or another."""
-        tokens, sentences, epochs = (
-            ("identifiers", "file", LIBRARY_EPOCHS) if library else ("words", "line", EPOCHS)
+        tokens, sentences, epochs, least = (
+            ("identifiers", "file", LIBRARY_EPOCHS, LIBRARY_MIN_COUNT)
+            if library
+            else ("words", "line", EPOCHS, MIN_COUNT)
         )
         return self.override(
             tokens=self.tokens or tokens,
             sentences=self.sentences or sentences,
             epochs=self.epochs or epochs,
+            min_count=self.min_count or least,
         )
 
     @property

@@ -115,7 +115,7 @@ def load_more(
         [place.get(word, -1) for word in words]
     )  # (words of the text) where each stands in `old`
     order = np.argsort(-text.counts, kind="stable")
-    fresh = order[(known[order] < 0) & (text.counts[order] >= config.min_count)]
+    fresh = order[(known[order] < 0) & (text.counts[order] >= config.least)]
     if config.max_vocabulary is not None:
         fresh = fresh[: max(0, config.max_vocabulary - len(old))]
     total = np.concatenate([old.counts, text.counts[fresh]])
@@ -139,7 +139,7 @@ def read_text(source: Source, config: EmbeddingConfig, on_event: Observer) -> Te
         raise CarouselError("the text must hold words: none were found. Give other files, or other tokens.")
     for number in range(config.phrases):
         on_event(Stage(f"joining phrases, pass {number + 1} of {config.phrases}"))
-        text = text.with_phrases(config.min_count, config.phrase_threshold)
+        text = text.with_phrases(config.least, config.phrase_threshold)
     return text
 
 
@@ -173,7 +173,7 @@ def _resolve(source: Source, config: EmbeddingConfig) -> tuple[list[Found] | Non
     if source is None:
         if config.paths:
             return search(config.paths), None
-        return [Found(path, path.name, True) for path in standard_library()], None
+        return [Found(path, path.name, True) for path in _language()], None
     if isinstance(source, str | Path):
         return search([source]), None
     if isinstance(source, list | tuple) and source and all(isinstance(one, Path) for one in source):
@@ -183,6 +183,16 @@ def _resolve(source: Source, config: EmbeddingConfig) -> tuple[list[Found] | Non
             f"a source must be a path, a list of Path objects or an iterable of sentences; got {type(source).__name__}."
         )
     return None, source
+
+
+def _language() -> list[Path]:
+    """The standard library without its programs with windows and the converter of old code.
+
+    They speak of keys that are pressed and of patterns, which hides what the language means by a key: with them, values
+    is the 13th nearest word of keys; without them, and without rare names, the 2nd.
+    """
+    programs = {"idlelib", "tkinter", "lib2to3", "turtledemo"}
+    return [path for path in standard_library() if not programs.intersection(path.parts)]
 
 
 def _add(tokeniser: Any, sentence: Any, lowers: bool, number: int) -> None:

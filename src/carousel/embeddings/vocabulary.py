@@ -43,12 +43,12 @@ def choose(counts: np.ndarray, config: EmbeddingConfig) -> np.ndarray:
     Raises CarouselError when fewer than two words are left.
     """
     order = np.argsort(-counts, kind="stable")
-    kept = order[counts[order] >= config.min_count][: config.max_vocabulary]
+    kept = order[counts[order] >= config.least][: config.max_vocabulary]
     if len(kept) < 2:
         most = int(counts.max()) if len(counts) else 0
         raise CarouselError(
             f"at least two words must be left to train on: of {len(counts):,} different words, {len(kept)} come "
-            f"{config.min_count} times or more (the most frequent comes {most:,} times). "
+            f"{config.least} times or more (the most frequent comes {most:,} times). "
             "Give more text, or a smaller min_count."
         )
     return kept
