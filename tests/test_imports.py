@@ -1,6 +1,8 @@
 """Imports point one way, from the equations to the command line."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,16 @@ def test_one_way(room):
     for path in files(room):
         above = imported_rooms(path) - allowed
         assert not above, f"{path.relative_to(PACKAGE)} imports {', '.join(sorted(above))}"
+
+
+def test_rooms_are_reached_by_name():
+    """After `import carousel` alone, carousel.diagnosis.lyapunov is there: no second import is needed."""
+    assert set(carousel._ROOMS) <= set(BELOW)
+    for room in carousel._ROOMS:
+        assert carousel.__getattr__(room).__name__ == f"carousel.{room}"
+    code = "import carousel, sys; assert 'torch' not in sys.modules; print(carousel.equations.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "carousel.equations", done.stderr
 
 
 def test_what_belongs_to_all_stands_alone():

@@ -56,10 +56,15 @@ _HOMES = {
     "from_torch": "carousel.nn",
 }
 
+# rooms that are reached by their name too, as in carousel.diagnosis.lyapunov
+_ROOMS = ("data", "diagnosis", "embeddings", "equations", "losses", "models", "nn", "report", "training")
+
 __all__ = ["CarouselError", "__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"carousel.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'carousel' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)
@@ -68,4 +73,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_ROOMS])

@@ -63,6 +63,13 @@ def test_numbers_come_from_csv_and_npy(tmp_path, carousel):
         )
         assert done.status == 0, done.err
         assert f"{name}, 300 steps" in done.out
+    (tmp_path / "empty.npy").touch()
+    np.save(tmp_path / "words.npy", np.array(["a", "b"]))
+    for name in ("empty.npy", "words.npy"):
+        assert (
+            "could not be read as numbers"
+            in carousel("diagnose", tmp_path / "w.pt", "--data", tmp_path / name).err
+        )
     wide = carousel("diagnose", tmp_path / "w.pt", "--data", tmp_path / "wide.npy")
     assert wide.status == 2
     assert "reads 2 numbers" in wide.err

@@ -187,6 +187,13 @@ def test_a_stack_of_two_directions_is_refused():
         stacked(seen.trajectories)
 
 
+def test_no_lags_are_refused():
+    """The rule, and what came."""
+    for lags in (0, -1):
+        with pytest.raises(CarouselError, match=f"at least 1 step back; {lags} were"):
+            gradient_by_lag(only(nn.RNN(2, 3), torch.randn(5, 2, 2)), lags=lags)
+
+
 def test_a_loss_at_every_step_shows_in_the_total_only():
     """log_last follows what the last step asks; log_total has every step's loss in it and does not fade."""
     module = nn.RNN(2, 5).double()

@@ -53,6 +53,33 @@ def test_peepholes_are_seen(tmp_path, peephole):
     assert torch.equal(read_layers(tmp_path / "w.pt")(x), lstm(x)[0])
 
 
+def test_cells_are_layers_too(tmp_path):
+    """An LSTMCell's names have no layer number; stepped or run as a module, its weights do the same."""
+    cell = torch.nn.LSTMCell(3, 4)
+    torch.save({f"decoder.cell.{k}": v for k, v in cell.state_dict().items()}, tmp_path / "w.pt")
+    model, x = read_layers(tmp_path / "w.pt"), torch.randn(1, 2, 3)
+    assert [guess.path for guess in model.guesses] == ["decoder.cell"]
+    torch.testing.assert_close(model(x)[0], cell(x[0])[0])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"weight_ih_l0": torch.zeros(16)},
+        {"weight_hh_l0": torch.zeros(0, 4)},
+        {"weight_hh_l0": torch.zeros(16, 0)},
+        {"weight_ih_l99999999": torch.zeros(16, 4)},
+        {"weight_hr_l0": torch.zeros(9, 4)},
+        {"weight_hr_l0": torch.zeros(4)},
+    ],
+)
+def test_shapes_that_do_not_fit_are_told(tmp_path, changed):
+    """Whatever a file holds under the names of an LSTM, at once and in words."""
+    torch.save(torch.nn.LSTM(3, 4).state_dict() | changed, tmp_path / "w.pt")
+    with pytest.raises(CarouselError, match=r"weight_hh_l0|do not fit together"):
+        read_layers(tmp_path / "w.pt")
+
+
 class Hostile:
     """Unpickled, it would make a file."""
 

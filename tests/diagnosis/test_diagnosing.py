@@ -101,6 +101,35 @@ def test_packed_sequences():
     assert report.layers[0].instances == 3
 
 
+def test_sequences_of_one_step_among_longer_ones():
+    """Exponents need several steps; a sequence of one does not keep the others from being diagnosed."""
+    long = [torch.randn(n, 3) for n in (30, 28)]
+    model = torch.nn.LSTM(3, 6)
+    alone, ragged = (
+        diagnose(model, torch.nn.utils.rnn.pack_sequence(each)) for each in (long, [*long, torch.randn(1, 3)])
+    )
+    assert ragged.layers[0].instances == 3
+    assert ragged.layers[0].lyapunov.exponents == pytest.approx(alone.layers[0].lyapunov.exponents)
+    padded = diagnose(carousel.LSTM(3, 6), {"input": torch.randn(50, 2, 3), "lengths": torch.tensor([12, 3])})
+    assert padded.layers[0].lyapunov.steps + padded.layers[0].lyapunov.transient == 12
+
+
+def test_words_name_the_layer_that_they_are_about():
+    """Why estimates differ is said of a layer, and how its spectrum was found is not called exact where it is not."""
+    report = diagnose(torch.nn.LSTM(3, 6, 2, bidirectional=True), batch(steps=30))
+    for layer in report.layers:
+        assert not layer.memory.why or f"{layer.layer}: {layer.memory.why}" in str(report)
+    assert all("Jacobians at 8 steps, exact" in method for method in report.methods)
+    large = diagnose(torch.nn.RNN(3, 257), batch(steps=4))
+    assert "eigenvalues in float32" in large.methods[0]
+
+
+def test_a_loss_that_fails_is_told():
+    """It was written for the output alone, but an LSTM returns a tuple."""
+    with pytest.raises(CarouselError, match=r"loss failed on the model's output, \(a tensor .*'square'"):
+        diagnose(torch.nn.LSTM(3, 4), torch.randn(5, 2, 3), loss=lambda output: output.square().sum())
+
+
 def test_a_stack_is_also_looked_at_as_one():
     """Several layers that run forwards have one gradient through all of them."""
     report = diagnose(carousel.LSTM(3, 6, num_layers=2), batch(steps=30))
@@ -154,8 +183,20 @@ def _broken():
         (torch.nn.RNN(3, 4), torch.zeros(5, 2, 8), "width|8"),
         (torch.nn.LSTM(3, 4), torch.full((5, 2, 3), float("nan")), "NaN|finite"),
         ("no model", torch.zeros(5, 2, 3), "torch.nn.Module"),
+        (torch.nn.LSTM(3, 4), torch.zeros(1, 2, 3), "at least 2 steps"),
+        (torch.nn.LSTM(3, 4), "text", "reads a tensor or a PackedSequence.*str"),
     ],
-    ids=["no layer", "no steps", "no sequences", "nan weights", "width", "nan data", "no module"],
+    ids=[
+        "no layer",
+        "no steps",
+        "no sequences",
+        "nan weights",
+        "width",
+        "nan data",
+        "no module",
+        "one step",
+        "text",
+    ],
 )
 def test_mistakes_are_told(model, x, words):
     """Each is a CarouselError that says what came."""

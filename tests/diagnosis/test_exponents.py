@@ -176,5 +176,5 @@ def test_what_cannot_be_measured_is_said():
     trajectory = linear(torch.eye(2).double(), steps=5)
     with pytest.raises(CarouselError, match="from 1 to 2 exponents of a state of size 2; 3 were"):
         lyapunov(trajectory, exponents=3)
-    with pytest.raises(CarouselError, match="Of 5 steps 4 are left to settle"):
+    with pytest.raises(CarouselError, match="of 5 steps, 4 are the transient"):
         lyapunov(trajectory, transient=4)

@@ -64,6 +64,27 @@ def test_it_says_what_was_exact_and_which_loss(diagnosis):
     assert "What its units hold" in page
 
 
+def test_gates_and_states_have_their_numbers(diagnosis):
+    """The mean of each gate over the first sequence; the actual gradient of h and c apart; whether it forgets."""
+    page = diagnosis_page(diagnosis)
+    layer = diagnosis.layers[0]
+    mean = float(layer.course.mean("f")[:, 0].mean())
+    assert "How its gates move" in page
+    assert any(
+        float(value) == pytest.approx(mean, rel=1e-5)
+        for value in re.findall(r'<th scope="row">f</th><td><data value="([^"]+)"', page)
+    )
+    expected = layer.gradient.median("c")[10] / 2.302585092994046
+    rows = re.findall(r'<th scope="row">10</th>((?:<td><data value="[^"]+">[^<]*</data></td>)+)', page)
+    last = [float(re.findall(r'value="([^"]+)"', row)[-1]) for row in rows]
+    assert any(value == pytest.approx(expected) for value in last)
+    assert "forgets its start" in page
+    assert layer.fixed_points.kinds
+    assert "Where it rests" in page
+    top = float(abs(layer.fixed_points.eigenvalues[0, 0]))
+    assert f'<th scope="row">1, {layer.fixed_points.kinds[0]}</th><td><data value="{top}">' in page
+
+
 def test_it_asks_nothing_of_a_network(diagnosis):
     """No address but the names of SVG; a policy that forbids the rest."""
     page = diagnosis_page(diagnosis)

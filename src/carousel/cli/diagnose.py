@@ -130,9 +130,9 @@ def _numbers(path: Path) -> Tensor:
             separator = "\t" if path.suffix == ".tsv" else ","
             head = path.read_text(encoding="utf-8").partition("\n")[0].split(separator)
             values = np.loadtxt(path, delimiter=separator, skiprows=int(not _are_numbers(head)), ndmin=2)
-    except (OSError, ValueError) as error:
+        values = np.asarray(values, dtype=np.float32)
+    except (OSError, ValueError, TypeError, EOFError) as error:
         raise CarouselError(f"{path} could not be read as numbers: {error}") from None
-    values = np.asarray(values, dtype=np.float32)
     if values.ndim == 1:
         values = values[:, None]
     if values.ndim != 2 or len(values) < 2 or not np.isfinite(values).all():
@@ -154,6 +154,8 @@ def _cut(rows: Tensor, steps: int) -> Tensor:
     """(N, I) as (T, B, I): as many whole sequences as there are, at most SEQUENCES, spread over the whole."""
     import torch
 
+    if len(rows) < 2:
+        raise CarouselError(f"A diagnosis needs data of at least 2 steps; there are {len(rows)}.")
     length = min(steps, len(rows))
     number = min(SEQUENCES, len(rows) // length)
     starts = torch.linspace(0, len(rows) - length, number).long()

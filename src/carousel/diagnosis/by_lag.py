@@ -24,6 +24,7 @@ from carousel.diagnosis.linearisation import Linearisation
 from carousel.diagnosis.scaled import Scaled
 from carousel.diagnosis.stack import LayerStack
 from carousel.diagnosis.trajectory import Trajectory
+from carousel.errors import CarouselError
 
 Array = NDArray[np.float64]
 
@@ -74,8 +75,11 @@ class GradientByLag:
     method: str
 
     def median(self, curve: str = "log_typical") -> Array:
-        """The median over sequences of one curve by its name, (K + 1,); NaN where no sequence is so long."""
-        values = getattr(self, curve)
+        """The median over sequences of one curve by its name, (K + 1,); NaN where no sequence is so long.
+
+        The name of a state, "c", is that of its part of the actual gradient.
+        """
+        values = self.log_actual[curve] if curve in self.log_actual else getattr(self, curve)
         out = np.full(len(values), np.nan)
         some = ~np.isnan(values).all(axis=1)
         out[some] = np.nanmedian(values[some], axis=1)
@@ -145,6 +149,8 @@ def gradient_by_lag(
         seed: of the probes.
         progress: called with what is being done and the share that is done.
 
+    Raises CarouselError if lags is below 1.
+
     >>> import torch
     >>> from carousel.diagnosis import gradient_by_lag, observe
     >>> [trajectory] = observe(torch.nn.RNN(3, 5), torch.randn(20, 4, 3)).trajectories
@@ -152,6 +158,8 @@ def gradient_by_lag(
     >>> flow.log_worst.shape, bool(flow.rate() < 0)
     ((21, 4), True)
     """
+    if lags is not None and lags < 1:
+        raise CarouselError(f"The gradient is followed over at least 1 step back; {lags} were asked for.")
     steps = min(lags or 512, trajectory.steps)
     exact = trajectory.layer.size <= exact_size
     instances = min(instances or (4 if exact else 2), trajectory.instances)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import re
 import warnings
@@ -20,6 +21,7 @@ from carousel.errors import CarouselError
 from carousel.nn import GRU, LSTM, RNN
 
 _FIRST = re.compile(r"^(?P<path>.*?)\.?weight_ih_l0$")
+_CELL = re.compile(r"((?:weight|bias)_(?:ih|hh))$")  # of LSTMCell and the like: a module of one layer
 _KINDS = {1: "RNN", 3: "GRU", 4: "LSTM"}
 _OUTER = ("state_dict", "model_state_dict", "model", "net", "weights")  # where training scripts keep theirs
 
@@ -65,7 +67,7 @@ def read_layers(path: str | Path) -> GuessedModel:
 
     Raises CarouselError if the file is missing, damaged, would execute code, or holds no recurrent layer.
     """
-    tensors = read_tensors(path)
+    tensors = {_CELL.sub(r"\1_l0", name): value for name, value in read_tensors(path).items()}
     guesses = list(_guesses(tensors))
     if not guesses:
         some = ", ".join(list(tensors)[:6])
@@ -136,27 +138,27 @@ def _rebuilt(path: str, tensors: Mapping[str, Tensor]) -> Guess:
         if name.startswith(prefix)
         and re.fullmatch(r"(weight|bias)_\w+_l\d+(_reverse)?", name.removeprefix(prefix))
     }
-    rows, inputs = own["weight_ih_l0"].shape
-    recurrent = own.get("weight_hh_l0")
-    if recurrent is None or recurrent.dim() != 2 or rows % recurrent.shape[0]:
+    first, recurrent = own["weight_ih_l0"], own.get("weight_hh_l0")
+    if recurrent is None or not first.dim() == recurrent.dim() == 2 or not len(first) == len(recurrent) > 0:
         raise CarouselError(f"{prefix}weight_ih_l0 has no weight_hh_l0 of as many rows beside it.")
-    projected = "weight_hr_l0" in own
+    rows, inputs = first.shape
+    projected = "weight_hr_l0" in own and own["weight_hr_l0"].dim() == 2
     hidden = own["weight_hr_l0"].shape[1] if projected else recurrent.shape[1]
-    kind = _KINDS.get(rows // hidden) if rows % hidden == 0 else None
+    kind = _KINDS.get(rows // hidden) if hidden and rows % hidden == 0 else None
     if kind is None:
         raise CarouselError(
             f"{prefix}weight_hh_l0 of shape {tuple(recurrent.shape)} is no RNN, GRU or LSTM: 1, 3 or 4 blocks of rows "
             "are known. For a cell of your own, give the model itself to carousel.diagnose."
         )
     options: dict[str, Any] = {
-        "num_layers": 1 + max(int(re.findall(r"_l(\d+)", name)[0]) for name in own),
+        "num_layers": next(k for k in itertools.count(1) if f"weight_ih_l{k}" not in own),
         "bias": "bias_ih_l0" in own,
         "bidirectional": "weight_ih_l0_reverse" in own,
     }
-    module, assumed = _module(kind, inputs, hidden, own, options, projected)
     try:
+        module, assumed = _module(kind, inputs, hidden, own, options, projected)
         module.load_state_dict(own)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         raise CarouselError(
             f"The tensors of {prefix or 'the file '}do not fit together: {_first_line(error)}"
         ) from None

@@ -17,6 +17,7 @@ from carousel.errors import CarouselError
 
 SLOW = 1e-18  # q = |F(s) - s|^2 / 2 below this, relative to 1 + |s|^2, is a fixed point
 ALIKE = 1e-4  # points closer than this, relative to 1 + |s|, are one
+LARGE = 256  # beyond, Newton's method takes seconds for each start
 MARGIN = 1e-6  # an eigenvalue this close to modulus 1 is neither stable nor unstable
 
 
@@ -99,6 +100,14 @@ def fixed_points(
     )  # fmt: skip
 
 
+def resting(trajectory: Trajectory, progress: Progress = silent) -> FixedPoints | None:
+    """As a diagnosis looks for them: under the mean input, from few starts; None for states above 256 numbers."""
+    size = trajectory.layer.size
+    if size > LARGE:
+        return None
+    return fixed_points(trajectory, starts=16 if size <= 64 else 4, descent=50, progress=progress)
+
+
 def _start(
     of: RecurrentLayer | Trajectory,
     layer: RecurrentLayer,
@@ -114,7 +123,7 @@ def _start(
     if isinstance(starts, Tensor):
         s = torch.atleast_2d(starts).to(like)
     else:
-        number = starts or (64 if layer.size <= 256 else 4)
+        number = starts or (64 if layer.size <= LARGE else 4)
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(number, layer.size, generator=generator, dtype=like.dtype)
         if trajectory is not None:

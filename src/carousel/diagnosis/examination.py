@@ -14,12 +14,14 @@ from carousel.diagnosis.certificates import Stability, stability
 from carousel.diagnosis.chain import Progress, silent
 from carousel.diagnosis.compare import Comparison, compare
 from carousel.diagnosis.course import Course, gates_over_time, tracking_units
+from carousel.diagnosis.equilibria import FixedPoints, resting
 from carousel.diagnosis.exponents import Lyapunov, lyapunov
 from carousel.diagnosis.findings import Finding, figure
 from carousel.diagnosis.gates import UnitStrip, strips
 from carousel.diagnosis.horizon import Memory, memory
 from carousel.diagnosis.properties import token_properties
-from carousel.diagnosis.spectra import Spectrum, spectrum
+from carousel.diagnosis.sentences import on_rest, on_shrinking, on_stability
+from carousel.diagnosis.spectra import LARGE, Spectrum, spectrum
 from carousel.diagnosis.stack import stacked
 from carousel.diagnosis.symptoms import Symptoms, symptoms
 from carousel.diagnosis.trajectory import Observation, Trajectory
@@ -44,6 +46,7 @@ class LayerDiagnosis:
         saturation: of each gate and activation, by unit and over time.
         stability: bounds on its states, and whether it contracts.
         course: every gate and state over the first sequences.
+        fixed_points: under the mean input, from a few starts; None if the state has more than 256 numbers.
         symptoms: the numbers that verdicts are made from.
     """
 
@@ -60,6 +63,7 @@ class LayerDiagnosis:
     saturation: Saturation
     stability: Stability
     course: Course
+    fixed_points: FixedPoints | None
     symptoms: Symptoms
 
     @cached_property
@@ -75,6 +79,12 @@ class LayerDiagnosis:
             "saturated activations, share": self.saturation.share,
             "silent units, share": self.symptoms.silent,
         }
+
+    @property
+    def sentences(self) -> list[str]:
+        """What makes its gradient shrink, whether it is stable, and where it rests, in words."""
+        found = on_shrinking(self.gradient), on_stability(self.stability), on_rest(self.fixed_points)
+        return [words for words in found if words]
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +141,7 @@ class Diagnosis:
         return [
             f"{layer.layer}: gradient by lag {layer.gradient.method}; {len(layer.lyapunov.exponents)} of "
             f"{layer.lyapunov.size} Lyapunov exponents by QR over {layer.lyapunov.steps} steps after "
-            f"{layer.lyapunov.transient}; Jacobians at {len(layer.spectrum.jacobians)} steps, exact"
+            f"{layer.lyapunov.transient}; Jacobians at {len(layer.spectrum.jacobians)} steps, {_spectrum_of(layer)}"
             for layer in self.layers
         ]
 
@@ -155,7 +165,8 @@ class Diagnosis:
             *(each.memory.words for each in self.stacks),
             *(each.memory.words for each in self.layers),
         ]
-        lines += [layer.memory.why for layer in self.layers if layer.memory.why]
+        lines += [f"{each.layer}: {each.memory.why}" for each in self.layers if each.memory.why]
+        lines += [f"{layer.layer}: {words}" for layer in self.layers for words in layer.sentences]
         lines += ["", *(_line(layer) for layer in self.layers)]
         if self.unused:
             lines.append(f"not reached by this batch: {', '.join(self.unused)}")
@@ -167,7 +178,16 @@ class Diagnosis:
 def examine(
     seen: Observation, lags: int | None, instances: int, on_progress: Progress
 ) -> list[LayerDiagnosis]:
-    """Measure every layer that the batch reached."""
+    """Measure every layer that the batch reached.
+
+    Raises CarouselError if no sequence has more than one step: nothing then goes back in time.
+    """
+    short = [each.layer.name for each in seen.trajectories if int(each.lengths.max()) < 2]
+    if short:
+        raise CarouselError(
+            f"{short[0]} was given sequences of a single step, in which nothing goes back in time. Give at least 2 "
+            "steps; the first dimension is time unless the module has batch_first=True."
+        )
     number = len(seen.trajectories)
 
     def told(k: int) -> Progress:
@@ -199,6 +219,7 @@ def _examine(
         saturation=saturation(trajectory),
         stability=stability(trajectory),
         course=gates_over_time(trajectory),
+        fixed_points=resting(trajectory),
         symptoms=symptoms(trajectory, flow),
     )
 
@@ -247,6 +268,12 @@ def follow(
         progress=on_progress,
         **{"instances": instances, **few},
     )
+
+
+def _spectrum_of(layer: LayerDiagnosis) -> str:
+    if layer.lyapunov.size <= LARGE:
+        return "exact"
+    return "eigenvalues in float32 and norms of powers from below, by power iteration"
 
 
 def _value(loss: float | None) -> str:

@@ -99,7 +99,8 @@ def lyapunov(
         steps: how many steps in all; None: those of the sequences. Beyond their end the inputs begin again while the
             state goes on.
         transient: steps left out at the beginning; None: a fifth.
-        instances: how many of the longest sequences; None: 4, or 2 if n > 256.
+        instances: how many of the longest sequences; None: 4, or 2 if n > 256. Those shorter than half of the longest
+            are left out, since all are followed over the steps that they have in common.
         seed: of the first directions.
         progress: called with what is being done and the share that is done.
 
@@ -109,6 +110,7 @@ def lyapunov(
     layer = trajectory.layer
     number = instances or (4 if layer.size <= LARGE else 2)
     longest = torch.argsort(trajectory.lengths, descending=True, stable=True)[:number]
+    longest = longest[2 * trajectory.lengths[longest] >= trajectory.lengths.max()]
     window = int(trajectory.lengths[longest].min())
     total = window if steps is None else steps
     inputs = trajectory.inputs[:, longest]
@@ -169,8 +171,8 @@ def _walk(
         raise CarouselError(f"There are from 1 to {n} exponents of a state of size {n}; {k} were asked for.")
     if total - transient < 2:
         raise CarouselError(
-            f"Of {total} steps {transient} are left to settle; at least 2 must remain to measure. Give longer "
-            "sequences, more steps or a shorter transient."
+            f"Exponents need at least 2 steps after the transient; of {total} steps, {transient} are the transient. "
+            "Give longer sequences, more steps or a shorter transient."
         )
     generator = torch.Generator().manual_seed(seed)
     q = torch.linalg.qr(torch.randn(instances, n, k, generator=generator, dtype=torch.float64).to(dtype))[0]

@@ -158,10 +158,12 @@ def _detached(value: Any) -> Any:
 def _check_width(path: str, module: nn.Module, input: Any) -> None:
     """torch would say it too, but not which layer."""
     data = input.data if isinstance(input, PackedSequence) else input
-    if not isinstance(data, Tensor):
-        return
-    width = int(module.input_size)  # type: ignore[arg-type]
     name = path or type(module).__name__
+    if not isinstance(data, Tensor):
+        raise CarouselError(
+            f"{name} reads a tensor or a PackedSequence; this batch brings it a {type(data).__name__}."
+        )
+    width = int(module.input_size)  # type: ignore[arg-type]
     if data.dim() and data.shape[-1] != width:
         raise CarouselError(
             f"{name} reads inputs of width {width}; this batch brings it {data.shape[-1]}, in shape "

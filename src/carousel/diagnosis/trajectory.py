@@ -211,7 +211,15 @@ def _shapes(batch: Batch) -> str:
 def _loss(loss: Loss | None, output: Any, calls: Sequence[Call]) -> Tensor:
     if loss is None:
         return last_valid_output(output, calls).square().sum()
-    total = loss(output)
+    try:
+        total = loss(output)
+    except (AttributeError, TypeError) as error:
+        if isinstance(output, Tensor):
+            raise
+        raise CarouselError(
+            f"The loss failed on the model's output, {_shapes(output)}: {error}. It takes what the model returns, all "
+            "of it: of an LSTM that is (output, (h, c))."
+        ) from error
     if not isinstance(total, Tensor) or not total.is_floating_point():
         raise CarouselError(
             f"A loss takes the model's output and returns one number as a tensor; it returned a {type(total).__name__}."

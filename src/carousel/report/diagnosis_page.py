@@ -10,7 +10,9 @@ from markupsafe import Markup
 from carousel.diagnosis.examination import Diagnosis, LayerDiagnosis
 from carousel.diagnosis.findings import CRITICAL, NOTE, WARNING
 from carousel.diagnosis.horizon import Memory
+from carousel.report.course_figure import course_figures
 from carousel.report.layer_figures import Figure, figures, gradient_figure, sentence
+from carousel.report.rest_figure import rest_figures
 from carousel.report.strips import Figure as UnitFigure
 from carousel.report.strips import figure as unit_figure
 from carousel.report.words import count, number, power
@@ -49,7 +51,12 @@ class DiagnosisPage:
 
     @cached_property
     def layers(self) -> list[LayerSection]:
-        return [LayerSection(layer, _words(layer), figures(layer)) for layer in self.diagnosis.layers]
+        return [
+            LayerSection(
+                layer, _words(layer), [*figures(layer), *rest_figures(layer), *course_figures(layer)]
+            )
+            for layer in self.diagnosis.layers
+        ]
 
     @property
     def facts(self) -> list[tuple[str, str, str]]:
@@ -97,5 +104,5 @@ def _words(layer: LayerDiagnosis) -> str:
     return (
         f"{layer.kind} with {layer.hidden} units and state {' and '.join(layer.states)}, on {layer.instances} "
         f"sequence{'s' if layer.instances > 1 else ''} of up to {layer.steps} steps. {layer.memory.words} "
-        f"{sentence(layer.memory.why)}{sentence(layer.stability.reason)}"
+        f"{sentence(layer.memory.why)}{''.join(sentence(each) for each in layer.sentences)}"
     )

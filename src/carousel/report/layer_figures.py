@@ -81,12 +81,14 @@ def gradient_figure(flow: GradientByLag) -> Figure:
         + f"Method: {flow.method}."
     )
     shown = [k for k in (1, 2, 5, 10, 20, 50, 100, 200) if k < len(lags)]
-    rows = [(str(k), [float(values[k]) for values in (worst, typical, actual, bound)]) for k in shown]
+    parts = {name: flow.median(name) / _TEN for name in flow.log_actual if len(flow.log_actual) > 1}
+    columns = (worst, typical, actual, bound, *parts.values())
+    rows = [(str(k), [float(values[k]) for values in columns]) for k in shown]
     return Figure(
         "How the gradient goes back in time",
         svg(chart),
         caption,
-        ("steps back", "worst, log10", "typical, log10", "actual, log10", "bound, log10"),
+        ("steps back", *(f"{name}, log10" for name in ("worst", "typical", "actual", "bound", *parts))),
         rows,
     )
 
