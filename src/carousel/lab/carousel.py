@@ -19,11 +19,13 @@ from carousel.lab.experiment import Budget, Progress
 from carousel.nn import GRU, LSTM, RNN, Recurrent
 from carousel.report.charts import Chart, Line
 from carousel.report.lab import Claim, Figure, Findings, Section, Slider, Table, Verdict
-from carousel.report.words import number, power
+from carousel.report.words import count, power
 
 STEPS = 1_000
 HIDDEN = 32
 FLOOR = 1e-300  # where float64 ends
+VANISHED = 1e-6  # of the gradient at the end: less is lost
+ROUNDING = 1e-12  # float64 over a few steps
 
 
 def run(budget: Budget, progress: Progress) -> Findings:
@@ -45,13 +47,16 @@ def run(budget: Budget, progress: Progress) -> Findings:
     numbers |= {f"{name}: gradient kept after 100": curve[99] for name, curve in curves.items()}
     numbers["biases"] = biases
     numbers["gradient kept after 100 by bias"] = [against[bias][99] for bias in biases]
-    numbers |= {f"error of {name}": worst for name, worst in formulas.items()}
+    for name, (off_h, off_c) in formulas.items():
+        numbers[f"error of grad h, {name}"], numbers[f"error of grad C, {name}"] = off_h, off_c
     sections = [_curves_section(curves), _bias_section(against), _formula_section(formulas)]
     equations = {
         "LSTM": formula.text(CELLS["lstm"].equations),
-        "LSTM, full peepholes, and its backward pass": formula.text(
+        "LSTM, full peepholes, and its backward pass, as derived": formula.text(
             CELLS["lstm-full"].equations, backward=True
         ),
+        "The lecture's backward formulas, as printed": PRINTED,
+        "The lecture's backward formulas, corrected": CORRECTED,
     }
     return Findings(_claims(curves, formulas), sections, numbers, equations)
 
@@ -147,11 +152,40 @@ def carousel_alone(bias: float, steps: int = 200) -> list[float]:
 
 # ---- the lecture's backward formulas ----
 
+PRINTED = """\
+∇C_t = ∇h_t ∘ (o_t ∘ tanh′(·) + tanh(·) ∘ σ′(·) W_Co)
+     + ∇C_{t+1} ∘ (f_{t+1} + C_t ∘ σ′(·) W_Cf + C̃_{t+1} ∘ σ′(·) W_Ci ∘ tanh(·))
 
-def lecture_errors(steps: int = 12) -> dict[str, float]:
-    """Largest relative error of the lecture's grad h_t against the engine's, by which misprints are kept.
+∇h_t = ∇z_t ∇_{h_t} z_t
+     + ∇C_{t+1} ∘ (C_t ∘ σ′(·) W_hf + C̃_{t+1} ∘ σ′(·) W_hi)
+     + ∇C_{t+1} ∘ o_{t+1} ∘ tanh′(·) W_ho
+     + ∇h_{t+1} ∘ tanh(·) ∘ σ′(·) W_ho"""
+CORRECTED = """\
+∇C_t = ∇h_t ∘ o_t ∘ tanh′(C_t) + (∇h_t ∘ tanh(C_t) ∘ σ′(o)) W_Co
+     + ∇C_{t+1} ∘ f_{t+1} + (∇C_{t+1} ∘ C_t ∘ σ′(f)) W_Cf
+     + (∇C_{t+1} ∘ C̃_{t+1} ∘ σ′(i)) W_Ci          (without ∘ tanh(·))
 
-    The cell is the LSTM with full peepholes; Div = sum_t |W_z h_t - target_t|^2 / 2.
+∇h_t = ∇z_t ∇_{h_t} z_t
+     + (∇C_{t+1} ∘ C_t ∘ σ′(f)) W_hf + (∇C_{t+1} ∘ C̃_{t+1} ∘ σ′(i)) W_hi
+     + (∇C_{t+1} ∘ i_{t+1} ∘ tanh′(C̃)) W_hC     (not o and W_ho)
+     + (∇h_{t+1} ∘ tanh(C_{t+1}) ∘ σ′(o)) W_ho
+
+σ′ and tanh′: the slope of the gate or candidate named, at t+1; with W_Co at t.
+Gradients are rows, multiplied unit by unit before the matrix."""
+AS_PRINTED, WRONG_C, WRONG_H, RIGHT = (
+    "the formulas as printed",
+    "only the factor behind W_Ci",
+    "only o and W_ho in place of i and W_hC",
+    "the formulas corrected",
+)
+Gradients = tuple[Tensor, Tensor]  # of h and of C, (T, 1, H) each
+
+
+def lecture_errors(steps: int = 12) -> dict[str, tuple[float, float]]:
+    """Largest errors of the lecture's (grad h_t, grad C_t) against the derived ones, by which misprints are kept.
+
+    Each is a share of the largest derived gradient of its kind. The cell is the LSTM with full peepholes;
+    Div = sum_t |W_z h_t - target_t|^2 / 2.
     """
     torch.manual_seed(4)
     layer = LSTM(3, 5, peephole="full", dtype=torch.float64)
@@ -160,38 +194,39 @@ def lecture_errors(steps: int = 12) -> dict[str, float]:
             parameter.normal_(0, 0.5)
     w_z = torch.randn(4, 5, dtype=torch.float64)
     x, target = torch.randn(steps, 1, 3, dtype=torch.float64), torch.randn(steps, 1, 4, dtype=torch.float64)
-    true = _engine_gradients(layer, x, target, w_z)
+    derived = derived_gradients(layer, x, target, w_z)
     errors = {}
     for name, wrong_c, wrong_h in (
-        ("the formulas as printed", True, True),
-        ("only the factor behind W_Ci", True, False),
-        ("only o and W_ho in place of i and W_hC", False, True),
-        ("the formulas corrected", False, False),
+        (AS_PRINTED, True, True),
+        (WRONG_C, True, False),
+        (WRONG_H, False, True),
+        (RIGHT, False, False),
     ):
-        printed = lecture_gradients(layer, x, target, w_z, wrong_c, wrong_h)
-        errors[name] = float((printed - true).abs().max() / true.abs().max())
+        found = lecture_gradients(layer, x, target, w_z, wrong_c, wrong_h)
+        off_h, off_c = (_off(mine, true) for mine, true in zip(found, derived, strict=True))
+        errors[name] = off_h, off_c
     return errors
 
 
-def _engine_gradients(layer: LSTM, x: Tensor, target: Tensor, w_z: Tensor) -> Tensor:
-    """dDiv/dh_t (T, 1, H) from the engine run step by step."""
-    state = tuple(torch.zeros(1, 1, layer.hidden_size, dtype=torch.float64) for _ in "hc")
-    hs, div = [], torch.zeros((), dtype=torch.float64)
-    for step, wanted in zip(x, target, strict=True):
-        _, state = layer(step[None], state)
-        state[0].retain_grad()
-        hs.append(state[0])
-        div = div + (state[0][0] @ w_z.T - wanted).square().sum() / 2
-    div.backward()
-    return torch.cat([_gradient(h) for h in hs])
+def _off(found: Tensor, true: Tensor) -> float:
+    return float((found - true).abs().max() / true.abs().max())
+
+
+def derived_gradients(layer: LSTM, x: Tensor, target: Tensor, w_z: Tensor) -> Gradients:
+    """dDiv/dh_t and dDiv/dC_t, as the backward pass that Carousel derived from the cell's equations finds them."""
+    with layer.recording() as recorded:
+        hs, _ = layer(x)
+        ((hs @ w_z.T - target).square().sum() / 2).backward()
+    return recorded[0].gradients["h"], recorded[0].gradients["c"]
 
 
 def lecture_gradients(
     layer: LSTM, x: Tensor, target: Tensor, w_z: Tensor, wrong_c: bool, wrong_h: bool
-) -> Tensor:
-    """grad h_t (T, 1, H) by the lecture's recursion through grad C_{t+1}.
+) -> Gradients:
+    """grad h_t and grad C_t by the lecture's recursion.
 
-    `wrong_c` and `wrong_h` keep the misprint in the formula of grad C_t and of grad h_t.
+    `wrong_c` and `wrong_h` keep the misprint in the formula of grad C_t and of grad h_t. The tanh(·) behind W_Ci, for
+    which the slide names no argument, is read as tanh(C_t).
     """
     with torch.no_grad():
         values = layer.trace(x)[0].values
@@ -223,7 +258,7 @@ def lecture_gradients(
             through_i = (to_c * g[t + 1] * _slope(i[t + 1])) @ w_c["i"]
             grad_c[t] += to_c * f[t + 1] + (to_c * c[t] * _slope(f[t + 1])) @ w_c["f"]
             grad_c[t] += through_i * c[t].tanh() if wrong_c else through_i
-    return grad_h
+    return grad_h, grad_c
 
 
 def _slope(gate: Tensor) -> Tensor:
@@ -233,36 +268,40 @@ def _slope(gate: Tensor) -> Tensor:
 # ---- what the page says ----
 
 
-def _claims(curves: dict[str, list[float]], formulas: dict[str, float]) -> list[Claim]:
-    def after(name: str, steps: int) -> str:
+def _claims(curves: dict[str, list[float]], formulas: dict[str, tuple[float, float]]) -> list[Claim]:
+    def after(name: str, steps: int = STEPS) -> str:
         value = curves[name][steps - 1]
-        return "nothing that float64 can hold" if value <= FLOOR else power(value)
+        return "less than float64 can hold" if value <= FLOOR else power(value)
 
-    keeps = curves["LSTM, f = 1"][-1]
+    lost, kept = curves["RNN, tanh"][-1] < VANISHED, curves["LSTM, f = 1"][-1] > VANISHED
+    closed = [name for name in ("LSTM, bias 0", "LSTM, bias 1") if curves[name][-1] < VANISHED]
+    gru = min(curves[name][-1] for name in ("GRU, reset after", "GRU, reset before")) > VANISHED
+    exact = max(formulas[RIGHT]) < ROUNDING
+    wrong_h, wrong_c = formulas[AS_PRINTED]
     return [
         Claim(
             "A plain recurrent net loses the gradient; the constant error carousel keeps it.",
-            Verdict.CONDITIONAL,
-            f"the forget gate stays near 1. Of a gradient {STEPS:,} steps later, the tanh net has "
-            f"{after('RNN, tanh', STEPS)} left, the LSTM with f = 1 has {number(keeps, 2)} times as much (its other "
-            "gates add to it). With a bias of 0 an "
-            f"untrained LSTM has {after('LSTM, bias 0', STEPS)}, with 1 {after('LSTM, bias 1', STEPS)}, with chrono "
-            f"initialisation {after('LSTM, chrono', STEPS)}.",
+            Verdict.FAILS if not (lost and kept) else Verdict.CONDITIONAL if closed else Verdict.HOLDS,
+            f"{'the forget gate stays near 1. ' if lost and kept and closed else ''}Of a gradient, {count(STEPS)} "
+            f"steps back the tanh net has {after('RNN, tanh')} left, an LSTM with f = 1 has {after('LSTM, f = 1')} "
+            "times as much (what returns through the other gates can make it grow). As they start, LSTMs with a forget "
+            f"bias of 0 have {after('LSTM, bias 0')}, of 1 {after('LSTM, bias 1')}, with chrono initialisation "
+            f"{after('LSTM, chrono')}.",
         ),
         Claim(
             "The GRU is a simplified LSTM: it keeps a gradient in the same way.",
-            Verdict.CONDITIONAL,
-            f"its update gate has learned to stay near 1. As it starts, after {STEPS:,} steps it has "
-            f"{after('GRU, reset after', STEPS)} left (reset before: {after('GRU, reset before', STEPS)}), after 100 "
-            f"steps {after('GRU, reset after', 100)}.",
+            Verdict.HOLDS if gru else Verdict.CONDITIONAL,
+            f"{'' if gru else 'its update gate has learned to stay near 1. '}As it starts, it has "
+            f"{after('GRU, reset after', 100)} left after 100 steps, and after {count(STEPS)} "
+            f"{after('GRU, reset after')} (reset before: {after('GRU, reset before')}).",
         ),
         Claim(
             "The backward formulas for ∇C_t and ∇h_t.",
-            Verdict.FAILS,
-            f"As printed, ∇h_t is off by up to {power(formulas['the formulas as printed'])} of the largest gradient. "
-            "Two misprints: o_{t+1} tanh′ W_ho under ∇C_{t+1} should be i_{t+1} tanh′ W_hC, since C̃ enters through i; "
-            "and the tanh(·) behind W_Ci does not belong. Corrected, they agree with the derived gradient to "
-            f"{power(formulas['the formulas corrected'])}.",
+            Verdict.HOLDS if max(wrong_h, wrong_c) < ROUNDING else Verdict.FAILS,
+            f"As printed, ∇C_t is off by up to {power(wrong_c)} and ∇h_t by up to {power(wrong_h)} of the largest. "
+            "Two misprints: o_{t+1} tanh′ W_ho under ∇C_{t+1} should be i_{t+1} tanh′ W_hC, since C̃ enters through "
+            f"i; and the tanh(·) behind W_Ci does not belong. Corrected, they {'agree' if exact else 'still disagree'} "
+            f"with the derived gradients: ∇C_t to {power(formulas[RIGHT][1])}, ∇h_t to {power(formulas[RIGHT][0])}.",
         ),
     ]
 
@@ -297,10 +336,11 @@ def _curves_section(curves: dict[str, list[float]]) -> Section:
         ["", "10 steps", "100 steps", "1,000 steps"], rows, "Medians over several random starts and inputs."
     )
     words = (
-        f"Layers of {HIDDEN} units, untrained, driven by noise. The state is h and c together; what falls below 10⁻³⁰ "
-        "is drawn on the floor."
+        f"Layers of {HIDDEN} units, untrained, driven by noise. The state is h and c together; what falls below "
+        "10⁻³⁰ is drawn on the floor."
     )
-    caption = "Only a forget gate held near 1 carries a gradient over a thousand steps."
+    alive = [name for name, curve in curves.items() if curve[-1] > VANISHED]
+    caption = f"What still has a millionth of it after {count(STEPS)} steps: {', '.join(alive) or 'none'}."
     return Section("Over a thousand steps", words, [Figure(chart, caption), table])
 
 
@@ -338,15 +378,16 @@ def _bias_section(against: dict[float, list[float]]) -> Section:
     )
 
 
-def _formula_section(formulas: dict[str, float]) -> Section:
-    rows = [[name, power(error)] for name, error in formulas.items()]
+def _formula_section(formulas: dict[str, tuple[float, float]]) -> Section:
+    rows = [[name, power(off_c), power(off_h)] for name, (off_h, off_c) in formulas.items()]
     table = Table(
-        ["", "largest error"],
+        ["", "error of ∇C_t", "error of ∇h_t"],
         rows,
-        "Relative to the largest gradient; LSTM with full peepholes, 12 steps, float64.",
+        "Largest error over 12 steps, as a share of the largest gradient; LSTM with full peepholes, float64.",
     )
     words = (
-        "The lecture writes the backward pass of the LSTM with peepholes by hand. Carousel derives it from the forward "
-        "equations above; here both run on the same weights."
+        "The lecture writes the backward pass of the LSTM with peepholes by hand. Carousel derives it from the "
+        "forward equations; all stand at the top of this page, and here they run on the same weights. Each misprint "
+        "spoils both gradients, since each formula feeds the other."
     )
-    return Section("The backward formulas, as printed and corrected", words, [table])
+    return Section("The backward formulas: printed, corrected, derived", words, [table])
