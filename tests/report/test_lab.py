@@ -19,7 +19,7 @@ from carousel.report.lab import (
     lab_gallery,
     lab_page,
 )
-from carousel.report.scatter import Points, Scatter
+from carousel.report.scatter import Points, Scatter, scatter_svg
 
 # Moves the slider to its end as a reader would, and notes which picture is shown before and after.
 READER = """
@@ -82,6 +82,17 @@ def test_the_gallery_keeps_the_order_and_links(page):
     html = lab_gallery(entries, {"torch": "2"})
     assert re.findall(r'href="(\w+)\.html"', html) == ["b", "a"]
     assert html.index("1 One") < html.index("2 Two")
+
+
+def test_words_on_a_map_stand_beside_each_other():
+    """Three points at nearly one place: their words start at different places, and none covers another."""
+    points = Points("", [0.0, 0.001, 0.002], [0.0, 0.0, 0.0], "s1", words=["first", "second", "third"])
+    svg = scatter_svg(Scatter("map", "three words", "a", "b", [points, Points("", [1.0], [1.0], "s2")]))
+    placed = re.findall(r'class="word s1" x="([\d.]+)" y="([\d.]+)">(\w+)<', svg)[:3]
+    boxes = [(float(x), float(y) - 9, float(x) + 5.9 * len(word), float(y)) for x, y, word in placed]
+    for k, a in enumerate(boxes):
+        for b in boxes[:k]:
+            assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
 
 
 @needs_browser

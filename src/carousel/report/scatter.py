@@ -12,6 +12,8 @@ from markupsafe import Markup
 from carousel.report.scales import Scale
 
 _SIZES = (("wide", 680), ("narrow", 340))
+_LETTER, _LINE = 6.0, 10.0  # about the width of a letter of a word and its height, pixels
+_Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def _curve(xs: Sequence[float], ys: Sequence[float], x: Scale, y: Scale) -> str:
 
 
 def _points(group: Points, x: Scale, y: Scale) -> str:
-    parts = []
+    parts, taken = [], list[_Box]()
     for k, (a, b) in enumerate(zip(group.x, group.y, strict=True)):
         if not _inside(a, b, x, y):
             continue
@@ -124,10 +126,27 @@ def _points(group: Points, x: Scale, y: Scale) -> str:
             f'<circle class="{group.style}" cx="{x(a):.1f}" cy="{y(b):.1f}" r="3.2">{title}</circle>'
         )
         if word:
+            left, foot = _free_place(word, x(a), y(b), taken)
             parts.append(
-                f'<text class="word {group.style}" x="{x(a) + 5:.1f}" y="{y(b) + 3.5:.1f}">{escape(word)}</text>'
+                f'<text class="word {group.style}" x="{left:.1f}" y="{foot:.1f}">{escape(word)}</text>'
             )
     return "".join(parts)
+
+
+def _free_place(word: str, x: float, y: float, taken: list[_Box]) -> tuple[float, float]:
+    """Where a point's word covers no other: right of it, left, above, below or aslant; else right all the same."""
+    wide = _LETTER * len(word)
+    sides = (x + 5, x - 5 - wide, x - wide / 2)
+    places = [(sides[0], y + 3.5), (sides[1], y + 3.5), (sides[2], y - 6), (sides[2], y + 14)]
+    places += [(side, y + drop) for drop in (-7, 14, -17, 24) for side in sides[:2]]
+    boxes = [(left, foot - _LINE, left + wide, foot) for left, foot in places]
+    free = next((k for k, box in enumerate(boxes) if not any(_overlap(box, other) for other in taken)), 0)
+    taken.append(boxes[free])
+    return places[free]
+
+
+def _overlap(a: _Box, b: _Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def _inside(a: float, b: float, x: Scale, y: Scale) -> bool:
