@@ -42,3 +42,23 @@ def test_the_gradient_of_an_output_is_its_slope():
         bumped[2, 3] += 1e-6
         losses = [torch.nn.functional.cross_entropy(last(h), labels) for h in (hidden, bumped)]
     assert float(losses[1] - losses[0]) / 1e-6 == pytest.approx(float(told[2, 3]), rel=1e-4)
+
+
+def test_the_claims_follow_from_the_numbers():
+    """ELU ahead from every start holds, from some only then, from none not; the same for what vanishes."""
+    slow, fast = (depth.ByLayer([kept**k for k in range(18, -1, -1)], [], [], []) for kept in (0.9, 0.3))
+    every = {
+        (name, start): slow if name == "ELU" else fast for name in depth.ACTIVATIONS for start in depth.STARTS
+    }
+    after, right = dict.fromkeys(depth.ACTIVATIONS, slow), dict.fromkeys(depth.ACTIVATIONS, 0.5)
+
+    def verdicts(before):
+        return [claim.verdict for claim in depth._claims(before, after, right)]
+
+    assert verdicts(every) == [depth.Verdict.HOLDS, depth.Verdict.CONDITIONAL]
+    some = {case: fast if case[1] == depth.DEFAULT else by for case, by in every.items()}
+    some["tanh", depth.DEFAULT] = slow
+    assert verdicts(some) == [depth.Verdict.CONDITIONAL, depth.Verdict.CONDITIONAL]
+    none = {case: slow if case[0] == "tanh" else fast for case in every}
+    assert verdicts(none)[0] == depth.Verdict.FAILS
+    assert verdicts(dict.fromkeys(every, fast))[1] == depth.Verdict.HOLDS

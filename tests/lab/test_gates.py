@@ -41,3 +41,8 @@ def test_the_update_gate_at_its_ends(numbers):
     """z = 1 keeps h to the bit, z = 0 makes it the candidate."""
     assert numbers["z = 1: change of h"] == 0.0
     assert numbers["z = 0: distance of h and candidate"] == 0.0
+
+
+def test_the_gru_works_by_its_update_gate(numbers):
+    """Of the unit that remembers, z is lower at "store", where it writes, than at "ignore", where it keeps."""
+    assert numbers["gate z at store"] < numbers["gate z at ignore"] - 0.2

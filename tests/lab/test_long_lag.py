@@ -49,3 +49,20 @@ def test_what_is_not_solved_says_so():
     """Ten steps are too few for copying: the count is the budget and one."""
     steps = long_lag.steps_until_solved(long_lag.TASKS["copying"], long_lag.CELLS_TRIED["RNN"], 30, 10, 0)
     assert steps == 11
+
+
+@pytest.mark.parametrize(
+    ("solved", "verdict"), [((), "does not hold"), (("LSTM",), "holds only when"), (None, "holds")]
+)
+def test_the_verdict_follows_from_who_solved(solved, verdict):
+    """All gated cells ahead of the plain net, some of them, none."""
+    names = [name for name in long_lag.CELLS_TRIED if name != "RNN"] if solved is None else solved
+    found = {
+        (task, name, lag): [50 if name in names else 101]
+        for task in long_lag.TASKS
+        for name in long_lag.CELLS_TRIED
+        for lag in (10, 20)
+    }
+    claim = long_lag._claims(found, (10, 20), 100)[0]
+    assert claim.verdict == verdict
+    assert ("“LSTM”" in claim.evidence) == bool(names)

@@ -46,3 +46,15 @@ def test_a_short_window_cannot_teach_a_long_lag(numbers):
     accuracy = dict(zip(numbers["windows"], numbers["accuracy by window"], strict=True))
     assert accuracy[1] < 0.75
     assert accuracy[16] > 0.95
+
+
+def test_windows_that_teach_nothing_are_told(findings):
+    """If no window, or every window, comes to the answer, the verdict says so and no sentence breaks."""
+    numbers = findings("losses").numbers
+    reach = {"MLP at each step": [1.0] + [0.0] * 23, "GRU": numbers["GRU gradient by distance"]}
+    trained = {name: numbers[f"loss by step, weights on {name}"] for name in losses.WEIGHTINGS}
+    checks = dict.fromkeys(losses.identities(), 0.0)
+    shifted = {"w(t+1)": [1.0], "w(t)": [0.0]}
+    for accuracy, verdict in ((0.5, "does not hold"), (1.0, "holds")):
+        windows = dict.fromkeys(losses.WINDOWS, accuracy)
+        assert losses._claims(reach, trained, checks, shifted, windows)[-1].verdict == verdict

@@ -17,6 +17,24 @@ def test_one_hot_vectors_are_all_as_far_apart():
     assert high > 1.5 * low
 
 
+def test_related_words_are_told_from_others():
+    """Vectors that are one axis for each group have a cosine of 1 within it and 0 across; random ones have neither."""
+    axes = torch.eye(len(words.RELATED))
+    table = torch.cat([axes[k].expand(len(group), -1) for k, group in enumerate(words.RELATED)])
+    assert words.cosines(words.Vectors(list(words.ASKED), table.numpy())) == pytest.approx((1.0, 0.0))
+    noise = torch.randn(len(words.ASKED), 200, generator=torch.Generator().manual_seed(0))
+    inside, across = words.cosines(words.Vectors(list(words.ASKED), noise.numpy()))
+    assert abs(inside) < 0.1
+    assert abs(across) < 0.1
+
+
+def test_frequencies_without_context():
+    """Of two words as frequent as each other, a perplexity of 2 but for the rest of the vocabulary."""
+    ids = torch.tensor([0, 1]).repeat(500_000)
+    text = words.Text(["<rare>", "a"], ids, ids[:1_000])
+    assert words.frequency_perplexity(text) == pytest.approx(2.0, rel=1e-2)
+
+
 def test_the_product_is_the_look_up():
     """PW times a one-hot vector is PW's column, exactly."""
     assert words.product_is_lookup() == 0.0

@@ -163,7 +163,12 @@ def _claims(
     slowest = max(kept["sigmoid", w] for w in WEIGHTS)
     tanh_last = max(value for value in vector["tanh"] if math.isfinite(value))
     edge = next((r for r, value in zip(radii, vector["tanh"], strict=True) if math.isinf(value)), math.inf)
-    dies = max(r for r, share in zip(radii, blown, strict=True) if share < 0.5)
+    bursts = next((r for r, share in zip(radii, blown, strict=True) if share >= 0.5), None)
+    fate = (
+        f"blow up from a spectral radius of {bursts:g} on"
+        if bursts
+        else f"do not blow up within {VECTOR_STEPS} steps up to a spectral radius of {radii[-1]:g}"
+    )
     return [
         Claim(
             "Sigmoid activations saturate, and the network cannot retain information.",
@@ -177,9 +182,8 @@ def _claims(
             "Relu activations blow up or vanish rapidly.",
             Verdict.CONDITIONAL,
             f"w is not 1: a positive start is multiplied by w, so that 50 steps of 0.9 leave {0.9**50:.4f} and 50 of "
-            f"1.1 make {1.1**50:.0f} of it; exactly at w = 1 it is kept for ever, and a negative start is gone in one "
-            f"step. Most random networks still die at a spectral radius of {dies:g}, since half of their units are "
-            "shut, and blow up above.",
+            f"1.1 make {1.1**50:.0f} of it; exactly at w = 1 it is kept for ever, and a negative start is gone in "
+            f"one step. Of random networks, most {fate}.",
         ),
         Claim(
             "Tanh activations store best, but not for very long.",
@@ -302,6 +306,6 @@ def _vector_section(radii: list[float], vector: dict[str, list[float]], networks
     )
     caption = (
         "Tanh keeps its starts apart for ever once the radius is well above 1, where it is chaotic: told apart is "
-        "not yet read out. Relu has only a narrow window between dying and blowing up."
+        "not yet read out. Relu tells them apart only until it has died or blown up."
     )
     return Section("Vectors", words, [Figure(chart, caption)])

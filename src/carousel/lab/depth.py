@@ -19,7 +19,8 @@ from torch.nn import functional as F
 from carousel.lab.experiment import Budget, Progress
 from carousel.report.charts import Chart, Line
 from carousel.report.lab import Claim, Findings, Section, Slider, Table, Verdict
-from carousel.report.words import number, percent, power
+from carousel.report.scatter import Points, Scatter
+from carousel.report.words import count, percent, power
 
 LAYERS = 19
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -36,6 +37,8 @@ STARTS: dict[str, Callable[[Tensor], object]] = {
 }
 DEFAULT = "torch's default"
 VANISHED = 1e-3  # of the last hidden layer's norm
+EFFECTIVELY = 10  # layers, after which the lecture sees nothing left
+DRAWN = 24  # neurons of each layer that are drawn one by one
 _FLOOR = 1e-30
 
 
@@ -46,6 +49,7 @@ class ByLayer:
     middle: list[float]
     low: list[float]
     high: list[float]
+    some: list[list[float]]  # by layer, the norms of a few neurons
 
     @property
     def kept(self) -> list[float]:
@@ -89,9 +93,10 @@ def run(budget: Budget, progress: Progress) -> Findings:
         numbers[f"{name}, trained: accuracy"] = accuracy[name]
     sections = [
         _start_section(before, width),
+        _neurons_section(before, after),
         _instances_section(before, instances, weights),
         _training_section(before, after, accuracy, steps),
-        _table_section(before),
+        _table_section(before, after),
     ]
     return Findings(_claims(before, after, accuracy), sections, numbers)
 
@@ -154,14 +159,11 @@ def _output_gradients(model: nn.Sequential, inputs: Tensor, labels: Tensor) -> S
 
 
 def _summary(norms: list[Tensor]) -> ByLayer:
-    low, middle, high = zip(
-        *[
-            each.double().quantile(torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)).tolist()
-            for each in norms
-        ],
-        strict=True,
-    )
-    return ByLayer(*([max(value, _FLOOR) for value in part] for part in (middle, low, high)))
+    shares = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
+    found = torch.stack([each.double().quantile(shares).clamp_min(_FLOOR) for each in norms])
+    low, middle, high = found.T.tolist()
+    some = [each[:DRAWN].double().clamp_min(_FLOOR).tolist() for each in norms]
+    return ByLayer(middle, low, high, some)
 
 
 def train(model: nn.Sequential, inputs: Tensor, labels: Tensor, steps: int) -> float:
@@ -185,36 +187,49 @@ def train(model: nn.Sequential, inputs: Tensor, labels: Tensor, steps: int) -> f
 def _claims(
     before: dict[tuple[str, str], ByLayer], after: dict[str, ByLayer], accuracy: dict[str, float]
 ) -> list[Claim]:
-    defaults = {name: before[name, DEFAULT] for name in ACTIVATIONS}
-    order = sorted(ACTIVATIONS, key=lambda name: -defaults[name].kept[0])
-    shares = ", ".join(f"{name} {power(defaults[name].kept[0])}" for name in order)
     longest = {start: max(ACTIVATIONS, key=lambda name: _evenness(before[name, start])) for start in STARTS}
+    led = [start for start, name in longest.items() if name == "ELU"]
     told = ", ".join(f"{name} with {start}" for start, name in longest.items())
-    survivors = [
-        f"{name} with {start}"
-        for (name, start), found in before.items()
-        if start != DEFAULT and found.reach == LAYERS and found.kept[0] < 1 / VANISHED
-    ]
-    early = [name for name in ACTIVATIONS if defaults[name].reach <= 10]
+    order = sorted(ACTIVATIONS, key=lambda name: -before[name, DEFAULT].kept[0])
+    shares = ", ".join(f"{name} {power(before[name, DEFAULT].kept[0])}" for name in order)
+    gone = {
+        start: [name for name in ACTIVATIONS if before[name, start].reach <= EFFECTIVELY] for start in STARTS
+    }
+    cases = "; ".join(f"{' and '.join(names)} with {start}" for start, names in gone.items() if names)
+    vanished = sum(map(len, gone.values()))
+    through = sum(found.reach == LAYERS for found in before.values())
     trained = ", ".join(
-        f"{power(after[name].kept[0])} ({name}, {percent(accuracy[name])} right)" for name in ACTIVATIONS
+        f"{name} {power(after[name].kept[0])} ({percent(accuracy[name])} right)" for name in ACTIVATIONS
     )
     return [
         Claim(
             "ELU activations maintain gradients longest.",
-            Verdict.CONDITIONAL if len(set(longest.values())) > 1 or order[0] != "ELU" else Verdict.HOLDS,
-            f"the start suits it. With torch's default the first of {LAYERS} layers keeps, of the last one's "
-            f"gradient: {shares}. Nearest to an even gradient are {told}.",
+            _verdict(len(led), len(STARTS)),
+            f"{_condition(len(led), len(STARTS), f'weights start with {_or(led)}. ')}The gradient that reaches the "
+            f"first of {LAYERS} layers is nearest in size to the last one's for {told}. With torch's default it "
+            f"keeps, of the last one's: {shares}.",
         ),
         Claim(
-            "In all cases the gradient effectively vanishes after 10 layers.",
-            Verdict.CONDITIONAL,
-            "weights start too small. With torch's default (variance 1/(3n)) less than a thousandth is left within 10 "
-            f"layers for {', '.join(early) if early else 'none'}; with a start that fits, more than a thousandth comes "
-            f"through all {LAYERS} layers for {', '.join(survivors)}. After training from the default the first layer "
-            f"has {trained}.",
+            f"In all cases the gradient effectively vanishes after {EFFECTIVELY} layers.",
+            _verdict(vanished, len(before)),
+            f"{_condition(vanished, len(before), f'activation and start fit badly: {cases}. ')}Less than a "
+            f"thousandth is left {EFFECTIVELY} layers down in {vanished} of {len(before)} cases of activation and "
+            f"start; in {through} more than a thousandth comes through all {LAYERS}. After training from torch's "
+            f"default the first layer has, of the last one's gradient: {trained}.",
         ),
     ]
+
+
+def _verdict(true: int, of: int) -> Verdict:
+    return Verdict.HOLDS if true == of else Verdict.CONDITIONAL if true else Verdict.FAILS
+
+
+def _condition(true: int, of: int, words: str) -> str:
+    return words if 0 < true < of else ""
+
+
+def _or(names: Sequence[str]) -> str:
+    return " or ".join(names)
 
 
 def _evenness(found: ByLayer) -> float:
@@ -238,8 +253,8 @@ def _start_section(before: dict[tuple[str, str], ByLayer], width: int) -> Sectio
         "left is a gradient that vanishes on its way back.",
     )
     words = (
-        f"{LAYERS} hidden layers of {width:,} units, before training, mean loss of 256 digits. The norm is over the "
-        "batch, of the gradient with respect to what a neuron puts out."
+        f"{LAYERS} hidden layers of {count(width)} units, before training, mean loss of 256 digits. The norm is over "
+        "the batch, of the gradient with respect to what a neuron puts out."
     )
     return Section("Layer by layer, a whole batch", words, [slider])
 
@@ -264,9 +279,51 @@ def _chart(title: str, found: dict[str, ByLayer]) -> Chart:
     )
 
 
+def _neurons_section(before: dict[tuple[str, str], ByLayer], after: dict[str, ByLayer]) -> Section:
+    drawings = [
+        _neurons(name, {"before": before[name, DEFAULT], "after": after[name]}) for name in ACTIVATIONS
+    ]
+    slider = Slider(
+        "activation",
+        list(ACTIVATIONS),
+        drawings,
+        "Every dot is a neuron: left of its layer's place before training, right of it after. Left is the input.",
+    )
+    words = (
+        f"The first {DRAWN} neurons of each layer, start: {DEFAULT}; norm over the same batch of 256 digits."
+    )
+    return Section("Neuron by neuron, before and after training", words, [slider])
+
+
+def _neurons(name: str, found: dict[str, ByLayer]) -> Scatter:
+    aside = {"before": -0.15, "after": 0.15}  # so that the two clouds of a layer stand side by side
+    groups = [
+        Points(
+            when,
+            [layer + aside[when] for layer, some in enumerate(by.some, start=1) for _ in some],
+            [math.log10(norm) for some in by.some for norm in some],
+            f"s{k + 1}",
+        )
+        for k, (when, by) in enumerate(found.items())
+    ]
+    return Scatter(
+        f"Gradient of single neurons, {name}",
+        ", ".join(f"{when} training the first layer keeps {power(by.kept[0])}" for when, by in found.items()),
+        "hidden layer, from the input",
+        "log₁₀ of the norm of a neuron's gradient",
+        groups,
+        x_range=(0.0, LAYERS + 1.0),
+    )
+
+
 def _instances_section(
     before: dict[tuple[str, str], ByLayer], instances: dict[str, ByLayer], weights: dict[str, ByLayer]
 ) -> Section:
+    hidden = [
+        name
+        for name in ACTIVATIONS
+        if before[name, DEFAULT].kept[0] < VANISHED and weights[name].kept[0] > VANISHED
+    ]
     charts = [
         _chart("Single instances", instances),
         _chart("Whole batch", {name: before[name, DEFAULT] for name in ACTIVATIONS}),
@@ -276,8 +333,9 @@ def _instances_section(
         "what is drawn",
         ["single instances", "whole batch", "incoming weights"],
         charts,
-        "Sixteen digits one by one look like the batch. The gradient of a neuron's incoming weights also carries the "
-        "size of what comes in, which shrinks the other way, and hides the loss.",
+        "Sixteen digits one by one, and the batch. The gradient of a neuron's incoming weights also carries the "
+        "size of what comes in, which may shrink the other way: here it hides the loss of "
+        f"{', '.join(hidden) or 'none'}.",
     )
     rows = [
         [name, *(power(each.kept[0]) for each in (before[name, DEFAULT], instances[name], weights[name]))]
@@ -297,22 +355,27 @@ def _training_section(
     ]
     slider = Slider(
         "training",
-        ["before", f"after {steps} steps"],
+        ["before", f"after {count(steps)} steps"],
         charts,
-        "Those that learn change their gradients.",
+        "The same 256 digits, before the first step and after the last one.",
     )
     rows = [[name, percent(accuracy[name]), power(after[name].kept[0])] for name in ACTIVATIONS]
     table = Table(
         ["", "accuracy", "share left at the first layer"], rows, "Held-out digits; a guess has 10 %."
     )
-    return Section("Before and after training", f"Adam, {steps} steps of 64 digits.", [slider, table])
+    return Section(
+        "Before and after training",
+        f"From torch's default, Adam, {count(steps)} steps of 64 digits.",
+        [slider, table],
+    )
 
 
-def _table_section(before: dict[tuple[str, str], ByLayer]) -> Section:
+def _table_section(before: dict[tuple[str, str], ByLayer], after: dict[str, ByLayer]) -> Section:
     rows = []
-    for start in STARTS:
-        reaches = [before[name, start].reach for name in ACTIVATIONS]
-        rows.append([start, *[f"{reach} layers" if reach < LAYERS else "all" for reach in reaches]])
+    found = {start: [before[name, start] for name in ACTIVATIONS] for start in STARTS}
+    found[f"{DEFAULT}, trained"] = list(after.values())
+    for start, each in found.items():
+        rows.append([start, *[f"{by.reach} layers" if by.reach < LAYERS else "all" for by in each]])
     table = Table(["", *ACTIVATIONS], rows, "Layers down from the last until less than a thousandth is left.")
-    words = f"A start that keeps the variance of what flows forward keeps the gradient too: {number(2, 0)}/n for ReLU."
+    words = "A start that keeps the variance of what flows forward keeps the gradient too: in theory 2/n for ReLU."
     return Section("How far down", words, [table])

@@ -155,6 +155,9 @@ def _claims(products: dict[float, Product], ahead: tuple[float, float, float]) -
     grows = {gain: int((product.values[9] > 1).sum()) for gain, product in products.items()}
     counts = ", ".join(f"{grow} of {HIDDEN} at gain {gain:g}" for gain, grow in grows.items())
     one, two = products[1.0], products[2.0]
+    never = max(max(product.activations) for product in products.values()) <= 0
+    added, taken = two.weights[-1] - one.weights[-1], one.activations[-1] - two.activations[-1]
+    back = "more than" if taken > added else "part of"
     return [
         Claim(
             "The gradient expands along directions with singular values above 1 and shrinks along those below.",
@@ -166,11 +169,12 @@ def _claims(products: dict[float, Product], ahead: tuple[float, float, float]) -
         ),
         Claim(
             "The Jacobians of the activations are bounded: they only shrink.",
-            Verdict.HOLDS,
-            f"tanh′ is at most 1, and its part of the log volume is never positive: over {LAGS} steps "
-            f"{number(one.activations[-1], 1)} nats a direction at gain 1 and {number(two.activations[-1], 1)} at gain "
-            f"2, where the weights alone would give {number(two.weights[-1], 1)}: larger weights saturate units, and "
-            "the activations take back part of what the weights add.",
+            Verdict.HOLDS if never else Verdict.FAILS,
+            f"tanh′ is at most 1, and its part of the log volume is {'never' if never else 'sometimes'} positive: over "
+            f"{LAGS} steps {number(one.activations[-1], 1)} nats a direction at gain 1 and "
+            f"{number(two.activations[-1], 1)} at gain 2. The weights' part goes from {number(one.weights[-1], 1)} to "
+            f"{number(two.weights[-1], 1)}: larger weights saturate units, and here the activations take back {back} "
+            "what the weights add.",
         ),
     ]
 
