@@ -41,7 +41,8 @@ def test_power_iteration_agrees_with_the_exact_norms(monkeypatch):
     expected = exact.powers[found.exponents]
     assert (found.powers <= expected * (1 + 1e-5)).all()  # in float32
     np.testing.assert_allclose(found.powers, expected, rtol=0.2)
-    assert found.peak_power in (6, 8)
+    np.testing.assert_allclose(found.powers[:2], expected[:2], rtol=1e-4)  # W itself is not estimated
+    assert exact.powers[found.peak_power] > 0.9 * expected.max()
     np.testing.assert_allclose(found.singular_values, exact.singular_values, rtol=1e-4)
     np.testing.assert_allclose(np.abs(found.eigenvalues), np.abs(exact.eigenvalues), atol=1e-5)
 
