@@ -31,6 +31,7 @@ def test_ctrl_c_in_an_import_is_one_line(module, text, tmp_path):
     """Whatever is being imported, the process ends with status 130 and one line, and leaves no folder."""
     program = f"""
 import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
 class Press:
     def find_spec(self, name, path=None, target=None):
         if name == "{module}":
@@ -40,7 +41,10 @@ from carousel.cli import main
 main()
 """
     process = start(program, "train", text, "--out", tmp_path / "run")
-    out, err = process.communicate(timeout=60)
+    try:
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert (process.returncode, out, err) == (130, "", "carousel: interrupted\n")
     assert not (tmp_path / "run").exists()
 

@@ -83,7 +83,7 @@ def _layers(inputs: int) -> dict[str, Callable[[], Recurrent]]:
 
 def run(budget: Budget, progress: Progress) -> Findings:
     """Train every variant on both tasks, look at the gates, hold the GRU's gates."""
-    steps, seeds = budget.choose(300, 2_000), budget.choose(1, 5)
+    steps, seeds = budget.choose(300, 1_500), budget.choose(1, 3)
     losses: dict[str, list[float]] = {}
     spikes: dict[str, list[float]] = {}
     best: dict[str, Recurrent] = {}

@@ -127,7 +127,7 @@ TASKS = {
 def run(budget: Budget, progress: Progress) -> Findings:
     """Every cell on every task at every lag, several seeds."""
     lags = budget.choose((10, 20), (10, 30, 100), (10, 30, 100, 200, 500))
-    most, seeds = budget.choose(500, 2_000, 10_000), budget.choose(1, 2, 5)
+    most, seeds = budget.choose(500, 1_500, 10_000), budget.choose(1, 2, 5)
     found: dict[tuple[str, str, int], list[int]] = {}
     wanted = [(task, name, lag) for task in TASKS for lag in lags for name in CELLS_TRIED]
     for k, (task, name, lag) in enumerate(wanted):
