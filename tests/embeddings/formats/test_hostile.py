@@ -370,3 +370,16 @@ def test_not_a_file(tmp_path):
         Vectors.load(tmp_path / "v.txt", limit=0)
     with pytest.raises(CarouselError, match="errors must be strict, backslashreplace"):
         Vectors.load(tmp_path / "v.txt", errors="loose")
+
+
+def test_an_archive_whose_names_are_no_text_is_told(tmp_path):
+    """A member marked as UTF-8 whose name is not: an error of ours, not Python's."""
+    path = tmp_path / "v.npz"
+    Vectors(["a", "b"], np.eye(2, dtype=np.float32)).save(path)
+    data = bytearray(path.read_bytes())
+    start = data.index(b"PK\x03\x04")
+    data[start + 7] |= 0x08  # the flag that says UTF-8, in the local header alone
+    data[start + 30] = 0xA4
+    path.write_bytes(data)
+    with pytest.raises(CarouselError, match="whole archive"):
+        Vectors.load(path)

@@ -1,8 +1,10 @@
 """NumPy: one .npz with matrix, words and counts, or a .npy of the matrix beside a .vocab of the words. No pickle."""
 
 import io
+import struct
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 from tokenize import TokenError
 
@@ -15,6 +17,11 @@ from carousel.errors import CarouselError
 _UNFOLDS = 20  # times its size: no matrix of word vectors can be compressed so far
 _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
+# what Python's reader of archives raises for broken ones, names that are not UTF-8 among them
+_NO_ARCHIVE = (
+    zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError,
+    OSError, struct.error, zlib.error,
+)  # fmt: skip
 # what NumPy's reader, which parses the header as a Python literal, was seen to raise for broken ones
 _NO_HEADER = (ValueError, KeyError, EOFError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError)
 
@@ -38,13 +45,18 @@ def load_npz(path: Path, reading: Reading) -> Content:
         with zipfile.ZipFile(path) as archive:
             arrays = {name: _member(archive, name, path) for name in ("words", "matrix")}
             counts = _member(archive, "counts", path) if "counts.npy" in archive.namelist() else None
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except CarouselError:
+        raise
+    except _NO_ARCHIVE as error:
         raise damaged(path, f"is not a whole archive ({error})") from None
     words, matrix = arrays["words"], arrays["matrix"]
     if words.dtype.kind not in "US" or words.ndim != 1 or matrix.ndim != 2 or len(words) != len(matrix):
         raise damaged(path, "must hold words (n) as text and a matrix (n, d)")
     rows = reading.rows(len(words))
-    listed = words[:rows].tolist()
+    try:
+        listed = words[:rows].tolist()
+    except ValueError as error:
+        raise damaged(path, f"has words that are not text ({error})") from None
     if words.dtype.kind == "S":
         listed = [reading.word(word, path, f"word {k + 1:,}") for k, word in enumerate(listed)]
     return Content(listed, matrix[:rows], None if counts is None else counts[:rows])
