@@ -86,7 +86,7 @@ def full_after(monkeypatch, number):
     return lambda: monkeypatch.setattr(atomic.os, "fsync", real)
 
 
-@pytest.mark.parametrize("number", [9, 12, 15, 18, 21, 26])
+@pytest.mark.parametrize("number", [11, 12, 15, 18, 21, 26])
 def test_a_full_disk_stops_and_loses_nothing(config, monkeypatch, whole, number):
     """The error names the file, what to do and how to go on; with space again the run ends as if nothing
     had been.
