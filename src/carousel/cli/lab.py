@@ -30,7 +30,7 @@ def lab(
         "runs/lab"
     ),
     quick: Annotated[
-        bool, typer.Option("--quick", help="Smaller experiments: all in about 3 minutes.")
+        bool, typer.Option("--quick", help="Smaller experiments: all in a few minutes.")
     ] = False,
     full: Annotated[bool, typer.Option("--full", help="The long ones too; takes hours.")] = False,
 ) -> None:

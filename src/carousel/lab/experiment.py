@@ -16,7 +16,7 @@ Value = TypeVar("Value")
 
 
 class Budget(StrEnum):
-    """How long the experiments may take: all of them together about 3 minutes, 30 minutes, or hours."""
+    """How long the experiments may take: all of them together some minutes, about 30, or hours."""
 
     QUICK = "quick"
     USUAL = "usual"
