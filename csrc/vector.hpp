@@ -26,7 +26,7 @@ using IntegerVector = typename VectorOf<typename IntegerOf<T>::type>::type;
 
 template <class T>
 inline Vector<T> splat(T value) {
-  return Vector<T>{} + value;
+  return value - Vector<T>{};  // x - 0 is x, where x + 0 would be an addition in every product (-0 + 0 = 0)
 }
 
 template <class T>
