@@ -4,10 +4,14 @@
 // Each thread has its own share of the vocabulary, and with it of the weight and its gradient. For a block of rows it
 // goes over its words twice, a chunk that stays in the second cache at a time:
 //   forward:  logits, transposed (word by row), so that weights are read as they lie and all reductions run down the
-//             vectors; their exponentials by the largest so far, their sum, and their product with the weight, which is
-//             the gradient by x but for factors of rows (the softmax of a stream: Milakov & Gimelshein 2018);
-//   backward: with the sums of all threads, gradients p - [target] of the logits and their product with x.
-// Exponentials are kept between the two, for one block of rows alone.
+//             vectors; their exponentials by a reference, their sum, and their product with the weight, which is the
+//             gradient by x but for factors of rows (the softmax of a stream: Milakov & Gimelshein 2018);
+//   backward: with the sums of all threads, the product of the exponentials with x, each row of which was multiplied by
+//             what makes probabilities of them; then the target's own part.
+// Exponentials are kept between the two, for one block of rows alone. A row's reference is its largest logit in the first
+// chunk, and moves only when a later one is far above it; so x is multiplied and packed once for each block.
+//
+// Whatever the second cache does not hold is asked for one chunk ahead, a few lines with each tile.
 
 // A matrix that lies depth by depth, one row of `stride` for each.
 template <class U>
@@ -71,13 +75,13 @@ class CrossEntropy {
   static constexpr bool pairs = Lane<U>::depths > 1;  // a lane holds more than a number
   static constexpr Index most_rows = 128, fewest_rows = 32;
   static constexpr Index fewest_words = 48, most_words = 96;
-  static constexpr Index ahead = 4 * tile_rows;  // words, from a gradient that is fetched to the one at work
+  static constexpr T room = T(20);  // from a reference up to a logit: exp(20) is far from what T can hold
   static constexpr Index kept_bytes = 9 << 20;  // of exponentials of one block, unless fewest_rows need more
 
   // What the others read of a thread's work on a block.
   struct Found {
-    T *largest, *sum, *target_logit;  // of each row
-    T* weighted;                      // (block, H): sum over words of exp(logit - largest) times weight
+    T *reference, *sum, *target_logit;  // of each row
+    T* weighted;                        // (block, H): sum over words of exp(logit - reference) times weight
   };
 
   struct Worker {
@@ -86,9 +90,9 @@ class CrossEntropy {
     bool begins;              // the weight's gradient, with the first block
     Index row[most_rows];     // of x
     Index target[most_rows];
-    T *scale, *log_sum, *shrink;  // of each row
-    T* x;                         // (block, H): the rows side by side
-    U *x_columns, *x_panels;      // packed for the products that give logits and the weight's gradient
+    T *scale, *log_sum, *shrink, *factor;  // of each row
+    T *x, *scaled;                // (block, H): the rows side by side; and each times its factor
+    U *x_columns, *x_panels;      // x and scaled, packed for the products that give logits and the weight's gradient
     U *weight_lanes, *weight_panels;
     U *down, *across;             // of a chunk, as lanes of words and of rows, where these are not numbers
     T *kept, *by;                 // (words, block) exponentials; (chunks, block) what they were taken by
@@ -118,22 +122,24 @@ class CrossEntropy {
     w.scale = arena.take<T>(block);
     w.log_sum = arena.take<T>(block);
     w.shrink = arena.take<T>(block);
+    w.factor = arena.take<T>(block);
     w.x = arena.take<T>(block * job.hidden);
     w.x_columns = arena.take<U>(depth * block);
     w.kept = arena.take<T>((keeps(job) ? w.to - w.from : chunk) * block);
     w.by = arena.take<T>((keeps(job) ? w.chunks : 1) * block);
     for (Found& side : w.sides) {
-      side.largest = arena.take<T>(block);
+      side.reference = arena.take<T>(block);
       side.sum = arena.take<T>(block);
       side.target_logit = arena.take<T>(block);
       if (job.scale) side.weighted = arena.take<T>(block * wide);
     }
     if (pairs) w.weight_lanes = arena.take<U>(chunk * row_lanes(job.hidden));
     if (!job.scale) return w;
+    w.scaled = arena.take<T>(block * job.hidden);
     w.x_panels = arena.take<U>(groups(block, Lane<U>::depths) * wide);
     w.weight_panels = arena.take<U>(groups(chunk, Lane<U>::depths) * wide);
     if (pairs) w.down = arena.take<U>(groups(chunk, Lane<U>::depths) * block);
-    if (pairs) w.across = arena.take<U>(tile_rows * row_lanes(block));
+    if (pairs) w.across = arena.take<U>(chunk * row_lanes(block));
     return w;
   }
   // A row of numbers as lanes, with room for the last vector.
@@ -150,7 +156,7 @@ class CrossEntropy {
       w.target[n] = real ? static_cast<Index>(job.targets[row]) : -1;
       w.scale[n] = real && job.scale ? job.scale[row] : T(0);
       w.log_sum[n] = !job.summed ? T(0) : real ? job.log_sums[row] : -lowest;
-      w.found->largest[n] = job.summed ? w.log_sum[n] : lowest;
+      w.found->reference[n] = job.summed ? w.log_sum[n] : lowest;
       w.found->sum[n] = w.found->target_logit[n] = T(0);
       if (real) __builtin_memcpy(w.x + n * job.hidden, job.x + row * job.x_row, sizeof(T) * static_cast<std::size_t>(job.hidden));
     }
@@ -159,7 +165,6 @@ class CrossEntropy {
       real.width = rows < panel.column ? 0 : rows - panel.column < panel.width ? rows - panel.column : panel.width;
       pack_transposed(real, w.x + panel.column * job.hidden, job.hidden, w.x_columns + panel.column * depth);
     });
-    if (job.scale) pack_panels(w.x, job.hidden, rows, w.x_panels);
   }
 
   // (count, H) rows, `stride` apart, packed into panels of columns.
@@ -184,6 +189,28 @@ class CrossEntropy {
   T* kept(const Worker& w, Index c) const { return keeps(job) ? w.kept + (word(w, c) - w.from) * block : w.kept; }
   T* by(const Worker& w, Index c) const { return keeps(job) ? w.by + c * block : w.by; }
 
+  // Numbers that come soon, asked for in equal parts.
+  struct Soon {
+    const T *at, *end;
+    Index part;
+
+    template <int writes>
+    void fetch() {
+      const T* stop = end - at < part ? end : at + part;
+      for (; at < stop; at += 64 / Index(sizeof(T))) __builtin_prefetch(at, writes, 2);
+    }
+  };
+  // Of a matrix of words, with rows of so many numbers, those of chunk c + 1.
+  Soon soon(const Worker& w, Index c, const T* matrix, Index row, Index parts) const {
+    if (c + 1 == w.chunks) return {matrix, matrix, 0};
+    const Index count = (word(w, c + 2) - word(w, c + 1)) * row;
+    const T* first = matrix + word(w, c + 1) * row;
+    return {first, first + count, groups(count, parts)};
+  }
+  Soon soon_kept(const Worker& w, Index c, Index parts) const {
+    return keeps(job) ? soon(w, c, w.kept - w.from * block, block, parts) : Soon{};
+  }
+
   void forward(Worker& w, Index c) const {
     logits(w, c);
     exponentials(w, c);
@@ -202,6 +229,7 @@ class CrossEntropy {
       const T* row = job.weight + (begin + v) * job.weight_row;
       left[v] = Lane<U>::along(row, job.hidden, pairs ? w.weight_lanes + v * row_lanes(job.hidden) : nullptr);
     }
+    Soon weights = soon(w, c, job.weight, job.weight_row, words);
     each_panel(block, [&](const Panel& panel) {
       each_tile(words, [&](Index first, Index size) {
         const T* from[tile_rows];
@@ -209,19 +237,12 @@ class CrossEntropy {
         for (Index r = 0; r < size; ++r) {
           from[r] = zero;
           to[r] = kept(w, c) + (first + r) * block + panel.column;
-          if (panel.column == 0 && begin + words + first + r < w.to)
-            prefetch<0>(job.weight + (begin + words + first + r) * job.weight_row, job.hidden);
+          if (panel.column == 0) weights.template fetch<0>();
         }
         Tiles<U, PointedRows>::table[size - 1][panel.vectors - 1](depth, left + first,
                                                                   w.x_columns + panel.column * depth, from, to, lanes<T>);
       });
     });
-  }
-
-  // A row that comes soon.
-  template <int writes>
-  static void prefetch(const T* row, Index count) {
-    for (Index h = 0; h < count; h += 64 / Index(sizeof(T))) __builtin_prefetch(row + h, writes, 2);
   }
 
   T bias(Index word) const { return job.bias ? job.bias[word] : T(0); }
@@ -232,22 +253,23 @@ class CrossEntropy {
     T *values = kept(w, c), *reference = by(w, c);
     each_target(w, begin, words, [&](Index n, Index at) { w.found->target_logit[n] = values[at * block + n] + bias(begin + at); });
     for (Index n = 0; n < block; n += lanes<T>) {
-      const Vector<T> before = load(w.found->largest + n);
-      Vector<T> largest = before, sum{};
+      const Vector<T> before = load(w.found->reference + n);
+      Vector<T> largest = splat<T>(lowest), sum{};
       for (Index v = 0; v < words && !job.summed; ++v) {
         const Vector<T> logit = load(values + v * block + n) + bias(begin + v);
         largest = logit > largest ? logit : largest;
       }
+      const Vector<T> now = largest > before + room ? largest : before;
       for (Index v = 0; v < words; ++v) {
-        const Vector<T> e = exp<T>(load(values + v * block + n) + bias(begin + v) - largest);
+        const Vector<T> e = exp<T>(load(values + v * block + n) + bias(begin + v) - now);
         sum += e;
         store(values + v * block + n, e);
       }
-      const Vector<T> shrink = exp<T>(before - largest);
+      const Vector<T> shrink = exp<T>(before - now);
       store(w.shrink + n, shrink);
       store(w.found->sum + n, load(w.found->sum + n) * shrink + sum);
-      store(w.found->largest + n, largest);
-      store(reference + n, largest);
+      store(w.found->reference + n, now);
+      store(reference + n, now);
     }
   }
 
@@ -258,7 +280,7 @@ class CrossEntropy {
       if (w.target[n] >= begin && w.target[n] < begin + words) body(n, w.target[n] - begin);
   }
 
-  // Where a larger logit has come, what was found before it is taken by that one too.
+  // Where a reference has moved, what was found before is taken by the new one too.
   void shrink(const Worker& w) const {
     for (Index n = 0; n < w.rows; ++n) {
       if (w.shrink[n] == T(1)) continue;
@@ -283,8 +305,10 @@ class CrossEntropy {
     } else {
       left = kept(w, c);
     }
+    Soon exponentials = soon_kept(w, c, panels_for<T>(job.hidden) * groups(w.rows, tile_rows));
     each_panel(job.hidden, [&](const Panel& panel) {
       each_tile(w.rows, [&](Index first, Index size) {
+        exponentials.template fetch<1>();
         const T* from[tile_rows];
         T* to[tile_rows];
         for (Index r = 0; r < size; ++r) {
@@ -302,11 +326,11 @@ class CrossEntropy {
     for (Index n = 0; n < block; n += lanes<T>) {
       Vector<T> largest = splat<T>(lowest), sum{}, logit{};
       for (int other = 0; other < job.threads; ++other) {
-        const Vector<T> theirs = load(found(w, other).largest + n);
+        const Vector<T> theirs = load(found(w, other).reference + n);
         largest = theirs > largest ? theirs : largest;
       }
       for (int other = 0; other < job.threads; ++other) {
-        sum += load(found(w, other).sum + n) * exp<T>(load(found(w, other).largest + n) - largest);
+        sum += load(found(w, other).sum + n) * exp<T>(load(found(w, other).reference + n) - largest);
         logit += load(found(w, other).target_logit + n);  // of the one thread that has the target
       }
       const Vector<T> log_sum = job.summed ? largest : largest + log<T>(sum);
@@ -329,7 +353,7 @@ class CrossEntropy {
         Vector<T> sum = load_some(target + h, count) * -w.scale[n];
         for (int other = 0; other < job.threads; ++other) {
           if (workers[other].chunks == 0) continue;
-          const Vector<T> factor = exp<T>(splat<T>(found(w, other).largest[n] - w.log_sum[n]));
+          const Vector<T> factor = exp<T>(splat<T>(found(w, other).reference[n] - w.log_sum[n]));
           sum += load(found(w, other).weighted + n * wide + h) * (factor * w.scale[n]);
         }
         if (count == lanes<T>)
@@ -342,53 +366,53 @@ class CrossEntropy {
 
   void backward(Worker& w, Index c) const {
     const Index begin = word(w, c), words = word(w, c + 1) - begin;
-    logit_gradients(w, c, begin, words);
+    if (c == 0 || __builtin_memcmp(by(w, c), by(w, c - 1), sizeof(T) * static_cast<std::size_t>(block)) != 0) scale(w, by(w, c));
     if (job.bias_gradient) bias_gradient(w, kept(w, c), begin, words);
-    weight_gradient(w, kept(w, c), begin, words);
+    weight_gradient(w, c, begin, words);
+    each_target(w, begin, words, [&](Index n, Index at) {
+      T* to = job.weight_gradient + (begin + at) * job.hidden;
+      for (Index h = 0; h < job.hidden; ++h) to[h] -= w.scale[n] * w.x[n * job.hidden + h];
+    });
   }
 
-  // In place of the chunk's exponentials.
-  void logit_gradients(const Worker& w, Index c, Index begin, Index words) const {
-    T* values = kept(w, c);
-    T factor[most_rows];
+  // What turns exponentials by this reference into the gradients of the logits, but for the targets': into x.
+  void scale(Worker& w, const T* reference) const {
     for (Index n = 0; n < block; n += lanes<T>)
-      store(factor + n, load(w.scale + n) * exp<T>(load(by(w, c) + n) - load(w.log_sum + n)));
-    for (Index v = 0; v < words; ++v)
-      for (Index n = 0; n < block; n += lanes<T>)
-        store(values + v * block + n, load(values + v * block + n) * load(factor + n));
-    each_target(w, begin, words, [&](Index n, Index at) { values[at * block + n] -= w.scale[n]; });
+      store(w.factor + n, load(w.scale + n) * exp<T>(load(reference + n) - load(w.log_sum + n)));
+    for (Index n = 0; n < w.rows; ++n)
+      for (Index h = 0; h < job.hidden; ++h) w.scaled[n * job.hidden + h] = w.x[n * job.hidden + h] * w.factor[n];
+    pack_panels(w.scaled, job.hidden, w.rows, w.x_panels);
   }
 
   void bias_gradient(const Worker& w, const T* values, Index begin, Index words) const {
     for (Index v = 0; v < words; ++v) {
       Vector<T> sum{};
-      for (Index n = 0; n < block; n += lanes<T>) sum += load(values + v * block + n);
-      T total = w.begins ? T(0) : job.bias_gradient[begin + v];
-      for (Index lane = 0; lane < lanes<T>; ++lane) total += sum[lane];
-      job.bias_gradient[begin + v] = total;
+      for (Index n = 0; n < block; n += lanes<T>) sum += load(values + v * block + n) * load(w.factor + n);
+      job.bias_gradient[begin + v] = total<T>(sum) + (w.begins ? T(0) : job.bias_gradient[begin + v]);
     }
+    each_target(w, begin, words, [&](Index n, Index at) { job.bias_gradient[begin + at] -= w.scale[n]; });
   }
 
-  // (words, H) += gradients by logits^T (words, rows) times x (rows, H)
-  void weight_gradient(const Worker& w, const T* values, Index begin, Index words) const {
+  // (words, H) += exponentials (words, rows) times scaled (rows, H)
+  void weight_gradient(const Worker& w, Index c, Index begin, Index words) const {
     const Index deep = groups(w.rows, Lane<U>::depths);
-    each_tile(words, [&](Index first, Index size) {
-      const U* left[tile_rows];
-      T* gradient[tile_rows];
-      for (Index r = 0; r < size; ++r) {
-        left[r] = Lane<U>::along(values + (first + r) * block, w.rows, pairs ? w.across + r * row_lanes(block) : nullptr);
-        gradient[r] = job.weight_gradient + (begin + first + r) * job.hidden;
-        if (begin + first + r + ahead < w.to) prefetch<1>(gradient[r] + ahead * job.hidden, job.hidden);
-      }
-      each_panel(job.hidden, [&](const Panel& panel) {
+    const U* left[most_words];
+    for (Index v = 0; v < words; ++v)
+      left[v] = Lane<U>::along(kept(w, c) + v * block, w.rows, pairs ? w.across + v * row_lanes(block) : nullptr);
+    const Index tiles = panels_for<T>(job.hidden) * groups(words, tile_rows);
+    Soon gradient = soon(w, c, job.weight_gradient, job.hidden, tiles), exponentials = soon_kept(w, c, tiles);
+    each_panel(job.hidden, [&](const Panel& panel) {
+      each_tile(words, [&](Index first, Index size) {
+        gradient.template fetch<1>();
+        exponentials.template fetch<0>();
         const T* from[tile_rows];
         T* to[tile_rows];
         for (Index r = 0; r < size; ++r) {
-          to[r] = gradient[r] + panel.column;
+          to[r] = job.weight_gradient + (begin + first + r) * job.hidden + panel.column;
           from[r] = w.begins ? zero : to[r];
         }
-        Tiles<U, PointedRows>::table[size - 1][panel.vectors - 1](deep, left, w.x_panels + panel.column * deep, from, to,
-                                                                  panel.tail);
+        Tiles<U, PointedRows>::table[size - 1][panel.vectors - 1](deep, left + first, w.x_panels + panel.column * deep,
+                                                                  from, to, panel.tail);
       });
     });
   }

@@ -16,7 +16,7 @@ from carousel.errors import CarouselError
 from carousel.models.cells import MODELS
 from carousel.models.generation import generate
 from carousel.models.tensors import distinct, load_tensors, save_tensors
-from carousel.nn.regularisers import kept, locked
+from carousel.nn.regularisers import dropped, kept, locked
 
 State = Tensor | tuple[Tensor, ...]
 KIND = "language model"
@@ -95,7 +95,7 @@ class Predictor(nn.Module, ABC):
     def drop(self, values: Tensor) -> Tensor:
         """Dropout on the way into and out of the hidden layers; `locked_dropout`: one mask for all steps."""
         share = self.options["dropout"] if self.training else 0.0
-        return locked(values, share) if self.options["locked_dropout"] else F.dropout(values, share)
+        return locked(values, share) if self.options["locked_dropout"] else dropped(values, share)
 
     def generate(
         self,

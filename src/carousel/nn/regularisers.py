@@ -6,14 +6,15 @@ that is kept, so that means do not change.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TypedDict
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from carousel.errors import CarouselError
+from carousel.ops.transforms import transformed
 
 
 class RegulariserOptions(TypedDict, total=False):
@@ -51,7 +52,7 @@ class Regularisers:
         if self.weight_drop == 0:
             return parameters
         return {
-            name: F.dropout(value, self.weight_drop) if _is_recurrent(name) else value
+            name: dropped(value, self.weight_drop) if _is_recurrent(name) else value
             for name, value in parameters.items()
         }
 
@@ -61,8 +62,23 @@ class Regularisers:
 
 
 def kept(shape: torch.Size | tuple[int, ...], share: float, like: Tensor) -> Tensor:
-    """1 / (1 - share) where a value is kept, 0 where it is dropped."""
-    return torch.empty(shape, dtype=like.dtype, device=like.device).bernoulli_(1 - share).div_(1 - share)
+    """1 / (share kept) where a value is kept, 0 where it is dropped.
+
+    On the CPU four values share one random number, 16 bits each, because drawing is what masks cost: of (64, 32, 256)
+    values 5.1 ms by `bernoulli_`, 1.7 ms so. Shares are then whole 65,536ths, and so is the mean that is kept.
+    """
+    if like.device.type != "cpu" or torch.compiler.is_compiling() or transformed():
+        return torch.empty(shape, dtype=like.dtype, device=like.device).bernoulli_(1 - share).div_(1 - share)
+    numbers = math.prod(shape)
+    drawn = torch.empty(-(-numbers // 4), dtype=torch.int64).random_(-(2**63), None)
+    dropped = min(round(share * 2**16), 2**16 - 1)  # of the 65,536 numbers of 16 bits, the lowest
+    keep = drawn.view(torch.int16)[:numbers].view(shape) >= dropped - 2**15
+    return keep.to(like.dtype).mul_(2**16 / (2**16 - dropped))
+
+
+def dropped(x: Tensor, share: float) -> Tensor:
+    """Drop each value by itself, as torch's dropout does."""
+    return x if share == 0 else x * kept(x.shape, share, x)
 
 
 def locked(x: Tensor, share: float, batch_sizes: Tensor | None = None) -> Tensor:
