@@ -121,9 +121,11 @@ def _refuse_foreign(given: dict[str, Any], kind: type[AnyConfig]) -> None:
         try:
             check_names([name], kind)
         except CarouselError:
-            way = "without --task" if kind is Config else "of text"
-            of = "sequences in a CSV file, which --task asks for" if kind is Config else "language models"
-            raise CarouselError(f"{flag(name)} is an option of {of}; leave it out {way}.") from None
+            raise CarouselError(
+                f"{flag(name)} is an option of sequences in a CSV file; choose one by --task, or leave it out."
+                if kind is Config
+                else f"{flag(name)} is an option of language models; leave it out of sequences in a CSV file."
+            ) from None
 
 
 def _refuse_beside_resume(given: dict[str, Any], config: Path | None, preset: str | None) -> None:

@@ -139,8 +139,12 @@ class SequencePage:
         return list(zip(*columns, strict=True))
 
     @property
-    def tracks(self) -> list[Markup]:
-        return [_track(each, self.report.interval) for each in self.report.tracks]
+    def tracks(self) -> list[tuple[Markup, str]]:
+        """A picture and its caption for each stretch that is drawn."""
+        return [
+            (_track(each, self.report.interval), _caption(each, self.report.interval))
+            for each in self.report.tracks
+        ]
 
     @property
     def ahead_chart(self) -> Markup | None:
@@ -209,20 +213,30 @@ class SequencePage:
 
 def _track(track: Track, interval: float) -> Markup:
     x = list(range(1, len(track.came) + 1))
+    known = np.concatenate([track.came, track.low, track.high])
+    low, high = float(np.nanmin(known)), float(np.nanmax(known))
+    pad = 0.04 * (high - low) or 1.0
     lines = [
         Line("forecast", x, track.middle.tolist(), "s1", band=(track.low.tolist(), track.high.tolist())),
         Line("came", x, track.came.tolist(), "s2"),
     ]
-    steps = "one step" if track.ahead == 1 else f"{track.ahead} steps"
-    return svg(
-        Chart(
-            f"{track.name}, forecast {steps} before",
-            f"What came over the test part, and its forecast {steps} before with the {100 * interval:g} % interval",
-            "steps of the test part",
-            track.name,
-            lines,
-        )
+    chart = Chart(
+        f"{track.name}, forecast {_before(track)}",
+        _caption(track, interval),
+        "steps of the test part",
+        track.name,
+        lines,
+        y_range=(low - pad, high + pad),
     )
+    return svg(chart)
+
+
+def _caption(track: Track, interval: float) -> str:
+    return f"What came, and what had been forecast {_before(track)} with its {100 * interval:g} % interval."
+
+
+def _before(track: Track) -> str:
+    return "one step before" if track.ahead == 1 else f"{track.ahead} steps before"
 
 
 def _share(part: int, whole: int) -> float:

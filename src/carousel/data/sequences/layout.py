@@ -57,6 +57,9 @@ def arrange(table: Table, layout: Layout, *, labelled: bool = True) -> Sequences
             f"task {layout.task} needs target, the column that holds the label. The columns of {table.source} are: "
             f"{', '.join(table.columns)}."
         )
+    if labelled:
+        for name in names(layout.target):
+            table.column(name, "target")
     return _spelled(table, layout, labelled) if layout.text else _rows(table, layout, labelled)
 
 

@@ -45,7 +45,7 @@ def fit(
     Args:
         model: what to train; its own options go before those of the same name here.
         data: a list of (T_i, I), one array (N, T, I), to forecast also (T,) or (T, K); a pandas DataFrame, or the path
-            of a CSV file, whose columns `options` name (target=, sequence=, time=, ...).
+            of a CSV file, whose columns `options` name (target=, sequence=, ...); or Sequences of `carousel.data`.
         targets: of arrays, the labels: one for each sequence, or for each of its steps (None where it is not known).
         weights: of arrays, w_t for each step; one for each sequence to classify.
         lengths: (N,), of one array that is padded.
@@ -106,6 +106,8 @@ def _fitted(model: SequenceModel, run: api.Run) -> api.Run:
 def _sequences(
     config: SequenceConfig, layout: Layout | None, data: Any, targets: Any, weights: Any, lengths: Any
 ) -> Sequences:
+    if isinstance(data, Sequences):
+        return data
     if layout is None:
         return from_arrays(config.task, data, targets, weights=weights, lengths=lengths)
     if targets is not None or weights is not None or lengths is not None:
