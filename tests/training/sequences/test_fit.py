@@ -201,6 +201,8 @@ def test_data_in_memory_are_resumed_with_the_same_data(tmp_path):
         fit(stopped, data, labels, out=tmp_path / "run", on_event=stop_at(8), **options)
     with pytest.raises(CarouselError, match="a run is never overwritten"):
         fit(stopped, data, labels, out=tmp_path / "run", **options)
+    with pytest.raises(CarouselError, match=r"lr was 0\.004 in .*config\.yaml, but is 0\.1 now"):
+        fit(stopped, data, labels, out=tmp_path / "run", resume=True, lr=0.1, **options)
     run = fit(stopped, data, labels, out=tmp_path / "run", resume=True, **options)
     assert run.step == 16
     for name, value in whole.state_dict().items():

@@ -11,8 +11,6 @@ import numpy as np
 from carousel.data.sequences.sequences import Sequences
 from carousel.errors import CarouselError
 
-PARTS = ("train", "valid", "test")
-
 
 class Span(NamedTuple):
     """Steps `first` to `stop` of a sequence; what comes before them may be read, but does not count."""

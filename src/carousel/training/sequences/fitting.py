@@ -45,7 +45,7 @@ def fit(
     Args:
         model: what to train; its own options go before those of the same name here.
         data: a list of (T_i, I), one array (N, T, I), to forecast also (T,) or (T, K); a pandas DataFrame, or the path
-            of a CSV file, whose columns `options` name (target=, sequence=, ...); or Sequences of `carousel.data`.
+            of a CSV file, whose columns `options` name (target=, sequence=, ...); or `Sequences`.
         targets: of arrays, the labels: one for each sequence, or for each of its steps (None where it is not known).
         weights: of arrays, w_t for each step; one for each sequence to classify.
         lengths: (N,), of one array that is padded.
@@ -82,15 +82,25 @@ def fit(
     if out is None:
         with TemporaryDirectory() as folder:
             return _fitted(model, api.begin(config.override(out=folder), task, on_event))
-    return _fitted(model, _kept(config.override(out=str(out)), task, resume, on_event))
+    config = config.override(out=str(out))
+    if resume:
+        begun = RunFolder.open(str(out))
+        _check_same(begun, config, [*own, *options])
+        return _fitted(model, api.go_on(begun, task, on_event))
+    RunFolder.check_free(out)
+    return _fitted(model, api.begin(config, task, on_event))
 
 
-def _kept(config: SequenceConfig, task: SequenceTask, resume: bool, on_event: Observer) -> api.Run:
-    if not resume:
-        RunFolder.check_free(config.out)
-        return api.begin(config, task, on_event)
-    folder = RunFolder.open(str(config.out))
-    return api.go_on(folder, task, on_event)
+def _check_same(folder: RunFolder, config: SequenceConfig, given: list[str]) -> None:
+    """Raise CarouselError if the run in the folder began with other options than those given now."""
+    stored = folder.load_config()
+    for name in ["task", *given]:
+        now, then = getattr(config, name), getattr(stored, name, None)
+        if now != then:
+            raise CarouselError(
+                f"a run is resumed with the options it began with: {name} was {then!r} in {folder.config}, but is "
+                f"{now!r} now. Give it as it was, or start a new run."
+            )
 
 
 def _fitted(model: SequenceModel, run: api.Run) -> api.Run:
