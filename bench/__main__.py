@@ -14,6 +14,7 @@ from bench.cells import CELLS
 from bench.embeddings.command import register as register_embeddings
 from bench.losses.command import register as register_losses
 from bench.machine import keep_to_cores
+from bench.sequences.command import register as register_sequences
 from bench.shapes import SHAPES, parse_shape
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 register_embeddings(app)
 register_losses(app)
+register_sequences(app)
 console = Console(width=None if os.isatty(1) else 160)  # in a file, tables keep their columns
 
 # as typed in --peers -> the name in the tables

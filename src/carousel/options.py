@@ -30,6 +30,12 @@ def option(
     return field(default=default, metadata={"help": help, "hidden": hidden, **limits})
 
 
+def again(config: type, name: str, default: Any) -> Any:
+    """An option of a configuration's base once more, with another default."""
+    (base,) = [each for each in fields(config) if each.name == name]
+    return field(default=default, metadata=base.metadata)
+
+
 def described(help: str) -> Any:
     """The metadata of a field that needs a `default_factory`: a list of paths."""
     return option(None, help).metadata

@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from carousel.cli.display import LiveBar, PlainLines, clock, display
+from carousel.cli.display import LiveBar, PlainLines, by_level, clock, display
 from carousel.training.progress import Evaluated, Finished, Note, Stage, Started, Stepped
 from carousel.training.score import Score
 
 SCORE = Score(bits=150.0, tokens=100, characters=100)
+TRAIN = Score(bits=250.0, tokens=100, characters=100)
 EVENTS = [
     Stage("reading the text"),
-    Started(Path("runs/001"), 0, 200, 1234, 56, 7000, 300, 300),
-    *[Stepped(k, 200, 0.1, 2.5, 5.66, 45678.0, 0.42, 4e-3, 1.0 * k, 130.0) for k in range(1, 100)],
+    Started(Path("runs/001"), 0, 200, 1234, "56 symbols, 7,000 train tokens"),
+    *[Stepped(k, 200, 0.1, TRAIN, 45678.0, 0.42, 4e-3, 1.0 * k, 130.0) for k in range(1, 100)],
     Evaluated(100, SCORE, True),
     Stage("scoring"),
     Finished(Path("runs/001"), 200, 100, "steps", SCORE, SCORE, 12.0),
@@ -24,7 +25,7 @@ EVENTS = [
 def _shown(terminal: bool, level: str = "char") -> tuple[object, str]:
     out = StringIO()
     console = Console(file=out, force_terminal=terminal, width=140, color_system=None)
-    with display(console, level) as observer:
+    with display(console, by_level(level)) as observer:
         for event in EVENTS:
             observer(event)
     return observer, out.getvalue()
@@ -45,7 +46,7 @@ def test_a_terminal_gets_a_bar():
     """The bar shows loss, speed, gradient norm and time left, and leaves the cursor as it was."""
     observer, shown = _shown(True)
     assert isinstance(observer, LiveBar)
-    for expected in ("2.500 bits/char", "45,678 tok/s", "|g| 0.42", "2:10 left"):
+    for expected in ("2.500 bits/char", "45,678 tokens/s", "|g| 0.42", "2:10 left"):
         assert expected in shown
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h")
 
@@ -55,7 +56,7 @@ def test_a_note_stays(kind):
     """What should be known is a line of its own, brackets and all, on a terminal as in a log."""
     out = StringIO()
     with kind(
-        Console(file=out, force_terminal=kind is LiveBar, width=140, color_system=None), "char"
+        Console(file=out, force_terminal=kind is LiveBar, width=140, color_system=None), str, "tokens"
     ) as shown:
         shown(Note("left out [b].py"))
         shown(EVENTS[0])

@@ -1,4 +1,4 @@
-"""The options of `train` are the fields of Config: nothing is written down twice, nothing is forgotten."""
+"""The options of `train` are the fields of its configurations: nothing is written down twice, nothing is forgotten."""
 
 from dataclasses import fields
 
@@ -6,6 +6,7 @@ import pytest
 
 from carousel import training
 from carousel.training.config import Config
+from carousel.training.sequences.config import SequenceConfig
 
 
 def test_every_field_is_an_option(carousel, monkeypatch):
@@ -19,6 +20,18 @@ def test_every_field_is_an_option(carousel, monkeypatch):
         elif each.name != "paths":
             assert f"{flag} " in shown
             assert each.metadata["help"][1:] in shown
+
+
+def test_options_of_sequences_stand_beside_them(carousel, monkeypatch):
+    """Each field that text has not has a flag with its own words; a shared one has the choices of both."""
+    monkeypatch.setenv("COLUMNS", "400")
+    shown = " ".join(carousel("train", "--help").out.split())
+    of_text = {each.name for each in fields(Config)}
+    for each in fields(SequenceConfig):
+        if each.name not in of_text:
+            assert "--" + each.name.replace("_", "-") + " " in shown
+            assert each.metadata["help"][1:] in shown
+    assert "lstm-full, gru, gru-before, mlp" in shown
 
 
 @pytest.mark.parametrize(("flag", "value"), [("--one-hot", True), ("--no-one-hot", False)])

@@ -6,7 +6,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 
 from carousel import CarouselError
 from carousel.training import Row, RunFolder, read_metrics
-from carousel.training.metrics import HEADER, Metrics
+from carousel.training.metrics import Metrics
 
 
 def row(step, valid=None):
@@ -81,7 +81,7 @@ def test_a_torn_last_row_is_left_out(folder, kept):
     folder.metrics.write_text(content[: -len(last) - 1] + last[:kept])
     assert read_metrics(folder.metrics) == [row(1)]
     write(folder, [], step=50)
-    assert folder.metrics.read_text().splitlines() == [HEADER, row(1).to_csv()]
+    assert folder.metrics.read_text().splitlines() == [Row.header(), row(1).to_csv()]
 
 
 def test_another_file_is_refused(tmp_path):

@@ -163,10 +163,10 @@ def test_a_changed_byte_of_a_finished_run_is_refused(config):
     """Wherever it is, among the tensors or in what the checkpoint says of itself."""
     path = RunFolder(train(config).path).checkpoint
     whole = path.read_bytes()
-    description = whole.index(b"best_bits")
+    description = whole.index(b"best_value")
     # to the third digit of its number: the last one of a float may change without changing the float
     places = [
-        *range(description - 40, description + len(b'best_bits\\": 2.1')),
+        *range(description - 40, description + len(b'best_value\\": 2.1')),
         len(whole) // 2,
         len(whole) - 1,
     ]

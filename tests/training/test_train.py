@@ -18,6 +18,7 @@ from carousel.training import (
     RunFolder,
     Score,
     evaluate,
+    language,
     load,
     read_metrics,
     resume,
@@ -82,7 +83,7 @@ def test_the_events_tell_the_story(config):
     assert kinds[0] is Stage
     assert kinds[-1] is Finished
     assert (started.step, started.steps) == (0, 24)
-    assert started.train_tokens == len(load_corpus(config.paths).train[0].text) + 1
+    assert f"{len(load_corpus(config.paths).train[0].text) + 1:,} train tokens" in started.contents
     assert [event.step for event in events if isinstance(event, Evaluated)] == [8, 16, 24]
     assert [event.step for event in events if isinstance(event, Saved)] == [0, 8, 16, 24, 24]
     last = [event for event in events if isinstance(event, Stepped)][-1]
@@ -95,12 +96,12 @@ def test_the_events_tell_the_story(config):
 def scripted_scores(monkeypatch):
     """Evaluations during training give 3, 2, 2.5, 2.6, 2.7, 2.8, ... bits; those at the end are real."""
     bits = iter([3.0, 2.0, *(2.5 + k / 10 for k in range(90))])
-    real = session.evaluate
+    real = language.evaluate
 
     def evaluate(model, part, limit=None):
         return real(model, part) if limit is None else Score(next(bits), 1, 1)
 
-    monkeypatch.setattr(session, "evaluate", evaluate)
+    monkeypatch.setattr(language, "evaluate", evaluate)
 
 
 @pytest.mark.usefixtures("scripted_scores")
@@ -211,7 +212,7 @@ def test_the_first_figures_shown_are_means(config):
     shown = [event for event in events if isinstance(event, Stepped)][-1]
     losses = [row.train_bits_per_character for row in read_metrics(run.path / "metrics.csv")]
     assert losses[0] > 1.2 * losses[-1]
-    assert shown.bits_per_character == pytest.approx(sum(losses) / len(losses), rel=0.03)
+    assert shown.score.bits_per_character == pytest.approx(sum(losses) / len(losses), rel=0.03)
 
 
 def test_a_run_that_exists_is_not_overwritten(config):

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from carousel.cli import diagnose, embed, equations, evaluate, generate, info, lab, train
+from carousel.cli import diagnose, embed, equations, evaluate, generate, info, lab, predict, train
 from carousel.cli.loading import STOPPED
 from carousel.errors import CarouselError
 
@@ -45,7 +45,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, generate, evaluate, diagnose, equations, lab, info, embed):
+for command in (train, generate, evaluate, predict, diagnose, equations, lab, info, embed):
     command.register(app)
 
 

@@ -33,8 +33,9 @@ def diagnose(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="What it reads: text for a run; a CSV or .npy of numbers (steps by inputs) for other weights.",
-            show_default="the run's own test files; noise",
+            help="What it reads: text for a run, or a CSV file if it was one of --task; a CSV or .npy of numbers "
+            "(steps by inputs) for other weights.",
+            show_default="the run's own test part; noise",
         ),
     ] = None,
     out: Annotated[
@@ -50,7 +51,8 @@ def diagnose(
 
     from carousel.diagnosis import diagnose as examine
 
-    model, batch, text, words = _run(path, data, steps) if _is_run(path) else _file(path, data, steps)
+    read = _sequences if _is_of_sequences(path) else _run if _is_run(path) else _file
+    model, batch, text, words = read(path, data, steps)
     loaded()
     console = Console()
     console.print(words, soft_wrap=True, markup=False, highlight=False)
@@ -68,6 +70,36 @@ def _is_run(path: Path) -> bool:
     from carousel.models.tensors import is_saved
 
     return path.is_dir() or is_saved(path, "language model")
+
+
+def _is_of_sequences(path: Path) -> bool:
+    """The folder or the weights of a run that learned from sequences."""
+    from carousel.models.tensors import is_saved
+
+    return is_saved(path / "weights.safetensors" if path.is_dir() else path, "sequence model")
+
+
+def _sequences(path: Path, data: Path | None, steps: int) -> tuple[Any, Any, None, str]:
+    """The model of a run, and held-out sequences, of each the last steps."""
+    from carousel.models import SequenceModel
+    from carousel.models.sequences.model import padded
+    from carousel.training import RunFolder
+    from carousel.training.sequences.task import SequenceTask
+
+    model = SequenceModel.load(path)
+    if data is not None:
+        encoded = [model.known.encode(item) for item in model.read(data).items]
+        words = f"{path}: it reads {data}"
+    elif path.is_dir():
+        task = SequenceTask.read(RunFolder.open(path).load_config())
+        encoded = [task.encoded[span.sequence][: span.stop] for span in task.parts.test]
+        words = f"{path}: it reads the test part"
+    else:
+        raise CarouselError(
+            "Weights alone have no test part: give a CSV file with --data, or the run's folder."
+        )
+    chosen = [each[-steps:] for each in encoded[:SEQUENCES]]
+    return model, padded(chosen), None, f"{words}, {len(chosen)} sequences of at most {steps} steps"
 
 
 def _run(path: Path, data: Path | None, steps: int) -> tuple[Any, Any, list[str], str]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from carousel.training.config import WORDS
 from carousel.training.progress import Evaluated, Event, Finished, Note, Stage, Started, Stepped
-from carousel.training.score import Score
+
+Measure = Callable[[Any], str]  # a score as the number one watches
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -28,14 +30,17 @@ class Display(Protocol):
     ) -> None: ...
 
 
-def display(console: Console, level: str) -> Display:
-    """The display that fits where the output goes."""
-    return LiveBar(console, level) if console.is_terminal else PlainLines(console, level)
+def display(console: Console, measure: Measure = str, unit: str = "tokens") -> Display:
+    """The display that fits where the output goes; `unit`: of what is read."""
+    kind = LiveBar if console.is_terminal else PlainLines
+    return kind(console, measure, unit)
 
 
-def measure(level: str, bits_per_character: float, perplexity: float) -> str:
-    """The number one watches: bits per character, or perplexity where unknown words hide their characters."""
-    return f"{bits_per_character:.3f} bits/char" if level not in WORDS else f"perplexity {perplexity:.1f}"
+def by_level(level: str) -> Measure:
+    """Of text: bits per character, or perplexity where unknown words hide their characters."""
+    if level in WORDS:
+        return lambda score: f"perplexity {score.perplexity:.1f}"
+    return lambda score: f"{score.bits_per_character:.3f} bits/char"
 
 
 def clock(seconds: float) -> str:
@@ -49,20 +54,15 @@ def started(event: Started) -> str:
     """One line about what is about to be trained."""
     again = f", going on at step {event.step:,}" if event.step else ""
     return (
-        f"{event.parameters:,} parameters, {event.vocabulary:,} symbols, "
-        f"{event.train_tokens:,} train tokens, {event.steps:,} steps{again} -> {event.folder}"
+        f"{event.parameters:,} parameters, {event.contents}, {event.steps:,} steps{again} -> {event.folder}"
     )
-
-
-def _valid(level: str, score: Score) -> str:
-    return measure(level, score.bits_per_character, score.perplexity)
 
 
 class PlainLines:
     """A line at each evaluation and every ten seconds: right for a log file."""
 
-    def __init__(self, console: Console, level: str) -> None:
-        self.console, self.level = console, level
+    def __init__(self, console: Console, measure: Measure, unit: str) -> None:
+        self.console, self.measure, self.unit = console, measure, unit
         self._last = -SECONDS_BETWEEN_LINES
 
     def __call__(self, event: Event) -> None:
@@ -72,13 +72,13 @@ class PlainLines:
             self._print(started(event))
         elif isinstance(event, Evaluated):
             best = ", best so far" if event.best else ""
-            self._print(f"step {event.step:,}: valid {_valid(self.level, event.score)}{best}")
+            self._print(f"step {event.step:,}: valid {self.measure(event.score)}{best}")
         elif isinstance(event, Stepped) and time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
             self._last = time.monotonic()
             self._print(
                 f"step {event.step:,} of {event.steps:,}: "
-                f"{measure(self.level, event.bits_per_character, event.perplexity)}, "
-                f"{event.tokens_per_second:,.0f} tokens/s, gradient norm {event.gradient_norm:.2f}, "
+                f"{self.measure(event.score)}, "
+                f"{event.tokens_per_second:,.0f} {self.unit}/s, gradient norm {event.gradient_norm:.2f}, "
                 f"{clock(event.seconds_left)} left"
             )
 
@@ -98,8 +98,8 @@ class PlainLines:
 class LiveBar:
     """One line that keeps itself up to date; stages and the run's size are printed above it."""
 
-    def __init__(self, console: Console, level: str) -> None:
-        self.console, self.level = console, level
+    def __init__(self, console: Console, measure: Measure, unit: str) -> None:
+        self.console, self.measure, self.unit = console, measure, unit
         self._status = console.status("Starting")
         self._bar = Progress(
             BarColumn(bar_width=None, complete_style="dark_orange3", finished_style="dark_orange3"),
@@ -127,13 +127,13 @@ class LiveBar:
                 self._task,
                 completed=event.step,
                 total=event.steps,
-                measure=measure(self.level, event.bits_per_character, event.perplexity),
-                speed=f"{event.tokens_per_second:,.0f} tok/s  |g| {event.gradient_norm:.2f}",
+                measure=self.measure(event.score),
+                speed=f"{event.tokens_per_second:,.0f} {self.unit}/s  |g| {event.gradient_norm:.2f}",
                 left=f"{clock(event.seconds_left)} left",
             )
         elif isinstance(event, Evaluated) and self._task is not None:
             mark = "" if event.best else " (no better)"
-            self._bar.update(self._task, valid=f"valid {_valid(self.level, event.score)}{mark}")
+            self._bar.update(self._task, valid=f"valid {self.measure(event.score)}{mark}")
         elif isinstance(event, Finished) and self._task is not None:
             self._bar.update(self._task, completed=event.step, left="done")
 

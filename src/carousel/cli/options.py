@@ -13,14 +13,17 @@ import typer
 _FEW = 4  # choices that fit beside an option
 
 
-def with_config_options(command: Callable[..., None], config: type) -> Callable[..., None]:
-    """Give a command `(..., **options)` one option per field of a configuration; those not given are None."""
+def with_config_options(command: Callable[..., None], *configs: type) -> Callable[..., None]:
+    """Give a command `(..., **options)` one option per field of its configurations; those not given are None.
+
+    A field that several have is described by the first, with the choices of all.
+    """
     own = [
         parameter
         for parameter in inspect.signature(command, eval_str=True).parameters.values()
         if parameter.kind is not inspect.Parameter.VAR_KEYWORD
     ]
-    parameters = own + [_parameter(each) for each in fields(config) if _is_option(each)]
+    parameters = own + [_parameter(each[0], _choices(each)) for each in _merged(configs).values()]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: each.annotation for each in parameters}
     return command
@@ -36,15 +39,30 @@ def _is_option(each: Field[Any]) -> bool:
     return not each.metadata.get("hidden") and get_origin(each.type) is not list
 
 
-def _parameter(each: Field[Any]) -> inspect.Parameter:
+def _merged(configs: tuple[type, ...]) -> dict[str, list[Field[Any]]]:
+    """The fields by name: those of its own kind first, then those that a configuration has from its base."""
+    found: dict[str, list[Field[Any]]] = {}
+    for own in (True, False):
+        for config in configs:
+            for each in fields(config):
+                if _is_option(each) and (each.name in config.__annotations__) is own:
+                    found.setdefault(each.name, []).append(each)
+    return found
+
+
+def _choices(fields_of_a_name: list[Field[Any]]) -> tuple[str, ...]:
+    listed = [choice for each in fields_of_a_name for choice in each.metadata.get("choices") or ()]
+    return tuple(dict.fromkeys(listed))
+
+
+def _parameter(each: Field[Any], choices: tuple[str, ...]) -> inspect.Parameter:
     kind = _plain_type(each.type)
     name = flag(each.name)
     declared = f"{name}/--no-{name[2:]}" if kind is bool else name
-    choices = each.metadata.get("choices") or ()
     listed = len(choices) <= _FEW  # a long list would squeeze all help into a narrow column
     text = _sentence(each, "" if listed else f": {', '.join(choices)}")
     option = typer.Option(declared, help=text, show_default=False, show_choices=listed)
-    annotation = Literal[tuple(choices)] if choices else kind
+    annotation = Literal[choices] if choices else kind
     return inspect.Parameter(
         each.name,
         inspect.Parameter.KEYWORD_ONLY,

@@ -10,28 +10,31 @@ import typer
 from carousel.cli.loading import STOPPED, loaded
 from carousel.cli.options import flag, with_config_options
 from carousel.errors import CarouselError
+from carousel.options import check_names
 from carousel.training.config import WORDS
 from carousel.training.presets import PRESETS
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from carousel.training import Config, Run
+    from carousel.training import Run
+    from carousel.training.configs import AnyConfig
     from carousel.training.progress import Observer
 
 
 def register(app: typer.Typer) -> None:
     """Add the command with all options of a training configuration."""
     from carousel.training.config import Config
+    from carousel.training.sequences.config import SequenceConfig
 
-    app.command()(with_config_options(train, Config))
+    app.command()(with_config_options(train, Config, SequenceConfig))
 
 
 def train(
     paths: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Files, folders or globs of text.",
+            help="Files, folders or globs of text; with --task a CSV file.",
             show_default="the source of Python's own standard library",
         ),
     ] = None,
@@ -51,7 +54,7 @@ def train(
     ] = None,
     **options: Any,
 ) -> None:
-    """Train a language model on text, recurrent or time-delay.
+    """Train a language model on text, recurrent or time-delay; with --task a model of sequences in a CSV file.
 
     The run folder gets the weights, the vocabulary, the configuration, metrics (CSV and TensorBoard), samples
     and a report.
@@ -66,7 +69,8 @@ def train(
     from rich.console import Console
 
     from carousel import report, training
-    from carousel.cli.display import display
+    from carousel.cli.display import by_level, display
+    from carousel.training.sequences.config import SequenceConfig
 
     begin, go_on = training.train, training.resume  # each loads torch when first named
     _ = report.report_run
@@ -74,7 +78,12 @@ def train(
     loaded()
     console = Console()
     stored = settings or training.RunFolder.open(resume).load_config()
-    with display(console, stored.level) as observer:
+    shown = (
+        display(console, unit="steps")
+        if isinstance(stored, SequenceConfig)
+        else display(console, by_level(stored.level))
+    )
+    with shown as observer:
         try:
             run = begin(settings, observer) if resume is None else go_on(resume, observer)
         except training.Interrupted as stop:
@@ -83,9 +92,11 @@ def train(
     _close(console, run, page)
 
 
-def _settings(path: Path | None, preset: str | None, given: dict[str, Any]) -> Config:
+def _settings(path: Path | None, preset: str | None, given: dict[str, Any]) -> AnyConfig:
     """The options of the YAML file or the preset, or the defaults, under those given on the command line."""
-    from carousel.training.config import LENGTHS, Config
+    from carousel.training.config import Config
+    from carousel.training.configs import kind_of, read_config
+    from carousel.training.loop_config import LENGTHS
 
     lengths = [flag(name) for name in LENGTHS if name in given]
     if len(lengths) > 1:
@@ -95,8 +106,26 @@ def _settings(path: Path | None, preset: str | None, given: dict[str, Any]) -> C
             f"--config and --preset both say where options come from; got {path} and {preset}. Give one of the two."
         )
     if preset:
+        _refuse_foreign(given, Config)
         return Config.preset(preset, **given)
-    return (Config.load(path) if path else Config()).override(**given)
+    settings = read_config(path) if path else kind_of(given)()
+    _refuse_foreign(given, type(settings))
+    return settings.override(**given)
+
+
+def _refuse_foreign(given: dict[str, Any], kind: type[AnyConfig]) -> None:
+    """An option of language models has no meaning for sequences in a CSV file, nor the other way round."""
+    from carousel.training.config import Config
+
+    for name in given:
+        try:
+            check_names([name], kind)
+        except CarouselError:
+            raise CarouselError(
+                f"{flag(name)} is an option of sequences in a CSV file; choose one by --task, or leave it out."
+                if kind is Config
+                else f"{flag(name)} is an option of language models; leave it out of sequences in a CSV file."
+            ) from None
 
 
 def _refuse_beside_resume(given: dict[str, Any], config: Path | None, preset: str | None) -> None:
@@ -135,21 +164,43 @@ def _stopped(message: str) -> typer.Exit:
 
 def _close(console: Console, run: Run, report: Path) -> None:
     """Say how it ended, where everything lies and what to do next."""
-    sample = run.path / "samples.txt"
+    from carousel.training.sequences.config import SequenceConfig
+
+    of_text = not isinstance(run.config, SequenceConfig)
+    samples = [f"  samples      {run.path / 'samples.txt'}"] if of_text else []
+    use = (
+        [
+            f"  carousel generate {run.path} --length 500",
+            f"  carousel evaluate {run.path} YOUR_TEXT.txt --lines",
+        ]
+        if of_text
+        else [f"  carousel predict {run.path} NEW.csv", f"  carousel diagnose {run.path}"]
+    )
     lines = [
         "",
-        f"{_result(run)}; best weights of step {run.best_step:,} of {run.step:,}",
+        f"{_result(run) if of_text else _of_sequences(run)}; best weights of step {run.best_step:,} of {run.step:,}",
         "",
         f"  run folder   {run.path}",
         f"  report       {report}",
-        f"  samples      {sample}",
+        *samples,
         "",
         "What to do next:",
-        f"  carousel generate {run.path} --length 500",
-        f"  carousel evaluate {run.path} YOUR_TEXT.txt --lines",
+        *use,
         f"  tensorboard --logdir {run.path}",
     ]
     console.print("\n".join(lines), highlight=False, soft_wrap=True)
+
+
+def _of_sequences(run: Run) -> str:
+    """The score of the test part: labels that are right, or errors beside those of the seasonal-naive forecast."""
+    score = run.test
+    if run.config.task != "forecast":
+        return f"[bold]{100 * score.accuracy:.1f} %[/] of {score.count:,} test labels right"
+    share = f"{100 * run.config.interval:g} %"
+    return (
+        f"[bold]{score.error:.3f}[/] of the seasonal-naive forecast's error on the test part, "
+        f"{100 * score.coverage:.1f} % of values within the {share} interval"
+    )
 
 
 def _result(run: Run) -> str:

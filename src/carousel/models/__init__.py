@@ -9,6 +9,12 @@ from typing import Any
 _HOMES = {
     "CELLS": "carousel.models.cells",
     "MODELS": "carousel.models.cells",
+    "SEQUENCE_CELLS": "carousel.models.sequences.heads",
+    "Tag": "carousel.models.sequences.heads",
+    "Classify": "carousel.models.sequences.heads",
+    "Forecast": "carousel.models.sequences.heads",
+    "SequenceModel": "carousel.models.sequences.model",
+    "Prediction": "carousel.models.sequences.predictions",
     "Predictor": "carousel.models.predictor",
     "LanguageModel": "carousel.models.language_model",
     "TDNNLanguageModel": "carousel.models.tdnn",

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import copy
-import os
-import platform
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-import carousel
 from carousel.data import BOUNDARY, Document, Vocabulary, fit_vocabulary, stream, xz_bits_per_character
 from carousel.diagnosis import (
     Diagnosis,
@@ -34,6 +30,9 @@ from carousel.diagnosis.layers import is_recurrent
 from carousel.models.language_model import LanguageModel
 from carousel.models.ngram import interpolated
 from carousel.models.predictor import Predictor
+from carousel.report.run_facts import configuration, environment, why_stopped
+from carousel.report.sequence_gather import gather_sequences
+from carousel.report.sequences import write_sequence_report
 from carousel.report.training import (
     Comparison,
     CurvePoint,
@@ -44,12 +43,14 @@ from carousel.report.training import (
 )
 from carousel.training import corpus as corpora
 from carousel.training.api import Run
-from carousel.training.config import WORDS
+from carousel.training.config import WORDS, Config
 from carousel.training.corpus import Corpus
-from carousel.training.metrics import read_metrics
+from carousel.training.metrics import Row, read_metrics
 from carousel.training.progress import Observer, Stage, silent
 from carousel.training.run import RunFolder
 from carousel.training.samples import draw_samples
+from carousel.training.sequences.config import SequenceConfig
+from carousel.training.sequences.task import SequenceTask
 
 ORDERS = range(1, 6)
 SYMBOLS = {"word": "words", "token": "words", "bpe": "byte pairs"}
@@ -66,13 +67,17 @@ LEAD = 100  # steps read before, for the state
 def report_run(path: str | Path, on_event: Observer = silent) -> Path:
     """Write the report of a finished run into its folder; returns the file.
 
-    Raises CarouselError if the folder holds no finished run, or its text is gone.
+    Raises CarouselError if the folder holds no finished run, or its data are gone.
 
         run = carousel.train(minutes=1)
         carousel.report.report_run(run.path)
     """
     run = Run.open(path)
     folder = RunFolder.open(path)
+    if isinstance(run.config, SequenceConfig):
+        on_event(Stage("reading the data for the report"))
+        task = SequenceTask.read(run.config)
+        return write_sequence_report(gather_sequences(run, run.config, task, on_event), folder.report)
     on_event(Stage("reading the text for the report"))
     corpus = corpora.load(run.config, folder.vocabulary)
     model = Predictor.load(folder.weights)
@@ -80,8 +85,9 @@ def report_run(path: str | Path, on_event: Observer = silent) -> Path:
 
 
 def gather(run: Run, corpus: Corpus, model: Predictor, on_event: Observer = silent) -> TrainingReport:
-    """All numbers of a run's report."""
-    rows = read_metrics(RunFolder(run.path).metrics)
+    """All numbers of the report of a language model's run."""
+    config: Config = run.config  # type: ignore[assignment]
+    rows = read_metrics(RunFolder(run.path).metrics, Row)
     curves = [
         CurvePoint(
             row.step,
@@ -101,10 +107,10 @@ def gather(run: Run, corpus: Corpus, model: Predictor, on_event: Observer = sile
     on_event(Stage("following the gradient back in time"))
     return TrainingReport(
         run=str(run.path),
-        cell=run.config.cell if run.config.model == "rnn" else run.config.model,
-        level=run.config.level,
-        hidden=run.config.hidden,
-        layers=run.config.layers,
+        cell=config.cell if config.model == "rnn" else config.model,
+        level=config.level,
+        hidden=config.hidden,
+        layers=config.layers,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         seconds=run.seconds,
         tokens_per_second=statistics.median([row.tokens_per_second for row in rows]) if rows else 0.0,
@@ -116,16 +122,16 @@ def gather(run: Run, corpus: Corpus, model: Predictor, on_event: Observer = sile
         test_characters=run.test.characters,
         characters_per_token=run.test.characters / run.test.tokens,
         comparisons=comparisons,
-        samples=samples(model, corpus.vocabulary, run.config.seed),
+        samples=samples(model, corpus.vocabulary, config.seed),
         snippet=snippet,
         gates=gates,
         gradient=follow_gradient(model, corpus.test.ids),
         diagnosis=examined(model, corpus.test.ids),
-        bptt=run.config.bptt,
-        clip=run.config.clip or None,
-        stopped=_why_stopped(run),
-        config=_configuration(run),
-        environment=_environment(run),
+        bptt=config.bptt,
+        clip=config.clip or None,
+        stopped=why_stopped(run),
+        config=configuration(run) | {"paths": ", ".join(config.paths) or "Python's own standard library"},
+        environment=environment(run),
     )
 
 
@@ -265,46 +271,3 @@ def follow_gradient(model: Predictor, ids: NDArray[np.integer]) -> GradientByDis
     # in double precision, so that a gradient that vanishes is not taken for one that is zero
     precise = copy.deepcopy(model).cpu().double().requires_grad_(False)
     return gradient_by_distance(precise, tokens[:-1], tokens[-1], distance=distance)
-
-
-def _why_stopped(run: Run) -> str:
-    if run.reason != "patience":
-        return ""
-    return (
-        f"Stopped early: {run.config.patience} evaluations in a row "
-        f"brought nothing better than step {run.best_step:,}."
-    )
-
-
-def _configuration(run: Run) -> dict[str, object]:
-    options = {name.replace("_", " "): value for name, value in run.config.to_dict().items()}
-    options["paths"] = ", ".join(run.config.paths) or "Python's own standard library"
-    return {
-        name: "–" if value is None else "yes" if value is True else "no" if value is False else value
-        for name, value in options.items()
-        if name != "out"
-    }
-
-
-def _environment(run: Run) -> dict[str, object]:
-    return {
-        "written": datetime.now().strftime("%Y-%m-%d %H:%M"),
-        "carousel": carousel.__version__,
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
-        "cores": os.cpu_count() or "unknown",
-        "threads": run.config.threads or torch.get_num_threads(),
-    }
-
-
-def _processor() -> str:
-    """The name that Linux knows; what Python says elsewhere."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or "unknown"
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or "unknown"

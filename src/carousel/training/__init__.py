@@ -8,6 +8,10 @@ from typing import Any
 
 _HOMES = {
     "Config": "carousel.training.config",
+    "SequenceConfig": "carousel.training.sequences.config",
+    "fit": "carousel.training.sequences.fitting",
+    "LabelScore": "carousel.training.sequences.score",
+    "ForecastScore": "carousel.training.sequences.score",
     "RunFolder": "carousel.training.run",
     "Score": "carousel.training.score",
     "Run": "carousel.training.api",

@@ -1,6 +1,5 @@
 """Training by one call, and its resumption from any moment."""
 
-import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -11,29 +10,29 @@ import torch
 
 from carousel import atomic
 from carousel.errors import CarouselError
-from carousel.training import corpus as corpora
 from carousel.training.checkpoint import describe_checkpoint, verify_checkpoint
 from carousel.training.config import Config
-from carousel.training.corpus import Corpus
+from carousel.training.configs import AnyConfig
 from carousel.training.devices import check_device
-from carousel.training.progress import Finished, Note, Observer, Stage, silent
+from carousel.training.progress import Finished, Note, Observer, silent
 from carousel.training.run import RunFolder
-from carousel.training.score import Score
 from carousel.training.session import Session
+from carousel.training.task import Task
+from carousel.training.tasks import open_task
 
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: where it lies, and the score of its best weights on the whole valid and test files."""
+    """A finished run: where it lies, and the score of its best weights on the whole valid and test parts."""
 
     path: Path
-    config: Config
+    config: AnyConfig
     step: int
     best_step: int
     reason: str  # why it ended: "steps" (all taken) or "patience" (no better evaluation for long)
     seconds: float
-    valid: Score
-    test: Score
+    valid: Any  # a Score, LabelScore or ForecastScore
+    test: Any
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
@@ -43,20 +42,23 @@ class Run:
         if about.get("scores") is None:
             raise CarouselError(f"the run {path} has not finished. Finish it: carousel train --resume {path}")
         position, scores = about["position"], about["scores"]
+        config = folder.load_config()
         return cls(
             path=folder.path,
-            config=folder.load_config(),
+            config=config,
             step=position["step"],
             best_step=position["best_step"],
             reason=scores["reason"],
             seconds=position["seconds"],
-            valid=Score.from_dict(scores["valid"]),
-            test=Score.from_dict(scores["test"]),
+            valid=config.score(scores["valid"]),
+            test=config.score(scores["test"]),
         )
 
 
-def train(config: Config | None = None, on_event: Observer = silent, **options: Any) -> Run:
-    """Train a language model as `config` says, with single `options` of it given by name.
+def train(config: AnyConfig | None = None, on_event: Observer = silent, **options: Any) -> Run:
+    """Train a model as `config` says (none: a language model), with single `options` of it given by name.
+
+    A `SequenceConfig` trains a model of sequences out of a CSV file; for data in memory there is `carousel.fit`.
 
     Raises CarouselError for bad options, text or folder (before anything is written), for a loss that is no
     longer finite, and for a full disk; Interrupted on Ctrl-C. Whatever was saved before stays whole.
@@ -65,15 +67,17 @@ def train(config: Config | None = None, on_event: Observer = silent, **options: 
         model, vocabulary = carousel.load(run.path)
         print("".join(model.generate(vocabulary, "Once", length=200)))
     """
-    config = (config or Config()).override(**options)
-    config = config.override(paths=[os.path.abspath(os.path.expanduser(path)) for path in config.paths])
+    config = (config or Config()).override(**options).absolute()
     RunFolder.check_free(config.out)
     check_device(config.device)
-    on_event(Stage("reading the text"))
-    corpus = corpora.load(config, on_event=on_event)
+    return begin(config, open_task(config, on_event=on_event), on_event)
+
+
+def begin(config: AnyConfig, task: Task, on_event: Observer = silent) -> Run:
+    """Train in a new run folder; see `train`."""
     folder = RunFolder.create(config.out)
     folder.save_config(config)
-    return _run(folder, corpus, on_event)
+    return go_on(folder, task, on_event)
 
 
 def resume(path: str | Path, on_event: Observer = silent) -> Run:
@@ -90,16 +94,16 @@ def resume(path: str | Path, on_event: Observer = silent) -> Run:
         return run
     config = folder.load_config()
     check_device(config.device)
-    on_event(Stage("reading the text"))
-    return _run(folder, corpora.load(config, folder.vocabulary, on_event), on_event)
+    return go_on(folder, open_task(config, folder.vocabulary, on_event), on_event)
 
 
-def _run(folder: RunFolder, corpus: Corpus, on_event: Observer) -> Run:
+def go_on(folder: RunFolder, task: Task, on_event: Observer = silent) -> Run:
+    """Train in a run folder from where it stands to the end; see `resume`."""
     threads = folder.load_config().threads
     with folder.locked(), _threads(threads), torch.random.fork_rng(devices=[]):
         try:
             atomic.remove_leftovers(folder.path)
-            with closing(Session(folder, corpus, on_event)) as session:
+            with closing(Session(folder, task, on_event)) as session:
                 session.train()
                 session.finish()
         except atomic.StorageError as error:

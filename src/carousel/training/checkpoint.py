@@ -16,8 +16,8 @@ from torch import Tensor
 
 from carousel.errors import CarouselError
 from carousel.models.tensors import distinct, load_description, load_tensors, save_tensors
-from carousel.training.config import Config
 from carousel.training.loop import Loop
+from carousel.training.loop_config import LoopConfig
 from carousel.training.position import Position
 
 KIND = "checkpoint"
@@ -95,7 +95,7 @@ def _state_tensors(state: Any) -> dict[str, Tensor]:
     return {f"state.{k}": part.clone() for k, part in enumerate(state)}  # parts may share memory
 
 
-def _check_config(about: dict[str, Any], config: Config, path: Path) -> None:
+def _check_config(about: dict[str, Any], config: LoopConfig, path: Path) -> None:
     saved, given = about.get("config", {}), config.override(out=None).to_dict()
     for name in given:
         if saved.get(name) != given[name]:

@@ -1,5 +1,7 @@
-"""Language modelling for the loop: the model that a configuration names, its windows, and its loss."""
+"""Language modelling for the loop and its session: model, windows, loss, scores."""
 
+import math
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -8,12 +10,18 @@ from torch import Tensor
 from carousel.losses import linear_cross_entropy
 from carousel.models.predictor import Predictor, model_class
 from carousel.training.config import Config
+from carousel.training.corpus import Corpus
 from carousel.training.epochs import Epochs
-from carousel.training.evaluation import Part
+from carousel.training.evaluation import Part, evaluate
 from carousel.training.loop import Loop
+from carousel.training.metrics import Row
+from carousel.training.run import RunFolder
+from carousel.training.samples import write_samples
+from carousel.training.score import Score
 
 _OF_ALL = ("hidden", "layers", "embedding", "one_hot", "tie", "uniform")
 _DROPOUT = ("dropout", "locked_dropout", "embedding_dropout")
+EVALUATED = 65_536  # tokens of the valid part scored while training; the whole part at the end
 _OWN = {"rnn": ("cell", "weight_drop", "recurrent_dropout"), "tdnn": ("context", "direct")}
 
 
@@ -46,3 +54,52 @@ def next_symbol(model: Any, window: tuple[Tensor, ...], state: Any) -> tuple[Ten
     inputs, targets = window
     features, state = model.features(inputs, state)
     return linear_cross_entropy(features, model.head.weight, targets, model.head.bias), state
+
+
+class LanguageTask:
+    """A language model and its corpus, as `carousel.training.task.Task` says."""
+
+    what = "text"
+    rows = Row
+
+    def __init__(self, corpus: Corpus) -> None:
+        self.corpus = corpus
+
+    @property
+    def fingerprint(self) -> str:
+        return self.corpus.fingerprint
+
+    @property
+    def contents(self) -> str:
+        return f"{self.corpus.vocabulary.size:,} symbols, {self.corpus.train.tokens:,} train tokens"
+
+    def begin(self, folder: RunFolder) -> None:
+        self.corpus.vocabulary.save(folder.vocabulary)
+
+    def loop(self, config: Config) -> Loop[Predictor]:
+        return build_loop(config, self.corpus.vocabulary.size, self.corpus.train)
+
+    def evaluate(self, model: Predictor, *, sample: bool = False) -> Score:
+        return evaluate(model, self.corpus.valid, limit=EVALUATED if sample else None)
+
+    def is_guess(self, score: Score) -> bool:
+        """Whether all symbols equally likely would do as well."""
+        return score.bits >= math.log2(self.corpus.vocabulary.size) * score.tokens
+
+    def train_score(self, nats: float) -> Score:
+        part = self.corpus.train
+        return Score(nats / math.log(2) * part.tokens, part.tokens, part.characters)
+
+    def seen_by_monitor(self, window: tuple[Tensor, ...], instances: int) -> tuple[Any, ...]:
+        return (window[0][:, :instances],)
+
+    def save(self, model: Predictor, path: Path, about: dict[str, Any]) -> None:
+        model.save(path, self.corpus.vocabulary, about)
+
+    def load(self, path: Path) -> Predictor:
+        return Predictor.load(path)
+
+    def finish(self, folder: RunFolder, model: Predictor, config: Config) -> tuple[Score, Score]:
+        """Draws the samples."""
+        write_samples(folder.samples, model, self.corpus.vocabulary, config.seed)
+        return evaluate(model, self.corpus.valid), evaluate(model, self.corpus.test)

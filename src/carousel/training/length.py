@@ -2,24 +2,23 @@
 
 import statistics
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
-from carousel.training.config import DEFAULT_MINUTES, Config
-from carousel.training.corpus import Corpus
-from carousel.training.evaluation import Part, evaluate
-from carousel.training.language import build_loop
 from carousel.training.loop import Loop
+from carousel.training.loop_config import DEFAULT_MINUTES, LoopConfig
+from carousel.training.task import Task
 
 EVALUATIONS = 20  # in a run, where nothing else is asked for
-EVALUATED = 65_536  # tokens of the valid part scored each time; the whole part at the end
 _SHARE = 0.05  # of the minutes that evaluations may take
 _WARM_UP, _TIMED = 3, 20  # steps
 _SECONDS = 3.0  # of timed steps at most
 
+Settings = TypeVar("Settings", bound=LoopConfig)
 
-def settle(config: Config, corpus: Corpus) -> Config:
+
+def settle(config: Settings, task: Task) -> Settings:
     """The configuration with `steps` and `evaluate_every` filled in: from here on the clock decides nothing.
 
     Minutes become steps by timing some steps, and an evaluation, of a model that is then thrown away. They
@@ -29,19 +28,19 @@ def settle(config: Config, corpus: Corpus) -> Config:
     if config.steps is not None:
         return _every(config, EVALUATIONS)
     if config.epochs is not None:
-        loop = build_loop(config, corpus.vocabulary.size, corpus.train)
+        loop = task.loop(config)
         steps = max(1, round(config.epochs * loop.batches.number))
         return _every(config.with_steps(steps), EVALUATIONS)
     minutes = config.minutes or DEFAULT_MINUTES
-    loop = build_loop(config.override(minutes=minutes), corpus.vocabulary.size, corpus.train)
-    step, evaluation = _seconds_per_step(loop), _seconds_per_evaluation(loop, corpus.valid)
+    loop = task.loop(config.override(minutes=minutes))
+    step, evaluation = _seconds_per_step(loop), _seconds_per_evaluation(loop, task)
     seconds = 60 * minutes
     evaluations = max(1, min(EVALUATIONS, int(_SHARE * seconds / evaluation)))
     steps = max(1, int((seconds - evaluations * evaluation) / step))
     return _every(config.override(minutes=minutes).with_steps(steps), evaluations)
 
 
-def _every(config: Config, evaluations: int) -> Config:
+def _every(config: Settings, evaluations: int) -> Settings:
     if config.evaluate_every is not None or config.steps is None:
         return config
     return config.override(evaluate_every=-(-config.steps // evaluations))
@@ -58,8 +57,8 @@ def _seconds_per_step(loop: Loop[Any]) -> float:
     return statistics.median(times[_WARM_UP:])
 
 
-def _seconds_per_evaluation(loop: Loop[Any], valid: Part) -> float:
+def _seconds_per_evaluation(loop: Loop[Any], task: Task) -> float:
     start = time.perf_counter()
     with torch.random.fork_rng(devices=[]):
-        evaluate(loop.model, valid, limit=EVALUATED)
+        task.evaluate(loop.model, sample=True)
     return time.perf_counter() - start

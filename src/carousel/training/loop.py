@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from carousel.errors import CarouselError
-from carousel.training.config import Config
+from carousel.training.loop_config import LoopConfig
 from carousel.training.optimizers import build_optimizer
 from carousel.training.schedule import decayed, rate
 
@@ -48,7 +48,7 @@ class Loop(Generic[Model]):
     Everything random that follows is drawn from torch's random state, which a checkpoint holds.
     """
 
-    def __init__(self, config: Config, model: Model, batches: Batches, objective: Objective) -> None:
+    def __init__(self, config: LoopConfig, model: Model, batches: Batches, objective: Objective) -> None:
         self.config, self.model, self.batches, self.objective = config, model, batches, objective
         self.optimizer = build_optimizer(model, config)
         self.fabric = Fabric(accelerator=config.device, devices=1, precision=PRECISIONS[config.precision])  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, Self, TypeVar
 
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -20,22 +20,27 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from carousel.atomic import storage_errors, write_atomic
 from carousel.errors import CarouselError
 from carousel.training.run import RunFolder
+from carousel.training.score import Score
 
 
 @dataclass(frozen=True)
-class Row:
-    """What is known after `step`; training figures are means over the steps since the row before."""
+class CsvRow:
+    """What is known after `step`; a subclass adds the figures of its kind of model, of which some may be None."""
 
     step: int
     epoch: float
     seconds: float  # trained so far
     lr: float
-    train_bits_per_character: float
-    train_perplexity: float
-    gradient_norm: float  # before clipping
-    tokens_per_second: float
-    valid_bits_per_character: float | None = None  # where the valid files were scored
-    valid_perplexity: float | None = None
+
+    @classmethod
+    def of(cls, train: Any, valid: Any, *, gradient_norm: float, speed: float, **when: Any) -> Self:
+        """The row with the scores of train and of valid, or None; `when`: the fields of every row."""
+        raise NotImplementedError
+
+    @classmethod
+    def header(cls) -> str:
+        """The first line of the file."""
+        return ",".join(f.name for f in fields(cls))
 
     def to_csv(self) -> str:
         """The values with commas between; an unknown one is empty."""
@@ -52,21 +57,47 @@ class Row:
         return cls(int(values[0]), *numbers)  # type: ignore[arg-type]
 
 
-HEADER = ",".join(f.name for f in fields(Row))
+@dataclass(frozen=True)
+class Row(CsvRow):
+    """A row of a language model; training figures are means over the steps since the row before."""
+
+    train_bits_per_character: float
+    train_perplexity: float
+    gradient_norm: float  # before clipping
+    tokens_per_second: float
+    valid_bits_per_character: float | None = None  # where the valid files were scored
+    valid_perplexity: float | None = None
+
+    @classmethod
+    def of(
+        cls, train: Score, valid: Score | None, *, gradient_norm: float, speed: float, **when: Any
+    ) -> Self:
+        return cls(
+            **when,
+            train_bits_per_character=train.bits_per_character,
+            train_perplexity=train.perplexity,
+            gradient_norm=gradient_norm,
+            tokens_per_second=speed,
+            valid_bits_per_character=valid.bits_per_character if valid else None,
+            valid_perplexity=valid.perplexity if valid else None,
+        )
+
+
+AnyRow = TypeVar("AnyRow", bound=CsvRow)
 MONITOR_HEADER = "step,name,value"
 
 
-def read_metrics(path: str | Path) -> list[Row]:
-    """The whole rows of a `metrics.csv`; a last line that was torn by a sudden end is left out.
+def read_metrics(path: str | Path, kind: type[AnyRow] = Row) -> list[AnyRow]:  # type: ignore[assignment]
+    """The whole rows of a `metrics.csv` of this kind; a last line that was torn by a sudden end is left out.
 
     Raises CarouselError if the file is missing or something else.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
         header, *lines = text.split("\n")[:-1] or [""]  # what follows the last line end is torn
-        if header != HEADER:
-            raise ValueError(f"its first line is not {HEADER!r}")
-        return [Row.from_csv(line) for line in lines]
+        if header != kind.header():
+            raise ValueError(f"its first line is not {kind.header()!r}")
+        return [kind.from_csv(line) for line in lines]
     except (OSError, ValueError) as error:
         raise CarouselError(f"{path} is not the metrics of a run: {error}") from None
 
@@ -74,11 +105,12 @@ def read_metrics(path: str | Path) -> list[Row]:
 class Metrics:
     """Writes the rows of a run, starting from those up to `step` that are there already."""
 
-    def __init__(self, folder: RunFolder, step: int = 0) -> None:
+    def __init__(self, folder: RunFolder, step: int = 0, kind: type[CsvRow] = Row) -> None:
         self._path = folder.metrics
-        rows = [row for row in read_metrics(self._path) if row.step <= step] if self._path.exists() else []
+        found = read_metrics(self._path, kind) if self._path.exists() else []
+        rows = [row for row in found if row.step <= step]
         with storage_errors(self._path):
-            write_atomic(self._path, "\n".join([HEADER, *(row.to_csv() for row in rows)]) + "\n")
+            write_atomic(self._path, "\n".join([kind.header(), *(row.to_csv() for row in rows)]) + "\n")
             self._csv = open(self._path, "a", encoding="utf-8")  # noqa: SIM115 (closed in `close`)
             for old in folder.events:
                 old.unlink()
@@ -111,7 +143,7 @@ class Metrics:
             self._event(step=step, summary=_summary(numbers))
             self._events_file.flush()
 
-    def append(self, row: Row) -> None:
+    def append(self, row: CsvRow) -> None:
         """Add a row to both files; raises StorageError if the disk refuses."""
         with storage_errors(self._path):
             self._csv.write(row.to_csv() + "\n")
@@ -131,7 +163,7 @@ class Metrics:
             self._monitor.close()
             self._events_file.close()
 
-    def _scalars(self, row: Row) -> None:
+    def _scalars(self, row: CsvRow) -> None:
         values = {f.name: getattr(row, f.name) for f in fields(row) if f.name != "step"}
         known = {_tag(name): value for name, value in values.items() if value is not None}
         self._event(step=row.step, summary=_summary(known))

@@ -3,10 +3,10 @@
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer, RMSprop
 
-from carousel.training.config import Config
+from carousel.training.loop_config import LoopConfig
 
 
-def build_optimizer(model: nn.Module, config: Config) -> Optimizer:
+def build_optimizer(model: nn.Module, config: LoopConfig) -> Optimizer:
     """The optimizer that `config` names, with weight decay on matrices alone.
 
     Biases and peepholes are not decayed: they set where a gate rests, and 0 is no natural place for that.

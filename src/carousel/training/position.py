@@ -11,7 +11,7 @@ class Position:
 
     step: int = 0
     best_step: int = 0
-    best_bits: float | None = None  # per character, of the weights kept; None before the first evaluation
+    best_value: float | None = None  # of the score of the weights kept; None before the first evaluation
     worse: int = 0  # evaluations since the best one
     seconds: float = 0.0  # trained, all sessions together
     # sums since the last row of metrics
@@ -33,15 +33,15 @@ class Position:
         """A row was written: begin the sums anew."""
         self.steps, self.nats, self.norm, self.stepping = 0, 0.0, 0.0, 0.0
 
-    def judge(self, bits: float, bound: float = math.inf) -> bool:
+    def judge(self, value: float, bound: float = math.inf) -> bool:
         """Note an evaluation; whether it is the best so far.
 
         The first one must be below `bound`, the score of the weights that the run began with.
         """
-        if bits >= (bound if self.best_bits is None else self.best_bits):
+        if value >= (bound if self.best_value is None else self.best_value):
             self.worse += 1
             return False
-        self.best_bits, self.best_step, self.worse = bits, self.step, 0
+        self.best_value, self.best_step, self.worse = value, self.step, 0
         return True
 
     def to_dict(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from carousel.training.score import Score
+from carousel.training.score import AnyScore
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,7 @@ class Started:
     step: int
     steps: int
     parameters: int
-    vocabulary: int
-    train_tokens: int
-    valid_tokens: int
-    test_tokens: int
+    contents: str  # the sizes of the data
 
 
 @dataclass(frozen=True)
@@ -46,9 +43,8 @@ class Stepped:
     step: int
     steps: int
     epoch: float
-    bits_per_character: float  # on the train files, over the last row of metrics
-    perplexity: float  # per token
-    tokens_per_second: float
+    score: AnyScore  # on the train part, smoothed over about 50 steps
+    tokens_per_second: float  # of sequences that are not text: steps of time
     gradient_norm: float  # before clipping
     lr: float
     seconds: float  # trained so far, earlier sessions included
@@ -57,10 +53,10 @@ class Stepped:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """The valid files were scored after `step`; `best` says that these weights were kept."""
+    """The valid part was scored after `step`; `best` says that these weights were kept."""
 
     step: int
-    score: Score
+    score: AnyScore
     best: bool
 
 
@@ -73,14 +69,14 @@ class Saved:
 
 @dataclass(frozen=True)
 class Finished:
-    """Training has ended, with the best weights' score on the whole valid and test files."""
+    """Training has ended, with the best weights' score on the whole valid and test parts."""
 
     folder: Path
     step: int
     best_step: int
     reason: str  # "steps" or "patience"
-    valid: Score
-    test: Score
+    valid: AnyScore
+    test: AnyScore
     seconds: float
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from carousel import atomic
 from carousel.errors import CarouselError
-from carousel.training.config import Config
+from carousel.training.configs import AnyConfig, read_config
 
 RUNS = Path("runs")
 
@@ -16,13 +16,13 @@ class RunFolder:
     """The layout of a run folder.
 
     config.yaml             every option; trains the same again with --config
-    vocabulary.json         the symbols
-    weights.safetensors     the best model so far with options and vocabulary: all `carousel.load` needs
+    vocabulary.json         the symbols of a language model
+    weights.safetensors     the best model so far with options and vocabulary: all that loading needs
     checkpoint.safetensors  what resuming needs: model, optimizer, carried state, random state, position
     metrics.csv             one row per so many steps
     monitor.csv             what the monitor saw: gradient by lag, horizon, saturation
     events.out.tfevents.*   both for TensorBoard
-    samples.txt             texts drawn from the best weights
+    samples.txt             texts drawn from the best weights of a language model
     report.html             the report
     """
 
@@ -78,11 +78,11 @@ class RunFolder:
             raise CarouselError(f"{path} is not a run: it has no config.yaml. Give a folder `train` made.")
         return folder
 
-    def load_config(self) -> Config:
+    def load_config(self) -> AnyConfig:
         """The run's configuration, with `out` being this folder."""
-        return Config.load(self.config).override(out=str(self.path))
+        return read_config(self.config).override(out=str(self.path))
 
-    def save_config(self, config: Config) -> None:
+    def save_config(self, config: AnyConfig) -> None:
         """Write the configuration, without `out`: it must run again, elsewhere."""
         config.override(out=None).save(self.config)
 

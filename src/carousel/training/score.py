@@ -2,7 +2,16 @@
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, Protocol, Self
+
+
+class AnyScore(Protocol):
+    """How good a model is on a part of the data; the session keeps the weights of the lowest `value`."""
+
+    @property
+    def value(self) -> float: ...
+
+    def to_dict(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -24,6 +33,11 @@ class Score:
     @property
     def bits_per_character(self) -> float:
         return self.bits / self.characters
+
+    @property
+    def value(self) -> float:
+        """What training makes small: bits per character."""
+        return self.bits_per_character
 
     @property
     def nats_per_token(self) -> float:

@@ -10,21 +10,17 @@ from carousel.diagnosis.layers import is_recurrent
 from carousel.diagnosis.monitor import INSTANCES, Monitor
 from carousel.errors import CarouselError
 from carousel.interrupt import deferred_interrupt
-from carousel.models.predictor import Predictor
 from carousel.training.checkpoint import describe_checkpoint, load_checkpoint, save_checkpoint
-from carousel.training.config import Config
-from carousel.training.corpus import Corpus
-from carousel.training.evaluation import evaluate
 from carousel.training.interrupt import Interrupted
-from carousel.training.language import build_loop
-from carousel.training.length import EVALUATED, settle
+from carousel.training.length import settle
 from carousel.training.loop import Diverged
-from carousel.training.metrics import Metrics, Row
+from carousel.training.loop_config import LoopConfig
+from carousel.training.metrics import CsvRow, Metrics
 from carousel.training.position import Position
 from carousel.training.progress import Evaluated, Note, Observer, Saved, Stage, Started, Stepped
 from carousel.training.run import RunFolder
-from carousel.training.samples import write_samples
-from carousel.training.score import Score
+from carousel.training.score import AnyScore
+from carousel.training.task import Task
 
 CHECKPOINT_SECONDS = 30.0  # from one checkpoint to the next at most; there is one at every evaluation too
 TELL_SECONDS = 0.1  # between two Stepped events
@@ -35,16 +31,16 @@ _SMOOTH = 0.98  # of the training figures shown: a mean over about 50 steps
 class Session:
     """Steps, evaluations, checkpoints and news in their order; what it writes is described in `RunFolder`."""
 
-    def __init__(self, folder: RunFolder, corpus: Corpus, on_event: Observer) -> None:
-        self.folder, self.corpus, self.on_event = folder, corpus, on_event
+    def __init__(self, folder: RunFolder, task: Task, on_event: Observer) -> None:
+        self.folder, self.task, self.on_event = folder, task, on_event
         resumed = folder.checkpoint.exists()
         self.config = folder.load_config() if resumed else self._begin()
-        self.loop = build_loop(self.config, corpus.vocabulary.size, corpus.train)
+        self.loop = task.loop(self.config)
         self.position = Position()
         if resumed:
-            self._check_text()
+            self._check_data()
             self.position = load_checkpoint(folder.checkpoint, self.loop)
-        self.metrics = Metrics(folder, self.position.step)
+        self.metrics = Metrics(folder, self.position.step, task.rows)
         self.monitor = self._make_monitor()
         self._resumed = resumed
         self._saved_at = self._told_at = time.monotonic()
@@ -80,23 +76,21 @@ class Session:
             raise Diverged(f"{error} {self._advice()}") from None
 
     def finish(self) -> None:
-        """Score the best weights on the whole valid and test parts, write samples, note that it is over."""
-        self.on_event(Stage("scoring the valid and test files"))
-        model = Predictor.load(self.folder.weights).to(self.loop.fabric.device)
-        valid, test = evaluate(model, self.corpus.valid), evaluate(model, self.corpus.test)
-        self.on_event(Stage("drawing samples"))
-        write_samples(self.folder.samples, model, self.corpus.vocabulary, self.config.seed)
+        """Score the best weights on the whole valid and test parts, note that it is over."""
+        self.on_event(Stage("scoring the valid and test parts"))
+        model = self.task.load(self.folder.weights).to(self.loop.fabric.device)
+        valid, test = self.task.finish(self.folder, model, self.config)
         self._save({"reason": self.reason, "valid": valid.to_dict(), "test": test.to_dict()})
 
     def close(self) -> None:
         """Close the files of metrics."""
         self.metrics.close()
 
-    def _begin(self) -> Config:
+    def _begin(self) -> LoopConfig:
         """Settle what the configuration leaves open. A death in here leaves no checkpoint: it is redone."""
-        self.corpus.vocabulary.save(self.folder.vocabulary)
+        self.task.begin(self.folder)
         self.on_event(Stage("measuring the speed"))
-        config = settle(self.folder.load_config().override(threads=torch.get_num_threads()), self.corpus)
+        config = settle(self.folder.load_config().override(threads=torch.get_num_threads()), self.task)
         self.folder.save_config(config)
         return config
 
@@ -116,11 +110,13 @@ class Session:
 
     def _look(self, monitor: Monitor, norm: float) -> None:
         """Have the monitor look at two of the streams of the window that was just learned from."""
-        inputs, *_ = self.loop.batches.window(self.position.step - 1)
+        window = tuple(
+            each.to(self.loop.fabric.device) for each in self.loop.batches.window(self.position.step - 1)
+        )
         spent = monitor.spent
         look = monitor.look(
             self.loop.model,
-            (inputs[:, :INSTANCES].to(self.loop.fabric.device),),
+            self.task.seen_by_monitor(window, INSTANCES),
             step=self.position.step,
             total_norm=norm,
         )
@@ -141,73 +137,63 @@ class Session:
         if score or save_now or time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
             self._save()
 
-    def _evaluate(self) -> Score:
+    def _evaluate(self) -> AnyScore:
         start = time.perf_counter()
-        score = evaluate(self.loop.model, self.corpus.valid, limit=EVALUATED)
-        if not math.isfinite(score.bits):
+        score = self.task.evaluate(self.loop.model, sample=True)
+        if not math.isfinite(score.value):
             step = self.position.step
-            raise Diverged(f"the loss must be finite; on the valid part it is {score.bits} at step {step}.")
-        best = self.position.judge(score.bits_per_character, self._bound(score))
+            raise Diverged(f"the loss must be finite; on the valid part it is {score.value} at step {step}.")
+        best = self.position.judge(score.value, self._bound(score))
         if best:
             self._save_best()
         self.position.seconds += time.perf_counter() - start
         self.on_event(Evaluated(self.position.step, score, best))
         return score
 
-    def _bound(self, score: Score) -> float:
+    def _bound(self, score: AnyScore) -> float:
         """What a first evaluation must be below: the initial weights' score, if a guess does not settle it."""
-        if (
-            self.position.best_bits is not None
-            or score.bits < math.log2(self.corpus.vocabulary.size) * score.tokens
-        ):
+        if self.position.best_value is not None or not self.task.is_guess(score):
             return math.inf
         with torch.random.fork_rng(devices=[]):
-            initial = Predictor.load(self.folder.weights).to(self.loop.fabric.device)
-            return evaluate(initial, self.corpus.valid, limit=EVALUATED).bits_per_character
+            initial = self.task.load(self.folder.weights).to(self.loop.fabric.device)
+            return self.task.evaluate(initial, sample=True).value
 
     def _save_best(self) -> None:
-        about = {"step": self.position.best_step, "valid_bits_per_character": self.position.best_bits}
-        self.loop.model.save(self.folder.weights, self.corpus.vocabulary, about)
+        about = {"step": self.position.best_step, "valid": self.position.best_value}
+        self.task.save(self.loop.model, self.folder.weights, about)
 
     def _save(self, scores: dict[str, Any] | None = None) -> None:
         self.metrics.sync()
-        fingerprint = self.corpus.fingerprint
+        fingerprint = self.task.fingerprint
         save_checkpoint(self.folder.checkpoint, self.loop, self.position, text=fingerprint, scores=scores)
         self._saved_at = time.monotonic()
         self.on_event(Saved(self.position.step))
 
-    def _row(self, score: Score | None) -> Row:
+    def _row(self, score: AnyScore | None) -> CsvRow:
         position = self.position
-        nats = position.nats / position.steps
-        return Row(
+        return self.task.rows.of(
+            self.task.train_score(position.nats / position.steps),
+            score,
+            gradient_norm=position.norm / position.steps,
+            speed=self.loop.batches.tokens * position.steps / position.stepping,
             step=position.step,
             epoch=position.step / self.loop.batches.number,
             seconds=position.seconds,
             lr=self.loop.lr(position.step - 1),
-            train_bits_per_character=self._per_character(nats),
-            train_perplexity=_perplexity(nats),
-            gradient_norm=position.norm / position.steps,
-            tokens_per_second=self.loop.batches.tokens * position.steps / position.stepping,
-            valid_bits_per_character=score.bits_per_character if score else None,
-            valid_perplexity=score.perplexity if score else None,
         )
 
-    def _per_character(self, nats: float) -> float:
-        """Nats per token of the train part as bits per character."""
-        return nats / math.log(2) * self.corpus.train.tokens / self.corpus.train.characters
-
-    def _check_text(self) -> None:
+    def _check_data(self) -> None:
         about = describe_checkpoint(self.folder.checkpoint)
-        if about.get("text") != self.corpus.fingerprint:
+        if about.get("text") != self.task.fingerprint:
             raise CarouselError(
-                f"a run is resumed with the text it began with, but the files that {self.folder.config} "
-                "names have changed. Put them back, or start a new run."
+                f"a run is resumed with the {self.task.what} it began with, but what {self.folder.config} "
+                "names has changed. Put it back, or start a new run."
             )
 
     def _advice(self) -> str:
         config = self.config
         best = f"The best weights so far, of step {self.position.best_step}, are"
-        if self.position.best_bits is None:
+        if self.position.best_value is None:
             best = "No evaluation was better than the first weights, which are"
         clip = (
             f"a smaller clip (it was {config.clip:g})"
@@ -221,17 +207,13 @@ class Session:
         )
 
     def _tell_start(self) -> None:
-        corpus = self.corpus
         self.on_event(
             Started(
                 folder=self.folder.path,
                 step=self.position.step,
                 steps=self.steps,
                 parameters=sum(parameter.numel() for parameter in self.loop.model.parameters()),
-                vocabulary=corpus.vocabulary.size,
-                train_tokens=corpus.train.tokens,
-                valid_tokens=corpus.valid.tokens,
-                test_tokens=corpus.test.tokens,
+                contents=self.task.contents,
             )
         )
 
@@ -252,8 +234,7 @@ class Session:
                 step=step,
                 steps=self.steps,
                 epoch=step / self.loop.batches.number,
-                bits_per_character=self._per_character(nats),
-                perplexity=_perplexity(nats),
+                score=self.task.train_score(nats),
                 tokens_per_second=self.loop.batches.tokens / seconds,
                 gradient_norm=norm,
                 lr=self.loop.lr(step - 1),
@@ -261,7 +242,3 @@ class Session:
                 seconds_left=self.position.seconds / step * (self.steps - step),
             )
         )
-
-
-def _perplexity(nats: float) -> float:
-    return math.exp(nats) if nats < 700 else math.inf

@@ -1,0 +1,188 @@
+"""From a table to sequences: which column is the time, which tells sequences apart, what is read, what learned."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from carousel.data.sequences.cells import check_order, holds_dates, numbers, times
+from carousel.data.sequences.layout import Layout, names
+from carousel.data.sequences.sequences import Sequence, Sequences
+from carousel.data.sequences.table import Table
+from carousel.errors import CarouselError
+
+
+def arrange(table: Table, layout: Layout, *, labelled: bool = True) -> Sequences:
+    """The sequences of a table; `labelled`: labels must be there, as they must be to learn.
+
+    Raises CarouselError for names that are no columns, time that does not rise, cells that are no numbers, labels
+    that are missing or change within a sequence, and if there is nothing to read.
+    """
+    if layout.task != "forecast" and layout.target is None:
+        raise CarouselError(
+            f"task {layout.task} needs target, the column that holds the label. The columns of {table.source} are: "
+            f"{', '.join(table.columns)}."
+        )
+    if labelled:
+        for name in names(layout.target):
+            table.column(name, "target")
+    return _spelled(table, layout, labelled) if layout.text else _rows(table, layout, labelled)
+
+
+def _spelled(table: Table, layout: Layout, labelled: bool) -> Sequences:
+    """Each row a sequence, its text spelled character by character."""
+    if layout.task != "classify":
+        raise CarouselError(
+            f"text spells one sequence in each row, for task classify; the task is {layout.task}."
+        )
+    beside = [name for name in ("sequence", "time", "inputs", "categories") if getattr(layout, name)]
+    if beside:
+        raise CarouselError(f"text alone is what a row is read by; leave {' and '.join(beside)} out.")
+    texts = table.column(str(layout.text), "text")
+    weights = _weights(table, layout, labelled)
+    labels = _labels(table, layout, labelled)
+    items = []
+    for row, text in enumerate(texts):
+        if not text:
+            raise CarouselError(f"{table.at(row)}: the column {layout.text!r} must hold text; it is empty.")
+        label = None if labels is None else _known(table, layout, labels, row, labelled)
+        weight = None if weights is None else float(weights[row])
+        symbols = np.array(list(text), dtype=object)[:, None]
+        items.append(Sequence(np.empty((len(text), 0)), symbols, label, weight, text))
+    return Sequences(items, (), (str(layout.text),), source=table.source)
+
+
+def _rows(table: Table, layout: Layout, labelled: bool) -> Sequences:
+    """Each row a step of the sequence that it belongs to."""
+    time = layout.time or _dates(table, layout)
+    symbols = names(layout.categories)
+    targets = names(layout.target) if layout.task == "forecast" else []
+    read = _inputs(table, layout, time, symbols, targets)
+    columns = [numbers(table, name, "target" if name in targets else "inputs") for name in read]
+    if not read and not symbols:
+        raise CarouselError(
+            f"{table.source} has no column of numbers to learn from. Its columns are: {', '.join(table.columns)}. Give "
+            "one with numbers, name in categories those that hold one of a few values, or in text the one to spell."
+        )
+    if layout.task == "forecast" and not read:
+        raise CarouselError(f"a forecast is of numbers, but {table.source} has no column of them.")
+    values = np.stack(columns, axis=1) if columns else np.empty((table.rows, 0))
+    signs = [table.column(name, "categories") for name in symbols]
+    marks = np.array(signs, dtype=object).T if signs else np.empty((table.rows, 0), dtype=object)
+    labels = _labels(table, layout, labelled) if layout.task != "forecast" else None
+    weights = _weights(table, layout, labelled)
+    moments = None if time is None else times(table, time)
+    items = []
+    for name, rows in _groups(table, layout.sequence).items():
+        if time is not None and moments is not None:
+            check_order(table, time, moments, rows)
+        label, weight = _told(table, layout, labels, weights, rows, labelled)
+        items.append(Sequence(values[rows], marks[rows], label, weight, name))
+    number = (len(targets) or len(read)) if layout.task == "forecast" else 0
+    return Sequences(items, tuple(read), tuple(symbols), number, table.source)
+
+
+def _inputs(
+    table: Table, layout: Layout, time: str | None, symbols: list[str], targets: list[str]
+) -> list[str]:
+    """The columns of numbers that are read, those to be forecast first."""
+    spent = {layout.sequence, time, layout.weight, *symbols, *targets}
+    if layout.task != "forecast":
+        spent.add(layout.target)
+    wanted = names(layout.inputs)
+    for name in wanted:
+        table.column(name, "inputs")
+        if name in spent - set(targets):
+            raise CarouselError(
+                f"inputs names {name!r}, which is read as something else already. Name it once."
+            )
+    free = wanted or [name for name in table.columns if name not in spent]
+    return targets + [name for name in free if name not in targets]
+
+
+def _dates(table: Table, layout: Layout) -> str | None:
+    """The first column of dates that no option names: dates cannot be read as numbers, so they are the time."""
+    named = {layout.sequence, layout.weight, layout.target, *names(layout.categories), *names(layout.inputs)}
+    return next(
+        (name for name, cells in table.columns.items() if name not in named and holds_dates(cells)), None
+    )
+
+
+def _groups(table: Table, name: str | None) -> dict[str, np.ndarray]:
+    """The rows of each sequence, sequences in the order in which they first appear."""
+    if name is None:
+        return {"": np.arange(table.rows)}
+    found: dict[str, list[int]] = {}
+    for row, cell in enumerate(table.column(name, "sequence")):
+        if not cell:
+            raise CarouselError(
+                f"{table.at(row)}: the column {name!r} must say which sequence a row belongs to."
+            )
+        found.setdefault(cell, []).append(row)
+    return {key: np.array(rows) for key, rows in found.items()}
+
+
+def _labels(table: Table, layout: Layout, labelled: bool) -> list[str] | None:
+    """The cells of the label's column; None where it is not there and need not be."""
+    name = str(layout.target)
+    return table.column(name, "target") if labelled or name in table.columns else None
+
+
+def _weights(table: Table, layout: Layout, labelled: bool) -> np.ndarray | None:
+    """w_t of each row; None where nothing is learned."""
+    if layout.weight is None or not labelled:
+        return None
+    values = numbers(table, layout.weight, "weight")
+    wrong = np.flatnonzero(~(values >= 0))
+    if wrong.size:
+        raise CarouselError(
+            f"{table.at(int(wrong[0]))}: weights must be numbers of at least 0; got "
+            f"{table.columns[layout.weight][wrong[0]]!r} in the column {layout.weight!r}."
+        )
+    return values
+
+
+def _told(
+    table: Table,
+    layout: Layout,
+    labels: list[str] | None,
+    weights: np.ndarray | None,
+    rows: np.ndarray,
+    labelled: bool,
+) -> tuple[Any, Any]:
+    """The label and the weight of a sequence: one for each step, but one alone for task classify."""
+    if layout.task != "classify":
+        own = None if labels is None else [None if _missing(labels[row]) else labels[row] for row in rows]
+        return own, None if weights is None else weights[rows]
+    weight = None if weights is None else float(weights[rows[0]])
+    if labels is None:
+        return None, weight
+    for before, row in itertools.pairwise(rows):
+        if labels[row] != labels[before]:
+            raise CarouselError(
+                f"{table.at(int(row))}: task classify gives a sequence one label, but it is {labels[before]!r} and "
+                f"then {labels[row]!r} in the column {layout.target!r}. "
+                + (
+                    "Name the column that tells sequences apart as sequence, or choose task tag."
+                    if layout.sequence is None
+                    else "For a label at each step choose task tag."
+                )
+            )
+    return _known(table, layout, labels, int(rows[0]), labelled), weight
+
+
+def _known(table: Table, layout: Layout, labels: list[str], row: int, labelled: bool) -> str | None:
+    if not _missing(labels[row]):
+        return labels[row]
+    if labelled:
+        raise CarouselError(
+            f"{table.at(row)}: the label in the column {layout.target!r} is missing. Leave such sequences out."
+        )
+    return None
+
+
+def _missing(label: str) -> bool:
+    """Words such as none may well be labels."""
+    return label in ("", "?")

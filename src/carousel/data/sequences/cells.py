@@ -1,0 +1,87 @@
+"""What cells mean: numbers with gaps, and moments of time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+
+from carousel.data.sequences.table import MISSING, Table, is_number
+from carousel.errors import CarouselError
+
+
+def numbers(table: Table, name: str, option: str = "inputs") -> np.ndarray:
+    """A column as float64 (rows,), NaN where a cell is missing.
+
+    Raises CarouselError, with the line, for a cell that is no finite number.
+    """
+    cells = table.column(name, option)
+    if not any(is_number(cell) for cell in cells):
+        raise CarouselError(
+            f"the column {name!r} of {table.source} holds no numbers; its first cell is {cells[0]!r}. "
+            "Name it in categories if each step is one of a few values, or name the columns to read in inputs."
+        )
+    values = np.full(len(cells), math.nan)
+    for row, cell in enumerate(cells):
+        if cell.lower() in MISSING:
+            continue
+        if not is_number(cell) or not math.isfinite(float(cell)):
+            raise CarouselError(
+                f"{table.at(row)}: the column {name!r} must hold finite numbers; got {cell!r}. Correct it, leave it "
+                "empty if it is not known, or name the column in categories."
+            )
+        values[row] = float(cell)
+    return values
+
+
+def times(table: Table, name: str) -> np.ndarray:
+    """A column of moments as float64: numbers as they are, ISO dates (2026-11-28, with or without a time) in seconds.
+
+    Raises CarouselError, with the line, for a cell that is neither, or missing.
+    """
+    cells = table.column(name, "time")
+    read = float if is_number(cells[0]) else _seconds
+    values = np.empty(len(cells))
+    for row, cell in enumerate(cells):
+        try:
+            values[row] = read(cell)
+        except ValueError:
+            values[row] = math.nan
+        if not math.isfinite(values[row]):
+            raise CarouselError(
+                f"{table.at(row)}: the time column {name!r} must hold numbers or ISO dates, such as 2026-11-28 or "
+                f"2026-11-28T13:45, of one kind and in every row; got {cell!r}."
+            )
+    return values
+
+
+def holds_dates(cells: Sequence[str]) -> bool:
+    """Whether every cell is an ISO date."""
+    try:
+        return all(math.isfinite(_seconds(cell)) for cell in cells)
+    except ValueError:
+        return False
+
+
+def check_order(table: Table, name: str, moments: np.ndarray, rows: np.ndarray) -> None:
+    """Raise CarouselError unless time rises from each of these rows of one sequence to the next."""
+    steps = np.diff(moments[rows])
+    if (steps > 0).all():
+        return
+    k = int(np.flatnonzero(steps <= 0)[0])
+    first, second = rows[k], rows[k + 1]
+    cells = table.column(name, "time")
+    rule = "twice in one sequence" if steps[k] == 0 else "before the row above it"
+    raise CarouselError(
+        f"{table.at(second)}: time must rise from row to row, but {cells[second]!r} in the column {name!r} comes "
+        f"{rule} ({table.places[first]}: {cells[first]!r}). Sort the rows by time and leave one for each moment; if "
+        "they belong to several sequences, name the column that tells them apart as sequence."
+    )
+
+
+def _seconds(cell: str) -> float:
+    month = len(cell) == 7 and cell[4:5] == "-"  # 1949-01
+    moment = datetime.fromisoformat(f"{cell}-01" if month else cell)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

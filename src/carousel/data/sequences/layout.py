@@ -1,0 +1,43 @@
+"""What the columns of a table are: time, sequence, label, inputs, by their names. Loads neither torch nor NumPy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+TASKS = ("tag", "classify", "forecast")  # a label at each step, one for a sequence, the next values
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the columns of a table are; several names are separated by commas, as on the command line.
+
+    task: one of `TASKS`. target: the label's column; of a forecast the columns to be forecast (none: all numbers).
+    sequence: the column that tells sequences apart (none: all rows are one). time: the column that must rise (none:
+    the first one of dates, if there is one). text: the column whose characters are the steps: each row is a sequence.
+    inputs: the columns of numbers to read (none: all others). categories: columns that hold one of a few values.
+    weight: the column of w_t.
+    """
+
+    task: str
+    target: str | None = None
+    sequence: str | None = None
+    time: str | None = None
+    text: str | None = None
+    inputs: str | None = None
+    categories: str | None = None
+    weight: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The names, for JSON."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+    @classmethod
+    def from_dict(cls, names: dict[str, Any]) -> Self:
+        """The layout that `to_dict` wrote."""
+        return cls(**names)
+
+
+def names(listed: str | None) -> list[str]:
+    """The names in a list that is separated by commas."""
+    return [name.strip() for name in (listed or "").split(",") if name.strip()]

@@ -1,0 +1,74 @@
+"""Sequences of steps as they came: numbers with gaps, symbols, what is to be learned; nothing is scaled yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Many
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """T steps.
+
+    numbers: (T, N) float64, NaN where a value is missing. symbols: (T, S) of str, one of a few values each.
+    label: of a whole sequence text or a number; of its steps a list of T, None where it is not known; None: nothing
+        is told.
+    weights: w_t, (T,); of a whole sequence one number. name: what errors and predictions call it.
+    """
+
+    numbers: np.ndarray
+    symbols: np.ndarray
+    label: Any = None
+    weights: Any = None
+    name: str = ""
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Sequences with the same columns; of a forecast, the columns to be forecast are the first `targets`."""
+
+    items: list[Sequence]
+    numbers: tuple[str, ...]
+    symbols: tuple[str, ...] = ()
+    targets: int = 0
+    source: str = field(default="the data")
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def labels(self) -> list[Any]:
+        """Every label that there is, sorted: numbers by size, all else by letters."""
+        found = {label for item in self.items for label in labels_of(item) if label is not None}
+        return sorted(found, key=_by_size)
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all there is to learn: equal only for the same sequences in the same order."""
+        digest = blake2b(digest_size=16)
+        digest.update(repr((self.numbers, self.symbols, self.targets, len(self.items))).encode())
+        for item in self.items:
+            digest.update(np.int64(len(item)).tobytes())
+            digest.update(np.ascontiguousarray(item.numbers, dtype="<f8").tobytes())
+            weights = None if item.weights is None else np.asarray(item.weights, dtype="<f8").tolist()
+            digest.update(repr((item.symbols.tolist(), item.label, weights)).encode())
+        return digest.hexdigest()
+
+
+def labels_of(item: Sequence) -> Many[Any]:
+    """The labels of a sequence: one, or one for each step."""
+    return item.label if isinstance(item.label, list) else [item.label]
+
+
+def _by_size(label: Any) -> tuple[int, float, str]:
+    try:
+        return 0, float(label), str(label)
+    except ValueError:
+        return 1, 0.0, label

@@ -1,0 +1,307 @@
+"""A model of sequences that are not text: recurrent layers, and a head that says what is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import carousel.nn
+from carousel.data.sequences import (
+    Encoding,
+    Layout,
+    Sequences,
+    arrange,
+    from_arrays,
+    is_frame,
+    read_table,
+    table_of_frame,
+)
+from carousel.errors import CarouselError
+from carousel.models.cells import CELLS
+from carousel.models.initial import initialise
+from carousel.models.sequences.heads import (
+    WITHOUT,
+    Classify,
+    Forecast,
+    Head,
+    Tag,
+    check_model,
+    head_from_dict,
+    head_of,
+    head_to_dict,
+)
+from carousel.models.sequences.layers import Ahead, Labels, Pooled, back
+from carousel.models.sequences.predictions import Prediction, forecasts
+from carousel.models.sequences.without import Without
+from carousel.models.tensors import distinct, load_tensors, save_tensors
+from carousel.nn.regularisers import locked
+
+KIND = "sequence model"
+_TOGETHER = 64  # sequences run side by side
+
+
+class SequenceModel(nn.Module):
+    """A label at each step, one for a sequence, or the next values, from sequences of numbers and symbols.
+
+    It learns its sizes, its labels and how to scale its inputs from the data that it is first trained on
+    (`carousel.fit`), and keeps them in its file.
+
+    Args:
+        cell: one of `carousel.models.SEQUENCE_CELLS`: "lstm", "gru", "rnn-tanh", ..., or "mlp", without recurrence.
+        head: "tag", "classify" or "forecast", or `carousel.Forecast(horizon=12, season=12)`.
+        hidden: H, units of each layer.
+        layers: number of layers.
+        bidirectional: read sequences from both ends; not to forecast.
+        context: how many steps an "mlp" sees.
+        dropout: share of values dropped on the way in, between layers and on the way out.
+        locked_dropout: with one mask for all steps of a sequence (Gal & Ghahramani 2016).
+        weight_drop: share of the numbers of the recurrent matrices dropped (Merity et al. 2018).
+        recurrent_dropout: share of h that recurrent products do not see.
+
+    Raises CarouselError for an unknown cell or head, sizes below 1, and options that exclude each other.
+
+    >>> import carousel, numpy as np
+    >>> model = carousel.SequenceModel("gru", head="classify", hidden=8)
+    >>> data = [np.full((5 + k % 3, 1), float(k % 2)) for k in range(40)]
+    >>> run = carousel.fit(model, data, [k % 2 for k in range(40)], steps=40, lr=0.05)
+    >>> model.predict([np.ones((4, 1)), np.zeros((6, 1))])
+    [1, 0]
+    """
+
+    def __init__(
+        self,
+        cell: str = "lstm",
+        head: str | Head = "classify",
+        *,
+        hidden: int = 64,
+        layers: int = 1,
+        bidirectional: bool = False,
+        context: int = 1,
+        dropout: float = 0.0,
+        locked_dropout: bool = False,
+        weight_drop: float = 0.0,
+        recurrent_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.head = head_of(head)
+        self.options: dict[str, Any] = {
+            "cell": cell,
+            "hidden": hidden,
+            "layers": layers,
+            "bidirectional": bidirectional,
+            "context": context,
+            "dropout": dropout,
+            "locked_dropout": locked_dropout,
+            "weight_drop": weight_drop,
+            "recurrent_dropout": recurrent_dropout,
+        }
+        check_model(self.head.task, self.options)
+        self.encoding: Encoding | None = None
+        self.layout: Layout | None = None
+        self.labels: list[Any] = []
+        self.targets = 0
+        self.widening = 1.0  # of a forecast's intervals, so that they held what they should on the valid part
+
+    def prepare(
+        self, encoding: Encoding, labels: list[Any], targets: int = 0, layout: Layout | None = None
+    ) -> None:
+        """Make the layers for data: what is read, the labels to choose from, of a forecast how many targets.
+
+        First weights are drawn from torch's random state.
+        """
+        self.encoding, self.labels, self.targets, self.layout = encoding, list(labels), targets, layout
+        options = self.options
+        changes = (
+            2 * targets
+        )  # a forecast also reads how far the series has come since the last step and season
+        width = encoding.width + (changes if isinstance(self.head, Forecast) else 0)
+        dropout = options["dropout"] if options["layers"] > 1 else 0.0
+        size = (width, options["hidden"], options["layers"])
+        if options["cell"] == WITHOUT:
+            self.recurrent: nn.Module = Without(*size, context=options["context"], dropout=dropout)
+        else:
+            kind, cell_options = CELLS[options["cell"]]
+            recurrent = getattr(carousel.nn, kind)(
+                *size,
+                bidirectional=options["bidirectional"],
+                dropout=dropout,
+                locked_dropout=options["locked_dropout"],
+                weight_drop=options["weight_drop"],
+                recurrent_dropout=options["recurrent_dropout"],
+                **cell_options,
+            )
+            initialise(recurrent)
+            self.recurrent = recurrent
+        features = options["hidden"] * (2 if options["bidirectional"] else 1)
+        if isinstance(self.head, Forecast):
+            self.out: nn.Module = Ahead(features, targets, self.head)
+        else:
+            self.out = (Labels if isinstance(self.head, Tag) else Pooled)(features, len(labels))
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """What the head says of encoded sequences.
+
+        x: (T, B, I), as `encoding` gives them; lengths: (B,), int64 on the CPU, None: all have T steps. Returns logits,
+        (T, B, V) or, for one label, (B, V); of a forecast (T, B, H, K, 2), mean and log deviation of scaled values.
+        """
+        encoding = self.known
+        if x.dim() != 3 or x.shape[-1] != encoding.width:
+            raise CarouselError(f"x must be (T, B, {encoding.width}); its shape is {tuple(x.shape)}.")
+        read = self._with_changes(x) if isinstance(self.head, Forecast) else x
+        hidden, _ = self.recurrent(self._drop(read), lengths=lengths)
+        said: Tensor = self.out(self._drop(hidden), x, lengths)
+        return said
+
+    def predict(self, data: Any, *, lengths: Any = None) -> Any:
+        """What the model says of new sequences, in the form in which it was trained: arrays, a DataFrame, a CSV's path.
+
+        Returns one entry for each sequence: a label; a list of labels, one for each step; or of a forecast a
+        `Prediction` of what follows the last step.
+
+        Raises CarouselError for a model that was not trained, and data that do not fit it.
+        """
+        sequences = self.read(data, lengths=lengths)
+        if isinstance(self.head, Forecast):
+            return self.ahead(sequences)
+        found = [shares.argmax(axis=-1) for shares in self._shares(sequences)]
+        if isinstance(self.head, Classify):
+            return [self.labels[int(best)] for best in found]
+        return [[self.labels[best] for best in row.tolist()] for row in found]
+
+    def probabilities(self, data: Any, *, lengths: Any = None) -> Any:
+        """The probability of each of `labels`: (N, V) of sequences, or a list of (T_i, V) of their steps.
+
+        Raises CarouselError as `predict`, and for a forecast.
+        """
+        if isinstance(self.head, Forecast):
+            raise CarouselError(
+                "a forecast has no labels, and so no probabilities; its intervals are in predict."
+            )
+        shares = self._shares(self.read(data, lengths=lengths))
+        return np.stack(shares) if isinstance(self.head, Classify) else shares
+
+    def ahead(self, sequences: Sequences) -> list[Prediction]:
+        """The forecast that follows the last step of each sequence."""
+        head = self.forecast
+        for item in sequences.items:
+            if len(item) <= head.season:
+                raise CarouselError(
+                    f"a forecast reads at least one season and one step more, {head.season + 1} steps; the sequence "
+                    f"{item.name!r} has {len(item)}."
+                )
+        last = [said[-1] for said in self.run(sequences)]
+        return [forecasts(each, self.known, head, self.targets, self.widening) for each in last]
+
+    def read(self, data: Any, *, lengths: Any = None) -> Sequences:
+        """Sequences of what `predict` takes."""
+        self.known  # noqa: B018 - raises for a model without data
+        if isinstance(data, Sequences):
+            return data
+        if isinstance(data, str | Path) or is_frame(data):
+            if self.layout is None:
+                raise CarouselError(
+                    "the model was trained on arrays, which have no column names; give arrays."
+                )
+            table = table_of_frame(data) if is_frame(data) else read_table(data)
+            return arrange(table, self.layout, labelled=False)
+        return from_arrays(self.head.task, data, lengths=lengths)
+
+    def run(self, sequences: Sequences) -> Iterator[np.ndarray]:
+        """What `forward` says of each sequence, one after the other, without its padding: (T_i, ...), or (V,)."""
+        return self.say([self.known.encode(item) for item in sequences.items])
+
+    @torch.inference_mode()
+    def say(self, encoded: list[np.ndarray]) -> Iterator[np.ndarray]:
+        """`run`, of sequences that are encoded already, (T_i, I) each."""
+        training = self.training
+        self.eval()
+        device = next(self.parameters()).device
+        try:
+            for start in range(0, len(encoded), _TOGETHER):
+                x, lengths = padded(encoded[start : start + _TOGETHER])
+                said = self(x.to(device), lengths).float().cpu().numpy()
+                for k, length in enumerate(lengths.tolist()):
+                    yield said[k] if isinstance(self.head, Classify) else said[:length, k]
+        finally:
+            self.train(training)
+
+    @property
+    def known(self) -> Encoding:
+        """The encoding; raises CarouselError if there is none yet."""
+        if self.encoding is None:
+            raise CarouselError(
+                "the model has not learned from data yet, and so has no sizes: carousel.fit(model, data, ...)."
+            )
+        return self.encoding
+
+    @property
+    def forecast(self) -> Forecast:
+        """The head of a model that forecasts; raises CarouselError if it is another."""
+        if not isinstance(self.head, Forecast):
+            raise CarouselError(f"the model was made to {self.head.task}, not to forecast.")
+        return self.head
+
+    def save(self, path: str | Path, about: dict[str, Any] | None = None) -> None:
+        """Write weights, options, encoding, labels and plain values `about` the model to one safetensors file.
+
+        Raises CarouselError for a model that was not trained, or if the disk refuses; an older file of that name is
+        then still whole.
+        """
+        description = {
+            "head": head_to_dict(self.head),
+            "model": self.options,
+            "encoding": self.known.to_dict(),
+            "labels": self.labels,
+            "targets": self.targets,
+            "layout": None if self.layout is None else self.layout.to_dict(),
+            "widening": self.widening,
+            "about": about or {},
+        }
+        save_tensors(path, KIND, distinct(self), description)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """The model that `save` wrote, or the best one of a run's folder, in eval mode.
+
+        Raises CarouselError for a missing, truncated, damaged or foreign file.
+        """
+        path = Path(path)
+        tensors, about = load_tensors(path / "weights.safetensors" if path.is_dir() else path, KIND)
+        try:
+            with torch.random.fork_rng(devices=[]):  # first weights are drawn, only to be replaced
+                model = cls(head=head_from_dict(about["head"]), **about["model"])
+                layout = None if about["layout"] is None else Layout.from_dict(about["layout"])
+                encoding = Encoding.from_dict(about["encoding"])
+                model.prepare(encoding, about["labels"], about["targets"], layout)
+            model.load_state_dict(tensors)
+            model.widening = about["widening"]
+        except (KeyError, TypeError, RuntimeError, CarouselError) as error:
+            raise CarouselError(f"{path} does not hold the weights its options ask for: {error}") from None
+        return model.eval()
+
+    def _shares(self, sequences: Sequences) -> list[np.ndarray]:
+        """Softmax over the last dimension of what `run` gives."""
+        return [torch.from_numpy(said).softmax(dim=-1).numpy() for said in self.run(sequences)]
+
+    def _with_changes(self, x: Tensor) -> Tensor:
+        now = x[..., : self.targets]
+        return torch.cat((x, back(now, 1), back(now, self.forecast.season)), dim=-1)
+
+    def _drop(self, values: Tensor) -> Tensor:
+        share = self.options["dropout"] if self.training else 0.0
+        return locked(values, share) if self.options["locked_dropout"] else F.dropout(values, share)
+
+
+def padded(encoded: list[np.ndarray]) -> tuple[Tensor, Tensor]:
+    """Sequences (T_i, I) side by side: (T, B, I) with zeros behind their ends, and their lengths (B,)."""
+    lengths = [len(each) for each in encoded]
+    x = np.zeros((max(lengths), len(encoded), encoded[0].shape[1]), dtype=np.float32)
+    for k, each in enumerate(encoded):
+        x[: len(each), k] = each
+    return torch.from_numpy(x), torch.tensor(lengths)

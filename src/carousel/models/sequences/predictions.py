@@ -1,0 +1,39 @@
+"""A forecast in the units of the data: the middle and the bounds of an interval for each value that comes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+
+from carousel.data.sequences import Encoding
+from carousel.models.sequences.heads import Forecast
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """The next H values of K series, each (H, K): the median, and the bounds of the interval."""
+
+    middle: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def forecasts(
+    said: np.ndarray, encoding: Encoding, head: Forecast, targets: int, widening: float
+) -> Prediction:
+    """What the output layer said, (..., H, K, 2), in the units of the data."""
+    middle, deviation = said[..., 0].astype(np.float64), np.exp(said[..., 1].astype(np.float64))
+    reach = widening * quantile(head.interval) * deviation
+    columns = encoding.numbers[:targets]
+
+    def back(values: np.ndarray) -> np.ndarray:
+        return np.stack([column.back(values[..., k]) for k, column in enumerate(columns)], axis=-1)
+
+    return Prediction(back(middle), back(middle - reach), back(middle + reach))
+
+
+def quantile(interval: float) -> float:
+    """How many deviations to each side of the mean of a normal distribution hold this share of it."""
+    return NormalDist().inv_cdf(0.5 + interval / 2)

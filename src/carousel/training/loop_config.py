@@ -1,0 +1,138 @@
+"""The options of a run that every kind of model shares: its loop, its length, its machine, its folder.
+
+The configurations of `carousel train` are this dataclass with the options of their own kind. It loads no torch.
+"""
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+from carousel.atomic import write_atomic
+from carousel.errors import CarouselError
+from carousel.options import check_names, option, settle
+
+VERSION = 1
+DEFAULT_MINUTES = 3.0
+MOST_THREADS = max(1024, 4 * (os.cpu_count() or 1))  # far beyond, a system may crash instead of refusing
+SCHEDULES = ("cosine", "linear", "constant", "decay")
+LENGTHS = ("epochs", "minutes", "steps")  # three ways to say how long; the first given decides
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """What the loop, the session and the run folder read; field metadata holds the help text, limits and choices.
+
+    Raises CarouselError for a value of the wrong type or out of its limits.
+
+    >>> LoopConfig(lr=0.0)
+    Traceback (most recent call last):
+    carousel.errors.CarouselError: lr must be above 0; got 0.0.
+    """
+
+    version: int = option(VERSION, "version of this configuration format", minimum=1, hidden=True)
+
+    batch: int = option(16, "number of streams or sequences read side by side", minimum=1)
+    bptt: int = option(64, "steps that the gradient goes back in time: the length of a window", minimum=1)
+    epochs: float | None = option(None, "length in passes over the train part", above=0)
+    minutes: float | None = option(
+        None, f"length in minutes, turned into steps once (default: {DEFAULT_MINUTES:g})", above=0
+    )
+    steps: int | None = option(None, "length in steps: windows of all streams", minimum=1)
+
+    optimizer: str = option("adamw", "how the gradient moves weights", choices=("adamw", "sgd", "rmsprop"))
+    lr: float = option(8e-3, "highest learning rate", above=0)
+    momentum: float = option(0.9, "Nesterov momentum of sgd", minimum=0, below=1)
+    schedule: str = option("cosine", "how the learning rate falls after the warm-up", choices=SCHEDULES)
+    decay: float = option(2.0, "schedule decay: what the learning rate is divided by each epoch", minimum=1)
+    decay_after: int = option(4, "schedule decay: epochs before the first division", minimum=0)
+    warmup: int = option(100, "steps in which the learning rate rises (at most a tenth)", minimum=0)
+    weight_decay: float = option(0.01, "decay of weight matrices per step, times lr", minimum=0)
+    clip: float = option(1.0, "largest norm of the gradient; longer ones are cut to it (0: never)", minimum=0)
+    patience: int = option(5, "stop after so many evaluations without a better one (0: never)", minimum=0)
+    evaluate_every: int | None = option(None, "steps between evaluations (none: 20 in all)", minimum=1)
+    monitor: int = option(
+        100, "steps between looks at gradient, saturation and memory, at least (0: never)", minimum=0
+    )
+
+    precision: str = option(
+        "float32",
+        "numbers that products are computed in; weights stay float32",
+        choices=("float32", "bfloat16"),
+    )
+    seed: int = option(1, "seed of every random choice", minimum=0)
+    threads: int | None = option(
+        None, "number of threads (none: torch's choice)", minimum=1, maximum=MOST_THREADS
+    )
+    device: str = option("cpu", "where to train; resuming is exact on cpu", choices=("cpu", "cuda", "mps"))
+    out: str | None = option(None, "run folder (none: the next number under runs/)")
+
+    def __post_init__(self) -> None:
+        settle(self)
+        if self.epochs is not None and self.minutes is not None:
+            raise CarouselError(
+                f"give epochs or minutes, not both; got epochs={self.epochs:g} and minutes={self.minutes:g}."
+            )
+
+    def absolute(self) -> Self:
+        """This configuration with paths that hold wherever the run is resumed from."""
+        return self
+
+    def override(self, **changes: Any) -> Self:
+        """This configuration with `changes`; a new length (epochs, minutes or steps) replaces the old one.
+
+        >>> LoopConfig(minutes=3, steps=900).override(epochs=1).steps is None
+        True
+        """
+        check_names(changes, type(self))
+        if any(changes.get(name) is not None for name in LENGTHS):
+            changes = {**dict.fromkeys(LENGTHS), **changes}
+        return dataclasses.replace(self, **changes)
+
+    def with_steps(self, steps: int) -> Self:
+        """This configuration with its length settled; the epochs or minutes asked for stay on record."""
+        return dataclasses.replace(self, steps=steps)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options by name, as plain values that YAML and JSON can hold."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, options: Any, source: str = "the configuration") -> Self:
+        """The configuration with these options, defaults for all others; `source` is named in errors."""
+        if not isinstance(options, dict):
+            raise CarouselError(f"{source} must hold `name: value` lines; got {type(options).__name__}.")
+        version = options.get("version", VERSION)
+        if isinstance(version, int) and version > VERSION:
+            raise CarouselError(
+                f"{source} has version {version}, but this Carousel knows versions up to {VERSION}. "
+                "Upgrade carousel-rnn."
+            )
+        try:
+            check_names(options, cls)
+            return cls(**options)
+        except CarouselError as error:
+            raise CarouselError(f"{source}: {error}") from None
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a YAML file; raises CarouselError for a missing, broken, unknown or newer one."""
+        return cls.from_dict(read_options(path), source=str(path))
+
+    def save(self, path: str | Path) -> None:
+        """Write every option as YAML, atomically."""
+        write_atomic(path, yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True))
+
+
+def read_options(path: str | Path) -> Any:
+    """The content of a YAML file, {} of an empty one; raises CarouselError for a missing or broken one."""
+    try:
+        options = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CarouselError(f"{path} does not exist. Give the path of a YAML configuration.") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise CarouselError(f"{path} is not a readable YAML file: {error}") from None
+    return {} if options is None else options

@@ -1,0 +1,1 @@
+"""Training on sequences that are not text; the names are in `carousel.training`."""

@@ -1,0 +1,144 @@
+"""Every option of the training on sequences that are not text, beside those that every run has. It loads no torch."""
+
+import os
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from carousel.data.sequences.layout import TASKS, Layout
+from carousel.errors import CarouselError
+from carousel.models.sequences.heads import (
+    SEQUENCE_CELLS,
+    WITHOUT,
+    Classify,
+    Forecast,
+    Head,
+    Tag,
+    check_model,
+)
+from carousel.options import again, described, option
+from carousel.training.loop_config import LoopConfig
+from carousel.training.sequences.score import ForecastScore, LabelScore
+
+FORECAST = ("horizon", "season", "log", "interval")
+MODEL = (
+    "cell",
+    "hidden",
+    "layers",
+    "bidirectional",
+    "context",
+    "dropout",
+    "locked_dropout",
+    "weight_drop",
+    "recurrent_dropout",
+)
+
+
+@dataclass(frozen=True)
+class SequenceConfig(LoopConfig):
+    """The options of `carousel train --task`; those of the loop are in `LoopConfig`.
+
+    Raises CarouselError for a value of the wrong type or out of its limits, and for options of another task.
+
+    >>> SequenceConfig(task="forecast", horizon=12, season=12).head
+    Forecast(horizon=12, season=12, log=False, interval=0.9)
+    """
+
+    task: str = option(
+        "classify",
+        "learn from the steps of a CSV file: tag each, classify sequences of them, or forecast what comes next",
+        choices=TASKS,
+    )
+    paths: list[str] = field(default_factory=list, metadata=described("the CSV file to learn from"))
+    test_file: str | None = option(
+        None, "task tag, classify: a CSV file for the test (none: a share of the data)"
+    )
+    valid: float = option(0.15, "share of the data that chooses the best weights", above=0, below=1)
+    test: float = option(0.15, "share of the data that judges them", above=0, below=1)
+
+    target: str | None = option(
+        None, "column of the label; to forecast, columns separated by commas (none: all numbers)"
+    )
+    sequence: str | None = option(None, "column that tells sequences apart (none: all rows are one)")
+    time: str | None = option(
+        None, "column of time, which must rise (none: the first column of dates, if any)"
+    )
+    text: str | None = option(None, "column to spell: each row is a sequence of characters")
+    inputs: str | None = option(None, "columns of numbers to read, separated by commas (none: all)")
+    categories: str | None = option(None, "columns that hold one of a few values, separated by commas")
+    weight: str | None = option(None, "column of the weight of each step in the loss")
+
+    horizon: int = option(1, "forecast: how many steps ahead", minimum=1)
+    season: int = option(
+        1, "forecast: steps until the series repeats: 12 for months, 24 for hours", minimum=1
+    )
+    log: bool = option(False, "forecast: learn logarithms, for series above 0 that swing the more the higher")
+    interval: float = option(
+        0.9, "forecast: share of what comes that the interval shall hold", above=0, below=1
+    )
+
+    cell: str = option("lstm", f"cell, or {WITHOUT}: without recurrence", choices=SEQUENCE_CELLS)
+    hidden: int = option(64, "units of each layer", minimum=1)
+    layers: int = option(1, "number of hidden layers", minimum=1)
+    bidirectional: bool = option(False, "task tag, classify: read sequences from both ends")
+    context: int = option(1, f"cell {WITHOUT}: how many steps it sees", minimum=1)
+    dropout: float = option(0.0, "share of values dropped before, between, after layers", minimum=0, below=1)
+    locked_dropout: bool = option(False, "dropout with one mask for all steps of a sequence")
+    weight_drop: float = option(0.0, "share of recurrent weights dropped", minimum=0, below=1)
+    recurrent_dropout: float = option(
+        0.0, "share of h dropped from recurrent products, by one mask for all steps", minimum=0, below=1
+    )
+
+    bptt: int = again(LoopConfig, "bptt", 128)
+    lr: float = again(LoopConfig, "lr", 4e-3)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_model(self.task, self.model_options)
+        self._check_task()
+        if self.valid + self.test >= 1:
+            raise CarouselError(
+                f"valid and test are shares beside which a part to learn from must stay; got {self.valid:g} and "
+                f"{self.test:g}."
+            )
+
+    @property
+    def head(self) -> Head:
+        """What the model says."""
+        if self.task == "forecast":
+            return Forecast(**{name: getattr(self, name) for name in FORECAST})
+        return Tag() if self.task == "tag" else Classify()
+
+    @property
+    def model_options(self) -> dict[str, Any]:
+        """The keyword arguments of the model."""
+        return {name: getattr(self, name) for name in MODEL}
+
+    @property
+    def layout(self) -> Layout:
+        """What the columns of the CSV file are."""
+        names = ("target", "sequence", "time", "text", "inputs", "categories", "weight")
+        return Layout(self.task, **{name: getattr(self, name) for name in names})
+
+    def absolute(self) -> Self:
+        held = None if self.test_file is None else _absolute(self.test_file)
+        return self.override(paths=[_absolute(path) for path in self.paths], test_file=held)
+
+    def score(self, counts: dict[str, Any]) -> LabelScore | ForecastScore:
+        """The score of such a run that its checkpoint holds."""
+        return (ForecastScore if self.task == "forecast" else LabelScore).from_dict(counts)
+
+    def _check_task(self) -> None:
+        """Options that belong to one kind of task."""
+        unset = {each.name: each.default for each in self.__dataclass_fields__.values()}
+        foreign = FORECAST if self.task != "forecast" else ("test_file", "bidirectional", "text")
+        for name in foreign:
+            if getattr(self, name) != unset[name]:
+                task = "forecast" if self.task != "forecast" else "tag and classify"
+                raise CarouselError(
+                    f"{name} is an option of task {task}; got {name}={getattr(self, name)} for {self.task}. "
+                    "Leave it out."
+                )
+
+
+def _absolute(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path))

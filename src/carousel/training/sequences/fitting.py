@@ -1,0 +1,129 @@
+"""Training on data in memory: arrays, a pandas DataFrame, or the path of a CSV file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from carousel.data.sequences import (
+    Layout,
+    Sequences,
+    arrange,
+    from_arrays,
+    is_frame,
+    read_table,
+    table_of_frame,
+)
+from carousel.errors import CarouselError
+from carousel.models.sequences.heads import Forecast
+from carousel.models.sequences.model import SequenceModel
+from carousel.training import api
+from carousel.training.devices import check_device
+from carousel.training.progress import Observer, silent
+from carousel.training.run import RunFolder
+from carousel.training.sequences.config import FORECAST, MODEL, SequenceConfig
+from carousel.training.sequences.task import SequenceTask
+
+
+def fit(
+    model: SequenceModel,
+    data: Any,
+    targets: Any = None,
+    *,
+    weights: Any = None,
+    lengths: Any = None,
+    test_data: Any = None,
+    test_targets: Any = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    on_event: Observer = silent,
+    **options: Any,
+) -> api.Run:
+    """Train `model`, which then holds the best weights; returns the run with its scores.
+
+    Args:
+        model: what to train; its own options go before those of the same name here.
+        data: a list of (T_i, I), one array (N, T, I), to forecast also (T,) or (T, K); a pandas DataFrame, or the path
+            of a CSV file, whose columns `options` name (target=, sequence=, ...); or `Sequences`.
+        targets: of arrays, the labels: one for each sequence, or for each of its steps (None where it is not known).
+        weights: of arrays, w_t for each step; one for each sequence to classify.
+        lengths: (N,), of one array that is padded.
+        test_data, test_targets: held-out data of the same form, instead of a share of `data`.
+        out: a run folder to keep, with weights, metrics and checkpoint; None: nothing stays but the model.
+        resume: go on with the run in `out`, which was begun with the same data and options.
+        on_event: called with what happens, as by `carousel.train`.
+        options: of `carousel.SequenceConfig`: epochs, minutes, lr, batch, valid, seed, ...
+
+    Raises CarouselError as `carousel.train`, and for data and targets that do not belong together.
+
+    >>> import carousel, math
+    >>> model = carousel.SequenceModel("gru", carousel.Forecast(horizon=3, season=8), hidden=4)
+    >>> wave = [math.sin(k * math.pi / 4) for k in range(200)]
+    >>> run = carousel.fit(model, wave, steps=5)
+    >>> [forecast] = model.predict(wave)
+    >>> forecast.middle.shape
+    (3, 1)
+    """
+    own = {name: model.options[name] for name in MODEL}
+    if isinstance(model.head, Forecast):
+        own |= {name: getattr(model.head, name) for name in FORECAST}
+    clash = sorted(name for name in options if name in own)
+    if clash:
+        raise CarouselError(
+            f"{clash[0]} is an option of the model: SequenceModel(..., {clash[0]}=...). Give it there."
+        )
+    config = SequenceConfig().override(task=model.head.task, **own, **options)
+    layout = config.layout if isinstance(data, str | Path) or is_frame(data) else None
+    sequences = _sequences(config, layout, data, targets, weights, lengths)
+    held = None if test_data is None else _sequences(config, layout, test_data, test_targets, None, None)
+    task = SequenceTask.of(config, sequences, held, layout)
+    check_device(config.device)
+    if out is None:
+        with TemporaryDirectory() as folder:
+            return _fitted(model, api.begin(config.override(out=folder), task, on_event))
+    config = config.override(out=str(out))
+    if resume:
+        begun = RunFolder.open(str(out))
+        _check_same(begun, config, [*own, *options])
+        return _fitted(model, api.go_on(begun, task, on_event))
+    RunFolder.check_free(out)
+    return _fitted(model, api.begin(config, task, on_event))
+
+
+def _check_same(folder: RunFolder, config: SequenceConfig, given: list[str]) -> None:
+    """Raise CarouselError if the run in the folder began with other options than those given now."""
+    stored = folder.load_config()
+    for name in ["task", *given]:
+        now, then = getattr(config, name), getattr(stored, name, None)
+        if now != then:
+            raise CarouselError(
+                f"a run is resumed with the options it began with: {name} was {then!r} in {folder.config}, but is "
+                f"{now!r} now. Give it as it was, or start a new run."
+            )
+
+
+def _fitted(model: SequenceModel, run: api.Run) -> api.Run:
+    """The model with what the run has found."""
+    best = SequenceModel.load(run.path)
+    model.prepare(best.known, best.labels, best.targets, best.layout)
+    model.load_state_dict(best.state_dict())
+    model.widening = best.widening
+    model.eval()
+    return run
+
+
+def _sequences(
+    config: SequenceConfig, layout: Layout | None, data: Any, targets: Any, weights: Any, lengths: Any
+) -> Sequences:
+    if isinstance(data, Sequences):
+        return data
+    if layout is None:
+        return from_arrays(config.task, data, targets, weights=weights, lengths=lengths)
+    if targets is not None or weights is not None or lengths is not None:
+        raise CarouselError(
+            "of a table, columns hold labels and weights: name them, target='label', weight='w', instead of giving "
+            "targets, weights or lengths."
+        )
+    table = table_of_frame(data) if is_frame(data) else read_table(data)
+    return arrange(table, layout)

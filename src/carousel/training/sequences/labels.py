@@ -1,0 +1,106 @@
+"""Labels as what is to be learned: at each step of a sequence, or one for all of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from carousel.data import IGNORED
+from carousel.data.sequences import Sequence, Sequences, Span, labels_of
+from carousel.errors import CarouselError
+from carousel.losses import cross_entropy
+from carousel.models.sequences.model import SequenceModel, padded
+from carousel.training.sequences.pieces import Piece
+from carousel.training.sequences.score import LabelScore
+
+
+class LabelAim:
+    """Cross-entropy with the labels of sequences, over the steps that have one; w_t weighs them."""
+
+    lead = 0
+
+    def __init__(self, sequences: Sequences, task: str, labels: list[Any], encoded: list[np.ndarray]) -> None:
+        """Raises CarouselError for fewer than two labels, and sequences without any."""
+        self.each_step, self.labels, self._encoded = task == "tag", labels, encoded
+        if len(labels) < 2:
+            raise CarouselError(
+                f"there must be at least two labels to tell apart; {sequences.source} has "
+                + (f"{labels[0]!r} alone." if labels else "none.")
+            )
+        place = {label: k for k, label in enumerate(labels)}
+        for item in sequences.items:
+            if not any(label is not None for label in labels_of(item)):
+                raise CarouselError(
+                    f"the sequence {item.name!r} of {sequences.source} has no label. Give targets, or leave it out."
+                )
+        self._targets = [
+            np.array([IGNORED if label is None else place[label] for label in labels_of(item)])
+            for item in sequences.items
+        ]
+        self._weights = [self._weight(item) for item in sequences.items]
+
+    def uncut(self) -> bool:
+        """A label of the whole needs the whole."""
+        return not self.each_step
+
+    def batch(self, pieces: list[Piece]) -> tuple[Tensor, ...]:
+        """x (T, B, I), lengths (B,), targets and weights: (T, B), or (B,) of whole sequences."""
+        x, lengths = padded([self._encoded[p.sequence][p.start : p.stop] for p in pieces])
+        if not self.each_step:
+            targets = torch.tensor([self._targets[p.sequence][0] for p in pieces])
+            weights = torch.tensor([self._weights[p.sequence][0] for p in pieces], dtype=torch.float32)
+            return x, lengths, targets, weights
+        targets = torch.full(x.shape[:2], IGNORED)
+        weights = torch.zeros(x.shape[:2])
+        for k, p in enumerate(pieces):
+            at = slice(p.first - p.start, p.stop - p.start)
+            targets[at, k] = torch.from_numpy(self._targets[p.sequence][p.first : p.stop])
+            weights[at, k] = torch.from_numpy(self._weights[p.sequence][p.first : p.stop])
+        return x, lengths, targets, weights
+
+    def loss(self, model: Any, window: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
+        """The objective of the loop."""
+        x, lengths, targets, weights = window
+        return cross_entropy(model(x, lengths.cpu()), targets, weights=weights), None
+
+    def score(self, model: SequenceModel, spans: list[Span]) -> LabelScore:
+        """How the labels of these spans are told; what stands before a span in its sequence is read."""
+        size = len(self.labels)
+        confusion = np.zeros((size, size), dtype=np.int64)
+        nats = 0.0
+        said = model.say([self._encoded[span.sequence][: span.stop] for span in spans])
+        for span, logits in zip(spans, said, strict=True):
+            rows = logits[span.first :] if self.each_step else logits[None]
+            own = self._targets[span.sequence]
+            targets = torch.from_numpy(own[span.first : span.stop] if self.each_step else own)
+            nats += float(cross_entropy(torch.from_numpy(rows).double(), targets, reduction="sum"))
+            known = targets.numpy() != IGNORED
+            np.add.at(confusion, (targets.numpy()[known], rows.argmax(axis=-1)[known]), 1)
+        return LabelScore(nats, tuple(self.labels), tuple(map(tuple, confusion.tolist())))
+
+    def is_guess(self, score: LabelScore) -> bool:
+        """Whether all labels equally likely would do as well."""
+        return score.value >= float(np.log(len(self.labels)))
+
+    def majority(self, train: list[Span], spans: list[Span]) -> float:
+        """The accuracy on `spans` of always naming the label that is most frequent in `train`."""
+        counts = np.bincount(self._known(train), minlength=len(self.labels))
+        found = self._known(spans)
+        return float((found == counts.argmax()).mean())
+
+    def _known(self, spans: list[Span]) -> np.ndarray:
+        parts = [
+            self._targets[s.sequence][s.first : s.stop] if self.each_step else self._targets[s.sequence]
+            for s in spans
+        ]
+        found = np.concatenate(parts)
+        return found[found != IGNORED]
+
+    def _weight(self, item: Sequence) -> np.ndarray:
+        number = len(item) if self.each_step else 1
+        if item.weights is None:
+            return np.ones(number, dtype=np.float32)
+        return np.asarray(item.weights, dtype=np.float32).reshape(number)

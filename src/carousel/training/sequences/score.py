@@ -1,0 +1,145 @@
+"""How good a model of sequences is: labels that are right, or how far forecasts are from what came."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The mean loss of windows of the train part, in nats."""
+
+    value: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return f"loss {self.value:.3f}"
+
+
+@dataclass(frozen=True)
+class LabelScore:
+    """How many labels of how many were right.
+
+    confusion: of labels that are row, how many were called column, in the order of `labels`.
+
+    >>> score = LabelScore(nats=2.0, labels=("a", "b"), confusion=((3, 1), (0, 4)))
+    >>> score.accuracy, score.value
+    (0.875, 0.25)
+    """
+
+    nats: float
+    labels: tuple[Any, ...]
+    confusion: tuple[tuple[int, ...], ...]
+
+    @property
+    def count(self) -> int:
+        return sum(sum(row) for row in self.confusion)
+
+    @property
+    def accuracy(self) -> float:
+        """The share that was right."""
+        return sum(self.confusion[k][k] for k in range(len(self.labels))) / self.count
+
+    @property
+    def balanced(self) -> float:
+        """The mean over labels of the share that was right: guessing the most frequent one does not help."""
+        rows = [(row[k], sum(row)) for k, row in enumerate(self.confusion)]
+        shares = [right / all_of_them for right, all_of_them in rows if all_of_them]
+        return sum(shares) / len(shares)
+
+    @property
+    def value(self) -> float:
+        """What training makes small: nats for each label."""
+        return self.nats / self.count
+
+    @property
+    def error(self) -> float:
+        """The share that was wrong."""
+        return 1 - self.accuracy
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, counts: dict[str, Any]) -> Self:
+        """The score that `to_dict` wrote."""
+        rows = tuple(tuple(row) for row in counts["confusion"])
+        return cls(counts["nats"], tuple(counts["labels"]), rows)
+
+    def __str__(self) -> str:
+        return f"{100 * self.accuracy:.1f} % right"
+
+
+@dataclass(frozen=True)
+class ForecastScore:
+    """How far forecasts are from what came, in the units of the data: for each series one entry, for each step ahead.
+
+    counts, absolute, squared, naive, covered, width: sums over forecasts, of |error|, error^2, |error| of the
+    seasonal-naive forecast, of those within their interval, and of its width; each a tuple over series of tuples over
+    1 ... H steps ahead. nats: the sum of the loss.
+    """
+
+    nats: float
+    names: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+    absolute: tuple[tuple[float, ...], ...]
+    squared: tuple[tuple[float, ...], ...]
+    naive: tuple[tuple[float, ...], ...]
+    covered: tuple[tuple[int, ...], ...]
+    width: tuple[tuple[float, ...], ...]
+
+    @property
+    def count(self) -> int:
+        """How many values were forecast, over all series and steps ahead."""
+        return sum(map(sum, self.counts))
+
+    @property
+    def value(self) -> float:
+        """What training makes small: nats for each value that was forecast."""
+        return self.nats / self.count
+
+    @property
+    def error(self) -> float:
+        """The mean absolute error as a share of that of the seasonal-naive forecast; the mean over series."""
+        pairs = list(zip(self.mean_absolute, self.mean_naive, strict=True))
+        return sum(own / naive if naive else float("inf") for own, naive in pairs) / len(pairs)
+
+    @property
+    def mean_absolute(self) -> list[float]:
+        """The mean absolute error of each series."""
+        return self._means(self.absolute)
+
+    @property
+    def mean_naive(self) -> list[float]:
+        """That of the seasonal-naive forecast."""
+        return self._means(self.naive)
+
+    @property
+    def root_mean_square(self) -> list[float]:
+        """The root of the mean squared error of each series."""
+        return [mean**0.5 for mean in self._means(self.squared)]
+
+    @property
+    def coverage(self) -> float:
+        """The share of values that lay within their interval."""
+        return sum(map(sum, self.covered)) / self.count
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, counts: dict[str, Any]) -> Self:
+        """The score that `to_dict` wrote."""
+        tables = {
+            name: tuple(map(tuple, value)) for name, value in counts.items() if name not in ("nats", "names")
+        }
+        return cls(nats=counts["nats"], names=tuple(counts["names"]), **tables)
+
+    def __str__(self) -> str:
+        return f"error {self.error:.3f} of seasonal-naive"
+
+    def _means(self, sums: tuple[tuple[float, ...], ...]) -> list[float]:
+        return [sum(row) / sum(count) for row, count in zip(sums, self.counts, strict=True)]

@@ -1,0 +1,164 @@
+"""Sequences for the loop and its session: data, model, windows, loss and scores."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from carousel.data.sequences import (
+    Encoding,
+    Layout,
+    Parts,
+    Sequences,
+    Span,
+    arrange,
+    by_sequence,
+    by_time,
+    read_table,
+)
+from carousel.errors import CarouselError
+from carousel.models.sequences.heads import Forecast
+from carousel.models.sequences.model import KIND, SequenceModel
+from carousel.models.tensors import load_description
+from carousel.training.loop import Loop
+from carousel.training.run import RunFolder
+from carousel.training.sequences.config import SequenceConfig
+from carousel.training.sequences.forecast import ForecastAim
+from carousel.training.sequences.labels import LabelAim
+from carousel.training.sequences.pieces import Pieces
+from carousel.training.sequences.row import SequenceRow
+from carousel.training.sequences.score import Loss
+
+FEW = 8  # sequences of tags below which time is held out, not sequences
+
+
+class SequenceTask:
+    """Sequences in three parts, and what is to be learned of them; see `carousel.training.task.Task`."""
+
+    what = "data"
+    rows = SequenceRow
+
+    def __init__(
+        self, config: SequenceConfig, sequences: Sequences, parts: Parts, layout: Layout | None = None
+    ) -> None:
+        """Raises CarouselError for data that cannot be learned from."""
+        self.sequences, self.parts, self.layout = sequences, parts, layout
+        self.head = config.head
+        self.encoding = Encoding.fit(sequences, parts.train, log=config.log)
+        self.labels = [] if isinstance(self.head, Forecast) else sequences.labels
+        encoded = [self.encoding.encode(item) for item in sequences.items]
+        self.encoded = encoded
+        self.aim: LabelAim | ForecastAim = (
+            ForecastAim(sequences, self.head, self.encoding, encoded, parts.train)
+            if isinstance(self.head, Forecast)
+            else LabelAim(sequences, config.task, self.labels, encoded)
+        )
+
+    @classmethod
+    def read(cls, config: SequenceConfig) -> SequenceTask:
+        """The task of a CSV file; raises CarouselError for every mistake that can be seen in it."""
+        if len(config.paths) != 1:
+            raise CarouselError(
+                f"task {config.task} learns from one CSV file; got {len(config.paths)}. Give its path (for data in "
+                "memory there is carousel.fit)."
+            )
+        sequences = arrange(read_table(config.paths[0]), config.layout)
+        held = None if config.test_file is None else arrange(read_table(config.test_file), config.layout)
+        return cls.of(config, sequences, held, config.layout)
+
+    @classmethod
+    def of(
+        cls,
+        config: SequenceConfig,
+        sequences: Sequences,
+        held: Sequences | None = None,
+        layout: Layout | None = None,
+    ) -> SequenceTask:
+        """The task of sequences, cut into parts as `config` says; `held`: the test part, if it is apart."""
+        if held is None:
+            return cls(config, sequences, _parts(config, sequences, config.test), layout)
+        if (held.numbers, held.symbols) != (sequences.numbers, sequences.symbols):
+            raise CarouselError(
+                f"the test data must have the columns of those to learn from, {', '.join(sequences.numbers)}; "
+                f"{held.source} has {', '.join(held.numbers)}."
+            )
+        parts = _parts(config, sequences, 0.0)
+        whole = Sequences(
+            [*sequences.items, *held.items],
+            sequences.numbers,
+            sequences.symbols,
+            sequences.targets,
+            sequences.source,
+        )
+        tested = [Span(len(sequences) + k, 0, len(item)) for k, item in enumerate(held.items)]
+        return cls(config, whole, Parts(parts.train, parts.valid, tested), layout)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return self.sequences.fingerprint
+
+    @property
+    def contents(self) -> str:
+        steps = sum(span.stop - span.first for span in self.parts.train)
+        number = len(self.parts.train)
+        return f"{number:,} sequence{'s' if number > 1 else ''} of {steps:,} steps to learn from"
+
+    def begin(self, folder: RunFolder) -> None:
+        """All that belongs to the data lies in the model."""
+
+    def model(self, config: SequenceConfig) -> SequenceModel:
+        """The model that `config` names, with first weights from torch's random state."""
+        model = SequenceModel(head=config.head, **config.model_options)
+        model.prepare(self.encoding, self.labels, self.sequences.targets, self.layout)
+        return model
+
+    def loop(self, config: SequenceConfig) -> Loop[SequenceModel]:
+        torch.manual_seed(config.seed)
+        length = None if self.aim.uncut() else config.bptt
+        batches = Pieces(
+            self.parts.train,
+            self.aim.batch,
+            batch=config.batch,
+            length=length,
+            lead=self.aim.lead,
+            seed=config.seed,
+        )
+        return Loop(config, self.model(config), batches, self.aim.loss)
+
+    def evaluate(self, model: SequenceModel, *, sample: bool = False) -> Any:
+        return self.aim.score(model, self.parts.valid)
+
+    def is_guess(self, score: Any) -> bool:
+        return self.aim.is_guess(score)
+
+    def train_score(self, nats: float) -> Any:
+        return Loss(nats)
+
+    def seen_by_monitor(self, window: tuple[Tensor, ...], instances: int) -> tuple[Any, ...]:
+        x, lengths, *_ = window
+        lengths = lengths[:instances].cpu()
+        return x[: int(lengths.max()), :instances], lengths
+
+    def save(self, model: SequenceModel, path: Path, about: dict[str, Any]) -> None:
+        model.save(path, about)
+
+    def load(self, path: Path) -> SequenceModel:
+        return SequenceModel.load(path)
+
+    def finish(self, folder: RunFolder, model: SequenceModel, config: SequenceConfig) -> tuple[Any, Any]:
+        """Stretches the intervals of a forecast until they hold their share of the valid part."""
+        if isinstance(self.aim, ForecastAim):
+            model.widening = self.aim.widening(model, self.parts.valid)
+            model.save(folder.weights, load_description(folder.weights, KIND)["about"])
+        return self.aim.score(model, self.parts.valid), self.aim.score(model, self.parts.test)
+
+
+def _parts(config: SequenceConfig, sequences: Sequences, test: float) -> Parts:
+    """Whole sequences are held out; of a forecast, and where there are few, the end of each."""
+    if config.task == "classify" or (config.task == "tag" and len(sequences) >= FEW):
+        return by_sequence(sequences, config.valid, test, config.seed)
+    return by_time(sequences, config.valid, test)

@@ -1,0 +1,128 @@
+"""`carousel train --task`, `predict` and `diagnose` on sequences in CSV files, as a user calls them."""
+
+import csv
+import io
+import math
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """40 sequences whose label is the sign of x; a column of kinds; one value is missing."""
+    path = tmp_path_factory.mktemp("data") / "steps.csv"
+    lines = ["id,t,x,kind,label"]
+    for k in range(40):
+        sign = 1 if k % 2 else -1
+        lines += [
+            f"s{k},{t},{'' if k + t == 0 else sign * (1 + t / 9)},k{t % 2},{sign}" for t in range(3 + k % 4)
+        ]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory):
+    """120 months with a season."""
+    path = tmp_path_factory.mktemp("data") / "months.csv"
+    months = [
+        f"{2000 + k // 12}-{k % 12 + 1:02d},{100 + k + 20 * math.sin(k * math.pi / 6):.3f}"
+        for k in range(120)
+    ]
+    path.write_text("\n".join(["month,sales", *months]) + "\n")
+    return path
+
+
+SMALL = ("--steps", 12, "--hidden", 6, "--cell", "gru", "--threads", 1, "--lr", 0.05)
+
+
+def rows(text):
+    return list(csv.reader(io.StringIO(text)))
+
+
+def test_classify_from_a_file_to_predictions(carousel, table, tmp_path):
+    """Training says how many labels were right; the report compares; predictions are a table; a diagnosis follows."""
+    run = tmp_path / "run"
+    options = ("--target", "label", "--sequence", "id", "--time", "t", "--categories", "kind")
+    done = carousel("train", "--task", "classify", table, *options, "--out", run, *SMALL)
+    assert done.status == 0
+    assert "100.0 % of 6 test labels right" in done.out
+    assert f"carousel predict {run} NEW.csv" in done.out
+    page = (run / "report.html").read_text()
+    for expected in ("the most frequent label", "a network without recurrence", "What was taken for what"):
+        assert expected in page
+    found = rows(carousel("predict", run, table).out)
+    assert found[0] == ["sequence", "label", "probability"]
+    assert [row[:2] for row in found[1:4]] == [["s0", "-1"], ["s1", "1"], ["s2", "-1"]]
+    diagnosed = carousel("diagnose", run)
+    assert "recurrent.l0: GRU, 6 units" in diagnosed.out
+    assert (run / "diagnosis.html").exists()
+    again = carousel("train", "--resume", run)
+    assert "already finished" in again.out
+
+
+def test_forecast_from_a_file_to_what_comes(carousel, series, tmp_path):
+    """The months are the time; six values come with their bounds, written to a file."""
+    run, out = tmp_path / "run", tmp_path / "ahead.csv"
+    done = carousel(
+        "train", "--task", "forecast", series, "--horizon", 6, "--season", 12, "--out", run, *SMALL
+    )
+    assert done.status == 0
+    assert "of the seasonal-naive forecast's error on the test part" in done.out
+    page = (run / "report.html").read_text()
+    for expected in ("Error by steps ahead", "sales, forecast 6 steps before", "the seasonal-naive forecast"):
+        assert expected in page
+    assert carousel("predict", run, series, "--out", out).out == ""
+    found = rows(out.read_text())
+    assert found[0] == ["sequence", "ahead", "column", "forecast", "low", "high"]
+    assert [row[1:3] for row in found[1:]] == [[str(k), "sales"] for k in range(1, 7)]
+    assert all(float(low) < float(middle) < float(high) for *_, middle, low, high in found[1:])
+
+
+def test_tags_are_predicted_step_by_step(carousel, table, tmp_path):
+    """A line for each row of the file, in its order within each sequence."""
+    run = tmp_path / "run"
+    options = ("--target", "kind", "--sequence", "id", "--inputs", "x,t")
+    assert carousel("train", "--task", "tag", table, *options, "--out", run, *SMALL).status == 0
+    found = rows(carousel("predict", run, table).out)
+    assert found[0] == ["sequence", "step", "label", "probability"]
+    assert [row[:2] for row in found[1:5]] == [["s0", "1"], ["s0", "2"], ["s0", "3"], ["s1", "1"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("--level", "char"),
+            "--level is an option of language models; leave it out of sequences in a CSV file",
+        ),
+        (("--season", "12"), "season is an option of task forecast"),
+        (("--cell", "mlp", "--weight-drop", "0.1"), "weight_drop belongs to a cell with recurrence"),
+        ((), "task classify needs target"),
+        (("--target", "lable"), "Did you mean 'label'?"),
+        (("--target", "label"), "the column 'id' of"),
+    ],
+)
+def test_mistakes_end_with_one_line(carousel, table, tmp_path, arguments, message):
+    """Status 2, the rule, and no folder."""
+    done = carousel("train", "--task", "classify", table, "--out", tmp_path / "run", *arguments)
+    assert done.status == 2
+    assert message in done.err
+    assert done.err.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_options_of_sequences_need_their_task(carousel, table):
+    """Without --task they have no meaning."""
+    done = carousel("train", table, "--horizon", 3)
+    assert done.status == 2
+    assert "--horizon is an option of sequences in a CSV file; choose one by --task" in done.err
+
+
+def test_a_configuration_file_names_its_task(carousel, series, tmp_path):
+    """--config of an older run trains the same again."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    carousel("train", "--task", "forecast", series, "--season", 12, "--out", first, *SMALL)
+    done = carousel("train", "--config", first / "config.yaml", "--out", second)
+    assert done.status == 0
+    assert (first / "weights.safetensors").read_bytes() == (second / "weights.safetensors").read_bytes()

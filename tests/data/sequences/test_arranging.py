@@ -1,0 +1,146 @@
+"""From columns to sequences: what is read as what, and every mistake with the line where it stands."""
+
+import numpy as np
+import pytest
+
+from carousel import CarouselError
+from carousel.data.sequences import Layout, Table, arrange
+
+
+def table(text):
+    """A table out of lines with spaces between cells; a dot is an empty cell."""
+    head, *rows = (
+        ["" if cell == "." else cell for cell in line.split()] for line in text.strip().splitlines()
+    )
+    columns = {name: [row[k] for row in rows] for k, name in enumerate(head)}
+    return Table("data.csv", columns, [f"line {k + 2}" for k in range(len(rows))])
+
+
+LOG = """
+case time kind value outcome
+a 1 start 0.5 good
+b 1 start 1.5 bad
+a 2 stop . good
+b 3 stop 2.5 bad
+a 5 start 3.5 good
+"""
+
+
+def test_rows_go_to_their_sequences():
+    """In the order of the file, wherever they stand in it; what is missing is NaN."""
+    layout = Layout("classify", target="outcome", sequence="case", time="time", categories="kind")
+    found = arrange(table(LOG), layout)
+    assert (found.numbers, found.symbols, found.labels) == (("value",), ("kind",), ["bad", "good"])
+    first, second = found.items
+    assert (first.name, first.label, second.name, second.label) == ("a", "good", "b", "bad")
+    assert first.numbers.tolist()[::2] == [[0.5], [3.5]]
+    assert np.isnan(first.numbers[1, 0])
+    assert first.symbols.tolist() == [["start"], ["stop"], ["start"]]
+
+
+def test_a_label_at_each_step():
+    """Task tag takes the label of each row; an empty one is not known."""
+    found = arrange(table("x y\n1 a\n2 .\n3 b\n"), Layout("tag", target="y"))
+    assert [item.label for item in found.items] == [["a", None, "b"]]
+
+
+def test_a_text_is_spelled():
+    """Each row is a sequence of characters, named by its text."""
+    found = arrange(table("name country\nÅsa se\nLi cn\n"), Layout("classify", target="country", text="name"))
+    assert [item.symbols[:, 0].tolist() for item in found.items] == [["Å", "s", "a"], ["L", "i"]]
+    assert [item.name for item in found.items] == ["Åsa", "Li"]
+
+
+def test_targets_of_a_forecast_come_first():
+    """Dates are the time, not an input; other numbers are read beside the targets."""
+    text = "day rain sun wind\n2026-01-01 1 2 3\n2026-01-02 4 5 6\n"
+    found = arrange(table(text), Layout("forecast", target="sun"))
+    assert (found.numbers, found.targets) == (("sun", "rain", "wind"), 1)
+    assert found.items[0].numbers[0].tolist() == [2, 1, 3]
+    every = arrange(table(text), Layout("forecast", inputs="rain, wind"))
+    assert (every.numbers, every.targets) == (("rain", "wind"), 2)
+
+
+def test_weights_are_those_of_the_steps():
+    """w_t is a column of its own and no input."""
+    found = arrange(table("x y w\n1 a 1\n2 b 0\n"), Layout("tag", target="y", weight="w"))
+    assert found.numbers == ("x",)
+    assert found.items[0].weights.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("x y\n1 a\n", {"task": "tag"}, "task tag needs target"),
+        ("x y\n1 a\n", {"target": "z"}, "target names the column 'z', which data.csv does not have"),
+        ("x y\n1 a\n", {"target": "y", "inputs": "q"}, "inputs names the column 'q'"),
+        ("x y\n1 a\n", {"target": "y", "inputs": "y"}, "'y', which is read as something else already"),
+        ("y z\na b\n", {"target": "y"}, "column 'z' of data.csv holds no numbers; its first cell is 'b'"),
+        ("y t\na 2026-01-01\n", {"target": "y"}, "data.csv has no column of numbers to learn from"),
+        (
+            "x y\n1 a\n2 a\noops a\n",
+            {"target": "y"},
+            "line 4: the column 'x' must hold finite numbers; got 'oops'",
+        ),
+        ("x y\n1 a\ninf a\n", {"target": "y"}, "line 3: the column 'x' must hold finite numbers; got 'inf'"),
+        (
+            "x y\n1 a\n2 b\n",
+            {"target": "y"},
+            "line 3: task classify gives a sequence one label, but it is 'a' and",
+        ),
+        ("x y\n1 .\n", {"target": "y"}, "line 2: the label in the column 'y' is missing"),
+        (
+            "i x y\n. 1 a\n",
+            {"target": "y", "sequence": "i"},
+            "line 2: the column 'i' must say which sequence",
+        ),
+        (
+            "x y w\n1 a -1\n",
+            {"target": "y", "weight": "w"},
+            "line 2: weights must be numbers of at least 0; got '-1'",
+        ),
+        ("n y\n. a\n", {"target": "y", "text": "n"}, "line 2: the column 'n' must hold text; it is empty"),
+        ("n y\nb a\n", {"target": "y", "text": "n", "time": "n"}, "leave time out"),
+        ("n y\nb a\n", {"target": "y", "text": "n", "task": "tag"}, "for task classify; the task is tag"),
+        ("n\nb\n", {"task": "forecast"}, "holds no numbers"),
+        ("n\nb\n", {"task": "forecast", "categories": "n"}, "a forecast is of numbers"),
+    ],
+)
+def test_mistakes_are_told(text, options, message):
+    """What the rule is, where it was broken and what to do."""
+    with pytest.raises(CarouselError, match=message):
+        arrange(table(text), Layout(**{"task": "classify", **options}))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "t x\n1 0\n3 0\n2 0\n",
+            r"line 4: time must rise from row to row, but '2' in the column 't' comes before",
+        ),
+        ("t x\n1 0\n1 0\n", r"line 3: .* '1' in the column 't' comes twice in one sequence \(line 2: '1'\)"),
+        ("t x\n1 0\n. 0\n", "line 3: the time column 't' must hold numbers or ISO dates"),
+        ("t x\n2026-01-01 0\n5 0\n", "line 3: the time column 't' must hold numbers or ISO dates.* got '5'"),
+        ("t x\n1949-02 0\n1949-01 0\n", "line 3: time must rise"),
+        ("t x\n2026-01-01T10:00 0\n2026-01-01T09:59:59 0\n", "line 3: time must rise"),
+    ],
+)
+def test_time_must_rise(text, message):
+    """Unsorted, double and missing moments are told, of numbers, months and dates."""
+    with pytest.raises(CarouselError, match=message):
+        arrange(table(text), Layout("forecast", time="t"))
+
+
+def test_time_rises_within_each_sequence():
+    """Two sequences may have the same moments."""
+    assert (
+        len(arrange(table("s t x\na 1 0\nb 1 0\na 2 0\n"), Layout("forecast", sequence="s", time="t"))) == 2
+    )
+
+
+def test_labels_may_lack_where_nothing_is_learned():
+    """To predict, a table needs neither the column of labels nor that of weights."""
+    layout = Layout("classify", target="y", sequence="i", weight="w")
+    [item] = arrange(table("i x\na 1\na 2\n"), layout, labelled=False).items
+    assert item.label is None
