@@ -93,7 +93,8 @@ def drive_unit(activation: str, loop: float, steps: int) -> Driven:
 
 def _measure(activation: str, inputs: torch.Tensor, states: torch.Tensor) -> Driven:
     saturated = float((slope(activation, states) < SATURATED).double().mean())
-    return Driven(float(states.abs().max()), saturated, readable(inputs, states))
+    largest = float(states.abs().nan_to_num(math.inf).max())  # infinity less infinity is no number, but it has left
+    return Driven(largest, saturated, readable(inputs, states))
 
 
 def slope(activation: str, states: torch.Tensor) -> torch.Tensor:
