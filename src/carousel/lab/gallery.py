@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from markupsafe import Markup
 
 from carousel import __version__
 from carousel.atomic import storage_errors, write_atomic
 from carousel.errors import CarouselError
 from carousel.lab.catalogue import EXPERIMENTS
 from carousel.lab.experiment import Budget, Experiment
-from carousel.report.lab import Claim, Entry, Findings, LabPage, Verdict, lab_gallery, lab_page
+from carousel.report.lab import Claim, Entry, Findings, LabPage, Verdict, cover_of, lab_gallery, lab_page
 
 NUMBERS = "numbers.json"
 SEED = 1
@@ -63,7 +64,7 @@ def run(
         result, page = _run_one(EXPERIMENTS[name], folder, budget, on_progress)
         results.append(result)
         kept = _keep_numbers(folder, page)  # after each: an interrupted run keeps what it has measured
-        write_atomic(folder / "index.html", lab_gallery(_entries(kept), environment()))
+        write_atomic(folder / "index.html", lab_gallery(_entries(kept, folder), environment()))
     return results
 
 
@@ -103,17 +104,22 @@ def _keep_numbers(folder: Path, page: LabPage) -> dict[str, Any]:
     return ordered
 
 
-def _entries(kept: Mapping[str, Any]) -> list[Entry]:
-    """What the gallery lists: every experiment of which this folder has the numbers."""
+def _entries(kept: Mapping[str, Any], folder: Path) -> list[Entry]:
+    """What the gallery lists: every experiment of which this folder has the numbers, with the cover of its page."""
     return [
         Entry(
             name,
             EXPERIMENTS[name].title,
             EXPERIMENTS[name].chapter,
             [Claim(each["claim"], Verdict(each["verdict"]), each["evidence"]) for each in found["claims"]],
+            _cover(folder / f"{name}.html"),
         )
         for name, found in kept.items()
     ]
+
+
+def _cover(page: Path) -> Markup:
+    return cover_of(page.read_text(encoding="utf-8")) if page.exists() else Markup("")
 
 
 def environment() -> dict[str, str]:

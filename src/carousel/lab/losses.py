@@ -68,7 +68,7 @@ def run(budget: Budget, progress: Progress) -> Findings:
         _window_section(windows),
     ]
     equations = {"GRU": formula.text(CELLS["gru"].equations)}
-    return Findings(_claims(reach, trained, checks, shifted, windows), sections, numbers, equations)
+    return Findings(_claims(reach, trained, checks, shifted, windows), sections, numbers, equations, cover=4)
 
 
 # ---- how far back Y(t) reaches ----
@@ -94,7 +94,7 @@ def train_weighted(weights: Sequence[float], steps: int) -> list[float]:
     """Held-out cross-entropy in bits by step of a GRU trained on `delayed_bits` with these w_t."""
     torch.manual_seed(3)
     layer, read = GRU(2, 24), nn.Linear(24, 2)
-    optimizer = torch.optim.Adam([*layer.parameters(), *read.parameters()], lr=0.01)
+    optimizer = torch.optim.Adam([*layer.parameters(), *read.parameters()], lr=0.01, fused=True)
     for _ in range(steps):
         inputs, targets = delayed_bits(32)
         loss = cross_entropy(read(layer(inputs)[0]), targets, weights=torch.tensor(weights), reduction="sum")
@@ -168,7 +168,7 @@ def language_loss(offset: int, steps: int) -> list[float]:
     symbols = sorted(set(TEXT))
     ids = torch.tensor([symbols.index(each) for each in TEXT * 20])
     model = LanguageModel(len(symbols), cell="gru", hidden=32, embedding=16)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01, fused=True)
     losses = []
     for _ in range(steps):
         starts = torch.randint(len(ids) - 34, (16,))
@@ -192,7 +192,7 @@ def truncated(window: int, updates: int) -> float:
     torch.manual_seed(11)
     batch = 512 // window
     layer, read = GRU(2, 32), nn.Linear(32, 2)
-    optimizer = torch.optim.Adam([*layer.parameters(), *read.parameters()], lr=0.005)
+    optimizer = torch.optim.Adam([*layer.parameters(), *read.parameters()], lr=0.005, fused=True)
     bits, state = torch.randint(2, (LAG, batch)), None  # the last LAG bits, then those of the window
     for _ in range(updates):
         bits = torch.cat([bits[-LAG:], torch.randint(2, (window, batch))])

@@ -112,7 +112,7 @@ def run(budget: Budget, progress: Progress) -> Findings:
         _map_section(projections, related),
     ]
     equations = {"GRU": formula.text(CELLS["gru"].equations), "Projection": "x_t = PW 1(w_t)"}
-    return Findings(_claims(apart, same, models, related, frequencies), sections, numbers, equations)
+    return Findings(_claims(apart, same, models, related, frequencies), sections, numbers, equations, cover=3)
 
 
 # ---- the text ----
@@ -145,7 +145,7 @@ def load(length: int) -> tuple[Text, list[list[str]]]:
 def learn(model: nn.Module, text: Text, steps: int, batch: int = 16, length: int = 32) -> Learned:
     """Train on random windows, measure on the held-out words read as one stream."""
     torch.manual_seed(1)
-    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3, fused=True)
     generator = torch.Generator().manual_seed(2)
     spent = 0.0
     for _ in range(steps):
