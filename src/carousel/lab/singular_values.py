@@ -7,7 +7,7 @@ the product against depth and lag, and how much of the shrinking belongs to the 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,9 +25,10 @@ from carousel.report.words import number, power
 
 HIDDEN = 32
 LAGS = 40
+_Function = Callable[[Tensor], Tensor]
 DEPTH = 20
 WIDTH = 64
-DEEP = {  # what follows each layer, and its slope
+DEEP: dict[str, tuple[_Function, _Function]] = {  # what follows each layer, and its slope
     "ELU": (F.elu, lambda z: torch.where(z > 0, 1.0, z.exp())),
     "ReLU": (F.relu, lambda z: (z > 0).double()),
     "sigmoid": (torch.sigmoid, lambda z: torch.sigmoid(z) * (1 - torch.sigmoid(z))),
