@@ -257,9 +257,9 @@ def _claims(
             Verdict.HOLDS if clear else Verdict.CONDITIONAL,
             f"{'' if clear else 'one unit does the work, which is shared by several here. '}Of the unit that "
             f"holds what is stored, the input gate is at {number(jobs['i at store'])} at “store” and "
-            f"{number(jobs['i at ignore'])} at “ignore”, the forget gate at {number(jobs['f at ignore'])} while it keeps "
-            f"and {number(jobs['f at clear'])} at “clear”, the output gate at {number(jobs['o at show'])} at “show” and "
-            f"{number(jobs['o at ignore'])} at “ignore”.",
+            f"{number(jobs['i at ignore'])} at “ignore”, the forget gate at {number(jobs['f at ignore'])} while it "
+            f"keeps and {number(jobs['f at clear'])} at “clear”, the output gate at {number(jobs['o at show'])} at "
+            f"“show” and {number(jobs['o at ignore'])} at “ignore”.",
         ),
         Claim(
             "Every gate is needed.",
