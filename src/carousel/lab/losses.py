@@ -242,15 +242,15 @@ def _claims(
             f"Equal to {power(checks['gradient at t is w_t times the gradient of Div'])}; of KL the gradient with "
             "respect to what the softmax gets is Y − target, to "
             f"{power(checks['gradient of KL is Y - target'])}. Weights decide what is "
-            f"learned where: with weights on the first half alone a GRU is at {number(first[middle - 1], 3)} bits "
+            f"learned where: with weights on the first half alone a GRU is at {power(first[middle - 1])} bits "
             f"there and at {number(first[-1], 1)} at the end, where the opposite is asked for; with all of them at "
-            f"most {number(worse, 2)} after the start.",
+            f"{power(worse)} at worst after the start.",
         ),
         Claim(
             "The language model's loss is −Σ log Y(t, w_{t+1}), with Y(t, i) = P(V_i | w_0 … w_{t−1}).",
             Verdict.FAILS,
             "The two do not fit together, whatever is measured: Y(t) that scores w_{t+1} has read w_0 … w_t. Scoring "
-            f"the word it has just read instead, the loss comes to {number(shifted['w(t)'][-1], 3)} bits, since that "
+            f"the word it has just read instead, the loss comes to {power(shifted['w(t)'][-1])} bits, since that "
             f"is copying; scoring the next one, to {number(shifted['w(t+1)'][-1], 2)}.",
         ),
         Claim(
