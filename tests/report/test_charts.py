@@ -93,3 +93,11 @@ def test_events_stand_below_the_axis_in_place_of_ticks():
     assert ">store<" in drawn
     assert "&lt;show&gt;" in drawn
     assert 'text-anchor="middle">1.0<' not in drawn
+
+
+def test_short_events_lie():
+    """Numbers such as lags stand as ticks do."""
+    line = Line("up", [10, 30], [0.0, 1.0], "s1")
+    drawn = svg(Chart("c", "d", "x", "y", [line], events=[(10, "10"), (30, "30")]), ("narrow",))
+    assert "rotate" not in drawn
+    assert ">30</text>" in drawn

@@ -259,6 +259,7 @@ def _task_section(
         levels=[("not solved", float(most))],
         y_range=(0.0, 1.05 * most),
         x_log=True,
+        events=[(lag, str(lag)) for lag in lags],
         height=320,
         margin=150,
     )

@@ -57,7 +57,7 @@ def svg(chart: Chart, sizes: Sequence[str] = tuple(_SIZES)) -> Markup:
 
 def _draw(chart: Chart, name: str, width: int) -> str:
     left, right, top = 44, (chart.margin if name == "wide" else 74), 26
-    bottom = 84 if chart.events else 40  # words stand upright below the axis
+    bottom = 84 if _upright(chart) else 40
     x_low, x_high = _range([value for line in chart.lines for value in line.x])
     y_low, y_high = chart.y_range or _range([value for line in chart.lines for value in line.y])
     x = Scale(x_low / chart.x_scale, x_high / chart.x_scale, left, width - right, chart.x_log)
@@ -80,6 +80,11 @@ def _draw(chart: Chart, name: str, width: int) -> str:
     return "".join(parts)
 
 
+def _upright(chart: Chart) -> bool:
+    """Whether the words of events would run into each other if they lay."""
+    return any(len(word) > 4 for _, word in chart.events)
+
+
 def _axes(chart: Chart, x: Scale, y: Scale, right: float) -> list[str]:
     parts = []
     for value, label in y.ticks(chart.ticks):
@@ -89,8 +94,11 @@ def _axes(chart: Chart, x: Scale, y: Scale, right: float) -> list[str]:
             f'<text class="tick" x="{x.start - 7:.1f}" y="{at + 3.5:.1f}" text-anchor="end">{label}</text>'
         )
     for value, word in chart.events:
-        place = f'transform="translate({x(value / chart.x_scale) + 4:.1f} {y.start + 8:.1f}) rotate(-90)"'
-        parts.append(f'<text class="tick" {place} text-anchor="end">{escape(word)}</text>')
+        at = x(value / chart.x_scale)
+        place = f'x="{at:.1f}" y="{y.start + 17:.1f}" text-anchor="middle"'
+        if _upright(chart):
+            place = f'transform="translate({at + 4:.1f} {y.start + 8:.1f}) rotate(-90)" text-anchor="end"'
+        parts.append(f'<text class="tick" {place}>{escape(word)}</text>')
     for value, label in () if chart.events else x.ticks(5 if right > 400 else 3):
         place = f'x="{x(value):.1f}" y="{y.start + 17:.1f}"'
         parts.append(f'<text class="tick" {place} text-anchor="middle">{label}</text>')
