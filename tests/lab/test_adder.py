@@ -49,3 +49,23 @@ def test_the_mlp_needs_its_pairs(numbers):
     assert numbers["MLP 4 bits"][0] < 0.2
     assert numbers["MLP 4 bits"][-1] > 0.9
     assert numbers["MLP beyond its bits"] < 0.05
+
+
+def test_the_images_hold_what_comes_out():
+    """Of carries drawn from the box, every carry and every logit that comes out lies within the bounds told."""
+    task = adder.parity()
+    machine, _, _ = adder.learn(task)
+    low, high, margin = adder.box_images(machine, task, 0.05)
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(50):
+        noise = 0.05 * torch.rand(4, adder.HIDDEN, generator=generator)
+        carry = torch.where(task.carry[:, None] == 1, 1 - noise, noise)
+        with torch.no_grad():
+            written, carried = machine(task.inputs[None].float(), carry)
+        assert bool(((carried >= low - 1e-5) & (carried <= high + 1e-5)).all())
+        assert bool((torch.where(task.output == 1, written[0], -written[0]) >= margin - 1e-4).all())
+
+
+def test_an_mlp_guesses_parities_it_has_not_seen(numbers):
+    """Few patterns leave the others at chance, where sums are already right."""
+    assert numbers["MLP parity of 6 bits"][0] < 0.7

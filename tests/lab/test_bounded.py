@@ -2,6 +2,8 @@
 
 import pytest
 
+from carousel.lab.bounded import drive
+
 
 @pytest.fixture(scope="module")
 def numbers(findings):
@@ -36,3 +38,8 @@ def test_large_weights_saturate(numbers):
 def test_an_open_cell_counts(numbers):
     """With all gates open and g = 1 the cell state is the number of steps."""
     assert numbers["LSTM largest c"] == pytest.approx(200, abs=1e-6)
+
+
+def test_what_leaves_the_range_of_numbers_is_no_small_state():
+    """Doubled 2,000 times a linear state is infinite, less itself no number, and counts as beyond every bound."""
+    assert drive("identity", 2.0, 2_000).largest > 1e300

@@ -7,7 +7,8 @@ import torch
 
 from carousel.errors import CarouselError
 from carousel.lab import EXPERIMENTS, Budget, gallery
-from carousel.report.lab import Claim, Findings, Verdict
+from carousel.report.charts import Chart, Line
+from carousel.report.lab import Claim, Figure, Findings, Section, Verdict
 
 
 @pytest.fixture
@@ -46,6 +47,28 @@ def test_an_unknown_name_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(CarouselError, match=r"no experiment 'foo'.*activations"):
         gallery.run(["foo"], tmp_path / "out", Budget.QUICK)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("damaged", ["", "[1]", "{", "\x00"])
+@pytest.mark.usefixtures("quick_experiment")
+def test_numbers_that_are_none_are_told_before_anything_runs(tmp_path, damaged):
+    """A numbers.json that someone else wrote is neither read as ours nor overwritten."""
+    (tmp_path / "numbers.json").write_text(damaged, encoding="utf-8")
+    with pytest.raises(CarouselError, match=r"numbers.json should hold .* Remove it"):
+        gallery.run(["bounded"], tmp_path, Budget.QUICK)
+    assert (tmp_path / "numbers.json").read_text(encoding="utf-8") == damaged
+    assert not (tmp_path / "bounded.html").exists()
+
+
+def test_the_index_shows_the_cover_of_earlier_pages(tmp_path, monkeypatch):
+    """The picture of an experiment that ran before stands in the index that a later run writes."""
+    chart = Chart("c", "d", "x", "y", [Line("up", [0, 1], [0.0, 1.0], "s1")])
+    findings = Findings([], [Section("Seen", "words", [Figure(chart, "")])], {})
+    monkeypatch.setattr("carousel.lab.bounded.run", lambda budget, progress: findings)
+    monkeypatch.setattr("carousel.lab.linear.run", lambda budget, progress: Findings([], [], {}))
+    gallery.run(["bounded"], tmp_path, Budget.QUICK)
+    gallery.run(["linear"], tmp_path, Budget.QUICK)
+    assert (tmp_path / "index.html").read_text(encoding="utf-8").count('<svg class="chart narrow"') == 1
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -46,3 +46,10 @@ def test_the_update_gate_at_its_ends(numbers):
 def test_the_gru_works_by_its_update_gate(numbers):
     """Of the unit that remembers, z is lower at "store", where it writes, than at "ignore", where it keeps."""
     assert numbers["gate z at store"] < numbers["gate z at ignore"] - 0.2
+
+
+def test_between_its_ends_the_update_gate_averages():
+    """With z held at 0.9 each h is a tenth candidate and nine tenths what it was."""
+    h, n, start = gates.held_at(gates.HELD["0.9"])
+    torch.testing.assert_close(h[0], 0.9 * start + 0.1 * n[0], rtol=0, atol=1e-4)
+    torch.testing.assert_close(h[1:], 0.9 * h[:-1] + 0.1 * n[1:], rtol=0, atol=1e-4)

@@ -1,6 +1,7 @@
 """Linear prediction of memory: right near rest, wrong where an input drives the network."""
 
 import pytest
+import torch
 
 from carousel.lab import streetlight
 
@@ -23,8 +24,29 @@ def test_an_input_breaks_the_prediction(numbers):
     assert numbers["tanh mean factor at 1.5, input 0"] > 0.9
 
 
+def test_an_unstable_rest_predicts_growth_that_does_not_last(numbers):
+    """At a radius of 1.5 tanh networks should grow by a tenth a step at least; they end near 1, since h is bounded."""
+    assert numbers["tanh mean prediction at 1.5"] > 1.1
+    assert numbers["tanh mean factor at 1.5, input 0"] < 1.05
+
+
+def test_a_relu_network_that_blows_up_rests_nowhere():
+    """With weights of a spectral radius of 4 no start leads to a fixed point."""
+    assert streetlight.network("relu", 4.0, 0) is None
+
+
+def test_large_states_do_not_hide_a_small_distance():
+    """A relu net that grows by half a step takes a distance with it, also where rounding is larger than 1e-6."""
+    layer = streetlight._layer(
+        "relu", 1.5 * torch.eye(streetlight.HIDDEN).double(), torch.zeros(streetlight.HIDDEN)
+    )
+    net = streetlight.Network("relu", 1.5, layer, torch.ones(streetlight.HIDDEN).double(), 1.5)
+    assert streetlight.factors(net) == [pytest.approx(1.5, rel=1e-6)]
+
+
 def test_one_network_is_predicted_closely():
     """The factor of a contracting network of known eigenvalue is measured to two per cent."""
     net = streetlight.network("tanh", 0.9, 3)
-    measured = streetlight.factor(net)
+    assert net is not None
+    [measured] = streetlight.factors(net)
     assert measured == pytest.approx(net.predicted, rel=0.02)

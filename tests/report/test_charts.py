@@ -83,3 +83,21 @@ def test_long_curves_are_thinned_by_means():
     assert len(xs) <= 240
     assert sum(ys) / len(ys) == pytest.approx(0.5, abs=0.01)
     assert thin([1, 2], [3, 4]) == ([1, 2], [3, 4])
+
+
+def test_events_stand_below_the_axis_in_place_of_ticks():
+    """Each event's words stand upright at its place; no number does."""
+    line = Line("up", [1, 2], [0.0, 1.0], "s1")
+    drawn = svg(Chart("c", "d", "x", "y", [line], events=[(1, "store"), (2, "<show>")]), ("narrow",))
+    assert drawn.count("rotate(-90)") == 2
+    assert ">store<" in drawn
+    assert "&lt;show&gt;" in drawn
+    assert 'text-anchor="middle">1.0<' not in drawn
+
+
+def test_short_events_lie():
+    """Numbers such as lags stand as ticks do."""
+    line = Line("up", [10, 30], [0.0, 1.0], "s1")
+    drawn = svg(Chart("c", "d", "x", "y", [line], events=[(10, "10"), (30, "30")]), ("narrow",))
+    assert "rotate" not in drawn
+    assert ">30</text>" in drawn

@@ -16,9 +16,11 @@ from carousel.report.lab import (
     Slider,
     Table,
     Verdict,
+    cover_of,
     lab_gallery,
     lab_page,
 )
+from carousel.report.prose import prose
 from carousel.report.scatter import Points, Scatter, scatter_svg
 
 # Moves the slider to its end as a reader would, and notes which picture is shown before and after.
@@ -82,6 +84,30 @@ def test_the_gallery_keeps_the_order_and_links(page):
     html = lab_gallery(entries, {"torch": "2"})
     assert re.findall(r'href="(\w+)\.html"', html) == ["b", "a"]
     assert html.index("1 One") < html.index("2 Two")
+
+
+def test_the_gallery_shows_the_cover_and_counts_verdicts(page):
+    """The picture that a page carries for it stands in the index, with the condition of its claim and the count."""
+    picture = cover_of(lab_page(page))
+    assert picture.startswith('<svg class="chart narrow"')
+    assert "power 2" in picture  # what the slider shows first
+    held = Claim("Nothing shrinks.", Verdict.HOLDS, "0 of 3.")
+    html = lab_gallery([Entry("a", "First", "1 One", [*page.findings.claims, held], picture)], {})
+    assert picture in html
+    assert "the power is above 0: 4³ = 64" in html
+    assert re.findall(r'class="tag (\w+)">1 ', html) == ["holds", "conditional"]
+
+
+def test_a_page_without_a_picture_has_no_cover(page):
+    """Pages of sections without drawings, and files that are no such page, give an empty picture."""
+    assert cover_of("<html></html>") == ""
+    bare = LabPage("a", "A", "1", Findings([], [Section("Words", "only")], {}), "quick", 1.0)
+    assert cover_of(lab_page(bare)) == ""
+
+
+def test_indices_are_lowered_and_markup_is_not_believed():
+    """Braces and bare indices become subscripts; a tag in the words stays words."""
+    assert prose("W_{hC} h_t <b>") == "W<sub>hC</sub> h<sub>t</sub> &lt;b&gt;"
 
 
 def test_words_on_a_map_stand_beside_each_other():

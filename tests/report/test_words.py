@@ -10,6 +10,7 @@ from carousel.report import words
     [
         ("number", 1234.5, "1_234.50"),
         ("number", -0.5, "−0.50"),
+        ("number", -0.001, "0.00"),
         ("number", float("nan"), "not a number"),
         ("number", float("inf"), "infinite"),
         ("count", 1234567, "1_234_567"),

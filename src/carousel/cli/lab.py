@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from carousel.errors import CarouselError
 
 if TYPE_CHECKING:  # the list of experiments needs no torch
+    from carousel.lab import Budget
     from carousel.lab.gallery import Result
 
 ALL = "all"
@@ -35,7 +36,7 @@ def lab(
     full: Annotated[bool, typer.Option("--full", help="The long ones too; takes hours.")] = False,
 ) -> None:
     """Run the experiments of the lecture, and write a page with figures and a verdict for each."""
-    from carousel.lab import EXPERIMENTS, Budget
+    from carousel.lab import EXPERIMENTS, Budget, known
 
     if quick and full:
         raise CarouselError("--quick and --full cannot both be asked for; choose one.")
@@ -43,23 +44,22 @@ def lab(
         _list()
         return
     budget = Budget.QUICK if quick else Budget.FULL if full else Budget.USUAL
-    names = list(EXPERIMENTS) if name == ALL else [name]
+    names = list(EXPERIMENTS) if name == ALL else [known(name).name]  # before torch is loaded
+    for k, each in enumerate(names, start=1):
+        _run(each, f"{k}/{len(names)} {each}" if len(names) > 1 else each, out, budget)
+    typer.echo(out / "index.html")
+
+
+def _run(name: str, heading: str, out: Path, budget: Budget) -> None:
+    """Run one with a bar on a terminal, then say what was found: Ctrl-C loses only the one that is running."""
     from carousel.lab import gallery
 
-    console = Console(stderr=True)
-    with _bar(console) as bar:
-        tasks = {each: bar.add_task(each, total=1.0, words="waiting", start=False) for each in names}
-
-        def show(running: str, share: float, words: str) -> None:
-            task = tasks.get(running)
-            if task is not None:
-                bar.start_task(task)
-                bar.update(task, completed=share, words=words)
-
-        results = gallery.run(names, out, budget, show)
-    for result in results:
-        _tell(result)
-    typer.echo(out / "index.html")
+    with _bar(Console(stderr=True)) as bar:
+        task = bar.add_task(heading, total=1.0, words="")
+        [result] = gallery.run(
+            [name], out, budget, lambda _, share, words: bar.update(task, completed=share, words=words)
+        )
+    _tell(result)
 
 
 def _list() -> None:
@@ -84,7 +84,7 @@ def _tell(result: Result) -> None:
 
 def _bar(console: Console) -> Progress:
     return Progress(
-        TextColumn("{task.description:<16}"),
+        TextColumn("{task.description:<21}"),
         BarColumn(bar_width=24),
         TimeElapsedColumn(),
         TextColumn("{task.fields[words]}"),

@@ -4,7 +4,7 @@ One file per claim, named as `carousel lab NAME` names it and read from top to b
 experiment.py (how long), catalogue.py (which) and gallery.py (the pages).
 """
 
-from carousel.lab.catalogue import EXPERIMENTS
+from carousel.lab.catalogue import EXPERIMENTS, known
 from carousel.lab.experiment import Budget, Experiment
 
-__all__ = ["EXPERIMENTS", "Budget", "Experiment"]
+__all__ = ["EXPERIMENTS", "Budget", "Experiment", "known"]

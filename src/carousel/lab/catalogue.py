@@ -1,5 +1,6 @@
 """The experiments in the lecture's order; each is in the file of its name."""
 
+from carousel.errors import CarouselError
 from carousel.lab.experiment import Experiment
 
 _BENEFITS = "1 Benefits of recurrence"
@@ -86,3 +87,17 @@ EXPERIMENTS = {
         ),
     )
 }
+
+
+def known(name: str) -> Experiment:
+    """The experiment of this name.
+
+    Raises CarouselError if there is none.
+
+    Example:
+        >>> known("adder").title
+        'Adding numbers of any length'
+    """
+    if name not in EXPERIMENTS:
+        raise CarouselError(f"there is no experiment {name!r}; there are {', '.join(EXPERIMENTS)}.")
+    return EXPERIMENTS[name]

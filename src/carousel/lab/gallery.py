@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from markupsafe import Markup
 
 from carousel import __version__
 from carousel.atomic import storage_errors, write_atomic
 from carousel.errors import CarouselError
-from carousel.lab.catalogue import EXPERIMENTS
+from carousel.lab.catalogue import EXPERIMENTS, known
 from carousel.lab.experiment import Budget, Experiment
-from carousel.report.lab import Claim, Entry, Findings, LabPage, Verdict, lab_gallery, lab_page
+from carousel.report.lab import Claim, Entry, Findings, LabPage, Verdict, cover_of, lab_gallery, lab_page
 
 NUMBERS = "numbers.json"
 SEED = 1
@@ -44,7 +45,8 @@ def run(
     Pages and numbers of other experiments in the folder stay, and index.html lists them all.
     `on_progress(name, share, words)` is called as each goes on.
 
-    Raises CarouselError for a name that no experiment has, and if the folder cannot be written.
+    Raises CarouselError for a name that no experiment has, if the folder cannot be written, and for a numbers.json in
+    it that is none: before anything is run.
 
     Example:
         >>> import tempfile
@@ -52,18 +54,17 @@ def run(
         >>> results[0].path.name
         'activations.html'
     """
-    unknown = [name for name in names if name not in EXPERIMENTS]
-    if unknown:
-        raise CarouselError(f"there is no experiment {unknown[0]!r}; there are {', '.join(EXPERIMENTS)}.")
+    experiments = [known(name) for name in names]
     folder = Path(folder)
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
+    _kept(folder / NUMBERS)  # told before minutes are spent
     results = []
-    for name in names:
-        result, page = _run_one(EXPERIMENTS[name], folder, budget, on_progress)
+    for experiment in experiments:
+        result, page = _run_one(experiment, folder, budget, on_progress)
         results.append(result)
         kept = _keep_numbers(folder, page)  # after each: an interrupted run keeps what it has measured
-        write_atomic(folder / "index.html", lab_gallery(_entries(kept), environment()))
+        write_atomic(folder / "index.html", lab_gallery(_entries(kept, folder), environment()))
     return results
 
 
@@ -85,10 +86,28 @@ def _run_one(
     return Result(experiment, findings, seconds, path), page
 
 
+def _kept(path: Path) -> dict[str, Any]:
+    """What an earlier run left in numbers.json; nothing if there is none."""
+    if not path.exists():
+        return {}
+    with storage_errors(path):
+        text = path.read_bytes()
+    try:
+        kept = json.loads(text)
+    except ValueError:
+        kept = None
+    if not isinstance(kept, dict):
+        raise CarouselError(
+            f"{path} should hold the numbers of earlier experiments as JSON, and does not. Remove it, or choose "
+            "another folder with --out."
+        )
+    return kept
+
+
 def _keep_numbers(folder: Path, page: LabPage) -> dict[str, Any]:
     """Put this experiment's verdicts and numbers into numbers.json beside those of others."""
     path = folder / NUMBERS
-    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    kept = _kept(path)
     kept[page.name] = {
         "budget": page.budget,
         "seconds": round(page.seconds, 1),
@@ -103,17 +122,22 @@ def _keep_numbers(folder: Path, page: LabPage) -> dict[str, Any]:
     return ordered
 
 
-def _entries(kept: Mapping[str, Any]) -> list[Entry]:
-    """What the gallery lists: every experiment of which this folder has the numbers."""
+def _entries(kept: Mapping[str, Any], folder: Path) -> list[Entry]:
+    """What the gallery lists: every experiment of which this folder has the numbers, with the cover of its page."""
     return [
         Entry(
             name,
             EXPERIMENTS[name].title,
             EXPERIMENTS[name].chapter,
             [Claim(each["claim"], Verdict(each["verdict"]), each["evidence"]) for each in found["claims"]],
+            _cover(folder / f"{name}.html"),
         )
         for name, found in kept.items()
     ]
+
+
+def _cover(page: Path) -> Markup:
+    return cover_of(page.read_text(encoding="utf-8")) if page.exists() else Markup("")
 
 
 def environment() -> dict[str, str]:

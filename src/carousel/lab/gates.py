@@ -18,13 +18,14 @@ from carousel.equations.catalogue import CELLS
 from carousel.lab.experiment import Budget, Progress
 from carousel.nn import GRU, LSTM, Recurrent
 from carousel.report.charts import Chart, Line
-from carousel.report.lab import Claim, Figure, Findings, Section, Table, Verdict
+from carousel.report.lab import Claim, Figure, Findings, Section, Slider, Table, Verdict
 from carousel.report.words import number, power
 
 COMMANDS = ("store", "ignore", "clear", "show")
 HIDDEN = 12
 STEPS = 24
 PULSE = 12  # steps from trigger to spike
+HELD = {"0": -60.0, "0.1": -2.1972, "0.5": 0.0, "0.9": 2.1972, "1": 60.0}  # the bias whose sigmoid is this z
 
 
 class NoInputGate(Cell):
@@ -96,7 +97,9 @@ def run(budget: Budget, progress: Progress) -> Findings:
     for k, name in enumerate(timed):
         progress(0.6 + 0.3 * k / 3, f"a spike in time: {name}")
         make = _layers(1)[name]
-        spikes[name] = [learn(make, pulses, steps, seed)[1] for seed in range(seeds)]
+        timers = [learn(make, pulses, steps, seed) for seed in range(seeds)]
+        spikes[name] = [left for _, left in timers]
+        best[f"{name}, timing"] = min(timers, key=lambda run: run[1])[0]
     progress(0.95, "gates of the GRU, held")
     held = held_update_gate()
     jobs, gru_jobs = gate_jobs(best["LSTM"]), gate_jobs(best["GRU, reset before"], "rz", "h")
@@ -107,9 +110,9 @@ def run(budget: Budget, progress: Progress) -> Findings:
     numbers |= {f"gate {name}": value for name, value in (jobs | gru_jobs).items()} | held
     sections = [
         _jobs_section(best["LSTM"], jobs),
-        _gru_section(gru_jobs),
+        _gru_section(best["GRU, reset before"], gru_jobs),
         _removed_section(losses),
-        _spike_section(spikes),
+        _spike_section(best["LSTM, peepholes, timing"], spikes),
         _held_section(held),
     ]
     equations = {
@@ -163,7 +166,7 @@ def learn(make: Callable[[], Recurrent], task: Task, steps: int, seed: int) -> t
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(100 + seed)
     layer, read = make(), nn.Linear(HIDDEN, 1)
-    optimizer = torch.optim.Adam([*layer.parameters(), *read.parameters()], lr=0.01)
+    optimizer = torch.optim.Adam([*layer.parameters(), *read.parameters()], lr=0.01, fused=True)
     for _ in range(steps):
         inputs, target = task(64, generator)
         loss = (read(layer(inputs)[0])[..., 0] - target).square().mean()
@@ -203,20 +206,27 @@ def gate_jobs(layer: Recurrent, gates: str = "ifo", state: str = "c") -> dict[st
 
 
 def held_update_gate() -> dict[str, float]:
-    """A GRU with z held by its bias at 1 and at 0: the largest change of h, and its distance from the candidate."""
-    torch.manual_seed(3)
+    """A GRU with z held at 1 and at 0: the largest change of h, and its distance from the candidate."""
     found = {}
-    for name, bias in (("1", 60.0), ("0", -60.0)):
-        layer = GRU(3, HIDDEN, reset="before", dtype=torch.float64)
-        with torch.no_grad():
-            layer.get_parameter("weight_ih_l0")[HIDDEN : 2 * HIDDEN] = 0.0
-            layer.get_parameter("weight_hh_l0")[HIDDEN : 2 * HIDDEN] = 0.0
-            layer.get_parameter("bias_ih_l0")[HIDDEN : 2 * HIDDEN] = bias
-            start = torch.randn(1, 1, HIDDEN, dtype=torch.float64).tanh()
-            values = layer.trace(torch.randn(50, 1, 3, dtype=torch.float64), start)[0].values
-        found[f"z = {name}: change of h"] = float((values["h"] - start).abs().max())
-        found[f"z = {name}: distance of h and candidate"] = float((values["h"] - values["n"]).abs().max())
+    for name in ("1", "0"):
+        h, n, start = held_at(HELD[name])
+        found[f"z = {name}: change of h"] = float((h - start).abs().max())
+        found[f"z = {name}: distance of h and candidate"] = float((h - n).abs().max())
     return found
+
+
+def held_at(bias: float) -> tuple[Tensor, Tensor, Tensor]:
+    """h and candidate (50, HIDDEN) and h's start (HIDDEN,) of a GRU driven by noise, its update gate held by a bias."""
+    torch.manual_seed(3)
+    layer = GRU(3, HIDDEN, reset="before", dtype=torch.float64)
+    with torch.no_grad():
+        layer.get_parameter("weight_ih_l0")[HIDDEN : 2 * HIDDEN] = 0.0
+        layer.get_parameter("weight_hh_l0")[HIDDEN : 2 * HIDDEN] = 0.0
+        layer.get_parameter("bias_hh_l0")[HIDDEN : 2 * HIDDEN] = 0.0
+        layer.get_parameter("bias_ih_l0")[HIDDEN : 2 * HIDDEN] = bias
+        start = torch.randn(1, 1, HIDDEN, dtype=torch.float64).tanh()
+        values = layer.trace(torch.randn(50, 1, 3, dtype=torch.float64), start)[0].values
+    return values["h"][:, 0], values["n"][:, 0], start[0, 0]
 
 
 # ---- what the page says ----
@@ -245,11 +255,11 @@ def _claims(
             "The forget gate determines whether to carry the history on or to forget it; the input gate whether what "
             "is new is worth remembering.",
             Verdict.HOLDS if clear else Verdict.CONDITIONAL,
-            f"{'' if clear else 'the work is not shared by many units. '}Of the unit that holds what is stored, "
-            f"the input gate is at {number(jobs['i at store'])} at “store” and {number(jobs['i at ignore'])} at "
-            f"“ignore”, the forget gate at {number(jobs['f at ignore'])} while it keeps and "
-            f"{number(jobs['f at clear'])} at “clear”, the output gate at {number(jobs['o at show'])} at “show” and "
-            f"{number(jobs['o at ignore'])} at “ignore”.",
+            f"{'' if clear else 'one unit does the work, which is shared by several here. '}Of the unit that "
+            f"holds what is stored, the input gate is at {number(jobs['i at store'])} at “store” and "
+            f"{number(jobs['i at ignore'])} at “ignore”, the forget gate at {number(jobs['f at ignore'])} while it "
+            f"keeps and {number(jobs['f at clear'])} at “clear”, the output gate at {number(jobs['o at show'])} at "
+            f"“show” and {number(jobs['o at ignore'])} at “ignore”.",
         ),
         Claim(
             "Every gate is needed.",
@@ -274,23 +284,11 @@ def _claims(
 
 
 def _jobs_section(layer: Recurrent, jobs: dict[str, float]) -> Section:
-    inputs, _ = commands(1, torch.Generator().manual_seed(21))
-    unit = memory_unit(layer)
-    with torch.no_grad():
-        values = layer.trace(inputs)[0].values
-    steps = list(range(1, STEPS + 1))
-    lines = [
-        Line(word, steps, values[gate][:, 0, unit].tolist(), style, dots=True)
-        for gate, word, style in (("i", "input", "s1"), ("f", "forget", "s2"), ("o", "output", "s3"))
-    ]
-    orders = " ".join(COMMANDS[k] for k in inputs[:, 0, 1:].argmax(dim=-1).tolist())
-    chart = Chart(
-        "Gates while commands come in",
-        f"Commands: {orders}",
-        "step",
-        "gate of the memory unit",
-        lines,
-        y_range=(-0.03, 1.03),
+    chart = _gates_chart(
+        "The LSTM's three gates while commands come in",
+        layer,
+        "c",
+        (("i", "input", "s1"), ("f", "forget", "s2"), ("o", "output", "s3")),
     )
     table = Table(
         ["gate", *COMMANDS],
@@ -304,10 +302,44 @@ def _jobs_section(layer: Recurrent, jobs: dict[str, float]) -> Section:
         "At each step comes a value of ±1 and a command. The net must answer with the stored value at “show” and "
         "with 0 at every other step."
     )
-    return Section("Each gate has one job", words, [Figure(chart, f"The commands were: {orders}."), table])
+    caption = "Input opens at “store”, forget closes at “clear” and at “store”, output opens at “show”."
+    return Section("Each gate has one job", words, [Figure(chart, caption), table])
 
 
-def _gru_section(jobs: dict[str, float]) -> Section:
+def _gates_chart(title: str, layer: Recurrent, state: str, gates: Sequence[tuple[str, str, str]]) -> Chart:
+    """Gates of the unit that remembers over one sequence, its commands below; gates are (name, word, style)."""
+    inputs, _ = commands(1, torch.Generator().manual_seed(21))
+    unit = memory_unit(layer, state)
+    with torch.no_grad():
+        values = layer.trace(inputs)[0].values
+    steps = list(range(1, STEPS + 1))
+    orders = [COMMANDS[k] for k in inputs[:, 0, 1:].argmax(dim=-1).tolist()]
+    signed = [
+        f"{order} {'+1' if value > 0 else '−1'}" if order == "store" else order
+        for order, value in zip(orders, inputs[:, 0, 0].tolist(), strict=True)
+    ]
+    return Chart(
+        title,
+        f"Commands: {' '.join(orders)}",
+        "command at each step",
+        "gate of the memory unit",
+        [
+            Line(word, steps, values[gate][:, 0, unit].tolist(), style, dots=True)
+            for gate, word, style in gates
+        ],
+        y_range=(-0.03, 1.03),
+        height=340,
+        events=list(zip(steps, signed, strict=True)),
+    )
+
+
+def _gru_section(layer: Recurrent, jobs: dict[str, float]) -> Section:
+    chart = _gates_chart(
+        "The GRU's two gates while the same commands come in",
+        layer,
+        "h",
+        (("z", "update z", "s2"), ("r", "reset r", "s1")),
+    )
     rows = [
         [name, *[number(jobs[f"{gate} at {command}"]) for command in COMMANDS]]
         for gate, name in (("z", "update z"), ("r", "reset r"))
@@ -319,7 +351,9 @@ def _gru_section(jobs: dict[str, float]) -> Section:
         "The GRU does the same with two: z near 1 keeps what is stored and shuts new values out, z near 0 writes the "
         "candidate; r says how much of h the candidate may see. It has no output gate: what is stored is always seen."
     )
-    return Section("The GRU's two gates on the same task", words, [Table(["gate", *COMMANDS], rows, caption)])
+    shown = Figure(chart, "z falls at “store” and “clear”, where h is written anew.")
+    table = Table(["gate", *COMMANDS], rows, caption)
+    return Section("The GRU's two gates on the same task", words, [shown, table])
 
 
 def _removed_section(losses: dict[str, list[float]]) -> Section:
@@ -334,7 +368,37 @@ def _removed_section(losses: dict[str, list[float]]) -> Section:
     return Section("What is lost when one is taken away", words, [table])
 
 
-def _spike_section(spikes: dict[str, list[float]]) -> Section:
+def timer_unit(layer: Recurrent) -> int:
+    """The unit whose h follows the wanted spike most closely."""
+    inputs, target = pulses(500, torch.Generator().manual_seed(8))
+    with torch.no_grad():
+        h = layer.trace(inputs)[0].values["h"].flatten(0, 1)
+    return int(torch.corrcoef(torch.cat([target.flatten()[None], h.T]))[0, 1:].abs().nan_to_num().argmax())
+
+
+def _timer_chart(layer: Recurrent) -> Chart:
+    inputs, trigger = torch.zeros(STEPS, 1, 1), 4
+    inputs[trigger - 1] = 1.0
+    unit = timer_unit(layer)
+    with torch.no_grad():
+        values = layer.trace(inputs)[0].values
+    steps = list(range(1, STEPS + 1))
+    lines = [
+        Line(word, steps, values[name][:, 0, unit].tolist(), style, dots=True)
+        for name, word, style in (("c", "cell c", "s2"), ("o", "output gate", "s3"), ("h", "h", "s1"))
+    ]
+    return Chart(
+        "A unit with peepholes tells the time",
+        f"Trigger at step {trigger}, spike wanted at step {trigger + PULSE}",
+        "step",
+        "value",
+        lines,
+        height=300,
+        events=[(trigger, "trigger"), (trigger + PULSE, "spike")],
+    )
+
+
+def _spike_section(layer: Recurrent, spikes: dict[str, list[float]]) -> Section:
     rows = [
         [name, power(_median(values)), power(min(values)), power(max(values))]
         for name, values in spikes.items()
@@ -344,12 +408,45 @@ def _spike_section(spikes: dict[str, list[float]]) -> Section:
     )
     return Section(
         "Telling the time",
-        "What peepholes were made for: gates that open by what the cell has counted.",
-        [table],
+        "What peepholes were made for: gates that open by what the cell has counted. Nothing follows the trigger.",
+        [
+            Figure(
+                _timer_chart(layer),
+                "The unit whose h follows the spike most closely, of the best of the seeds.",
+            ),
+            table,
+        ],
     )
 
 
 def _held_section(held: dict[str, float]) -> Section:
     rows = [[name, power(value)] for name, value in held.items()]
     table = Table(["", "largest over 50 steps"], rows, "GRU, reset before, z held by its bias; float64.")
-    return Section("The GRU's update gate at 0 and at 1", "h_t = z ∘ h_{t−1} + (1 − z) ∘ n.", [table])
+    charts = []
+    for name, bias in HELD.items():
+        h, n, start = held_at(bias)
+        path = [float(start[0]), *h[:, 0].tolist()]
+        charts.append(
+            Chart(
+                f"One unit of a GRU driven by noise, z held at {name}",
+                f"h starts at {number(float(start[0]))} and ends at {number(path[-1])}",
+                "step",
+                "value",
+                [
+                    Line("candidate n", range(1, 51), n[:, 0].tolist(), "s6 dashed"),
+                    Line("h", range(51), path, "s2", dots=True),
+                ],
+                y_range=(-1.05, 1.05),
+                height=250,
+            )
+        )
+    slider = Slider(
+        "z",
+        [f"z = {name}" for name in HELD],
+        charts,
+        "At 0 h is the candidate, at 1 it never moves; between, it follows at a distance of about 1/(1 − z) steps.",
+        start=3,
+    )
+    return Section(
+        "The GRU's update gate at 0, at 1 and between", "h_t = z ∘ h_{t−1} + (1 − z) ∘ n_t.", [slider, table]
+    )

@@ -161,7 +161,7 @@ def steps_until_solved(task: Task, make: Callable[[int], Recurrent], lag: int, m
         with torch.no_grad():
             layer.get_parameter("bias_ih_l0")[HIDDEN : 2 * HIDDEN] = 1.0
     parameters = [*layer.parameters(), *read.parameters()]
-    optimizer = torch.optim.Adam(parameters, lr=0.005)
+    optimizer = torch.optim.Adam(parameters, lr=0.005, fused=True)
     generator = torch.Generator().manual_seed(1_000 + seed)
     held_inputs, held_target = task.make(lag, 500, torch.Generator().manual_seed(77))
     for step in range(most):
@@ -259,6 +259,7 @@ def _task_section(
         levels=[("not solved", float(most))],
         y_range=(0.0, 1.05 * most),
         x_log=True,
+        events=[(lag, str(lag)) for lag in lags],
         height=320,
         margin=150,
     )

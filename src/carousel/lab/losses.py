@@ -68,7 +68,7 @@ def run(budget: Budget, progress: Progress) -> Findings:
         _window_section(windows),
     ]
     equations = {"GRU": formula.text(CELLS["gru"].equations)}
-    return Findings(_claims(reach, trained, checks, shifted, windows), sections, numbers, equations)
+    return Findings(_claims(reach, trained, checks, shifted, windows), sections, numbers, equations, cover=4)
 
 
 # ---- how far back Y(t) reaches ----
@@ -94,7 +94,7 @@ def train_weighted(weights: Sequence[float], steps: int) -> list[float]:
     """Held-out cross-entropy in bits by step of a GRU trained on `delayed_bits` with these w_t."""
     torch.manual_seed(3)
     layer, read = GRU(2, 24), nn.Linear(24, 2)
-    optimizer = torch.optim.Adam([*layer.parameters(), *read.parameters()], lr=0.01)
+    optimizer = torch.optim.Adam([*layer.parameters(), *read.parameters()], lr=0.01, fused=True)
     for _ in range(steps):
         inputs, targets = delayed_bits(32)
         loss = cross_entropy(read(layer(inputs)[0]), targets, weights=torch.tensor(weights), reduction="sum")
@@ -168,7 +168,7 @@ def language_loss(offset: int, steps: int) -> list[float]:
     symbols = sorted(set(TEXT))
     ids = torch.tensor([symbols.index(each) for each in TEXT * 20])
     model = LanguageModel(len(symbols), cell="gru", hidden=32, embedding=16)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01, fused=True)
     losses = []
     for _ in range(steps):
         starts = torch.randint(len(ids) - 34, (16,))
@@ -192,7 +192,7 @@ def truncated(window: int, updates: int) -> float:
     torch.manual_seed(11)
     batch = 512 // window
     layer, read = GRU(2, 32), nn.Linear(32, 2)
-    optimizer = torch.optim.Adam([*layer.parameters(), *read.parameters()], lr=0.005)
+    optimizer = torch.optim.Adam([*layer.parameters(), *read.parameters()], lr=0.005, fused=True)
     bits, state = torch.randint(2, (LAG, batch)), None  # the last LAG bits, then those of the window
     for _ in range(updates):
         bits = torch.cat([bits[-LAG:], torch.randint(2, (window, batch))])
@@ -242,15 +242,15 @@ def _claims(
             f"Equal to {power(checks['gradient at t is w_t times the gradient of Div'])}; of KL the gradient with "
             "respect to what the softmax gets is Y − target, to "
             f"{power(checks['gradient of KL is Y - target'])}. Weights decide what is "
-            f"learned where: with weights on the first half alone a GRU is at {number(first[middle - 1], 3)} bits "
+            f"learned where: with weights on the first half alone a GRU is at {power(first[middle - 1])} bits "
             f"there and at {number(first[-1], 1)} at the end, where the opposite is asked for; with all of them at "
-            f"most {number(worse, 2)} after the start.",
+            f"{power(worse)} at worst after the start.",
         ),
         Claim(
             "The language model's loss is −Σ log Y(t, w_{t+1}), with Y(t, i) = P(V_i | w_0 … w_{t−1}).",
             Verdict.FAILS,
             "The two do not fit together, whatever is measured: Y(t) that scores w_{t+1} has read w_0 … w_t. Scoring "
-            f"the word it has just read instead, the loss comes to {number(shifted['w(t)'][-1], 3)} bits, since that "
+            f"the word it has just read instead, the loss comes to {power(shifted['w(t)'][-1])} bits, since that "
             f"is copying; scoring the next one, to {number(shifted['w(t+1)'][-1], 2)}.",
         ),
         Claim(

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 import torch
@@ -112,7 +113,7 @@ def run(budget: Budget, progress: Progress) -> Findings:
         _map_section(projections, related),
     ]
     equations = {"GRU": formula.text(CELLS["gru"].equations), "Projection": "x_t = PW 1(w_t)"}
-    return Findings(_claims(apart, same, models, related, frequencies), sections, numbers, equations)
+    return Findings(_claims(apart, same, models, related, frequencies), sections, numbers, equations, cover=3)
 
 
 # ---- the text ----
@@ -145,9 +146,9 @@ def load(length: int) -> tuple[Text, list[list[str]]]:
 def learn(model: nn.Module, text: Text, steps: int, batch: int = 16, length: int = 32) -> Learned:
     """Train on random windows, measure on the held-out words read as one stream."""
     torch.manual_seed(1)
-    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3, fused=True)
     generator = torch.Generator().manual_seed(2)
-    spent = 0.0
+    spent = []
     for _ in range(steps):
         starts = torch.randint(len(text.train) - length - 1, (batch,), generator=generator)
         window = torch.stack([text.train[s : s + length + 1] for s in starts.tolist()], dim=1)
@@ -156,12 +157,12 @@ def learn(model: nn.Module, text: Text, steps: int, batch: int = 16, length: int
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        spent += time.perf_counter() - began
+        spent.append(time.perf_counter() - began)
     with torch.no_grad():
         held = text.held_out[: 20_000 + 1, None]
         loss = cross_entropy(model(held[:-1])[0], held[1:])
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    return Learned(model, math.exp(float(loss)), parameters, 1_000 * spent / steps)
+    return Learned(model, math.exp(float(loss)), parameters, 1_000 * median(spent))  # a pause of the machine counts once
 
 
 # ---- projections ----

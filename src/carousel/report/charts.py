@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from carousel.report.scales import Scale
 
-_SIZES = (("wide", 680), ("narrow", 340))
+_SIZES = {"wide": 680, "narrow": 340}
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """All that is drawn: curves over a common x, level lines across, one mark."""
+    """All that is drawn: curves over a common x, level lines across, one mark; `events` name places on x in words."""
 
     title: str
     description: str
@@ -46,16 +46,18 @@ class Chart:
     ticks: int = 5
     x_scale: float = 1.0  # x is divided by this before ticks are labelled: 1e6 for millions
     x_log: bool = False
+    events: Sequence[tuple[float, str]] = ()
     margin: int = 104  # at the right of the wide drawing, for the words at the ends of the curves
 
 
-def svg(chart: Chart) -> Markup:
-    """The chart in both sizes; the style sheet shows one of them."""
-    return Markup("".join(_draw(chart, name, width) for name, width in _SIZES))
+def svg(chart: Chart, sizes: Sequence[str] = tuple(_SIZES)) -> Markup:
+    """The chart in these sizes, wide and narrow; the style sheet shows one of them."""
+    return Markup("".join(_draw(chart, name, _SIZES[name]) for name in sizes))
 
 
 def _draw(chart: Chart, name: str, width: int) -> str:
-    left, right, top, bottom = 44, (chart.margin if name == "wide" else 74), 26, 40
+    left, right, top = 44, (chart.margin if name == "wide" else 74), 26
+    bottom = 84 if _upright(chart) else 40
     x_low, x_high = _range([value for line in chart.lines for value in line.x])
     y_low, y_high = chart.y_range or _range([value for line in chart.lines for value in line.y])
     x = Scale(x_low / chart.x_scale, x_high / chart.x_scale, left, width - right, chart.x_log)
@@ -78,6 +80,11 @@ def _draw(chart: Chart, name: str, width: int) -> str:
     return "".join(parts)
 
 
+def _upright(chart: Chart) -> bool:
+    """Whether the words of events would run into each other if they lay."""
+    return any(len(word) > 4 for _, word in chart.events)
+
+
 def _axes(chart: Chart, x: Scale, y: Scale, right: float) -> list[str]:
     parts = []
     for value, label in y.ticks(chart.ticks):
@@ -86,7 +93,13 @@ def _axes(chart: Chart, x: Scale, y: Scale, right: float) -> list[str]:
         parts.append(
             f'<text class="tick" x="{x.start - 7:.1f}" y="{at + 3.5:.1f}" text-anchor="end">{label}</text>'
         )
-    for value, label in x.ticks(5 if right > 400 else 3):
+    for value, word in chart.events:
+        at = x(value / chart.x_scale)
+        place = f'x="{at:.1f}" y="{y.start + 17:.1f}" text-anchor="middle"'
+        if _upright(chart):
+            place = f'transform="translate({at + 4:.1f} {y.start + 8:.1f}) rotate(-90)" text-anchor="end"'
+        parts.append(f'<text class="tick" {place}>{escape(word)}</text>')
+    for value, label in () if chart.events else x.ticks(5 if right > 400 else 3):
         place = f'x="{x(value):.1f}" y="{y.start + 17:.1f}"'
         parts.append(f'<text class="tick" {place} text-anchor="middle">{label}</text>')
     parts.append(f'<text class="axis" x="{x.start - 7:.1f}" y="12">{escape(chart.y_label)}</text>')

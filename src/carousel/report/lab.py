@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,6 +12,8 @@ from markupsafe import Markup
 from carousel.report.charts import Chart, svg
 from carousel.report.scatter import Scatter, scatter_svg
 from carousel.report.template import render_template
+
+_COVER = '<template id="cover">'  # as lab.html.j2 writes it
 
 
 class Verdict(StrEnum):
@@ -29,6 +32,11 @@ class Claim:
     verdict: Verdict
     evidence: str
 
+    @property
+    def condition(self) -> str:
+        """Of a claim that holds only when ...: the first sentence of its evidence, which says when."""
+        return self.evidence.partition(". ")[0].rstrip(".") if self.verdict is Verdict.CONDITIONAL else ""
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -40,6 +48,10 @@ class Figure:
     @property
     def picture(self) -> Markup:
         return draw(self.drawing)
+
+    @property
+    def first(self) -> Chart | Scatter:
+        return self.drawing
 
 
 @dataclass(frozen=True)
@@ -55,6 +67,11 @@ class Slider:
     @property
     def pictures(self) -> list[Markup]:
         return [draw(each) for each in self.drawings]
+
+    @property
+    def first(self) -> Chart | Scatter:
+        """The picture that a reader sees first."""
+        return self.drawings[self.start]
 
 
 @dataclass(frozen=True)
@@ -80,13 +97,22 @@ class Findings:
     """All that an experiment found.
 
     `equations` are lines of text as the formula writer prints them; `numbers` is what `numbers.json` keeps: every
-    number that a verdict rests on, by a name that says its unit.
+    number that a verdict rests on, by a name that says its unit. `cover` is the number of the section whose first
+    picture stands for the experiment in the gallery.
     """
 
     claims: Sequence[Claim]
     sections: Sequence[Section]
     numbers: Mapping[str, float | Sequence[float]]
     equations: Mapping[str, str] = field(default_factory=dict)
+    cover: int = 0
+
+    @property
+    def picture(self) -> Markup:
+        """The cover, drawn small; empty if its section holds no picture."""
+        shown = self.sections[self.cover].shown if self.sections else ()
+        drawings = [each.first for each in shown if not isinstance(each, Table)]
+        return small(drawings[0]) if drawings else Markup("")
 
 
 @dataclass(frozen=True)
@@ -109,11 +135,23 @@ class Entry:
     title: str
     chapter: str
     claims: Sequence[Claim]
+    picture: Markup = field(default_factory=Markup)
 
 
 def draw(drawing: Chart | Scatter) -> Markup:
     """The picture as inline SVG."""
     return scatter_svg(drawing) if isinstance(drawing, Scatter) else svg(drawing)
+
+
+def small(drawing: Chart | Scatter) -> Markup:
+    """The picture as it is drawn for a phone, for places where it is small."""
+    return scatter_svg(drawing, ("narrow",)) if isinstance(drawing, Scatter) else svg(drawing, ("narrow",))
+
+
+def cover_of(html: str) -> Markup:
+    """The small picture that a page carries for the gallery; empty for a page without one."""
+    _, _, after = html.partition(_COVER)
+    return Markup(after.partition("</template>")[0])
 
 
 def lab_page(page: LabPage) -> str:
@@ -126,7 +164,9 @@ def lab_gallery(entries: Sequence[Entry], environment: Mapping[str, str]) -> str
     chapters: dict[str, list[Entry]] = {}
     for entry in entries:
         chapters.setdefault(entry.chapter, []).append(entry)
-    return render_template("gallery.html.j2", chapters=chapters, environment=environment)
+    verdicts = Counter(claim.verdict for entry in entries for claim in entry.claims)
+    tally = [(verdict, verdicts[verdict]) for verdict in Verdict if verdicts[verdict]]
+    return render_template("gallery.html.j2", chapters=chapters, tally=tally, environment=environment)
 
 
 def _kind(shown: Figure | Slider | Table) -> str:

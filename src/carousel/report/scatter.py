@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from carousel.report.scales import Scale
 
-_SIZES = (("wide", 680), ("narrow", 340))
+_SIZES = {"wide": 680, "narrow": 340}
 _LETTER, _LINE = 6.0, 10.0  # about the width of a letter of a word and its height, pixels
 _Box = tuple[float, float, float, float]  # left, top, right, bottom
 
@@ -44,9 +44,9 @@ class Scatter:
     height: int = 380
 
 
-def scatter_svg(scatter: Scatter) -> Markup:
-    """The picture in both sizes; the style sheet shows one of them."""
-    return Markup("".join(_draw(scatter, name, width) for name, width in _SIZES))
+def scatter_svg(scatter: Scatter, sizes: Sequence[str] = tuple(_SIZES)) -> Markup:
+    """The picture in these sizes, wide and narrow; the style sheet shows one of them."""
+    return Markup("".join(_draw(scatter, name, _SIZES[name]) for name in sizes))
 
 
 def _draw(scatter: Scatter, name: str, width: int) -> str:

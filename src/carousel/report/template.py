@@ -9,6 +9,7 @@ import jinja2
 from markupsafe import Markup
 
 from carousel.report import words
+from carousel.report.prose import prose
 
 
 @cache
@@ -20,7 +21,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for each in (words.number, words.count, words.about, words.duration, words.percent, words.power):
+    for each in (words.number, words.count, words.about, words.duration, words.percent, words.power, prose):
         environment.filters[each.__name__] = each
     environment.globals["inline"] = _inline
     return environment

@@ -9,7 +9,7 @@ MINUS = "\u2212"
 
 
 def number(value: float, digits: int = 2) -> str:
-    """1234.5 -> "1 234.50"; "not a number" and infinity in words.
+    """1234.5 -> "1 234.50"; "not a number" and infinity in words; what rounds to zero has no sign.
 
     Example:
         >>> number(-0.5, 1)
@@ -17,7 +17,10 @@ def number(value: float, digits: int = 2) -> str:
     """
     if not math.isfinite(value):
         return "not a number" if math.isnan(value) else "infinite"
-    return f"{value:,.{digits}f}".replace(",", THIN).replace("-", MINUS)
+    text = f"{value:,.{digits}f}"
+    if not text.strip("-0.,"):
+        text = text.lstrip("-")
+    return text.replace(",", THIN).replace("-", MINUS)
 
 
 def count(value: int) -> str:
