@@ -252,9 +252,13 @@ def _measured(trajectory: Trajectory, seed: int) -> float:
         s, near = both.split(instances)
         off = (near - s).norm(dim=-1)
         logs.append(torch.where(trajectory.lengths[:instances] > t, off, torch.nan).nanmean().item())
+        if not LOST < logs[-1] / scale < FAR:
+            break
     distances = np.array(logs) / scale
     inside = (distances > LOST) & (distances < FAR)
-    last = len(inside) if inside.all() else int(np.argmin(inside))  # before it leaves the range for the first time
+    last = (
+        len(inside) if inside.all() else int(np.argmin(inside))
+    )  # before it leaves the range for the first time
     if last < 3:
         return float("-inf") if last < len(inside) and distances[last] <= LOST else float("nan")
     return float(np.polyfit(np.arange(last), np.log(distances[:last]), 1)[0])

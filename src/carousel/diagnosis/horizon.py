@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from carousel.diagnosis.by_lag import GradientByLag, gradient_by_lag
+from carousel.diagnosis.by_lag import GradientByLag, gradient_by_lag, read
 from carousel.diagnosis.chain import Progress, silent
 from carousel.diagnosis.stack import LayerStack
 from carousel.diagnosis.trajectory import Trajectory
@@ -138,7 +138,7 @@ def memory(
     estimates: dict[str, Estimate] = {}
     if not np.isnan(flow.log_last).all():
         estimates["mass"] = _over(
-            flow.log_last, _mass, "lag within which 95 % of the last loss's gradient lies"
+            read(flow.log_last), _mass, "lag within which 95 % of the last loss's gradient lies"
         )
     estimates["typical"] = _over(flow.log_typical, _left, "lag at which 5 % of the typical gradient is left")
     estimates["worst"] = _over(
@@ -259,7 +259,7 @@ def _reconciled(estimates: dict[str, Estimate], quality: float, window: int) -> 
     open_ended = [name for name, each in estimates.items() if each.censored]
     if open_ended:
         reasons.append(
-            f"by {', '.join(open_ended)} the memory is longer than the {window} steps that were looked at"
+            f"by {_listed(open_ended)} the memory is longer than the {window} steps that were looked at"
         )
     if not math.isnan(quality) and quality < 0.9:
         reasons.append(
@@ -279,3 +279,7 @@ def _reconciled(estimates: dict[str, Estimate], quality: float, window: int) -> 
             f"directions fade at different speeds: {values[least]:.1f} steps by {least}, {values[most]:.1f} by {most}"
         ]
     return False, "; ".join(reasons)
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -16,7 +16,8 @@ from carousel.equations.graph import REDUCTIONS, Node, constant
 RISING = frozenset(
     {"sigmoid", "tanh", "relu", "elu", "exp", "log", "sqrt", "step"}
 )  # functions that never fall
-ROUNDS = 400
+ROUNDS, FEWER = 400, 60  # of widening; fewer for more than `LARGE` units, of which each takes milliseconds
+LARGE = 128
 LIMIT = 1e9
 
 
@@ -153,7 +154,7 @@ def invariant_box(layer: RecurrentLayer, x: Range, start: dict[str, Range]) -> d
     """
     box = start
     last: dict[str, Range] = {}
-    for number in range(ROUNDS):
+    for number in range(ROUNDS if layer.hidden <= LARGE else FEWER):
         reached = _step(layer, x, box)
         wider = {state: box[state].hull(reached[state]) for state in box}
         if all(reached[state].within(box[state]) for state in box):

@@ -105,12 +105,13 @@ def matrix_spectrum(matrix: Tensor, powers: int = POWERS) -> MatrixSpectrum:
     quick = w if len(w) <= LARGE else w.float()
     eigenvalues = torch.linalg.eigvals(quick).to(torch.complex128)
     eigenvalues = eigenvalues[eigenvalues.abs().argsort(descending=True)]
+    singular_values = torch.linalg.svdvals(quick).double().numpy()
     gap = w.square().sum() - eigenvalues.abs().square().sum()
     return MatrixSpectrum(
         eigenvalues.numpy(),
-        torch.linalg.svdvals(quick).double().numpy(),
+        singular_values,
         float(gap.clamp(min=0).sqrt()),
-        *_norms_of_powers(quick, powers),
+        *_norms_of_powers(quick, powers, float(singular_values[0])),
     )
 
 
@@ -157,7 +158,7 @@ def spectrum(trajectory: Trajectory, *, steps: int = 8, progress: Progress = sil
     return Spectrum(layer.name, found, along, where.numpy())
 
 
-def _norms_of_powers(w: Tensor, powers: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _norms_of_powers(w: Tensor, powers: int, norm: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Exponents k and ||W^k||_2: exact up to `LARGE`, else from below by power iteration on (W^k)' W^k."""
     n = len(w)
     if n <= LARGE:
@@ -166,13 +167,12 @@ def _norms_of_powers(w: Tensor, powers: int) -> tuple[NDArray[np.int64], NDArray
             power = w @ power
             norms.append(float(torch.linalg.eigvalsh(power @ power.T)[-1].clamp(min=0).sqrt()))
         return np.arange(powers + 1), np.array(norms)
-    # formed once, ten products of matrices, and then asked by vectors: a third of the time of multiplying vectors 2 k times
+    # formed once, by ten products of matrices, and then asked by vectors
     of = {1: _Power.of(w)}
     for k in SOME_POWERS[1:]:
         half = max(j for j in of if 2 * j <= k)
         of[k] = of[half].times(of[k - half])
-    norms_at = [float(torch.linalg.matrix_norm(w, ord=2)), *(of[k].norm() for k in SOME_POWERS[1:])]
-    return np.array([0, *SOME_POWERS]), np.array([1.0, *norms_at])
+    return np.array([0, *SOME_POWERS]), np.array([1.0, norm, *(of[k].norm() for k in SOME_POWERS[1:])])
 
 
 @dataclass(frozen=True, eq=False)

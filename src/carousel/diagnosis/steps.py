@@ -9,7 +9,9 @@ from torch import Tensor
 from carousel.diagnosis.layers import RecurrentLayer
 from carousel.diagnosis.linearisation import Linearisation
 
-TOGETHER = 1024  # points: 200 steps of 4 sequences of an LSTM of 512 units take a third of the time of one by one
+TOGETHER = (
+    1024  # points: 200 steps of 4 sequences of an LSTM of 512 units take a third of the time of one by one
+)
 
 
 def along(
