@@ -36,6 +36,7 @@ from carousel.errors import CarouselError
 
 MOST_LAGS = 256
 EXPONENTS = 16  # of the largest
+FOLLOWS = 0.3  # correlation on the other half of the text below which a unit is not worth drawing
 
 
 @dataclass(frozen=True, eq=False)
@@ -285,6 +286,7 @@ def on_text(layers: Sequence[LayerDiagnosis], text: Sequence[str]) -> TextUnits 
             f"{len(pieces)}."
         )
     units = tracking_units(courses, token_properties(pieces), number=3) if len(pieces) >= 16 else []
+    units = [unit for unit in units if abs(unit.correlation) >= FOLLOWS]
     if not units:
         return None
     shown = strips([course.trace() for course in courses], units, slice(0, len(pieces)))

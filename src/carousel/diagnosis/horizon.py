@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from carousel.diagnosis.by_lag import GradientByLag, gradient_by_lag, read
 from carousel.diagnosis.chain import Progress, silent
 from carousel.diagnosis.stack import LayerStack
+from carousel.diagnosis.thresholds import THRESHOLDS
 from carousel.diagnosis.trajectory import Trajectory
 
 Array = NDArray[np.float64]
@@ -150,7 +151,7 @@ def memory(
     low, steps, high, censored = _headline(estimates)
     agree, why = _reconciled(estimates, quality, window)
     return Memory(
-        flow.layer, steps, low, high, censored, _words(flow.layer, steps, low, high, censored), estimates, agree,
+        flow.layer, steps, low, high, censored, _words(flow, window, steps, low, high, censored), estimates, agree,
         why, gates, quality, window,
     )  # fmt: skip
 
@@ -239,10 +240,16 @@ def _headline(estimates: dict[str, Estimate]) -> tuple[float, float, float, bool
     return low, main.steps, high, main.censored
 
 
-def _words(layer: str, steps: float, low: float, high: float, censored: bool) -> str:
+def _words(flow: GradientByLag, window: int, steps: float, low: float, high: float, censored: bool) -> str:
+    layer = flow.layer
+
     def whole(value: float) -> int:
         return max(0, round(value))
 
+    if censored and flow.rate("log_worst") > THRESHOLDS.growing:
+        return (
+            f"The gradient of {layer} grows over the {window} steps that were looked at; that is no memory."
+        )
     if censored:
         return f"{layer} remembers at least the {whole(high)} steps that were looked at."
     if whole(steps) == 0:
