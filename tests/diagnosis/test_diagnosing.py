@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from sick import batch, healthy
 
 import carousel
-from carousel.diagnosis import diagnose
+from carousel.diagnosis import by_lag, diagnose, examination
 from carousel.errors import CarouselError
 
 
@@ -117,8 +117,10 @@ def test_sequences_of_one_step_among_longer_ones():
 def test_words_name_the_layer_that_they_are_about():
     """Why estimates differ is said of a layer, and how its spectrum was found is not called exact where it is not."""
     report = diagnose(torch.nn.LSTM(3, 6, 2, bidirectional=True), batch(steps=30))
+    text = " ".join(str(report).split())
     for layer in report.layers:
-        assert not layer.memory.why or f"{layer.layer}: {layer.memory.why}" in str(report)
+        why = layer.memory.why
+        assert not why or f"{layer.memory.words} {why[0].upper()}{why[1:]}" in text
     assert all("Jacobians at 8 steps, exact" in method for method in report.methods)
     large = diagnose(torch.nn.RNN(3, 257), batch(steps=4))
     assert "eigenvalues in float32" in large.methods[0]
@@ -137,6 +139,48 @@ def test_a_stack_is_also_looked_at_as_one():
     assert stack.gradient.log_worst.shape[0] == 31
     assert stack.memory.steps > 0
     assert stack.memory.words in str(report)
+
+
+def test_large_stacks_are_followed_by_probes(monkeypatch):
+    """However large, a stack has its gradient by lag: estimates, near to the exact ones, and named so."""
+    model, x = torch.nn.LSTM(3, 12, 2), batch(steps=25)[:, :1]
+    exact = diagnose(model, x)
+    for module in (by_lag, examination):
+        monkeypatch.setattr(module, "EXACT_SIZE", 20)
+    monkeypatch.setitem(by_lag.gradient_by_lag.__kwdefaults__, "exact_size", 20)
+    report = diagnose(model, x)
+    assert [stack.gradient.exact for stack in report.stacks] == [False]
+    assert any("2 layers" in each and "random probes" in each for each in report.methods)
+    for one, other in zip([*report.stacks, *report.layers], [*exact.stacks, *exact.layers], strict=True):
+        assert np.abs(one.gradient.log_typical - other.gradient.log_typical).max() < 1
+        assert np.nanmax(one.gradient.typical_error) > 0
+        assert one.gradient.rate("log_worst") == pytest.approx(other.gradient.rate("log_worst"), abs=0.05)
+
+
+def test_measured_layer_by_layer_and_by_an_impulse():
+    """The gradient from the head down to the embedding, and what an impulse does, are on the report and in words."""
+    report = diagnose(Classifier().eval(), torch.randint(20, (4, 15)))
+    assert report.by_layer.names == ["embedding", "rnn", "norm", "head"]
+    text = " ".join(str(report).split())
+    assert "From layer to layer: a number in the output of embedding has a gradient" in text
+    assert "An impulse in its input" in text
+    assert report.layers[0].impulse.norms.shape == (15, 6)
+    assert diagnose(torch.nn.LSTM(3, 4), batch(steps=12)).by_layer is None  # one layer, nothing to compare
+
+
+def test_linear_layers_have_their_theory():
+    """Fisher memory and capacity of a linear layer stand in the report; where noise adds up, that is said instead."""
+    model = carousel.RNN(2, 5, nonlinearity="identity")
+    with torch.no_grad():
+        model.weight_hh_l0.copy_(0.9 * torch.linalg.qr(torch.randn(5, 5))[0])
+    report = diagnose(model, torch.randn(20, 2, 2))
+    [layer] = report.layers
+    assert layer.linear.capacity == (5, 5)
+    assert [each.total for each in layer.linear.fisher] == pytest.approx([1, 1], abs=1e-6)
+    assert "it can hold 5 past inputs of a channel apart" in " ".join(str(report).split())
+    with torch.no_grad():
+        model.weight_hh_l0.mul_(1.2)
+    assert "no Fisher memory" in " ".join(str(diagnose(model, torch.randn(20, 2, 2))).split())
 
 
 def test_units_are_drawn_on_text():

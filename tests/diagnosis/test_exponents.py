@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from diagnosis import lorenz
 from torch import nn
 
 import carousel
@@ -65,6 +66,24 @@ def test_lorenz():
     found = lyapunov_of(runge_kutta, start, 500, transient=200)
     assert found.exponents / time == pytest.approx([0.9056, 0, -14.5723], abs=0.03)
     assert found.sum_rule_error < 1e-9
+
+
+def test_a_gru_that_has_learned_lorenz():
+    """Left to itself it has the exponents of the system, 0.9056, 0, -14.57; one of Vlachas: 0.9075, -0.0043, -14.31."""
+    weights = {name: torch.from_numpy(value).double() for name, value in np.load(lorenz.FILE).items()}
+    cell, out = nn.GRUCell(3, lorenz.HIDDEN).double(), nn.Linear(lorenz.HIDDEN, 3).double()
+    out.load_state_dict({name: weights.pop(name) for name in ("weight", "bias")})
+    cell.load_state_dict({name.removesuffix("_l0"): value for name, value in weights.items()})
+    for parameter in (*cell.parameters(), *out.parameters()):
+        parameter.requires_grad_(False)
+    points = lorenz.points()[0][:64]
+    start = cell(points, torch.zeros(len(points), lorenz.HIDDEN).double())
+    found = lyapunov_of(lambda h: cell(out(h)[None], h[None])[0], start, 500, exponents=4, transient=100)
+    first, second, third, fourth = found.exponents / lorenz.TIME
+    assert first == pytest.approx(0.9075, abs=0.1)
+    assert second == pytest.approx(-0.0043, abs=0.05)
+    assert third == pytest.approx(-14.312, abs=1.0)
+    assert fourth < -15  # the memory that it does not need
 
 
 def test_a_linear_network_has_the_logarithms_of_its_eigenvalues():

@@ -25,13 +25,14 @@ from carousel.diagnosis.gates import (
 )
 from carousel.diagnosis.gradient import GradientByDistance, gradient_by_distance
 from carousel.diagnosis.horizon import Estimate, GateTimes, Memory, gate_times, memory
+from carousel.diagnosis.impulse import ImpulseResponse, impulse_response
 from carousel.diagnosis.layers import RecurrentLayer, recurrent_layers
 from carousel.diagnosis.linear import (
     FisherMemory,
-    ImpulseResponse,
+    LinearMemory,
     fisher_memory,
-    impulse_response,
     linear_capacity,
+    linear_memory,
     parameter_sensitivity,
 )
 from carousel.diagnosis.monitor import Look, Monitor
@@ -62,6 +63,7 @@ __all__ = [
     "LayerDiagnosis",
     "LayerStack",
     "LightningMonitor",
+    "LinearMemory",
     "Look",
     "Lyapunov",
     "MatrixSpectrum",
@@ -91,6 +93,7 @@ __all__ = [
     "informative_units",
     "judge",
     "linear_capacity",
+    "linear_memory",
     "lyapunov",
     "lyapunov_of",
     "matrix_spectrum",

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from carousel.diagnosis.linearisation import STEEPEST
 from carousel.diagnosis.stack import LayerStack
+from carousel.diagnosis.steps import along
 from carousel.diagnosis.trajectory import Trajectory
 from carousel.equations import Equations
 from carousel.equations.graph import Node
@@ -87,13 +88,12 @@ def saturation(trajectory: Trajectory) -> Saturation:
     valid = trajectory.valid.numpy()
     flat = {node: np.zeros((trajectory.steps, layer.hidden)) for node in names}
     sums = {node: np.zeros((3, layer.hidden)) for node in names}  # low, high, value
-    for t in range(trajectory.steps):
+    for t, at in along(layer, trajectory.inputs, trajectory.states):
         rows = trajectory.valid[t]
-        at = layer.linearise(trajectory.inputs[t][rows], trajectory.states[t][rows])
         for node in names:
             [slope] = at.slopes[node]
-            value = at.values[node].numpy()
-            flat[node][t] = (slope.numpy() < FLAT * STEEPEST[node.operation]).sum(axis=0)
+            value = at.values[node][rows].numpy()
+            flat[node][t] = (slope[rows].numpy() < FLAT * STEEPEST[node.operation]).sum(axis=0)
             sums[node] += [(value < SHUT).sum(axis=0), (value > OPEN).sum(axis=0), value.sum(axis=0)]
     steps = int(valid.sum())
     alive = valid.sum(axis=1)

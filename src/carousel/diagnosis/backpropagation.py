@@ -15,6 +15,7 @@ from carousel.diagnosis.calls import Passage
 from carousel.diagnosis.layers import RecurrentLayer
 from carousel.diagnosis.replay import Played, in_own_time
 from carousel.diagnosis.scaled import Scaled
+from carousel.diagnosis.steps import along
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +64,9 @@ def _sweep(
     onward = [ends.at(steps)]
     whole = [above.at(steps) + onward[-1]]
     inputs = []
-    for t in reversed(range(steps)):
+    for t, at in along(layer, played.inputs, played.states, backwards=True):
         after = whole[-1]
-        ds, dx = layer.linearise(played.inputs[t], played.states[t]).pull_back(after.unit)
+        ds, dx = at.pull_back(after.unit)
         inputs.append(Scaled.of(dx, after.log))
         onward.append(ends.at(t) + Scaled.of(ds, after.log))
         whole.append(above.at(t) + onward[-1])

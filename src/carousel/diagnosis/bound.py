@@ -25,7 +25,7 @@ def log_norm_bound(at: Linearisation) -> Tensor:
             if (node.operation, node.name) == ("state", state):
                 total = at.new_state.new_ones(at.points)
             elif node.operation == "affine":
-                total = _sum([reach[v] * layer.norms[node, v] for v in node.operands if v in reach])
+                total = _sum([reach[v] * layer.norm(node, v) for v in node.operands if v in reach])
             elif node.operation == "scale":
                 vector = node.operands[0]
                 total = reach[vector] * layer.diagonal(node).abs().max() if vector in reach else None

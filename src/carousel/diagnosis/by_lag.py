@@ -77,9 +77,10 @@ class GradientByLag:
     def median(self, curve: str = "log_typical") -> Array:
         """The median over sequences of one curve by its name, (K + 1,); NaN where no sequence is so long.
 
-        The name of a state, "c", is that of its part of the actual gradient.
+        The name of a state, "c", is that of its part of the actual gradient. Sequences that the loss does not read, as
+        those before a reset, say nothing of it and are left out.
         """
-        values = self.log_actual[curve] if curve in self.log_actual else getattr(self, curve)
+        values = read(self.log_actual[curve] if curve in self.log_actual else getattr(self, curve))
         out = np.full(len(values), np.nan)
         some = ~np.isnan(values).all(axis=1)
         out[some] = np.nanmedian(values[some], axis=1)
@@ -115,6 +116,12 @@ class GradientByLag:
         if not typical[last] < 0:
             return float("nan")
         return float(np.clip(slopes[last] / typical[last], 0, 1))
+
+
+def read(curves: Array) -> Array:
+    """Those of (K + 1, B) curves that are not zero throughout; all if each is."""
+    some = (np.isfinite(curves) | np.isposinf(curves)).any(axis=0)
+    return curves[:, some] if some.any() else curves
 
 
 def gradient_by_lag(
@@ -167,7 +174,7 @@ def gradient_by_lag(
     worst_lags = list(range(1, steps + 1)) if trajectory.layer.size <= 64 else spread(steps, 2 * SPREAD)
     if not exact:
         worst_lags = spread(steps, SPREAD)
-    found = _Curves(chain, exact, number, seed, worst_lags, progress)
+    found = _Curves(chain, exact, number, seed, worst_lags, _asked(chain), progress)
     if exact:
         worst_error = np.zeros((len(worst_lags), instances))
     else:
@@ -181,7 +188,6 @@ def gradient_by_lag(
     with np.errstate(invalid="ignore"):  # -inf - -inf: nothing left to divide between the two
         activations = np.where(inside, typical - weights, np.nan)
     actual, total = _actual(trajectory, steps)
-    last = _last(chain, progress)
     return GradientByLag(
         layer=trajectory.layer.name,
         lags=np.arange(steps + 1),
@@ -192,7 +198,7 @@ def gradient_by_lag(
         worst_lags=np.array(worst_lags),
         log_actual=actual,
         log_total=total,
-        log_last=np.where(inside, last, np.nan),
+        log_last=np.where(inside, found.last, np.nan),
         log_bound=np.where(inside, bound, np.nan),
         log_weights=np.where(inside, weights, np.nan),
         log_activations=activations,
@@ -204,10 +210,20 @@ def gradient_by_lag(
 
 
 class _Curves:
-    """One way back: the typical norm at every lag; the worst, or a direction to begin with, at some."""
+    """One way back: the typical norm at every lag; the worst, or a direction to begin with, at some; what is asked.
+
+    `last` is ln ||G_k' u|| with u what the loss asks of the last state of each sequence; NaN without a loss.
+    """
 
     def __init__(
-        self, chain: Chain, exact: bool, number: int, seed: int, at: list[int], progress: Progress = silent
+        self,
+        chain: Chain,
+        exact: bool,
+        number: int,
+        seed: int,
+        at: list[int],
+        asked: Scaled | None = None,
+        progress: Progress = silent,
     ) -> None:
         layer, like = chain.trajectory.layer, chain.trajectory.states
         size = layer.size
@@ -218,10 +234,18 @@ class _Curves:
         )
         self.typical = np.zeros((chain.lags + 1, chain.instances))
         self.error = np.zeros_like(self.typical)
+        self.last = np.full_like(self.typical, np.nan)
         self.starts: list[torch.Tensor] = []
         worst: list[Array] = []
+        directions = rows.log.shape[1]
+        if asked is not None:  # one row more on the same way
+            rows = Scaled(torch.cat([rows.unit, asked.unit], dim=1), torch.cat([rows.log, asked.log], dim=1))
+            self.last[0] = asked.log[:, 0].numpy()
 
         def see(lag: int, rows: Scaled) -> None:
+            if asked is not None:
+                self.last[lag] = rows.log[:, -1].numpy()
+                rows = Scaled(rows.unit[:, :directions], rows.log[:, :directions])
             mean, error = mean_square(rows)
             self.typical[lag] = mean.numpy()
             self.error[lag] = 0.0 if exact else error.numpy()
@@ -240,7 +264,7 @@ def _steepest(
 ) -> tuple[Array, Array]:
     """Typical norm and bound with every activation at its steepest."""
     steep = Chain(trajectory, chain.lags, chain.instances, steepest=True)
-    weights = _Curves(steep, exact, number, seed, [], progress).typical
+    weights = _Curves(steep, exact, number, seed, [], progress=progress).typical
     bound = np.full_like(weights, np.nan)
     if not isinstance(trajectory.layer, LayerStack):
         bound[0] = 0.0
@@ -252,21 +276,14 @@ def _steepest(
     return weights, bound
 
 
-def _last(chain: Chain, progress: Progress) -> Array:
-    """ln ||G_k' u|| with u what the loss asks of the last state of each sequence; NaN without a loss."""
+def _asked(chain: Chain) -> Scaled | None:
+    """What the loss asks of the last state of each sequence, (B, 1, n); None without a loss."""
     gradient = chain.trajectory.gradient
-    found = np.full((chain.lags + 1, chain.instances), np.nan)
     if gradient is None:
-        return found
+        return None
     b = torch.arange(chain.instances)
-    rows = Scaled(gradient.unit[chain.lengths, b].unsqueeze(1), gradient.log[chain.lengths, b].unsqueeze(1))
-    found[0] = rows.log[:, 0].numpy()
-
-    def see(lag: int, rows: Scaled) -> None:
-        found[lag] = rows.log[:, 0].numpy()
-
-    chain.back(rows, see, progress)
-    return found
+    unit, log = gradient.unit[chain.lengths, b], gradient.log[chain.lengths, b]
+    return Scaled(unit.unsqueeze(1), log.unsqueeze(1))
 
 
 def _between(steps: int, lags: list[int], values: Array, inside: NDArray[np.bool_]) -> Array:

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from carousel.diagnosis.layers import is_recurrent
-from carousel.diagnosis.recording import Batch, run
-from carousel.diagnosis.trajectory import Loss
+from carousel.diagnosis.recording import Batch, Call, recording, run
+from carousel.diagnosis.trajectory import Loss, last_valid_output
 from carousel.diagnosis.untouched import untouched
 from carousel.errors import CarouselError
 
@@ -65,7 +65,12 @@ class _Output:
 
 
 def gradient_by_layer(
-    model: nn.Module, batch: Batch, loss: Loss | None = None, *, batch_dim: int | None = None
+    model: nn.Module,
+    batch: Batch,
+    loss: Loss | None = None,
+    *,
+    batch_dim: int | None = None,
+    double: bool = True,
 ) -> GradientByLayer:
     """dL/d(output) of every layer of any network: modules without children, and recurrent ones.
 
@@ -74,9 +79,11 @@ def gradient_by_layer(
 
     Args:
         model, batch: as for `observe`.
-        loss: a function of the model's output; None: the squared norm of the whole output.
+        loss: a function of the model's output; None: the squared norm of the last valid output, and of the whole one
+            where the model holds nothing recurrent.
         batch_dim: which dimension of tensors counts the sequences; None: 1 if the model holds a recurrent module that
             is not batch first, else 0.
+        double: whether to take a copy in float64; a large model itself, in its own dtype, takes a part of the time.
 
     Raises:
         CarouselError: the model has no layers, fails on the batch, or the loss cannot be differentiated.
@@ -96,17 +103,25 @@ def gradient_by_layer(
             f"{bad[0]} holds values that are NaN or infinite: there is no gradient to look at."
         )
     dim = _batch_dim(model) if batch_dim is None else batch_dim
+    if not double:
+        return _on_itself(model, batch, loss, dim)
     try:
         twin = copy.deepcopy(model).to(torch.float64)
         return _measure(twin, _double(batch), loss, dim, "float64")
     except Exception as reason:  # any: what a stranger's model does with a copy is not known
-        own = next((p.dtype for p in model.parameters()), torch.float32)
-        try:
-            return _measure(model, batch, loss, dim, str(own).removeprefix("torch."))
-        except (RuntimeError, ValueError, TypeError, IndexError) as error:
-            if isinstance(error, CarouselError):
-                raise
-            raise CarouselError(f"{type(model).__name__} failed on this batch: {error}") from reason
+        return _on_itself(model, batch, loss, dim, reason)
+
+
+def _on_itself(
+    model: nn.Module, batch: Batch, loss: Loss | None, dim: int, reason: Exception | None = None
+) -> GradientByLayer:
+    own = next((p.dtype for p in model.parameters()), torch.float32)
+    try:
+        return _measure(model, batch, loss, dim, str(own).removeprefix("torch."))
+    except (RuntimeError, ValueError, TypeError, IndexError) as error:
+        if isinstance(error, CarouselError):
+            raise
+        raise CarouselError(f"{type(model).__name__} failed on this batch: {error}") from reason or error
 
 
 def _measure(model: nn.Module, batch: Batch, loss: Loss | None, dim: int, dtype: str) -> GradientByLayer:
@@ -116,11 +131,12 @@ def _measure(model: nn.Module, batch: Batch, loss: Loss | None, dim: int, dtype:
         torch.enable_grad(),
         torch.backends.cudnn.flags(enabled=False),
         _outputs(model) as seen,
+        recording(model) as calls,
     ):
         output = run(model, batch)
         if not seen:
             raise CarouselError(f"{type(model).__name__} ran no layer that gives a tensor of numbers.")
-        total = _default(output) if loss is None else loss(output)
+        total = _default(output, calls) if loss is None else loss(output)
         if not isinstance(total, Tensor) or not total.requires_grad:
             raise CarouselError(
                 "The loss must be a tensor that depends on the layers in a way that can be differentiated; "
@@ -183,11 +199,10 @@ def _outputs(model: nn.Module) -> Iterator[list[_Output]]:
         yield seen
 
 
-def _default(output: object) -> Tensor:
-    first = (
-        output[0] if isinstance(output, (tuple, list)) and not isinstance(output, PackedSequence) else output
-    )
-    value = first.data if isinstance(first, PackedSequence) else first
+def _default(output: object, calls: list[Call]) -> Tensor:
+    if calls:
+        return last_valid_output(output, calls).square().sum()
+    value = output[0] if isinstance(output, (tuple, list)) else output
     if not isinstance(value, Tensor) or not value.is_floating_point():
         raise CarouselError(f"The model's output is a {type(output).__name__}; give a loss of its output.")
     return value.square().sum()

@@ -25,6 +25,7 @@ class Passage:
         state_gradients: after which step (T of a call's end) -> what it sent to the states there, one (L, B, H) each;
             a sequence that ends before has it at its own end.
         stepwise: whether each call was one step (RNNCell, LSTMCell, GRUCell).
+        resets: bool (T, B), true at the steps before which the state became zero; None if there were none.
     """
 
     path: str
@@ -38,6 +39,7 @@ class Passage:
     batch_first: bool = False
     unbatched: bool = False
     stepwise: bool = False
+    resets: Tensor | None = None
 
     @classmethod
     def of(cls, calls: Sequence[Call], dtype: torch.dtype) -> Passage:
@@ -82,6 +84,7 @@ class Passage:
             state_gradients={
                 min(t, longest): tuple(g[:, some] for g in each) for t, each in self.state_gradients.items()
             },
+            resets=None if self.resets is None else self.resets[:longest, some],
         )
 
 
@@ -122,11 +125,6 @@ def _goes_on(last: Call, call: Call, gradients: bool) -> bool:
 
 def _passage(call: Call, dtype: torch.dtype) -> Passage:
     module = call.module
-    if call.resets is not None:
-        raise CarouselError(
-            f"{call.path or type(module).__name__} was called with resets, where the state begins anew in "
-            "mid-sequence. Diagnose a batch of whole sequences, without resets."
-        )
     stepwise = isinstance(module, nn.RNNCellBase)
     batch_first = bool(getattr(module, "batch_first", False))
     unbatched = isinstance(call.input, Tensor) and call.input.dim() == (1 if stepwise else 2)
@@ -163,7 +161,7 @@ def _passage(call: Call, dtype: torch.dtype) -> Passage:
     )
     return Passage(
         call.path, module, inputs, lengths, initial, outputs, output_gradient, {inputs.shape[0]: gradients},
-        batch_first, unbatched, stepwise,
+        batch_first, unbatched, stepwise, None if call.resets is None else padded(call.resets)[0].bool().cpu(),
     )  # fmt: skip
 
 

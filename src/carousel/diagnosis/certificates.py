@@ -18,6 +18,8 @@ from carousel.equations.graph import Node
 from carousel.errors import CarouselError
 
 TERMS = 20_000  # of the sum over k of |W^k W_x|
+APART = 1e-6  # the distance of two near starts, against the size of the states
+LOST, FAR = 1e-13, 1e-2  # distances between which it says how small changes fare
 
 
 @dataclass(frozen=True)
@@ -236,21 +238,27 @@ def _miller_hardt(layer: RecurrentLayer, inside: dict[Node, Range]) -> Certifica
 
 
 def _measured(trajectory: Trajectory, seed: int) -> float:
-    """Two starts on the same inputs: the slope of the ln of their distance, until they are one by rounding."""
+    """Two starts on the same inputs: the slope of the ln of their distance, until it is lost in rounding or so large
+    that the bounds of the states hold it.
+    """
     layer, instances = trajectory.layer, min(4, trajectory.instances)
     generator = torch.Generator().manual_seed(seed)
     scale = float(trajectory.states.std().nan_to_num(0.0)) or 1.0
     s = trajectory.states[0, :instances]
-    s = s + 1e-3 * scale * torch.randn(s.shape, generator=generator, dtype=s.dtype)
+    near = s + APART * scale * torch.randn(s.shape, generator=generator, dtype=s.dtype)
     logs = []
     for t in range(trajectory.steps):
-        s = layer.step(trajectory.inputs[t, :instances], s)
-        off = (s - trajectory.states[t + 1, :instances]).norm(dim=-1)
-        off = torch.where(trajectory.lengths[:instances] > t, off, torch.nan)
-        logs.append(off.nanmean().item())
-    distances = np.array(logs)
-    usable = np.flatnonzero(distances > 1e-12 * scale)
-    if len(usable) < 3:
-        return float("-inf")
-    last = usable[-1] + 1 if (np.diff(usable) == 1).all() else len(usable)
-    return float(np.polyfit(np.arange(last), np.log(distances[:last]), 1)[0]) if last > 2 else float("-inf")
+        both = layer.step(trajectory.inputs[t, :instances].repeat(2, 1), torch.cat([s, near]))
+        s, near = both.split(instances)
+        off = (near - s).norm(dim=-1)
+        logs.append(torch.where(trajectory.lengths[:instances] > t, off, torch.nan).nanmean().item())
+        if not LOST < logs[-1] / scale < FAR:
+            break
+    distances = np.array(logs) / scale
+    inside = (distances > LOST) & (distances < FAR)
+    last = (
+        len(inside) if inside.all() else int(np.argmin(inside))
+    )  # before it leaves the range for the first time
+    if last < 3:
+        return float("-inf") if last < len(inside) and distances[last] <= LOST else float("nan")
+    return float(np.polyfit(np.arange(last), np.log(distances[:last]), 1)[0])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -43,11 +44,17 @@ class Chain:
     def map(self, j: int) -> Linearisation:
         """J_{T-j} of every sequence; of one that is shorter, the map of its first step, which `inside` excludes."""
         if j not in self._maps:
-            t = (self.lengths - 1 - j).clamp(min=0)
-            b = torch.arange(self.instances)
-            x, s = self.trajectory.inputs[t, b], self.trajectory.states[t, b]
-            self._maps[j] = self.trajectory.layer.linearise(x, s, self.steepest)
+            b = self.instances
+            self._maps[j] = self._all.at(slice(j * b, (j + 1) * b))
         return self._maps[j]
+
+    @cached_property
+    def _all(self) -> Linearisation:
+        """All maps at once: the products of many points are quick, those of one sequence's step are not."""
+        t = (self.lengths - 1 - torch.arange(self.lags)[:, None]).clamp(min=0)
+        b = torch.arange(self.instances).expand_as(t)
+        x, s = self.trajectory.inputs[t, b], self.trajectory.states[t, b]
+        return self.trajectory.layer.linearise(x.flatten(0, 1), s.flatten(0, 1), self.steepest)
 
     def inside(self, lag: int) -> NDArray[np.bool_]:
         """(B,): which sequences have as many steps."""

@@ -12,6 +12,7 @@ from carousel.diagnosis.gates import Unit, informative_units
 from carousel.diagnosis.properties import Property
 from carousel.diagnosis.replay import in_own_time
 from carousel.diagnosis.stack import LayerStack
+from carousel.diagnosis.steps import along
 from carousel.diagnosis.trajectory import Trajectory
 from carousel.errors import CarouselError
 from carousel.nn.trace import Trace
@@ -72,10 +73,9 @@ def gates_over_time(trajectory: Trajectory, *, instances: int = 4) -> Course:
         raise CarouselError("Gates are those of one layer; take the layers of the stack one by one.")
     b = min(instances, trajectory.instances)
     steps: dict[str, list[torch.Tensor]] = {name: [] for name in layer.equations.names.values()}
-    for t in range(trajectory.steps):
-        vectors = layer.vectors(trajectory.inputs[t, :b], trajectory.states[t, :b])
+    for _, at in along(layer, trajectory.inputs[:, :b], trajectory.states[:, :b]):
         for node, name in layer.equations.names.items():
-            steps[name].append(vectors[node].expand(b, layer.hidden).float())
+            steps[name].append(at.values[node].expand(b, layer.hidden).float())
     lengths = trajectory.lengths[:b]
     outside = ~trajectory.valid[:, :b].unsqueeze(-1)
     values = {}

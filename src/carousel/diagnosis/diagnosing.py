@@ -10,14 +10,16 @@ from typing import Any
 import torch
 from torch import nn
 
+from carousel.diagnosis.by_layer import GradientByLayer, gradient_by_layer
 from carousel.diagnosis.chain import Progress, silent
-from carousel.diagnosis.examination import Diagnosis, examine, examine_stacks, follow, on_text
+from carousel.diagnosis.examination import Diagnosis, examine, follow, on_text
 from carousel.diagnosis.findings import Finding
 from carousel.diagnosis.layers import is_recurrent
 from carousel.diagnosis.recording import Batch
 from carousel.diagnosis.symptoms import symptoms
 from carousel.diagnosis.trajectory import Loss, observe
 from carousel.diagnosis.verdicts import verdicts
+from carousel.errors import CarouselError
 
 SMALL = 128  # units of a layer up to which all of the batch is looked at, in float64
 INSTANCES = 4  # sequences whose products of Jacobians are followed
@@ -63,8 +65,12 @@ def diagnose(
     on_progress = _rising(on_progress)
     with _one_thread():
         seen = observe(model, batch, loss, **_extent(model))
-        layers = examine(seen, lags, INSTANCES, on_progress)
-        stacks = examine_stacks(seen, lags, INSTANCES)
+        if text is not None and seen.cut:
+            raise CarouselError(
+                "A text cannot be drawn on a batch with resets; give the batch or the text alone."
+            )
+        layers, stacks = examine(seen, lags, INSTANCES, on_progress)
+    by_layer = _by_layer(model, batch, loss)
     findings = verdicts([layer.symptoms for layer in layers])
     on_progress("done", 1.0)
     return Diagnosis(
@@ -75,8 +81,10 @@ def diagnose(
         layers=tuple(layers),
         findings=tuple(findings),
         stacks=tuple(stacks),
+        by_layer=by_layer,
         text=None if text is None else on_text(layers, text),
         unused=tuple(seen.unused),
+        cut=seen.cut,
         seconds=time.perf_counter() - start,
     )
 
@@ -107,6 +115,15 @@ def _largest(model: nn.Module) -> int:
     """Units of the largest recurrent layer; 0 if there is none."""
     modules = model.modules() if isinstance(model, nn.Module) else ()
     return max((int(each.hidden_size) for each in modules if is_recurrent(each)), default=0)  # type: ignore[arg-type]
+
+
+def _by_layer(model: nn.Module, batch: Batch, loss: Loss | None) -> GradientByLayer | None:
+    """None of a model that is one layer and nothing else; a large one is not copied."""
+    layers = [
+        each for each in model.modules() if is_recurrent(each) or not any(True for _ in each.children())
+    ]
+    double = _largest(model) <= SMALL
+    return gradient_by_layer(model, batch, loss, double=double) if len(layers) > 1 else None
 
 
 def _rising(on_progress: Progress) -> Progress:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from carousel.diagnosis.chain import Progress, silent
+from carousel.diagnosis.steps import along
 from carousel.diagnosis.trajectory import Trajectory
 from carousel.errors import CarouselError
 
@@ -116,8 +117,13 @@ def lyapunov(
     inputs = trajectory.inputs[:, longest]
 
     def maps() -> Iterator[Map]:
-        s = trajectory.states[0, longest]
-        for t in range(total):
+        states = trajectory.states[:, longest]
+        seen = min(window, total)  # the states of these steps are known already
+        for t, at in along(layer, inputs[:seen], states[:seen]):
+            yield at.jvp, at.matrix
+            progress("Lyapunov exponents", (t + 1) / total)
+        s = states[seen]
+        for t in range(seen, total):
             at = layer.linearise(inputs[t % window], s)
             s = at.new_state
             yield at.jvp, at.matrix

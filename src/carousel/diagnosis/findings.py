@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from textwrap import fill
 
 from torch import nn
 
@@ -99,12 +100,16 @@ class Finding:
         return chosen.apply(model)
 
     def __str__(self) -> str:
-        lines = [f"{self.severity}: {self.name}. {self.sentence}"]
-        lines += [f"    measured  {each}" for each in self.evidence]
+        lines = [_wrapped(f"{self.severity}: {self.name}. {self.sentence}", "    ")]
+        lines += [_wrapped(f"    measured  {each}", " " * 14) for each in self.evidence]
         for number, remedy in enumerate(self.remedies, 1):
             kind = "advice" if remedy.is_advice else "keeps weights" if remedy.keeps else "new start"
-            lines.append(f"    {number}. {remedy.name} ({kind}): {remedy.words}")
+            lines.append(_wrapped(f"    {number}. {remedy.name} ({kind}): {remedy.words}", " " * 7))
         return "\n".join(lines)
+
+
+def _wrapped(line: str, indent: str) -> str:
+    return fill(line, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def figure(value: float) -> str:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from carousel.diagnosis.by_lag import GradientByLag, gradient_by_lag
+from carousel.diagnosis.by_lag import GradientByLag, gradient_by_lag, read
 from carousel.diagnosis.chain import Progress, silent
 from carousel.diagnosis.stack import LayerStack
+from carousel.diagnosis.thresholds import THRESHOLDS
 from carousel.diagnosis.trajectory import Trajectory
 
 Array = NDArray[np.float64]
@@ -138,7 +139,7 @@ def memory(
     estimates: dict[str, Estimate] = {}
     if not np.isnan(flow.log_last).all():
         estimates["mass"] = _over(
-            flow.log_last, _mass, "lag within which 95 % of the last loss's gradient lies"
+            read(flow.log_last), _mass, "lag within which 95 % of the last loss's gradient lies"
         )
     estimates["typical"] = _over(flow.log_typical, _left, "lag at which 5 % of the typical gradient is left")
     estimates["worst"] = _over(
@@ -150,7 +151,7 @@ def memory(
     low, steps, high, censored = _headline(estimates)
     agree, why = _reconciled(estimates, quality, window)
     return Memory(
-        flow.layer, steps, low, high, censored, _words(flow.layer, steps, low, high, censored), estimates, agree,
+        flow.layer, steps, low, high, censored, _words(flow, window, steps, low, high, censored), estimates, agree,
         why, gates, quality, window,
     )  # fmt: skip
 
@@ -239,10 +240,16 @@ def _headline(estimates: dict[str, Estimate]) -> tuple[float, float, float, bool
     return low, main.steps, high, main.censored
 
 
-def _words(layer: str, steps: float, low: float, high: float, censored: bool) -> str:
+def _words(flow: GradientByLag, window: int, steps: float, low: float, high: float, censored: bool) -> str:
+    layer = flow.layer
+
     def whole(value: float) -> int:
         return max(0, round(value))
 
+    if censored and flow.rate("log_worst") > THRESHOLDS.growing:
+        return (
+            f"The gradient of {layer} grows over the {window} steps that were looked at; that is no memory."
+        )
     if censored:
         return f"{layer} remembers at least the {whole(high)} steps that were looked at."
     if whole(steps) == 0:
@@ -259,7 +266,7 @@ def _reconciled(estimates: dict[str, Estimate], quality: float, window: int) -> 
     open_ended = [name for name, each in estimates.items() if each.censored]
     if open_ended:
         reasons.append(
-            f"by {', '.join(open_ended)} the memory is longer than the {window} steps that were looked at"
+            f"by {_listed(open_ended)} the memory is longer than the {window} steps that were looked at"
         )
     if not math.isnan(quality) and quality < 0.9:
         reasons.append(
@@ -279,3 +286,7 @@ def _reconciled(estimates: dict[str, Estimate], quality: float, window: int) -> 
             f"directions fade at different speeds: {values[least]:.1f} steps by {least}, {values[most]:.1f} by {most}"
         ]
     return False, "; ".join(reasons)
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -141,14 +141,15 @@ class RecurrentLayer:
         evaluate(self.equations.nodes, values, learned, like=parts[0])
         return values
 
+    def norm(self, affine: Node, vector: Node) -> Tensor:
+        """The spectral norm of the matrix of one product for one vector; found once, for large ones are dear."""
+        if (affine, vector) not in self._norms:
+            self._norms[affine, vector] = torch.linalg.matrix_norm(self.weight(affine, vector), ord=2)
+        return self._norms[affine, vector]
+
     @cached_property
-    def norms(self) -> dict[tuple[Node, Node], Tensor]:
-        """(product, vector) -> the spectral norm of its matrix."""
-        return {
-            (affine, vector): torch.linalg.matrix_norm(self.weight(affine, vector), ord=2)
-            for affine in self.equations.affines
-            for vector in affine.operands
-        }
+    def _norms(self) -> dict[tuple[Node, Node], Tensor]:
+        return {}
 
     @cached_property
     def readers(self) -> dict[Node, list[Node]]:
@@ -167,6 +168,11 @@ class RecurrentLayer:
             for vector, affines in self.readers.items()
         }
 
+    @cached_property
+    def stacked_sizes(self) -> dict[Node, Tensor]:
+        """The moduli of `stacked`, entry by entry: interval arithmetic multiplies by them at every round."""
+        return {vector: matrix.abs() for vector, matrix in self.stacked.items()}
+
     def weight(self, affine: Node, vector: Node) -> Tensor:
         """The matrix of one product for one of the vectors that it reads, (H, H) or (H, I)."""
         place = next(b for b in self.equations.layout.weights[affine] if b.vector is vector)
@@ -174,11 +180,22 @@ class RecurrentLayer:
 
     def bias(self, affine: Node) -> Tensor:
         """The sum of the product's biases, (H,)."""
-        total = next(iter(self.parameters.values())).new_zeros(self.hidden)
-        for place in self.equations.layout.biases[affine]:
-            if place.parameter in self.parameters:
-                total = total + self._rows(place.parameter, place.row)
-        return total
+        return self._biases[affine]
+
+    @cached_property
+    def _biases(self) -> dict[Node, Tensor]:
+        zero = next(iter(self.parameters.values())).new_zeros(self.hidden)
+        return {
+            affine: sum(
+                (
+                    self._rows(place.parameter, place.row)
+                    for place in self.equations.layout.biases[affine]
+                    if place.parameter in self.parameters
+                ),
+                start=zero,
+            )
+            for affine in self.equations.affines
+        }
 
     def diagonal(self, scale: Node) -> Tensor:
         """A learned diagonal, (H,)."""

@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from carousel.diagnosis.layers import RecurrentLayer
+from carousel.equations import Equations
 from carousel.errors import CarouselError
 
 Array = NDArray[np.float64]
+
+LINEAR = frozenset({"input", "state", "affine", "scale", "+", "-", "neg", "sum", "mean"})
 
 
 @dataclass(frozen=True)
@@ -28,19 +31,22 @@ class FisherMemory:
 
 
 @dataclass(frozen=True)
-class ImpulseResponse:
-    """What one impulse in the input does to the output afterwards.
+class LinearMemory:
+    """What theory says of a layer that is linear, one input channel at a time.
 
     Attributes:
-        layer: its name.
-        values: (K + 1, I, H): the change of output unit j, k steps after an impulse in input i, divided by the
-            impulse's size.
-        norms: (K + 1, I), over the units.
+        layer: its name; size: N; radius: its spectral radius.
+        channels: the inputs that were looked at, those that it reads most.
+        capacity: of each, how many past inputs can be held apart.
+        fisher: of each, J(k) for v of norm 1 beside noise of variance 1; empty if the spectral radius is 1 or more.
     """
 
     layer: str
-    values: Array
-    norms: Array
+    size: int
+    radius: float
+    channels: tuple[int, ...]
+    capacity: tuple[int, ...]
+    fisher: tuple[FisherMemory, ...]
 
 
 def fisher_memory(weight: Tensor, inputs: Tensor, *, lags: int = 100, noise: float = 1.0) -> FisherMemory:
@@ -105,19 +111,54 @@ def linear_capacity(weight: Tensor, inputs: Tensor, tolerance: float = 1e-10) ->
     8
     """
     w, v = _checked(weight, inputs)
-    basis: list[Array] = []
+    basis = np.zeros((len(v), len(v)))  # its first rows
     x = v
-    while len(basis) < len(v):
+    for found in range(len(v)):
         length = np.linalg.norm(x)
         for _ in range(2):  # twice is enough (Kahan and Parlett)
-            for each in basis:
-                x = x - (each @ x) * each
+            x = x - basis[:found].T @ (basis[:found] @ x)
         left = np.linalg.norm(x)
         if length == 0 or left <= tolerance * max(length, np.finfo(float).tiny):
-            break
-        basis.append(x / left)
-        x = w @ basis[-1]
-    return len(basis)
+            return found
+        basis[found] = x / left
+        x = w @ basis[found]
+    return len(v)
+
+
+def linear_memory(layer: RecurrentLayer, *, channels: int = 4, lags: int = 100) -> LinearMemory | None:
+    """Fisher memory and capacity of a layer whose step is linear in its state; None of any other.
+
+    Args:
+        layer: of `recurrent_layers` or a trajectory.
+        channels: how many inputs to look at, those with the longest columns in W_x.
+        lags: how far the curves of the Fisher memory go.
+
+    >>> import torch, carousel
+    >>> [layer] = carousel.diagnosis.recurrent_layers(carousel.RNN(1, 4, nonlinearity="identity"))
+    >>> linear_memory(layer).capacity
+    (4,)
+    """
+    if not _is_linear(layer.equations):
+        return None
+    like = next(iter(layer.parameters.values())).double()
+    at = layer.double().linearise(like.new_zeros(1, layer.input_size), like.new_zeros(1, layer.size))
+    w, columns = at.matrix()[0], at.input_matrix()[0]
+    norms = torch.linalg.vector_norm(columns, dim=0)
+    chosen = [c for c in norms.argsort(descending=True, stable=True)[:channels].tolist() if norms[c] > 0]
+    radius = float(torch.linalg.eigvals(w).abs().max())
+    return LinearMemory(
+        layer.name,
+        layer.size,
+        radius,
+        tuple(chosen),
+        tuple(linear_capacity(w, columns[:, c]) for c in chosen),
+        tuple(fisher_memory(w, columns[:, c] / norms[c], lags=lags) for c in chosen) if radius < 1 else (),
+    )
+
+
+def _is_linear(equations: Equations) -> bool:
+    """Whether the step adds, subtracts and multiplies by weights and nothing else."""
+    return all(node.operation in LINEAR for node in equations.nodes)
 
 
 def parameter_sensitivity(rate: float) -> float:
@@ -132,44 +173,6 @@ def parameter_sensitivity(rate: float) -> float:
     if not -1 < rate < 1:
         raise CarouselError(f"The rate must lie between -1 and 1, or h has no variance; it is {rate}.")
     return (1 + rate**2) / (1 - rate**2) ** 3
-
-
-def impulse_response(
-    layer: RecurrentLayer,
-    *,
-    steps: int = 50,
-    size: float = 1.0,
-    x: Tensor | None = None,
-    s: Tensor | None = None,
-) -> ImpulseResponse:
-    """The change of the output after an impulse in each input, of any cell.
-
-    Two runs on a constant input x from state s are compared, of which one has `size` added to one input at step 0. For
-    a linear recurrence this is W^k W_x. A nonlinear one is first let run until it has settled, up to 1000 steps, unless
-    s is given, and its response depends on the size.
-
-    Args:
-        layer: of `recurrent_layers` or a trajectory. steps: K. size: of the impulse.
-        x: (I,), zeros if None. s: (n,), the state before the impulse.
-    """
-    like = next(iter(layer.parameters.values()))
-    x = like.new_zeros(layer.input_size) if x is None else x.to(like)
-    if s is None:
-        s = like.new_zeros(layer.size)
-        for _ in range(1000):
-            s, before = layer.step(x, s), s
-            if torch.equal(s, before) or not torch.isfinite(s).all():
-                break
-    quiet = s.to(like).unsqueeze(0)
-    struck = quiet.expand(layer.input_size, -1)
-    x_struck = x + size * torch.eye(layer.input_size, dtype=like.dtype)
-    found = []
-    for k in range(steps + 1):
-        struck = layer.step(x_struck if k == 0 else x.expand(layer.input_size, -1), struck)
-        quiet = layer.step(x.unsqueeze(0), quiet)
-        found.append((layer.output(struck) - layer.output(quiet)) / size)
-    values = torch.stack(found).numpy()
-    return ImpulseResponse(layer.name, values, np.linalg.norm(values, axis=-1))
 
 
 def _checked(weight: Tensor, inputs: Tensor) -> tuple[Array, Array]:

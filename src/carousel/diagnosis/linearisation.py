@@ -7,6 +7,7 @@ All three are derived from the equations of the cell: every elementwise operatio
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -105,6 +106,17 @@ class Linearisation:
                 if node.operation in STEEPEST:
                     found[node] = (self._like.new_tensor(STEEPEST[node.operation]),)
         return found
+
+    def at(self, points: slice) -> Linearisation:
+        """The maps at some of the points; nothing is computed again."""
+        part = copy(self)
+        part.values = {node: _rows(value, points) for node, value in self.values.items()}
+        part.slopes = {
+            node: tuple(_rows(slope, points) for slope in slopes) for node, slopes in self.slopes.items()
+        }
+        part._like = self._like[points]
+        part.points = len(part._like)
+        return part
 
     @property
     def new_state(self) -> Tensor:
@@ -243,6 +255,11 @@ class Linearisation:
             for node in self.equations.new_states
         ]
         return torch.cat(rows, dim=-2)
+
+
+def _rows(value: Tensor, points: slice) -> Tensor:
+    """Of (N, H) some rows; a constant or a learned vector is that of every point."""
+    return value[points] if value.dim() > 1 else value
 
 
 def _plus(a: Tensor | None, b: Tensor | None) -> Tensor | None:

@@ -16,7 +16,8 @@ from carousel.equations.graph import REDUCTIONS, Node, constant
 RISING = frozenset(
     {"sigmoid", "tanh", "relu", "elu", "exp", "log", "sqrt", "step"}
 )  # functions that never fall
-ROUNDS = 400
+ROUNDS, FEWER = 400, 60  # of widening; fewer for more than `LARGE` units, of which each takes milliseconds
+LARGE = 128
 LIMIT = 1e9
 
 
@@ -42,6 +43,7 @@ class Range:
 def ranges(layer: RecurrentLayer, x: Range, states: dict[str, Range]) -> dict[Node, Range]:
     """Interval arithmetic on the equations: the range of every vector. A convex combination is seen as one."""
     found: dict[Node, Range] = {}
+    products: dict[Node, tuple[Tensor, Tensor]] = {}  # vector -> middle and radius of all that multiply it
     like = x.low
     for node in layer.equations.nodes:
         operands = [found[operand] for operand in node.operands]
@@ -55,7 +57,7 @@ def ranges(layer: RecurrentLayer, x: Range, states: dict[str, Range]) -> dict[No
         elif node.operation == "param":
             found[node] = Range(layer.parameters[node.name], layer.parameters[node.name])
         elif node.operation == "affine":
-            found[node] = _affine(layer, node, found)
+            found[node] = _affine(layer, node, found, products)
         elif node.operation == "scale":
             found[node] = _product(Range(*[layer.diagonal(node)] * 2), operands[0])
         elif node.operation in REDUCTIONS:
@@ -67,13 +69,23 @@ def ranges(layer: RecurrentLayer, x: Range, states: dict[str, Range]) -> dict[No
     return found
 
 
-def _affine(layer: RecurrentLayer, node: Node, found: dict[Node, Range]) -> Range:
+def _affine(
+    layer: RecurrentLayer,
+    node: Node,
+    found: dict[Node, Range],
+    products: dict[Node, tuple[Tensor, Tensor]],
+) -> Range:
     middle = layer.bias(node)
     radius = torch.zeros_like(middle)
     for vector in node.operands:
-        weight, each = layer.weight(node, vector), found[vector]
-        middle = middle + weight @ ((each.low + each.high) / 2)
-        radius = radius + weight.abs() @ ((each.high - each.low) / 2)
+        if vector not in products:
+            low, high = found[vector].low, found[vector].high
+            products[vector] = (
+                layer.stacked[vector] @ ((low + high) / 2),
+                layer.stacked_sizes[vector] @ ((high - low) / 2),
+            )
+        center, reach = (layer.block_of(each, vector, node) for each in products[vector])
+        middle, radius = middle + center, radius + reach
     return Range(middle - radius, middle + radius)
 
 
@@ -142,7 +154,7 @@ def invariant_box(layer: RecurrentLayer, x: Range, start: dict[str, Range]) -> d
     """
     box = start
     last: dict[str, Range] = {}
-    for number in range(ROUNDS):
+    for number in range(ROUNDS if layer.hidden <= LARGE else FEWER):
         reached = _step(layer, x, box)
         wider = {state: box[state].hull(reached[state]) for state in box}
         if all(reached[state].within(box[state]) for state in box):

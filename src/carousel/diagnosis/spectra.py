@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,12 +105,13 @@ def matrix_spectrum(matrix: Tensor, powers: int = POWERS) -> MatrixSpectrum:
     quick = w if len(w) <= LARGE else w.float()
     eigenvalues = torch.linalg.eigvals(quick).to(torch.complex128)
     eigenvalues = eigenvalues[eigenvalues.abs().argsort(descending=True)]
+    singular_values = torch.linalg.svdvals(quick).double().numpy()
     gap = w.square().sum() - eigenvalues.abs().square().sum()
     return MatrixSpectrum(
         eigenvalues.numpy(),
-        torch.linalg.svdvals(quick).double().numpy(),
+        singular_values,
         float(gap.clamp(min=0).sqrt()),
-        *_norms_of_powers(quick, powers),
+        *_norms_of_powers(quick, powers, float(singular_values[0])),
     )
 
 
@@ -156,7 +158,7 @@ def spectrum(trajectory: Trajectory, *, steps: int = 8, progress: Progress = sil
     return Spectrum(layer.name, found, along, where.numpy())
 
 
-def _norms_of_powers(w: Tensor, powers: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _norms_of_powers(w: Tensor, powers: int, norm: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Exponents k and ||W^k||_2: exact up to `LARGE`, else from below by power iteration on (W^k)' W^k."""
     n = len(w)
     if n <= LARGE:
@@ -165,21 +167,38 @@ def _norms_of_powers(w: Tensor, powers: int) -> tuple[NDArray[np.int64], NDArray
             power = w @ power
             norms.append(float(torch.linalg.eigvalsh(power @ power.T)[-1].clamp(min=0).sqrt()))
         return np.arange(powers + 1), np.array(norms)
-    at = np.array(SOME_POWERS)
-    random = torch.Generator().manual_seed(0)
-    v = torch.randn(
-        len(at), n, generator=random, dtype=w.dtype
-    )  # a row for each k: several times as fast as columns
-    v = v / torch.linalg.vector_norm(v, dim=1, keepdim=True)
-    for _ in range(ROUNDS):
-        grown = torch.zeros(len(at), dtype=torch.float64)  # ln of what a round does to each row
-        for matrix in (w.T, w):
-            for k in range(at[-1]):  # a row is multiplied as often as its exponent says
-                first = int(np.searchsorted(at, k + 1))
-                new = v[first:] @ matrix
-                size = torch.linalg.vector_norm(new, dim=1)
-                grown[first:] += size.double().log()
-                v[first:] = new / size.clamp(min=torch.finfo(w.dtype).tiny).unsqueeze(1)
-    norms_at = (grown / 2).exp()
-    norms_at[0] = torch.linalg.matrix_norm(w, ord=2)
-    return np.concatenate([[0], at]), np.concatenate([[1.0], norms_at.numpy()])
+    # formed once, by ten products of matrices, and then asked by vectors
+    of = {1: _Power.of(w)}
+    for k in SOME_POWERS[1:]:
+        half = max(j for j in of if 2 * j <= k)
+        of[k] = of[half].times(of[k - half])
+    return np.array([0, *SOME_POWERS]), np.array([1.0, norm, *(of[k].norm() for k in SOME_POWERS[1:])])
+
+
+@dataclass(frozen=True, eq=False)
+class _Power:
+    """matrix * exp(log), its largest entry 1: W^32 may be far outside of what float32 holds."""
+
+    matrix: Tensor
+    log: float
+
+    @classmethod
+    def of(cls, matrix: Tensor, log: float = 0.0) -> _Power:
+        top = float(matrix.abs().max())
+        return cls(matrix / top, log + math.log(top)) if top > 0 else cls(matrix, -math.inf)
+
+    def times(self, other: _Power) -> _Power:
+        return _Power.of(self.matrix @ other.matrix, self.log + other.log)
+
+    def norm(self) -> float:
+        """The spectral norm, from below."""
+        random = torch.Generator().manual_seed(0)
+        v = torch.randn(len(self.matrix), generator=random, dtype=self.matrix.dtype)
+        size = 0.0
+        for _ in range(ROUNDS):
+            u = self.matrix @ (v / torch.linalg.vector_norm(v))
+            size = float(torch.linalg.vector_norm(u))
+            if size == 0:
+                return 0.0
+            v = u @ self.matrix
+        return math.exp(self.log + math.log(size)) if self.log + math.log(size) < 700 else math.inf

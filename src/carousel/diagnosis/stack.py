@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -57,19 +58,26 @@ class StackLinearisation:
 
     def __init__(self, stack: LayerStack, x: Tensor, s: Tensor, steepest: bool = False) -> None:
         self.stack, self.points = stack, s.shape[0]
-        self.at: list[Linearisation] = []
+        self.at_layers: list[Linearisation] = []
         for layer, part in zip(stack.layers, stack.parts(s), strict=True):
-            self.at.append(layer.linearise(x, part, steepest))
-            x = layer.output(self.at[-1].new_state)
+            self.at_layers.append(layer.linearise(x, part, steepest))
+            x = layer.output(self.at_layers[-1].new_state)
+
+    def at(self, points: slice) -> StackLinearisation:
+        """The maps at some of the points; nothing is computed again."""
+        part = copy(self)
+        part.at_layers = [each.at(points) for each in self.at_layers]
+        part.points = len(part.at_layers[0].new_state)
+        return part
 
     @property
     def new_state(self) -> Tensor:
-        return torch.cat([each.new_state for each in self.at], dim=-1)
+        return torch.cat([each.new_state for each in self.at_layers], dim=-1)
 
     def jvp(self, v: Tensor, dx: Tensor | None = None) -> Tensor:
         """J v for each row v of (N, k, n) or (N, n)."""
         new = []
-        for each, part in zip(self.at, self.stack.parts(v), strict=True):
+        for each, part in zip(self.at_layers, self.stack.parts(v), strict=True):
             new.append(each.jvp(part, dx))
             dx = each.layer.output(new[-1])
         return torch.cat(new, dim=-1)
@@ -78,7 +86,7 @@ class StackLinearisation:
         """u^T J for each row u of (N, k, n) or (N, n)."""
         sent: list[Tensor] = []
         above: Tensor | None = None
-        for each, part in zip(reversed(self.at), reversed(self.stack.parts(u)), strict=True):
+        for each, part in zip(reversed(self.at_layers), reversed(self.stack.parts(u)), strict=True):
             if above is not None:
                 h = above if each.layer.projection is None else above @ each.layer.projection
                 part = torch.cat([part[..., : each.layer.hidden] + h, part[..., each.layer.hidden :]], dim=-1)
@@ -88,7 +96,7 @@ class StackLinearisation:
 
     def matrix(self) -> Tensor:
         """J, (N, n, n)."""
-        unit = torch.eye(self.stack.size, dtype=self.at[0].new_state.dtype)
+        unit = torch.eye(self.stack.size, dtype=self.at_layers[0].new_state.dtype)
         return self.vjp(unit.expand(self.points, -1, -1))
 
 

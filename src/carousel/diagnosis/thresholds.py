@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-CALIBRATION = "fixed on the development nets of the calibration"
+CALIBRATION = "calibrated"  # on the development nets of bench.calibration
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from carousel.diagnosis.layers import RecurrentLayer, layers_of, recurrent_layer
 from carousel.diagnosis.recording import Batch, Call, recording, run, send_back
 from carousel.diagnosis.replay import replay
 from carousel.diagnosis.scaled import Scaled
+from carousel.diagnosis.segments import apart
 from carousel.diagnosis.untouched import untouched
 from carousel.errors import CarouselError
 
@@ -82,6 +83,7 @@ class Observation:
         loss: its value, or None; loss_words: what it was, in words.
         unused: names of recurrent layers that the batch did not reach.
         calls: path of a recurrent module -> how often it was called, where it was more than once.
+        cut: whether there were resets: each stretch between two is then a sequence of its own, the longest first.
     """
 
     trajectories: list[Trajectory]
@@ -89,6 +91,7 @@ class Observation:
     loss_words: str
     unused: list[str] = field(default_factory=list)
     calls: dict[str, int] = field(default_factory=dict)
+    cut: bool = False
 
     def __getitem__(self, name: str) -> Trajectory:
         """The trajectory of the layer of that name."""
@@ -125,7 +128,7 @@ def observe(
     Args:
         model: any module that holds recurrent ones, torch's or ours.
         batch: a tuple is model(*batch), a dict model(**batch), anything else model(batch). Padded, packed or with
-            lengths=, batch first or not, unbatched, in one call or step by step.
+            lengths=, with resets=, batch first or not, unbatched, in one call or step by step.
         loss: a function of the model's output that returns one number (or one for each sequence, which are added
             up); None: the squared norm of the last valid output.
         instances: how many sequences of the batch to keep, the first ones; None: all.
@@ -165,7 +168,8 @@ def observe(
             total = _loss(loss, output, calls)
             value = float(total.detach())
             send_back(total, calls)
-    reached = [passage.most(instances) for passage in passages(calls, dtype, gradients)]
+    found = [passage.most(instances) for passage in passages(calls, dtype, gradients)]
+    reached = [apart(passage) for passage in found]
     trajectories = [each for passage in reached for each in _trajectories(passage, gradients, dtype)]
     names = {each.layer.name for each in trajectories}
     counts = {path: sum(call.path == path for call in calls) for path in {call.path for call in calls}}
@@ -175,6 +179,7 @@ def observe(
         "none" if not gradients else DEFAULT_LOSS if loss is None else "the loss that was given",
         [layer.name for layer in known if layer.name not in names],
         {path: count for path, count in counts.items() if count > 1},
+        any(passage.resets is not None for passage in found),
     )
 
 

@@ -21,8 +21,8 @@ from carousel.diagnosis.findings import (
 from carousel.diagnosis.symptoms import Symptoms
 from carousel.diagnosis.thresholds import CALIBRATION, THRESHOLDS
 
-PASCANU = "Pascanu, Mikolov and Bengio 2013; " + CALIBRATION
-ENGELKEN = "Engelken, Wolf and Abbott 2023; " + CALIBRATION
+PASCANU = "Pascanu et al. 2013, " + CALIBRATION
+ENGELKEN = "Engelken et al. 2023, " + CALIBRATION
 LEFT = math.log(0.01)  # of a gradient: what counts as gone
 
 Rule = Callable[[Sequence[Symptoms]], Finding | None]

@@ -11,7 +11,7 @@ from zlib import crc32
 
 from markupsafe import Markup
 
-from carousel.report.scales import Scale
+from carousel.report.scales import Scale, power_of_ten
 
 _SIZES = {"wide": 680, "narrow": 340}
 
@@ -41,6 +41,7 @@ class Chart:
     levels: Sequence[tuple[str, float]] = ()
     mark: tuple[float, float, str] | None = None
     log: bool = False
+    powers: bool = False  # y is a power of ten already, and labelled as 10 to that
     y_range: tuple[float, float] | None = None
     height: int = 300
     ticks: int = 5
@@ -87,8 +88,8 @@ def _upright(chart: Chart) -> bool:
 
 def _axes(chart: Chart, x: Scale, y: Scale, right: float) -> list[str]:
     parts = []
-    for value, label in y.ticks(chart.ticks):
-        at = y(value)
+    for value, plain in y.ticks(chart.ticks):
+        at, label = y(value), power_of_ten(round(value)) if chart.powers else plain
         parts.append(f'<line class="grid" x1="{x.start:.1f}" x2="{right:.1f}" y1="{at:.1f}" y2="{at:.1f}"/>')
         parts.append(
             f'<text class="tick" x="{x.start - 7:.1f}" y="{at + 3.5:.1f}" text-anchor="end">{label}</text>'

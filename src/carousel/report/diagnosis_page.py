@@ -11,7 +11,9 @@ from carousel.diagnosis.examination import Diagnosis, LayerDiagnosis
 from carousel.diagnosis.findings import CRITICAL, NOTE, WARNING
 from carousel.diagnosis.horizon import Memory
 from carousel.report.course_figure import course_figures
+from carousel.report.depth_figure import depth_figure
 from carousel.report.layer_figures import Figure, figures, gradient_figure, sentence
+from carousel.report.response_figures import response_figures
 from carousel.report.rest_figure import rest_figures
 from carousel.report.strips import Figure as UnitFigure
 from carousel.report.strips import figure as unit_figure
@@ -22,10 +24,12 @@ _TITLES = {CRITICAL: "Something is wrong", WARNING: "Something is not right", NO
 
 @dataclass(frozen=True)
 class LayerSection:
-    """One layer of the page: its heading, the words under it, its figures and its numbers."""
+    """One layer of the page: its heading, the words under it, the gradient by lag, and smaller figures side by side."""
 
     layer: LayerDiagnosis
     words: str
+    sentences: list[str]
+    first: Figure
     figures: list[Figure]
 
 
@@ -51,12 +55,7 @@ class DiagnosisPage:
 
     @cached_property
     def layers(self) -> list[LayerSection]:
-        return [
-            LayerSection(
-                layer, _words(layer), [*figures(layer), *rest_figures(layer), *course_figures(layer)]
-            )
-            for layer in self.diagnosis.layers
-        ]
+        return [_section(layer) for layer in self.diagnosis.layers]
 
     @property
     def facts(self) -> list[tuple[str, str, str]]:
@@ -67,8 +66,8 @@ class DiagnosisPage:
         return found + [
             (
                 "remembers",
-                f"{number(each.steps, 0)} steps",
-                f"{'at least; ' if each.censored else ''}{each.layer}",
+                _steps(each),
+                each.layer + ("" if each.censored else f": {number(each.low, 0)} to {number(each.high, 0)}"),
             )
             for each in self._memories
         ]
@@ -83,9 +82,18 @@ class DiagnosisPage:
     def stacks(self) -> list[tuple[str, str, Figure]]:
         """(name, words, figure) of every module of several layers."""
         return [
-            (stack.name, stack.memory.words, gradient_figure(stack.gradient))
+            (
+                stack.name,
+                f"{stack.memory.words} {sentence(stack.memory.why)}",
+                gradient_figure(stack.gradient),
+            )
             for stack in self.diagnosis.stacks
         ]
+
+    @cached_property
+    def depth(self) -> Figure | None:
+        """The gradient from layer to layer of the whole model."""
+        return depth_figure(self.diagnosis.by_layer)
 
     @cached_property
     def units(self) -> list[UnitFigure]:
@@ -100,9 +108,19 @@ class DiagnosisPage:
         return shades()
 
 
-def _words(layer: LayerDiagnosis) -> str:
-    return (
+def _section(layer: LayerDiagnosis) -> LayerSection:
+    first, *others = figures(layer)
+    return LayerSection(
+        layer,
         f"{layer.kind} with {layer.hidden} units and state {' and '.join(layer.states)}, on {layer.instances} "
         f"sequence{'s' if layer.instances > 1 else ''} of up to {layer.steps} steps. {layer.memory.words} "
-        f"{sentence(layer.memory.why)}{''.join(sentence(each) for each in layer.sentences)}"
+        f"{sentence(layer.memory.why)}",
+        [sentence(each) for each in layer.sentences],
+        first,
+        [*others, *response_figures(layer), *rest_figures(layer), *course_figures(layer)],
     )
+
+
+def _steps(memory: Memory) -> str:
+    steps = round(max(memory.steps, 0))
+    return f"{'at least ' if memory.censored else ''}{number(steps, 0)} step{'' if steps == 1 else 's'}"

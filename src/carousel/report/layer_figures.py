@@ -58,6 +58,8 @@ def gradient_figure(flow: GradientByLag) -> Figure:
     lags = flow.lags.tolist()
     lines = [Line(name, *_finite(lags, values), style) for name, (values, style) in drawn.items()]
     inside = np.where(bound <= high + _ROOM, bound, np.nan)
+    if np.isfinite(inside).sum() < len(lags) / 10:  # a stub at the left edge says less than the caption
+        inside[:] = np.nan
     if np.isfinite(inside[1:]).any():
         lines.append(Line("bound", *_finite(lags, inside), "s6 dashed"))
         high = max(high, float(np.nanmax(inside)))
@@ -65,10 +67,11 @@ def gradient_figure(flow: GradientByLag) -> Figure:
         f"Gradient by lag, {flow.layer}",
         "How much of the gradient is left by the number of steps back",
         "steps back",
-        "power of ten",
+        "what is left of it",
         lines,
         levels=[("unchanged", 0.0), ("1 %", -2.0)],
         y_range=(low - 0.3, high + 0.3),
+        powers=True,
     )
     caption = (
         "Worst: the direction that grows most. Typical: the mean over all directions. Actual: the gradient of the "
@@ -175,7 +178,7 @@ def saturation_figure(found: Saturation) -> Figure:
     shares = {name: each.share for name, each in found.activations.items()}
     return Figure(
         "How much of it is saturated",
-        _bars({name: (share, percent(share)) for name, share in shares.items()}),
+        bars({name: (share, percent(share)) for name, share in shares.items()}),
         "Share of units and steps on which the slope of the activation is below a tenth of its steepest (of a ReLU: "
         "zero, which half of the time is nothing unusual).",
         ("activation", "share", "always saturated units", "below 0.1", "above 0.9"),
@@ -193,8 +196,9 @@ def memory_figure(found: Memory) -> Figure:
     beyond = {name: " or more" if found.estimates[name].censored else "" for name in steps}
     return Figure(
         "How far it remembers",
-        _bars({n: (value / longest, f"{number(value, 0)} steps{beyond[n]}") for n, value in steps.items()}),
-        f"{found.words} {sentence(found.why)}Looked at as far as {found.window} steps.",
+        bars({n: (value / longest, f"{number(value, 0)} steps{beyond[n]}") for n, value in steps.items()}),
+        "".join(sentence(f"{name}: {each.meaning}") for name, each in found.estimates.items())
+        + f"Looked at as far as {found.window} steps.",
         ("by", "steps", "from", "to"),
         [(name, [each.steps, each.low, each.high]) for name, each in found.estimates.items()],
     )
@@ -211,16 +215,17 @@ def times_figure(found: Memory) -> Figure:
     for (state, times), style in zip(found.gates.items(), ("s1", "s3"), strict=False):
         order = np.sort(np.minimum(times.tau, 1e4))
         share = (np.arange(len(order)) + 1) / len(order)
-        lines.append(Line(state, share.tolist(), np.log10(np.maximum(order, 1e-2)).tolist(), style))
+        lines.append(Line(state, (100 * share).tolist(), np.maximum(order, 0.1).tolist(), style))
         rows += [
             (f"{state}, {q:.0%} of units below", [float(np.quantile(order, q))]) for q in (0.1, 0.5, 0.9)
         ]
     chart = Chart(
         f"Time scales of the gates, {found.layer}",
         "Units in the order of the time that their gate keeps them",
-        "share of units",
-        "steps, power of ten",
+        "% of units, the quick ones first",
+        "steps",
         lines,
+        log=True,
         height=240,
     )
     return Figure(
@@ -232,7 +237,7 @@ def times_figure(found: Memory) -> Figure:
     )
 
 
-def _bars(rows: Mapping[str, tuple[float, str]]) -> Markup:
+def bars(rows: Mapping[str, tuple[float, str]]) -> Markup:
     """Name -> (share of the full width, what is written beside the bar)."""
     lines = [
         f'<tr><th scope="row">{escape(name)}</th><td class="bar" aria-hidden="true">'

@@ -44,8 +44,9 @@ class Scale:
     def _powers(self, wanted: int) -> list[tuple[float, str]]:
         first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
         stride = max(1, math.ceil((last - first + 1) / max(wanted, 1)))
-        return [(10.0**k, _power_label(k)) for k in range(last, first - 1, -stride)][::-1]
+        return [(10.0**k, power_of_ten(k)) for k in range(last, first - 1, -stride)][::-1]
 
 
-def _power_label(exponent: int) -> str:
+def power_of_ten(exponent: int) -> str:
+    """0.01 to 100 in full, others as 10 with a raised exponent."""
     return {0: "1", 1: "10", -1: "0.1", 2: "100", -2: "0.01"}.get(exponent, f"10{superscript(exponent)}")

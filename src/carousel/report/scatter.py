@@ -13,6 +13,7 @@ from carousel.report.scales import Scale
 
 _SIZES = {"wide": 680, "narrow": 340}
 _LETTER, _LINE = 6.0, 10.0  # about the width of a letter of a word and its height, pixels
+_FEW = 40  # points of a group; more are drawn smaller
 _Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
@@ -51,12 +52,13 @@ def scatter_svg(scatter: Scatter, sizes: Sequence[str] = tuple(_SIZES)) -> Marku
 
 def _draw(scatter: Scatter, name: str, width: int) -> str:
     left, right, top, bottom = 52, (130 if name == "wide" else 12), 26, 40
-    high = scatter.height + (0 if name == "wide" else 20 * len(_legend(scatter)))
     across, up = _ranges(scatter)
     end, floor = width - right, scatter.height - bottom
     if scatter.square:  # as many units to the pixel on both axes
         side = min(end - left, floor - top)
         end, floor = left + side, top + side
+    below = floor + bottom
+    high = below + (0 if name == "wide" else 20 * len(_legend(scatter)))
     x = Scale(*across, left, end, scatter.log)
     y = Scale(*up, floor, top, scatter.log)
     parts = [
@@ -65,7 +67,7 @@ def _draw(scatter: Scatter, name: str, width: int) -> str:
         *_axes(scatter, x, y),
         *[_curve(xs, ys, x, y) for xs, ys in scatter.curves],
         *[_points(group, x, y) for group in scatter.groups],
-        *_key(scatter, name, end, top, scatter.height),
+        *_key(scatter, name, end, top, below),
         "</svg>",
     ]
     return "".join(parts)
@@ -117,13 +119,14 @@ def _curve(xs: Sequence[float], ys: Sequence[float], x: Scale, y: Scale) -> str:
 
 def _points(group: Points, x: Scale, y: Scale) -> str:
     parts, taken = [], list[_Box]()
+    size = 3.2 if len(group.x) <= _FEW else 2.0
     for k, (a, b) in enumerate(zip(group.x, group.y, strict=True)):
         if not _inside(a, b, x, y):
             continue
         word = group.words[k] if k < len(group.words) else ""
         title = f"<title>{escape(word)}</title>" if word else ""
         parts.append(
-            f'<circle class="{group.style}" cx="{x(a):.1f}" cy="{y(b):.1f}" r="3.2">{title}</circle>'
+            f'<circle class="{group.style}" cx="{x(a):.1f}" cy="{y(b):.1f}" r="{size}">{title}</circle>'
         )
         if word:
             left, foot = _free_place(word, x(a), y(b), taken)
