@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from bench.cells import CELLS
+from bench.diagnosis.command import register as register_diagnosis
 from bench.embeddings.command import register as register_embeddings
 from bench.losses.command import register as register_losses
 from bench.machine import keep_to_cores
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from bench.results import Results
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+register_diagnosis(app)
 register_embeddings(app)
 register_losses(app)
 register_sequences(app)

@@ -2,7 +2,7 @@
 
 import torch
 
-from bench.losses.layer import LOSSES, Shape, case, measure
+from bench.losses.layer import LOSSES, Shape, case, extra_memory, measure
 from bench.losses.profile import shares
 from bench.losses.step import run
 
@@ -35,3 +35,11 @@ def test_shares_are_of_the_whole_step():
     parts = shares(5_000, steps=2)
     assert abs(sum(parts.values()) - 1) < 1e-9
     assert parts["output layer and loss (carousel::linear_cross_entropy)"] > 0.1
+
+
+def test_memory_is_that_of_the_process_itself():
+    """What the process that measures holds is not counted as its child's; the logits of torch are."""
+    held = torch.ones(40_000_000)
+    shape = Shape(200, 8, 20_000)
+    assert extra_memory("torch", shape, threads=1) > 2 * extra_memory("carousel", shape, threads=1)
+    assert len(held) == 40_000_000

@@ -62,11 +62,10 @@ def train() -> None:
         loss.backward()
         return loss
 
-    print(f"root mean square error {(optimizer.step(closure) / 2) ** 0.5:.4f}")
+    optimizer.step(closure)
+    print(f"root mean square error {float((closure() / 2) ** 0.5):.4f}")
     weights = {name: value.float().numpy() for name, value in gru.state_dict().items()}
-    np.savez_compressed(
-        FILE, **weights, weight=out.weight.detach().float(), bias=out.bias.detach().float()
-    )
+    np.savez_compressed(FILE, **weights, weight=out.weight.detach().float(), bias=out.bias.detach().float())
 
 
 if __name__ == "__main__":

@@ -162,7 +162,9 @@ def learn(model: nn.Module, text: Text, steps: int, batch: int = 16, length: int
         held = text.held_out[: 20_000 + 1, None]
         loss = cross_entropy(model(held[:-1])[0], held[1:])
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    return Learned(model, math.exp(float(loss)), parameters, 1_000 * median(spent))  # a pause of the machine counts once
+    return Learned(
+        model, math.exp(float(loss)), parameters, 1_000 * median(spent)
+    )  # a pause of the machine counts once
 
 
 # ---- projections ----

@@ -40,7 +40,7 @@ class Config(LoopConfig):
 
     model: str = option("rnn", "recurrent, or a time-delay network of the last N symbols", choices=MODELS)
     cell: str = option("lstm", "recurrent cell", choices=tuple(CELLS))
-    hidden: int = option(512, "units of each layer", minimum=1)
+    hidden: int = option(384, "units of each layer", minimum=1)
     layers: int = option(1, "number of hidden layers", minimum=1)
     context: int | None = option(None, "tdnn: N, how many symbols a prediction sees (none: 4)", minimum=1)
     direct: bool = option(False, "tdnn: connect the symbols' vectors with the output directly")

@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from carousel.errors import CarouselError
 from carousel.training.loop_config import LoopConfig
@@ -74,8 +74,7 @@ class Loop(Generic[Model]):
         with self.fabric.autocast():
             loss, state = self.objective(self.model, window, state)
         self.fabric.backward(loss)
-        norm = clip_grad_norm_(self.model.parameters(), self.config.clip or math.inf)
-        nats, length = float(loss.detach()), float(norm)
+        nats, length = float(loss.detach()), self._clip()
         if not (math.isfinite(nats) and math.isfinite(length)):
             self.optimizer.zero_grad()
             name, value = ("loss", nats) if not math.isfinite(nats) else ("norm of the gradient", length)
@@ -86,6 +85,14 @@ class Loop(Generic[Model]):
         self.optimizer.zero_grad()
         self.state = detached(state)
         return nats, length
+
+    def _clip(self) -> float:
+        """The norm of the gradient, which is cut to `clip` if it is longer: else a pass over memory is saved."""
+        norm = get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])
+        length = float(norm)
+        if self.config.clip and length > self.config.clip:
+            clip_grads_with_norm_(self.model.parameters(), self.config.clip, norm)
+        return length
 
 
 def detached(state: Any) -> Any:

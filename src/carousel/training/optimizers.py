@@ -25,5 +25,5 @@ def build_optimizer(model: nn.Module, config: LoopConfig) -> Optimizer:
     if config.optimizer == "adamw":
         return AdamW(groups, lr=config.lr, betas=(0.9, 0.99), fused=True)
     if config.optimizer == "sgd":
-        return SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.momentum > 0)
+        return SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.momentum > 0, fused=True)
     return RMSprop(groups, lr=config.lr, alpha=0.99)
