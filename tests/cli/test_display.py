@@ -75,7 +75,7 @@ def test_the_terminal_is_given_back_after_an_error():
     out = StringIO()
 
     def fail() -> None:
-        with LiveBar(Console(file=out, force_terminal=True), "char") as bar:
+        with LiveBar(Console(file=out, force_terminal=True), str, "tokens") as bar:
             bar(EVENTS[1])
             raise KeyboardInterrupt
 

@@ -76,7 +76,8 @@ def fit(
     config = SequenceConfig().override(task=model.head.task, **own, **options)
     layout = config.layout if isinstance(data, str | Path) or is_frame(data) else None
     sequences = _sequences(config, layout, data, targets, weights, lengths)
-    held = None if test_data is None else _sequences(config, layout, test_data, test_targets, None, None)
+    apart = config.test_file if test_data is None else test_data
+    held = None if apart is None else _sequences(config, layout, apart, test_targets, None, None)
     task = SequenceTask.of(config, sequences, held, layout)
     check_device(config.device)
     if out is None:
