@@ -5,7 +5,6 @@ template <class U>
 struct Backward : Loop<U> {
   using Base = Loop<U>;
   using T = typename Base::T;
-  using Base::depths;
   using Base::job;
   Index work_size;          // of a row of deltas and other gradients
   T* work_rows;             // (chunk, B, work, H)
@@ -34,7 +33,7 @@ struct Backward : Loop<U> {
     learned_gradient = arena.take<T>(job.threads * learned_size);
     strips = arena.take<U*>(job.threads);
     for (int id = 0; id < job.threads; ++id) {
-      U* strip = arena.take<U>(groups(rows, depths) * (slice_end(id) - slice_begin(id)));
+      U* strip = arena.take<U>(deep<U>(rows) * tall<U>(slice_end(id) - slice_begin(id)));
       if (!arena.counting()) strips[id] = strip;
     }
     deltas = arena.take<const T*>(rows);
@@ -65,7 +64,7 @@ struct Backward : Loop<U> {
     Index f = 0;
     auto add = [&](const Product& product) {
       const Index width = Base::width_of(product), panels = panels_for<T>(width);
-      Packed<U> packed = Base::lay(panels, 1, 0, groups(rows, depths), arena);
+      Packed<U> packed = Base::lay(panels, 1, 0, deep<U>(rows), arena);
       Index size = 0;
       for (Index p = 0; p < panels; ++p) size += Base::place(packed, p, make_panel<T>(width, panels, p), size);
       packed.data = arena.take<U>(size);
@@ -257,8 +256,8 @@ struct Backward : Loop<U> {
     const Index width = Base::width_of(product);
     T* gradient = job.parameter_gradients[block.parameter] + (block.row * job.hidden + begin) * width;
     for (Index p = 0; p < source.part[1]; ++p)
-      add_outer_products(source.panels[p], source.data + source.panels[p].offset, strip, groups(rows, depths), end - begin, gradient,
-                         width, first ? Base::zeros : nullptr);
+      add_outer_products(source.panels[p], source.data + source.panels[p].offset, strip, deep<U>(rows), end - begin, gradient, width,
+                         first ? Base::zeros : nullptr);
   }
 
   void add_bias_gradient(Index rows, Index column, Index begin, Index end, bool first) {

@@ -1,7 +1,8 @@
 // Products in bfloat16, summed in float32: two neighbouring depths share a lane.
 //
 // One instruction multiplies and adds both where the machine has it; elsewhere the pair is taken apart and the rounded
-// numbers are multiplied in float32, which gives the same products in another order of sums.
+// numbers are multiplied in float32, which gives the same products in another order of sums. Where it multiplies
+// whole tiles of pairs (amx.hpp), rows of pairs are filled up to whole tiles.
 
 // Numbers of depths 2 k and 2 k + 1; the first is the low half.
 struct Pair {
@@ -15,11 +16,14 @@ struct VectorOf<Pair> {
 
 inline Vector<Pair> splat(Pair value) { return Vector<Pair>{} + value.bits; }
 
-// What one lane of a panel holds: one number of each column, unless it holds a pair of them.
+// What one lane of a panel holds: one number of each column, unless it holds a pair of them. A tile has up to
+// `tile_rows` rows. It reads its left-hand rows and its depths in whole steps: rows behind the last are read but not
+// used, depths behind the last are zero.
 template <class U>
 struct Lane {
   using Number = U;
   static constexpr Index depths = 1;
+  static constexpr Index tile_rows = 6, row_step = 1, depth_step = 1;
 
   static Vector<U> multiply_add(Vector<U> sum, Vector<U> left, Vector<U> right) { return sum + left * right; }
 
@@ -36,6 +40,19 @@ struct Lane {
 template <class U>
 using Number = typename Lane<U>::Number;
 
+// So many numbers as lanes, in whole steps of depth.
+template <class U>
+constexpr Index deep(Index numbers) {
+  constexpr Index step = Lane<U>::depths * Lane<U>::depth_step;
+  return (numbers + step - 1) / step * Lane<U>::depth_step;
+}
+
+// So many left-hand rows, in whole steps of rows.
+template <class U>
+constexpr Index tall(Index rows) {
+  return (rows + Lane<U>::row_step - 1) / Lane<U>::row_step * Lane<U>::row_step;
+}
+
 // The nearest bfloat16 of each number, ties to even, in the low half; NaN stays NaN.
 inline Vector<Pair> rounded(Vector<float> x) {
   const Vector<Pair> bits = (Vector<Pair>)x;
@@ -47,6 +64,11 @@ template <>
 struct Lane<Pair> {
   using Number = float;
   static constexpr Index depths = 2;
+#if defined(CAROUSEL_AMX)
+  static constexpr Index tile_rows = 32, row_step = 16, depth_step = 16;
+#else
+  static constexpr Index tile_rows = 6, row_step = 1, depth_step = 1;
+#endif
 
   static Vector<float> multiply_add(Vector<float> sum, Vector<Pair> left, Vector<Pair> right) {
 #if defined(CAROUSEL_BFLOAT16)
@@ -57,10 +79,16 @@ struct Lane<Pair> {
 #endif
   }
 
-  // of the rows at rows[0] and rows[1]; a null second row is zero
+  // of the rows at rows[0] and rows[1]; a null row is zero
   static Vector<Pair> gather(const float* const* rows, Index at, Index count) {
-    const Vector<Pair> low = rounded(load_some(rows[0] + at, count));
-    return rows[1] ? low | (rounded(load_some(rows[1] + at, count)) << 16) : low;
+    const Vector<float> low = rows[0] ? load_some(rows[0] + at, count) : Vector<float>{};
+    const Vector<float> high = rows[1] ? load_some(rows[1] + at, count) : Vector<float>{};
+#if defined(CAROUSEL_BFLOAT16)
+    const Vector<Pair> order = 0x100000u + 0x10001u * Vector<Pair>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    return (Vector<Pair>)_mm512_permutexvar_epi16((__m512i)order, (__m512i)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low));
+#else
+    return rounded(low) | (rounded(high) << 16);
+#endif
   }
 
   static Vector<Pair> row(const float* from, Index count) {
@@ -70,6 +98,14 @@ struct Lane<Pair> {
   }
 
   static const Pair* along(const float* row, Index depth, Pair* scratch) {
+#if defined(CAROUSEL_AMX)
+    for (Index k = 0; k < depth; k += 2 * lanes<float>) {
+      const Index count = depth - k < lanes<float> ? depth - k : lanes<float>;
+      const Index more = depth - k - count < lanes<float> ? depth - k - count : lanes<float>;
+      const Vector<float> first = load_some(row + k, count), second = load_some(row + k + count, more);
+      store(scratch + k / 2, (Vector<Pair>)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first));
+    }
+#else
     typedef std::uint16_t Half __attribute__((vector_size(CAROUSEL_VECTOR_BYTES / 2)));
     char* to = reinterpret_cast<char*>(scratch);
     for (Index k = 0; k < depth; k += lanes<float>, to += sizeof(Half)) {
@@ -81,6 +117,7 @@ struct Lane<Pair> {
 #endif
       __builtin_memcpy(to, &half, sizeof(Pair) * ((count + 1) / 2));
     }
+#endif
     return scratch;
   }
 };

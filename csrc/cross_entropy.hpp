@@ -39,7 +39,7 @@ class CrossEntropy {
       : job(j),
         block(block_rows(j)),
         blocks(groups(j.rows, block)),
-        depth(groups(j.hidden, Lane<U>::depths)),
+        depth(deep<U>(j.hidden)),
         wide(panels_width(j.hidden)),
         chunk(chunk_words(j)) {
     all = arena.take<Barrier>(1);
@@ -75,6 +75,7 @@ class CrossEntropy {
   static constexpr bool pairs = Lane<U>::depths > 1;  // a lane holds more than a number
   static constexpr Index most_rows = 128, fewest_rows = 32;
   static constexpr Index fewest_words = 48, most_words = 96;
+  static constexpr Index tile_rows = Lane<U>::tile_rows;
   static constexpr T room = T(20);  // from a reference up to a logit: exp(20) is far from what T can hold
   static constexpr Index kept_bytes = 9 << 20;  // of exponentials of one block, unless fewest_rows need more
 
@@ -133,17 +134,17 @@ class CrossEntropy {
       side.target_logit = arena.take<T>(block);
       if (job.scale) side.weighted = arena.take<T>(block * wide);
     }
-    if (pairs) w.weight_lanes = arena.take<U>(chunk * row_lanes(job.hidden));
+    if (pairs) w.weight_lanes = arena.take<U>(tall<U>(chunk) * row_lanes(job.hidden));
     if (!job.scale) return w;
     w.scaled = arena.take<T>(block * job.hidden);
-    w.x_panels = arena.take<U>(groups(block, Lane<U>::depths) * wide);
-    w.weight_panels = arena.take<U>(groups(chunk, Lane<U>::depths) * wide);
-    if (pairs) w.down = arena.take<U>(groups(chunk, Lane<U>::depths) * block);
-    if (pairs) w.across = arena.take<U>(chunk * row_lanes(block));
+    w.x_panels = arena.take<U>(deep<U>(block) * wide);
+    w.weight_panels = arena.take<U>(deep<U>(chunk) * wide);
+    if (pairs) w.down = arena.take<U>(deep<U>(chunk) * tall<U>(block));
+    if (pairs) w.across = arena.take<U>(tall<U>(chunk) * row_lanes(block));
     return w;
   }
   // A row of numbers as lanes, with room for the last vector.
-  static Index row_lanes(Index numbers) { return groups(numbers, Lane<U>::depths) + lanes<U>; }
+  static Index row_lanes(Index numbers) { return groups(deep<U>(numbers), lanes<U>) * lanes<U> + lanes<U>; }
 
   // The block's rows side by side, and packed; nothing found yet.
   void take_rows(Worker& w, Index first, Index rows, Index side) const {
@@ -169,14 +170,14 @@ class CrossEntropy {
 
   // (count, H) rows, `stride` apart, packed into panels of columns.
   void pack_panels(const T* rows, Index stride, Index count, U* to) const {
-    const Index deep = groups(count, Lane<U>::depths);
-    for (Index k = 0; k < deep; ++k) {
-      const T* first = rows + k * Lane<U>::depths * stride;
+    constexpr Index depths = Lane<U>::depths;
+    const Index high = deep<U>(count);
+    for (Index k = 0; k < high; ++k)
       each_panel(job.hidden, [&](const Panel& panel) {
-        const T* here[2] = {first + panel.column, pairs && 2 * k + 1 < count ? first + stride + panel.column : nullptr};
-        pack_rows(panel, here, to + panel.column * deep + k * panel.vectors * lanes<U>);
+        const T* here[depths] = {};
+        for (Index d = 0; d < depths && k * depths + d < count; ++d) here[d] = rows + (k * depths + d) * stride + panel.column;
+        pack_rows(panel, here, to + panel.column * high + k * panel.vectors * lanes<U>);
       });
-    }
   }
 
   template <class Body>
@@ -231,7 +232,7 @@ class CrossEntropy {
     }
     Soon weights = soon(w, c, job.weight, job.weight_row, words);
     each_panel(block, [&](const Panel& panel) {
-      each_tile(words, [&](Index first, Index size) {
+      each_tile<U>(words, [&](Index first, Index size) {
         const T* from[tile_rows];
         T* to[tile_rows];
         for (Index r = 0; r < size; ++r) {
@@ -239,8 +240,8 @@ class CrossEntropy {
           to[r] = kept(w, c) + (first + r) * block + panel.column;
           if (panel.column == 0) weights.template fetch<0>();
         }
-        Tiles<U, PointedRows>::table[size - 1][panel.vectors - 1](depth, left + first,
-                                                                  w.x_columns + panel.column * depth, from, to, lanes<T>);
+        Tiles<U, PointedRows>::multiply(size, panel.vectors, depth, left + first, w.x_columns + panel.column * depth, from,
+                                        to, lanes<T>);
       });
     });
   }
@@ -291,23 +292,16 @@ class CrossEntropy {
 
   // (rows, H) += exponentials (rows, words) times weight (words, H)
   void weighted(const Worker& w, Index c) const {
-    const Index words = word(w, c + 1) - word(w, c), deep = groups(words, Lane<U>::depths);
-    const U* left;
+    const Index words = word(w, c + 1) - word(w, c), high = deep<U>(words);
     if constexpr (pairs) {
-      for (Index k = 0; k < deep; ++k) {
-        const T* first = kept(w, c) + 2 * k * block;
-        for (Index n = 0; n < block; n += lanes<T>) {
-          const T* here[2] = {first + n, 2 * k + 1 < words ? first + block + n : nullptr};
-          store(w.down + k * block + n, Lane<U>::gather(here, 0, lanes<T>));
-        }
-      }
-      left = w.down;
-    } else {
-      left = kept(w, c);
+      const T* rows[most_words];
+      for (Index v = 0; v < words; ++v) rows[v] = kept(w, c) + v * block;
+      pack_strips(rows, words, 0, w.rows, w.down);
     }
     Soon exponentials = soon_kept(w, c, panels_for<T>(job.hidden) * groups(w.rows, tile_rows));
     each_panel(job.hidden, [&](const Panel& panel) {
-      each_tile(w.rows, [&](Index first, Index size) {
+      const U* right = w.weight_panels + panel.column * high;
+      each_tile<U>(w.rows, [&](Index first, Index size) {
         exponentials.template fetch<1>();
         const T* from[tile_rows];
         T* to[tile_rows];
@@ -315,8 +309,11 @@ class CrossEntropy {
           to[r] = w.found->weighted + (first + r) * wide + panel.column;
           from[r] = c == 0 ? zero : to[r];
         }
-        Tiles<U, Columns>::table[size - 1][panel.vectors - 1](deep, {left + first, block},
-                                                              w.weight_panels + panel.column * deep, from, to, lanes<T>);
+        if constexpr (pairs)
+          Tiles<U, PackedStrip>::multiply(size, panel.vectors, high, strip_at(w.down, high, first, size, 0), right, from, to,
+                                          lanes<T>);
+        else
+          Tiles<U, Columns>::multiply(size, panel.vectors, high, {kept(w, c) + first, block}, right, from, to, lanes<T>);
       });
     });
   }
@@ -395,14 +392,14 @@ class CrossEntropy {
 
   // (words, H) += exponentials (words, rows) times scaled (rows, H)
   void weight_gradient(const Worker& w, Index c, Index begin, Index words) const {
-    const Index deep = groups(w.rows, Lane<U>::depths);
+    const Index high = deep<U>(w.rows);
     const U* left[most_words];
     for (Index v = 0; v < words; ++v)
       left[v] = Lane<U>::along(kept(w, c) + v * block, w.rows, pairs ? w.across + v * row_lanes(block) : nullptr);
     const Index tiles = panels_for<T>(job.hidden) * groups(words, tile_rows);
     Soon gradient = soon(w, c, job.weight_gradient, job.hidden, tiles), exponentials = soon_kept(w, c, tiles);
     each_panel(job.hidden, [&](const Panel& panel) {
-      each_tile(words, [&](Index first, Index size) {
+      each_tile<U>(words, [&](Index first, Index size) {
         gradient.template fetch<1>();
         exponentials.template fetch<0>();
         const T* from[tile_rows];
@@ -411,8 +408,8 @@ class CrossEntropy {
           to[r] = job.weight_gradient + (begin + first + r) * job.hidden + panel.column;
           from[r] = w.begins ? zero : to[r];
         }
-        Tiles<U, PointedRows>::table[size - 1][panel.vectors - 1](deep, left + first, w.x_panels + panel.column * deep,
-                                                                  from, to, panel.tail);
+        Tiles<U, PointedRows>::multiply(size, panel.vectors, high, left + first, w.x_panels + panel.column * high, from, to,
+                                        panel.tail);
       });
     });
   }

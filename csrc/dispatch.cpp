@@ -4,9 +4,20 @@
 #include <cstdlib>
 #include <stdexcept>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 namespace carousel {
 
 #if defined(__x86_64__)
+namespace avx512_amx {
+extern const Kernels kernels;
+}
 namespace avx512_bf16 {
 extern const Kernels kernels;
 }
@@ -29,7 +40,7 @@ extern const Kernels kernels;
 
 std::vector<const Kernels*> built() {
 #if defined(__x86_64__)
-  return {&avx512_bf16::kernels, &avx512::kernels, &avx2::kernels, &baseline::kernels};
+  return {&avx512_amx::kernels, &avx512_bf16::kernels, &avx512::kernels, &avx2::kernels, &baseline::kernels};
 #elif defined(__aarch64__)
   return {&neon::kernels};
 #else
@@ -37,13 +48,40 @@ std::vector<const Kernels*> built() {
 #endif
 }
 
+#if defined(__x86_64__)
+namespace {
+
+// Tiles of bfloat16: the processor has them, and the operating system lets this process use them. Linux wants to be
+// asked, once for all threads, because each of them then needs 8 KB more to be saved in.
+bool asked_for_tiles() {
+  unsigned a, b, c, d;
+  constexpr unsigned bfloat16 = 1u << 22, tiles = 1u << 24;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & bfloat16) || !(d & tiles)) return false;
+#if defined(__linux__)
+  constexpr long ask = 0x1023, tile_data = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, ask, tile_data) == 0;
+#else
+  return false;
+#endif
+}
+
+bool has_tiles() {
+  static const bool answer = asked_for_tiles();
+  return answer;
+}
+
+}  // namespace
+#endif
+
 bool runs_here([[maybe_unused]] const Kernels& kernels) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
   const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                           __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
                           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
-  if (&kernels == &avx512_bf16::kernels) return has_avx512 && __builtin_cpu_supports("avx512bf16");
+  const bool has_bfloat16 = has_avx512 && __builtin_cpu_supports("avx512bf16");
+  if (&kernels == &avx512_amx::kernels) return has_bfloat16 && has_tiles();
+  if (&kernels == &avx512_bf16::kernels) return has_bfloat16;
   if (&kernels == &avx512::kernels) return has_avx512;
   if (&kernels == &avx2::kernels)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");

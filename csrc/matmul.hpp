@@ -4,8 +4,7 @@
 // left-hand rows are reached through pointers, so that any layout in time and batch (packed, strided, reversed) is a
 // list of rows. A tile begins from `begin` rows (a bias, zero, or the destination itself) and writes `out` rows.
 
-// How many rows and vectors a tile holds: accumulators, one row of the panel and one factor must fit the registers.
-constexpr int tile_rows = 6;
+// How many vectors a tile holds: with up to 6 rows, accumulators, one row of the panel and one factor fit the registers.
 constexpr int tile_vectors = CAROUSEL_REGISTERS >= 32 ? 4 : 2;
 
 // left(r, k) for rows reached through pointers
@@ -19,12 +18,20 @@ struct PointedRows {
   U operator()(int r, Index k) const { return row[r][k]; }
 };
 
+// Packed rows of a weight gradient: number k of row r is first[k * stride + r], or first[r * stride + k] where tiles take
+// several depths at a time.
+template <class U>
+struct Strip {
+  const U* first;
+  Index stride;
+};
+
 // left(r, k) for a strip packed depth by depth
 template <class U, int R>
 struct PackedStrip {
-  using From = const U*;
-  From strip;
-  explicit PackedStrip(From packed) : strip(packed) {}
+  using From = Strip<U>;
+  const U* strip;
+  explicit PackedStrip(From packed) : strip(packed.first) {}
   U operator()(int r, Index k) const { return strip[k * R + r]; }
 };
 
@@ -60,7 +67,7 @@ inline void tile(Index depth, const Left& left, const U* panel, const T* const* 
   }
 }
 
-// The tile of every size, for one kind of left-hand side: table[rows - 1][vectors - 1].
+// The tile of every size, for one kind of left-hand side.
 template <class U, template <class, int> class Left>
 struct Tiles {
   using T = Number<U>;
@@ -73,7 +80,7 @@ struct Tiles {
   }
 
   static constexpr int three = tile_vectors < 3 ? tile_vectors : 3;
-  static constexpr Function* table[tile_rows][4] = {
+  static constexpr Function* table[Lane<U>::tile_rows][4] = {
       {run<1, 1>, run<1, 2>, run<1, three>, run<1, tile_vectors>},
       {run<2, 1>, run<2, 2>, run<2, three>, run<2, tile_vectors>},
       {run<3, 1>, run<3, 2>, run<3, three>, run<3, tile_vectors>},
@@ -81,19 +88,32 @@ struct Tiles {
       {run<5, 1>, run<5, 2>, run<5, three>, run<5, tile_vectors>},
       {run<6, 1>, run<6, 2>, run<6, three>, run<6, tile_vectors>},
   };
+
+  // out rows = begin rows + left rows times the panel's, so many rows and vectors of them
+  static void multiply(Index rows, Index vectors, Index depth, From left, const U* panel, const T* const* begin,
+                       T* const* out, Index tail) {
+    table[rows - 1][vectors - 1](depth, left, panel, begin, out, tail);
+  }
+};
+
+// What a thread holds from its first tile to its last: nothing, where tiles live in ordinary registers.
+template <class U>
+struct TileRegisters {
+  TileRegisters() {}
 };
 
 // `count` things in as few groups of at most `most` as possible, as even as possible: where group g begins.
 inline Index groups(Index count, Index most) { return (count + most - 1) / most; }
 inline Index group_begin(Index count, Index parts, Index g) { return count * g / parts; }
 
-// Call body(first, size) for even groups of rows, each no larger than a tile.
-template <class Body>
+// Call body(first, size) for even groups of rows, each no larger than a tile, each but the last in whole steps.
+template <class U, class Body>
 inline void each_tile(Index rows, Body body) {
-  const Index parts = groups(rows, tile_rows);
+  constexpr Index step = Lane<U>::row_step;
+  const Index steps = groups(rows, step), parts = groups(steps, Lane<U>::tile_rows / step);
   for (Index g = 0; g < parts; ++g) {
-    const Index first = group_begin(rows, parts, g);
-    body(first, group_begin(rows, parts, g + 1) - first);
+    const Index first = group_begin(steps, parts, g) * step, end = group_begin(steps, parts, g + 1) * step;
+    body(first, (end < rows ? end : rows) - first);
   }
 }
 
@@ -141,10 +161,11 @@ inline void multiply(const Packed<U>& matrix, Index part, Index rows, const U* c
                      const T* bias) {
   for (Index p = matrix.part[part]; p < matrix.part[part + 1]; ++p) {
     const Panel& panel = matrix.panels[p];
-    each_tile(rows, [&](Index first, Index size) {
-      const U *in[tile_rows], *data = matrix.data + panel.offset;
-      const T* begin[tile_rows];
-      T* to[tile_rows];
+    each_tile<U>(rows, [&](Index first, Index size) {
+      constexpr Index most = Lane<U>::tile_rows;
+      const U *in[most], *data = matrix.data + panel.offset;
+      const T* begin[most];
+      T* to[most];
       for (Index run = 0; run < matrix.run_count; ++run) {
         for (Index r = 0; r < size; ++r) {
           in[r] = left[first + r] + matrix.runs[run].offset;
@@ -152,7 +173,7 @@ inline void multiply(const Packed<U>& matrix, Index part, Index rows, const U* c
           begin[r] = panel.begins && run == 0 ? bias + panel.column : to[r];
         }
         const Index depth = matrix.runs[run].depth;
-        Tiles<U, PointedRows>::table[size - 1][panel.vectors - 1](depth, in, data, begin, to, panel.tail);
+        Tiles<U, PointedRows>::multiply(size, panel.vectors, depth, in, data, begin, to, panel.tail);
         data += depth * panel.vectors * lanes<U>;
       }
     });
@@ -173,7 +194,7 @@ inline void pack_transposed(const Panel& panel, const T* rows, Index depth, U* t
         square[j] = j0 + j < panel.width ? Lane<U>::row(rows + (j0 + j) * depth + k0, some) : Vector<U>{};
       transpose<U>(square);
       U* at = to + k0 / Lane<U>::depths * width + j0;
-      for (Index k = 0; k < groups(some, Lane<U>::depths); ++k) store(at + k * width, square[k]);
+      for (Index k = 0; k < deep<U>(some); ++k) store(at + k * width, square[k]);
     }
 }
 
@@ -186,21 +207,47 @@ inline void pack_rows(const Panel& panel, const T* const* rows, U* to) {
 }
 
 // Call body(rows, k) with the rows of each lane's depth k in turn, each list from column `first` on; null: no row.
+// `k` runs to the end of the last step of depth.
 template <class U, class Body, class T = Number<U>>
 inline void each_depth(const T* const* rows, Index count, Index first, Body body) {
   constexpr Index depths = Lane<U>::depths;
-  for (Index row = 0; row < count; row += depths) {
+  for (Index row = 0; row < deep<U>(count) * depths; row += depths) {
     const T* here[depths];
     for (Index d = 0; d < depths; ++d) here[d] = row + d < count ? rows[row + d] + first : nullptr;
     body(here, row / depths);
   }
 }
 
+// The same strips row by row, a square of lanes at a time: for tiles that take several depths at a time.
+template <class U, class T = Number<U>>
+inline void pack_strips_across(const T* const* rows, Index count, Index first, Index last, U* to) {
+  const Index depth = deep<U>(count);
+  for (Index n = first; n < last; n += lanes<U>) {
+    const Index some = last - n < lanes<U> ? last - n : lanes<U>;
+    Vector<U> square[lanes<U>];
+    each_depth<U>(rows, count, n, [&](const T* const* here, Index k) {
+      square[k % lanes<U>] = Lane<U>::gather(here, 0, some);
+      if (k % lanes<U> != lanes<U> - 1) return;
+      transpose<U>(square);
+      for (Index r = 0; r < lanes<U>; ++r) store(to + (n - first + r) * depth + k - k % lanes<U>, square[r]);
+    });
+  }
+}
+
+// Where depth k of a packed strip of rows first .. first + size begins.
+template <class U>
+inline Strip<U> strip_at(const U* strips, Index depth, Index first, Index size, Index k) {
+  const U* strip = strips + first * depth;
+  return Lane<U>::depth_step > 1 ? Strip<U>{strip + k, depth} : Strip<U>{strip + k * size, size};
+}
+
 // Strips of columns first .. last of the rows, each packed depth by depth: the left-hand side of a weight gradient.
 template <class U, class T = Number<U>>
 inline void pack_strips(const T* const* rows, Index count, Index first, Index last, U* to) {
+  if constexpr (Lane<U>::depth_step > 1) return pack_strips_across(rows, count, first, last, to);
+  constexpr Index tile_rows = Lane<U>::tile_rows;
   constexpr Index stretch = 16 * tile_rows;  // columns at a time: strips enough to use what a cache line brings
-  const Index depth = groups(count, Lane<U>::depths), parts = groups(last - first, tile_rows);
+  const Index depth = deep<U>(count), parts = groups(last - first, tile_rows);
   U columns[stretch + lanes<U>];
   for (Index g0 = 0; g0 < parts; g0 += stretch / tile_rows) {
     const Index g1 = g0 + stretch / tile_rows < parts ? g0 + stretch / tile_rows : parts;
@@ -223,16 +270,16 @@ inline void add_outer_products(const Panel& panel, const U* packed, const U* str
   constexpr Index stretch = 512;  // depths at a time, so that panel and strip stay in the second cache
   for (Index k0 = 0; k0 < depth; k0 += stretch) {
     const Index part = k0 + stretch < depth ? stretch : depth - k0;
-    each_tile(rows, [&](Index first, Index size) {
-      const T* begin[tile_rows];
-      T* to[tile_rows];
+    each_tile<U>(rows, [&](Index first, Index size) {
+      const T* begin[Lane<U>::tile_rows];
+      T* to[Lane<U>::tile_rows];
       for (Index r = 0; r < size; ++r) {
         to[r] = gradient + (first + r) * stride + panel.column;
         begin[r] = zero && k0 == 0 ? zero : to[r];
       }
-      const U* strip = strips + first * depth + k0 * size;
       const U* data = packed + k0 * panel.vectors * lanes<U>;
-      Tiles<U, PackedStrip>::table[size - 1][panel.vectors - 1](part, strip, data, begin, to, panel.tail);
+      Tiles<U, PackedStrip>::multiply(size, panel.vectors, part, strip_at(strips, depth, first, size, k0), data, begin, to,
+                                      panel.tail);
     });
   }
 }

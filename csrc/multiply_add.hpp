@@ -7,6 +7,11 @@ constexpr int chains = 12;
 template <class U>
 constexpr double flops_per_round = 2.0 * Lane<U>::depths * chains * lanes<U>;
 
+#if defined(CAROUSEL_AMX)
+template <>
+constexpr double flops_per_round<Pair> = 2.0 * 4 * 16 * 16 * 32;  // four tiles of sums
+#endif
+
 // Each sum goes to 1, so that no round meets a denormal or an infinity. The result depends on all of them.
 template <class T>
 Number<T> multiply_add(Index rounds) {
@@ -27,6 +32,15 @@ Number<T> multiply_add(Index rounds) {
 template <>
 [[maybe_unused]] float multiply_add<Pair>(Index rounds) {
   const volatile std::uint32_t halves = 0x3f003f00u, opposite = 0xbf003f00u;
+#if defined(CAROUSEL_AMX)
+  const TileRegisters<Pair> registers;
+  Vector<Pair> left[16], right[16];
+  for (int row = 0; row < 16; ++row) {
+    left[row] = splat(Pair{halves});
+    right[row] = splat(Pair{opposite});
+  }
+  return turn_tiles(rounds, left, right);
+#else
   const Vector<Pair> left = splat(Pair{halves}), right = splat(Pair{opposite});
   Vector<float> sum[chains];
 #pragma GCC unroll 12
@@ -37,4 +51,5 @@ template <>
   }
   for (int chain = 1; chain < chains; ++chain) sum[0] += sum[chain];
   return sum[0][0];
+#endif
 }

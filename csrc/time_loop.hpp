@@ -3,7 +3,6 @@
 // The batch is split over threads with no barrier between time steps; only when there are fewer sequences than
 // threads do several threads share a sequence, each computing some of its units, with a barrier after each phase.
 
-constexpr Index chunk_rows = 512;      // rows whose input product (or weight gradient) is computed at once
 constexpr Index rounded_rows = 96;      // rows that are rounded for a product at once
 constexpr Index worthwhile_units = 96;  // units of one sequence below which a second thread costs more than it saves
 
@@ -14,7 +13,11 @@ enum class Origin { carried, initial, zero };
 template <class U>
 struct Loop {
   using T = Number<U>;
+  using Registers = TileRegisters<U>;
   static constexpr Index depths = Lane<U>::depths;
+  // Rows whose input product (or weight gradient) is computed at once: the faster products are, the more it costs that
+  // each chunk reads and writes the whole gradient of the weights (512 to 1024 rows with AMX: a tenth at H = 650).
+  static constexpr Index chunk_rows = Lane<U>::depth_step > 1 ? 1024 : 512;
   Job<T> job;
   Index batch_parts, group, unit_parts;  // threads = batch_parts * group; unit_parts <= group share one sequence
   Index chunk;                           // steps at a time
@@ -58,8 +61,9 @@ struct Loop {
     out = arena.take<T**>(threads);
     rounded = arena.take<U*>(threads);
     lanes_of = arena.take<const U**>(threads);
-    const Index inputs = groups(job.inputs, depths), deltas = program.blocks * groups(job.hidden, depths);
+    const Index inputs = deep<U>(job.inputs), deltas = program.blocks * deep<U>(job.hidden);
     rounded_size = depths == 1 ? 0 : inputs > deltas ? inputs : deltas;
+    if (Lane<U>::depth_step > 1) rounded_size |= lanes<U>;  // odd in cache lines: rows must not meet in one set of a cache
     for (Index id = 0; id < threads; ++id) {
       const T** l = arena.take<const T*>(chunk * job.batch);
       T** o = arena.take<T*>(chunk * job.batch);
@@ -182,7 +186,7 @@ struct Loop {
 
   // Panels for the rows of every block, so that `multiply` writes pre-activations into a row of the tape.
   Packed<U> lay_forward(const Product& product, Arena& arena) const {
-    const Index width = width_of(product), depth = groups(width, depths);
+    const Index width = width_of(product), depth = deep<U>(width);
     const Index each = panels_for<T>(job.hidden), blocks = static_cast<Index>(product.blocks.size());
     Packed<U> packed = lay(blocks * each, unit_parts, 1, depth, arena);
     Index p = 0, size = 0;
@@ -208,7 +212,7 @@ struct Loop {
     Packed<U> packed = lay(each, parts, blocks, 0, arena);
     for (Index first = 0, end; first < blocks; first = end) {
       end = end_of_run(product, first);
-      const Index count = (end - first) * job.hidden, depth = groups(count, depths);
+      const Index count = (end - first) * job.hidden, depth = deep<U>(count);
       const Index from = product.blocks[first].slot * job.hidden;
       if (!arena.counting()) packed.runs[packed.run_count] = {from, count, depths == 1 ? from : packed.depth, depth};
       ++packed.run_count;
@@ -272,11 +276,11 @@ struct Loop {
       for (Index first = 0, end; first < blocks; first = end) {
         end = end_of_run(product, first);
         const Index units = (end - first) * job.hidden;
-        for (Index u = 0; u < units; u += depths, to += panel.vectors * lanes<U>) {
-          const T* rows[depths];
-          for (Index d = 0; d < depths; ++d) {
+        for (Index u = 0; u < deep<U>(units) * depths; u += depths, to += panel.vectors * lanes<U>) {
+          const T* rows[depths] = {};
+          for (Index d = 0; d < depths && u + d < units; ++d) {
             const Index block = first + (u + d) / job.hidden, unit = (u + d) % job.hidden;
-            rows[d] = u + d < units ? matrix(product.blocks[block], width) + unit * width + panel.column : nullptr;
+            rows[d] = matrix(product.blocks[block], width) + unit * width + panel.column;
           }
           pack_rows(panel, rows, to);
         }

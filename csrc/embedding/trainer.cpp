@@ -15,6 +15,7 @@ namespace carousel {
   extern const embedding::Kernels embedding_kernels; \
   }
 #if defined(__x86_64__)
+EMBEDDING(avx512_amx)
 EMBEDDING(avx512_bf16)
 EMBEDDING(avx512)
 EMBEDDING(avx2)
@@ -30,7 +31,7 @@ namespace embedding {
 const Kernels& chosen() {
   static const Kernels* const all[] = {
 #if defined(__x86_64__)
-      &avx512_bf16::embedding_kernels, &avx512::embedding_kernels, &avx2::embedding_kernels, &baseline::embedding_kernels,
+      &avx512_amx::embedding_kernels, &avx512_bf16::embedding_kernels, &avx512::embedding_kernels, &avx2::embedding_kernels, &baseline::embedding_kernels,
 #elif defined(__aarch64__)
       &neon::embedding_kernels,
 #else

@@ -9,7 +9,7 @@
 #include "tests.hpp"
 
 #if defined(__x86_64__)
-#define EACH_ISA(X) X(avx512_bf16) X(avx512) X(avx2) X(baseline)
+#define EACH_ISA(X) X(avx512_amx) X(avx512_bf16) X(avx512) X(avx2) X(baseline)
 #elif defined(__aarch64__)
 #define EACH_ISA(X) X(neon)
 #else

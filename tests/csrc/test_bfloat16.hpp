@@ -40,12 +40,12 @@ void check_rounding() {
   }
 }
 
-// A row becomes lanes of two neighbours; the last of an odd row stands beside zero; nothing is written behind it.
+// A row becomes lanes of two neighbours, zero behind the last up to a whole step of depth; nothing is written behind that.
 void check_lanes() {
   for (Index depth = 1; depth < 3 * lanes<float> + 2; ++depth) {
     std::vector<float> row;
     for (Index k = 0; k < depth; ++k) row.push_back(static_cast<float>(k + 1));
-    const Index count = (depth + 1) / 2;
+    const Index count = deep<Pair>(depth);
     std::vector<Pair> came(static_cast<std::size_t>(count + 1), Pair{77});
     Lane<Pair>::along(row.data(), depth, came.data());
     for (Index k = 0; k < 2 * count; ++k) {

@@ -58,10 +58,10 @@ void check_tile(Index vectors, Index tail, Index depth, bool in_place) {
     begin[r] = in_place ? to[r] : start.data() + r * width;
     for (Index k = 0; k < depth; ++k) strip[static_cast<std::size_t>(k * R + r)] = rows[r][k];
   }
-  Tiles<T, PointedRows>::table[R - 1][vectors - 1](depth, rows, panel.data(), begin, to, tail);
+  Tiles<T, PointedRows>::multiply(R, vectors, depth, rows, panel.data(), begin, to, tail);
   same("tile of rows", out, expected, R, vectors, tail);
   if (in_place) out = start;
-  Tiles<T, PackedStrip>::table[R - 1][vectors - 1](depth, strip.data(), panel.data(), begin, to, tail);
+  Tiles<T, PackedStrip>::multiply(R, vectors, depth, {strip.data(), R}, panel.data(), begin, to, tail);
   same("tile of a strip", out, expected, R, vectors, tail);
 }
 
@@ -80,17 +80,18 @@ void check_tiles() {
 template <class U, class T = Number<U>>
 void check_multiply(Index rows, Index width, Index depth, Index runs, bool begins) {
   const Index panels_in_all = panels_for<T>(width), gap = 3, row_size = runs * (depth + gap);
-  const Index deep = groups(depth, Lane<U>::depths);
+  const Index high = deep<U>(depth);
+  const TileRegisters<U> registers;
   const std::vector<T> wide = whole_numbers<T>(rows * row_size, 4), bias = whole_numbers<T>(width, 5);
   const std::vector<T> matrix_t = whole_numbers<T>(runs * width * depth, 6);  // each block (units, depth)
   std::vector<T> left, right(static_cast<std::size_t>(runs * depth * width));
-  std::vector<U> lanes_of_left(static_cast<std::size_t>(rows * runs * deep));
+  std::vector<U> lanes_of_left(static_cast<std::size_t>(tall<U>(rows) * runs * high));
   for (Index r = 0; r < rows; ++r)
     for (Index run = 0; run < runs; ++run) {
       const T* from = wide.data() + r * row_size + run * (depth + gap) + gap;
       left.insert(left.end(), from, from + depth);
-      U* to = lanes_of_left.data() + (r * runs + run) * deep;
-      std::memmove(to, Lane<U>::along(from, depth, to), sizeof(U) * static_cast<std::size_t>(deep));
+      U* to = lanes_of_left.data() + (r * runs + run) * high;
+      std::memmove(to, Lane<U>::along(from, depth, to), sizeof(U) * static_cast<std::size_t>(high));
     }
   for (Index run = 0; run < runs; ++run)
     for (Index k = 0; k < depth; ++k)
@@ -106,22 +107,22 @@ void check_multiply(Index rows, Index width, Index depth, Index runs, bool begin
     panel.offset = static_cast<Index>(packed.size());
     panels.push_back(panel);
     for (Index run = 0; run < runs; ++run) {
-      std::vector<U> part(static_cast<std::size_t>(deep * panel.vectors * lanes<U>));
+      std::vector<U> part(static_cast<std::size_t>(high * panel.vectors * lanes<U>));
       pack_transposed(panel, matrix_t.data() + (run * width + panel.unit) * depth, depth, part.data());
       packed.insert(packed.end(), part.begin(), part.end());
     }
   }
   std::vector<Run> list;
-  for (Index run = 0; run < runs; ++run) list.push_back({run * (depth + gap) + gap, depth, run * deep, deep});
+  for (Index run = 0; run < runs; ++run) list.push_back({run * (depth + gap) + gap, depth, run * high, high});
   Index part[2] = {0, panels_in_all};
-  const Packed<U> matrix{packed.data(), runs * deep, panels.data(), part, 1, list.data(), runs};
+  const Packed<U> matrix{packed.data(), runs * high, panels.data(), part, 1, list.data(), runs};
 
   const std::vector<T> start = whole_numbers<T>(rows * width, 7);
   std::vector<T> out = start, from = start;
   std::vector<const U*> in;
   std::vector<T*> to;
   for (Index r = 0; r < rows; ++r) {
-    in.push_back(lanes_of_left.data() + r * runs * deep);
+    in.push_back(lanes_of_left.data() + r * runs * high);
     to.push_back(out.data() + r * width);
     for (Index j = 0; begins && j < width; ++j)
       from[static_cast<std::size_t>(r * width + j)] = bias[static_cast<std::size_t>(j)];
@@ -133,11 +134,12 @@ void check_multiply(Index rows, Index width, Index depth, Index runs, bool begin
 // gradient (rows x width) += deltas^T (rows x depth) times sources (depth x width)
 template <class U, class T = Number<U>>
 void check_outer_products(Index rows, Index width, Index depth, bool from_zero) {
-  const Index deep = groups(depth, Lane<U>::depths);
+  const Index high = deep<U>(depth);
+  const TileRegisters<U> registers;
   const std::vector<T> deltas = whole_numbers<T>(depth * rows, 8), sources = whole_numbers<T>(depth * width, 9);
   const std::vector<T> start = whole_numbers<T>(rows * width, 10);
   std::vector<T> transposed(deltas.size()), gradient = start;
-  std::vector<U> strips(static_cast<std::size_t>(deep * rows));
+  std::vector<U> strips(static_cast<std::size_t>(high * tall<U>(rows)));
   std::vector<const T*> pointers, source_rows;
   for (Index k = 0; k < depth; ++k) {
     pointers.push_back(deltas.data() + k * rows);
@@ -150,11 +152,11 @@ void check_outer_products(Index rows, Index width, Index depth, bool from_zero) 
   const Index panels = panels_for<T>(width);
   for (Index g = 0; g < panels; ++g) {
     const Panel panel = make_panel<T>(width, panels, g);
-    std::vector<U> packed(static_cast<std::size_t>(deep * panel.vectors * lanes<U>));
+    std::vector<U> packed(static_cast<std::size_t>(high * panel.vectors * lanes<U>));
     each_depth<U>(source_rows.data(), depth, panel.column, [&](const T* const* here, Index k) {
       pack_rows(panel, here, packed.data() + k * panel.vectors * lanes<U>);
     });
-    add_outer_products(panel, packed.data(), strips.data(), deep, rows, gradient.data(), width,
+    add_outer_products(panel, packed.data(), strips.data(), high, rows, gradient.data(), width,
                        from_zero ? zero.data() : nullptr);
   }
   const std::vector<T> from = from_zero ? std::vector<T>(start.size(), T(0)) : start;
@@ -182,7 +184,7 @@ template <class U>
 void check_products() {
   const Index full = tile_vectors * lanes<U>;
   for (Index width : {Index(1), lanes<U> - 1, lanes<U>, lanes<U> + 1, full - 1, full, full + 1, 3 * full + lanes<U> / 2})
-    for (Index rows : {1, 2, 5, 6, 7, 13})
+    for (Index rows : {1, 2, 5, 6, 7, 13, 16, 17, 32, 33, 49})
       for (bool begins : {false, true}) {
         check_multiply<U>(rows, width, 9, 1, begins);
         check_multiply<U>(rows, width, 65, 3, begins);
@@ -196,8 +198,8 @@ void check_products() {
 
 void test_matmul() {
   check_groups();
-  check_tiles<float, tile_rows>();
-  check_tiles<double, tile_rows>();
+  check_tiles<float, Lane<float>::tile_rows>();
+  check_tiles<double, Lane<double>::tile_rows>();
   check_products<float>();
   check_products<double>();
   check_products<Pair>();

@@ -71,7 +71,7 @@ void check_strips(Index columns, Index depth) {
   for (const std::vector<T>& row : rows) pointers.push_back(row.data());
   std::vector<T> strips(static_cast<std::size_t>(columns * depth), T(-1));
   pack_strips(pointers.data(), depth, first, first + columns, strips.data());
-  each_tile(columns, [&](Index begin, Index size) {
+  each_tile<T>(columns, [&](Index begin, Index size) {
     for (Index k = 0; k < depth; ++k)
       for (Index r = 0; r < size; ++r) {
         const T expected = mark<T>(first + begin + r, k);

@@ -1,0 +1,2 @@
+#define CAROUSEL_BODY "../embedding/kernels.inc"
+#include "../isa/avx512_amx.cpp"

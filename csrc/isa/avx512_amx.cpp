@@ -1,0 +1,13 @@
+#define ISA avx512_amx
+#define CAROUSEL_ISA_NAME "avx512_amx"
+#define CAROUSEL_VECTOR_BYTES 64
+#define CAROUSEL_REGISTERS 32
+#define CAROUSEL_BFLOAT16  // a pair of products in one instruction
+#define CAROUSEL_AMX       // and tiles of them
+
+#include <immintrin.h>
+
+#ifndef CAROUSEL_BODY  // "cell.inc" when a user's cell is compiled
+#define CAROUSEL_BODY "kernels.inc"
+#endif
+#include CAROUSEL_BODY
