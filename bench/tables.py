@@ -110,12 +110,14 @@ def print_findings(results: Results, console: Console) -> None:
 
 def count_of(findings: list[Finding]) -> str:
     given = [finding for finding in findings if finding.holds is not None]
-    return f"{sum(bool(finding.holds) for finding in given)} of {len(given)} targets hold."
+    forbidden = sum(finding.is_forbidden and not finding.holds for finding in given)
+    beyond = f" {forbidden} of the others are beyond what the machine allows." if forbidden else ""
+    return f"{sum(bool(finding.holds) for finding in given)} of {len(given)} targets hold.{beyond}"
 
 
 def markdown_findings(results: Results) -> str:
     findings = all_findings(results)
-    rows = [COLUMNS, ["---", "---", "---:", "---:", "---"], *(finding.row() for finding in findings)]
+    rows = [COLUMNS, ["---", "---", "---:", "---:", "---", "---"], *(finding.row() for finding in findings)]
     lines = [
         "| " + " | ".join(f"**{cell}**" if cell == "falls short" else cell for cell in row) + " |"
         for row in rows

@@ -25,7 +25,7 @@ def targets(results: Results) -> Iterator[Finding]:
     for case in results.cases:
         letter = LETTERS.get(case.shape)
         if letter:
-            yield from _training(case, letter, results.peak) if case.backward else _inference(case, letter)
+            yield from (_training if case.backward else _inference)(case, letter, results.peak)
 
 
 def _training(case: Case, letter: str, peak: float) -> Iterator[Finding]:
@@ -33,17 +33,24 @@ def _training(case: Case, letter: str, peak: float) -> Iterator[Finding]:
         if cell == case.cell and peer in case.peers:
             goal = goals["abcdef".index(letter)]
             what = f"{case.title} at {case.shape}: as fast as {peer}"
-            yield Finding("forward + backward", what, case.ratio(peer).value, "x", goal, at_least=True)
+            yield _against("forward + backward", what, case, peer, goal, peak)
     if case.cell in SHARE_CELLS and letter in "def":
         what = f"{case.title} at {case.shape}: of the peak"
         yield Finding("forward + backward", what, case.gflops(OURS) / peak, "%", SHARE_OF_PEAK, at_least=True)
 
 
-def _inference(case: Case, letter: str) -> Iterator[Finding]:
+def _inference(case: Case, letter: str, peak: float) -> Iterator[Finding]:
     peers = [peer for peer in case.peers if peer != "torch loop"]
     if not peers:
         return
     best = min(peers, key=case.median)
     goal = 1.15 if case.cell != "lstm" or letter in "abc" else 1.0
     what = f"{case.title} at {case.shape}: as fast as the best, {best}"
-    yield Finding("forward only", what, case.ratio(best).value, "x", goal, at_least=True)
+    yield _against("forward only", what, case, best, goal, peak)
+
+
+def _against(section: str, what: str, case: Case, peer: str, goal: float, peak: float) -> Finding:
+    """The ratio to a peer; it could not be more if every multiply-add ran at the peak and all else took no time."""
+    share = case.gflops(peer) / peak
+    why = f"{peer} is at {share:.0%} of the peak"
+    return Finding(section, what, case.ratio(peer).value, "x", goal, at_least=True, limit=1 / share, why=why)

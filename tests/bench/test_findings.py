@@ -51,6 +51,19 @@ def test_targets(results):
     assert share == pytest.approx(results.cases[1].gflops(OURS) / 110)
 
 
+def test_what_the_machine_allows(results):
+    """A missed target says how near the peak its peer is, and whether the target lies beyond; a met one does not."""
+    found = {finding.what: finding.row()[-1] for finding in targets(results)}
+    assert found["LSTM at (100, 64, 512): as fast as torch.nn"].startswith(
+        "torch.nn is at 61% of the peak: at most 1.64x"
+    )
+    assert found["LSTM at (100, 16, 128): as fast as torch.nn"] == ""
+    beyond = Finding(
+        "forward only", "LSTM", 0.9, "x", 1.15, at_least=True, limit=1.1, why="ONNX Runtime is at 91%"
+    )
+    assert beyond.is_forbidden and beyond.row()[-1] == "ONNX Runtime is at 91%: at most 1.1x, so out of reach"
+
+
 def test_told_alike_everywhere(results, tmp_path):
     """Terminal, page and JSON have each target, what was measured, and what falls short."""
     console = Console(width=200, record=True, file=io.StringIO())
@@ -59,8 +72,9 @@ def test_told_alike_everywhere(results, tmp_path):
     assert "3 of 6 targets hold." in text
     assert "1.02x" in text
     written = page(results, tmp_path / "b.md", "picture.svg")
-    assert "| resets | LSTM | 1.02x | ≤ 1.05x | holds |" in written
+    assert "| resets | LSTM | 1.02x | ≤ 1.05x | holds |  |" in written
     assert written.count("| **falls short** |") == 3
+    assert "the machine allows" in text and "| the machine allows |" in written
     save(results, tmp_path / "r.json")
     assert load(tmp_path / "r.json") == results
 
