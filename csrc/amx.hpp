@@ -75,7 +75,7 @@ struct Tiles<Pair, Left> {
   using From = typename Left<Pair, 1>::From;
 
   static void multiply(Index rows, Index vectors, Index depth, From left, const Pair* panel, const float* const* begin,
-                       float* const* out, Index tail) {
+                       float* const* out, Index tail, [[maybe_unused]] const Pair* ahead) {
     const Strip<Pair> from = spaced(left, rows);
     const Index step = rows > 16 ? 2 : 4;  // vectors at a time
     for (Index n = 0; n < vectors; n += step) {

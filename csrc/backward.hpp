@@ -167,6 +167,7 @@ struct Backward : Loop<U> {
       Base::end_phase(id, rows, program.work_sums, [&](Index b) { return work_at(k, b, program.work); });
     }
     for (const Product& product : program.closing) product_of(product);
+    Base::turn(id);
   }
 
   // Sequences whose last step this is bring the gradient of their final state.
@@ -263,8 +264,15 @@ struct Backward : Loop<U> {
   void add_bias_gradient(Index rows, Index column, Index begin, Index end, bool first) {
     T* sum = bias_gradient + column;
     if (first) clear(sum + begin, end - begin);
-    for (Index row = 0; row < rows; ++row)
-      for (Index u = begin; u < end; ++u) sum[u] += deltas[row][column + u];
+    for (Index u = begin; u < end; u += lanes<T>) {
+      const Index count = Base::min(lanes<T>, end - u);
+      Vector<T> even = load_some(sum + u, count), odd{};
+      for (Index row = 0; row < rows; row += 2) {
+        even += load_some(deltas[row] + column + u, count);
+        if (row + 1 < rows) odd += load_some(deltas[row + 1] + column + u, count);
+      }
+      store_part(sum + u, even + odd, count);
+    }
   }
 
   void multiply_deltas(int id, Index k0, Index k1) {
@@ -272,7 +280,7 @@ struct Backward : Loop<U> {
     const T** left = Base::left[id];
     T** out = Base::out[id];
     Index rows = 0;
-    Base::each_row_of_share(id, k0, k1, [&](Index k, Index b) {
+    Base::each_row_of_share(id, k0, k1, false, [&](Index k, Index b) {
       left[rows] = work_at(k, b, 0);
       out[rows++] = job.x_gradient + Base::packed_row(k, b) * job.inputs;
     });

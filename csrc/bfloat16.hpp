@@ -16,6 +16,10 @@ struct VectorOf<Pair> {
 
 inline Vector<Pair> splat(Pair value) { return Vector<Pair>{} + value.bits; }
 
+inline void store_part(Pair* to, Vector<Pair> v, Index count) {
+  store_part(reinterpret_cast<float*>(to), (Vector<float>)v, count);
+}
+
 // What one lane of a panel holds: one number of each column, unless it holds a pair of them. A tile has up to
 // `tile_rows` rows. It reads its left-hand rows and its depths in whole steps: rows behind the last are read but not
 // used, depths behind the last are zero.

@@ -240,8 +240,8 @@ class CrossEntropy {
           to[r] = kept(w, c) + (first + r) * block + panel.column;
           if (panel.column == 0) weights.template fetch<0>();
         }
-        Tiles<U, PointedRows>::multiply(size, panel.vectors, depth, left + first, w.x_columns + panel.column * depth, from,
-                                        to, lanes<T>);
+        const U* right = w.x_columns + panel.column * depth;
+        Tiles<U, PointedRows>::multiply(size, panel.vectors, depth, left + first, right, from, to, lanes<T>, right);
       });
     });
   }
@@ -311,9 +311,10 @@ class CrossEntropy {
         }
         if constexpr (pairs)
           Tiles<U, PackedStrip>::multiply(size, panel.vectors, high, strip_at(w.down, high, first, size, 0), right, from, to,
-                                          lanes<T>);
+                                          lanes<T>, right);
         else
-          Tiles<U, Columns>::multiply(size, panel.vectors, high, {kept(w, c) + first, block}, right, from, to, lanes<T>);
+          Tiles<U, Columns>::multiply(size, panel.vectors, high, {kept(w, c) + first, block}, right, from, to, lanes<T>,
+                                      right);
       });
     });
   }
@@ -408,8 +409,8 @@ class CrossEntropy {
           to[r] = job.weight_gradient + (begin + first + r) * job.hidden + panel.column;
           from[r] = w.begins ? zero : to[r];
         }
-        Tiles<U, PointedRows>::multiply(size, panel.vectors, high, left + first, w.x_panels + panel.column * high, from, to,
-                                        panel.tail);
+        const U* right = w.x_panels + panel.column * high;
+        Tiles<U, PointedRows>::multiply(size, panel.vectors, high, left + first, right, from, to, panel.tail, right);
       });
     });
   }

@@ -43,15 +43,18 @@ struct Forward : Loop<U> {
     }
   }
 
+  // Threads that share the sequences do it for their own units; if some of them have no units, each for its own rows.
   void multiply_input(int id, Index k0, Index k1) {
     const T** left = Base::left[id];
     T** out = Base::out[id];
     if (job.program->input.empty()) return;
+    const bool by_units = Base::unit_parts == Base::group;
     Index rows = 0;
-    Base::each_row_of_share(id, k0, k1, [&](Index k, Index b) {
+    Base::each_row_of_share(id, k0, k1, by_units, [&](Index k, Index b) {
       left[rows] = Base::input_at(k, b);
       out[rows++] = Base::tape_at(k, b, 0);
     });
+    if (by_units) return Base::multiply_rows(id, input, Base::member_of(id), rows, Base::bias);
     for (Index part = 0; part < Base::unit_parts; ++part) Base::multiply_rows(id, input, part, rows, Base::bias);
   }
 
@@ -76,6 +79,7 @@ struct Forward : Loop<U> {
       Base::end_phase(id, rows, program.sums, [&](Index b) { return Base::tape_at(k, b, program.slots); });
     }
     keep_final(part, member, k);
+    Base::turn(id);
   }
 
   // Sequences that end here leave their state behind.

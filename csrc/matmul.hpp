@@ -35,35 +35,57 @@ struct PackedStrip {
   U operator()(int r, Index k) const { return strip[k * R + r]; }
 };
 
+// Independent sums that keep two multiply-add units busy, each of which gives a result after four cycles.
+constexpr int busy_sums = 8;
+
+// `ahead`: what the next panels hold, at most a line of it for every depth of this one: it is asked for while this tile
+// computes, for a matrix that is larger than the second cache comes from the third slower than it is multiplied.
 template <class U, int R, int N, class Left, class T = Number<U>>
-inline void tile(Index depth, const Left& left, const U* panel, const T* const* begin, T* const* out, Index tail) {
-  Vector<T> sum[R][N];
+inline void tile(Index depth, const Left& left, const U* panel, const T* const* begin, T* const* out, Index tail,
+                 const U* ahead) {
+  constexpr int turns = R * N < busy_sums ? (busy_sums + R * N - 1) / (R * N) : 1;  // depths summed apart
+  Vector<T> sum[turns][R][N];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
-    for (int n = 0; n < N - 1; ++n) sum[r][n] = load(begin[r] + n * lanes<T>);
-    sum[r][N - 1] = load_some(begin[r] + (N - 1) * lanes<T>, tail);
+    for (int n = 0; n < N - 1; ++n) sum[0][r][n] = load(begin[r] + n * lanes<T>);
+    sum[0][r][N - 1] = load_some(begin[r] + (N - 1) * lanes<T>, tail);
+#pragma GCC unroll 8
+    for (int turn = 1; turn < turns; ++turn)
+#pragma GCC unroll 4
+      for (int n = 0; n < N; ++n) sum[turn][r][n] = Vector<T>{};
   }
-  for (Index k = 0; k < depth; ++k) {
+  auto add = [&](Index k, int turn) __attribute__((always_inline)) {
     Vector<U> right[N];
 #pragma GCC unroll 4
     for (int n = 0; n < N; ++n) right[n] = load(panel + (k * N + n) * lanes<U>);
+    if constexpr (R > 2) __builtin_prefetch(ahead + k * lanes<U>, 0, 2);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       const Vector<U> factor = splat(left(r, k));
 #pragma GCC unroll 4
-      for (int n = 0; n < N; ++n) sum[r][n] = Lane<U>::multiply_add(sum[r][n], factor, right[n]);
+      for (int n = 0; n < N; ++n) sum[turn][r][n] = Lane<U>::multiply_add(sum[turn][r][n], factor, right[n]);
     }
-  }
+  };
+  Index k = 0;
+  for (; k + turns <= depth; k += turns)
+#pragma GCC unroll 8
+    for (int turn = 0; turn < turns; ++turn) add(k + turn, turn);
+  if constexpr (turns > 1)
+    for (; k < depth; ++k) add(k, 0);
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+    for (int turn = 1; turn < turns; ++turn)
 #pragma GCC unroll 4
-    for (int n = 0; n < N - 1; ++n) store(out[r] + n * lanes<T>, sum[r][n]);
+      for (int n = 0; n < N; ++n) sum[0][r][n] += sum[turn][r][n];
+#pragma GCC unroll 4
+    for (int n = 0; n < N - 1; ++n) store(out[r] + n * lanes<T>, sum[0][r][n]);
     T* last = out[r] + (N - 1) * lanes<T>;
     if (tail == lanes<T>)
-      store(last, sum[r][N - 1]);
+      store(last, sum[0][r][N - 1]);
     else
-      store_part(last, sum[r][N - 1], tail);
+      store_part(last, sum[0][r][N - 1], tail);
   }
 }
 
@@ -72,11 +94,13 @@ template <class U, template <class, int> class Left>
 struct Tiles {
   using T = Number<U>;
   using From = typename Left<U, 1>::From;
-  using Function = void(Index depth, From left, const U* panel, const T* const* begin, T* const* out, Index tail);
+  using Function = void(Index depth, From left, const U* panel, const T* const* begin, T* const* out, Index tail,
+                        const U* ahead);
 
   template <int R, int N>
-  static void run(Index depth, From left, const U* panel, const T* const* begin, T* const* out, Index tail) {
-    tile<U, R, N>(depth, Left<U, R>(left), panel, begin, out, tail);
+  static void run(Index depth, From left, const U* panel, const T* const* begin, T* const* out, Index tail,
+                  const U* ahead) {
+    tile<U, R, N>(depth, Left<U, R>(left), panel, begin, out, tail, ahead);
   }
 
   static constexpr int three = tile_vectors < 3 ? tile_vectors : 3;
@@ -91,8 +115,8 @@ struct Tiles {
 
   // out rows = begin rows + left rows times the panel's, so many rows and vectors of them
   static void multiply(Index rows, Index vectors, Index depth, From left, const U* panel, const T* const* begin,
-                       T* const* out, Index tail) {
-    table[rows - 1][vectors - 1](depth, left, panel, begin, out, tail);
+                       T* const* out, Index tail, const U* ahead) {
+    table[rows - 1][vectors - 1](depth, left, panel, begin, out, tail, ahead);
   }
 };
 
@@ -155,12 +179,17 @@ inline Index panels_for(Index width) {
   return groups(groups(width, lanes<T>), tile_vectors);
 }
 
-// out rows += (or = begin +) left rows times the packed matrix, for the panels of one unit part.
+// out rows += (or = begin +) left rows times the packed matrix, for the panels of one unit part; `backwards`: the last
+// panel first.
 template <class U, class T = Number<U>>
 inline void multiply(const Packed<U>& matrix, Index part, Index rows, const U* const* left, T* const* out,
-                     const T* bias) {
-  for (Index p = matrix.part[part]; p < matrix.part[part + 1]; ++p) {
-    const Panel& panel = matrix.panels[p];
+                     const T* bias, bool backwards = false) {
+  const Index count = matrix.part[part + 1] - matrix.part[part];
+  const Panel* const panels = matrix.panels + matrix.part[part];
+  for (Index turn = 0; turn < count; ++turn) {
+    const Panel& panel = panels[backwards ? count - 1 - turn : turn];
+    const Panel& next = turn + 1 == count ? panel : panels[backwards ? count - 2 - turn : turn + 1];
+    Index asked = 0;  // vectors of the next panel: each tile asks for its share
     each_tile<U>(rows, [&](Index first, Index size) {
       constexpr Index most = Lane<U>::tile_rows;
       const U *in[most], *data = matrix.data + panel.offset;
@@ -173,8 +202,10 @@ inline void multiply(const Packed<U>& matrix, Index part, Index rows, const U* c
           begin[r] = panel.begins && run == 0 ? bias + panel.column : to[r];
         }
         const Index depth = matrix.runs[run].depth;
-        Tiles<U, PointedRows>::multiply(size, panel.vectors, depth, in, data, begin, to, panel.tail);
+        const U* ahead = asked < matrix.depth * next.vectors ? matrix.data + next.offset + asked * lanes<U> : data;
+        Tiles<U, PointedRows>::multiply(size, panel.vectors, depth, in, data, begin, to, panel.tail, ahead);
         data += depth * panel.vectors * lanes<U>;
+        asked += depth;
       }
     });
   }
@@ -248,16 +279,15 @@ inline void pack_strips(const T* const* rows, Index count, Index first, Index la
   constexpr Index tile_rows = Lane<U>::tile_rows;
   constexpr Index stretch = 16 * tile_rows;  // columns at a time: strips enough to use what a cache line brings
   const Index depth = deep<U>(count), parts = groups(last - first, tile_rows);
-  U columns[stretch + lanes<U>];
   for (Index g0 = 0; g0 < parts; g0 += stretch / tile_rows) {
     const Index g1 = g0 + stretch / tile_rows < parts ? g0 + stretch / tile_rows : parts;
-    const Index from = group_begin(last - first, parts, g0), width = group_begin(last - first, parts, g1) - from;
-    each_depth<U>(rows, count, first + from, [&](const T* const* here, Index k) {
-      for (Index n = 0; n < width; n += lanes<U>)
-        store(columns + n, Lane<U>::gather(here, n, width - n < lanes<U> ? width - n : lanes<U>));
+    each_depth<U>(rows, count, first, [&](const T* const* here, Index k) {
       for (Index g = g0; g < g1; ++g) {
         const Index begin = group_begin(last - first, parts, g), size = group_begin(last - first, parts, g + 1) - begin;
-        for (Index r = 0; r < size; ++r) to[begin * depth + k * size + r] = columns[begin - from + r];
+        for (Index n = 0; n < size; n += lanes<U>) {  // once, unless a vector is shorter than a tile is high
+          const Index some = size - n < lanes<U> ? size - n : lanes<U>;
+          store_part(to + begin * depth + k * size + n, Lane<U>::gather(here, begin + n, some), some);
+        }
       }
     });
   }
@@ -276,10 +306,11 @@ inline void add_outer_products(const Panel& panel, const U* packed, const U* str
       for (Index r = 0; r < size; ++r) {
         to[r] = gradient + (first + r) * stride + panel.column;
         begin[r] = zero && k0 == 0 ? zero : to[r];
+        for (Index n = 0; n < panel.vectors; ++n) __builtin_prefetch(to[r] + size * stride + n * lanes<T>, 1, 2);
       }
       const U* data = packed + k0 * panel.vectors * lanes<U>;
       Tiles<U, PackedStrip>::multiply(size, panel.vectors, part, strip_at(strips, depth, first, size, k0), data, begin, to,
-                                      panel.tail);
+                                      panel.tail, data);
     });
   }
 }

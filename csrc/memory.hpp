@@ -15,12 +15,13 @@
 
 namespace carousel {
 
+constexpr std::size_t large_page = 2 << 20;
+
 // Ask for large pages before memory is first touched: a fault for every 4 KB costs as much as filling them.
 inline void prefer_large_pages([[maybe_unused]] void* data, [[maybe_unused]] std::size_t bytes) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
-  constexpr std::uintptr_t large = 2 << 20;
-  const std::uintptr_t begin = (reinterpret_cast<std::uintptr_t>(data) + large - 1) / large * large;
-  const std::uintptr_t end = (reinterpret_cast<std::uintptr_t>(data) + bytes) / large * large;
+  const std::uintptr_t begin = (reinterpret_cast<std::uintptr_t>(data) + large_page - 1) / large_page * large_page;
+  const std::uintptr_t end = (reinterpret_cast<std::uintptr_t>(data) + bytes) / large_page * large_page;
   if (data && begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);  // a wish
 #endif
 }
@@ -38,6 +39,7 @@ class Memory {
         return;
       }
     }
+    const std::size_t page = bytes < large_page ? small_page : large_page;
     bytes_ = (bytes + page - 1) / page * page;
     data_ = static_cast<char*>(std::aligned_alloc(page, bytes_));
     if (!data_) throw std::bad_alloc();
@@ -62,7 +64,7 @@ class Memory {
   }
 
  private:
-  static constexpr std::size_t page = 4096, most_idle = 4, most_bytes = 64 << 20;
+  static constexpr std::size_t small_page = 4096, most_idle = 4, most_bytes = 64 << 20;
   static std::mutex& lock() {
     static std::mutex instance;
     return instance;

@@ -1,13 +1,22 @@
 // What the forward and the backward walk share: who works on which rows and units, and where each vector stands.
 //
-// The batch is split over threads with no barrier between time steps; only when there are fewer sequences than
-// threads do several threads share a sequence, each computing some of its units, with a barrier after each phase.
+// The batch is split over threads with no barrier between time steps. Only where there are fewer sequences than threads,
+// or few of them for weights that outgrow the second cache, do several threads share the sequences, each computing some
+// of their units, with a barrier after each phase.
 
 constexpr Index rounded_rows = 96;      // rows that are rounded for a product at once
 constexpr Index worthwhile_units = 96;  // units of one sequence below which a second thread costs more than it saves
+constexpr Index near_bytes = 3 << 19;   // of the weights of a step: what stays in a second cache of 2 MB
+constexpr Index worthwhile_rows = 16;   // that a thread multiplies by weights from farther away: fewer wait for them
 
 // Where the state before a step comes from: the step before, the caller, or a reset.
 enum class Origin { carried, initial, zero };
+
+// Which way a thread goes over the panels of a product. Steps go to and fro: of weights that are larger than a cache, the
+// next step then begins with those that are still in it.
+struct alignas(64) Turn {
+  bool backwards;
+};
 
 // U: what a lane of a product holds, the number of the states (T) itself or a pair of rounded ones (bfloat16.hpp).
 template <class U>
@@ -34,12 +43,13 @@ struct Loop {
   T*** out;
   Index rounded_size;  // of a left-hand row in lanes, if numbers are rounded for products
   U** rounded;         // for each thread: rounded rows
+  Turn* turns;         // for each thread
   const U*** lanes_of;  // and where each begins
 
   Loop(const Job<T>& task, Arena& arena) : job(task) {
     const Program& program = *job.program;
     const Index threads = job.threads;
-    batch_parts = threads < job.batch ? threads : job.batch;
+    batch_parts = parts_of_batch();
     group = threads / batch_parts;
     const Index panels = panels_for<T>(job.hidden), worthwhile = job.hidden / worthwhile_units;
     unit_parts = min(group, min(panels, worthwhile));
@@ -60,6 +70,7 @@ struct Loop {
     left = arena.take<const T**>(threads);
     out = arena.take<T**>(threads);
     rounded = arena.take<U*>(threads);
+    turns = arena.take<Turn>(threads);
     lanes_of = arena.take<const U**>(threads);
     const Index inputs = deep<U>(job.inputs), deltas = program.blocks * deep<U>(job.hidden);
     rounded_size = depths == 1 ? 0 : inputs > deltas ? inputs : deltas;
@@ -70,6 +81,7 @@ struct Loop {
       U* r = arena.take<U>(rounded_rows * rounded_size);
       const U** r_rows = arena.take<const U*>(rounded_rows);
       if (arena.counting()) continue;
+      turns[id].backwards = false;
       left[id] = l;
       out[id] = o;
       rounded[id] = r;
@@ -85,6 +97,17 @@ struct Loop {
   }
 
   static Index min(Index a, Index b) { return a < b ? a : b; }
+
+  // One for each thread, unless all would read large weights for few sequences each.
+  Index parts_of_batch() const {
+    Index parts = min(job.threads, job.batch), blocks = 0;
+    for (const Phase& phase : job.program->forward)
+      for (const Product& product : phase.products) blocks += static_cast<Index>(product.blocks.size());
+    const Index bytes = blocks * job.hidden * groups(job.hidden, depths) * static_cast<Index>(sizeof(U));
+    if (bytes > near_bytes)
+      while (parts > 1 && (job.batch < parts * worthwhile_rows || job.threads % parts)) --parts;
+    return parts;
+  }
 
   // ---- steps: k counts in the order of computation, t in the order of the sequence ----
 
@@ -147,27 +170,29 @@ struct Loop {
   void wait_for_group(int id) { of_group[part_of(id)].wait(static_cast<int>(group)); }
   void wait_for_units(int id) { of_units[part_of(id)].wait(static_cast<int>(unit_parts)); }
 
-  // Call body(k, b) for the rows of steps k0 .. k1 that fall to this thread.
+  // Call body(k, b) for the rows of steps k0 .. k1 that fall to this thread, or to all who share the sequences with it.
   template <class Body>
-  void each_row_of_share(int id, Index k0, Index k1, Body body) const {
+  void each_row_of_share(int id, Index k0, Index k1, bool of_all, Body body) const {
     Index turn = 0;
     for (Index k = k0; k < k1; ++k)
       for (Index b = part_of(id); b < count(k); b += batch_parts)
-        if (turn++ % group == member_of(id)) body(k, b);
+        if (turn++ % group == member_of(id) || of_all) body(k, b);
   }
 
   Index unit_count(Index member) const { return unit_bound(member + 1) - unit_bound(member); }
   Index unit_bound(Index member) const {
-    const Index panels = panels_for<T>(job.hidden), g = group_begin(panels, unit_parts, member);
+    const Index panels = even_panels(job.hidden, unit_parts), g = group_begin(panels, unit_parts, member);
     return g == panels ? job.hidden : make_panel<T>(job.hidden, panels, g).unit;
   }
 
   // ---- products ----
 
+  void turn(int id) { turns[id].backwards = !turns[id].backwards; }
+
   // The rows listed in `left` times the matrix, for one unit part, to the rows listed in `out`.
   void multiply_rows(int id, const Packed<U>& matrix, Index part, Index rows, const T* from) {
     if constexpr (depths == 1) {
-      multiply(matrix, part, rows, left[id], out[id], from);
+      multiply(matrix, part, rows, left[id], out[id], from, turns[id].backwards);
     } else {
       for (Index first = 0; first < rows; first += rounded_rows) {
         const Index some = min(rounded_rows, rows - first);
@@ -177,9 +202,14 @@ struct Loop {
           for (Index run = 0; run < matrix.run_count; ++run)
             Lane<U>::along(left[id][first + r] + matrix.runs[run].from, matrix.runs[run].count, to + matrix.runs[run].offset);
         }
-        multiply(matrix, part, some, lanes_of[id], out[id] + first, from);
+        multiply(matrix, part, some, lanes_of[id], out[id] + first, from, turns[id].backwards);
       }
     }
+  }
+
+  // As many panels for one part as for another, so that no thread waits.
+  static Index even_panels(Index width, Index parts) {
+    return min(groups(panels_for<T>(width), parts) * parts, groups(width, lanes<T>));
   }
 
   // ---- packed matrices: first their layout, then, by all threads, their values ----
@@ -187,7 +217,7 @@ struct Loop {
   // Panels for the rows of every block, so that `multiply` writes pre-activations into a row of the tape.
   Packed<U> lay_forward(const Product& product, Arena& arena) const {
     const Index width = width_of(product), depth = deep<U>(width);
-    const Index each = panels_for<T>(job.hidden), blocks = static_cast<Index>(product.blocks.size());
+    const Index each = even_panels(job.hidden, unit_parts), blocks = static_cast<Index>(product.blocks.size());
     Packed<U> packed = lay(blocks * each, unit_parts, 1, depth, arena);
     Index p = 0, size = 0;
     for (Index part = 0; part < unit_parts; ++part) {
@@ -208,7 +238,7 @@ struct Loop {
 
   // Panels for the columns of the stacked blocks, so that `multiply` turns deltas into the gradient of a vector.
   Packed<U> lay_backward(const Product& product, Index width, Index parts, Arena& arena) const {
-    const Index each = panels_for<T>(width), blocks = static_cast<Index>(product.blocks.size());
+    const Index each = even_panels(width, parts), blocks = static_cast<Index>(product.blocks.size());
     Packed<U> packed = lay(each, parts, blocks, 0, arena);
     for (Index first = 0, end; first < blocks; first = end) {
       end = end_of_run(product, first);

@@ -58,10 +58,10 @@ void check_tile(Index vectors, Index tail, Index depth, bool in_place) {
     begin[r] = in_place ? to[r] : start.data() + r * width;
     for (Index k = 0; k < depth; ++k) strip[static_cast<std::size_t>(k * R + r)] = rows[r][k];
   }
-  Tiles<T, PointedRows>::multiply(R, vectors, depth, rows, panel.data(), begin, to, tail);
+  Tiles<T, PointedRows>::multiply(R, vectors, depth, rows, panel.data(), begin, to, tail, panel.data());
   same("tile of rows", out, expected, R, vectors, tail);
   if (in_place) out = start;
-  Tiles<T, PackedStrip>::multiply(R, vectors, depth, {strip.data(), R}, panel.data(), begin, to, tail);
+  Tiles<T, PackedStrip>::multiply(R, vectors, depth, {strip.data(), R}, panel.data(), begin, to, tail, panel.data());
   same("tile of a strip", out, expected, R, vectors, tail);
 }
 

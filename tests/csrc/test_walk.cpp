@@ -46,9 +46,10 @@ struct Shape {
   Index time, batch, inputs, hidden;
 };
 
-// one step; one sequence; odd widths; more steps than a chunk; enough work for a team, by sequences and by units
+// one step; one sequence; odd widths; more steps than a chunk; enough work for a team, by sequences and by units; weights
+// so large that a team shares the sequences
 constexpr Shape shapes[] = {{1, 1, 1, 1}, {5, 1, 3, 17}, {4, 3, 2, 5}, {7, 5, 9, 33}, {600, 1, 2, 3}, {30, 7, 40, 64},
-                            {40, 1, 8, 260}, {40, 3, 16, 130}};
+                            {40, 1, 8, 260}, {40, 3, 16, 130}, {3, 3, 2, 650}};
 
 // A state that fades goes to zero, not through the slow numbers below the normal range; the caller's mode is kept.
 template <class T>

@@ -49,7 +49,7 @@ class Ragged(Unpadded):
     def out(self, output: Tensor) -> Tensor:
         """(N, H) -> the layout of the input, with zeros after each sequence's end."""
         rows = output.new_zeros(self.frame.numel(), output.shape[-1])
-        return rows.index_copy(0, self._rows, output).unflatten(0, self.frame)
+        return rows.index_copy_(0, self._rows, output).unflatten(0, self.frame)
 
 
 def open_sequences(
