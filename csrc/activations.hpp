@@ -37,12 +37,16 @@ struct Factorials {
 template <class T>
 constexpr Factorials<T> factorials{};
 
+#if defined(__AVX512F__)
+constexpr __mmask16 every = 0xffff;  // GCC 12 warns of its own header where an intrinsic has no mask
+#endif
+
 // x clamped to the range of exp; NaN stays NaN because every comparison with it is false.
 template <class T>
 inline Vector<T> clamp(Vector<T> x, T low, T high) {
 #if defined(__AVX512F__)
   if constexpr (sizeof(T) == 4)  // one instruction each, which gives its second operand where there is a NaN
-    return (Vector<T>)_mm512_min_ps((__m512)splat<T>(high), _mm512_max_ps((__m512)splat<T>(low), (__m512)x));
+    return (Vector<T>)_mm512_maskz_min_ps(every, (__m512)splat<T>(high), _mm512_maskz_max_ps(every, (__m512)splat<T>(low), (__m512)x));
 #endif
   x = x < low ? splat<T>(low) : x;
   return x > high ? splat<T>(high) : x;
@@ -54,7 +58,7 @@ template <class T>
 inline Vector<T> quotient(Vector<T> a, Vector<T> b) {
 #if defined(__AVX512F__)
   if constexpr (sizeof(T) == 4) {
-    Vector<T> inverse = (Vector<T>)_mm512_rcp14_ps((__m512)b);
+    Vector<T> inverse = (Vector<T>)_mm512_maskz_rcp14_ps(every, (__m512)b);
     inverse += inverse * (T(1) - b * inverse);
     const Vector<T> near = a * inverse;
     return near + inverse * (a - b * near);
