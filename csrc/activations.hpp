@@ -46,7 +46,8 @@ template <class T>
 inline Vector<T> clamp(Vector<T> x, T low, T high) {
 #if defined(__AVX512F__)
   if constexpr (sizeof(T) == 4)  // one instruction each, which gives its second operand where there is a NaN
-    return (Vector<T>)_mm512_maskz_min_ps(every, (__m512)splat<T>(high), _mm512_maskz_max_ps(every, (__m512)splat<T>(low), (__m512)x));
+    return (Vector<T>)_mm512_maskz_min_ps(every, (__m512)splat<T>(high),
+                                          _mm512_maskz_max_ps(every, (__m512)splat<T>(low), (__m512)x));
 #endif
   x = x < low ? splat<T>(low) : x;
   return x > high ? splat<T>(high) : x;
@@ -111,11 +112,12 @@ inline Vector<T> expm1_in_range(Vector<T> x) {
 template <class T>
 constexpr T saturation = sizeof(T) == 4 ? T(87) : T(708);  // 2^n stays a normal number
 
-// Far below 0 it stops at the smallest numbers of the normal range.
+// Below the normal range it is 0, as in torch far enough down.
 template <class T>
 inline Vector<T> sigmoid(Vector<T> x) {
   const Reduced<T> e = reduce<T>(-clamp<T>(x, -saturation<T>, saturation<T>));
-  return quotient<T>(splat<T>(T(1)), T(1) + (e.expm1_r + T(1)) * power_of_two<T>(e.n));
+  const Vector<T> y = quotient<T>(splat<T>(T(1)), T(1) + (e.expm1_r + T(1)) * power_of_two<T>(e.n));
+  return x < -saturation<T> ? Vector<T>{} : y;
 }
 
 template <class T>

@@ -110,6 +110,21 @@ def test_large_logits_and_impossible_words(isa):
     assert found(*case)[2][2][7] == 0
 
 
+@pytest.mark.parametrize("single", [False, True], ids=["of the total", "of single losses"])
+def test_larger_logits_come_late_and_not_for_every_row(isa, single):
+    """Whatever was summed before a larger logit is kept by its measure: it may come again, to one row and not the next."""
+    x, weight, bias, targets, scale = problem(300, 9, 700)
+    for at, jump in ((150, 19), (300, 25), (450, 70), (690, 45)):  # below and above what the first sums can take
+        weight[at] = 0
+        weight[at, at % 9] = jump
+    x[::2].abs_()
+    case = x, weight, bias, targets, scale
+    each = torch.randn(300) if single else None
+    results, truth = found(*case, losses_gradient=each), exact(*case, each)
+    assert_close(results[:2], truth[:2], torch.float32)
+    assert_close(results[2][:3], truth[2][:3], torch.float32)
+
+
 def test_ignored_rows_are_never_read(isa):
     """NaN in an ignored row of x and in its scale reaches nothing; all rows ignored give zeros."""
     x, weight, bias, targets, scale = problem(70, 9, 40, ignored=30)

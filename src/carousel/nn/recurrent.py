@@ -9,6 +9,7 @@ from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
 from carousel.equations import Cell
@@ -19,7 +20,7 @@ from carousel.nn.lengths import Lengths, Ragged, open_sequences
 from carousel.nn.options import positive, probability, switch
 from carousel.nn.precision import matching, numbers_of
 from carousel.nn.recording import Recording
-from carousel.nn.regularisers import RegulariserOptions, Regularisers, dropped, locked
+from carousel.nn.regularisers import RegulariserOptions, Regularisers, locked
 from carousel.nn.resets import Resets, open_resets
 from carousel.nn.sequences import Packed, Padded
 from carousel.nn.states import States, check_states
@@ -301,7 +302,7 @@ class Recurrent(nn.Module):
             for parts in self._layers:
                 if parts[0].layer > 0 and self.dropout > 0 and self.training:
                     per_sequence = self.regularisers.locked_dropout
-                    x = locked(x, self.dropout, batch_sizes) if per_sequence else dropped(x, self.dropout)
+                    x = locked(x, self.dropout, batch_sizes) if per_sequence else F.dropout(x, self.dropout)
                 outputs = []
                 for part in parts:
                     parameters = {name: getattr(self, full).to(x.dtype) for name, full in part.names.items()}

@@ -77,7 +77,7 @@ def kept(shape: torch.Size | tuple[int, ...], share: float, like: Tensor) -> Ten
 
 
 def dropped(x: Tensor, share: float) -> Tensor:
-    """Drop each value by itself, as torch's dropout does."""
+    """Drop each value by itself, as torch's dropout does, by other random numbers."""
     return x if share == 0 else x * kept(x.shape, share, x)
 
 
