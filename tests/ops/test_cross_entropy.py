@@ -112,9 +112,14 @@ def test_large_logits_and_impossible_words(isa):
 
 @pytest.mark.parametrize("single", [False, True], ids=["of the total", "of single losses"])
 def test_larger_logits_come_late_and_not_for_every_row(isa, single):
-    """Whatever was summed before a larger logit is kept by its measure: it may come again, to one row and not the next."""
+    """What was summed before a larger logit is kept by its measure, again and again, in some rows and not in others."""
     x, weight, bias, targets, scale = problem(300, 9, 700)
-    for at, jump in ((150, 19), (300, 25), (450, 70), (690, 45)):  # below and above what the first sums can take
+    for at, jump in (
+        (150, 19),
+        (300, 25),
+        (450, 70),
+        (690, 45),
+    ):  # below and above what the first sums can take
         weight[at] = 0
         weight[at, at % 9] = jump
     x[::2].abs_()
