@@ -7,6 +7,7 @@ blows up or vanishes, tanh holds a little longer. Here they run, scalar and vect
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 
 import torch
@@ -144,7 +145,9 @@ def _numbers(
     numbers: dict[str, float | Sequence[float]] = {"spectral radii": radii}
     for f in ACTIVATIONS:
         for w in WEIGHTS:
-            numbers[f"{f} w={w} end from 1"] = float(ends[f, w][-1])
+            numbers[f"{f} w={w} end from 1"] = min(
+                float(ends[f, w][-1]), sys.float_info.max
+            )  # JSON has no infinity
             numbers[f"{f} w={w} steps apart"] = _finite(kept[f, w])
         numbers[f"{f} vector steps apart"] = [_finite(steps) for steps in vector[f]]
     for w in WEIGHTS:

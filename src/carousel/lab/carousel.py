@@ -129,7 +129,11 @@ def gradient_by_distance(make: Callable[[], Recurrent], seed: int, steps: int = 
             part.requires_grad_() if part.is_leaf else part.retain_grad()
         kept.append(state)
     torch.stack([(part * torch.randn_like(part)).sum() for part in state]).sum().backward()
-    norms = [math.sqrt(sum(float(_gradient(part).square().sum()) for part in parts)) for parts in kept]
+    # hypot scales before it squares: of numbers below 1e-162 nothing would be left
+    norms = [
+        math.hypot(*(value for part in parts for value in _gradient(part).flatten().tolist()))
+        for parts in kept
+    ]
     return [max(norm / norms[-1], FLOOR) for norm in norms[-2::-1]]
 
 

@@ -118,7 +118,7 @@ def _keep_numbers(folder: Path, page: LabPage) -> dict[str, Any]:
         "numbers": dict(page.findings.numbers),
     }
     ordered = {name: kept[name] for name in EXPERIMENTS if name in kept}
-    write_atomic(path, json.dumps(ordered, indent=2, ensure_ascii=False) + "\n")
+    write_atomic(path, json.dumps(ordered, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     return ordered
 
 
