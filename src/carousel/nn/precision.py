@@ -5,8 +5,8 @@ factors of matrix products are rounded to bfloat16; products are summed, states 
 output and final states are bfloat16. Gradients have the dtype of what they belong to, so parameters under autocast
 get float32.
 
-Where the CPU multiplies tiles of bfloat16 (the instruction set `avx512_amx`), that takes a third of the time of float32
-and less; where it multiplies pairs (`avx512_bf16`), about half on AMD's processors. Elsewhere the same kernels
+Where the CPU multiplies tiles of bfloat16 (the instruction set `avx512_amx`), that takes about half of the time of
+float32; where it multiplies pairs (`avx512_bf16`), about half on AMD's processors. Elsewhere the same kernels
 multiply the rounded numbers in float32: right, but no faster. The equations on torch tensors (a second derivative,
 vmap, a cell without a kernel) use the same weights and states and do not round factors.
 """
