@@ -47,7 +47,7 @@ To run it again (`pip install '.[bench]'` brings the optional peers; those that 
 A target is what the version was meant to reach on two Zen 5 cores, whose vector units are twice as wide as those of
 the cores before them; a figure without one is there to be known. Beside a missed one stands what the machine allows,
 where that follows from figures of this run: a peer at 40 % of the multiply-add peak cannot be beaten by more than 2.5x,
-and a step cannot take less time than its weights take to be read.
+and a step of one sequence cannot take less time than its weights take to be read.
 
 {findings}
 

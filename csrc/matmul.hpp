@@ -35,27 +35,20 @@ struct PackedStrip {
   U operator()(int r, Index k) const { return strip[k * R + r]; }
 };
 
-// Independent sums that keep two multiply-add units busy, each of which gives a result after four cycles.
-constexpr int busy_sums = 8;
-
 // `ahead`: what the next panels hold, at most a line of it for every depth of this one: it is asked for while this tile
-// computes, for a matrix that is larger than the second cache comes from the third slower than it is multiplied.
+// computes, for a matrix that is larger than the second cache comes from the third slower than it is multiplied. A sum
+// goes over the depths in their order, whatever the tile: results do not depend on how rows and units are shared out.
 template <class U, int R, int N, class Left, class T = Number<U>>
 inline void tile(Index depth, const Left& left, const U* panel, const T* const* begin, T* const* out, Index tail,
                  const U* ahead) {
-  constexpr int turns = R * N < busy_sums ? (busy_sums + R * N - 1) / (R * N) : 1;  // depths summed apart
-  Vector<T> sum[turns][R][N];
+  Vector<T> sum[R][N];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
-    for (int n = 0; n < N - 1; ++n) sum[0][r][n] = load(begin[r] + n * lanes<T>);
-    sum[0][r][N - 1] = load_some(begin[r] + (N - 1) * lanes<T>, tail);
-#pragma GCC unroll 8
-    for (int turn = 1; turn < turns; ++turn)
-#pragma GCC unroll 4
-      for (int n = 0; n < N; ++n) sum[turn][r][n] = Vector<T>{};
+    for (int n = 0; n < N - 1; ++n) sum[r][n] = load(begin[r] + n * lanes<T>);
+    sum[r][N - 1] = load_some(begin[r] + (N - 1) * lanes<T>, tail);
   }
-  auto add = [&](Index k, int turn) __attribute__((always_inline)) {
+  for (Index k = 0; k < depth; ++k) {
     Vector<U> right[N];
 #pragma GCC unroll 4
     for (int n = 0; n < N; ++n) right[n] = load(panel + (k * N + n) * lanes<U>);
@@ -64,28 +57,18 @@ inline void tile(Index depth, const Left& left, const U* panel, const T* const* 
     for (int r = 0; r < R; ++r) {
       const Vector<U> factor = splat(left(r, k));
 #pragma GCC unroll 4
-      for (int n = 0; n < N; ++n) sum[turn][r][n] = Lane<U>::multiply_add(sum[turn][r][n], factor, right[n]);
+      for (int n = 0; n < N; ++n) sum[r][n] = Lane<U>::multiply_add(sum[r][n], factor, right[n]);
     }
-  };
-  Index k = 0;
-  for (; k + turns <= depth; k += turns)
-#pragma GCC unroll 8
-    for (int turn = 0; turn < turns; ++turn) add(k + turn, turn);
-  if constexpr (turns > 1)
-    for (; k < depth; ++k) add(k, 0);
+  }
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 8
-    for (int turn = 1; turn < turns; ++turn)
 #pragma GCC unroll 4
-      for (int n = 0; n < N; ++n) sum[0][r][n] += sum[turn][r][n];
-#pragma GCC unroll 4
-    for (int n = 0; n < N - 1; ++n) store(out[r] + n * lanes<T>, sum[0][r][n]);
+    for (int n = 0; n < N - 1; ++n) store(out[r] + n * lanes<T>, sum[r][n]);
     T* last = out[r] + (N - 1) * lanes<T>;
     if (tail == lanes<T>)
-      store(last, sum[0][r][N - 1]);
+      store(last, sum[r][N - 1]);
     else
-      store_part(last, sum[0][r][N - 1], tail);
+      store_part(last, sum[r][N - 1], tail);
   }
 }
 

@@ -46,11 +46,10 @@ void check_team(int wanted) {
 // Inside a team a second one may be smaller than asked for: the walk must notice, not wait for those who never come.
 void check_nested_walk() {
   const LinearCell<double> cell(40, 1, 8, 260, false, false, true);
-  const LinearResult<double> alone = by_kernels(cell, 1), shared = by_kernels(cell, 2);  // sums in another order
+  const LinearResult<double> expected = by_kernels(cell, 1);
   std::vector<LinearResult<double>> came(2);
   run_team(2, [&](int id, int) { came[static_cast<std::size_t>(id)] = by_kernels(cell, 2); });
-  CHECK(came[0].output == alone.output || came[0].output == shared.output, "%s",
-        "a walk inside a team gave something else");
+  CHECK(came[0].output == expected.output, "%s", "a walk inside a team gave something else");
 }
 
 void check_teams() {
