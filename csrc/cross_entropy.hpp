@@ -77,7 +77,7 @@ class CrossEntropy {
   static constexpr Index fewest_words = 48, most_words = 96;
   static constexpr Index tile_rows = Lane<U>::tile_rows;
   static constexpr T room = T(20);  // from a reference up to a logit: exp(20) is far from what T can hold
-  static constexpr Index kept_bytes = 9 << 20;  // of exponentials of one block, unless fewest_rows need more
+  static constexpr Index kept_bytes = 8 << 20;  // of exponentials of one block, unless fewest_rows need more
 
   // What the others read of a thread's work on a block.
   struct Found {
@@ -103,7 +103,7 @@ class CrossEntropy {
   static Index block_rows(const CrossEntropyJob<T>& j) {
     Index most = most_rows;
     if (keeps(j))
-      while (most > fewest_rows && j.symbols * most * Index(sizeof(T)) > kept_bytes) most /= 2;
+      while (most > fewest_rows && j.symbols * most * Index(sizeof(T)) > kept_bytes) most -= lanes<T>;
     return groups(groups(j.rows, groups(j.rows, most)), lanes<T>) * lanes<T>;
   }
   static bool keeps(const CrossEntropyJob<T>& j) { return j.scale && !j.summed; }

@@ -260,7 +260,9 @@ template <class U, class T = Number<U>>
 inline void pack_strips(const T* const* rows, Index count, Index first, Index last, U* to) {
   if constexpr (Lane<U>::depth_step > 1) return pack_strips_across(rows, count, first, last, to);
   constexpr Index tile_rows = Lane<U>::tile_rows;
-  constexpr Index stretch = 16 * tile_rows;  // columns at a time: strips enough to use what a cache line brings
+  // columns at a time: strips enough to use what a cache line brings, and not so many that their places, which may
+  // lie a multiple of 4 KB apart, push each other out of the first cache
+  constexpr Index stretch = 8 * tile_rows;
   const Index depth = deep<U>(count), parts = groups(last - first, tile_rows);
   for (Index g0 = 0; g0 < parts; g0 += stretch / tile_rows) {
     const Index g1 = g0 + stretch / tile_rows < parts ? g0 + stretch / tile_rows : parts;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -98,7 +99,12 @@ def _check_agreement(given: Case) -> None:
 
 
 def extra_memory(name: str, shape: Shape, threads: int) -> float:
-    """MB that a fresh process needs for loss and gradients, beside inputs and gradients themselves."""
+    """MB that a fresh process needs for loss and gradients, beside inputs and gradients themselves.
+
+    Glibc gives large blocks back at once, as it does at first, and does not learn to keep them: else the peak depends
+    on which sizes came before.
+    """
     numbers = [str(number) for number in (shape.tokens, shape.hidden, shape.vocabulary, threads)]
     command = [sys.executable, "-m", "bench.losses.memory", name, *numbers]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    given_back = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(1 << 16)}
+    return float(subprocess.run(command, capture_output=True, text=True, check=True, env=given_back).stdout)
