@@ -24,7 +24,8 @@ from carousel.diagnosis.gates import (
     varied_window,
 )
 from carousel.diagnosis.gradient import GradientByDistance, gradient_by_distance
-from carousel.diagnosis.horizon import Estimate, GateTimes, Memory, gate_times, memory
+from carousel.diagnosis.headline import Estimate
+from carousel.diagnosis.horizon import GateTimes, Memory, gate_times, memory
 from carousel.diagnosis.impulse import ImpulseResponse, impulse_response
 from carousel.diagnosis.layers import RecurrentLayer, recurrent_layers
 from carousel.diagnosis.linear import (

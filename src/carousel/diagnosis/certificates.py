@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from carousel.diagnosis.layers import RecurrentLayer
-from carousel.diagnosis.ranges import Range, invariant_box, largest_jacobian, ranges, steepest_of
+from carousel.diagnosis.ranges import Range, invariant_box, largest_jacobian, ranges, rounds_of, steepest_of
 from carousel.diagnosis.stack import LayerStack
 from carousel.diagnosis.trajectory import Trajectory
 from carousel.equations.catalogue import CELLS
@@ -45,7 +45,8 @@ class Stability:
 
     Attributes:
         layer: its name.
-        bounded: True: proven bounded, by `bound`; False: proven unbounded; None: neither.
+        bounded: True: proven bounded, by `bound`; False: proven unbounded; None: neither: the search for a bound is
+            cut short, above 128 units after 60 rounds, which `reason` then says.
         reason: why, in words.
         bound: state -> (H,), no |unit| ever passes it; empty if not proven.
         largest: state -> (H,), the largest |unit| that the batch showed.
@@ -155,7 +156,12 @@ def _by_box(
     layer: RecurrentLayer, box: dict[str, Range] | None
 ) -> tuple[bool | None, str, dict[str, NDArray[np.float64]]]:
     if box is None:
-        return None, "no box of states was found that a step does not leave: neither proven nor disproven", {}
+        return (
+            None,
+            f"no box of states was found, in up to {rounds_of(layer)} rounds of widening, that a step does not leave: "
+            "neither proven nor disproven",
+            {},
+        )
     bound = {state: each.largest.numpy() for state, each in box.items()}
     worst = ", ".join(f"|{state}| <= {each.max():.4g}" for state, each in bound.items())
     return True, f"no step leaves {worst} while inputs stay within those of the batch", bound
