@@ -174,6 +174,20 @@ def invariant_box(layer: RecurrentLayer, x: Range, start: dict[str, Range]) -> d
     return None
 
 
+def by_activations(layer: RecurrentLayer, x: Range) -> dict[str, Range]:
+    """States that an activation holds however large all states were before, as h = o tanh(c) of an LSTM."""
+    reached = []
+    for size in (LIMIT, 1e3 * LIMIT):
+        wide = next(iter(layer.parameters.values())).new_full((layer.hidden,), size)
+        reached.append(_step(layer, x, dict.fromkeys(layer.states, Range(-wide, wide))))
+    one, other = reached
+    return {
+        state: other[state]
+        for state in layer.states
+        if torch.allclose(one[state].largest, other[state].largest, rtol=1e-6)
+    }
+
+
 def _step(layer: RecurrentLayer, x: Range, box: dict[str, Range]) -> dict[str, Range]:
     found = ranges(layer, x, box)
     shape = next(iter(box.values())).low
