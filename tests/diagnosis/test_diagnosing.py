@@ -174,6 +174,7 @@ def test_an_impulse_in_states_that_grow_is_not_lost_in_rounding():
     [layer] = diagnose(exploding(), batch(steps=200)).layers
     assert layer.impulse.steps is None
     assert layer.impulse.relative[-1] == 1
+    assert "an impulse in its input still grows after 64 steps" in layer.sentences
     assert layer.memory.grows
     assert "that is no memory" in layer.memory.words
     dead = torch.nn.RNN(3, 8, nonlinearity="relu")

@@ -63,7 +63,7 @@ def run(model: nn.Module, batch: Batch) -> Any:
 def _ordinary(value: Any) -> Any:
     """The batch with tensors that were made in inference mode, as of a data loader read there, copied out of it."""
     if isinstance(value, PackedSequence):
-        return PackedSequence(*(None if each is None else _ordinary(each) for each in value))
+        return PackedSequence(*(None if each is None else _ordinary(each) for each in value))  # type: ignore[arg-type]
     if isinstance(value, Tensor):
         return value.clone() if value.is_inference() else value
     if isinstance(value, dict):

@@ -59,6 +59,8 @@ def on_impulse(found: ImpulseResponse) -> str:
     heard = len(found.norms) - 1
     if not found.norms.any():
         return "an impulse in its input changes nothing"
+    if found.relative[-1] == 1:
+        return f"an impulse in its input still grows after {heard} steps"
     if found.steps is None:
         return f"an impulse in its input has not died away after {heard} steps: {found.relative[-1]:.0%} of it is left"
     steps = "step" if found.steps == 1 else "steps"

@@ -103,6 +103,7 @@ def spectrum_figure(spectrum: Spectrum) -> Figure:
     groups = [
         _eigenvalues(name, each, style) for (name, each), style in zip(named.items(), _STYLES, strict=False)
     ]
+    left_out = len(named) > len(_STYLES)
     if spectrum.jacobians:  # as rings, which leave what they lie upon to be seen
         groups.append(
             _eigenvalues(f"Jacobian, step {int(spectrum.steps[0, 0])}", spectrum.jacobians[0], "s6 ring")
@@ -130,7 +131,8 @@ def spectrum_figure(spectrum: Spectrum) -> Figure:
         scatter_svg(scatter),
         "Inside the unit circle a direction shrinks from step to step, outside it grows. Eigenvalues alone mislead "
         "where a matrix is far from normal: the norm of its powers then rises before it falls. On the batch the "
-        f"Jacobian has a median radius of {number(spectrum.radius, 3)} and norm of {number(spectrum.norm, 3)}.",
+        f"Jacobian has a median radius of {number(spectrum.radius, 3)} and norm of {number(spectrum.norm, 3)}."
+        + (f" Of {len(spectrum.weights)} matrices of weights {len(_STYLES)} are drawn." if left_out else ""),
         ("matrix", "spectral radius", "norm", "departure from normal", "peak of its powers", "at power"),
         rows,
     )
