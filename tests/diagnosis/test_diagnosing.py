@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from sick import batch, exploding, healthy
 
 import carousel
-from carousel.diagnosis import by_lag, diagnose, examination, in_turn
+from carousel.diagnosis import NextSymbol, by_lag, diagnose, examination, in_turn
 from carousel.errors import CarouselError
 
 
@@ -90,6 +90,12 @@ def test_the_loss_is_the_one_that_was_given():
     given = diagnose(model, x, loss=lambda output: output[0][-1].sum() ** 2 + 7)
     assert given.loss == pytest.approx((model(x)[0][-1].sum() ** 2 + 7).item(), rel=1e-5)
     assert given.loss_words == "the loss that was given"
+    follows = NextSymbol(torch.tensor([1, 0, 2, 3]))
+    asked = diagnose(model, x, follows)
+    assert asked.loss == pytest.approx(
+        torch.nn.functional.cross_entropy(model(x)[0][-1], follows.targets).item() * 4, rel=1e-5
+    )
+    assert asked.loss_words == follows.words
     taken = diagnose(model, x)
     assert taken.loss == pytest.approx(model(x)[0][-1].square().sum().item(), rel=1e-5)
 

@@ -37,6 +37,7 @@ from carousel.diagnosis.linear import (
     parameter_sensitivity,
 )
 from carousel.diagnosis.monitor import Look, Monitor
+from carousel.diagnosis.next_symbol import NextSymbol
 from carousel.diagnosis.properties import Property, text_properties, token_properties
 from carousel.diagnosis.remedies import Remedy
 from carousel.diagnosis.scaled import Scaled
@@ -70,6 +71,7 @@ __all__ = [
     "MatrixSpectrum",
     "Memory",
     "Monitor",
+    "NextSymbol",
     "Observation",
     "Property",
     "RecurrentLayer",
