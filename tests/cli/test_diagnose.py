@@ -13,6 +13,7 @@ def test_a_run_is_diagnosed_on_its_test_files(run, carousel):
     assert done.status == 0, done.err
     assert "held-out text" in done.out
     assert "recurrent.l0" in done.out
+    assert "cross-entropy" in done.out  # what the run has learned to lower
     page = (folder / "diagnosis.html").read_text(encoding="utf-8")
     assert "recurrent.l0" in page
     assert "What was found, and what to do" in page

@@ -28,6 +28,18 @@ def test_saturation_is_by_slope():
     np.testing.assert_allclose(found.mean, trajectory.states[1:].mean(dim=(0, 1)).numpy())
 
 
+def test_a_limit_on_inputs_comes_far_too_late():
+    """At 9.4999, the limit of another monitor, tanh passes 2.24e-8 of a gradient; by slope 1.9 counts already."""
+    module = nn.RNN(1, 1, bias=False)
+    with torch.no_grad():
+        module.weight_ih_l0.fill_(1.0)
+        module.weight_hh_l0.zero_()
+    trajectory = only(module, torch.tensor([1.7, 1.9, 9.4999]).double().reshape(3, 1, 1))
+    [[slope]] = trajectory.layer.linearise(*trajectory.points()).slopes.values()
+    assert slope[2].item() == pytest.approx(2.24e-8, rel=1e-3)
+    assert saturation(trajectory).activations["h"].by_step.tolist() == [0, 1, 1]
+
+
 def test_gates_that_are_always_open_or_shut():
     """A forget bias of 10 and an input bias of -10: both gates saturated at every step, on opposite sides."""
     module = nn.LSTM(2, 3)

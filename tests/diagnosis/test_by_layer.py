@@ -41,6 +41,20 @@ def test_a_deep_sigmoid_network_vanishes_far_below_float32():
     assert next(deep.parameters()).dtype == torch.float32
 
 
+def test_what_no_float_holds_is_told():
+    """0.1 a layer, 400 layers: 1e-400, which float64 would round to 0; a float32 model itself says 1e-50."""
+    linear = nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        linear.weight.fill_(0.1)
+    for depth, double in ((400, True), (50, False)):
+        flow = gradient_by_layer(
+            nn.Sequential(*[linear] * depth), torch.ones(1, 1), lambda output: output.sum() + 0 * output.square().sum(),
+            double=double,
+        )  # fmt: skip
+        assert flow.log_norms / np.log(10) == pytest.approx(-np.arange(depth)[::-1], abs=1e-4)
+        assert flow.log_by_instance[0, 0] == pytest.approx(flow.log_norms[0])
+
+
 class Net(nn.Module):
     """Images, a skip connection, a module used twice and a recurrent layer."""
 

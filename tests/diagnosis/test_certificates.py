@@ -86,6 +86,21 @@ def test_the_bound_of_an_lstm_cell():
     assert found.largest["c"] == pytest.approx(np.full(2, exact), rel=1e-2)
 
 
+def test_an_output_is_bounded_where_the_cell_is_not():
+    """f = 1: c adds up without end, and |h| = |o tanh(c)| stays below 1 all the same; both are said."""
+    module = nn.LSTM(1, 2)
+    with torch.no_grad():
+        module.bias_ih_l0[2:4] = 60.0
+        module.bias_ih_l0[4:6] = 3.0
+    found = stability(only(module, torch.ones(50, 1, 1)))
+    assert found.bounded is True
+    assert found.bound.keys() == {"h"}
+    assert found.bound["h"].max() <= 1
+    assert found.reason.startswith("|h| <= 1 by its activations, whatever comes in; no bound of c was found")
+    assert "400 rounds" in found.reason
+    assert found.certificates == []
+
+
 def test_a_gru_stays_within_one():
     """|h| <= 1 from any start within it, since h is a mean of h and n."""
     found = stability(only(nn.GRU(3, 5), 100 * torch.randn(30, 2, 3)))

@@ -97,9 +97,13 @@ def test_a_hostile_pickle_is_refused(tmp_path):
         ("bare.pt", lambda value, p: p.write_bytes(pickle.dumps(value))),
     ):
         save({"state_dict": Hostile(tmp_path / "struck")}, tmp_path / name)
-        with pytest.raises(CarouselError, match="Save only the weights"):
+        with pytest.raises(CarouselError, match="Save only the weights") as told:
             read_layers(tmp_path / name)
+        assert "weights_only" not in str(told.value)  # no advice to execute it all the same
     assert not (tmp_path / "struck").exists()
+    torch.save(torch.nn.LSTM(2, 3), tmp_path / "whole.pt")
+    with pytest.raises(CarouselError, match=r"it asks for torch\.nn\.modules\.rnn\.LSTM"):
+        read_layers(tmp_path / "whole.pt")
 
 
 @pytest.mark.parametrize(

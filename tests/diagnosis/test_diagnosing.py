@@ -3,6 +3,7 @@
 import copy
 import json
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from sick import batch, healthy
+from sick import batch, exploding, healthy
 
 import carousel
-from carousel.diagnosis import by_lag, diagnose, examination
+from carousel.diagnosis import NextSymbol, by_lag, diagnose, examination, in_turn
 from carousel.errors import CarouselError
 
 
@@ -89,6 +90,12 @@ def test_the_loss_is_the_one_that_was_given():
     given = diagnose(model, x, loss=lambda output: output[0][-1].sum() ** 2 + 7)
     assert given.loss == pytest.approx((model(x)[0][-1].sum() ** 2 + 7).item(), rel=1e-5)
     assert given.loss_words == "the loss that was given"
+    follows = NextSymbol(torch.tensor([1, 0, 2, 3]))
+    asked = diagnose(model, x, follows)
+    assert asked.loss == pytest.approx(
+        torch.nn.functional.cross_entropy(model(x)[0][-1], follows.targets).item() * 4, rel=1e-5
+    )
+    assert asked.loss_words == follows.words
     taken = diagnose(model, x)
     assert taken.loss == pytest.approx(model(x)[0][-1].square().sum().item(), rel=1e-5)
 
@@ -119,8 +126,8 @@ def test_words_name_the_layer_that_they_are_about():
     report = diagnose(torch.nn.LSTM(3, 6, 2, bidirectional=True), batch(steps=30))
     text = " ".join(str(report).split())
     for layer in report.layers:
-        why = layer.memory.why
-        assert not why or f"{layer.memory.words} {why[0].upper()}{why[1:]}" in text
+        assert layer.memory.words in text
+        assert layer.memory.why in layer.memory.words
     assert all("Jacobians at 8 steps, exact" in method for method in report.methods)
     large = diagnose(torch.nn.RNN(3, 257), batch(steps=4))
     assert "eigenvalues in float32" in large.methods[0]
@@ -168,6 +175,22 @@ def test_measured_layer_by_layer_and_by_an_impulse():
     assert diagnose(torch.nn.LSTM(3, 4), batch(steps=12)).by_layer is None  # one layer, nothing to compare
 
 
+def test_an_impulse_in_states_that_grow_is_not_lost_in_rounding():
+    """An exploding network answers ever more loudly, and its report claims no memory; a dead one does not answer."""
+    [layer] = diagnose(exploding(), batch(steps=200)).layers
+    assert layer.impulse.steps is None
+    assert layer.impulse.relative[-1] == 1
+    assert "an impulse in its input still grows after 64 steps" in layer.sentences
+    assert layer.memory.grows
+    assert "that is no memory" in layer.memory.words
+    dead = torch.nn.RNN(3, 8, nonlinearity="relu")
+    with torch.no_grad():
+        dead.bias_ih_l0.fill_(-50.0)
+    [layer] = diagnose(dead, batch(steps=20)).layers
+    assert "an impulse in its input changes nothing" in layer.sentences
+    assert not layer.memory.grows
+
+
 def test_linear_layers_have_their_theory():
     """Fisher memory and capacity of a linear layer stand in the report; where noise adds up, that is said instead."""
     model = carousel.RNN(2, 5, nonlinearity="identity")
@@ -210,6 +233,27 @@ def test_progress_rises_to_the_end():
     assert any("l1" in what for what, _ in seen)
 
 
+def test_progress_is_told_where_it_was_asked_for(monkeypatch):
+    """Large layers are measured by two threads, but a window or a notebook hears of it in the thread that called."""
+    monkeypatch.setattr(examination, "EXACT_SIZE", 3)
+    monkeypatch.setattr(in_turn.os, "cpu_count", lambda: 2)
+    threads, shares = set(), []
+
+    def told(what, share):
+        threads.add(threading.current_thread())
+        shares.append(share)
+
+    diagnose(torch.nn.GRU(3, 4, 3), batch(steps=12), on_progress=told)
+    assert threads == {threading.current_thread()}
+    assert shares == sorted(shares)
+
+    def interrupted(what, share):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        diagnose(torch.nn.GRU(3, 4, 3), batch(steps=12), on_progress=interrupted)
+
+
 def _broken():
     rnn = torch.nn.RNN(3, 4)
     with torch.no_grad():
@@ -246,6 +290,12 @@ def test_mistakes_are_told(model, x, words):
     """Each is a CarouselError that says what came."""
     with pytest.raises(CarouselError, match=words):
         diagnose(model, x)
+
+
+def test_no_lags_are_refused():
+    """As by gradient_by_lag itself; None is all of them."""
+    with pytest.raises(CarouselError, match="at least 1 step back; 0 were"):
+        diagnose(torch.nn.RNN(3, 4), batch(steps=5), lags=0)
 
 
 def test_numbers_are_plain(tmp_path):

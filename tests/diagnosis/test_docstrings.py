@@ -6,8 +6,9 @@ from importlib import import_module
 import pytest
 
 MODULES = [
-    "activations", "by_lag", "by_layer", "certificates", "course", "equilibria", "exponents", "horizon", "layers",
-    "linear", "scaled", "spectra", "stack", "trajectory",
+    "activations", "by_lag", "by_layer", "certificates", "course", "diagnosing", "equilibria", "exponents", "findings",
+    "horizon", "impulse", "layers", "linear", "monitor", "next_symbol", "properties", "remedies", "scaled", "spectra",
+    "stack", "trajectory",
 ]  # fmt: skip
 
 

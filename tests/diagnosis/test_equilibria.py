@@ -55,6 +55,10 @@ def test_a_sigmoid_unit_forgets_its_start(weight, point, multiplier):
     assert found.eigenvalues[0, 0].real == pytest.approx(multiplier, abs=1e-6)
     assert found.kinds == ["stable"]
     assert (found.found[0], found.missed) == (64, 0)
+    near, far = 0.0, 1.0
+    for _ in range(5):
+        near, far = (1 / (1 + math.exp(-weight * h)) for h in (near, far))
+    assert abs(near - far) < 2e-3
 
 
 def test_three_bistable_units_are_a_flip_flop():

@@ -254,12 +254,14 @@ def test_the_model_stays_as_it_was_after_a_failure():
 
 
 def test_frozen_models_and_no_grad_are_no_obstacle():
-    """With every parameter frozen, inside torch.no_grad, the gradients are the same."""
+    """With every parameter frozen, inside torch.no_grad or on a batch made in inference mode: the same gradients."""
     model, x = nn.GRU(3, 4, num_layers=2).double(), inputs()
     free = observe(model, x)
     model.requires_grad_(False)
     with torch.no_grad():
         same(free, observe(model, x))
+    with torch.inference_mode():
+        same(free, observe(model, (x.clone(),)))
 
 
 def test_without_gradients():

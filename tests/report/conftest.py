@@ -8,12 +8,15 @@ import pytest
 import torch
 
 from carousel.diagnosis import (
+    Diagnosis,
     GradientByDistance,
+    diagnose,
     gate_statistics,
     informative_units,
     strips,
     text_properties,
 )
+from carousel.nn import LSTM
 from carousel.nn.trace import Trace
 from carousel.report import Comparison, CurvePoint, Sample, Snippet, TrainingReport
 
@@ -76,3 +79,14 @@ def make_report() -> Callable[..., TrainingReport]:
         return TrainingReport(**(fields | changes))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def diagnosis() -> Diagnosis:
+    """A sick LSTM of two layers that reads text."""
+    torch.manual_seed(0)
+    text = "def f(a):\n    return [a, 'b']\n" * 2
+    model = torch.nn.Sequential(torch.nn.Embedding(128, 4), LSTM(4, 10, num_layers=2))
+    with torch.no_grad():
+        model[1].bias_ih_l0[10:20] = model[1].bias_ih_l1[10:20] = -3.0
+    return diagnose(model, torch.tensor([ord(c) for c in text])[:, None], text=text)

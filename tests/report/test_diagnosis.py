@@ -1,32 +1,11 @@
-"""The page of a diagnosis: what it says, its numbers, and that a browser shows it without a network."""
+"""The page of a diagnosis: what it says, its numbers. That a browser draws them: test_drawn."""
 
 import html
 import re
 
 import pytest
-import torch
-from browser import needs_browser, open_page
 
-import carousel
-from carousel.diagnosis import Diagnosis, diagnose
 from carousel.report import diagnosis_page
-
-READER = """<script>
-window.addEventListener("error", (event) => { document.body.dataset.error = event.message; });
-document.addEventListener("securitypolicyviolation", (event) => { document.body.dataset.refused = event.blockedURI; });
-document.body.dataset.width = document.documentElement.scrollWidth + "/" + window.innerWidth;
-</script>"""
-
-
-@pytest.fixture(scope="module")
-def diagnosis() -> Diagnosis:
-    """A sick LSTM of two layers that reads text."""
-    torch.manual_seed(0)
-    text = "def f(a):\n    return [a, 'b']\n" * 2
-    model = torch.nn.Sequential(torch.nn.Embedding(128, 4), carousel.LSTM(4, 10, num_layers=2))
-    with torch.no_grad():
-        model[1].bias_ih_l0[10:20] = model[1].bias_ih_l1[10:20] = -3.0
-    return diagnose(model, torch.tensor([ord(c) for c in text])[:, None], text=text)
 
 
 def _compared(page: str) -> dict[tuple[str, str], float]:
@@ -90,22 +69,3 @@ def test_it_asks_nothing_of_a_network(diagnosis):
     page = diagnosis_page(diagnosis)
     assert not re.findall(r'(?:src|href)="(?!data:|#)[^"]+"', page)
     assert "default-src 'none'" in page
-
-
-@needs_browser
-@pytest.mark.parametrize("width", [1000, 500])
-def test_a_browser_shows_it(diagnosis, tmp_path, tmp_path_factory, width):
-    """No error on the console, nothing refused, the same numbers, and nothing sticks out, even on a phone."""
-    path = diagnosis.save(tmp_path / "diagnosis.html")
-    path.write_text(path.read_text(encoding="utf-8").replace("</body>", READER + "</body>"), encoding="utf-8")
-    dom, log = open_page(path, tmp_path_factory.mktemp("profile"), width=width)
-    assert 'data-ready="yes"' in dom
-    assert "CONSOLE" not in log
-    assert "data-error" not in dom
-    assert "data-refused" not in dom
-    expected = {
-        (layer.layer, name): value for layer in diagnosis.layers for name, value in layer.numbers.items()
-    }
-    assert _compared(dom) == pytest.approx(expected, nan_ok=True)
-    needed, available = map(int, re.search(r'data-width="(\d+)/(\d+)"', dom).groups())
-    assert needed <= available

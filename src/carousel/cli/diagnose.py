@@ -52,13 +52,17 @@ def diagnose(
     from carousel.diagnosis import diagnose as examine
 
     read = _sequences if _is_of_sequences(path) else _run if _is_run(path) else _file
-    model, batch, text, words = read(path, data, steps)
+    model, batch, text, loss, words = read(path, data, steps)
     loaded()
     console = Console()
     console.print(words, soft_wrap=True, markup=False, highlight=False)
     with console.status("measuring") as status:
         report = examine(
-            model, batch, text=text, on_progress=lambda what, share: status.update(f"{what} {share:.0%}")
+            model,
+            batch,
+            loss,
+            text=text,
+            on_progress=lambda what, share: status.update(f"{what} {share:.0%}"),
         )
     page = report.save(out or (path / "diagnosis.html" if path.is_dir() else Path("diagnosis.html")))
     console.print(str(report), soft_wrap=True, markup=False, highlight=False)
@@ -79,7 +83,7 @@ def _is_of_sequences(path: Path) -> bool:
     return is_saved(path / "weights.safetensors" if path.is_dir() else path, "sequence model")
 
 
-def _sequences(path: Path, data: Path | None, steps: int) -> tuple[Any, Any, None, str]:
+def _sequences(path: Path, data: Path | None, steps: int) -> tuple[Any, Any, None, None, str]:
     """The model of a run, and held-out sequences, of each the last steps."""
     from carousel.models import SequenceModel
     from carousel.models.sequences.model import padded
@@ -99,14 +103,15 @@ def _sequences(path: Path, data: Path | None, steps: int) -> tuple[Any, Any, Non
             "Weights alone have no test part: give a CSV file with --data, or the run's folder."
         )
     chosen = [each[-steps:] for each in encoded[:SEQUENCES]]
-    return model, padded(chosen), None, f"{words}, {len(chosen)} sequences of at most {steps} steps"
+    return model, padded(chosen), None, None, f"{words}, {len(chosen)} sequences of at most {steps} steps"
 
 
-def _run(path: Path, data: Path | None, steps: int) -> tuple[Any, Any, list[str], str]:
-    """The model of a run, and held-out text cut into sequences."""
+def _run(path: Path, data: Path | None, steps: int) -> tuple[Any, Any, list[str], Any, str]:
+    """The model of a run, held-out text cut into sequences, and the loss of the symbol that follows each."""
     import torch
 
     from carousel.data import load_corpus, read
+    from carousel.diagnosis import NextSymbol
     from carousel.training import RunFolder, load
 
     model, vocabulary = load(path)
@@ -115,17 +120,19 @@ def _run(path: Path, data: Path | None, steps: int) -> tuple[Any, Any, list[str]
     documents = read([str(data)]) if data else load_corpus(RunFolder.open(path).load_config().paths).test
     text = "\n".join(document.text for document in documents)
     ids = torch.as_tensor(vocabulary.encode(text[: 40 * steps * SEQUENCES]))
-    batch = _cut(ids[:, None], steps)[..., 0].long()
+    *read_on, following = _cut(ids[:, None], steps + 1)[..., 0].long()
+    batch = torch.stack(read_on)
     pieces = [vocabulary.decode([number]) for number in batch[:, 0].tolist()]
     return (
         model,
         batch,
         pieces,
+        NextSymbol(following),
         f"{path}: on {batch.shape[1]} sequences of {len(batch)} symbols of held-out text",
     )
 
 
-def _file(path: Path, data: Path | None, steps: int) -> tuple[Any, Any, None, str]:
+def _file(path: Path, data: Path | None, steps: int) -> tuple[Any, Any, None, None, str]:
     """The recurrent layers of a file of weights, on numbers or noise."""
     import torch
 
@@ -136,13 +143,19 @@ def _file(path: Path, data: Path | None, steps: int) -> tuple[Any, Any, None, st
     if data is None:
         random = torch.Generator().manual_seed(0)
         batch = torch.randn(steps, SEQUENCES, model.input_size, generator=random)
-        return model, batch, None, f"{assumed}. No data was given: it reads noise of mean 0 and deviation 1."
+        return (
+            model,
+            batch,
+            None,
+            None,
+            f"{assumed}. No data was given: it reads noise of mean 0 and deviation 1.",
+        )
     numbers = _numbers(data)
     if numbers.shape[1] != model.input_size:
         raise CarouselError(
             f"{path} reads {model.input_size} numbers at each step, but {data} has {numbers.shape[1]} columns."
         )
-    return model, _cut(numbers, steps), None, f"{assumed}. It reads {data}, {len(numbers)} steps."
+    return model, _cut(numbers, steps), None, None, f"{assumed}. It reads {data}, {len(numbers)} steps."
 
 
 def _numbers(path: Path) -> Tensor:

@@ -24,7 +24,8 @@ from carousel.diagnosis.gates import (
     varied_window,
 )
 from carousel.diagnosis.gradient import GradientByDistance, gradient_by_distance
-from carousel.diagnosis.horizon import Estimate, GateTimes, Memory, gate_times, memory
+from carousel.diagnosis.headline import Estimate
+from carousel.diagnosis.horizon import GateTimes, Memory, gate_times, memory
 from carousel.diagnosis.impulse import ImpulseResponse, impulse_response
 from carousel.diagnosis.layers import RecurrentLayer, recurrent_layers
 from carousel.diagnosis.linear import (
@@ -36,6 +37,7 @@ from carousel.diagnosis.linear import (
     parameter_sensitivity,
 )
 from carousel.diagnosis.monitor import Look, Monitor
+from carousel.diagnosis.next_symbol import NextSymbol
 from carousel.diagnosis.properties import Property, text_properties, token_properties
 from carousel.diagnosis.remedies import Remedy
 from carousel.diagnosis.scaled import Scaled
@@ -69,6 +71,7 @@ __all__ = [
     "MatrixSpectrum",
     "Memory",
     "Monitor",
+    "NextSymbol",
     "Observation",
     "Property",
     "RecurrentLayer",

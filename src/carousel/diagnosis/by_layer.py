@@ -74,7 +74,7 @@ def gradient_by_layer(
 ) -> GradientByLayer:
     """dL/d(output) of every layer of any network: modules without children, and recurrent ones.
 
-    It is computed in eval mode on a copy of the model in float64, so that 1e-300 is still a number, and on the model
+    It is computed in eval mode on a copy of the model in float64, in which 1e-570 is still a number, and on the model
     itself, which stays as it was, if a copy does not run.
 
     Args:
@@ -145,18 +145,19 @@ def _measure(model: nn.Module, batch: Batch, loss: Loss | None, dim: int, dtype:
         total = total.sum()
         own = [[p for p in each.module.parameters(recurse=False) if p.requires_grad] for each in seen]
         wanted = [each.probe for each in seen] + [p for each in own for p in each]
-        found = torch.autograd.grad(total, wanted, allow_unused=True)
-    gradients = [_or_zero(g, each.probe) for g, each in zip(found, seen, strict=False)]
+        found = _magnified(total, wanted)
+    gradients = [g for g, _ in found[: len(seen)]]
+    logs = np.array([log for _, log in found[: len(seen)]])
     rest = iter(found[len(seen) :])
     parameters = [[next(rest) for _ in each] for each in own]
     instances = max((g.shape[dim] for g in gradients if g.dim() > dim + 1), default=1)
     return GradientByLayer(
         [each.name for each in seen],
         [type(each.module).__name__ for each in seen],
-        np.array([_log_norm(g.flatten()) for g in gradients]),
-        np.array([_log_norm(g.flatten()) - math.log(g.numel()) / 2 for g in gradients]),
-        np.stack([_by_instance(g, dim, instances) for g in gradients]),
-        [_by_neuron(g) for g in gradients],
+        logs + [_log_norm(g.flatten()) for g in gradients],
+        logs + [_log_norm(g.flatten()) - math.log(g.numel()) / 2 for g in gradients],
+        logs[:, None] + [_by_instance(g, dim, instances) for g in gradients],
+        [log + _by_neuron(g) for g, log in found[: len(seen)]],
         np.array([_of_parameters(each) for each in parameters]),
         float(total.detach()),
         dtype,
@@ -223,8 +224,27 @@ def _double(batch: Batch) -> Batch:
     return {key: _double(each) for key, each in batch.items()} if isinstance(batch, dict) else batch
 
 
-def _or_zero(gradient: Tensor | None, like: Tensor) -> Tensor:
-    return torch.zeros_like(like) if gradient is None else gradient.detach()
+def _magnified(total: Tensor, wanted: Sequence[Tensor]) -> list[tuple[Tensor, float]]:
+    """Each gradient with the logarithm of what it is to be multiplied by.
+
+    Those that come near the smallest number of their dtype, and would be rounded to 0, are taken once more of a loss
+    that is larger by a power of two: float64 then reaches down to 1e-570.
+    """
+    found = [
+        (torch.zeros_like(like) if g is None else g.detach(), 0.0)
+        for g, like in zip(
+            torch.autograd.grad(total, wanted, allow_unused=True, retain_graph=True), wanted, strict=True
+        )
+    ]
+    info = torch.finfo(total.dtype)
+    faint = [k for k, (g, _) in enumerate(found) if not g.abs().max() > info.tiny / info.eps**2]
+    if faint:
+        power = int(0.9 * math.log2(info.max))
+        larger = torch.autograd.grad(total * 2.0**power, [wanted[k] for k in faint], allow_unused=True)
+        for k, again in zip(faint, larger, strict=True):
+            if again is not None and bool(torch.isfinite(again).all()):
+                found[k] = again.detach(), -power * math.log(2)
+    return found
 
 
 def _log_norm(values: Tensor) -> float:
@@ -252,8 +272,8 @@ def _by_neuron(gradient: Tensor) -> Array:
     return _log_norms(gradient.double().movedim(features, 0).flatten(1))
 
 
-def _of_parameters(gradients: Sequence[Tensor | None]) -> float:
+def _of_parameters(gradients: Sequence[tuple[Tensor, float]]) -> float:
     if not gradients:
         return float("nan")
-    logs = [-np.inf if g is None else 2 * _log_norm(g.flatten()) for g in gradients]
+    logs = [2 * (log + _log_norm(g.flatten())) for g, log in gradients]
     return float(np.logaddexp.reduce(logs)) / 2

@@ -10,7 +10,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from carousel.diagnosis.layers import RecurrentLayer
-from carousel.diagnosis.ranges import Range, invariant_box, largest_jacobian, ranges, steepest_of
+from carousel.diagnosis.ranges import (
+    Range,
+    by_activations,
+    invariant_box,
+    largest_jacobian,
+    ranges,
+    rounds_of,
+    steepest_of,
+)
 from carousel.diagnosis.stack import LayerStack
 from carousel.diagnosis.trajectory import Trajectory
 from carousel.equations.catalogue import CELLS
@@ -45,9 +53,10 @@ class Stability:
 
     Attributes:
         layer: its name.
-        bounded: True: proven bounded, by `bound`; False: proven unbounded; None: neither.
+        bounded: whether what comes out is: True: proven, by `bound`; False: disproven; None: neither. The search for a
+            bound is cut short, above 128 units after 60 rounds, which `reason` then says.
         reason: why, in words.
-        bound: state -> (H,), no |unit| ever passes it; empty if not proven.
+        bound: state -> (H,), no |unit| ever passes it; a state without a proven bound is not in it.
         largest: state -> (H,), the largest |unit| that the batch showed.
         certificates: conditions for contraction; one that holds is enough.
         contracts: whether one of them does: then any two starts are forgotten, and memory fades, for all inputs.
@@ -80,7 +89,7 @@ def stability(trajectory: Trajectory, *, seed: int = 0) -> Stability:
     Bounded: a linear recurrence is if and only if its spectral radius is below 1, and then |h| <= sum_k |W^k W_x|
     sup|x|, summed numerically. For other cells a box of states is sought that no step leaves while inputs stay
     within the range of the batch, by interval arithmetic on the equations: for an LSTM |c| <= i |g| / (1 - f) unit by
-    unit, for a GRU |h| <= 1.
+    unit, for a GRU |h| <= 1. Where there is none, as for cells whose f is all but 1, an activation may still hold h.
 
     Contraction: gamma ||U||_2 < 1 for a simple network; the same in the best diagonal norm that balancing finds; the
     spectral radius of the entrywise largest |J| over that box, for any cell (a weighted maximum norm); and for an LSTM
@@ -112,7 +121,7 @@ def stability(trajectory: Trajectory, *, seed: int = 0) -> Stability:
         box = None
     else:
         box = invariant_box(layer, x, start)
-        bounded, reason, bound = _by_box(layer, box)
+        bounded, reason, bound = _by_activations(layer, x) if box is None else _by_box(box)
     return Stability(
         layer.name, bounded, reason, bound, largest, _certificates(layer, x, box), _measured(trajectory, seed)
     )
@@ -151,14 +160,30 @@ def _linear(
     return True, reason, {"h": (h + first).numpy()}
 
 
-def _by_box(
-    layer: RecurrentLayer, box: dict[str, Range] | None
-) -> tuple[bool | None, str, dict[str, NDArray[np.float64]]]:
-    if box is None:
-        return None, "no box of states was found that a step does not leave: neither proven nor disproven", {}
+def _by_box(box: dict[str, Range]) -> tuple[bool | None, str, dict[str, NDArray[np.float64]]]:
     bound = {state: each.largest.numpy() for state, each in box.items()}
-    worst = ", ".join(f"|{state}| <= {each.max():.4g}" for state, each in bound.items())
-    return True, f"no step leaves {worst} while inputs stay within those of the batch", bound
+    return True, f"no step leaves {_largest(bound)} while inputs stay within those of the batch", bound
+
+
+def _by_activations(
+    layer: RecurrentLayer, x: Range
+) -> tuple[bool | None, str, dict[str, NDArray[np.float64]]]:
+    """Without a box of the whole state, what comes out may be bounded all the same."""
+    held = {state: each.largest.numpy() for state, each in by_activations(layer, x).items()}
+    search = f"in up to {rounds_of(layer)} rounds of widening"
+    if layer.states[0] not in held:  # the first is what comes out
+        return (
+            None,
+            f"no box of states was found, {search}, that a step does not leave: neither proven nor disproven",
+            {},
+        )
+    rest = ", ".join(state for state in layer.states if state not in held)
+    reason = f"{_largest(held)} by its activations, whatever comes in"
+    return True, f"{reason}; no bound of {rest} was found, {search}" if rest else reason, held
+
+
+def _largest(bound: dict[str, NDArray[np.float64]]) -> str:
+    return ", ".join(f"|{state}| <= {each.max():.4g}" for state, each in bound.items())
 
 
 def _certificates(layer: RecurrentLayer, x: Range, box: dict[str, Range] | None) -> list[Certificate]:

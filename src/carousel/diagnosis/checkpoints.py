@@ -96,8 +96,8 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CarouselError(
-            f"{path} was not read: it holds more than tensors and plain values, and loading it could execute code "
-            f"({_first_line(error)}). Save only the weights: torch.save(model.state_dict(), path), or as safetensors."
+            f"{path} was not read: {_refused(error)}. Save only the weights: torch.save(model.state_dict(), path), "
+            "or as safetensors."
         ) from None
     except (OSError, RuntimeError, EOFError, ValueError, zipfile.BadZipFile, KeyError) as error:
         raise CarouselError(
@@ -107,6 +107,14 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     if not found:
         raise CarouselError(f"{path} holds no named tensors; a state_dict is needed.")
     return found
+
+
+def _refused(error: pickle.UnpicklingError) -> str:
+    """Why, in our words: torch's own go on to say how the code in a file may be executed all the same."""
+    asked = re.search(r"GLOBAL ([\w.]+)", str(error))
+    if asked is None:
+        return "it is no torch checkpoint, or one that cannot be read without executing code"
+    return f"it holds more than tensors and plain values, and loading it would execute code: it asks for {asked[1]}"
 
 
 def _first_line(error: BaseException) -> str:

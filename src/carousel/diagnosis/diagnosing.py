@@ -46,7 +46,8 @@ def diagnose(
         text: what the first sequence of the batch reads, one string for each step (a str for characters): units that
             follow it are then drawn on it.
         lags: how far back the gradient is followed; None: to the start of the batch, at most 256 steps.
-        on_progress: called with what is being done and the share that is done, from 0 to 1.
+        on_progress: called with what is being done and the share that is done, from 0 to 1, in the thread that called
+            this, though large layers are measured by two others.
 
     Returns:
         A Diagnosis: `print` it, `save` it as a page, read its `findings` and `layers`, `compare` it with another.

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from carousel.diagnosis.activations import Saturation, saturation
 from carousel.diagnosis.by_lag import EXACT_SIZE, GradientByLag, gradient_by_lag
@@ -25,6 +21,7 @@ from carousel.diagnosis.findings import Finding
 from carousel.diagnosis.gates import UnitStrip, strips
 from carousel.diagnosis.horizon import Memory, memory
 from carousel.diagnosis.impulse import ImpulseResponse, struck
+from carousel.diagnosis.in_turn import in_turn
 from carousel.diagnosis.linear import LinearMemory, linear_memory
 from carousel.diagnosis.properties import token_properties
 from carousel.diagnosis.sentences import on_impulse, on_linear, on_rest, on_shrinking, on_stability
@@ -201,37 +198,16 @@ def examine(
         for each in seen.modules.values()
         if len(each) > 1 and all(one.layer.direction == "forward" for one in each)
     ]
-    shares = [0.0] * (len(seen.trajectories) + len(stacks))
-
-    def told(k: int) -> Progress:
-        def tell(what: str, share: float) -> None:
-            shares[k] = max(shares[k], share)  # measures that go several ways begin again each time
-            on_progress(what, sum(shares) / len(shares))
-
-        return tell
-
-    tasks: list[Callable[[], LayerDiagnosis | StackDiagnosis]] = [
-        *(partial(_examine_stack, each, lags, instances, told(k)) for k, each in enumerate(stacks)),
-        *(
-            partial(_examine, each, lags, instances, told(k))
-            for k, each in enumerate(seen.trajectories, len(stacks))
-        ),
+    tasks: list[Callable[[Progress], LayerDiagnosis | StackDiagnosis]] = [
+        *(partial(_examine_stack, each, lags, instances) for each in stacks),
+        *(partial(_examine, each, lags, instances) for each in seen.trajectories),
     ]
-    found = _in_turn(tasks, together=max(each.layer.size for each in seen.trajectories) > EXACT_SIZE)
+    large = max(each.layer.size for each in seen.trajectories) > EXACT_SIZE
+    found = in_turn(tasks, large, on_progress)
     return (
         [each for each in found if isinstance(each, LayerDiagnosis)],
         [each for each in found if isinstance(each, StackDiagnosis)],
     )
-
-
-def _in_turn(tasks: Sequence[Callable[[], Any]], together: bool) -> list[Any]:
-    """The results, in order. Large layers are measured two at a time, a thread each: 2 x 512 units, T 200, took 16.0 s
-    on one core and 11.8 s on two. Small ones would wait for Python's lock.
-    """
-    if not together or len(tasks) == 1 or (os.cpu_count() or 1) == 1:
-        return [task() for task in tasks]
-    with ThreadPoolExecutor(2, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        return list(pool.map(lambda task: task(), tasks))
 
 
 def _examine(
@@ -300,7 +276,7 @@ def follow(
     few = {} if trajectory.layer.size <= EXACT_SIZE else {"instances": 1, "number": 8, "iterations": 3}
     return gradient_by_lag(
         trajectory,
-        lags=min(lags or MOST_LAGS, trajectory.steps),
+        lags=min(MOST_LAGS if lags is None else lags, trajectory.steps),
         progress=on_progress,
         **{"instances": instances, **few},
     )

@@ -95,8 +95,8 @@ class Finding:
             chosen = next((each for each in self.remedies if each.name == remedy), None)
         if chosen is None:
             names = ", ".join(repr(each.name) for each in self.remedies) or "none"
-            wanted = "a remedy that changes weights" if remedy is None else f"a remedy {remedy!r}"
-            raise CarouselError(f"The finding {self.name!r} has not {wanted}; its remedies are: {names}.")
+            wanted = "remedy that changes weights" if remedy is None else f"remedy {remedy!r}"
+            raise CarouselError(f"The finding {self.name!r} has no {wanted}; its remedies are: {names}.")
         return chosen.apply(model)
 
     def __str__(self) -> str:

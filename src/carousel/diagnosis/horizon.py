@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from carousel.diagnosis.by_lag import GradientByLag, gradient_by_lag, read
 from carousel.diagnosis.chain import Progress, silent
+from carousel.diagnosis.headline import Estimate, headline, in_words, is_split, reconciled
 from carousel.diagnosis.stack import LayerStack
 from carousel.diagnosis.thresholds import THRESHOLDS
 from carousel.diagnosis.trajectory import Trajectory
@@ -17,7 +18,6 @@ from carousel.diagnosis.trajectory import Trajectory
 Array = NDArray[np.float64]
 
 LEFT = 0.05  # memory ends where this share is left: for an exponential decay all definitions then agree, at 3 tau
-AGREE = 2.0  # definitions within this factor of each other agree
 POINTS = 2048  # steps at which gates are read
 
 
@@ -46,20 +46,6 @@ class GateTimes:
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A horizon in steps with the interval that the sequences (or units) give it.
-
-    `censored`: it lies beyond the window, which is then all that is known of it.
-    """
-
-    steps: float
-    low: float
-    high: float
-    censored: bool
-    meaning: str
-
-
-@dataclass(frozen=True)
 class Memory:
     """How far back a layer remembers.
 
@@ -67,11 +53,12 @@ class Memory:
         layer: its name.
         steps, low, high: the headline: about so many steps, by all estimates that look at the gradient.
         censored: the memory reaches beyond the sequences that were looked at.
-        words: the headline as a sentence.
+        grows: the gradient grows all the way, which is no memory, whatever the other numbers say.
+        words: the headline in words; where the measures differ, from which to which, and why.
         estimates: name -> Estimate: "mass" (95 % of the gradient of the last step's loss), "typical" and "worst" (the
             lag at which 5 % of the typical or of the worst gradient is left), "fitted" (3 tau of an exponential),
             "gates" (3 tau of the 90 % slowest unit).
-        agree: whether the estimates lie within a factor of two; why: if not, the reason.
+        agree: whether the estimates lie within a factor of two; why: if not, the reasons.
         gates: state -> its GateTimes; empty for a simple network.
         decay_fit: R^2 of the exponential fit, 1 if the decay is exponential.
         window: the longest lag that was looked at.
@@ -82,6 +69,7 @@ class Memory:
     low: float
     high: float
     censored: bool
+    grows: bool
     words: str
     estimates: dict[str, Estimate]
     agree: bool
@@ -89,6 +77,11 @@ class Memory:
     gates: dict[str, GateTimes]
     decay_fit: float
     window: int
+
+    @property
+    def is_split(self) -> bool:
+        """Whether what the loss reads and the typical direction differ by more than a factor of two."""
+        return is_split(self.estimates)
 
 
 def gate_times(trajectory: Trajectory) -> dict[str, GateTimes]:
@@ -137,7 +130,10 @@ def memory(
     window = int(np.flatnonzero(~np.isnan(flow.median()))[-1])
     gates = gate_times(trajectory)
     estimates: dict[str, Estimate] = {}
-    if not np.isnan(flow.log_last).all():
+    unread = np.isneginf(
+        flow.log_last[0]
+    ).all()  # as of a reverse layer whose output is read at its first step alone
+    if np.isfinite(flow.log_last[0]).any():
         estimates["mass"] = _over(
             read(flow.log_last), _mass, "lag within which 95 % of the last loss's gradient lies"
         )
@@ -148,12 +144,18 @@ def memory(
     estimates["fitted"], quality = _fitted(flow)
     if gates:
         estimates["gates"] = _from_gates(gates, window)
-    low, steps, high, censored = _headline(estimates)
-    agree, why = _reconciled(estimates, quality, window)
+    low, steps, high, censored = headline(estimates)
+    agree, why = reconciled(estimates, quality, window)
+    grows = censored and flow.rate("log_worst") > THRESHOLDS.growing
+    if grows:
+        words = f"The gradient of {flow.layer} grows over the {window} steps that were looked at; that is no memory."
+    else:
+        words = in_words(flow.layer, estimates, window, why)
+        if unread:
+            words += " The loss asks nothing of its last step, so that this is by the typical gradient."
     return Memory(
-        flow.layer, steps, low, high, censored, _words(flow, window, steps, low, high, censored), estimates, agree,
-        why, gates, quality, window,
-    )  # fmt: skip
+        flow.layer, steps, low, high, censored, grows, words, estimates, agree, why, gates, quality, window
+    )
 
 
 def _left(curve: Array) -> tuple[float, bool]:
@@ -230,63 +232,3 @@ def _from_gates(gates: dict[str, GateTimes], window: int) -> Estimate:
         min(slow, window), min(low, window), min(high, window), slow > window,
         "3 tau of the slow units' gates (90 % of units are faster)",
     )  # fmt: skip
-
-
-def _headline(estimates: dict[str, Estimate]) -> tuple[float, float, float, bool]:
-    """The loss's own horizon where there is one; the interval spans it and the typical gradient."""
-    main = estimates.get("mass", estimates["typical"])
-    others = [main, estimates["typical"]]
-    low, high = min(each.low for each in others), max(each.high for each in others)
-    return low, main.steps, high, main.censored
-
-
-def _words(flow: GradientByLag, window: int, steps: float, low: float, high: float, censored: bool) -> str:
-    layer = flow.layer
-
-    def whole(value: float) -> int:
-        return max(0, round(value))
-
-    if censored and flow.rate("log_worst") > THRESHOLDS.growing:
-        return (
-            f"The gradient of {layer} grows over the {window} steps that were looked at; that is no memory."
-        )
-    if censored:
-        return f"{layer} remembers at least the {whole(high)} steps that were looked at."
-    if whole(steps) == 0:
-        return f"{layer} remembers nothing beyond the current step."
-    unit = "step" if whole(steps) == 1 else "steps"
-    return f"{layer} remembers about {whole(steps)} {unit} ({whole(low)} to {whole(high)})."
-
-
-def _reconciled(estimates: dict[str, Estimate], quality: float, window: int) -> tuple[bool, str]:
-    values = {name: max(each.steps, 1.0) for name, each in estimates.items()}
-    if max(values.values()) <= AGREE * min(values.values()):
-        return True, ""
-    reasons = []
-    open_ended = [name for name, each in estimates.items() if each.censored]
-    if open_ended:
-        reasons.append(
-            f"by {_listed(open_ended)} the memory is longer than the {window} steps that were looked at"
-        )
-    if not math.isnan(quality) and quality < 0.9:
-        reasons.append(
-            f"the decay is not exponential (R^2 {quality:.2f}), so that one time constant cannot describe it"
-        )
-    if "gates" in values and values["gates"] > AGREE * values["typical"]:
-        reasons.append("the gates would keep longer than the recurrence and the read-out let through")
-    if values["worst"] > AGREE * values["typical"]:
-        reasons.append("a few directions are kept much longer than most")
-    if "mass" in values and values["mass"] < values["typical"] / AGREE:
-        reasons.append("the loss reads directions that fade faster than the typical one")
-    if "mass" in values and values["mass"] > AGREE * values["typical"]:
-        reasons.append("the loss reads just the directions that are kept")
-    if not reasons:
-        least, most = (pick(values, key=lambda name: values[name]) for pick in (min, max))
-        reasons = [
-            f"directions fade at different speeds: {values[least]:.1f} steps by {least}, {values[most]:.1f} by {most}"
-        ]
-    return False, "; ".join(reasons)
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

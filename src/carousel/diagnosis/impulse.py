@@ -18,6 +18,7 @@ Array = NDArray[np.float64]
 
 LEFT = 0.05  # of the largest response: below it for good, the impulse has died away
 CHANNELS, STEPS = 8, 64  # of a diagnosis: inputs that are struck, and how long one listens
+LOST = 1e6  # times the size of its start: beside so large a state an impulse is lost in rounding
 SETTLE = 100  # steps under the mean input before it is struck
 
 
@@ -109,7 +110,8 @@ def impulse_response(
 def struck(trajectory: Trajectory) -> ImpulseResponse:
     """As a diagnosis asks for it: about the mean input, one deviation high, in the inputs that vary most.
 
-    The layer first runs on from its last state until it settles; a chaotic one never does, and never forgets.
+    The layer first runs on from its last state until it settles; a chaotic one never does, and never forgets. One whose
+    states grow without end is struck after its first step.
     """
     layer = trajectory.layer
     inputs, _ = trajectory.points()
@@ -118,6 +120,9 @@ def struck(trajectory: Trajectory) -> ImpulseResponse:
     s = trajectory.states[trajectory.lengths[0], 0]
     for _ in range(SETTLE):
         s = layer.step(mean, s)
+    early = trajectory.states[1, 0]
+    if not s.abs().max() < LOST * (1 + early.abs().max()):
+        s = early
     return impulse_response(
         layer,
         steps=min(STEPS, max(1, trajectory.steps - 1)),

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from carousel.diagnosis.recording import Batch
-from carousel.diagnosis.symptoms import flatness
+from carousel.diagnosis.symptoms import flatness, slope
 from carousel.diagnosis.thresholds import THRESHOLDS
 from carousel.diagnosis.trajectory import Loss, Trajectory, observe
 from carousel.errors import CarouselError
@@ -134,7 +134,8 @@ class Monitor:
         for name, curve in by_lag.items():
             steps = len(curve) - 1
             grown = max(curve)
-            if steps >= THRESHOLDS.steps and curve[steps // 2] < THRESHOLDS.vanishing * (steps // 2):
+            # not how low it lies: what the loss reads at first may fade at once, and the rest be kept for long
+            if steps >= THRESHOLDS.steps and slope(np.array(curve)) < THRESHOLDS.vanishing:
                 now[f"{name}: its gradient vanishes"] = (
                     f"{name}: 1 % of the gradient is left after {_horizon(curve) + 1} of {steps} steps back. "
                     "A gated cell, an orthogonal start or an open forget gate keeps more"

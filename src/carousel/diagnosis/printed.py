@@ -41,7 +41,7 @@ def _findings(diagnosis: Diagnosis) -> Iterator[str]:
 def _remembered(diagnosis: Diagnosis) -> Iterator[str]:
     """Of whole modules first; where estimates differ, why."""
     for each in [stack.memory for stack in diagnosis.stacks] + [layer.memory for layer in diagnosis.layers]:
-        yield _wrapped(" ".join(filter(None, (each.words, _sentence(each.why)))))
+        yield _wrapped(each.words)
 
 
 def _numbers(layers: Sequence[LayerDiagnosis]) -> Iterator[str]:

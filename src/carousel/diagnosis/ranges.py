@@ -16,8 +16,7 @@ from carousel.equations.graph import REDUCTIONS, Node, constant
 RISING = frozenset(
     {"sigmoid", "tanh", "relu", "elu", "exp", "log", "sqrt", "step"}
 )  # functions that never fall
-ROUNDS, FEWER = 400, 60  # of widening; fewer for more than `LARGE` units, of which each takes milliseconds
-LARGE = 128
+ROUNDS, FEWER, LARGE = 400, 60, 128  # of widening; fewer above LARGE units, where each takes milliseconds
 LIMIT = 1e9
 
 
@@ -146,15 +145,21 @@ def _over_units(node: Node, value: Tensor) -> Tensor:
     return total.expand_as(value)
 
 
+def rounds_of(layer: RecurrentLayer) -> int:
+    """How often `invariant_box` widens a box of this layer before it gives up."""
+    return ROUNDS if layer.hidden <= LARGE else FEWER
+
+
 def invariant_box(layer: RecurrentLayer, x: Range, start: dict[str, Range]) -> dict[str, Range] | None:
     """A box around `start` that no step leaves while the input stays in x, or None if none was found.
 
     The box is widened by what a step reaches until it holds; because widening can go on for long, the limit of
-    its geometric growth is tried as well. What is returned has been checked: step(box) lies within box.
+    its geometric growth is tried as well. What is returned has been checked: step(box) lies within box. The search
+    ends after 400 rounds, of layers with more than 128 units after 60: a box that takes longer to hold is not found.
     """
     box = start
     last: dict[str, Range] = {}
-    for number in range(ROUNDS if layer.hidden <= LARGE else FEWER):
+    for number in range(rounds_of(layer)):
         reached = _step(layer, x, box)
         wider = {state: box[state].hull(reached[state]) for state in box}
         if all(reached[state].within(box[state]) for state in box):
@@ -167,6 +172,20 @@ def invariant_box(layer: RecurrentLayer, x: Range, start: dict[str, Range]) -> d
                 return tried
         last, box = box, wider
     return None
+
+
+def by_activations(layer: RecurrentLayer, x: Range) -> dict[str, Range]:
+    """States that an activation holds however large all states were before, as h = o tanh(c) of an LSTM."""
+    reached = []
+    for size in (LIMIT, 1e3 * LIMIT):
+        wide = next(iter(layer.parameters.values())).new_full((layer.hidden,), size)
+        reached.append(_step(layer, x, dict.fromkeys(layer.states, Range(-wide, wide))))
+    one, other = reached
+    return {
+        state: other[state]
+        for state in layer.states
+        if torch.allclose(one[state].largest, other[state].largest, rtol=1e-6)
+    }
 
 
 def _step(layer: RecurrentLayer, x: Range, box: dict[str, Range]) -> dict[str, Range]:

@@ -52,11 +52,23 @@ class Call:
 
 def run(model: nn.Module, batch: Batch) -> Any:
     """The model's output. A tuple is model(*batch), a dict model(**batch), anything else model(batch)."""
+    batch = _ordinary(batch)
     if isinstance(batch, PackedSequence):
         return model(batch)
     if isinstance(batch, (tuple, list)):
         return model(*batch)
     return model(**batch) if isinstance(batch, dict) else model(batch)
+
+
+def _ordinary(value: Any) -> Any:
+    """The batch with tensors that were made in inference mode, as of a data loader read there, copied out of it."""
+    if isinstance(value, PackedSequence):
+        return PackedSequence(*(None if each is None else _ordinary(each) for each in value))  # type: ignore[arg-type]
+    if isinstance(value, Tensor):
+        return value.clone() if value.is_inference() else value
+    if isinstance(value, dict):
+        return {name: _ordinary(each) for name, each in value.items()}
+    return type(value)(map(_ordinary, value)) if type(value) in (tuple, list) else value
 
 
 @contextmanager

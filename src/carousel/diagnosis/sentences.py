@@ -57,6 +57,10 @@ def on_rest(found: FixedPoints | None) -> str:
 def on_impulse(found: ImpulseResponse) -> str:
     """After how many steps an impulse in its input has died away."""
     heard = len(found.norms) - 1
+    if not found.norms.any():
+        return "an impulse in its input changes nothing"
+    if found.relative[-1] == 1:
+        return f"an impulse in its input still grows after {heard} steps"
     if found.steps is None:
         return f"an impulse in its input has not died away after {heard} steps: {found.relative[-1]:.0%} of it is left"
     steps = "step" if found.steps == 1 else "steps"

@@ -87,7 +87,7 @@ def symptoms(trajectory: Trajectory, flow: GradientByLag) -> Symptoms:
         path=layer.path,
         hidden=layer.hidden,
         steps=trajectory.steps,
-        rate=_rate(worst),
+        rate=slope(worst),
         worst=worst,
         typical=flow.median("log_typical"),
         bounded=_is_bounded(layer.equations.nodes),
@@ -110,15 +110,15 @@ def flatness(trajectory: Trajectory, points: int = 128) -> float:
     return float(np.mean(list(shares.values()))) if shares else 0.0
 
 
-def _rate(worst: NDArray[np.float64]) -> float:
-    """The slope of the worst curve over all but its first tenth, where directions have yet to line up."""
-    known = np.flatnonzero(~np.isnan(worst))
+def slope(curve: NDArray[np.float64]) -> float:
+    """Of a gradient by lag, per step, over all but its first tenth, where directions have yet to line up."""
+    known = np.flatnonzero(~np.isnan(curve))
     part = known[len(known) // 10 :]
     if len(part) < 2:
         return float("nan")
-    if np.isneginf(worst[part]).any():
+    if np.isneginf(curve[part]).any():
         return float("-inf")
-    return float(np.polyfit(part, worst[part], 1)[0])
+    return float(np.polyfit(part, curve[part], 1)[0])
 
 
 def _is_bounded(nodes: Sequence[Node]) -> bool:

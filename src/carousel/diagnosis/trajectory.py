@@ -130,7 +130,7 @@ def observe(
         batch: a tuple is model(*batch), a dict model(**batch), anything else model(batch). Padded, packed or with
             lengths=, with resets=, batch first or not, unbatched, in one call or step by step.
         loss: a function of the model's output that returns one number (or one for each sequence, which are added
-            up); None: the squared norm of the last valid output.
+            up); None: the squared norm of the last valid output. An attribute `words` of it is what reports call it.
         instances: how many sequences of the batch to keep, the first ones; None: all.
         gradients: whether to send the loss back at all.
         dtype: in which to compute; None: float64, but float32 for a float32 model with states of more than 512 numbers,
@@ -176,7 +176,7 @@ def observe(
     return Observation(
         trajectories,
         value,
-        "none" if not gradients else DEFAULT_LOSS if loss is None else "the loss that was given",
+        "none" if not gradients else _loss_words(loss),
         [layer.name for layer in known if layer.name not in names],
         {path: count for path, count in counts.items() if count > 1},
         any(passage.resets is not None for passage in found),
@@ -236,6 +236,11 @@ def _loss(loss: Loss | None, output: Any, calls: Sequence[Call]) -> Tensor:
             "the weights."
         )
     return total
+
+
+def _loss_words(loss: Loss | None) -> str:
+    """A loss may bring its own, as `words`."""
+    return DEFAULT_LOSS if loss is None else str(getattr(loss, "words", "the loss that was given"))
 
 
 def last_valid_output(output: Any, calls: Sequence[Call]) -> Tensor:

@@ -67,7 +67,7 @@ class DiagnosisPage:
             (
                 "remembers",
                 _steps(each),
-                each.layer + ("" if each.censored else f": {number(each.low, 0)} to {number(each.high, 0)}"),
+                each.layer + _interval(each),
             )
             for each in self._memories
         ]
@@ -84,7 +84,7 @@ class DiagnosisPage:
         return [
             (
                 stack.name,
-                f"{stack.memory.words} {sentence(stack.memory.why)}",
+                stack.memory.words,
                 gradient_figure(stack.gradient),
             )
             for stack in self.diagnosis.stacks
@@ -113,8 +113,7 @@ def _section(layer: LayerDiagnosis) -> LayerSection:
     return LayerSection(
         layer,
         f"{layer.kind} with {layer.hidden} units and state {' and '.join(layer.states)}, on {layer.instances} "
-        f"sequence{'s' if layer.instances > 1 else ''} of up to {layer.steps} steps. {layer.memory.words} "
-        f"{sentence(layer.memory.why)}",
+        f"sequence{'s' if layer.instances > 1 else ''} of up to {layer.steps} steps. {layer.memory.words}",
         [sentence(each) for each in layer.sentences],
         first,
         [*others, *response_figures(layer), *rest_figures(layer), *course_figures(layer)],
@@ -122,5 +121,20 @@ def _section(layer: LayerDiagnosis) -> LayerSection:
 
 
 def _steps(memory: Memory) -> str:
+    if memory.grows:
+        return "no answer"
     steps = round(max(memory.steps, 0))
     return f"{'at least ' if memory.censored else ''}{number(steps, 0)} step{'' if steps == 1 else 's'}"
+
+
+def _interval(memory: Memory) -> str:
+    """From where to where; where the loss and the typical direction differ widely, what the other one says."""
+    if memory.grows:
+        return ": its gradient grows all the way back"
+    if memory.censored:
+        return ""
+    if memory.is_split:
+        typical = memory.estimates["typical"]
+        more = "at least " if typical.censored else ""
+        return f": by what the loss reads; {more}{number(typical.steps, 0)} by its typical direction"
+    return f": {number(memory.low, 0)} to {number(memory.high, 0)}"

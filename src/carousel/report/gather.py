@@ -17,6 +17,7 @@ from carousel.diagnosis import (
     Diagnosis,
     GateStatistics,
     GradientByDistance,
+    NextSymbol,
     Property,
     diagnose,
     gate_statistics,
@@ -245,12 +246,18 @@ def _studied(documents: Sequence[Document], vocabulary: Vocabulary) -> _Studied:
 
 
 def examined(model: Predictor, ids: NDArray[np.integer]) -> Diagnosis | None:
-    """The diagnosis of a recurrent model on stretches of the test text; None of one without such layers, or text."""
-    if not any(is_recurrent(module) for module in model.modules()) or len(ids) < EXAMINED:
+    """The diagnosis of a recurrent model on stretches of the test text; None of one without such layers, or text.
+
+    Its loss is what the model has learned to lower: that of the symbol which follows each stretch.
+    """
+    size = EXAMINED + 1
+    if not any(is_recurrent(module) for module in model.modules()) or len(ids) < size:
         return None
-    starts = np.linspace(0, len(ids) - EXAMINED, min(LANES, len(ids) // EXAMINED)).astype(int)
-    tokens = np.stack([ids[start : start + EXAMINED] for start in starts], axis=1)
-    return diagnose(model, torch.from_numpy(tokens.astype(np.int64)))
+    starts = np.linspace(0, len(ids) - size, min(LANES, len(ids) // size)).astype(int)
+    tokens = torch.from_numpy(
+        np.stack([ids[start : start + size] for start in starts], axis=1).astype(np.int64)
+    )
+    return diagnose(model, tokens[:-1], NextSymbol(tokens[-1]))
 
 
 def follow_gradient(model: Predictor, ids: NDArray[np.integer]) -> GradientByDistance | None:

@@ -16,12 +16,13 @@ from carousel.diagnosis.by_lag import GradientByLag
 from carousel.diagnosis.examination import LayerDiagnosis
 from carousel.diagnosis.exponents import Lyapunov
 from carousel.diagnosis.horizon import Memory
-from carousel.diagnosis.spectra import Spectrum
+from carousel.diagnosis.spectra import MatrixSpectrum, Spectrum
 from carousel.report.charts import Chart, Line, svg
 from carousel.report.scatter import Points, Scatter, scatter_svg
 from carousel.report.words import number, percent
 
 _TEN = math.log(10)
+_STYLES = ("s1", "s2", "s3", "s4", "s5")
 _ROOM = 3  # powers of ten that a bound may take above the measured curves; higher it leaves the picture
 
 
@@ -98,18 +99,14 @@ def gradient_figure(flow: GradientByLag) -> Figure:
 
 def spectrum_figure(spectrum: Spectrum) -> Figure:
     """Eigenvalues in the complex plane, with the unit circle."""
+    named = {f"weights {gate}": each for gate, each in spectrum.weights.items()}
     groups = [
-        Points(
-            f"Jacobian, step {int(spectrum.steps[0, 0])}" if k == 0 else "",
-            each.eigenvalues.real.tolist(),
-            each.eigenvalues.imag.tolist(),
-            "s6",
-        )
-        for k, each in enumerate(spectrum.jacobians[:1])
+        _eigenvalues(name, each, style) for (name, each), style in zip(named.items(), _STYLES, strict=False)
     ]
-    for (gate, each), style in zip(spectrum.weights.items(), ("s1", "s2", "s3", "s4"), strict=False):
+    left_out = len(named) > len(_STYLES)
+    if spectrum.jacobians:  # as rings, which leave what they lie upon to be seen
         groups.append(
-            Points(f"weights {gate}", each.eigenvalues.real.tolist(), each.eigenvalues.imag.tolist(), style)
+            _eigenvalues(f"Jacobian, step {int(spectrum.steps[0, 0])}", spectrum.jacobians[0], "s6 ring")
         )
     reach = max([1.1, *(1.05 * abs(value) for group in groups for value in [*group.x, *group.y])])
     turn = np.linspace(0, 2 * math.pi, 181)
@@ -124,7 +121,6 @@ def spectrum_figure(spectrum: Spectrum) -> Figure:
         x_range=(-reach, reach),
         y_range=(-reach, reach),
     )
-    named = {f"weights {gate}": each for gate, each in spectrum.weights.items()}
     named |= {
         f"Jacobian at step {int(t)}": each
         for (t, _), each in zip(spectrum.steps, spectrum.jacobians, strict=True)
@@ -135,18 +131,22 @@ def spectrum_figure(spectrum: Spectrum) -> Figure:
         scatter_svg(scatter),
         "Inside the unit circle a direction shrinks from step to step, outside it grows. Eigenvalues alone mislead "
         "where a matrix is far from normal: the norm of its powers then rises before it falls. On the batch the "
-        f"Jacobian has a median radius of {number(spectrum.radius, 3)} and norm of {number(spectrum.norm, 3)}.",
+        f"Jacobian has a median radius of {number(spectrum.radius, 3)} and norm of {number(spectrum.norm, 3)}."
+        + (f" Of {len(spectrum.weights)} matrices of weights {len(_STYLES)} are drawn." if left_out else ""),
         ("matrix", "spectral radius", "norm", "departure from normal", "peak of its powers", "at power"),
         rows,
     )
 
 
+def _eigenvalues(name: str, matrix: MatrixSpectrum, style: str) -> Points:
+    return Points(name, matrix.eigenvalues.real.tolist(), matrix.eigenvalues.imag.tolist(), style)
+
+
 def lyapunov_figure(found: Lyapunov) -> Figure:
     """The running mean of the first exponents: it must have become level."""
-    styles = ("s1", "s2", "s3", "s4", "s5")
     steps = np.arange(1, len(found.running) + 1)
     some = [k for k in range(min(5, found.running.shape[1])) if np.isfinite(found.running[:, k]).any()]
-    lines = [Line(f"{k + 1}", *_finite(steps.tolist(), found.running[:, k]), styles[k]) for k in some]
+    lines = [Line(f"{k + 1}", *_finite(steps.tolist(), found.running[:, k]), _STYLES[k]) for k in some]
     tail = found.running[len(found.running) // 8 :, some]
     tail = tail[np.isfinite(tail)] if some else np.zeros(1)
     low, high = min(0.0, float(tail.min())), max(0.0, float(tail.max()))
@@ -196,12 +196,19 @@ def memory_figure(found: Memory) -> Figure:
     beyond = {name: " or more" if found.estimates[name].censored else "" for name in steps}
     return Figure(
         "How far it remembers",
-        bars({n: (value / longest, f"{number(value, 0)} steps{beyond[n]}") for n, value in steps.items()}),
+        bars({n: (value / longest, f"{_steps(value)}{beyond[n]}") for n, value in steps.items()}),
         "".join(sentence(f"{name}: {each.meaning}") for name, each in found.estimates.items())
-        + f"Looked at as far as {found.window} steps.",
+        + f"Looked at as far as {found.window} steps."
+        + (" The gradient grows all the way back: that is no memory." if found.grows else ""),
         ("by", "steps", "from", "to"),
         [(name, [each.steps, each.low, each.high]) for name, each in found.estimates.items()],
     )
+
+
+def _steps(value: float) -> str:
+    """Few steps with a decimal: between 1 and 2 there is a factor of two."""
+    words = number(value, 1 if value < 9.95 else 0)
+    return f"{words} step{'' if words == '1.0' else 's'}"
 
 
 def sentence(words: str) -> str:

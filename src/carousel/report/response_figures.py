@@ -49,8 +49,11 @@ def fisher_figures(layer: LayerDiagnosis) -> list[Figure]:
     found = layer.linear
     if found is None or not found.fisher:
         return []
+    end = max(
+        10, *(1 + int(np.flatnonzero(each.curve > 1e-3 * each.curve.max())[-1]) for each in found.fisher)
+    )
     lines = [
-        Line(f"input {channel}", list(range(len(each.curve))), each.curve.tolist(), style)
+        Line(f"input {channel}", list(range(len(each.curve[:end]))), each.curve[:end].tolist(), style)
         for channel, each, style in zip(found.channels, found.fisher, _STYLES, strict=False)
     ]
     chart = Chart(

@@ -36,13 +36,22 @@ class Scale:
             return [(self.low, number(self.low, 2))]
         raw = span / max(wanted, 1)
         base = 10.0 ** math.floor(math.log10(raw))
-        step = next(base * factor for factor in (1, 2, 5, 10) if base * factor >= raw * 0.999)
+        steps = [base * factor for factor in (0.5, 1, 2, 5, 10)]
+        k = next(k for k, step in enumerate(steps) if k and step >= raw * 0.999)
+        if math.floor(self.high / steps[k] + 1e-9) <= math.ceil(self.low / steps[k] - 1e-9):
+            k -= 1  # a single tick is no scale
+        step = steps[k]
         digits = max(0, -math.floor(math.log10(step) + 1e-9))
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         return [(k * step, number(k * step, digits)) for k in range(first, last + 1)]
 
     def _powers(self, wanted: int) -> list[tuple[float, str]]:
+        """At powers of ten; where fewer than two lie inside, at 1, 2 and 5 times them, or else at round values."""
         first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
+        if last - first < 1:
+            some = [(f * 10.0**k, k) for k in range(first - 1, last + 2) for f in (1, 2, 5)]
+            inside = [(value, k) for value, k in some if self.low <= value <= self.high]
+            return [(v, number(v, max(0, -k))) for v, k in inside] if len(inside) > 1 else self._round(wanted)
         stride = max(1, math.ceil((last - first + 1) / max(wanted, 1)))
         return [(10.0**k, power_of_ten(k)) for k in range(last, first - 1, -stride)][::-1]
 
