@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import carousel
-from carousel import CarouselError, Forecast, SequenceConfig, SequenceModel, fit
+from carousel import CarouselError, Forecast, SequenceConfig, SequenceModel, fit, score_sequences
 from carousel.models.tensors import load_tensors
 from carousel.training import RunFolder, read_metrics, resume, train
 from carousel.training.progress import Evaluated, Saved, Started
@@ -207,6 +207,49 @@ def test_data_in_memory_are_resumed_with_the_same_data(tmp_path):
     assert run.step == 16
     for name, value in whole.state_dict().items():
         assert torch.equal(value, stopped.state_dict()[name])
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_run_on_data_in_memory_is_whole(tmp_path, apart):
+    """The data lie in its folder, whatever they hold: it is resumed and reported without being given them."""
+    random = np.random.default_rng(0)
+    data = [random.normal(size=(n, 2)) for n in random.integers(4, 9, 24)]
+    data[3][1, 0] = np.nan
+    tags = [
+        [None if t == 2 else "up" if x > 0 else "down" for t, x in enumerate(each[:, 1])] for each in data
+    ]
+    weights = [np.linspace(0.5, 1, len(each)) for each in data]
+    model = SequenceModel("gru", "tag", hidden=4)
+    options = {"steps": 12, "evaluate_every": 6, "monitor": 0, "threads": 1, "weights": weights}
+    held = {"test_data": data[:3], "test_targets": tags[:3]} if apart else {}
+    whole = fit(model, data, tags, out=tmp_path / "whole", **options, **held)
+    with pytest.raises(Stop):
+        fit(model, data, tags, out=tmp_path / "run", on_event=stop_at(6), **options, **held)
+    run = resume(tmp_path / "run")
+    assert (run.test, run.valid) == (whole.test, whole.valid)
+    assert run.test.count == sum(len(each) - 1 for each in data[:3]) or not apart
+    assert carousel.report_run(run.path).stat().st_size > 10_000
+
+
+def test_scores_of_other_data(csv, tmp_path):
+    """Of a file, of arrays, of a forecast; by hand where the model is always right."""
+    model = SequenceModel("gru", hidden=6)
+    fit(model, csv, target="label", sequence="id", inputs="x", steps=24, lr=0.05, monitor=0)
+    score = score_sequences(model, csv)
+    assert (score.count, score.accuracy, score.most_frequent) == (40, 1.0, 0.5)
+    series = np.sin(np.arange(60.0))
+    ahead = SequenceModel("gru", Forecast(horizon=2, season=3), hidden=2)
+    run = fit(ahead, series[:50], steps=2, monitor=0)
+    found = score_sequences(ahead, series)
+    assert found.counts == ((57, 56),)
+    naive = [abs(series[t] - series[t - 3]) for t in range(3, 60)]
+    assert found.mean_naive[0] * 113 == pytest.approx(sum(naive) + sum(naive[1:]))
+    assert run.test.counts != found.counts
+    with pytest.raises(CarouselError, match="has no label"):
+        score_sequences(
+            SequenceModel.load(fit(SequenceModel(), *order_of_a_pair(20), steps=1, out=tmp_path / "r").path),
+            [[1.0]],
+        )
 
 
 def test_held_out_data_may_be_given_apart(csv, tmp_path):

@@ -32,10 +32,17 @@ class LabelAim:
             )
         place = {label: k for k, label in enumerate(labels)}
         for item in sequences.items:
-            if not any(label is not None for label in labels_of(item)):
+            known = [label for label in labels_of(item) if label is not None]
+            if not known:
                 raise CarouselError(
                     f"the sequence {item.name!r} of {sequences.source} has no label. Give targets, or leave it out."
                 )
+            for label in known:
+                if label not in place:
+                    raise CarouselError(
+                        f"the sequence {item.name!r} of {sequences.source} has the label {label!r}, which the model "
+                        f"has not learned; it knows {', '.join(map(repr, labels[:10]))}. Leave it out."
+                    )
         self._targets = [
             np.array([IGNORED if label is None else place[label] for label in labels_of(item)])
             for item in sequences.items
