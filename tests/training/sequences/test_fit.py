@@ -252,6 +252,47 @@ def test_scores_of_other_data(csv, tmp_path):
         )
 
 
+def test_columns_are_known_by_name(tmp_path):
+    """A file to predict from may have its columns in another order, and more of them; one that lacks is named."""
+    random = np.random.default_rng(0)
+    rows = [(k // 4, random.normal(), 10 + (k // 4) % 2) for k in range(160)]
+    first, other = tmp_path / "first.csv", tmp_path / "other.csv"
+    first.write_text("id,x,y,label\n" + "".join(f"{k},{x:.3f},{y},{y}\n" for k, x, y in rows))
+    other.write_text("note,y,id,x\n" + "".join(f"n,{y},{k},{x:.3f}\n" for k, x, y in rows))
+    model = SequenceModel("gru", hidden=4)
+    fit(model, first, target="label", sequence="id", steps=60, lr=0.05, monitor=0)
+    assert model.predict(other) == model.predict(first) == ["10", "11"] * 20
+    other.write_text("id,y\n0,10\n")
+    with pytest.raises(CarouselError, match=r"inputs names the column 'x', which .* does not have"):
+        model.predict(other)
+
+
+def test_a_data_frame_from_training_to_what_is_predicted(tmp_path):
+    """Types of its own, gaps, dates, categories; the run in a folder stands by itself."""
+    pandas = pytest.importorskip("pandas", reason="pandas is no dependency")
+    random = np.random.default_rng(0)
+    rows = [
+        {"id": k, "when": pandas.Timestamp("2026-01-01") + pandas.Timedelta(hours=t), "kind": "ab"[t % 2],
+         "x": None if t == 1 else (k % 2) + 0.2 * random.normal(), "label": ("down", "up")[k % 2]}
+        for k in range(40) for t in range(3 + k % 3)
+    ]  # fmt: skip
+    frame = pandas.DataFrame(rows).astype({"kind": "category", "x": "Float64"})
+    model = SequenceModel("gru", hidden=6)
+    names = {"target": "label", "sequence": "id", "categories": "kind"}
+    run = fit(model, frame, **names, steps=40, lr=0.05, monitor=0, out=tmp_path / "run")
+    assert run.test.accuracy == 1
+    assert model.predict(frame.drop(columns="label"))[:4] == ["down", "up", "down", "up"]
+    assert score_sequences(SequenceModel.load(run.path), frame).accuracy == 1
+    assert resume(run.path) == run
+    months = pandas.date_range("2000-01-01", periods=60, freq="MS")
+    series = pandas.DataFrame({"month": months, "sales": np.sin(np.arange(60) * math.pi / 6)})
+    ahead = SequenceModel("gru", Forecast(horizon=2, season=12), hidden=2)
+    fit(ahead, series, steps=2, monitor=0)
+    assert ahead.predict(series)[0].middle.shape == (2, 1)
+    with pytest.raises(CarouselError, match="row 58: time must rise"):
+        fit(ahead, series[::-1], steps=2)
+
+
 def test_held_out_data_may_be_given_apart(csv, tmp_path):
     """In memory and as files; then nothing of the first is kept for the test."""
     data, labels = order_of_a_pair(20)

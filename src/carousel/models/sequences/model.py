@@ -207,7 +207,7 @@ class SequenceModel(nn.Module):
         self, data: Any, targets: Any = None, *, lengths: Any = None, labelled: bool = False
     ) -> Sequences:
         """Sequences of what `predict` takes; `labelled`: with their labels, of arrays in `targets`."""
-        self.known  # noqa: B018 - raises for a model without data
+        columns = [each.name for each in self.known.numbers]
         if isinstance(data, Sequences):
             return data
         if isinstance(data, str | Path) or is_frame(data):
@@ -216,7 +216,7 @@ class SequenceModel(nn.Module):
                     "the model was trained on arrays, which have no column names; give arrays."
                 )
             table = table_of_frame(data) if is_frame(data) else read_table(data)
-            return arrange(table, self.layout, labelled=labelled)
+            return arrange(table, self.layout, labelled=labelled, columns=columns)
         return from_arrays(self.head.task, data, targets, lengths=lengths)
 
     def run(self, sequences: Sequences) -> Iterator[np.ndarray]:
