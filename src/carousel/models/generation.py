@@ -1,6 +1,7 @@
 """Text from a language model: as it is drawn, several texts at once, or the likeliest ones."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from torch import nn
 
@@ -41,7 +42,7 @@ def generate(
         never=never,
         stop=end,
     )
-    return until(vocabulary.decode_stream(drawn), stop)
+    return until(_behind(prompt, vocabulary, drawn), stop)
 
 
 def generate_many(
@@ -86,7 +87,7 @@ def generate_many(
                     stopped.add(k)
         if len(stopped) == number:
             break
-    return ["".join(until(vocabulary.decode_stream(lane), stop)) for lane in lanes]
+    return ["".join(until(_behind(prompt, vocabulary, lane), stop)) for lane in lanes]
 
 
 def generate_best(
@@ -108,7 +109,7 @@ def generate_best(
     found = beam_search(
         model, tokens, length, beams=beams, length_penalty=length_penalty, never=never, stop=BOUNDARY
     )
-    return [(vocabulary.decode(each.tokens), -each.log_probability) for each in found]
+    return [("".join(_behind(prompt, vocabulary, each.tokens)), -each.log_probability) for each in found]
 
 
 def until(pieces: Iterable[str], stop: Sequence[str]) -> Iterator[str]:
@@ -133,6 +134,14 @@ def until(pieces: Iterable[str], stop: Sequence[str]) -> Iterator[str]:
             held = held[len(held) - keep :]
     if held:
         yield held
+
+
+def _behind(prompt: str, vocabulary: Vocabulary, tokens: Iterable[int]) -> Iterator[str]:
+    """The text of tokens that follow a prompt: a word brings its space but where a line begins."""
+    pieces = vocabulary.decode_stream(tokens)
+    if vocabulary.boundary_text and (not prompt or prompt[-1].isspace()):
+        yield from (first.removeprefix(" ") for first in islice(pieces, 1))
+    yield from pieces
 
 
 def _overlap(text: str, stop: str) -> int:
