@@ -347,4 +347,12 @@ def test_mistakes_in_data_are_told_before_training(config, csv, tmp_path):
         fit(SequenceModel(), csv, ["a"], target="label")
     with pytest.raises(CarouselError, match="sequence '1' of the data has no label"):
         fit(SequenceModel("gru", "tag"), [[1.0, 2.0]] * 9, [["a", "b"], [None, None]] + [["a", "b"]] * 7)
+    for text, message, options in (
+        ("x\n" + "1\n2\n3\n" * 16 + "NA\n" * 12, "the test part of .* has no value of the column 'x'", {}),
+        ("x,l\n" + "5,a\n3,b\n" * 30 + "1,?\n" * 14, "the test part of .* has no label", {"target": "l"}),
+    ):
+        csv.write_text(text)
+        head = "tag" if options else Forecast()
+        with pytest.raises(CarouselError, match=message):
+            fit(SequenceModel("gru", head, hidden=3), csv, **options)
     assert not (tmp_path / "run").exists()

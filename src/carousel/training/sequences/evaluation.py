@@ -35,7 +35,10 @@ def score_sequences(
     encoded = [model.known.encode(item) for item in sequences.items]
     if not isinstance(model.head, Forecast):
         spans = [Span(k, 0, len(item)) for k, item in enumerate(sequences.items)]
-        return LabelAim(sequences, model.head.task, model.labels, encoded).score(model, spans)
-    model.check_lengths(sequences)
-    spans = [Span(k, model.head.season, len(item)) for k, item in enumerate(sequences.items)]
-    return ForecastAim(sequences, model.head, model.known, encoded, []).score(model, spans)
+        aim: LabelAim | ForecastAim = LabelAim(sequences, model.head.task, model.labels, encoded)
+    else:
+        model.check_lengths(sequences)
+        spans = [Span(k, model.head.season, len(item)) for k, item in enumerate(sequences.items)]
+        aim = ForecastAim(sequences, model.head, model.known, encoded, [])
+    aim.check(spans, sequences.source)
+    return aim.score(model, spans)

@@ -88,6 +88,13 @@ class LabelAim:
             np.add.at(confusion, (targets.numpy()[known], rows.argmax(axis=-1)[known]), 1)
         return LabelScore(nats, tuple(self.labels), tuple(map(tuple, confusion.tolist())))
 
+    def check(self, spans: list[Span], part: str) -> None:
+        """Raise CarouselError if no step of these spans has a label to be judged by."""
+        if not len(self._known(spans)):
+            raise CarouselError(
+                f"{part} has no label, and so nothing to be judged by. Give some, or larger shares."
+            )
+
     def is_guess(self, score: LabelScore) -> bool:
         """Whether all labels equally likely would do as well."""
         return score.value >= float(np.log(len(self.labels)))

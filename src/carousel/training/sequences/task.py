@@ -60,6 +60,8 @@ class SequenceTask:
             if isinstance(self.head, Forecast)
             else LabelAim(sequences, config.task, self.labels, encoded)
         )
+        self.aim.check(parts.valid, f"the valid part of {sequences.source}")
+        self.aim.check(parts.test, f"the test part of {sequences.source}")
 
     @classmethod
     def read(cls, config: SequenceConfig) -> SequenceTask:
