@@ -136,6 +136,16 @@ def until(pieces: Iterable[str], stop: Sequence[str]) -> Iterator[str]:
         yield held
 
 
+def check_vocabulary(model: nn.Module, vocabulary: Vocabulary) -> None:
+    """Raise CarouselError for a vocabulary of another size than the model's."""
+    size = int(model.vocabulary_size)  # type: ignore[arg-type]
+    if vocabulary.size != size:
+        raise CarouselError(
+            f"model and vocabulary must belong together; got a model of {size} symbols "
+            f"and a vocabulary of {vocabulary.size}."
+        )
+
+
 def _behind(prompt: str, vocabulary: Vocabulary, tokens: Iterable[int]) -> Iterator[str]:
     """The text of tokens that follow a prompt: a word brings its space but where a line begins."""
     pieces = vocabulary.decode_stream(tokens)
@@ -153,12 +163,7 @@ def _opened(
     model: nn.Module, vocabulary: Vocabulary, prompt: str, stop: Sequence[str]
 ) -> tuple[list[int], list[int], int | None]:
     """The prompt as symbols behind a boundary, the symbols that are never drawn, and the one that ends a text."""
-    size = int(model.vocabulary_size)  # type: ignore[arg-type]
-    if vocabulary.size != size:
-        raise CarouselError(
-            f"model and vocabulary must belong together; got a model of {size} symbols "
-            f"and a vocabulary of {vocabulary.size}."
-        )
+    check_vocabulary(model, vocabulary)
     if isinstance(stop, str) or not all(isinstance(text, str) and text for text in stop):
         raise CarouselError(f"stop must be a list of texts that are not empty; got {stop!r}.")
     unknown = [number for number, symbol in enumerate(vocabulary.symbols[:2]) if symbol == "<unk>"]
