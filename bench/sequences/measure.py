@@ -16,12 +16,8 @@ from carousel.training.sequences.score import ForecastScore
 
 def measure(task: Task, folder: Path, cell: str, seed: int, quick: bool = False) -> dict[str, Any]:
     """The test figure, that of the simplest forecast or guess, the coverage of the intervals, and seconds."""
-    model = SequenceModel(
-        cell,
-        Forecast(**task.forecast) if task.forecast else "classify",
-        **task.model,
-        **(task.without if cell == WITHOUT else {}),
-    )
+    head = Forecast(**task.forecast) if task.forecast else "classify"
+    model = SequenceModel(cell, head, **(task.model | (task.without if cell == WITHOUT else {})))
     length = {"epochs": None, "steps": 2} if quick else {}
     start = time.process_time()
     given = {**task.options, **length, "seed": seed, "threads": torch.get_num_threads(), "monitor": 0}

@@ -45,6 +45,7 @@ _HOMES = {
     "score_documents": "carousel.training",
     "score_lines": "carousel.training",
     "score_tokens": "carousel.training",
+    "score_sequences": "carousel.training",
     "gradient_by_distance": "carousel.diagnosis",
     "diagnose": "carousel.diagnosis",
     "Diagnosis": "carousel.diagnosis",

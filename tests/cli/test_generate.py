@@ -89,4 +89,10 @@ def test_beams_write_the_likeliest_texts(carousel, run):
     bits = [float(line.split()[1]) for line in done.out.split("\n") if line.startswith("--- ")]
     assert len(bits) == 3
     assert bits == sorted(bits)
-    assert carousel("generate", run[0], "--beams", 2, "--samples", 2).status == 2
+    for option in (("--samples", 2), ("--temperature", 1), ("--top-k", 3), ("--seed", 1), ("--stop", "x")):
+        wrong = carousel("generate", run[0], "--beams", 2, *option)
+        assert (wrong.status, wrong.out) == (2, "")
+        assert f"leave {option[0]} out" in wrong.err
+    assert (
+        "--length-penalty ranks what --beams finds" in carousel("generate", run[0], "--length-penalty", 1).err
+    )

@@ -59,6 +59,31 @@ def test_classify_from_a_file_to_predictions(carousel, table, tmp_path):
     assert (run / "diagnosis.html").exists()
     again = carousel("train", "--resume", run)
     assert "already finished" in again.out
+    held = carousel("evaluate", run)
+    assert held.out.startswith("100.0 % of 6 labels right")
+    assert "always the most frequent one: 50.0 %" in held.out
+    assert carousel("evaluate", run, table).out.startswith("100.0 % of 40 labels right")
+
+
+def test_what_cannot_be_evaluated_is_told(carousel, table, tmp_path):
+    """Options of text, two files, a label that was never learned, data that changed since."""
+    run, own = tmp_path / "run", tmp_path / "own.csv"
+    own.write_text(table.read_text())
+    options = ("--target", "label", "--sequence", "id", "--inputs", "x", "--out", run)
+    assert carousel("train", "--task", "classify", own, *options, *SMALL).status == 0
+    other = tmp_path / "other.csv"
+    other.write_text("id,x,label\na,1,5\n")
+    own.write_text(own.read_text().replace("s39,0,", "s39,0,1", 1))
+    for arguments, message in (
+        ((run, "--lines"), "--lines and --tokens are of text"),
+        ((run, table, table), "one CSV file; got 2"),
+        ((run, other), "has the label '5', which the model has not learned; it knows '-1', '1'"),
+        ((run,), "no longer those that it learned from"),
+        ((run / "weights.safetensors",), "weights alone have no test part"),
+    ):
+        done = carousel("evaluate", *arguments)
+        assert done.status == 2
+        assert message in done.err
 
 
 def test_forecast_from_a_file_to_what_comes(carousel, series, tmp_path):
@@ -77,6 +102,11 @@ def test_forecast_from_a_file_to_what_comes(carousel, series, tmp_path):
     assert found[0] == ["sequence", "ahead", "column", "forecast", "low", "high"]
     assert [row[1:3] for row in found[1:]] == [[str(k), "sales"] for k in range(1, 7)]
     assert all(float(low) < float(middle) < float(high) for *_, middle, low, high in found[1:])
+    held = carousel("evaluate", run).out.splitlines()
+    assert "of the seasonal-naive forecast's error" in held[0]
+    assert done.out.split(" of the seasonal-naive")[0].split()[-1] == held[0].split()[0]
+    assert held[1].startswith("  sales: mean absolute error")
+    assert carousel("evaluate", run, series).out.splitlines()[1].startswith("  sales")
 
 
 def test_tags_are_predicted_step_by_step(carousel, table, tmp_path):

@@ -87,3 +87,15 @@ def test_a_number_of_texts_is_at_least_one(model):
     """Zero samples are a mistake."""
     with pytest.raises(CarouselError, match="at least one sample to draw; got 0"):
         generate_many(model, VOCABULARY, number=0)
+
+
+def test_words_have_a_space_between_them_and_none_where_a_line_begins():
+    """Of a text of tokens, however it is asked for: drawn, several at once, or searched."""
+    vocabulary = fit_vocabulary("token", [Document("a", "a b\nb a\n")])
+    model = LanguageModel(vocabulary.size, hidden=4)
+    with torch.no_grad():
+        model.head.bias.copy_(torch.tensor([-40.0, 0.0, 40.0]))  # <eos>, a, b
+    for prompt, expected in (("", "b b"), ("a", " b b"), ("a ", "b b"), ("a\n", "b b")):
+        assert "".join(generation.generate(model, vocabulary, prompt, 2)) == expected
+        assert generate_many(model, vocabulary, prompt, 2, 2) == [expected] * 2
+        assert generate_best(model, vocabulary, prompt, 2, beams=1)[0][0] == expected

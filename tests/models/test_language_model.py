@@ -55,6 +55,29 @@ def test_dropout_acts_on_the_way_in_between_and_out_and_only_in_training():
     assert torch.equal(model(tokens)[0], model(tokens)[0])
 
 
+def test_embedding_dropout_drops_whole_symbols():
+    """A symbol's vector is dropped at all its places or at none, as often as asked; what stays keeps the mean."""
+    model = LanguageModel(2000, hidden=4, embedding=5, embedding_dropout=0.25)
+    tokens = torch.arange(2000).repeat(3, 1)  # each symbol at three steps
+    shares = (model.embed(tokens) / model.embedding(tokens)).detach().round(decimals=3)
+    assert torch.equal(shares, shares[:1, :, :1].expand_as(shares))
+    assert sorted(set(shares.unique().tolist())) == pytest.approx([0, 1 / 0.75], rel=1e-3)
+    assert (shares == 0).float().mean().item() == pytest.approx(0.25, abs=0.04)
+    assert torch.equal(model.eval().embed(tokens), model.embedding(tokens))
+
+
+@pytest.mark.parametrize("locked", [False, True])
+def test_dropout_on_the_way_in_and_out_is_of_values(locked):
+    """The share and the mean are those asked for; a locked mask is that of all steps, another for each sequence."""
+    model = LanguageModel(9, hidden=4, dropout=0.4, locked_dropout=locked)
+    x = model.drop(torch.ones(30, 40, 20))
+    assert (x == 0).float().mean().item() == pytest.approx(0.4, abs=0.06)
+    assert x.unique().tolist() == pytest.approx([0, 1 / 0.6], rel=1e-3)
+    assert torch.equal(x, x[:1].expand_as(x)) is locked
+    assert not torch.equal(x[:, 0], x[:, 1])
+    assert torch.equal(model.eval().drop(x), x)
+
+
 @pytest.mark.parametrize("options", [{}, {"one_hot": True}, {"tie": True, "layers": 2}], ids=str)
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_saved_model_comes_back_bit_for_bit(tmp_path, cell, options):

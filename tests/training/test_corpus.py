@@ -40,6 +40,21 @@ def test_unknown_words_need_an_unk(tmp_path):
     assert load(path, vocabulary_size=4).vocabulary.symbols[1] == "<unk>"
 
 
+def test_any_text_can_be_read_by_tokens(tmp_path):
+    """A book writes no <unk>: words that its train part shows once become it, and that is told."""
+    book = tmp_path / "book.txt"
+    book.write_text("".join(f"the cat sat on mat{k}\na dog lay on rug\n" for k in range(60)))
+    told = []
+    parts = corpus.load(
+        Config(paths=[str(book)], level="token", batch=2, bptt=4),
+        on_event=lambda event: told.append(str(event)),
+    )
+    words = ["a", "cat", "dog", "lay", "on", "rug", "sat", "the"]
+    assert parts.vocabulary.symbols[:2] == ["<eos>", "<unk>"]
+    assert sorted(parts.vocabulary.symbols[2:]) == words
+    assert any("writes no <unk>: it stands for all but the 8 most frequent words" in each for each in told)
+
+
 def test_a_context_longer_than_the_text_is_refused(tmp_path):
     """N and the number of symbols there are, both told."""
     path = folder(tmp_path)

@@ -142,6 +142,19 @@ def test_sentences_end_where_lines_do():
     assert score.nats_per_token == pytest.approx(math.log(score.perplexity))
 
 
+def test_a_vocabulary_of_another_size_is_refused(model, vocabulary):
+    """Larger or smaller than the model's: its numbers would be those of other symbols."""
+    other = fit_vocabulary("char", [Document("a", "the cat\n")])
+    for score in (
+        lambda: score_lines(model, other, ["the cat"]),
+        lambda: score_tokens(model, other, ["the cat"]),
+        lambda: score_documents(model, other, DOCUMENTS),
+        lambda: score_lines(LanguageModel(other.size, hidden=2), vocabulary, ["the cat"]),
+    ):
+        with pytest.raises(CarouselError, match="model and vocabulary must belong together"):
+            score()
+
+
 def test_the_model_is_left_as_it_was(model, vocabulary):
     """Scoring runs without dropout and without gradients, and puts the mode back."""
     model.train()

@@ -136,6 +136,26 @@ def test_only_matrices_decay():
     assert free == set(names.values()) - decayed
 
 
+def test_weight_decay_shrinks_matrices_by_the_rate():
+    """Where the gradient is 0, a step of AdamW multiplies matrices by 1 - lr * decay and leaves biases."""
+    loop = build(cell="gru", weight_decay=0.3, lr=0.1)
+    before = weights(loop)
+    for parameter in loop.model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    loop.optimizer.step()
+    for name, after in weights(loop).items():
+        torch.testing.assert_close(after, before[name] * (1 if "bias" in name else 0.97))
+
+
+def test_the_rate_that_is_not_given_is_that_of_the_cell():
+    """A GRU's is half of the others'; what is given goes before it."""
+    for cell, rate in (("lstm", 8e-3), ("gru", 4e-3), ("gru-before", 4e-3)):
+        assert build(cell=cell, schedule="constant").lr(0) == rate
+        assert Config().override(cell=cell).rate == rate
+    assert build(cell="gru", lr=0.02, schedule="constant").lr(0) == 0.02
+    assert Config(cell="gru", optimizer="sgd").rate == 8e-3
+
+
 def test_the_rate_decays_by_epochs():
     """With the schedule decay the rate of an epoch is that of the one before, divided."""
     loop = build(schedule="decay", decay=4.0, decay_after=1, lr=0.5)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from carousel.cli.loading import loaded
+from carousel.cli.sequences import evaluated, is_of_sequences
 from carousel.errors import CarouselError
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help="A run folder.", show_default=False)],
     paths: Annotated[
         list[str] | None,
-        typer.Argument(help="Files, folders or globs of text.", show_default="the run's own test files"),
+        typer.Argument(
+            help="Files, folders or globs of text; for a run of --task a CSV file.",
+            show_default="the run's own test part",
+        ),
     ] = None,
     lines: Annotated[
         bool, typer.Option("--lines", help="Score every line by itself: bits per character, a tab, the line.")
@@ -36,13 +40,24 @@ def evaluate(
         ),
     ] = False,
 ) -> None:
-    """Score text in bits per character and perplexity, each file from its start to its end."""
+    """Score text in bits per character and perplexity, each file from its start to its end.
+
+    Of a run of --task: labels that are right, or errors beside those of the seasonal-naive forecast.
+    """
     from carousel.training import load, score_documents, score_lines, score_tokens
 
     if lines and tokens:
         raise CarouselError("--lines and --tokens print different things; give one of the two.")
 
     loaded()
+    if is_of_sequences(run):
+        if lines or tokens:
+            raise CarouselError(
+                f"--lines and --tokens are of text, but {run} learned from sequences. Leave them out."
+            )
+        for line in evaluated(run, paths or []):
+            typer.echo(line)
+        return
     model, vocabulary = load(run)
     documents = _documents(run, paths)
     _tell_unknown(vocabulary, documents)

@@ -10,7 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from carousel.cli.loading import loaded
+from carousel.cli.options import flag
 from carousel.errors import CarouselError
+
+TEMPERATURE = 0.8
 
 
 def register(app: typer.Typer) -> None:
@@ -27,8 +30,9 @@ def generate(
         int, typer.Option(help="Symbols to write at most; the model may end the document earlier.")
     ] = 500,
     temperature: Annotated[
-        float, typer.Option(help="Below 1 more likely text, above 1 bolder; 0 the likeliest.")
-    ] = 0.8,
+        float | None,
+        typer.Option(help="Below 1 more likely text, above 1 bolder; 0 the likeliest.", show_default="0.8"),
+    ] = None,
     top_k: Annotated[
         int | None, typer.Option(help="Draw from the k likeliest symbols only.", show_default="all")
     ] = None,
@@ -53,25 +57,29 @@ def generate(
         typer.Option(help="Search for the likeliest text with so many beams instead of drawing one.", min=1),
     ] = None,
     length_penalty: Annotated[
-        float,
-        typer.Option(help="With --beams: above 0 long texts are not at a disadvantage; 1 is usual."),
-    ] = 0.0,
+        float | None,
+        typer.Option(
+            help="With --beams: above 0 long texts are not at a disadvantage; 1 is usual.", show_default="0"
+        ),
+    ] = None,
 ) -> None:
     """Write text with a trained model, symbol by symbol."""
     from carousel.models import generate_best, generate_many
     from carousel.training import load
 
-    if beams and (samples > 1 or stop):
-        raise CarouselError("--beams searches for the likeliest text; leave --samples and --stop out.")
+    options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
+    _check(beams, {**options, "samples": samples if samples > 1 else None, "stop": stop}, length_penalty)
     loaded()
     model, vocabulary = load(run)
     stops = [text.replace("\\n", "\n") for text in stop or []]
     drawing: dict[str, Any] = {
-        "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed, "stop": stops
+        **options, "temperature": TEMPERATURE if temperature is None else temperature, "stop": stops
     }  # fmt: skip
     shown = typer.style(prompt, bold=True) if sys.stdout.isatty() else prompt
     if beams:
-        found = generate_best(model, vocabulary, prompt, length, beams=beams, length_penalty=length_penalty)
+        found = generate_best(
+            model, vocabulary, prompt, length, beams=beams, length_penalty=length_penalty or 0.0
+        )
         for text, nats in found:
             _write(f"--- {nats / math.log(2):.2f} bits\n{shown}{text}\n")
     elif samples > 1:
@@ -83,6 +91,17 @@ def generate(
         for piece in pieces:
             _write(piece)
         _write("\n")
+
+
+def _check(beams: int | None, drawing: dict[str, Any], length_penalty: float | None) -> None:
+    """Raise CarouselError for options of drawing beside those of a search, and the other way round."""
+    given = [flag(name) for name, value in drawing.items() if value not in (None, [])]
+    if beams and given:
+        raise CarouselError(
+            f"--beams searches for the likeliest text, nothing is drawn; leave {given[0]} out."
+        )
+    if not beams and length_penalty is not None:
+        raise CarouselError("--length-penalty ranks what --beams finds; give --beams, or leave it out.")
 
 
 def _write(text: str) -> None:

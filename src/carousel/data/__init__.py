@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from carousel.data.batches import IGNORED, Windows, stream, streams
     from carousel.data.compression import xz_bits_per_character
-    from carousel.data.corpora import Split, describe_skipped, load_corpus, read, split
+    from carousel.data.corpora import Split, describe_skipped, in_three_files, load_corpus, read, split
     from carousel.data.documents import Document, count_characters
     from carousel.data.files import find_files, standard_library
     from carousel.data.large import LargeDocument
@@ -43,6 +43,7 @@ __all__ = [
     "describe_skipped",
     "find_files",
     "fit_vocabulary",
+    "in_three_files",
     "load_corpus",
     "load_vocabulary",
     "read",
@@ -63,6 +64,7 @@ _HOMES = {
     "Split": "carousel.data.corpora",
     "describe_skipped": "carousel.data.corpora",
     "load_corpus": "carousel.data.corpora",
+    "in_three_files": "carousel.data.corpora",
     "read": "carousel.data.corpora",
     "split": "carousel.data.corpora",
     "Document": "carousel.data.documents",

@@ -15,6 +15,7 @@ __all__ = [
     "Split",
     "describe_skipped",
     "find_files",
+    "in_three_files",
     "load_corpus",
     "read",
     "split",
@@ -123,6 +124,11 @@ def split(documents: Sequence[Document], valid: float = 0.05, test: float = 0.05
     if len(documents) == len(SPLIT_FILES) and set(parts) == set(SPLIT_FILES):
         return Split(*([parts[name]] for name in SPLIT_FILES))
     return _by_document(documents, valid, test) or _by_line(documents, valid, test)
+
+
+def in_three_files(parts: Split) -> bool:
+    """Whether the split is that of a corpus folder: train.txt, valid.txt and test.txt."""
+    return [one.name for part in (parts.train, parts.valid, parts.test) for one in part] == list(SPLIT_FILES)
 
 
 def _by_document(documents: Sequence[Document], valid: float, test: float) -> Split | None:

@@ -76,8 +76,10 @@ class Steps:
             return max(self.frame.numel(), 1)
         return self.counted.sum().clamp(min=1).to(like.dtype)
 
-    def _over_frame(self, name: str, values: Tensor) -> Tensor:
+    def _over_frame(self, name: str, values: Any) -> Tensor:
         """(T,) or the frame -> something that broadcasts over the frame."""
+        if not isinstance(values, Tensor):
+            values = torch.as_tensor(values, device=self.device)
         time = self.frame[self.time_dim : self.time_dim + 1]
         if values.shape == self.frame:
             return values
@@ -90,7 +92,9 @@ class Steps:
             f"{tuple(self.frame)}; the shape is {tuple(values.shape)}."
         )
 
-    def _mask(self, mask: Tensor) -> Tensor:
+    def _mask(self, mask: Any) -> Tensor:
+        if not isinstance(mask, Tensor):
+            mask = torch.as_tensor(mask, device=self.device)
         if mask.dtype != torch.bool:
             raise CarouselError(
                 f"mask must be bool, true at the steps that count; its dtype is {mask.dtype}. "
@@ -139,7 +143,7 @@ def check_probabilities(name: str, values: Tensor) -> None:
         return
     low, high = (float(bound) for bound in values.detach().aminmax())
     if low < 0 or high > 1 + 1e-3:
+        advice = " Leave probabilities out for logits." if name == "outputs" else ""
         raise CarouselError(
-            f"{name} must be probabilities, from 0 to 1; they are from {low:.4g} to {high:.4g}. "
-            "Leave probabilities out for logits."
+            f"{name} must be probabilities, from 0 to 1; they are from {low:.4g} to {high:.4g}.{advice}"
         )

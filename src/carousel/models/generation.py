@@ -1,6 +1,7 @@
 """Text from a language model: as it is drawn, several texts at once, or the likeliest ones."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from torch import nn
 
@@ -41,7 +42,7 @@ def generate(
         never=never,
         stop=end,
     )
-    return until(vocabulary.decode_stream(drawn), stop)
+    return until(_behind(prompt, vocabulary, drawn), stop)
 
 
 def generate_many(
@@ -86,7 +87,7 @@ def generate_many(
                     stopped.add(k)
         if len(stopped) == number:
             break
-    return ["".join(until(vocabulary.decode_stream(lane), stop)) for lane in lanes]
+    return ["".join(until(_behind(prompt, vocabulary, lane), stop)) for lane in lanes]
 
 
 def generate_best(
@@ -108,7 +109,7 @@ def generate_best(
     found = beam_search(
         model, tokens, length, beams=beams, length_penalty=length_penalty, never=never, stop=BOUNDARY
     )
-    return [(vocabulary.decode(each.tokens), -each.log_probability) for each in found]
+    return [("".join(_behind(prompt, vocabulary, each.tokens)), -each.log_probability) for each in found]
 
 
 def until(pieces: Iterable[str], stop: Sequence[str]) -> Iterator[str]:
@@ -135,6 +136,24 @@ def until(pieces: Iterable[str], stop: Sequence[str]) -> Iterator[str]:
         yield held
 
 
+def check_vocabulary(model: nn.Module, vocabulary: Vocabulary) -> None:
+    """Raise CarouselError for a vocabulary of another size than the model's."""
+    size = int(model.vocabulary_size)  # type: ignore[arg-type]
+    if vocabulary.size != size:
+        raise CarouselError(
+            f"model and vocabulary must belong together; got a model of {size} symbols "
+            f"and a vocabulary of {vocabulary.size}."
+        )
+
+
+def _behind(prompt: str, vocabulary: Vocabulary, tokens: Iterable[int]) -> Iterator[str]:
+    """The text of tokens that follow a prompt: a word brings its space but where a line begins."""
+    pieces = vocabulary.decode_stream(tokens)
+    if vocabulary.boundary_text and (not prompt or prompt[-1].isspace()):
+        yield from (first.removeprefix(" ") for first in islice(pieces, 1))
+    yield from pieces
+
+
 def _overlap(text: str, stop: str) -> int:
     """The length of the longest end of `text` that `stop` begins with."""
     return next((n for n in range(min(len(text), len(stop) - 1), 0, -1) if text.endswith(stop[:n])), 0)
@@ -144,12 +163,7 @@ def _opened(
     model: nn.Module, vocabulary: Vocabulary, prompt: str, stop: Sequence[str]
 ) -> tuple[list[int], list[int], int | None]:
     """The prompt as symbols behind a boundary, the symbols that are never drawn, and the one that ends a text."""
-    size = int(model.vocabulary_size)  # type: ignore[arg-type]
-    if vocabulary.size != size:
-        raise CarouselError(
-            f"model and vocabulary must belong together; got a model of {size} symbols "
-            f"and a vocabulary of {vocabulary.size}."
-        )
+    check_vocabulary(model, vocabulary)
     if isinstance(stop, str) or not all(isinstance(text, str) and text for text in stop):
         raise CarouselError(f"stop must be a list of texts that are not empty; got {stop!r}.")
     unknown = [number for number, symbol in enumerate(vocabulary.symbols[:2]) if symbol == "<unk>"]

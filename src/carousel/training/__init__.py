@@ -10,6 +10,7 @@ _HOMES = {
     "Config": "carousel.training.config",
     "SequenceConfig": "carousel.training.sequences.config",
     "fit": "carousel.training.sequences.fitting",
+    "score_sequences": "carousel.training.sequences.evaluation",
     "LabelScore": "carousel.training.sequences.score",
     "ForecastScore": "carousel.training.sequences.score",
     "RunFolder": "carousel.training.run",

@@ -15,9 +15,11 @@ from carousel.data import (
     Windows,
     describe_skipped,
     fit_vocabulary,
+    in_three_files,
     load_corpus,
     load_vocabulary,
 )
+from carousel.data.vocabularies.token import size_without_rare
 from carousel.errors import CarouselError
 from carousel.training.config import Config
 from carousel.training.evaluation import Part
@@ -63,12 +65,24 @@ def load(config: Config, vocabulary: Path | None = None, on_event: Observer = si
     symbols = (
         load_vocabulary(vocabulary)
         if vocabulary is not None and vocabulary.exists()
-        else fit_vocabulary(config.level, split.train, config.vocabulary_size)
+        else _learned(config, split, on_event)
     )
     named = {"train": split.train, "valid": split.valid, "test": split.test}
     parts = [Part.of(documents, symbols, _told(name, on_event)) for name, documents in named.items()]
     _check_length(config, parts[0])
     return Corpus(split, symbols, *parts)
+
+
+def _learned(config: Config, split: Split, on_event: Observer) -> Vocabulary:
+    """The vocabulary of the train part; text that is no corpus of three files may well write no `<unk>`."""
+    size = config.vocabulary_size
+    if config.level == "token" and size is None and not in_three_files(split):
+        size = size_without_rare(piece for document in split.train for piece in document.pieces())
+        if size is not None:
+            on_event(
+                Note(f"the text writes no <unk>: it stands for all but the {size - 2:,} most frequent words")
+            )
+    return fit_vocabulary(config.level, split.train, size)
 
 
 def _told(name: str, on_event: Observer) -> Callable[[int, int], None]:

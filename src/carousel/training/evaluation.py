@@ -18,6 +18,7 @@ from torch import Tensor
 from carousel.data import BOUNDARY, IGNORED, Document, Vocabulary, count_characters, streams
 from carousel.errors import CarouselError
 from carousel.losses import linear_cross_entropy
+from carousel.models.generation import check_vocabulary
 from carousel.models.predictor import Predictor
 from carousel.training.score import Score, TokenScore
 
@@ -84,6 +85,7 @@ def score_documents(model: Predictor, vocabulary: Vocabulary, documents: Sequenc
 
     Raises CarouselError if there are none.
     """
+    check_vocabulary(model, vocabulary)
     if not documents:
         raise CarouselError("there must be at least one document to score; got none.")
     return evaluate(model, Part.of(documents, vocabulary))
@@ -94,7 +96,7 @@ def score_lines(model: Predictor, vocabulary: Vocabulary, lines: Sequence[str]) 
 
     A line scores the same whatever lines stand around it. Line ends may be given or left out.
     """
-    texts, encoded = _encoded(vocabulary, lines)
+    texts, encoded = _encoded(model, vocabulary, lines)
     totals = _totals(model, encoded)
     return [
         Score(float(bits), len(ids) - 1, len(text))
@@ -113,7 +115,7 @@ def score_tokens(model: Predictor, vocabulary: Vocabulary, lines: Sequence[str])
     >>> [token.text for token in tokens]
     ['c', 'a', 'b', '\\n']
     """
-    _, encoded = _encoded(vocabulary, lines)
+    _, encoded = _encoded(model, vocabulary, lines)
     found = [np.zeros(len(ids) - 1) for ids in encoded]
     for rows, start, nats in _walk(model, encoded):
         for row, column in zip(rows, nats.T, strict=True):
@@ -130,8 +132,11 @@ def score_tokens(model: Predictor, vocabulary: Vocabulary, lines: Sequence[str])
     ]
 
 
-def _encoded(vocabulary: Vocabulary, lines: Sequence[str]) -> tuple[list[str], list[np.ndarray]]:
+def _encoded(
+    model: Predictor, vocabulary: Vocabulary, lines: Sequence[str]
+) -> tuple[list[str], list[np.ndarray]]:
     """Lines with their ends, and their symbols behind a boundary."""
+    check_vocabulary(model, vocabulary)
     texts = [line.rstrip("\r\n") + "\n" for line in lines]
     start = np.array([BOUNDARY], dtype=np.int32)
     return texts, [np.concatenate([start, vocabulary.encode(text)]) for text in texts]

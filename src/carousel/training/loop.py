@@ -62,7 +62,7 @@ class Loop(Generic[Model]):
         share = rate(step, config.steps or step + 1, config.warmup, config.schedule)
         if config.schedule == "decay":
             share *= decayed(step // self.batches.number, config.decay_after, config.decay)
-        return config.lr * share
+        return config.rate * share
 
     def step(self, step: int) -> tuple[float, float]:
         """Learn from window `step`, counted from 0; loss in nats per token, gradient's norm before clipping.

@@ -16,6 +16,7 @@ from carousel.errors import CarouselError
 from carousel.options import check_names, option, settle
 
 VERSION = 1
+RATE = 8e-3  # the learning rate where none is given
 DEFAULT_MINUTES = 3.0
 MOST_THREADS = max(1024, 4 * (os.cpu_count() or 1))  # far beyond, a system may crash instead of refusing
 SCHEDULES = ("cosine", "linear", "constant", "decay")
@@ -44,7 +45,7 @@ class LoopConfig:
     steps: int | None = option(None, "length in steps: windows of all streams", minimum=1)
 
     optimizer: str = option("adamw", "how the gradient moves weights", choices=("adamw", "sgd", "rmsprop"))
-    lr: float = option(8e-3, "highest learning rate", above=0)
+    lr: float | None = option(RATE, "highest learning rate", above=0)
     momentum: float = option(0.9, "Nesterov momentum of sgd", minimum=0, below=1)
     schedule: str = option("cosine", "how the learning rate falls after the warm-up", choices=SCHEDULES)
     decay: float = option(2.0, "schedule decay: what the learning rate is divided by each epoch", minimum=1)
@@ -76,6 +77,11 @@ class LoopConfig:
             raise CarouselError(
                 f"give epochs or minutes, not both; got epochs={self.epochs:g} and minutes={self.minutes:g}."
             )
+
+    @property
+    def rate(self) -> float:
+        """The highest learning rate, given or not."""
+        return RATE if self.lr is None else self.lr
 
     def absolute(self) -> Self:
         """This configuration with paths that hold wherever the run is resumed from."""

@@ -23,7 +23,7 @@ def build_optimizer(model: nn.Module, config: LoopConfig) -> Optimizer:
         {"params": vectors, "weight_decay": 0.0},
     ]
     if config.optimizer == "adamw":
-        return AdamW(groups, lr=config.lr, betas=(0.9, 0.99), fused=True)
+        return AdamW(groups, lr=config.rate, betas=(0.9, 0.99), fused=True)
     if config.optimizer == "sgd":
-        return SGD(groups, lr=config.lr, momentum=config.momentum, nesterov=config.momentum > 0, fused=True)
-    return RMSprop(groups, lr=config.lr, alpha=0.99)
+        return SGD(groups, lr=config.rate, momentum=config.momentum, nesterov=config.momentum > 0, fused=True)
+    return RMSprop(groups, lr=config.rate, alpha=0.99)

@@ -17,6 +17,7 @@ class RunFolder:
 
     config.yaml             every option; trains the same again with --config
     vocabulary.json         the symbols of a language model
+    data.safetensors        the sequences that `fit` was given in memory
     weights.safetensors     the best model so far with options and vocabulary: all that loading needs
     checkpoint.safetensors  what resuming needs: model, optimizer, carried state, random state, position
     metrics.csv             one row per so many steps
@@ -30,6 +31,7 @@ class RunFolder:
         self.path = Path(path)
         self.config = self.path / "config.yaml"
         self.vocabulary = self.path / "vocabulary.json"
+        self.data = self.path / "data.safetensors"
         self.weights = self.path / "weights.safetensors"
         self.checkpoint = self.path / "checkpoint.safetensors"
         self.metrics = self.path / "metrics.csv"

@@ -90,7 +90,8 @@ class Session:
         """Settle what the configuration leaves open. A death in here leaves no checkpoint: it is redone."""
         self.task.begin(self.folder)
         self.on_event(Stage("measuring the speed"))
-        config = settle(self.folder.load_config().override(threads=torch.get_num_threads()), self.task)
+        given = self.folder.load_config()
+        config = settle(given.override(threads=torch.get_num_threads(), lr=given.rate), self.task)
         self.folder.save_config(config)
         return config
 
@@ -202,7 +203,7 @@ class Session:
         )
         return (
             f"{best} kept in {self.folder.weights}. Resuming would only repeat the failure. "
-            f"Try a new run with a lower lr (it was {config.lr:g}), {clip} "
+            f"Try a new run with a lower lr (it was {config.rate:g}), {clip} "
             f"or a longer warmup (it was {config.warmup})."
         )
 

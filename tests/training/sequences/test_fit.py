@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import carousel
-from carousel import CarouselError, Forecast, SequenceConfig, SequenceModel, fit
+from carousel import CarouselError, Forecast, SequenceConfig, SequenceModel, fit, score_sequences
 from carousel.models.tensors import load_tensors
 from carousel.training import RunFolder, read_metrics, resume, train
 from carousel.training.progress import Evaluated, Saved, Started
@@ -209,6 +209,90 @@ def test_data_in_memory_are_resumed_with_the_same_data(tmp_path):
         assert torch.equal(value, stopped.state_dict()[name])
 
 
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_run_on_data_in_memory_is_whole(tmp_path, apart):
+    """The data lie in its folder, whatever they hold: it is resumed and reported without being given them."""
+    random = np.random.default_rng(0)
+    data = [random.normal(size=(n, 2)) for n in random.integers(4, 9, 24)]
+    data[3][1, 0] = np.nan
+    tags = [
+        [None if t == 2 else "up" if x > 0 else "down" for t, x in enumerate(each[:, 1])] for each in data
+    ]
+    weights = [np.linspace(0.5, 1, len(each)) for each in data]
+    model = SequenceModel("gru", "tag", hidden=4)
+    options = {"steps": 12, "evaluate_every": 6, "monitor": 0, "threads": 1, "weights": weights}
+    held = {"test_data": data[:3], "test_targets": tags[:3]} if apart else {}
+    whole = fit(model, data, tags, out=tmp_path / "whole", **options, **held)
+    with pytest.raises(Stop):
+        fit(model, data, tags, out=tmp_path / "run", on_event=stop_at(6), **options, **held)
+    run = resume(tmp_path / "run")
+    assert (run.test, run.valid) == (whole.test, whole.valid)
+    assert run.test.count == sum(len(each) - 1 for each in data[:3]) or not apart
+    assert carousel.report_run(run.path).stat().st_size > 10_000
+
+
+def test_scores_of_other_data(csv, tmp_path):
+    """Of a file, of arrays, of a forecast; by hand where the model is always right."""
+    model = SequenceModel("gru", hidden=6)
+    fit(model, csv, target="label", sequence="id", inputs="x", steps=24, lr=0.05, monitor=0)
+    score = score_sequences(model, csv)
+    assert (score.count, score.accuracy, score.most_frequent) == (40, 1.0, 0.5)
+    series = np.sin(np.arange(60.0))
+    ahead = SequenceModel("gru", Forecast(horizon=2, season=3), hidden=2)
+    run = fit(ahead, series[:50], steps=2, monitor=0)
+    found = score_sequences(ahead, series)
+    assert found.counts == ((57, 56),)
+    naive = [abs(series[t] - series[t - 3]) for t in range(3, 60)]
+    assert found.mean_naive[0] * 113 == pytest.approx(sum(naive) + sum(naive[1:]))
+    assert run.test.counts != found.counts
+    with pytest.raises(CarouselError, match="has no label"):
+        score_sequences(
+            SequenceModel.load(fit(SequenceModel(), *order_of_a_pair(20), steps=1, out=tmp_path / "r").path),
+            [[1.0]],
+        )
+
+
+def test_columns_are_known_by_name(tmp_path):
+    """A file to predict from may have its columns in another order, and more of them; one that lacks is named."""
+    random = np.random.default_rng(0)
+    rows = [(k // 4, random.normal(), 10 + (k // 4) % 2) for k in range(160)]
+    first, other = tmp_path / "first.csv", tmp_path / "other.csv"
+    first.write_text("id,x,y,label\n" + "".join(f"{k},{x:.3f},{y},{y}\n" for k, x, y in rows))
+    other.write_text("note,y,id,x\n" + "".join(f"n,{y},{k},{x:.3f}\n" for k, x, y in rows))
+    model = SequenceModel("gru", hidden=4)
+    fit(model, first, target="label", sequence="id", steps=60, lr=0.05, monitor=0)
+    assert model.predict(other) == model.predict(first) == ["10", "11"] * 20
+    other.write_text("id,y\n0,10\n")
+    with pytest.raises(CarouselError, match=r"inputs names the column 'x', which .* does not have"):
+        model.predict(other)
+
+
+def test_a_data_frame_from_training_to_what_is_predicted(tmp_path):
+    """Types of its own, gaps, dates, categories; the run in a folder stands by itself."""
+    pandas = pytest.importorskip("pandas", reason="pandas is no dependency")
+    random = np.random.default_rng(0)
+    rows = [
+        {"id": k, "when": pandas.Timestamp("2026-01-01") + pandas.Timedelta(hours=t), "kind": "ab"[t % 2],
+         "x": None if t == 1 else (k % 2) + 0.2 * random.normal(), "label": ("down", "up")[k % 2]}
+        for k in range(40) for t in range(3 + k % 3)
+    ]  # fmt: skip
+    frame = pandas.DataFrame(rows).astype({"kind": "category", "x": "Float64"})
+    model = SequenceModel("gru", hidden=6)
+    names = {"target": "label", "sequence": "id", "categories": "kind"}
+    run = fit(model, frame, **names, steps=40, lr=0.05, monitor=0, out=tmp_path / "run")
+    assert run.test.accuracy == 1
+    assert model.predict(frame.drop(columns="label"))[:4] == ["down", "up", "down", "up"]
+    assert score_sequences(SequenceModel.load(run.path), frame).accuracy == 1
+    assert resume(run.path) == run
+    months = pandas.date_range("2000-01-01", periods=60, freq="MS")
+    series = pandas.DataFrame({"month": months, "sales": np.sin(np.arange(60) * math.pi / 6)})
+    ahead = SequenceModel("gru", Forecast(horizon=2, season=12), hidden=2)
+    fit(ahead, series, steps=2, monitor=0)
+    assert ahead.predict(series)[0].middle.shape == (2, 1)
+    with pytest.raises(CarouselError, match="row 58: time must rise"):
+        fit(ahead, series[::-1], steps=2)
+
+
 def test_held_out_data_may_be_given_apart(csv, tmp_path):
     """In memory and as files; then nothing of the first is kept for the test."""
     data, labels = order_of_a_pair(20)
@@ -263,4 +347,12 @@ def test_mistakes_in_data_are_told_before_training(config, csv, tmp_path):
         fit(SequenceModel(), csv, ["a"], target="label")
     with pytest.raises(CarouselError, match="sequence '1' of the data has no label"):
         fit(SequenceModel("gru", "tag"), [[1.0, 2.0]] * 9, [["a", "b"], [None, None]] + [["a", "b"]] * 7)
+    for text, message, options in (
+        ("x\n" + "1\n2\n3\n" * 16 + "NA\n" * 12, "the test part of .* has no value of the column 'x'", {}),
+        ("x,l\n" + "5,a\n3,b\n" * 30 + "1,?\n" * 14, "the test part of .* has no label", {"target": "l"}),
+    ):
+        csv.write_text(text)
+        head = "tag" if options else Forecast()
+        with pytest.raises(CarouselError, match=message):
+            fit(SequenceModel("gru", head, hidden=3), csv, **options)
     assert not (tmp_path / "run").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,12 @@ from carousel.data.sequences.table import Table
 from carousel.errors import CarouselError
 
 
-def arrange(table: Table, layout: Layout, *, labelled: bool = True) -> Sequences:
+def arrange(
+    table: Table, layout: Layout, *, labelled: bool = True, columns: Iterable[str] | None = None
+) -> Sequences:
     """The sequences of a table; `labelled`: labels must be there, as they must be to learn.
+
+    columns: of numbers, those that a model has learned to read, in its order; None: those that `layout` means.
 
     Raises CarouselError for names that are no columns, time that does not rise, cells that are no numbers, labels
     that are missing or change within a sequence, and if there is nothing to read.
@@ -28,7 +33,7 @@ def arrange(table: Table, layout: Layout, *, labelled: bool = True) -> Sequences
     if labelled:
         for name in names(layout.target):
             table.column(name, "target")
-    return _spelled(table, layout, labelled) if layout.text else _rows(table, layout, labelled)
+    return _spelled(table, layout, labelled) if layout.text else _rows(table, layout, labelled, columns)
 
 
 def _spelled(table: Table, layout: Layout, labelled: bool) -> Sequences:
@@ -54,12 +59,12 @@ def _spelled(table: Table, layout: Layout, labelled: bool) -> Sequences:
     return Sequences(items, (), (str(layout.text),), source=table.source)
 
 
-def _rows(table: Table, layout: Layout, labelled: bool) -> Sequences:
+def _rows(table: Table, layout: Layout, labelled: bool, known: Iterable[str] | None) -> Sequences:
     """Each row a step of the sequence that it belongs to."""
     time = layout.time or _dates(table, layout)
     symbols = names(layout.categories)
     targets = names(layout.target) if layout.task == "forecast" else []
-    read = _inputs(table, layout, time, symbols, targets)
+    read = _inputs(table, layout, time, symbols, targets) if known is None else list(known)
     columns = [numbers(table, name, "target" if name in targets else "inputs") for name in read]
     if not read and not symbols:
         raise CarouselError(

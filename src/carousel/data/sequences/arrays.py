@@ -140,6 +140,7 @@ def _listed(name: str, values: Any, number: int, of: str = "sequence") -> list[A
 
 def _label(value: Any) -> Any:
     """A plain text or number, as it will come back in predictions; what is missing is None or NaN."""
+    value = value.item() if hasattr(value, "item") else value  # of NumPy and torch
     if value is None or value != value:
         return None
     if not isinstance(value, str | int | float):

@@ -16,6 +16,21 @@ from carousel.data.vocabularies.base import (
 from carousel.errors import CarouselError
 
 
+def size_without_rare(texts: Iterable[str]) -> int | None:
+    """The size of a vocabulary whose `<unk>` stands for the words seen once; None of a text that writes `<unk>`.
+
+    >>> size_without_rare(["a a b b c\\n"])  # the end of a line, <unk>, a, b: of a size of 3, as "c" alone is rare
+    3
+    """
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(text.split())
+    if UNKNOWN_SYMBOL in counts or len(counts) < UNKNOWN + 2:
+        return None
+    frequent = sum(count > 1 for count in counts.values())
+    return max(UNKNOWN + 2, min(frequent + 2, len(counts)))
+
+
 class TokenVocabulary(Vocabulary):
     """0 the end of a line, which is that of a sentence, then `<unk>` if the text knows it, then the words.
 

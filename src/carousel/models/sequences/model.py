@@ -189,18 +189,25 @@ class SequenceModel(nn.Module):
     def ahead(self, sequences: Sequences) -> list[Prediction]:
         """The forecast that follows the last step of each sequence."""
         head = self.forecast
-        for item in sequences.items:
-            if len(item) <= head.season:
-                raise CarouselError(
-                    f"a forecast reads at least one season and one step more, {head.season + 1} steps; the sequence "
-                    f"{item.name!r} has {len(item)}."
-                )
+        self.check_lengths(sequences)
         last = [said[-1] for said in self.run(sequences)]
         return [forecasts(each, self.known, head, self.targets, self.widening) for each in last]
 
-    def read(self, data: Any, *, lengths: Any = None) -> Sequences:
-        """Sequences of what `predict` takes."""
-        self.known  # noqa: B018 - raises for a model without data
+    def check_lengths(self, sequences: Sequences) -> None:
+        """Raise CarouselError for a sequence that is too short to be forecast."""
+        needed = self.forecast.season + 1
+        for item in sequences.items:
+            if len(item) < needed:
+                raise CarouselError(
+                    f"a forecast reads at least one season and one step more, {needed} steps; the sequence "
+                    f"{item.name!r} has {len(item)}."
+                )
+
+    def read(
+        self, data: Any, targets: Any = None, *, lengths: Any = None, labelled: bool = False
+    ) -> Sequences:
+        """Sequences of what `predict` takes; `labelled`: with their labels, of arrays in `targets`."""
+        columns = [each.name for each in self.known.numbers]
         if isinstance(data, Sequences):
             return data
         if isinstance(data, str | Path) or is_frame(data):
@@ -209,8 +216,8 @@ class SequenceModel(nn.Module):
                     "the model was trained on arrays, which have no column names; give arrays."
                 )
             table = table_of_frame(data) if is_frame(data) else read_table(data)
-            return arrange(table, self.layout, labelled=False)
-        return from_arrays(self.head.task, data, lengths=lengths)
+            return arrange(table, self.layout, labelled=labelled, columns=columns)
+        return from_arrays(self.head.task, data, targets, lengths=lengths)
 
     def run(self, sequences: Sequences) -> Iterator[np.ndarray]:
         """What `forward` says of each sequence, one after the other, without its padding: (T_i, ...), or (V,)."""

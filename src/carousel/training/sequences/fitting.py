@@ -50,7 +50,8 @@ def fit(
         weights: of arrays, w_t for each step; one for each sequence to classify.
         lengths: (N,), of one array that is padded.
         test_data, test_targets: held-out data of the same form, instead of a share of `data`.
-        out: a run folder to keep, with weights, metrics and checkpoint; None: nothing stays but the model.
+        out: a run folder to keep, with weights, metrics, checkpoint, and the data if they are no file, so that
+            `carousel.report_run(out)` and the commands know them; None: nothing stays but the model.
         resume: go on with the run in `out`, which was begun with the same data and options.
         on_event: called with what happens, as by `carousel.train`.
         options: of `carousel.SequenceConfig`: epochs, minutes, lr, batch, valid, seed, ...
@@ -74,11 +75,16 @@ def fit(
             f"{clash[0]} is an option of the model: SequenceModel(..., {clash[0]}=...). Give it there."
         )
     config = SequenceConfig().override(task=model.head.task, **own, **options)
+    in_files = isinstance(data, str | Path) and (test_data is None or isinstance(test_data, str | Path))
+    if in_files:
+        apart = config.test_file if test_data is None else str(test_data)
+        config = config.override(paths=[str(data)], test_file=apart).absolute()
     layout = config.layout if isinstance(data, str | Path) or is_frame(data) else None
     sequences = _sequences(config, layout, data, targets, weights, lengths)
-    apart = config.test_file if test_data is None else test_data
-    held = None if apart is None else _sequences(config, layout, apart, test_targets, None, None)
+    tested = config.test_file if test_data is None else test_data
+    held = None if tested is None else _sequences(config, layout, tested, test_targets, None, None)
     task = SequenceTask.of(config, sequences, held, layout)
+    task.keeps = out is not None and not in_files
     check_device(config.device)
     if out is None:
         with TemporaryDirectory() as folder:

@@ -91,6 +91,16 @@ class ForecastAim:
         whole = [tuple(tuple(map(int, row)) for row in each) for each in (counts, covered)]
         return ForecastScore(nats, names, whole[0], absolute, squared, naive_, whole[1], width)
 
+    def check(self, spans: list[Span], part: str) -> None:
+        """Raise CarouselError if one of the series has no value in these spans to be judged by."""
+        values = np.concatenate([self._raw[span.sequence][span.first : span.stop] for span in spans])
+        for known, column in zip(~np.isnan(values).all(axis=0), self.encoding.numbers, strict=False):
+            if not known:
+                raise CarouselError(
+                    f"{part} has no value of the column {column.name!r}, and so nothing to be judged by. Leave that "
+                    "column or those rows out, or give larger shares."
+                )
+
     def is_guess(self, score: ForecastScore) -> bool:
         """Training begins at the seasonal-naive forecast, so that the first weights are always worth a look."""
         return True

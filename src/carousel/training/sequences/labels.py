@@ -32,10 +32,17 @@ class LabelAim:
             )
         place = {label: k for k, label in enumerate(labels)}
         for item in sequences.items:
-            if not any(label is not None for label in labels_of(item)):
+            known = [label for label in labels_of(item) if label is not None]
+            if not known:
                 raise CarouselError(
                     f"the sequence {item.name!r} of {sequences.source} has no label. Give targets, or leave it out."
                 )
+            for label in known:
+                if label not in place:
+                    raise CarouselError(
+                        f"the sequence {item.name!r} of {sequences.source} has the label {label!r}, which the model "
+                        f"has not learned; it knows {', '.join(map(repr, labels[:10]))}. Leave it out."
+                    )
         self._targets = [
             np.array([IGNORED if label is None else place[label] for label in labels_of(item)])
             for item in sequences.items
@@ -80,6 +87,13 @@ class LabelAim:
             known = targets.numpy() != IGNORED
             np.add.at(confusion, (targets.numpy()[known], rows.argmax(axis=-1)[known]), 1)
         return LabelScore(nats, tuple(self.labels), tuple(map(tuple, confusion.tolist())))
+
+    def check(self, spans: list[Span], part: str) -> None:
+        """Raise CarouselError if no step of these spans has a label to be judged by."""
+        if not len(self._known(spans)):
+            raise CarouselError(
+                f"{part} has no label, and so nothing to be judged by. Give some, or larger shares."
+            )
 
     def is_guess(self, score: LabelScore) -> bool:
         """Whether all labels equally likely would do as well."""

@@ -49,6 +49,11 @@ class LabelScore:
         return sum(shares) / len(shares)
 
     @property
+    def most_frequent(self) -> float:
+        """The share that the best of all constant answers would have right."""
+        return max(sum(row) for row in self.confusion) / self.count
+
+    @property
     def value(self) -> float:
         """What training makes small: nats for each label."""
         return self.nats / self.count

@@ -28,6 +28,7 @@ from carousel.training.loop import Loop
 from carousel.training.run import RunFolder
 from carousel.training.sequences.config import SequenceConfig
 from carousel.training.sequences.forecast import ForecastAim
+from carousel.training.sequences.keeping import keep, kept
 from carousel.training.sequences.labels import LabelAim
 from carousel.training.sequences.pieces import Pieces
 from carousel.training.sequences.row import SequenceRow
@@ -41,6 +42,8 @@ class SequenceTask:
 
     what = "data"
     rows = SequenceRow
+    keeps = False  # the data in the run folder: those of a CSV file stay where they are
+    held = 0  # sequences at the end that are a test part of its own
 
     def __init__(
         self, config: SequenceConfig, sequences: Sequences, parts: Parts, layout: Layout | None = None
@@ -57,10 +60,15 @@ class SequenceTask:
             if isinstance(self.head, Forecast)
             else LabelAim(sequences, config.task, self.labels, encoded)
         )
+        self.aim.check(parts.valid, f"the valid part of {sequences.source}")
+        self.aim.check(parts.test, f"the test part of {sequences.source}")
 
     @classmethod
     def read(cls, config: SequenceConfig) -> SequenceTask:
-        """The task of a CSV file; raises CarouselError for every mistake that can be seen in it."""
+        """The task of a CSV file, or of a run folder that keeps its data; raises CarouselError for every mistake."""
+        folder = RunFolder(config.out) if config.out else None
+        if folder and folder.data.exists():
+            return cls.of(config, *kept(folder.data))
         if len(config.paths) != 1:
             raise CarouselError(
                 f"task {config.task} learns from one CSV file; got {len(config.paths)}. Give its path (for data in "
@@ -95,7 +103,9 @@ class SequenceTask:
             sequences.source,
         )
         tested = [Span(len(sequences) + k, 0, len(item)) for k, item in enumerate(held.items)]
-        return cls(config, whole, Parts(parts.train, parts.valid, tested), layout)
+        task = cls(config, whole, Parts(parts.train, parts.valid, tested), layout)
+        task.held = len(held)
+        return task
 
     @cached_property
     def fingerprint(self) -> str:
@@ -108,7 +118,9 @@ class SequenceTask:
         return f"{number:,} sequence{'s' if number > 1 else ''} of {steps:,} steps to learn from"
 
     def begin(self, folder: RunFolder) -> None:
-        """All that belongs to the data lies in the model."""
+        """All that belongs to the data lies in the model; data that were given in memory are kept, if asked to."""
+        if self.keeps:
+            keep(folder.data, self.sequences, self.held, self.layout)
 
     def model(self, config: SequenceConfig) -> SequenceModel:
         """The model that `config` names, with first weights from torch's random state."""
