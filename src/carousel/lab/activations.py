@@ -280,7 +280,7 @@ def _fixed_points_section(ends: dict[tuple[str, float], torch.Tensor]) -> Sectio
         for w in WEIGHTS:
             point, multiplier = fixed_point(f, w, FROM[f])
             rows.append(
-                [f"{f}, w = {w}", number(point, 7), number(float(ends[f, w][-1]), 7), number(multiplier, 7)]
+                [f"{f}, w = {w}", number(point, 7), _state(float(ends[f, w][-1])), number(multiplier, 7)]
             )
     table = Table(
         ["", "fixed point in theory", "state measured at the end", "multiplier w f′"],
@@ -294,6 +294,10 @@ def _fixed_points_section(ends: dict[tuple[str, float], torch.Tensor]) -> Sectio
         "rests wherever it starts."
     )
     return Section("Where they come to rest", words, [table])
+
+
+def _state(value: float) -> str:
+    return number(value, 7) if abs(value) < BLOWN_UP else power(value)
 
 
 def _memory_section(kept: dict[tuple[str, float], float], steps: int) -> Section:

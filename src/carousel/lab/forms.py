@@ -15,14 +15,14 @@ from carousel.equations.graph import Node
 NONLINEARITIES = {"ELU": elu, "ReLU": relu, "sigmoid": sigmoid, "tanh": tanh}
 
 
-def written(cell: Cell, backward: bool = False) -> str:
+def written(cell: Cell, backward: bool = False, weights: bool = True) -> str:
     """The formula of one step, and with `backward` the derived gradients, without indices of time: there is none here.
 
-    What a step hands on as it is has no line.
+    What a step hands on as it is has no line; without `weights` nor have the gradients of learned numbers.
     """
     passes = [formula.forward_lines(cell.equations)]
     if backward:
-        passes.append(formula.backward_lines(cell.equations))
+        passes.append([line for line in formula.backward_lines(cell.equations) if weights or "Σ" not in line])
     return "\n\n".join(map(_block, passes))
 
 

@@ -10,6 +10,7 @@ peepholes are for; and the GRU's update gate is held at 0 and at 1.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -135,9 +136,7 @@ def run(budget: Budget, progress: Progress) -> Findings:
     best: dict[tuple[str, str], Recurrent] = {}
     for k, (task, name, make, draw, inputs, units) in enumerate(wanted):
         progress(0.95 * k / len(wanted), f"{task}: {name}")
-        runs = [
-            learn(lambda make=make, n=inputs, h=units: make(n, h), draw, steps, seed) for seed in range(1, 1 + seeds)
-        ]
+        runs = [learn(partial(make, inputs, units), draw, steps, seed) for seed in range(1, 1 + seeds)]
         left[task, name] = [error for _, error in runs]
         best[task, name] = min(runs, key=lambda run: run[1])[0]
     progress(0.95, "gates of the GRU, held")
@@ -374,15 +373,15 @@ def _peephole_claim(left: Left) -> Claim:
         "Peepholes, which let the gates see the cell, help to tell the time.",
         Verdict.HOLDS if len(helped) == len(SIZES) else Verdict.CONDITIONAL if helped else Verdict.FAILS,
         f"{condition}For a spike {PULSE} steps after a trigger, equal training, the share of the target's power that "
-        f"is left is, in the middle seed, {told}. Peepholes are ahead where every seed without them leaves more than "
-        f"{SOLVED:g}, and more than every seed with them: at {len(helped)} of {len(SIZES)} sizes. Without them the "
+        f"is left is, in the middle seed, {told}. Peepholes decide where every seed with them leaves at most "
+        f"{SOLVED:g} and none without does: at {len(helped)} of {len(SIZES)} sizes. Without them the "
         "gates see the cell too, through h, as long as the output gate lets some of it out.",
     )
 
 
 def _ahead(left: Left, units: int) -> bool:
     within, without = left[_spike(units), "LSTM, peepholes"], left[_spike(units), "LSTM"]
-    return min(without) > max(*within, SOLVED)
+    return max(within) <= SOLVED < min(without)
 
 
 def _units(units: int) -> str:

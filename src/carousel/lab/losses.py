@@ -44,11 +44,13 @@ def run(budget: Budget, progress: Progress) -> Findings:
     trained = {name: train_weighted([w(t) for t in range(SEQUENCE)], steps) for name, w in WEIGHTINGS.items()}
     checks = identities()
     progress(0.3, "which word a language model's output scores")
-    shifted, reads = {}, {}
+    shifted: dict[str, list[float]] = {}
+    reads: dict[str, float] = {}
     for name, offset in (("w(t+1)", 1), ("w(t)", 0)):
         shifted[name], model = language_loss(offset, budget.choose(150, 600))
         reads = reads or words_read(model)
-    windows, courses = {}, {}
+    windows: dict[int, float] = {}
+    courses: dict[int, list[float]] = {}
     for k, window in enumerate(WINDOWS):
         progress(0.5 + 0.5 * k / len(WINDOWS), f"backpropagation through {_steps(window)}")
         windows[window], courses[window] = truncated(window, budget.choose(1_200, 4_000))
@@ -357,7 +359,7 @@ def _decade_below(value: float) -> float:
 
 
 def _divergence_section(checks: dict[str, float]) -> Section:
-    rows = [[name, power(value)] for name, value in checks.items()]
+    rows = [[name.replace(" - ", " − "), power(value)] for name, value in checks.items()]
     table = Table(["", "largest difference"], rows, "Random logits and targets, float64.")
     return Section("KL, cross-entropy and their gradients", "Identities that must hold to rounding.", [table])
 
@@ -384,11 +386,19 @@ def _index_section(shifted: dict[str, list[float]]) -> Section:
 
 def _window_section(windows: dict[int, float], courses: dict[int, list[float]]) -> Section:
     thinned = {window: thin(range(1, len(course) + 1), course, 80) for window, course in courses.items()}
-    table = Table(
-        ["", *[_steps(window) for window in WINDOWS]],
-        [["right in the end", *[percent(windows[window]) for window in WINDOWS]]],
-        "By window; held-out streams, of which 50 % are right by chance.",
+    chart = Chart(
+        "Accuracy by window",
+        f"{percent(windows[WINDOWS[0]])} with a window of {_steps(WINDOWS[0])}, {percent(windows[WINDOWS[-1]])} with "
+        f"one of {_steps(WINDOWS[-1])}",
+        "window of backpropagation, steps",
+        "share of bits right",
+        [Line("accuracy", list(WINDOWS), [windows[window] for window in WINDOWS], "s1", dots=True)],
+        levels=[("chance", 0.5)],
+        y_range=(0.4, 1.05),
+        height=260,
     )
+    told = ", ".join(f"{percent(windows[window])} with {window}" for window in WINDOWS)
+    figure = Figure(chart, f"Of held-out streams, after training: {told}.")
     slider = Slider(
         "window",
         [_steps(window) for window in WINDOWS],
@@ -397,7 +407,7 @@ def _window_section(windows: dict[int, float], courses: dict[int, list[float]]) 
         start=WINDOWS.index(4),
     )
     words = "All windows take as many updates on as many bits; shorter ones see more streams at once."
-    return Section("Truncated backpropagation", words, [slider, table])
+    return Section("Truncated backpropagation", words, [figure, slider])
 
 
 def _window_chart(shown: int, courses: dict[int, tuple[list[float], list[float]]], right: float) -> Chart:

@@ -87,9 +87,11 @@ def run(budget: Budget, progress: Progress) -> Findings:
             CELLS["rnn-tanh"].equations, backward=True
         ),
         "LSTM": formula.text(CELLS["lstm"].equations),
-        "The product through three layers: ∂y0 from ∂y3": written(Layers("tanh"), backward=True),
+        "The product through three layers: ∂y0 from ∂y3": written(Layers("tanh"), True, weights=False),
     }
-    equations |= {f"The same for {name}": written(Layers(name), True) for name in DEEP if name != "tanh"}
+    equations |= {
+        f"The same for {name}": written(Layers(name), True, weights=False) for name in DEEP if name != "tanh"
+    }
     return Findings(_claims(products, ahead), sections, numbers, equations)
 
 
