@@ -61,12 +61,8 @@ def test_a_model_learns_the_text():
 
 
 @pytest.fixture(scope="module")
-def numbers():
-    """Those of a quick run, the language models after a few steps alone."""
-    learn = words.learn
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(words, "learn", lambda model, text, steps: learn(model, text, 5))
-        return words.run(words.Budget.QUICK, lambda share, told: None).numbers
+def numbers(words_findings):
+    return words_findings().numbers
 
 
 def test_published_distances_and_product(numbers):

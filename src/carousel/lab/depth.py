@@ -113,7 +113,8 @@ def run(budget: Budget, progress: Progress) -> Findings:
         _table_section(before, after),
     ]
     equations = {
-        f"Three layers of {name}, forward and back": written(Layers(name), True) for name in ACTIVATIONS
+        f"Three layers of {name}, forward and back": written(Layers(name), True, weights=False)
+        for name in ACTIVATIONS
     }
     return Findings(_claims(before, after, right, steps), sections, numbers, equations)
 
