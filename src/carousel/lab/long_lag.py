@@ -228,8 +228,12 @@ def _bridge_claim(found: Found, lags: Sequence[int], most: int) -> Claim:
     }
     wins = sum(map(len, led.values()))
     every = wins == len(gated) * len(TASKS)
-    where = "; ".join(f"{name} in {_and(tasks)}" for name, tasks in led.items() if tasks)
-    condition = f"cell, task and budget fit, at lag {longest} these: {where}. " if wins and not every else ""
+    by_tasks: dict[str, list[str]] = {}
+    for name, tasks in led.items():
+        if tasks:
+            by_tasks.setdefault(_and(tasks), []).append(name)
+    where = "; ".join(f"in {tasks} with {'; '.join(names)}" for tasks, names in by_tasks.items())
+    condition = f"cell, task and budget fit, at lag {longest} {where}. " if wins and not every else ""
     by_cell = "; ".join(
         f"{name}: {', '.join(f'{_solved(found, name, lag, most)} at lag {lag}' for lag in lags)}"
         for name in CELLS_TRIED
@@ -240,7 +244,7 @@ def _bridge_claim(found: Found, lags: Sequence[int], most: int) -> Claim:
         Verdict.HOLDS if every else Verdict.CONDITIONAL if wins else Verdict.FAILS,
         f"{condition}Within {count(most)} training steps, and where no seed of the one is as slow as any of the other, "
         f"a gated cell is ahead of the plain net at lag {longest} in {wins} of {len(gated) * len(TASKS)} cases of "
-        f"cell and task. Runs solved, of {runs}: {by_cell}.",
+        f"cell and task. Gates that keep start open for about as long as the lag. Runs solved, of {runs}: {by_cell}.",
     )
 
 
@@ -325,4 +329,8 @@ def _task_section(task: str, found: Found, lags: Sequence[int], most: int) -> Se
         rows,
         "Training steps until solved: the middle seed, and from fastest to slowest.",
     )
-    return Section(task.capitalize(), TASKS[task].about, [Figure(chart, caption), table])
+    words = (
+        f"{TASKS[task].about} {HIDDEN} units, Adam, {BATCH} sequences a step; the forget gates of LSTMs and the update "
+        "gates of GRUs start so that their units keep for 1 to as many steps as the lag (chrono initialisation)."
+    )
+    return Section(task.capitalize(), words, [Figure(chart, caption), table])
