@@ -76,3 +76,11 @@ def test_what_has_learned_nothing_is_named_and_not_counted():
     learned, _, others = told.partition("Of ")
     assert "ReLU" not in learned
     assert "ReLU (10" in others
+
+
+def test_the_start_does_not_depend_on_the_activation():
+    """Swapping the activation of a net is the net that this activation would have started as."""
+    swapped = depth.with_activation(depth.network("ELU", "orthogonal", 8), "tanh")
+    whole = depth.network("tanh", "orthogonal", 8)
+    inputs = torch.randn(3, 64, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(swapped(inputs), whole(inputs), rtol=0, atol=0)

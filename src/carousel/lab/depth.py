@@ -74,13 +74,13 @@ def run(budget: Budget, progress: Progress) -> Findings:
     """Each activation with each start, over a batch and for instances, before and after training."""
     width, steps = budget.choose((64, 300), (1_024, 150), (1_024, 2_000))
     inputs, labels = digits()
-    before: dict[tuple[str, str], Seeds] = {}
-    for start in STARTS:
-        for name in ACTIVATIONS:
-            progress(len(before) / 50, f"{name}, {start}")
-            before[name, start] = [
-                by_layer(network(name, start, width, seed), inputs[:256], labels[:256]) for seed in SEEDS
-            ]
+    before: dict[tuple[str, str], Seeds] = {(name, start): [] for start in STARTS for name in ACTIVATIONS}
+    for k, start in enumerate(STARTS):
+        for seed in SEEDS:
+            progress(0.3 * (k + seed / len(SEEDS)) / len(STARTS), f"start: {start}")
+            net = network("ELU", start, width, seed)
+            for name in ACTIVATIONS:
+                before[name, start].append(by_layer(with_activation(net, name), inputs[:256], labels[:256]))
     instances: dict[str, ByLayer] = {}
     weights: dict[str, ByLayer] = {}
     after: dict[str, Seeds] = {name: [] for name in ACTIVATIONS}
@@ -152,6 +152,13 @@ def network(activation: str, start: str, width: int, seed: int = 1) -> nn.Sequen
         layers += [linear, ACTIVATIONS[activation]()]
         size = width
     return nn.Sequential(*layers, nn.Linear(size, 10))
+
+
+def with_activation(model: nn.Sequential, activation: str) -> nn.Sequential:
+    """The same weights with another activation: no start depends on it."""
+    return nn.Sequential(
+        *[module if isinstance(module, nn.Linear) else ACTIVATIONS[activation]() for module in model]
+    )
 
 
 def by_layer(model: nn.Sequential, inputs: Tensor, labels: Tensor) -> ByLayer:
