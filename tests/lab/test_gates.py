@@ -65,12 +65,14 @@ def test_a_tie_of_solved_nets_is_no_help(without, verdict):
     assert gates._peephole_claim(left).verdict == verdict
 
 
-def test_one_seed_that_does_as_well_spares_the_gate():
-    """Seeds whose ranges overlap decide nothing."""
-    left = {("commands", "LSTM"): [0.1, 0.2, 0.3], ("commands", "no input gate"): [0.25, 0.8, 0.9]}
+def test_one_seed_that_solves_it_spares_the_gate():
+    """A gate is needed if no seed without it solves the task; a seed that is stuck with it says nothing."""
+    left = {("commands", "LSTM"): [0.01, 0.02, 0.6], ("commands", "no input gate"): [0.04, 0.8, 0.9]}
     assert not gates._missed(left, "input")
     left["commands", "no input gate"] = [0.4, 0.8, 0.9]
     assert gates._missed(left, "input")
+    left["commands", "LSTM"] = [0.01, 0.5, 0.6]
+    assert not gates._missed(left, "input")
 
 
 def test_the_update_gate_at_its_ends(numbers):

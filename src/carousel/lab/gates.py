@@ -304,10 +304,10 @@ def _median(values: Sequence[float]) -> float:
 
 
 def _missed(left: Left, gate: str) -> bool:
-    """Does every seed without the gate do worse than every seed with it, and leave the task unsolved?"""
+    """Does no seed without the gate solve the task, and the middle one with it does? One that is stuck says nothing."""
     whole, without = GATES[gate]
     task = _task_of(whole)
-    return min(left[task, without]) > max(*left[task, whole], SOLVED)
+    return _median(left[task, whole]) <= SOLVED < min(left[task, without])
 
 
 def _task_of(whole: str) -> str:
@@ -347,7 +347,7 @@ def _needed_claim(left: Left) -> Claim:
     missed = [gate for gate in GATES if _missed(left, gate)]
     every = len(missed) == len(GATES)
     told = ", ".join(
-        f"{power(_median(left[_task_of(whole), without]))} without the {gate} gate"
+        f"{power(min(left[_task_of(whole), without]))} without the {gate} gate"
         for gate, (whole, without) in GATES.items()
     )
     condition = f"the gate is the {' or the '.join(missed)} gate. " if missed and not every else ""
@@ -356,8 +356,8 @@ def _needed_claim(left: Left) -> Claim:
         Verdict.HOLDS if every else Verdict.CONDITIONAL if missed else Verdict.FAILS,
         f"{condition}One unit, one job for each gate, equal training, seeds: {len(left['commands', 'LSTM'])}. Of the "
         f"target's power the full LSTM leaves {power(_median(left['commands', 'LSTM']))} and the GRU "
-        f"{power(_median(left['seen', 'GRU, reset before']))} in the middle seed; {told}. Missed is a gate without "
-        f"which every seed leaves more than {SOLVED:g}, and more than every seed with it.",
+        f"{power(_median(left['seen', 'GRU, reset before']))} in the middle seed; in the best seed there is {told}. "
+        f"Needed is a gate without which no seed comes down to {SOLVED:g}, where the middle one with it does.",
     )
 
 
@@ -373,15 +373,15 @@ def _peephole_claim(left: Left) -> Claim:
         "Peepholes, which let the gates see the cell, help to tell the time.",
         Verdict.HOLDS if len(helped) == len(SIZES) else Verdict.CONDITIONAL if helped else Verdict.FAILS,
         f"{condition}For a spike {PULSE} steps after a trigger, equal training, the share of the target's power that "
-        f"is left is, in the middle seed, {told}. Peepholes decide where every seed with them leaves at most "
-        f"{SOLVED:g} and none without does: at {len(helped)} of {len(SIZES)} sizes. Without them the "
+        f"is left is, in the middle seed, {told}. Peepholes decide where the middle seed with them leaves at "
+        f"most {SOLVED:g} and none without does: at {len(helped)} of {len(SIZES)} sizes. Without them the "
         "gates see the cell too, through h, as long as the output gate lets some of it out.",
     )
 
 
 def _ahead(left: Left, units: int) -> bool:
     within, without = left[_spike(units), "LSTM, peepholes"], left[_spike(units), "LSTM"]
-    return max(within) <= SOLVED < min(without)
+    return _median(within) <= SOLVED < min(without)
 
 
 def _units(units: int) -> str:
