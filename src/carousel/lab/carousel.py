@@ -24,6 +24,7 @@ from carousel.report.words import count, number, power
 STEPS = 1_000
 HIDDEN = 32
 FLOOR = 1e-300  # where float64 ends
+AXIS = (1e-299, 1e20)  # down to the floor, in eight steps of forty decades
 VANISHED = 1e-6  # of the gradient at the end: less is lost
 ROUNDING = 1e-12  # float64 over a few steps
 
@@ -338,7 +339,7 @@ def _curves_section(curves: dict[str, list[float]]) -> Section:
         "share of the gradient left",
         lines,
         log=True,
-        y_range=(FLOOR, 1e10),
+        y_range=AXIS,
         height=420,
         margin=150,
         ticks=8,
@@ -354,7 +355,7 @@ def _curves_section(curves: dict[str, list[float]]) -> Section:
     )
     words = (
         f"Layers of {HIDDEN} units, untrained, driven by noise. The state is h and c together. The axis goes down "
-        "to 10⁻³⁰⁰, where float64 ends."
+        "to nearly 10⁻³⁰⁰, where float64 ends."
     )
     alive = [name for name, curve in curves.items() if curve[-1] > VANISHED]
     caption = f"What still has a millionth of it after {count(STEPS)} steps: {', '.join(alive) or 'none'}."
