@@ -27,6 +27,7 @@ FROM = {"sigmoid": 0.6, "tanh": 1.0, "relu": 1.0}  # where the search for a fixe
 STEEPEST = 0.25  # slope of sigmoid, at 0
 TOLD_APART = 0.01  # two starts are told apart while their distance is above this share of what it was
 BLOWN_UP = 1e6
+ROUNDING = 1e-16  # of float64: distances below are none
 VECTOR_STEPS = 200
 _FUNCTIONS: dict[str, Callable[[float], float]] = {
     "sigmoid": lambda z: 1 / (1 + math.exp(-z)),
@@ -312,7 +313,7 @@ def _memory_section(kept: dict[tuple[str, float], float], steps: int) -> Section
     for k, f in enumerate(ACTIVATIONS):
         paths = trajectories(f, 1.0, 200)
         gap = (paths[:, 4] - paths[:, 3]).abs() / 0.5
-        lines.append(Line(f, range(201), gap.clamp_min(1e-12).tolist(), f"s{k + 1}"))
+        lines.append(Line(f, range(201), gap.clamp_min(ROUNDING).tolist(), f"s{k + 1}"))
     chart = Chart(
         "Distance of two starts, w = 1",
         f"After 10 steps sigmoid has {power(lines[0].y[10])} of the distance left, tanh {power(lines[1].y[10])}",
@@ -320,9 +321,12 @@ def _memory_section(kept: dict[tuple[str, float], float], steps: int) -> Section
         "share of the first distance",
         lines,
         log=True,
-        y_range=(1e-8, 2.0),
+        y_range=(ROUNDING, 2.0),
     )
-    caption = "At w = 1 sigmoid forgets exponentially, tanh like a power of k, and relu, a straight line, not at all."
+    caption = (
+        "At w = 1 sigmoid forgets exponentially, until rounding leaves no distance (the floor); tanh like a power of "
+        "k, and relu, a straight line, not at all."
+    )
     return Section("How long two starts are told apart", "", [table, Figure(chart, caption)])
 
 
