@@ -70,7 +70,7 @@ class Learned:
 def run(budget: Budget, progress: Progress) -> Findings:
     """One-hot against projection, TDNN against recurrent, three kinds of projections on a map."""
     progress(0.0, "reading the standard library")
-    text, sentences = load(budget.choose(150_000, 1_000_000))
+    text, sentences = load(budget.choose(300_000, 1_000_000))
     steps, longer = budget.choose((120, 240), (1_000, 5_000))
     models: dict[str, Learned] = {}
     wanted: list[tuple[str, nn.Module]] = [
@@ -90,8 +90,8 @@ def run(budget: Budget, progress: Progress) -> Findings:
     )
     progress(0.7, "CBOW and skip-gram")
     projections = {
-        "CBOW": train_vectors(sentences, "cbow", budget),
-        "skip-gram": train_vectors(sentences, "skipgram", budget),
+        "CBOW": train_vectors(sentences, "cbow"),
+        "skip-gram": train_vectors(sentences, "skipgram"),
         "TDNN, N = 4": from_table(models[LONGER].model, text.words),
     }
     progress(0.9, "distances and maps")
@@ -186,10 +186,9 @@ def learn(model: nn.Module, text: Text, steps: int, batch: int = 16, length: int
 # ---- projections ----
 
 
-def train_vectors(sentences: list[list[str]], method: str, budget: Budget) -> Vectors:
+def train_vectors(sentences: list[list[str]], method: str) -> Vectors:
     """Word vectors of the same text and width, trained by `carousel.embed`."""
-    epochs = budget.choose(3, 8)
-    options = {"dimension": WIDTH, "epochs": epochs, "seed": 1, "deterministic": True, "min_count": 5}
+    options = {"dimension": WIDTH, "epochs": 8, "seed": 1, "deterministic": True, "min_count": 5}
     return embed(sentences, method=method, **options).vectors
 
 
