@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 import torch
 
-from carousel.lab import EXPERIMENTS, Budget
+from carousel.lab import EXPERIMENTS, Budget, words
 from carousel.lab.gallery import SEED
 from carousel.report.lab import Findings
 
@@ -21,3 +21,17 @@ def _findings(name: str) -> Findings:
 def findings() -> Callable[[str], Findings]:
     """The findings of the experiment of this name."""
     return _findings
+
+
+@cache
+def _words_findings() -> Findings:
+    learn = words.learn
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(words, "learn", lambda model, text, steps: learn(model, text, 5))
+        return _findings("words")
+
+
+@pytest.fixture(scope="session")
+def words_findings() -> Callable[[], Findings]:
+    """The findings about words, of language models that took five steps; the word vectors are trained as they are."""
+    return _words_findings

@@ -47,3 +47,20 @@ def test_sigmoid_forgets_first(numbers):
     assert numbers["sigmoid w=1.0 steps apart"] <= 5
     assert numbers["tanh w=1.0 steps apart"] >= 10 * numbers["sigmoid w=1.0 steps apart"]
     assert max(numbers["sigmoid vector steps apart"]) <= 6
+
+
+@pytest.mark.parametrize("weight", [0.9, 1.0, 1.1])
+def test_every_activation_has_its_fixed_point(numbers, weight):
+    """tanh rests at 0 up to w = 1 and is multiplied by w there; relu is multiplied by w everywhere above 0."""
+    point, multiplier = numbers[f"tanh w={weight} fixed point"], numbers[f"tanh w={weight} multiplier"]
+    assert point == pytest.approx(math.tanh(weight * point), abs=1e-12)
+    assert (point == 0.0) == (weight <= 1)
+    assert multiplier == pytest.approx(weight * (1 - point**2), abs=1e-12)
+    assert numbers[f"relu w={weight} multiplier"] == weight
+    assert numbers[f"relu w={weight} fixed point"] == (1.0 if weight == 1 else 0.0)
+
+
+def test_sigmoid_forgets_but_not_by_saturation(findings):
+    """Two claims, two verdicts: where it rests the curve is nearly as steep as it can be."""
+    forgets, saturates = findings("activations").claims[:2]
+    assert (forgets.verdict, saturates.verdict) == ("holds", "does not hold")

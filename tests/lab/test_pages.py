@@ -3,7 +3,7 @@
 import pytest
 from browser import attribute, needs_browser, open_page
 
-from carousel.lab import EXPERIMENTS, Budget, long_lag, words
+from carousel.lab import EXPERIMENTS, Budget, long_lag
 from carousel.report.lab import LabPage, Slider, lab_page
 
 # Moves every slider through all its places and counts where not exactly the chosen drawing is shown.
@@ -33,24 +33,21 @@ document.body.dataset.width = document.documentElement.scrollWidth + "/" + windo
 
 @pytest.fixture
 def shortened(monkeypatch):
-    """The two experiments that train long take a few steps: their pages are drawn from what comes of it."""
-    learn = words.learn
+    """Long lags take no training: the page is drawn from steps that are made up."""
     monkeypatch.setattr(
         long_lag, "steps_until_solved", lambda task, make, lag, most, seed: 50 * (1 + lag % 7)
     )
-    monkeypatch.setattr(words, "learn", lambda model, text, steps: learn(model, text, 3))
 
 
 @needs_browser
 @pytest.mark.usefixtures("shortened")
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_the_page_works_without_a_network(name, findings, tmp_path):
+def test_the_page_works_without_a_network(name, findings, words_findings, tmp_path):
     """No console error; sliders show what they say; no drawing is empty; nothing sticks out at the right."""
-    found = (
-        EXPERIMENTS[name].run(Budget.QUICK, lambda *_: None)
-        if name in ("long-lag", "words")
-        else findings(name)
-    )
+    if name == "long-lag":
+        found = EXPERIMENTS[name].run(Budget.QUICK, lambda *_: None)
+    else:
+        found = words_findings() if name == "words" else findings(name)
     experiment = EXPERIMENTS[name]
     page = LabPage(name, experiment.title, experiment.chapter, found, "quick", 1.0)
     path = tmp_path / "page.html"

@@ -1,5 +1,7 @@
 """Linear prediction of memory: right near rest, wrong where an input drives the network."""
 
+import math
+
 import pytest
 import torch
 
@@ -50,3 +52,14 @@ def test_one_network_is_predicted_closely():
     assert net is not None
     [measured] = streetlight.factors(net)
     assert measured == pytest.approx(net.predicted, rel=0.02)
+
+
+def test_memory_is_told_in_steps(numbers):
+    """Steps until 1 % is left: as predicted near rest, far fewer while an input drives a tanh network."""
+    assert streetlight.memory(0.5) == pytest.approx(math.log2(100))
+    predicted, measured = (
+        numbers[f"tanh memory in steps, {how}, near rest"] for how in ("predicted", "measured")
+    )
+    assert sum(measured) == pytest.approx(sum(predicted), rel=0.3)
+    driven = numbers["tanh memory in steps, measured, driven, input 3"]
+    assert sum(driven) / len(driven) < 0.5 * sum(measured) / len(measured)

@@ -18,13 +18,16 @@ from carousel.lab.experiment import Budget, Progress
 from carousel.nn import RNN
 from carousel.report.charts import Chart, Line
 from carousel.report.lab import Claim, Figure, Findings, Section, Slider, Table, Verdict
-from carousel.report.words import number, power
+from carousel.report.words import number, percent, power
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu")
 WEIGHTS = (0.9, 1.0, 1.1)
 STARTS = (-1.0, -0.5, 0.1, 0.5, 1.0)
+FROM = {"sigmoid": 0.6, "tanh": 1.0, "relu": 1.0}  # where the search for a fixed point starts
+STEEPEST = 0.25  # slope of sigmoid, at 0
 TOLD_APART = 0.01  # two starts are told apart while their distance is above this share of what it was
 BLOWN_UP = 1e6
+ROUNDING = 1e-16  # of float64: distances below are none
 VECTOR_STEPS = 200
 _FUNCTIONS: dict[str, Callable[[float], float]] = {
     "sigmoid": lambda z: 1 / (1 + math.exp(-z)),
@@ -87,7 +90,12 @@ def blow_up(weight: float) -> int:
 
 
 def fixed_point(activation: str, weight: float, start: float) -> tuple[float, float]:
-    """The fixed point h = f(w h) that Newton's method finds from `start`, and its multiplier w f'(w h)."""
+    """The fixed point h = f(w h) that Newton's method finds from `start`, and its multiplier w f'(w h).
+
+    Of relu at 0 it is the multiplier for starts above 0; at w = 1 every positive start is a fixed point.
+    """
+    if activation == "relu":
+        return (start if weight == 1 else 0.0), weight
     f, slope = _FUNCTIONS[activation], _SLOPES[activation]
     h = start
     for _ in range(200):
@@ -149,11 +157,9 @@ def _numbers(
                 float(ends[f, w][-1]), sys.float_info.max
             )  # JSON has no infinity
             numbers[f"{f} w={w} steps apart"] = _finite(kept[f, w])
+            point, multiplier = fixed_point(f, w, FROM[f])
+            numbers[f"{f} w={w} fixed point"], numbers[f"{f} w={w} multiplier"] = point, multiplier
         numbers[f"{f} vector steps apart"] = [_finite(steps) for steps in vector[f]]
-    for w in WEIGHTS:
-        point, multiplier = fixed_point("sigmoid", w, 0.6)
-        numbers[f"sigmoid w={w} fixed point"], numbers[f"sigmoid w={w} multiplier"] = point, multiplier
-    numbers["tanh w=1.1 fixed point"], numbers["tanh w=1.1 multiplier"] = fixed_point("tanh", 1.1, 1.0)
     return numbers
 
 
@@ -182,17 +188,27 @@ def _claims(
         else f"do not blow up within {VECTOR_STEPS} steps up to a spectral radius of {radii[-1]:g}"
     )
     forgets = max(slowest, *vector["sigmoid"]) < min(kept["tanh", w] for w in WEIGHTS)
+    rests = [fixed_point("sigmoid", w, FROM["sigmoid"]) for w in WEIGHTS]
+    steep = [point * (1 - point) / STEEPEST for point, _ in rests]
     grows, dies, keeps = (math.isinf(kept["relu", w]) for w in (1.1, 0.9, 1.0))
     longer = kept["tanh", 1.0] > kept["sigmoid", 1.0] and edge < math.inf
     always = all(kept["tanh", w] >= max(kept[f, w] for f in ACTIVATIONS) for w in WEIGHTS)
     return [
         Claim(
-            "Sigmoid activations saturate, and the network cannot retain information.",
+            "With sigmoid activations the network cannot retain information.",
             Verdict.HOLDS if forgets else Verdict.FAILS,
             f"From 0.5 and from 1 a scalar sigmoid is at the same place (to 1 %) after at most {slowest:.0f} steps "
-            f"for w = 0.9, 1.0 and 1.1, and a random network of 64 after at most {max(vector['sigmoid']):.0f}. But "
-            "it is the slope (at most 1/4) that forgets, not saturation: the resting place near 0.65 lies on the "
-            "steep part of the curve.",
+            f"for w = 0.9, 1.0 and 1.1, and a random network of 64 after at most {max(vector['sigmoid']):.0f}; tanh "
+            f"takes at least {min(kept['tanh', w] for w in WEIGHTS):.0f}.",
+        ),
+        Claim(
+            "It forgets because it saturates.",
+            Verdict.FAILS if min(steep) > 0.5 else Verdict.HOLDS if max(steep) < 0.1 else Verdict.CONDITIONAL,
+            f"{'the weight is large enough. ' if max(steep) >= 0.1 and min(steep) <= 0.5 else ''}Where it rests for "
+            f"w = 0.9, 1.0 and 1.1, {', '.join(number(point) for point, _ in rests)}, the curve has "
+            f"{', '.join(percent(share) for share in steep)} of its steepest slope. What "
+            f"forgets is that slope, at most a quarter: a distance is multiplied by w f′, "
+            f"{', '.join(number(multiplier) for _, multiplier in rests)}, at each step.",
         ),
         Claim(
             "Relu activations blow up or vanish rapidly.",
@@ -261,11 +277,11 @@ def _scalar_chart(activation: str, weight: float) -> Chart:
 
 def _fixed_points_section(ends: dict[tuple[str, float], torch.Tensor]) -> Section:
     rows = []
-    for f, start in (("sigmoid", 0.6), ("tanh", 1.0)):
+    for f in ACTIVATIONS:
         for w in WEIGHTS:
-            point, multiplier = fixed_point(f, w, start)
+            point, multiplier = fixed_point(f, w, FROM[f])
             rows.append(
-                [f"{f}, w = {w}", number(point, 7), number(float(ends[f, w][-1]), 7), number(multiplier, 7)]
+                [f"{f}, w = {w}", number(point, 7), _state(float(ends[f, w][-1])), number(multiplier, 7)]
             )
     table = Table(
         ["", "fixed point in theory", "state measured at the end", "multiplier w f′"],
@@ -275,9 +291,14 @@ def _fixed_points_section(ends: dict[tuple[str, float], torch.Tensor]) -> Sectio
     words = (
         "Where the state comes to rest solves h = f(w h); near it a distance is multiplied by w f′(w h) a step. For "
         "tanh at w = 1 the multiplier is exactly 1 and the state creeps to zero like √(3/(2k)): the last steps of "
-        "the table are still on their way."
+        "the table are still on their way. Relu rests at 0, which repels positive starts from w = 1.1; at w = 1 it "
+        "rests wherever it starts."
     )
     return Section("Where they come to rest", words, [table])
+
+
+def _state(value: float) -> str:
+    return number(value, 7) if abs(value) < BLOWN_UP else power(value)
 
 
 def _memory_section(kept: dict[tuple[str, float], float], steps: int) -> Section:
@@ -292,7 +313,7 @@ def _memory_section(kept: dict[tuple[str, float], float], steps: int) -> Section
     for k, f in enumerate(ACTIVATIONS):
         paths = trajectories(f, 1.0, 200)
         gap = (paths[:, 4] - paths[:, 3]).abs() / 0.5
-        lines.append(Line(f, range(201), gap.clamp_min(1e-12).tolist(), f"s{k + 1}"))
+        lines.append(Line(f, range(201), gap.clamp_min(ROUNDING).tolist(), f"s{k + 1}"))
     chart = Chart(
         "Distance of two starts, w = 1",
         f"After 10 steps sigmoid has {power(lines[0].y[10])} of the distance left, tanh {power(lines[1].y[10])}",
@@ -300,9 +321,12 @@ def _memory_section(kept: dict[tuple[str, float], float], steps: int) -> Section
         "share of the first distance",
         lines,
         log=True,
-        y_range=(1e-8, 2.0),
+        y_range=(ROUNDING, 2.0),
     )
-    caption = "At w = 1 sigmoid forgets exponentially, tanh like a power of k, and relu, a straight line, not at all."
+    caption = (
+        "At w = 1 sigmoid forgets exponentially, until rounding leaves no distance (the floor); tanh like a power of "
+        "k, and relu, a straight line, not at all."
+    )
     return Section("How long two starts are told apart", "", [table, Figure(chart, caption)])
 
 

@@ -18,12 +18,13 @@ from carousel.equations.catalogue import CELLS
 from carousel.lab.experiment import Budget, Progress
 from carousel.nn import GRU, LSTM, RNN, Recurrent
 from carousel.report.charts import Chart, Line
-from carousel.report.lab import Claim, Figure, Findings, Section, Slider, Table, Verdict
-from carousel.report.words import count, power
+from carousel.report.lab import Claim, Figure, Findings, Formula, Section, Slider, Table, Verdict
+from carousel.report.words import count, number, power
 
 STEPS = 1_000
 HIDDEN = 32
 FLOOR = 1e-300  # where float64 ends
+AXIS = (1e-299, 1e20)  # down to the floor, in eight steps of forty decades
 VANISHED = 1e-6  # of the gradient at the end: less is lost
 ROUNDING = 1e-12  # float64 over a few steps
 
@@ -50,14 +51,11 @@ def run(budget: Budget, progress: Progress) -> Findings:
     for name, (off_h, off_c) in formulas.items():
         numbers[f"error of grad h, {name}"], numbers[f"error of grad C, {name}"] = off_h, off_c
     sections = [_curves_section(curves), _bias_section(against), _formula_section(formulas)]
-    equations = {
-        "LSTM": formula.text(CELLS["lstm"].equations),
-        "LSTM, full peepholes, and its backward pass, as derived": formula.text(
-            CELLS["lstm-full"].equations, backward=True
-        ),
-        "The lecture's backward formulas, as printed": PRINTED,
-        "The lecture's backward formulas, corrected": CORRECTED,
-    }
+    drawn = {"RNN": "rnn-tanh", "LSTM": "lstm", "GRU, reset after": "gru", "GRU, reset before": "gru-before"}
+    equations = {name: formula.text(CELLS[cell].equations) for name, cell in drawn.items()}
+    equations["LSTM, full peepholes, and its backward pass, as derived"] = formula.text(
+        CELLS["lstm-full"].equations, backward=True
+    )
     return Findings(_claims(curves, formulas), sections, numbers, equations)
 
 
@@ -329,7 +327,7 @@ def _curves_section(curves: dict[str, list[float]]) -> Section:
         Line(
             name,
             shown,
-            [max(curve[k - 1], 1e-30) for k in shown],
+            [curve[k - 1] for k in shown],
             f"s{k % 6 + 1}{' dashed' if k > 5 else ''}",
         )
         for k, (name, curve) in enumerate(curves.items())
@@ -341,9 +339,10 @@ def _curves_section(curves: dict[str, list[float]]) -> Section:
         "share of the gradient left",
         lines,
         log=True,
-        y_range=(1e-30, 1e4),
-        height=360,
+        y_range=AXIS,
+        height=420,
         margin=150,
+        ticks=8,
     )
     rows = [
         [name, *[power(curve[k - 1]) if curve[k - 1] > FLOOR else "0" for k in (10, 100, STEPS)]]
@@ -355,8 +354,8 @@ def _curves_section(curves: dict[str, list[float]]) -> Section:
         "Medians over several random starts and inputs.",
     )
     words = (
-        f"Layers of {HIDDEN} units, untrained, driven by noise. The state is h and c together; what falls below "
-        "10⁻³⁰ is drawn on the floor."
+        f"Layers of {HIDDEN} units, untrained, driven by noise. The state is h and c together. The axis goes down "
+        "to nearly 10⁻³⁰⁰, where float64 ends."
     )
     alive = [name for name, curve in curves.items() if curve[-1] > VANISHED]
     caption = f"What still has a millionth of it after {count(STEPS)} steps: {', '.join(alive) or 'none'}."
@@ -371,7 +370,7 @@ def _bias_section(against: dict[float, list[float]]) -> Section:
         theory = [max(forget**k, 1e-30) for k in steps]
         charts.append(
             Chart(
-                f"The carousel alone, forget bias {bias:g}",
+                f"The carousel alone, forget bias {number(bias, 0)}",
                 f"Each step keeps {forget:.4f}: half is lost in {math.log(2) / -math.log(forget):.1f} steps",
                 "steps back",
                 "dc(T) / dc(T − k)",
@@ -386,7 +385,7 @@ def _bias_section(against: dict[float, list[float]]) -> Section:
         )
     slider = Slider(
         "forget bias b",
-        [f"b = {bias:g}".replace("-", "−") for bias in against],
+        [f"b = {number(bias, 0)}" for bias in against],
         charts,
         "Without weights the gradient of the cell is σ(b) a step, exactly: a bias of 1 halves it in about two steps, "
         "one of 4.6 (f = 0.99) in about 69.",
@@ -404,9 +403,13 @@ def _formula_section(formulas: dict[str, tuple[float, float]]) -> Section:
         rows,
         "Largest error over 12 steps, as a share of the largest gradient; LSTM with full peepholes, float64.",
     )
+    lecture = [
+        Formula("The lecture's backward formulas, as printed", PRINTED),
+        Formula("The same, corrected", CORRECTED),
+    ]
     words = (
         "The lecture writes the backward pass of the LSTM with peepholes by hand. Carousel derives it from the "
-        "forward equations; all stand at the top of this page, and here they run on the same weights. Each misprint "
-        "spoils both gradients, since each formula feeds the other."
+        "forward equations, at the top of this page; here all run on the same weights. Each misprint spoils both "
+        "gradients, since each formula feeds the other."
     )
-    return Section("The backward formulas: printed, corrected, derived", words, [table])
+    return Section("The backward formulas: printed, corrected, derived", words, [table, *lecture])

@@ -2,7 +2,8 @@
 
 The lecture draws the log of each neuron's gradient for ELU, ReLU, sigmoid and tanh, over a whole batch and for single
 instances, and says that ELU keeps gradients longest and that all of them vanish after about ten layers. Here they are
-measured before and after training, and from four starts.
+measured before and after training, from four starts, with several seeds: one activation is ahead of another only if
+none of its seeds is behind any of the other's.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from carousel.lab.experiment import Budget, Progress
+from carousel.lab.forms import Layers, written
 from carousel.report.charts import Chart, Line
 from carousel.report.lab import Claim, Findings, Section, Slider, Table, Verdict
 from carousel.report.scatter import Points, Scatter
@@ -37,7 +39,10 @@ STARTS: dict[str, Callable[[Tensor], object]] = {
 }
 DEFAULT = "torch's default"
 VANISHED = 1e-3  # of the last hidden layer's norm
+BATCH = 32
+SEEDS = (0, 1, 2)
 EFFECTIVELY = 10  # layers, after which the lecture sees nothing left
+LEARNED = 0.5  # share of held-out digits that a net which has learned tells; a guess has 0.1
 DRAWN = 24  # neurons of each layer that are drawn one by one
 _FLOOR = 1e-30
 
@@ -62,43 +67,65 @@ class ByLayer:
         return next((down for down, kept in enumerate(reversed(self.kept)) if kept < VANISHED), LAYERS)
 
 
+Seeds = list[ByLayer]  # one for each seed, an odd number
+
+
 def run(budget: Budget, progress: Progress) -> Findings:
     """Each activation with each start, over a batch and for instances, before and after training."""
     width, steps = budget.choose((64, 300), (1_024, 150), (1_024, 2_000))
     inputs, labels = digits()
-    before: dict[tuple[str, str], ByLayer] = {}
-    for start in STARTS:
-        for name in ACTIVATIONS:
-            progress(len(before) / 40, f"{name}, {start}")
-            before[name, start] = by_layer(network(name, start, width), inputs[:256], labels[:256])
+    before: dict[tuple[str, str], Seeds] = {(name, start): [] for start in STARTS for name in ACTIVATIONS}
+    for k, start in enumerate(STARTS):
+        for seed in SEEDS:
+            progress(0.3 * (k + seed / len(SEEDS)) / len(STARTS), f"start: {start}")
+            net = network("ELU", start, width, seed)
+            for name in ACTIVATIONS:
+                before[name, start].append(by_layer(with_activation(net, name), inputs[:256], labels[:256]))
     instances: dict[str, ByLayer] = {}
     weights: dict[str, ByLayer] = {}
-    after: dict[str, ByLayer] = {}
-    accuracy: dict[str, float] = {}
+    after: dict[str, Seeds] = {name: [] for name in ACTIVATIONS}
+    right: dict[str, list[float]] = {name: [] for name in ACTIVATIONS}
     for k, name in enumerate(ACTIVATIONS):
-        progress(0.4 + 0.15 * k, f"training with {name}")
-        model = network(name, DEFAULT, width)
-        instances[name] = of_instances(model, inputs[:16], labels[:16])
-        weights[name] = of_weights(model, inputs[:256], labels[:256])
-        accuracy[name] = train(model, inputs, labels, steps)
-        after[name] = by_layer(model, inputs[:256], labels[:256])
+        for seed in SEEDS:
+            progress(0.3 + 0.7 * (k + seed / len(SEEDS)) / len(ACTIVATIONS), f"training with {name}")
+            model = network(name, DEFAULT, width, seed)
+            if seed == SEEDS[0]:
+                instances[name] = of_instances(model, inputs[:16], labels[:16])
+                weights[name] = of_weights(model, inputs[:256], labels[:256])
+            right[name].append(train(model, inputs, labels, steps))
+            after[name].append(by_layer(model, inputs[:256], labels[:256]))
     numbers: dict[str, float | Sequence[float]] = {}
     for (name, start), found in before.items():
-        numbers[f"{name}, {start}: layers until a thousandth is left"] = float(found.reach)
-        numbers[f"{name}, {start}: share left at the first layer"] = found.kept[0]
+        numbers[f"{name}, {start}: layers until a thousandth is left"] = [float(each.reach) for each in found]
+        numbers[f"{name}, {start}: share left at the first layer"] = _first(found)
     for name in ACTIVATIONS:
         numbers[f"{name}, weights: share left at the first layer"] = weights[name].kept[0]
         numbers[f"{name}, instances: share left at the first layer"] = instances[name].kept[0]
-        numbers[f"{name}, trained: share left at the first layer"] = after[name].kept[0]
-        numbers[f"{name}, trained: accuracy"] = accuracy[name]
+        numbers[f"{name}, trained: share left at the first layer"] = _first(after[name])
+        numbers[f"{name}, trained: accuracy"] = right[name]
+    typical = {case: _middle(found) for case, found in before.items()}
+    trained = {name: _middle(found) for name, found in after.items()}
     sections = [
-        _start_section(before, width),
-        _neurons_section(before, after),
-        _instances_section(before, instances, weights),
-        _training_section(before, after, accuracy, steps),
+        _start_section(typical, width),
+        _neurons_section(typical, trained),
+        _instances_section(typical, instances, weights),
+        _training_section(typical, after, right, steps),
         _table_section(before, after),
     ]
-    return Findings(_claims(before, after, accuracy), sections, numbers)
+    equations = {
+        f"Three layers of {name}, forward and back": written(Layers(name), True, weights=False)
+        for name in ACTIVATIONS
+    }
+    return Findings(_claims(before, after, right, steps), sections, numbers, equations)
+
+
+def _first(found: Seeds) -> list[float]:
+    return [each.kept[0] for each in found]
+
+
+def _middle(found: Seeds) -> ByLayer:
+    """The seed of which the share left at the first layer is the middle one."""
+    return sorted(found, key=lambda each: each.kept[0])[len(found) // 2]
 
 
 # ---- the nets and their gradients ----
@@ -112,9 +139,9 @@ def digits() -> tuple[Tensor, Tensor]:
     return (pixels - pixels.mean()) / pixels.std(), torch.tensor(found.target)[order]
 
 
-def network(activation: str, start: str, width: int) -> nn.Sequential:
+def network(activation: str, start: str, width: int, seed: int = 1) -> nn.Sequential:
     """64 -> LAYERS hidden layers of `width` -> 10."""
-    torch.manual_seed(1)
+    torch.manual_seed(seed)
     layers: list[nn.Module] = []
     size = 64
     for _ in range(LAYERS):
@@ -125,6 +152,13 @@ def network(activation: str, start: str, width: int) -> nn.Sequential:
         layers += [linear, ACTIVATIONS[activation]()]
         size = width
     return nn.Sequential(*layers, nn.Linear(size, 10))
+
+
+def with_activation(model: nn.Sequential, activation: str) -> nn.Sequential:
+    """The same weights with another activation: no start depends on it."""
+    return nn.Sequential(
+        *[module if isinstance(module, nn.Linear) else ACTIVATIONS[activation]() for module in model]
+    )
 
 
 def by_layer(model: nn.Sequential, inputs: Tensor, labels: Tensor) -> ByLayer:
@@ -172,7 +206,7 @@ def train(model: nn.Sequential, inputs: Tensor, labels: Tensor, steps: int) -> f
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-4, fused=True)
     generator = torch.Generator().manual_seed(2)
     for _ in range(steps):
-        chosen = torch.randint(split, (64,), generator=generator)
+        chosen = torch.randint(split, (BATCH,), generator=generator)
         loss = F.cross_entropy(model(inputs[chosen]), labels[chosen])
         optimizer.zero_grad()
         loss.backward()
@@ -185,39 +219,88 @@ def train(model: nn.Sequential, inputs: Tensor, labels: Tensor, steps: int) -> f
 
 
 def _claims(
-    before: dict[tuple[str, str], ByLayer], after: dict[str, ByLayer], accuracy: dict[str, float]
+    before: dict[tuple[str, str], Seeds], after: dict[str, Seeds], right: dict[str, list[float]], steps: int
 ) -> list[Claim]:
-    longest = {start: max(ACTIVATIONS, key=lambda name: _evenness(before[name, start])) for start in STARTS}
-    led = [start for start, name in longest.items() if name == "ELU"]
-    told = ", ".join(f"{name} with {start}" for start, name in longest.items())
-    order = sorted(ACTIVATIONS, key=lambda name: -before[name, DEFAULT].kept[0])
-    shares = ", ".join(f"{name} {power(before[name, DEFAULT].kept[0])}" for name in order)
-    gone = {
-        start: [name for name in ACTIVATIONS if before[name, start].reach <= EFFECTIVELY] for start in STARTS
-    }
-    cases = "; ".join(f"{' and '.join(names)} with {start}" for start, names in gone.items() if names)
-    vanished = sum(map(len, gone.values()))
-    through = sum(found.reach == LAYERS for found in before.values())
-    trained = ", ".join(
-        f"{name} {power(after[name].kept[0])} ({percent(accuracy[name])} right)" for name in ACTIVATIONS
+    return [_longest_claim(before), _vanish_claim(before, after, right, steps)]
+
+
+def _longest_claim(before: dict[tuple[str, str], Seeds]) -> Claim:
+    leaders = {start: _leaders({name: before[name, start] for name in ACTIVATIONS}) for start in STARTS}
+    led = [start for start, names in leaders.items() if names == ["ELU"]]
+    told = "; ".join(f"{_and(names)} with {start}" for start, names in leaders.items())
+    order = sorted(ACTIVATIONS, key=lambda name: -_middle(before[name, DEFAULT]).kept[0])
+    shares = ", ".join(f"{name} {_range(_first(before[name, DEFAULT]))}" for name in order)
+    return Claim(
+        "ELU activations maintain gradients longest.",
+        _verdict(len(led), len(STARTS)),
+        f"{_condition(len(led), len(STARTS), f'weights start with {_or(led)}. ')}The gradient that reaches the first "
+        f"of {LAYERS} layers is nearest in size to the last one's for {told}, where {len(SEEDS)} seeds of each are "
+        "compared and several are named if their ranges overlap. With torch's default it keeps, of the last one's: "
+        f"{shares}.",
     )
-    return [
-        Claim(
-            "ELU activations maintain gradients longest.",
-            _verdict(len(led), len(STARTS)),
-            f"{_condition(len(led), len(STARTS), f'weights start with {_or(led)}. ')}The gradient that reaches the "
-            f"first of {LAYERS} layers is nearest in size to the last one's for {told}. With torch's default it "
-            f"keeps, of the last one's: {shares}.",
-        ),
-        Claim(
-            f"In all cases the gradient effectively vanishes after {EFFECTIVELY} layers.",
-            _verdict(vanished, len(before)),
-            f"{_condition(vanished, len(before), f'activation and start fit badly: {cases}. ')}Less than a "
-            f"thousandth is left {EFFECTIVELY} layers down in {vanished} of {len(before)} cases of activation and "
-            f"start; in {through} more than a thousandth comes through all {LAYERS}. After training from torch's "
-            f"default the first layer has, of the last one's gradient: {trained}.",
-        ),
-    ]
+
+
+def _vanish_claim(
+    before: dict[tuple[str, str], Seeds], after: dict[str, Seeds], right: dict[str, list[float]], steps: int
+) -> Claim:
+    gone = {
+        start: [
+            name for name in ACTIVATIONS if max(each.reach for each in before[name, start]) <= EFFECTIVELY
+        ]
+        for start in STARTS
+    }
+    cases = "; ".join(f"{_and(names)} with {start}" for start, names in gone.items() if names)
+    vanished = sum(map(len, gone.values()))
+    through = sum(min(each.reach for each in found) == LAYERS for found in before.values())
+    return Claim(
+        f"In all cases the gradient effectively vanishes after {EFFECTIVELY} layers.",
+        _verdict(vanished, len(before)),
+        f"{_condition(vanished, len(before), f'activation and start fit badly: {cases}. ')}Less than a thousandth is "
+        f"left {EFFECTIVELY} layers down, with every seed, in {vanished} of {len(before)} cases of activation and "
+        f"start; in {through} more than a thousandth comes through all {LAYERS}. "
+        f"{_after_training(after, right, steps)}",
+    )
+
+
+def _after_training(after: dict[str, Seeds], right: dict[str, list[float]], steps: int) -> str:
+    """Of the nets that have learned, what is left at the first layer; the others are named."""
+    learned = [name for name in ACTIVATIONS if min(right[name]) > LEARNED]
+    shares = ", ".join(
+        f"{name} {_range(_first(after[name]))} ({_percents(right[name])} right)" for name in learned
+    )
+    others = ", ".join(
+        f"{name} ({_percents(right[name])} right)" for name in ACTIVATIONS if name not in learned
+    )
+    told = (
+        f"the first layer has, of the last one's gradient: {shares}"
+        if shares
+        else "none has learned with every seed"
+    )
+    untold = (
+        f" Of {others} not every seed has learned, and what they have left says nothing." if others else ""
+    )
+    return f"After {count(steps)} training steps from torch's default {told}.{untold}"
+
+
+def _leaders(found: dict[str, Seeds]) -> list[str]:
+    """The activations of which the best seed is as even as the worst seed of the one that is the most even at worst."""
+    even = {name: [_evenness(each) for each in seeds] for name, seeds in found.items()}
+    worst = max(min(each) for each in even.values())
+    return [name for name, each in even.items() if max(each) >= worst]
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = power(min(values)), power(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def _percents(values: Sequence[float]) -> str:
+    low, high = percent(min(values)), percent(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]][len(names) == 1 :])
 
 
 def _verdict(true: int, of: int) -> Verdict:
@@ -249,8 +332,8 @@ def _start_section(before: dict[tuple[str, str], ByLayer], width: int) -> Sectio
         "start",
         list(STARTS),
         charts,
-        "The middle neuron of each layer; the bands hold 80 % of them. Left is the input: a curve that falls to the "
-        "left is a gradient that vanishes on its way back.",
+        f"The middle neuron of each layer, of the middle of {len(SEEDS)} seeds; the bands hold 80 % of them. Left is "
+        "the input: a curve that falls to the left is a gradient that vanishes on its way back.",
     )
     words = (
         f"{LAYERS} hidden layers of {count(width)} units, before training, mean loss of 256 digits. The norm is over "
@@ -347,35 +430,55 @@ def _instances_section(
 
 
 def _training_section(
-    before: dict[tuple[str, str], ByLayer], after: dict[str, ByLayer], accuracy: dict[str, float], steps: int
+    before: dict[tuple[str, str], ByLayer], after: dict[str, Seeds], right: dict[str, list[float]], steps: int
 ) -> Section:
     charts = [
         _chart("Before training", {name: before[name, DEFAULT] for name in ACTIVATIONS}),
-        _chart("After training", after),
+        _chart("After training", {name: _middle(found) for name, found in after.items()}),
     ]
     slider = Slider(
         "training",
         ["before", f"after {count(steps)} steps"],
         charts,
-        "The same 256 digits, before the first step and after the last one.",
+        "The same 256 digits, before the first step and after the last one; the middle seed.",
     )
-    rows = [[name, percent(accuracy[name]), power(after[name].kept[0])] for name in ACTIVATIONS]
+    rows = [
+        [
+            name,
+            "learned" if min(right[name]) > LEARNED else "not every seed learned",
+            _percents(right[name]),
+            _range(_first(after[name])),
+        ]
+        for name in ACTIVATIONS
+    ]
     table = Table(
-        ["", "accuracy", "share left at the first layer"], rows, "Held-out digits; a guess has 10 %."
+        ["", "", "accuracy", "share left at the first layer"],
+        rows,
+        f"Held-out digits, from the worst to the best of {len(SEEDS)} seeds; a guess has 10 %, and a net that tells "
+        "more than half of them has learned.",
     )
     return Section(
         "Before and after training",
-        f"From torch's default, Adam, {count(steps)} steps of 64 digits.",
+        f"From torch's default, Adam, {count(steps)} steps of {BATCH} digits.",
         [slider, table],
     )
 
 
-def _table_section(before: dict[tuple[str, str], ByLayer], after: dict[str, ByLayer]) -> Section:
+def _table_section(before: dict[tuple[str, str], Seeds], after: dict[str, Seeds]) -> Section:
     rows = []
     found = {start: [before[name, start] for name in ACTIVATIONS] for start in STARTS}
     found[f"{DEFAULT}, trained"] = list(after.values())
     for start, each in found.items():
-        rows.append([start, *[f"{by.reach} layers" if by.reach < LAYERS else "all" for by in each]])
-    table = Table(["", *ACTIVATIONS], rows, "Layers down from the last until less than a thousandth is left.")
+        rows.append([start, *[_reach(seeds) for seeds in each]])
+    caption = "Layers down from the last until less than a thousandth is left, over the seeds."
+    table = Table(["", *ACTIVATIONS], rows, caption)
     words = "A start that keeps the variance of what flows forward keeps the gradient too: in theory 2/n for ReLU."
     return Section("How far down", words, [table])
+
+
+def _reach(found: Seeds) -> str:
+    low, high = min(each.reach for each in found), max(each.reach for each in found)
+    if low == LAYERS:
+        return "all"
+    top = "all" if high == LAYERS else str(high)
+    return f"{low} layers" if low == high else f"{low} to {top}"

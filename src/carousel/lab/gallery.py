@@ -142,10 +142,11 @@ def _cover(page: Path) -> Markup:
 
 def environment() -> dict[str, str]:
     """What the numbers were measured with."""
+    threads = torch.get_num_threads()
     return {
         "Carousel": __version__,
         "torch": torch.__version__,
         "Python": platform.python_version(),
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "machine": f"{platform.machine()}, {threads} thread{'s' if threads != 1 else ''}",
         "written": time.strftime("%Y-%m-%d %H:%M"),
     }

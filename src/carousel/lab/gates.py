@@ -1,13 +1,16 @@
-"""Gates at work: a task in which each gate of the LSTM has one job, and what is lost when one is taken away.
+"""Gates at work: tasks in which each gate has one job, and what is lost when one is taken away.
 
-Every step brings a value and a command: store it, ignore it, clear what is stored, or show it. The input gate must tell
-store from ignore, the forget gate clear from keep, the output gate show from hide. A second task asks for a spike some
-steps after a trigger, which is what peepholes are for; and the GRU's update gate is held at 0 and at 1.
+One unit must hold one number, so that no part of the net can do another's work. Every step brings a value and a
+command: store it, add it to what is stored, ignore it, or clear what is stored; and a flag, whether to show what is
+stored. Those are the four settings of input and forget gate, and the two of the output gate. A GRU has a task of its
+own, since what it stores is always seen. Another task asks for a spike some steps after a trigger, which is what
+peepholes are for; and the GRU's update gate is held at 0 and at 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -21,10 +24,13 @@ from carousel.report.charts import Chart, Line
 from carousel.report.lab import Claim, Figure, Findings, Section, Slider, Table, Verdict
 from carousel.report.words import number, power
 
-COMMANDS = ("store", "ignore", "clear", "show")
-HIDDEN = 12
+COMMANDS = ("store", "add", "ignore", "clear")
+LSTM_GATES = (("i", "input", COMMANDS), ("f", "forget", COMMANDS), ("o", "output", ("show", "hide")))
 STEPS = 24
 PULSE = 12  # steps from trigger to spike
+SOLVED = 0.05  # of the target's power left
+SIZES = (1, 4, 12)  # units that have to tell the time
+HIDDEN = 12  # of the GRU that is held
 HELD = {"0": -60.0, "0.1": -2.1972, "0.5": 0.0, "0.9": 2.1972, "1": 60.0}  # the bias whose sigmoid is this z
 
 
@@ -70,81 +76,134 @@ class NoOutputGate(Cell):
         return h, c
 
 
-def _layers(inputs: int) -> dict[str, Callable[[], Recurrent]]:
-    return {
-        "LSTM": lambda: LSTM(inputs, HIDDEN),
-        "no input gate": lambda: Recurrent(NoInputGate, inputs, HIDDEN),
-        "no forget gate": lambda: Recurrent(NoForgetGate, inputs, HIDDEN),
-        "no output gate": lambda: Recurrent(NoOutputGate, inputs, HIDDEN),
-        "LSTM, peepholes": lambda: LSTM(inputs, HIDDEN, peephole="diagonal"),
-        "GRU, reset after": lambda: GRU(inputs, HIDDEN),
-        "GRU, reset before": lambda: GRU(inputs, HIDDEN, reset="before"),
-    }
+class NoUpdateGate(Cell):
+    """z = 0: h is the candidate, at every step."""
+
+    def step(self, x, h):  # type: ignore[no-untyped-def]
+        r = sigmoid(affine("r", x, h))
+        h = tanh(affine("n", x, r * h))
+        return h
+
+
+class NoResetGate(Cell):
+    """r = 1: the candidate always sees h."""
+
+    def step(self, x, h):  # type: ignore[no-untyped-def]
+        z = sigmoid(affine("z", x, h))
+        n = tanh(affine("n", x, h))
+        h = (1 - z) * n + z * h
+        return h
+
+
+# ---- what is run ----
+
+Maker = Callable[[int, int], Recurrent]  # from inputs and units
+Left = dict[tuple[str, str], list[float]]  # error of each seed by task and net
+REGISTER: dict[str, Maker] = {  # on the task with all four commands and the flag
+    "LSTM": LSTM,
+    "no input gate": lambda inputs, units: Recurrent(NoInputGate, inputs, units),
+    "no forget gate": lambda inputs, units: Recurrent(NoForgetGate, inputs, units),
+    "no output gate": lambda inputs, units: Recurrent(NoOutputGate, inputs, units),
+}
+SEEN: dict[str, Maker] = {  # on the task without "clear" and without the flag
+    "GRU, reset before": lambda inputs, units: GRU(inputs, units, reset="before"),
+    "no update gate": lambda inputs, units: Recurrent(NoUpdateGate, inputs, units),
+    "no reset gate": lambda inputs, units: Recurrent(NoResetGate, inputs, units),
+    "GRU, reset after": GRU,
+}
+TIMERS: dict[str, Maker] = {
+    "LSTM": LSTM,
+    "LSTM, peepholes": lambda inputs, units: LSTM(inputs, units, peephole="diagonal"),
+}
+GATES = {  # full net, the net without it, the gate's name
+    "input": ("LSTM", "no input gate"),
+    "forget": ("LSTM", "no forget gate"),
+    "output": ("LSTM", "no output gate"),
+    "update": ("GRU, reset before", "no update gate"),
+    "reset": ("GRU, reset before", "no reset gate"),
+}
 
 
 def run(budget: Budget, progress: Progress) -> Findings:
-    """Train every variant on both tasks, look at the gates, hold the GRU's gates."""
-    steps, seeds = budget.choose(300, 1_500), budget.choose(1, 3)
-    losses: dict[str, list[float]] = {}
-    spikes: dict[str, list[float]] = {}
-    best: dict[str, Recurrent] = {}
-    for k, (name, make) in enumerate(_layers(5).items()):
-        progress(0.6 * k / 7, f"commands: {name}")
-        runs = [learn(make, commands, steps, seed) for seed in range(seeds)]
-        losses[name] = [left for _, left in runs]
-        best[name] = min(runs, key=lambda run: run[1])[0]
-    timed = ("LSTM", "LSTM, peepholes", "GRU, reset after")
-    for k, name in enumerate(timed):
-        progress(0.6 + 0.3 * k / 3, f"a spike in time: {name}")
-        make = _layers(1)[name]
-        timers = [learn(make, pulses, steps, seed) for seed in range(seeds)]
-        spikes[name] = [left for _, left in timers]
-        best[f"{name}, timing"] = min(timers, key=lambda run: run[1])[0]
+    """Train every variant on its task, look at the gates, hold the GRU's gates."""
+    steps, seeds = budget.choose(500, 1_000), budget.choose(1, 3)
+    wanted = [("commands", name, make, commands, 6, 1) for name, make in REGISTER.items()]
+    wanted += [("seen", name, make, seen_commands, 4, 1) for name, make in SEEN.items()]
+    wanted += [
+        (_spike(units), name, make, pulses, 1, units) for units in SIZES for name, make in TIMERS.items()
+    ]
+    left: Left = {}
+    best: dict[tuple[str, str], Recurrent] = {}
+    for k, (task, name, make, draw, inputs, units) in enumerate(wanted):
+        progress(0.95 * k / len(wanted), f"{task}: {name}")
+        runs = [learn(partial(make, inputs, units), draw, steps, seed) for seed in range(1, 1 + seeds)]
+        left[task, name] = [error for _, error in runs]
+        best[task, name] = min(runs, key=lambda run: run[1])[0]
     progress(0.95, "gates of the GRU, held")
     held = held_update_gate()
-    jobs, gru_jobs = gate_jobs(best["LSTM"]), gate_jobs(best["GRU, reset before"], "rz", "h")
+    jobs = gate_jobs(best["commands", "LSTM"]) | gru_jobs(best["seen", "GRU, reset before"])
     numbers: dict[str, float | Sequence[float]] = {
-        f"commands, {name}": values for name, values in losses.items()
+        f"{task}, {name}": errors for (task, name), errors in left.items()
     }
-    numbers |= {f"spike, {name}": values for name, values in spikes.items()}
-    numbers |= {f"gate {name}": value for name, value in (jobs | gru_jobs).items()} | held
+    numbers |= {f"gate {name}": value for name, value in jobs.items()} | held
     sections = [
-        _jobs_section(best["LSTM"], jobs),
-        _gru_section(best["GRU, reset before"], gru_jobs),
-        _removed_section(losses),
-        _spike_section(best["LSTM, peepholes, timing"], spikes),
+        _jobs_section(best["commands", "LSTM"], jobs),
+        _gru_section(best["seen", "GRU, reset before"], jobs),
+        _removed_section(left),
+        _spike_section(best[_spike(SIZES[-1]), "LSTM, peepholes"], left),
         _held_section(held),
     ]
-    equations = {
-        name: formula.text(CELLS[cell].equations)
-        for name, cell in (
-            ("LSTM", "lstm"),
-            ("LSTM, peepholes", "lstm-diagonal"),
-            ("GRU, reset after", "gru"),
-            ("GRU, reset before", "gru-before"),
-        )
+    return Findings(_claims(left, jobs, held), sections, numbers, _equations())
+
+
+def _spike(units: int) -> str:
+    return f"spike, {units} unit{'s' if units > 1 else ''}"
+
+
+def _equations() -> dict[str, str]:
+    shipped = {"LSTM": "lstm", "LSTM, peepholes": "lstm-diagonal", "GRU, reset after": "gru"}
+    shipped["GRU, reset before"] = "gru-before"
+    reduced = {
+        "LSTM without the input gate": NoInputGate(),
+        "LSTM without the forget gate": NoForgetGate(),
+        "LSTM without the output gate": NoOutputGate(),
+        "GRU without the update gate": NoUpdateGate(),
+        "GRU without the reset gate": NoResetGate(),
     }
-    return Findings(_claims(losses, spikes, jobs, held), sections, numbers, equations)
+    cells = {name: CELLS[key] for name, key in shipped.items()} | reduced
+    return {name: formula.text(cell.equations) for name, cell in cells.items()}
 
 
 # ---- the tasks ----
 
 
 def commands(batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """(T, batch, 5), a value of ±1 and a one-hot command; target (T, batch), the stored value at "show", else 0."""
-    values = torch.randint(2, (STEPS, batch), generator=generator) * 2.0 - 1
-    orders = torch.multinomial(torch.tensor([0.2, 0.4, 0.1, 0.3]), STEPS * batch, True, generator=generator)
-    inputs = torch.cat(
-        [values[..., None], nn.functional.one_hot(orders.reshape(STEPS, batch), 4).float()], dim=-1
-    )
-    return inputs, stored_after(inputs) * inputs[..., 4]
+    """(T, batch, 6), a value, a one-hot command and the flag; target (T, batch): what is stored, or 0."""
+    values = torch.rand(STEPS, batch, generator=generator) * 2 - 1
+    orders = _orders([0.2, 0.15, 0.5, 0.15], batch, generator)
+    shown = (torch.rand(STEPS, batch, generator=generator) < 0.5).float()
+    inputs = torch.cat([values[..., None], orders, shown[..., None]], dim=-1)
+    return inputs, stored_after(inputs) * shown
+
+
+def seen_commands(batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """(T, batch, 4), a value and one of store, add, ignore; target (T, batch): what is stored."""
+    values = torch.rand(STEPS, batch, generator=generator) * 2 - 1
+    inputs = torch.cat([values[..., None], _orders([0.25, 0.2, 0.55], batch, generator)], dim=-1)
+    return inputs, stored_after(inputs)
+
+
+def _orders(shares: Sequence[float], batch: int, generator: torch.Generator) -> Tensor:
+    drawn = torch.multinomial(torch.tensor(shares), STEPS * batch, True, generator=generator)
+    return nn.functional.one_hot(drawn.reshape(STEPS, batch), len(shares)).float()
 
 
 def stored_after(inputs: Tensor) -> Tensor:
-    """What a perfect memory holds after each step, (T, batch): 0, or the value of the last "store"."""
+    """What a perfect memory holds after each step, (T, batch): the value of the last "store" and all added since."""
     stored, after = torch.zeros(inputs.shape[1]), []
     for step in inputs:
-        stored = torch.where(step[:, 1] == 1, step[:, 0], torch.where(step[:, 3] == 1, 0.0, stored))
+        value, store, add, ignore = step[:, 0], step[:, 1], step[:, 2], step[:, 3]
+        stored = (add + ignore) * stored + (store + add) * value
         after.append(stored)
     return torch.stack(after)
 
@@ -165,14 +224,17 @@ def learn(make: Callable[[], Recurrent], task: Task, steps: int, seed: int) -> t
     """Train on fresh sequences: (layer, squared error on held-out ones as a share of the target's power)."""
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(100 + seed)
-    layer, read = make(), nn.Linear(HIDDEN, 1)
-    optimizer = torch.optim.Adam([*layer.parameters(), *read.parameters()], lr=0.01, fused=True)
-    for _ in range(steps):
+    layer = make()
+    read = nn.Linear(layer.hidden_size, 1)
+    parameters = [*layer.parameters(), *read.parameters()]
+    optimizer = torch.optim.Adam(parameters, lr=0.03, fused=True)
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = 0.03 * (1 - step / steps) + 0.001
         inputs, target = task(64, generator)
         loss = (read(layer(inputs)[0])[..., 0] - target).square().mean()
         optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_([*layer.parameters(), *read.parameters()], 1.0)
+        nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
     inputs, target = task(2_000, torch.Generator().manual_seed(9))
     with torch.no_grad():
@@ -183,25 +245,29 @@ def learn(make: Callable[[], Recurrent], task: Task, steps: int, seed: int) -> t
 # ---- what the gates do ----
 
 
-def memory_unit(layer: Recurrent, state: str = "c") -> int:
-    """The unit whose state follows what should be stored most closely: the largest correlation in modulus."""
+def gate_jobs(layer: Recurrent) -> dict[str, float]:
+    """Mean of each gate of the LSTM's unit by what it is told: "i at store", "f at clear", "o at show", ..."""
     inputs, _ = commands(500, torch.Generator().manual_seed(8))
-    with torch.no_grad():
-        cells = layer.trace(inputs)[0].values[state].flatten(0, 1)
-    rows = torch.cat([stored_after(inputs).flatten()[None], cells.T])
-    return int(torch.corrcoef(rows)[0, 1:].abs().nan_to_num().argmax())
-
-
-def gate_jobs(layer: Recurrent, gates: str = "ifo", state: str = "c") -> dict[str, float]:
-    """Mean of each gate of the memory unit by command: "i at store", "f at clear", ..."""
-    inputs, _ = commands(500, torch.Generator().manual_seed(8))
-    unit = memory_unit(layer, state)
     with torch.no_grad():
         values = layer.trace(inputs)[0].values
+    told = {command: inputs[..., 1 + k] for k, command in enumerate(COMMANDS)}
+    told |= {"show": inputs[..., 5], "hide": 1 - inputs[..., 5]}
+    return _means(values, told, "ifo")
+
+
+def gru_jobs(layer: Recurrent) -> dict[str, float]:
+    """Mean of both gates of the GRU's unit by command: "z at ignore", "r at add", ..."""
+    inputs, _ = seen_commands(500, torch.Generator().manual_seed(8))
+    with torch.no_grad():
+        values = layer.trace(inputs)[0].values
+    return _means(values, {command: inputs[..., 1 + k] for k, command in enumerate(COMMANDS[:3])}, "zr")
+
+
+def _means(values: Mapping[str, Tensor], told: dict[str, Tensor], gates: str) -> dict[str, float]:
     return {
-        f"{gate} at {command}": float(values[gate][..., unit][inputs[..., 1 + k] == 1].mean())
+        f"{gate} at {what}": float(values[gate][..., 0][when == 1].mean())
         for gate in gates
-        for k, command in enumerate(COMMANDS)
+        for what, when in told.items()
     }
 
 
@@ -233,139 +299,210 @@ def held_at(bias: float) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _median(values: Sequence[float]) -> float:
+    """The middle one of an odd number."""
     return sorted(values)[len(values) // 2]
 
 
-def _claims(
-    losses: dict[str, list[float]],
-    spikes: dict[str, list[float]],
-    jobs: dict[str, float],
-    held: dict[str, float],
-) -> list[Claim]:
-    full = _median(losses["LSTM"])
-    lost = {name: _median(losses[f"no {name} gate"]) / full for name in ("input", "forget", "output")}
-    told = ", ".join(f"{number(factor, 1)} without the {name} gate" for name, factor in lost.items())
-    plain, peephole = _median(spikes["LSTM"]), _median(spikes["LSTM, peepholes"])
-    clear = min(jobs["i at store"] - jobs["i at ignore"], jobs["f at ignore"] - jobs["f at clear"]) > 0.3
-    missed = [name for name, factor in lost.items() if factor > 1.5]
-    only = f"the gate is the {' or the '.join(missed)} gate. " if 0 < len(missed) < len(lost) else ""
+def _missed(left: Left, gate: str) -> bool:
+    """Does no seed without the gate solve the task, and the middle one with it does? One that is stuck says nothing."""
+    whole, without = GATES[gate]
+    task = _task_of(whole)
+    return _median(left[task, whole]) <= SOLVED < min(left[task, without])
+
+
+def _task_of(whole: str) -> str:
+    return "commands" if whole == "LSTM" else "seen"
+
+
+def _claims(left: Left, jobs: dict[str, float], held: dict[str, float]) -> list[Claim]:
+    return [_jobs_claim(jobs), _needed_claim(left), _peephole_claim(left), _held_claim(held)]
+
+
+def _jobs_claim(jobs: dict[str, float]) -> Claim:
+    apart = {
+        "input gate": min(jobs["i at store"], jobs["i at add"])
+        - max(jobs["i at ignore"], jobs["i at clear"]),
+        "forget gate": min(jobs["f at add"], jobs["f at ignore"])
+        - max(jobs["f at store"], jobs["f at clear"]),
+        "output gate": jobs["o at show"] - jobs["o at hide"],
+    }
+    clear = [gate for gate, gap in apart.items() if gap > 0.3]
+    every = len(clear) == len(apart)
+    told = "; ".join(_told(jobs, *each) for each in LSTM_GATES)
+    condition = f"the gate is the {' or the '.join(clear)}. " if clear and not every else ""
+    return Claim(
+        "The forget gate determines whether to carry the history on or to forget it; the input gate whether what is "
+        "new is worth remembering.",
+        Verdict.HOLDS if every else Verdict.CONDITIONAL if clear else Verdict.FAILS,
+        f"{condition}Of an LSTM of one unit that has learned to store, add, ignore and clear, {told}.",
+    )
+
+
+def _told(jobs: dict[str, float], gate: str, word: str, places: Sequence[str]) -> str:
+    values = [f"{number(jobs[f'{gate} at {what}'])} at “{what}”" for what in places]
+    return f"the {word} gate is at {', '.join(values)}"
+
+
+def _needed_claim(left: Left) -> Claim:
+    missed = [gate for gate in GATES if _missed(left, gate)]
+    every = len(missed) == len(GATES)
+    told = ", ".join(
+        f"{power(min(left[_task_of(whole), without]))} without the {gate} gate"
+        for gate, (whole, without) in GATES.items()
+    )
+    condition = f"the gate is the {' or the '.join(missed)} gate. " if missed and not every else ""
+    return Claim(
+        "Every gate is needed.",
+        Verdict.HOLDS if every else Verdict.CONDITIONAL if missed else Verdict.FAILS,
+        f"{condition}One unit, one job for each gate, equal training, seeds: {len(left['commands', 'LSTM'])}. Of the "
+        f"target's power the full LSTM leaves {power(_median(left['commands', 'LSTM']))} and the GRU "
+        f"{power(_median(left['seen', 'GRU, reset before']))} in the middle seed; in the best seed there is {told}. "
+        f"Needed is a gate without which no seed comes down to {SOLVED:g}, where the middle one with it does.",
+    )
+
+
+def _peephole_claim(left: Left) -> Claim:
+    helped = [units for units in SIZES if _ahead(left, units)]
+    condition = f"the net has {' or '.join(map(_units, helped))}. " if 0 < len(helped) < len(SIZES) else ""
+    told = "; ".join(
+        f"{_units(units)} {power(_median(left[_spike(units), 'LSTM, peepholes']))} with, "
+        f"{power(_median(left[_spike(units), 'LSTM']))} without"
+        for units in SIZES
+    )
+    return Claim(
+        "Peepholes, which let the gates see the cell, help to tell the time.",
+        Verdict.HOLDS if len(helped) == len(SIZES) else Verdict.CONDITIONAL if helped else Verdict.FAILS,
+        f"{condition}For a spike {PULSE} steps after a trigger, equal training, the share of the target's power that "
+        f"is left is, in the middle seed, {told}. Peepholes decide where the middle seed with them leaves at "
+        f"most {SOLVED:g} and none without does: at {len(helped)} of {len(SIZES)} sizes. Without them the "
+        "gates see the cell too, through h, as long as the output gate lets some of it out.",
+    )
+
+
+def _ahead(left: Left, units: int) -> bool:
+    within, without = left[_spike(units), "LSTM, peepholes"], left[_spike(units), "LSTM"]
+    return _median(within) <= SOLVED < min(without)
+
+
+def _units(units: int) -> str:
+    return "one unit" if units == 1 else f"{units} units"
+
+
+def _held_claim(held: dict[str, float]) -> Claim:
     exact = max(held["z = 1: change of h"], held["z = 0: distance of h and candidate"]) < 1e-12
-    return [
-        Claim(
-            "The forget gate determines whether to carry the history on or to forget it; the input gate whether what "
-            "is new is worth remembering.",
-            Verdict.HOLDS if clear else Verdict.CONDITIONAL,
-            f"{'' if clear else 'one unit does the work, which is shared by several here. '}Of the unit that "
-            f"holds what is stored, the input gate is at {number(jobs['i at store'])} at “store” and "
-            f"{number(jobs['i at ignore'])} at “ignore”, the forget gate at {number(jobs['f at ignore'])} while it "
-            f"keeps and {number(jobs['f at clear'])} at “clear”, the output gate at {number(jobs['o at show'])} at "
-            f"“show” and {number(jobs['o at ignore'])} at “ignore”.",
-        ),
-        Claim(
-            "Every gate is needed.",
-            Verdict.HOLDS if len(missed) == len(lost) else Verdict.CONDITIONAL if missed else Verdict.FAILS,
-            f"{only}After equal training the error left is, in multiples of the full LSTM's {power(full)}: {told}. "
-            "What another part of the net can do as well is not missed.",
-        ),
-        Claim(
-            "Peepholes, which let the gates see the cell, help to tell the time.",
-            Verdict.HOLDS if peephole < 0.7 * plain else Verdict.FAILS,
-            f"For a spike {PULSE} steps after a trigger, the error left is {power(peephole)} with and {power(plain)} "
-            "without them, after equal training.",
-        ),
-        Claim(
-            "GRU: with z at 1 the forget gate is open and the input gate shut, with z at 0 the reverse.",
-            Verdict.HOLDS if exact else Verdict.FAILS,
-            f"With z held at 1, h changes by {power(held['z = 1: change of h'])} in 50 steps; with z at 0 it is the "
-            f"candidate to {power(held['z = 0: distance of h and candidate'])}. (torch's z has this sense; some "
-            "papers write 1 − z.)",
-        ),
-    ]
+    return Claim(
+        "GRU: with z at 1 the forget gate is open and the input gate shut, with z at 0 the reverse.",
+        Verdict.HOLDS if exact else Verdict.FAILS,
+        f"With z held at 1, h changes by {power(held['z = 1: change of h'])} in 50 steps; with z at 0 it is the "
+        f"candidate to {power(held['z = 0: distance of h and candidate'])}. (torch's z has this sense; some papers "
+        "write 1 − z.)",
+    )
 
 
 def _jobs_section(layer: Recurrent, jobs: dict[str, float]) -> Section:
+    inputs, _ = commands(1, torch.Generator().manual_seed(21))
     chart = _gates_chart(
         "The LSTM's three gates while commands come in",
         layer,
-        "c",
+        inputs,
         (("i", "input", "s1"), ("f", "forget", "s2"), ("o", "output", "s3")),
     )
+    told = (*COMMANDS, "show", "hide")
     table = Table(
-        ["gate", *COMMANDS],
+        ["gate", *told],
         [
-            [name, *[number(jobs[f"{gate} at {command}"]) for command in COMMANDS]]
+            [name, *[number(jobs[f"{gate} at {what}"]) for what in told]]
             for gate, name in (("i", "input"), ("f", "forget"), ("o", "output"))
         ],
-        "Mean over 500 sequences, of the unit whose cell follows what is stored most closely.",
+        "Mean over 500 sequences.",
     )
     words = (
-        "At each step comes a value of ±1 and a command. The net must answer with the stored value at “show” and "
-        "with 0 at every other step."
+        "An LSTM of one unit. At each step comes a value between −1 and 1 and a command: store it, add it to what is "
+        "stored, ignore it, clear what is stored; and, by itself, whether to show what is stored. The answer is what "
+        "is stored where it is to be shown, else 0."
     )
-    caption = "Input opens at “store”, forget closes at “clear” and at “store”, output opens at “show”."
+    caption = (
+        "Input is open at “store” and “add”, forget at “add” and “ignore”, output where the step says show (•). "
+        "The four commands are the four settings of input and forget gate."
+    )
     return Section("Each gate has one job", words, [Figure(chart, caption), table])
 
 
-def _gates_chart(title: str, layer: Recurrent, state: str, gates: Sequence[tuple[str, str, str]]) -> Chart:
-    """Gates of the unit that remembers over one sequence, its commands below; gates are (name, word, style)."""
-    inputs, _ = commands(1, torch.Generator().manual_seed(21))
-    unit = memory_unit(layer, state)
+def _gates_chart(
+    title: str, layer: Recurrent, inputs: Tensor, gates: Sequence[tuple[str, str, str]]
+) -> Chart:
+    """Gates of the unit over one sequence, its commands below; gates are (name, word, style)."""
     with torch.no_grad():
         values = layer.trace(inputs)[0].values
     steps = list(range(1, STEPS + 1))
-    orders = [COMMANDS[k] for k in inputs[:, 0, 1:].argmax(dim=-1).tolist()]
-    signed = [
-        f"{order} {'+1' if value > 0 else '−1'}" if order == "store" else order
-        for order, value in zip(orders, inputs[:, 0, 0].tolist(), strict=True)
-    ]
+    orders = [COMMANDS[k] for k in inputs[:, 0, 1 : min(inputs.shape[-1], 5)].argmax(dim=-1).tolist()]
+    shown = inputs[:, 0, 5].tolist() if inputs.shape[-1] > 5 else [0.0] * STEPS
+    words = [f"• {order}" if show else order for order, show in zip(orders, shown, strict=True)]
     return Chart(
         title,
-        f"Commands: {' '.join(orders)}",
-        "command at each step",
-        "gate of the memory unit",
-        [
-            Line(word, steps, values[gate][:, 0, unit].tolist(), style, dots=True)
-            for gate, word, style in gates
-        ],
+        f"Commands: {' '.join(words)}",
+        "command at each step" + (", • show" if any(shown) else ""),
+        "gate",
+        [Line(word, steps, values[gate][:, 0, 0].tolist(), style, dots=True) for gate, word, style in gates],
         y_range=(-0.03, 1.03),
         height=340,
-        events=list(zip(steps, signed, strict=True)),
+        events=list(zip(steps, words, strict=True)),
     )
 
 
 def _gru_section(layer: Recurrent, jobs: dict[str, float]) -> Section:
+    inputs, _ = seen_commands(1, torch.Generator().manual_seed(21))
     chart = _gates_chart(
-        "The GRU's two gates while the same commands come in",
+        "The GRU's two gates while commands come in",
         layer,
-        "h",
+        inputs,
         (("z", "update z", "s2"), ("r", "reset r", "s1")),
     )
     rows = [
-        [name, *[number(jobs[f"{gate} at {command}"]) for command in COMMANDS]]
+        [name, *[number(jobs[f"{gate} at {command}"]) for command in COMMANDS[:3]]]
         for gate, name in (("z", "update z"), ("r", "reset r"))
     ]
-    caption = (
-        "Mean over 500 sequences, of the unit whose h follows what is stored most closely; GRU, reset before."
-    )
     words = (
-        "The GRU does the same with two: z near 1 keeps what is stored and shuts new values out, z near 0 writes the "
-        "candidate; r says how much of h the candidate may see. It has no output gate: what is stored is always seen."
+        "A GRU of one unit, reset before the product: z near 1 keeps what is stored and shuts new values out, z near 0 "
+        "writes the candidate; r says whether the candidate sees h, which tells “add” from “store”. It has no output "
+        "gate, so that its task is to show what is stored at every step; and none to clear, which is to store 0."
     )
-    shown = Figure(chart, "z falls at “store” and “clear”, where h is written anew.")
-    table = Table(["gate", *COMMANDS], rows, caption)
-    return Section("The GRU's two gates on the same task", words, [shown, table])
+    shown = Figure(
+        chart, "z rises at “ignore”, where h is kept; r at “add”, where the candidate must see it."
+    )
+    return Section(
+        "The GRU's two gates",
+        words,
+        [shown, Table(["gate", *COMMANDS[:3]], rows, "Mean over 500 sequences.")],
+    )
 
 
-def _removed_section(losses: dict[str, list[float]]) -> Section:
-    rows = [
-        [name, power(_median(values)), power(min(values)), power(max(values))]
-        for name, values in losses.items()
+def _error_rows(left: Left, tasks: Sequence[str]) -> list[list[str]]:
+    return [
+        [
+            f"{task}: {name}" if len(tasks) > 1 else name,
+            power(_median(errors)),
+            power(min(errors)),
+            power(max(errors)),
+        ]
+        for (task, name), errors in left.items()
+        if task in tasks
     ]
-    table = Table(
-        ["", "median", "best", "worst"], rows, "Squared error left, as a share of the target's power."
+
+
+def _removed_section(left: Left) -> Section:
+    head = ["", "middle seed", "best", "worst"]
+    tables = [
+        Table(
+            head, _error_rows(left, [task]), f"{words} Squared error left, as a share of the target's power."
+        )
+        for task, words in (("commands", "LSTM of one unit."), ("seen", "GRU of one unit."))
+    ]
+    seeds = len(left["commands", "LSTM"])
+    words = (
+        f"The same training for all, seeds: {seeds}; the variants are cells of a few lines each, at the top."
     )
-    words = f"The same training for all, seeds: {len(losses['LSTM'])}; the variants are cells of a few lines each."
-    return Section("What is lost when one is taken away", words, [table])
+    return Section("What is lost when one is taken away", words, tables)
 
 
 def timer_unit(layer: Recurrent) -> int:
@@ -398,13 +535,11 @@ def _timer_chart(layer: Recurrent) -> Chart:
     )
 
 
-def _spike_section(layer: Recurrent, spikes: dict[str, list[float]]) -> Section:
-    rows = [
-        [name, power(_median(values)), power(min(values)), power(max(values))]
-        for name, values in spikes.items()
-    ]
+def _spike_section(layer: Recurrent, left: Left) -> Section:
     table = Table(
-        ["", "median", "best", "worst"], rows, f"A spike {PULSE} steps after a trigger; error left."
+        ["", "middle seed", "best", "worst"],
+        _error_rows(left, [_spike(units) for units in SIZES]),
+        f"A spike {PULSE} steps after a trigger; squared error left, as a share of the target's power.",
     )
     return Section(
         "Telling the time",
@@ -412,7 +547,7 @@ def _spike_section(layer: Recurrent, spikes: dict[str, list[float]]) -> Section:
         [
             Figure(
                 _timer_chart(layer),
-                "The unit whose h follows the spike most closely, of the best of the seeds.",
+                f"Of {SIZES[-1]} units the one whose h follows the spike most closely; the best of the seeds.",
             ),
             table,
         ],

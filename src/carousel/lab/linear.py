@@ -141,14 +141,17 @@ def missing_rates() -> tuple[float, float]:
 # ---- superposition ----
 
 
-def superposition_error() -> float:
-    """Largest relative difference of the response to a sum and the sum of the responses."""
+def superposed() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Responses (T, n) to a, to b and to 2a - 3b, two random inputs and their sum."""
     matrix, generator = random_matrix(0.95, 1), torch.Generator().manual_seed(2)
     a, b = (torch.randn(50, SIZE, generator=generator, dtype=torch.float64) for _ in range(2))
-    together = respond(matrix, 2 * a - 3 * b)
-    return float(
-        (together - 2 * respond(matrix, a) + 3 * respond(matrix, b)).abs().max() / together.abs().max()
-    )
+    return respond(matrix, a), respond(matrix, b), respond(matrix, 2 * a - 3 * b)
+
+
+def superposition_error() -> float:
+    """Largest relative difference of the response to a sum and the sum of the responses."""
+    to_a, to_b, together = superposed()
+    return float((together - 2 * to_a + 3 * to_b).abs().max() / together.abs().max())
 
 
 def shift_error() -> float:
@@ -265,11 +268,31 @@ def _claims(
 def _superposition_section(errors: dict[str, float]) -> Section:
     rows = [[name, power(value)] for name, value in errors.items()]
     table = Table(["", "largest error"], rows, f"A random W of {SIZE} units, float64, 40 to 50 steps.")
+    caption = "Dashed, the two responses put together: it lies on the response to both inputs at once."
     words = (
         "The recurrence is linear: the response to 2a − 3b is twice that to a less three times that to b; an impulse "
         "seven steps later gives the same response seven steps later; and a start h₋₁ acts as an input W h₋₁ would."
     )
-    return Section("Superposition", words, [table])
+    return Section("Superposition", words, [Figure(_superposition_chart(), caption), table])
+
+
+def _superposition_chart() -> Chart:
+    to_a, to_b, together = (path[:, 0].tolist() for path in superposed())
+    steps = range(1, len(together) + 1)
+    summed = [2 * a - 3 * b for a, b in zip(to_a, to_b, strict=True)]
+    return Chart(
+        "One unit of 16, driven by a, by b, and by 2a − 3b",
+        f"The sum of the responses is the response to the sum, to {power(superposition_error())}",
+        "step k",
+        "first unit of h",
+        [
+            Line("to a", steps, to_a, "s6"),
+            Line("to b", steps, to_b, "s3"),
+            Line("to 2a − 3b", steps, together, "s1"),
+            Line("2 (to a) − 3 (to b)", steps, summed, "s2 dashed"),
+        ],
+        margin=140,
+    )
 
 
 def _response_section() -> Section:
@@ -293,7 +316,7 @@ def _response_section() -> Section:
         )
     slider = Slider(
         "w",
-        [f"w = {value:.1f}".replace("-", "−") for value in values],
+        [f"w = {number(value, 1)}" for value in values],
         charts,
         "Below −1 and above 1 the response leaves the picture; negative weights flip its sign at every step.",
         start=values.index(0.9),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import torch
 from torch import Tensor
@@ -29,6 +30,7 @@ INPUTS = (0.0, 0.1, 0.3, 1.0, 3.0)  # standard deviation of what drives each uni
 HIDDEN = 64
 STEPS = 600
 SEGMENT = 3  # steps after which a small distance is set back
+FORGOTTEN = 0.01  # share of a distance of which nothing counts as remembered
 CLOSE = 0.05  # a prediction holds where the factor per step is right to five per cent
 
 
@@ -76,13 +78,21 @@ def run(budget: Budget, progress: Progress) -> Findings:
         numbers[f"tanh right below 1, input {scale:g}"] = right(driven[scale], "tanh", below=True)
         numbers[f"tanh right above 1, input {scale:g}"] = right(driven[scale], "tanh", below=False)
         numbers[f"tanh mean factor at 1.5, input {scale:g}"] = _mean_at(driven[scale], "tanh", 1.5)
+    places = {"near rest": measured["near"], "far from rest": far}
+    places |= {f"driven, input {scale:g}": pairs for scale, pairs in driven.items() if scale}
+    for f in ACTIVATIONS:
+        for place, pairs in places.items():
+            predicted, seen = memories(pairs, f)
+            numbers[f"{f} memory in steps, predicted, {place}"] = predicted
+            numbers[f"{f} memory in steps, measured, {place}"] = seen
     sections = [
         _light_section(measured["near"], restless),
+        _memory_section(places),
         _driven_section(driven),
-        _table_section(measured, driven),
+        _table_section(places, driven),
     ]
     equations = {f"RNN, {f}": formula.text(CELLS[f"rnn-{f}"].equations) for f in ACTIVATIONS}
-    return Findings(_claims(numbers), sections, numbers, equations, cover=1)
+    return Findings(_claims(numbers), sections, numbers, equations, cover=2)
 
 
 def network(activation: str, radius: float, seed: int) -> Network | None:
@@ -171,6 +181,21 @@ def right(pairs: list[tuple[Network, float]], activation: str, below: bool) -> f
     return sum(abs(seen / predicted - 1) < CLOSE for predicted, seen in chosen) / max(len(chosen), 1)
 
 
+def memory(factor: float) -> float:
+    """Steps until a distance that is multiplied by this factor a step has fallen to FORGOTTEN of it."""
+    return math.log(FORGOTTEN) / math.log(factor) if 0 < factor < 1 else 0.0 if factor <= 0 else math.inf
+
+
+def memories(pairs: list[tuple[Network, float]], activation: str) -> tuple[list[float], list[float]]:
+    """Memory in steps as predicted and as measured, of the networks of which both end."""
+    chosen = [
+        (memory(net.predicted), memory(seen))
+        for net, seen in pairs
+        if net.activation == activation and 0 < net.predicted < 1 and 0 < seen < 1
+    ]
+    return [a for a, _ in chosen], [b for _, b in chosen]
+
+
 def _mean_at(pairs: list[tuple[Network, float]], activation: str, radius: float) -> float:
     chosen = [seen for n, seen in pairs if n.activation == activation and n.radius == radius]
     return sum(chosen) / len(chosen)
@@ -182,6 +207,10 @@ def _claims(numbers: dict[str, float | Sequence[float]]) -> list[Claim]:
         return found if isinstance(found, float) else math.nan
 
     near = {f: value(f"{f} near right below 1") for f in ACTIVATIONS}
+    steps = {
+        place: _typical(numbers, f"tanh memory in steps, {place}")
+        for place in ("predicted, near rest", "measured, near rest", "measured, driven, input 1")
+    }
     driven = value("tanh right below 1, input 1")
     light, dark = min(near.values()) > 0.9, driven > 0.9
     quiet, loud = (value(f"tanh mean factor at 1.5, input {scale:g}") for scale in (0.0, INPUTS[-1]))
@@ -193,7 +222,10 @@ def _claims(numbers: dict[str, float | Sequence[float]]) -> list[Claim]:
             f"{'the network rests and the disturbance is small. ' if light and not dark else ''}Near its rest a "
             f"contracting network forgets as its eigenvalues say, to 5 % a step, in {percent(near['tanh'])} of the "
             f"tanh, {percent(near['sigmoid'])} of the sigmoid and {percent(near['relu'])} of the relu networks; with "
-            f"an input of standard deviation 1 in {percent(driven)} of the tanh ones.",
+            f"an input of standard deviation 1 in {percent(driven)} of the tanh ones. Until 1 % of a distance is left, "
+            f"tanh networks should take {number(steps['predicted, near rest'], 0)} steps, take "
+            f"{number(steps['measured, near rest'], 0)}, and driven so "
+            f"{number(steps['measured, driven, input 1'], 0)} (medians of the networks that forget).",
         ),
         Claim(
             "An eigenvalue above 1 means that the response blows up.",
@@ -205,6 +237,12 @@ def _claims(numbers: dict[str, float | Sequence[float]]) -> list[Claim]:
             "the flat parts of tanh.",
         ),
     ]
+
+
+def _typical(numbers: dict[str, float | Sequence[float]], name: str) -> float:
+    """The median of a list of numbers."""
+    found = numbers[name]
+    return median(found) if isinstance(found, Sequence) and found else math.nan
 
 
 def _fate(factor: float) -> str:
@@ -240,10 +278,62 @@ def _light_section(near: list[tuple[Network, float]], restless: list[str]) -> Se
     )
     told = ", ".join(f"{restless.count(f)} {f}" for f in ACTIVATIONS if f in restless)
     caption = (
-        "Every dot is a network. Below 1 all forget as predicted. Above 1 they leave the rest at which the prediction "
-        f"was made, and part far more slowly than it says. Networks that rest nowhere, not drawn: {told or 'none'}."
+        f"Every dot is a network. Right to 5 %: below 1 {_shares(near, below=True)}; above 1, where they leave the "
+        f"rest at which the prediction was made, {_shares(near, below=False)}. Networks that rest nowhere, not drawn: "
+        f"{told or 'none'}."
     )
     return Section("Under the light", words, [Figure(scatter, caption)])
+
+
+def _shares(pairs: list[tuple[Network, float]], below: bool) -> str:
+    """Share of networks that are predicted rightly, by activation; of those without any, nothing."""
+    present = [
+        f for f in ACTIVATIONS if any(n.activation == f and (n.predicted < 1) == below for n, _ in pairs)
+    ]
+    return ", ".join(f"{percent(right(pairs, f, below))} of {f}" for f in present) or "none there"
+
+
+def _memory_section(places: dict[str, list[tuple[Network, float]]]) -> Section:
+    """Memory in steps by place; far from rest and driven beside what was predicted at rest."""
+    drawings = []
+    for place, pairs in places.items():
+        groups = [Points(f, *memories(pairs, f), f"s{k + 1}") for k, f in enumerate(ACTIVATIONS)]
+        drawings.append(
+            Scatter(
+                f"Memory in steps, {place}",
+                "Dots on the diagonal are predicted rightly, those below forget sooner",
+                "predicted at rest: steps until 1 % is left",
+                "measured steps",
+                groups,
+                curves=[([1.0, 1e3], [1.0, 1e3])],
+                log=True,
+                square=True,
+                x_range=(1.0, 1e3),
+                y_range=(1.0, 1e3),
+                height=440,
+            )
+        )
+    slider = Slider(
+        "where",
+        list(places),
+        drawings,
+        "Steps until a distance has fallen to 1 % of what it was, of the networks that forget. Far from rest is a "
+        f"start at a distance of {FAR:g}; driven is near, with noise at every step.",
+        start=list(places).index("far from rest"),
+    )
+    rows = []
+    for place, pairs in places.items():
+        cells = []
+        for f in ACTIVATIONS:
+            predicted, seen = memories(pairs, f)
+            cells.append(
+                f"{number(median(predicted), 0)} → {number(median(seen), 0)}" if predicted else "none"
+            )
+        rows.append([place, *cells])
+    table = Table(
+        ["", *ACTIVATIONS], rows, "Memory in steps, predicted → measured: medians over the networks."
+    )
+    return Section("How long they remember", "The same factors, as steps.", [slider, table])
 
 
 def _driven_section(driven: dict[float, list[tuple[Network, float]]]) -> Section:
@@ -276,21 +366,20 @@ def _driven_section(driven: dict[float, list[tuple[Network, float]]]) -> Section
         "standard deviation of the input",
         [f"{scale:g}" for scale in driven],
         charts,
-        "Driven, tanh networks forget faster than their eigenvalues say; sigmoid ones, which are nearly linear where "
-        "they live, change least.",
+        f"Of the networks that should forget, right to 5 % without input: {_shares(driven[0.0], below=True)}; with one "
+        f"of {INPUTS[-1]:g}: {_shares(driven[INPUTS[-1]], below=True)}. Dots below the diagonal forget faster.",
         start=3,
     )
     return Section("Away from the light", "The same networks, driven by noise at every step.", [slider])
 
 
 def _table_section(
-    measured: dict[str, list[tuple[Network, float]]], driven: dict[float, list[tuple[Network, float]]]
+    places: dict[str, list[tuple[Network, float]]], driven: dict[float, list[tuple[Network, float]]]
 ) -> Section:
-    rows = []
-    named = [("near rest", measured["near"]), ("far from rest", measured["far"])]
-    named += [(f"driven, input {scale:g}", pairs) for scale, pairs in driven.items() if scale]
-    for name, pairs in named:
-        rows.append([name, *[percent(right(pairs, f, below=True)) for f in ACTIVATIONS]])
+    rows = [
+        [place, *[percent(right(pairs, f, below=True)) for f in ACTIVATIONS]]
+        for place, pairs in places.items()
+    ]
     table = Table(
         ["", *ACTIVATIONS], rows, "Contracting networks of which the factor per step is right to 5 %."
     )

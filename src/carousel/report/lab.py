@@ -84,12 +84,20 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Formula:
+    """Lines of a formula that Carousel does not hold: as the lecture prints it, or corrected by hand."""
+
+    name: str
+    lines: str
+
+
+@dataclass(frozen=True)
 class Section:
     """One step of the argument: words, then what was measured."""
 
     heading: str
     words: str
-    shown: Sequence[Figure | Slider | Table] = ()
+    shown: Sequence[Figure | Slider | Table | Formula] = ()
 
 
 @dataclass(frozen=True)
@@ -111,7 +119,7 @@ class Findings:
     def picture(self) -> Markup:
         """The cover, drawn small; empty if its section holds no picture."""
         shown = self.sections[self.cover].shown if self.sections else ()
-        drawings = [each.first for each in shown if not isinstance(each, Table)]
+        drawings = [each.first for each in shown if isinstance(each, Figure | Slider)]
         return small(drawings[0]) if drawings else Markup("")
 
 
@@ -169,5 +177,5 @@ def lab_gallery(entries: Sequence[Entry], environment: Mapping[str, str]) -> str
     return render_template("gallery.html.j2", chapters=chapters, tally=tally, environment=environment)
 
 
-def _kind(shown: Figure | Slider | Table) -> str:
+def _kind(shown: Figure | Slider | Table | Formula) -> str:
     return type(shown).__name__
