@@ -138,6 +138,10 @@ class Recurrent(nn.Module):
             parts.append(Part(index, layer, direction, {name: name + suffix for name in shapes}))
         return parts
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and deepcopy: a copy is in no recording."""
+        return {name: value for name, value in self.__dict__.items() if name != "_recordings"}
+
     def reset_parameters(self) -> None:
         """Draw every parameter anew, in torch.nn's order: a seed gives both the same weights.
 
