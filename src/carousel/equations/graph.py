@@ -22,7 +22,7 @@ REDUCTIONS = frozenset({"sum", "mean"})
 LEARNED = frozenset({"affine", "transposed", "scale"})
 
 # what an operation is worth recomputing for: these cost less than loading their result from memory
-CHEAP = frozenset({"+", "-", "*", "neg", "identity", "step", "above", "minimum", "maximum", "relu"})
+CHEAP = frozenset({"+", "-", "*", "neg", "identity", "step", "above", "minimum", "maximum", "relu", "passed", "shared"})
 
 # the nodes of the step being traced, in the order in which its author wrote them, and how their learned numbers start
 Starts: TypeAlias = dict[str, Any]
@@ -43,6 +43,7 @@ class Node:
       diagonal    "scale" (a learned vector times `operands[0]`)
       reductions  "sum" and "mean" over units: a vector whose units are all the same number
       elementwise "+", "-", "*", "/", "neg", and the functions of `language.py`
+      switches    "passed" and "shared", through which gradients go: see the functions of these names
     """
 
     operation: str
@@ -223,6 +224,20 @@ def divide(a: Operand, b: Operand) -> Node:
     if _numbers(a, b):
         return constant(a.value / b.value)
     return a if b is constant(1) else make("/", a, b)
+
+
+def passed(d: Node, y: Node) -> Node:
+    """The gradient behind y = relu(..): d, and 0 where y is 0, also if d is infinite there."""
+    if d.operation == "constant":
+        return multiply(d, make("step", y))
+    return negate(passed(d.operands[0], y)) if d.operation == "neg" else make("passed", d, y)
+
+
+def shared(d: Node, a: Node, b: Node) -> Node:
+    """What a hears from maximum(a, b): d, half of it where the two are equal, and 0 where b is larger."""
+    if d.operation == "constant":
+        return multiply(d, make("above", a, b))
+    return negate(shared(d.operands[0], a, b)) if d.operation == "neg" else make("shared", d, a, b)
 
 
 def negate(a: Operand) -> Node:
