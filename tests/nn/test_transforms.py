@@ -220,6 +220,20 @@ def test_compile_makes_one_graph(name):
         )
 
 
+@pytest.mark.usefixtures("fresh_compiler")
+@pytest.mark.parametrize("options", [{}, {"recurrent_dropout": 0.5}], ids=str)
+@pytest.mark.parametrize("form", ["new", "copied"])
+def test_compile_before_the_first_call(form, options):
+    """A module that was never called, or a copy of one, compiles whole, in training too."""
+    module = carousel.LSTM(3, 4, **options)
+    module = copy.deepcopy(module) if form == "copied" else module
+    compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
+    x = torch.randn(5, 2, 3)
+    output, _ = compiled(x)
+    assert output.shape == (5, 2, 4)
+    assert_close(compiled.eval()(x)[0], module(x)[0])
+
+
 def test_one_node():
     """A layer in one direction is one node of the exported graph, however long the sequence."""
     module = carousel.LSTM(3, 5, num_layers=2, bidirectional=True)

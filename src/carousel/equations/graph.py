@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from typing import Any, TypeAlias
 
 from carousel.errors import CarouselError
@@ -52,6 +53,8 @@ class Node:
     value: float = 0.0
     # only "transposed": the vector whose gradient this is, then the affines that read it, parallel to `operands`
     about: tuple[Node, ...] = ()
+
+    __array_ufunc__ = None  # NumPy's numbers and arrays leave their operators to those here
 
     @cached_property
     def is_uniform(self) -> bool:
@@ -161,8 +164,8 @@ def as_node(value: Operand) -> Node:
     """A number becomes a constant; anything that is neither number nor vector is the caller's mistake."""
     if isinstance(value, Node):
         return value
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return constant(value)
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return constant(float(value))
     raise CarouselError(
         f"A step computes with vectors and numbers; it met {value!r} of type {type(value).__name__}. "
         "Use the functions of carousel.equations (affine, scale, sigmoid, tanh, ...), not those of torch or math."
