@@ -6,7 +6,6 @@ from ops.layers import random_layer
 from tolerances import assert_close
 
 from carousel import _core
-from carousel.emit import reference
 from carousel.equations.catalogue import CELLS
 from carousel.errors import CarouselError
 from carousel.ops import kernels, operators, recurrence

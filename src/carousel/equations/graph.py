@@ -23,7 +23,9 @@ REDUCTIONS = frozenset({"sum", "mean"})
 LEARNED = frozenset({"affine", "transposed", "scale"})
 
 # what an operation is worth recomputing for: these cost less than loading their result from memory
-CHEAP = frozenset({"+", "-", "*", "neg", "identity", "step", "above", "minimum", "maximum", "relu", "passed", "shared"})
+CHEAP = frozenset(
+    {"+", "-", "*", "neg", "identity", "step", "above", "minimum", "maximum", "relu", "passed", "shared"}
+)
 
 # the nodes of the step being traced, in the order in which its author wrote them, and how their learned numbers start
 Starts: TypeAlias = dict[str, Any]

@@ -52,7 +52,9 @@ def draw(equations: Equations, parameters: Mapping[str, Tensor], hidden: int) ->
                 if role == "bias" and index > 0:  # the two biases add up
                     block.zero_()
                 else:
-                    _fill(block, given, f"{equations.title}.step: {node.operation}({node.name!r}, {role}=...)")
+                    _fill(
+                        block, given, f"{equations.title}.step: {node.operation}({node.name!r}, {role}=...)"
+                    )
 
 
 def _fill(block: Tensor, given: Initialiser | Callable[[Tensor], Any], where: str) -> None:

@@ -111,7 +111,9 @@ class Stepper:
         if isinstance(out, Tensor):
             fits = out.dtype == self._output_tensor.dtype and out.device.type == "cpu"
             fits = fits and out.shape == self._output_tensor.shape and not out.requires_grad
-            fits = fits and all(stride > 0 or size == 1 for stride, size in zip(out.stride(), out.shape, strict=True))
+            fits = fits and all(
+                stride > 0 or size == 1 for stride, size in zip(out.stride(), out.shape, strict=True)
+            )
         else:
             fits = isinstance(out, np.ndarray) and out.flags.writeable
             fits = fits and out.dtype == self._output.dtype and out.shape == self._output.shape

@@ -79,7 +79,10 @@ def recorded(
         output, final, kept = operators.recurrence(
             x, initial, ordered, probe, equations.key, reverse, batch_sizes, resets, True, bfloat16
         )
-        finals, vectors = list(final.unbind()), tape_vectors(equations, output.detach().clone(), kept.detach())
+        finals, vectors = (
+            list(final.unbind()),
+            tape_vectors(equations, output.detach().clone(), kept.detach()),
+        )
     else:
         states, finals = reference.run_states(
             equations, x, initial, parameters, reverse, sizes, resets, probe
