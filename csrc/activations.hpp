@@ -179,6 +179,17 @@ inline Vector<T> step(Vector<T> x) {
   return x > T(0) ? splat<T>(1) : splat<T>(0);
 }
 
+// Gradients behind relu and maximum: nothing comes through where the slope is 0, also of what is infinite there.
+template <class T>
+inline Vector<T> passed(Vector<T> d, Vector<T> y) {
+  return y <= T(0) ? splat<T>(0) : d;
+}
+
+template <class T>
+inline Vector<T> shared(Vector<T> d, Vector<T> a, Vector<T> b) {
+  return a < b ? splat<T>(0) : (a == b ? d * T(0.5) : d);
+}
+
 template <class T>
 inline Vector<T> above(Vector<T> a, Vector<T> b) {
   return a > b ? splat<T>(1) : (a == b ? splat<T>(T(0.5)) : splat<T>(0));

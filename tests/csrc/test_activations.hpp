@@ -74,7 +74,7 @@ void check_range() {
   check_accuracy<T>("exp below the normal range", exp<T>, true_exp, is_float ? T(-105) : T(-750), -last, 1.5L);
 }
 
-// What torch gives at the ends; sigmoid stops at the smallest normal number instead of at 0.
+// What torch gives at the ends; where sigmoid would fall below the normal range it is 0.
 template <class T>
 void check_extremes() {
   const T infinity = std::numeric_limits<T>::infinity(), largest = std::numeric_limits<T>::max();
@@ -92,8 +92,8 @@ void check_extremes() {
       {"exp", exp<T>, 0, 1, 1},
       {"sigmoid", sigmoid<T>, infinity, 1, 1},
       {"sigmoid", sigmoid<T>, largest, 1, 1},
-      {"sigmoid", sigmoid<T>, -infinity, 0, 4 * smallest},
-      {"sigmoid", sigmoid<T>, -largest, 0, 4 * smallest},
+      {"sigmoid", sigmoid<T>, -infinity, 0, 0},
+      {"sigmoid", sigmoid<T>, -largest, 0, 0},
       {"sigmoid", sigmoid<T>, 0, T(0.5), T(0.5)},
       {"tanh", tanh<T>, infinity, 1, 1},
       {"tanh", tanh<T>, largest, 1, 1},
@@ -152,6 +152,12 @@ void check_pairs() {
       CHECK(high == (a > b ? a : b) && low == (a < b ? a : b) && share == expected, "of (%g, %g): %g, %g, %g",
             static_cast<double>(a), static_cast<double>(b), static_cast<double>(high), static_cast<double>(low),
             static_cast<double>(share));
+      const T infinity = std::numeric_limits<T>::infinity();
+      const T half = shared<T>(splat(infinity), splat(a), splat(b))[0], whole = passed<T>(splat(infinity), splat(a))[0];
+      CHECK(half == (a < b ? T(0) : infinity) && whole == (a > 0 ? infinity : T(0)), "behind (%g, %g): %g, %g",
+            static_cast<double>(a), static_cast<double>(b), static_cast<double>(half), static_cast<double>(whole));
+      CHECK(shared<T>(splat(T(3)), splat(a), splat(b))[0] == 3 * share, "behind maximum of (%g, %g)",
+            static_cast<double>(a), static_cast<double>(b));
     }
 }
 

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -39,6 +40,21 @@ def test_operators():
         assert [node.operation for node in nodes] == [operation] * 3
     assert (2 - h).operands == (constant(2), h)
     assert (h - 2).operands == (h, constant(2))
+
+
+@pytest.mark.parametrize("number", [np.float16(0.5), np.float32(0.5), np.float64(0.5), np.int64(3)], ids=repr)
+def test_numbers_of_numpy(number):
+    """They are numbers like Python's, on either side."""
+    plain = float(number)
+    assert (number * h, h * number, number - h) == (plain * h, h * plain, plain - h)
+    assert (h / number, maximum(h, number), number / h) == (h / plain, maximum(h, plain), plain / h)
+
+
+@pytest.mark.parametrize("make", [lambda array: array * h, lambda array: h * array, lambda array: array - h])
+def test_arrays_are_refused(make):
+    """An array is neither a vector of the step nor a number; the error says what is."""
+    with pytest.raises(CarouselError, match=r"vectors and numbers; it met array\(.*of type ndarray"):
+        make(np.ones(3, np.float32))
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from tolerances import assert_close
 
 import carousel
+from carousel import CarouselError
 from carousel.equations import Cell, affine, init, param, scale, tanh
 
 
@@ -68,6 +70,41 @@ def test_every_layer_starts_so(options):
         assert_close(block @ block.T, 9 * torch.eye(64), torch.bfloat16)
     assert len({block[0, 0].item() for block in orthogonal}) == len(orthogonal)
     assert all((p == 7).all() for name, p in module.named_parameters() if name.startswith("u_"))
+
+
+def test_a_function_may_fill_or_return():
+    """What a function returns is taken; one that fills may return anything that it filled, or nothing."""
+
+    class Returned(Cell):
+        def step(self, x, h):
+            a = affine("a", x, h, recurrent=lambda p: torch.eye(len(p)), bias=lambda p: None)
+            return tanh(a) * param("g", init=lambda p: torch.arange(4.0)) + param("o", init=np.float32(0.25))
+
+    module = carousel.Recurrent(Returned, 3, 4)
+    assert torch.equal(module.weight_hh_l0, torch.eye(4))
+    assert torch.equal(module.g_l0, torch.arange(4.0))
+    assert (module.o_l0 == 0.25).all()
+
+
+@pytest.mark.parametrize(
+    ("fill", "reason"),
+    [
+        (lambda p: p.copy_(torch.ones(7)), r"\(4,\).*failed with RuntimeError: The size of tensor"),
+        (lambda p: torch.ones(7), r"\(4,\).*fill it or return a tensor of this shape; it returned \(7,\)"),
+        (lambda p: "ones", "it returned a str"),
+        (lambda: None, "failed with TypeError"),
+    ],
+)
+def test_a_function_that_does_not_fit_is_told(fill, reason):
+    """With the cell, the vector and the line of the function."""
+
+    class Misfit(Cell):
+        def step(self, x, h):
+            return tanh(affine("a", x, h)) * param("g", init=fill)
+
+    with pytest.raises(CarouselError, match=rf"Misfit.step: param\('g', init=.*{reason}") as caught:
+        carousel.Recurrent(Misfit, 3, 4)
+    assert "test_initial.py" in str(caught.value)
 
 
 def test_reset_parameters_starts_anew():

@@ -1,5 +1,8 @@
 """Recordings: gates, states and their gradients at every step, as autograd finds them on the equations."""
 
+import copy
+import io
+
 import pytest
 import torch
 from equations.user_cells import USER_CELLS
@@ -13,6 +16,7 @@ from carousel.emit.reference import step_vectors
 from carousel.equations import Cell, affine, tanh
 from carousel.equations.catalogue import CELLS
 from carousel.nn import recurrent as home
+from carousel.ops import kernels
 
 OWN = ["Normalised", "SharedNumbers", "FreeVectors", "Delayed", "ThreeStages"]
 ALL = {**CELLS, **{name: USER_CELLS[name] for name in OWN}}
@@ -154,6 +158,67 @@ def test_nothing_else_changes():
         assert torch.equal(one, two)
         assert torch.equal(one, three)
     assert module._recordings == ()
+
+
+CHANGED = {"GRU": carousel.GRU(3, 4, reset="before"), "LSTM": carousel.LSTM(3, 4)} | {
+    name: carousel.Recurrent(USER_CELLS[name], 3, 4) for name in ("Normalised", "FreeVectors", "ThreeStages")
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+@pytest.mark.parametrize("form", ["kernel", "equations"])
+def test_later_changes_do_not_reach_it(name, form, monkeypatch):
+    """Read after an optimiser's step, and after input, state and output were overwritten, it is still the call's."""
+    if form == "equations":
+        monkeypatch.setattr(kernels, "has_kernel", lambda equations: False)
+    module = copy.deepcopy(CHANGED[name])
+    x, states = torch.randn(6, 2, 3), [torch.randn(1, 2, 4) for _ in module.cell.states]
+    hx = tuple(states) if len(states) > 1 else states[0]
+    with module.recording() as recorded:
+        output, _ = module(x, hx)
+        output.square().sum().backward()
+    [trace] = recorded
+    expected = {key: (value.clone(), trace.gradients[key].clone()) for key, value in trace.values.items()}
+    torch.optim.SGD(module.parameters(), lr=0.5).step()
+    with torch.no_grad():
+        for tensor in (x, output, *states):
+            tensor.mul_(-3)
+    for key, (value, gradient) in expected.items():
+        assert torch.equal(trace.values[key], value), key
+        assert torch.equal(trace.gradients[key], gradient), key
+
+
+def test_each_call_has_its_own_weights():
+    """Calls before and after an update are told with the weights that they had; without one they share a copy."""
+    module, x = carousel.GRU(3, 4, reset="before"), torch.randn(5, 2, 3)
+    seen = []
+    with module.recording() as recorded:
+        for change in (None, None, "step", "data"):
+            if change == "data":
+                module.weight_hh_l0.data.mul_(2)
+            elif change:
+                torch.optim.SGD(module.parameters(), lr=0.5).step()
+            module.zero_grad()
+            module(x)[0].sum().backward()
+            seen.append({key: value.clone() for key, value in recorded[-1].gradients.items()})
+    for trace, gradients in zip(recorded, seen, strict=True):
+        assert all(torch.equal(trace.gradients[key], value) for key, value in gradients.items())
+
+
+def test_a_copy_is_in_no_recording():
+    """A module copied or saved while it is recorded runs by itself, in the block and after it."""
+    module, x = carousel.GRU(3, 4), torch.randn(5, 2, 3)
+    with module.recording() as recorded:
+        expected, _ = module(x)
+        copies = [copy.deepcopy(module), torch.optim.swa_utils.AveragedModel(module).module]
+        saved = io.BytesIO()
+        torch.save(module, saved)
+        saved.seek(0)
+        copies.append(torch.load(saved, weights_only=False))
+        inside = [each(x)[0] for each in copies]
+    for found in [*inside, *(each(x)[0] for each in copies)]:
+        assert torch.equal(found, expected)
+    assert len(recorded) == 1
 
 
 def test_two_recordings_at_once():

@@ -121,6 +121,64 @@ def test_a_wrong_input_is_refused():
         stepper.state = (torch.zeros(1, 5), torch.zeros(1, 4))
 
 
+UNREADABLE = [
+    (lambda: [0.0, 0.0, 0.0], r"\(3,\) and dtype float32.*it got a list"),
+    (lambda: 0.5, "it got a float"),
+    (lambda: None, "it got a NoneType"),
+    (lambda: torch.zeros(3, dtype=torch.bfloat16), r"it got \(3,\) and bfloat16"),
+    (lambda: torch.zeros(3, device="meta"), r"it got \(3,\) and float32 on meta"),
+    (lambda: torch.zeros(3, dtype=torch.cfloat), "complex64"),
+]
+
+
+@pytest.mark.parametrize(("make", "reason"), UNREADABLE)
+def test_what_is_no_input_is_refused(make, reason):
+    """Lists, numbers and tensors that NumPy does not know are told, and the state stays."""
+    stepper = carousel.GRU(3, 4).stepper()
+    stepper.step(torch.ones(3))
+    [before] = stepper.state
+    with pytest.raises(CarouselError, match=reason):
+        stepper.step(make())
+    assert torch.equal(stepper.state[0], before)
+
+
+UNFIT = [
+    (lambda: np.zeros((2, 4), np.float32), r"\(4,\) and dtype float32; it is \(2, 4\) and float32"),
+    (lambda: torch.zeros(3), r"it is \(3,\) and float32"),
+    (lambda: np.zeros(4, np.int64), "int64"),
+    (lambda: torch.zeros(4, dtype=torch.float64), "float64"),
+    (lambda: np.broadcast_to(np.float32(0), 4), "for reading only"),
+    (lambda: torch.zeros(4, requires_grad=True), "requires a gradient"),
+    (lambda: torch.zeros(1).expand(4), "share memory"),
+    (lambda: torch.zeros(4, device="meta"), "on meta"),
+    (lambda: [0.0] * 4, "a list"),
+]
+
+
+@pytest.mark.parametrize("stacked", [False, True], ids=["module", "stack"])
+@pytest.mark.parametrize(("make", "reason"), UNFIT)
+def test_an_out_that_does_not_fit_is_refused(make, reason, stacked):
+    """Before anything is computed: the state of every module is what it was."""
+    module = carousel.Stack(carousel.GRU(3, 5), carousel.GRU(5, 4)) if stacked else carousel.GRU(3, 4)
+    stepper = module.stepper()
+    stepper.step(torch.ones(3))
+    before = stepper.state
+    with pytest.raises(CarouselError, match=reason):
+        stepper.step(torch.ones(3), out=make())
+    for one, other in zip(stepper.state, before, strict=True):
+        assert_close(one, other)
+
+
+@pytest.mark.parametrize("out", [np.zeros(4, np.float32), torch.zeros(8)[::2]], ids=["array", "tensor"])
+@pytest.mark.parametrize("x", [np.ones(3, np.float32), torch.ones(3)], ids=["array", "tensor"])
+def test_out_of_either_kind(x, out):
+    """What is filled need not be of the kind that is read."""
+    module = carousel.GRU(3, 4)
+    expected = module.stepper().step(torch.ones(3)).clone()
+    assert module.stepper().step(x, out=out) is out
+    assert torch.equal(torch.as_tensor(out), expected)
+
+
 def test_a_parameter_of_another_shape_or_dtype_is_refused():
     """What the core would read past its end is named before."""
     module = carousel.LSTM(3, 4)

@@ -10,6 +10,7 @@ from torch import nn
 from torch.func import functional_call, grad, jacrev, jvp, stack_module_state, vmap
 
 import carousel
+from carousel import CarouselError
 from carousel.equations import Cell, affine, layer_norm, mean, param, sigmoid, tanh
 from carousel.equations.catalogue import CELLS as CATALOGUE
 
@@ -218,6 +219,44 @@ def test_compile_makes_one_graph(name):
             torch.autograd.grad(output.square().sum(), leaves),
             torch.autograd.grad(expected.square().sum(), leaves),
         )
+
+
+@pytest.mark.usefixtures("fresh_compiler")
+@pytest.mark.parametrize("options", [{}, {"recurrent_dropout": 0.5}], ids=str)
+@pytest.mark.parametrize("form", ["new", "copied"])
+def test_compile_before_the_first_call(form, options):
+    """A module that was never called, or a copy of one, compiles whole, in training too."""
+    module = carousel.LSTM(3, 4, **options)
+    module = copy.deepcopy(module) if form == "copied" else module
+    compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
+    x = torch.randn(5, 2, 3)
+    output, _ = compiled(x)
+    assert output.shape == (5, 2, 4)
+    assert_close(compiled.eval()(x)[0], module(x)[0])
+
+
+@pytest.mark.usefixtures("fresh_compiler")
+@pytest.mark.parametrize(
+    "options", [{}, {"num_layers": 2, "bidirectional": True, "batch_first": True}], ids=str
+)
+def test_lengths_are_compiled_and_exported(options):
+    """With lengths too a module is one graph, which serves all lengths and checks them when it runs."""
+    module = carousel.LSTM(3, 4, **options)
+    compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
+    x = torch.randn(5, 5, 3)
+    exported = torch.export.export(module, (x,), {"lengths": torch.tensor([2, 5, 4, 1, 3])}).module()
+    for given in ([2, 5, 4, 1, 3], [5, 5, 5, 5, 5], [1, 1, 1, 1, 1], [1, 2, 2, 1, 1]):
+        lengths = torch.tensor(given)
+        expected, output = module(x, lengths=lengths), compiled(x, lengths=lengths)
+        assert_close(output, expected)
+        assert_close(exported(x, lengths=lengths), expected)
+        assert_close(
+            torch.autograd.grad(output[0].square().sum(), list(module.parameters())),
+            torch.autograd.grad(expected[0].square().sum(), list(module.parameters())),
+        )
+    for run in (compiled, exported):
+        with pytest.raises(CarouselError, match=r"from 1 to the 5 steps of the input; lengths\[1\] is 6"):
+            run(x, lengths=torch.tensor([1, 6, 2, 3, 4]))
 
 
 def test_one_node():

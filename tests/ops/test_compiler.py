@@ -20,10 +20,12 @@ from carousel.equations import (
     exp,
     log,
     maximum,
+    mean,
     minimum,
     relu,
     scale,
     sigmoid,
+    sqrt,
     step,
     tanh,
 )
@@ -75,6 +77,35 @@ class NoInput(Cell):
         return tanh(affine("a", h))
 
 
+class RootOfRelu(Cell):
+    """Where relu is 0 the root behind it has an infinite slope, of which nothing may come through."""
+
+    def step(self, x: Node, h: Node) -> Node:
+        return sqrt(relu(affine("a", x, h)))
+
+
+class RootOfMaximum(Cell):
+    def step(self, x: Node, h: Node) -> Node:
+        return sqrt(maximum(affine("a", x, h), 0))
+
+
+class RootOfMinimum(Cell):
+    def step(self, x: Node, h: Node) -> Node:
+        return sqrt(-minimum(0, affine("a", x, h)))
+
+
+class RootOfMean(Cell):
+    """The number that is 0 may be one for all units."""
+
+    def step(self, x: Node, h: Node) -> Node:
+        return tanh(affine("a", x, h)) - sqrt(relu(mean(affine("b", x, h))))
+
+
+class HalfOfRelu(Cell):
+    def step(self, x: Node, h: Node) -> Node:
+        return relu(affine("a", x, h)) * 0.5
+
+
 OTHERS = [FreeVectors, Normalised, SharedNumbers, StatesAsNumbers]
 
 
@@ -97,6 +128,26 @@ def test_compiled_equals_equations(cell: type[Cell], isa: str) -> None:
         compiled, equations = layer.results(compiled=True), layer.results(compiled=False)
         assert not any(compiled.pop(name).any() for name in compiled.keys() - equations.keys())
         assert_close(compiled, equations)
+
+
+@pytest.mark.parametrize("cell", [RootOfRelu, RootOfMaximum, RootOfMinimum, RootOfMean])
+def test_nothing_comes_through_where_the_slope_is_zero(cell: type[Cell], isa: str) -> None:
+    """A gradient that is infinite there is left out, as torch leaves it out, and not multiplied by 0."""
+    layer = random_layer(cell().equations, 6, 4, 5, 19)
+    compiled, equations = layer.results(compiled=True), layer.results(compiled=False)
+    assert all(value.isfinite().all() for value in equations.values())
+    assert_close(compiled, equations)
+
+
+@pytest.mark.parametrize("value", [torch.inf, -torch.inf, torch.nan])
+def test_what_is_not_a_number_before_relu(value: float) -> None:
+    """Gradients behind relu are numbers exactly where torch's are: relu lets one pass where its own value is NaN."""
+    layer = random_layer(HalfOfRelu().equations, 6, 4, 5, 19)
+    with torch.no_grad():
+        layer.x[2, 1, 0] = value
+    compiled, equations = layer.results(compiled=True), layer.results(compiled=False)
+    for name, expected in equations.items():
+        assert_close(compiled[name].nan_to_num(7), expected.nan_to_num(7), name=name)
 
 
 @pytest.mark.parametrize("threads", [2, 3])

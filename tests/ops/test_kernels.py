@@ -6,7 +6,6 @@ from ops.layers import random_layer
 from tolerances import assert_close
 
 from carousel import _core
-from carousel.emit import reference
 from carousel.equations.catalogue import CELLS
 from carousel.errors import CarouselError
 from carousel.ops import kernels, operators, recurrence
@@ -157,14 +156,20 @@ def test_operators_are_sound() -> None:
     torch.library.opcheck(operators.recurrence, arguments)
 
 
-def test_infinities_and_nan_pass_through() -> None:
-    """An input that is not a number spoils the sequence it is in from that step on, and no other."""
-    layer = random_layer(CELLS["lstm"].equations, 5, 3, 4, 20, dtype=torch.float32)
-    x = layer.x.detach().clone()
-    x[2, 1, 0] = float("nan")
-    output, _ = recurrence(layer.equations, x, layer.initial, layer.parameters)
-    expected, _ = reference.run(layer.equations, x, layer.initial, layer.parameters)
-    assert torch.equal(output.isnan(), expected.isnan())
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("name", ["lstm", "gru", "rnn-tanh", "rnn-relu"])
+def test_infinities_and_nan_pass_through(name: str, value: float) -> None:
+    """What is not a number spoils its own sequence and no other; an infinity saturates gates as it does in torch."""
+    layer = random_layer(CELLS[name].equations, 5, 3, 4, 20)
+    with torch.no_grad():
+        layer.x[2, 1, 0] = value
+    compiled, expected = layer.results(compiled=True), layer.results(compiled=False)
+    output = expected["output"]
+    assert output[:, [0, 2]].isfinite().all()
+    assert output[:2].isfinite().all()
+    assert output[2, 1].isnan().all() if value != value else not (output[2, 1] == 0).all()
+    for each in ("output", *(f"{state}_T" for state in layer.equations.states)):
+        assert_close(compiled[each].nan_to_num(7), expected[each].nan_to_num(7), name=each)
 
 
 def test_a_wrong_shape_never_reaches_the_core() -> None:

@@ -30,6 +30,8 @@ OPERATIONS: dict[str, Callable[..., Tensor]] = {
     "minimum": lambda a, b: torch.minimum(*_same_shape(a, b)),
     "step": lambda a: (a > 0).to(a.dtype),
     "above": lambda a, b: ((a > b) + 0.5 * (a == b)).to(a.dtype),
+    "passed": lambda d, y: torch.where(y <= 0, 0, d),
+    "shared": lambda d, a, b: torch.where(a < b, 0, torch.where(a == b, d / 2, d)),
 }
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from carousel.emit.notation import Notation
 from carousel.equations import Equations
-from carousel.equations.graph import Node
+from carousel.equations.graph import Node, make
 
 Symbol = tuple[str, str]  # mark ("", "∂" or "δ") and name
 
@@ -133,6 +133,10 @@ class Writer:
             case "step":  # relu is positive where its argument is
                 is_relu = a.operation == "relu" and a not in self.symbols
                 return [self._indicator(f"{self.write(a.operands[0] if is_relu else a)} > 0")]
+            case "passed":
+                return [self._product(self._term(a), self._term(make("step", b)))]
+            case "shared":
+                return [self._product(self._term(a), self._term(make("above", *node.operands[1:])))]
             case "above":
                 return [self._indicator(f"{self.write(a)} > {self.write(b)}")]
         arguments = ", ".join(self.write(operand) for operand in node.operands)

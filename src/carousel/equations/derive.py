@@ -7,8 +7,19 @@ from dataclasses import dataclass
 from functools import cache
 
 from carousel.equations.cell import Equations
-from carousel.equations.graph import Node, add, constant, divide, make, multiply, negate, reduced, subtract
-from carousel.equations.language import above, step
+from carousel.equations.graph import (
+    Node,
+    add,
+    constant,
+    divide,
+    make,
+    multiply,
+    negate,
+    passed,
+    reduced,
+    shared,
+    subtract,
+)
 
 # operation -> the gradients of its operands, from (own gradient d, own value y, operands)
 SLOPES: dict[str, Callable[..., tuple[Node, ...]]] = {
@@ -19,7 +30,7 @@ SLOPES: dict[str, Callable[..., tuple[Node, ...]]] = {
     "neg": lambda d, y, a: (negate(d),),
     "sigmoid": lambda d, y, a: (multiply(d, multiply(y, subtract(1, y))),),
     "tanh": lambda d, y, a: (multiply(d, subtract(1, multiply(y, y))),),
-    "relu": lambda d, y, a: (multiply(d, step(y)),),
+    "relu": lambda d, y, a: (passed(d, y),),
     "elu": lambda d, y, a: (multiply(d, add(1, make("minimum", y, constant(0)))),),
     "exp": lambda d, y, a: (multiply(d, y),),
     "log": lambda d, y, a: (divide(d, a),),
@@ -27,8 +38,8 @@ SLOPES: dict[str, Callable[..., tuple[Node, ...]]] = {
     # every unit of y reads every unit of a alike, so every unit of a hears from all of y alike
     "sum": lambda d, y, a: (reduced("sum", d),),
     "mean": lambda d, y, a: (reduced("mean", d),),
-    "maximum": lambda d, y, a, b: (multiply(d, above(a, b)), multiply(d, above(b, a))),
-    "minimum": lambda d, y, a, b: (multiply(d, above(b, a)), multiply(d, above(a, b))),
+    "maximum": lambda d, y, a, b: (shared(d, a, b), shared(d, b, a)),
+    "minimum": lambda d, y, a, b: (shared(d, b, a), shared(d, a, b)),
     "step": lambda d, y, a: (constant(0),),
     "above": lambda d, y, a, b: (constant(0), constant(0)),
 }

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from typing import Any, TypeAlias
 
 from carousel.errors import CarouselError
@@ -22,7 +23,9 @@ REDUCTIONS = frozenset({"sum", "mean"})
 LEARNED = frozenset({"affine", "transposed", "scale"})
 
 # what an operation is worth recomputing for: these cost less than loading their result from memory
-CHEAP = frozenset({"+", "-", "*", "neg", "identity", "step", "above", "minimum", "maximum", "relu"})
+CHEAP = frozenset(
+    {"+", "-", "*", "neg", "identity", "step", "above", "minimum", "maximum", "relu", "passed", "shared"}
+)
 
 # the nodes of the step being traced, in the order in which its author wrote them, and how their learned numbers start
 Starts: TypeAlias = dict[str, Any]
@@ -43,6 +46,7 @@ class Node:
       diagonal    "scale" (a learned vector times `operands[0]`)
       reductions  "sum" and "mean" over units: a vector whose units are all the same number
       elementwise "+", "-", "*", "/", "neg", and the functions of `language.py`
+      switches    "passed" and "shared", through which gradients go: see the functions of these names
     """
 
     operation: str
@@ -51,6 +55,8 @@ class Node:
     value: float = 0.0
     # only "transposed": the vector whose gradient this is, then the affines that read it, parallel to `operands`
     about: tuple[Node, ...] = ()
+
+    __array_ufunc__ = None  # NumPy's numbers and arrays leave their operators to those here
 
     @cached_property
     def is_uniform(self) -> bool:
@@ -160,8 +166,8 @@ def as_node(value: Operand) -> Node:
     """A number becomes a constant; anything that is neither number nor vector is the caller's mistake."""
     if isinstance(value, Node):
         return value
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return constant(value)
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return constant(float(value))
     raise CarouselError(
         f"A step computes with vectors and numbers; it met {value!r} of type {type(value).__name__}. "
         "Use the functions of carousel.equations (affine, scale, sigmoid, tanh, ...), not those of torch or math."
@@ -223,6 +229,20 @@ def divide(a: Operand, b: Operand) -> Node:
     if _numbers(a, b):
         return constant(a.value / b.value)
     return a if b is constant(1) else make("/", a, b)
+
+
+def passed(d: Node, y: Node) -> Node:
+    """The gradient behind y = relu(..): d, and 0 where y is 0, also if d is infinite there."""
+    if d.operation == "constant":
+        return multiply(d, make("step", y))
+    return negate(passed(d.operands[0], y)) if d.operation == "neg" else make("passed", d, y)
+
+
+def shared(d: Node, a: Node, b: Node) -> Node:
+    """What a hears from maximum(a, b): d, half of it where the two are equal, and 0 where b is larger."""
+    if d.operation == "constant":
+        return multiply(d, make("above", a, b))
+    return negate(shared(d.operands[0], a, b)) if d.operation == "neg" else make("shared", d, a, b)
 
 
 def negate(a: Operand) -> Node:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, TypeAlias
 
 from carousel.errors import CarouselError
@@ -85,8 +86,8 @@ def checked(given: Any, where: str, is_matrix: bool) -> Initialiser | Callable[[
     """What an author gave as a start: a number becomes a constant."""
     if given is None:
         return None
-    if isinstance(given, (int, float)) and not isinstance(given, bool):
-        return constant(given)
+    if isinstance(given, Real) and not isinstance(given, bool):
+        return constant(float(given))
     if isinstance(given, Initialiser):
         if given.of_matrices and not is_matrix:
             raise CarouselError(
@@ -102,6 +103,6 @@ def checked(given: Any, where: str, is_matrix: bool) -> Initialiser | Callable[[
 
 
 def _finite(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
         raise CarouselError(f"init.{name} takes finite numbers; it got {value!r}.")
     return float(value)

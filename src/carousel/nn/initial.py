@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from carousel.equations import Equations
 from carousel.equations.graph import Node
 from carousel.equations.init import Initialiser
+from carousel.equations.mistakes import place
 from carousel.equations.parameters import Block
+from carousel.errors import CarouselError
 
 
 def _identity(block: Tensor, gain: float) -> None:
@@ -50,14 +52,36 @@ def draw(equations: Equations, parameters: Mapping[str, Tensor], hidden: int) ->
                 if role == "bias" and index > 0:  # the two biases add up
                     block.zero_()
                 else:
-                    _fill(block, given)
+                    _fill(
+                        block, given, f"{equations.title}.step: {node.operation}({node.name!r}, {role}=...)"
+                    )
 
 
-def _fill(block: Tensor, given: Initialiser | Callable[[Tensor], Any]) -> None:
+def _fill(block: Tensor, given: Initialiser | Callable[[Tensor], Any], where: str) -> None:
     if isinstance(given, Initialiser):
         DRAW[given.name](block, *given.numbers)
-    else:
-        given(block)
+        return
+    what = f"{where} starts a tensor of shape {tuple(block.shape)}"
+    try:
+        result = given(block)
+    except Exception as error:
+        raise CarouselError(
+            f"{what}; the function that should fill it failed with {type(error).__name__}: {error}{_line(given)}"
+        ) from error
+    if result is None or result is block:
+        return
+    if not isinstance(result, Tensor) or result.shape != block.shape:
+        given_back = tuple(result.shape) if isinstance(result, Tensor) else f"a {type(result).__name__}"
+        raise CarouselError(
+            f"{what}; its function must fill it or return a tensor of this shape; it returned {given_back}."
+            f"{_line(given)}"
+        )
+    block.copy_(result)
+
+
+def _line(given: Callable[[Tensor], Any]) -> str:
+    code = getattr(given, "__code__", None)
+    return place(code, None if code is None else code.co_firstlineno)
 
 
 def _blocks(

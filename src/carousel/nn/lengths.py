@@ -27,12 +27,9 @@ class Ragged(Unpadded):
         """`lengths`: (B,), int64 on the CPU, each from 1 to T."""
         self.frame = input.shape[:2]
         self.batch = len(lengths)
-        lengths, order = torch.sort(lengths, descending=True, stable=True)
-        steps = torch.arange(int(lengths[0]))
-        self.batch_sizes = (steps[:, None] < lengths).sum(dim=1)
-        step, rank = (steps[:, None] < lengths).nonzero().unbind(dim=1)
-        sequence = order[rank]
-        rows = sequence * self.frame[1] + step if batch_first else step * self.frame[1] + sequence
+        find = packing if torch.compiler.is_compiling() else _packing
+        self.batch_sizes, rows, order = find(lengths, input.shape[1 if batch_first else 0], batch_first)
+        torch._check(rows.shape[0] >= self.batch)  # never 0, which a compiled graph cannot know
         self._rows = rows.to(input.device)
         self.sorted_indices = order.to(input.device)
         self.unsorted_indices = torch.argsort(order).to(input.device)
@@ -52,6 +49,31 @@ class Ragged(Unpadded):
         return rows.index_copy_(0, self._rows, output).unflatten(0, self.frame)
 
 
+def _packing(lengths: Tensor, time: int, batch_first: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """How many sequences have each step; the row, in the padded input, of each step that counts, in the order of a
+    PackedSequence; and the order of the sequences, longest first."""
+    lengths, order = torch.sort(lengths, descending=True, stable=True)
+    counts = torch.arange(int(lengths[0]))[:, None] < lengths
+    step, rank = counts.nonzero().unbind(dim=1)
+    sequence = order[rank]
+    rows = sequence * time + step if batch_first else step * len(lengths) + sequence
+    return counts.sum(dim=1), rows, order
+
+
+# one node of a compiled graph, whatever the numbers in `lengths`, which are checked when it runs
+@torch.library.custom_op("carousel::packing", mutates_args=())
+def packing(lengths: Tensor, time: int, batch_first: bool) -> tuple[Tensor, Tensor, Tensor]:
+    _check_values(lengths, time)
+    return _packing(lengths, time, batch_first)
+
+
+@packing.register_fake
+def _(lengths: Tensor, time: int, batch_first: bool) -> tuple[Tensor, Tensor, Tensor]:
+    context = torch.library.get_ctx()
+    steps, rows = context.new_dynamic_size(min=1), context.new_dynamic_size(min=1)
+    return lengths.new_empty(steps), lengths.new_empty(rows), torch.empty_like(lengths)
+
+
 def open_sequences(
     input: Tensor | PackedSequence, batch_first: bool, lengths: Lengths | None
 ) -> Padded | Packed | Ragged:
@@ -69,7 +91,7 @@ def open_sequences(
             "Cut it: input[:length]."
         )
     numbers = _numbers(lengths, sequence.batch, sequence.x.shape[0])
-    if bool((numbers == sequence.x.shape[0]).all()):
+    if not torch.compiler.is_compiling() and bool((numbers == sequence.x.shape[0]).all()):
         return sequence
     return Ragged(input, numbers, batch_first)
 
@@ -82,13 +104,18 @@ def _numbers(lengths: Lengths, batch: int, time: int) -> Tensor:
             f"lengths must hold one number for each of the {batch} sequences, shape ({batch},); "
             f"the shape is {tuple(numbers.shape)}."
         )
+    if not torch.compiler.is_compiling():
+        _check_values(numbers, time)
+    return numbers
+
+
+def _check_values(numbers: Tensor, time: int) -> None:
     outside = ((numbers < 1) | (numbers > time)).nonzero().flatten().tolist()
     if outside:
         raise CarouselError(
             f"lengths must be from 1 to the {time} steps of the input; lengths[{outside[0]}] is "
             f"{numbers[outside[0]].item()}. Leave empty sequences out."
         )
-    return numbers
 
 
 def _integers(lengths: Any) -> Tensor:

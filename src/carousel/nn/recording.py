@@ -23,7 +23,8 @@ class Recording(Sequence[Trace]):
 
     A sequence of traces, one for each call, layer and direction, in the order in which they ran. Nothing is computed
     for it but the gradients of the states, which the backward pass passes by: the tapes are kept as they are, so a
-    recording holds their memory until it is let go. Named vectors are worked out when they are read.
+    recording holds their memory until it is let go. Named vectors are worked out when they are read, from copies of
+    the input, the output and the weights: they are those of the call, also after an optimiser's step.
     """
 
     def __init__(self, model: nn.Module) -> None:

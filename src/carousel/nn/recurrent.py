@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Unpack
 
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
-from carousel.equations import Cell
+from carousel.equations import Cell, Equations
 from carousel.equations.masked import Masked
 from carousel.errors import CarouselError
 from carousel.nn.initial import draw
@@ -87,6 +86,7 @@ class Recurrent(nn.Module):
 
     proj_size = 0  # for code that asks torch's modules
     _recordings: tuple[Recording, ...] = ()
+    _masked_equations: Equations | None = None
 
     def __init__(
         self,
@@ -105,6 +105,7 @@ class Recurrent(nn.Module):
         super().__init__()
         self.cell = _cell(cell)
         self.regularisers = Regularisers(**regularisers)
+        self._trace_cell()
         self.input_size = positive("input_size", input_size)
         self.hidden_size = positive("hidden_size", hidden_size)
         self.num_layers = positive("num_layers", num_layers)
@@ -137,6 +138,27 @@ class Recurrent(nn.Module):
                 self.register_parameter(name + suffix, parameter)
             parts.append(Part(index, layer, direction, {name: name + suffix for name in shapes}))
         return parts
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and deepcopy: a copy is in no recording."""
+        gone = ("_recordings", "_equations", "_masked_equations")
+        return {name: value for name, value in self.__dict__.items() if name not in gone}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._trace_cell()
+
+    def _trace_cell(self) -> None:
+        """Before the first call, which torch.compile may follow; it cannot follow the tracing of a cell."""
+        self._equations = _known(self.cell.equations)
+        if self.regularisers.recurrent_dropout > 0:
+            self._masked()
+
+    def _masked(self) -> Equations:
+        """The equations of the cell with the mask of `recurrent_dropout`."""
+        if self._masked_equations is None:
+            self._masked_equations = _known(Masked(self.cell).equations)
+        return self._masked_equations
 
     def reset_parameters(self) -> None:
         """Draw every parameter anew, in torch.nn's order: a seed gives both the same weights.
@@ -194,7 +216,7 @@ class Recurrent(nn.Module):
             raise CarouselError(
                 "recurrent_dropout keeps its mask as a state, which resets would clear; train without one of the two."
             )
-        equations = self._masked.equations if masked else self.cell.equations
+        equations = self._masked() if masked else self._equations
         numbers = numbers_of(next(self.parameters(), x))
         finals: list[list[Tensor]] = []
         tapes: list[tuple[int, str, Tape]] = []
@@ -264,7 +286,7 @@ class Recurrent(nn.Module):
                 "[module.trace(each) for each in torch.nn.utils.rnn.unpack_sequence(packed)]."
             )
         begins = open_resets(resets, sequence, both=self.bidirectional)
-        equations = self.cell.equations
+        equations = self._equations
         numbers = numbers_of(next(self.parameters(), inside))
         traces: list[Trace] = []
 
@@ -289,10 +311,6 @@ class Recurrent(nn.Module):
             CarouselError: the network is bidirectional, not on the CPU, or not in float32 or float64.
         """
         return Stepper(self, batch, threads)
-
-    @cached_property
-    def _masked(self) -> Masked:
-        return Masked(self.cell)
 
     def _stack(
         self, x: Tensor, initial: list[Tensor], run: RunPart, batch_sizes: Tensor | None = None
@@ -339,6 +357,12 @@ class Recurrent(nn.Module):
         drawn = vars(self.regularisers).items()
         parts += [f"{name}={value}" for name, value in drawn if value]
         return ", ".join([type(self.cell).__name__, *parts] if type(self) is Recurrent else parts)
+
+
+def _known(equations: Equations) -> Equations:
+    """With all that a call reads of them worked out."""
+    equations.key, equations.layout.names  # noqa: B018
+    return equations
 
 
 def _cell(cell: Cell | type[Cell]) -> Cell:

@@ -167,6 +167,8 @@ class StackStepper:
     def step(self, x: Any, out: Any = None) -> Any:
         """As `Stepper.step`, through all modules."""
         *below, last = self._steppers
+        if out is not None:
+            last.check_out(out)
         for stepper in below:
             x = stepper.step(x)
         return last.step(x, out)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 import torch
@@ -14,6 +14,9 @@ from carousel.ops import kernels
 
 if TYPE_CHECKING:
     from carousel.nn.recurrent import Recurrent
+
+
+Out = TypeVar("Out", np.ndarray, Tensor)
 
 
 class Stepper:
@@ -67,33 +70,61 @@ class Stepper:
         shown = self._core.output()
         self._output: np.ndarray = shown[0] if self._unbatched else shown
         self._input: np.ndarray = self._core.input()[0] if self._unbatched else self._core.input()
+        self._out_shape, self._dtype = self._output.shape, np.dtype(self._output.dtype.name)
         self._output_tensor = torch.from_numpy(self._output)
 
     @overload
-    def step(self, x: np.ndarray, out: np.ndarray | None = None) -> np.ndarray: ...
+    def step(self, x: np.ndarray, out: None = None) -> np.ndarray: ...
     @overload
-    def step(self, x: Tensor, out: Tensor | None = None) -> Tensor: ...
+    def step(self, x: Tensor, out: None = None) -> Tensor: ...
+    @overload
+    def step(self, x: np.ndarray | Tensor, out: Out) -> Out: ...
     def step(self, x: Any, out: Any = None) -> Any:
         """Read one input, (I,) or (B, I) if made for a batch; return the output, (H,) or (B, H).
 
-        x may be a NumPy array or a tensor; the result is of the same kind. With `out`, that array is filled and
-        returned instead of the view.
+        x may be a NumPy array or a tensor; the result is of the same kind. With `out`, an array of either kind, that
+        is filled and returned instead of the view.
 
-        Raises CarouselError if x has another shape or dtype.
+        Raises CarouselError if x or out has another shape or dtype; the state is then as it was.
         """
-        given = x.detach().numpy() if isinstance(x, Tensor) else x
-        if given.shape != self._input.shape or given.dtype != self._input.dtype:
+        is_tensor = isinstance(x, Tensor)
+        try:
+            given = x.detach().numpy() if is_tensor else x
+            fits = given.shape == self._input.shape and given.dtype == self._input.dtype
+        except (AttributeError, TypeError, RuntimeError):  # no array; or a tensor that NumPy cannot read
+            fits = False
+        if not fits or not isinstance(given, np.ndarray):
             raise CarouselError(
                 f"step needs one input of shape {self._input.shape} and dtype {self._input.dtype}; "
-                f"it got {given.shape} and {given.dtype}."
+                f"it got {_described(x)}. Give a NumPy array or a tensor on the CPU, as from torch.as_tensor."
             )
+        if out is not None:
+            is_usual = type(out) is np.ndarray and out.dtype is self._dtype and out.shape == self._out_shape
+            if not (is_usual and out.flags.writeable):
+                self.check_out(out)
         self._input[...] = given
         self._core.step()
-        result = self._output_tensor if isinstance(x, Tensor) else self._output
         if out is None:
-            return result
-        out[...] = result
+            return self._output_tensor if is_tensor else self._output
+        out[...] = self._output_tensor if isinstance(out, Tensor) else self._output
         return out
+
+    def check_out(self, out: Any) -> None:
+        """Can a step fill this array? Asked before the step, which would be gone otherwise."""
+        if isinstance(out, Tensor):
+            fits = out.dtype == self._output_tensor.dtype and out.device.type == "cpu"
+            fits = fits and out.shape == self._output_tensor.shape and not out.requires_grad
+            fits = fits and all(
+                stride > 0 or size == 1 for stride, size in zip(out.stride(), out.shape, strict=True)
+            )
+        else:
+            fits = isinstance(out, np.ndarray) and out.flags.writeable
+            fits = fits and out.dtype == self._output.dtype and out.shape == self._output.shape
+        if not fits:
+            raise CarouselError(
+                f"out must be a NumPy array or a tensor on the CPU that can be written, of shape {self._output.shape} "
+                f"and dtype {self._output.dtype}; it is {_described(out)}."
+            )
 
     @property
     def state(self) -> tuple[Tensor, ...]:
@@ -119,6 +150,18 @@ class Stepper:
         for states in self._states:
             for held in states:
                 held[...] = 0
+
+
+def _described(given: Any) -> str:
+    if not isinstance(given, (np.ndarray, Tensor)):
+        return f"a {type(given).__name__}"
+    text = f"{tuple(given.shape)} and {str(given.dtype).removeprefix('torch.')}"
+    if isinstance(given, np.ndarray):
+        return text if given.flags.writeable else f"{text}, for reading only"
+    text += f" on {given.device}" if given.device.type != "cpu" else ""
+    text += ", and requires a gradient" if given.requires_grad else ""
+    shares = any(stride == 0 and size > 1 for stride, size in zip(given.stride(), given.shape, strict=True))
+    return f"{text}, whose numbers share memory" if shares else text
 
 
 def _check(module: Recurrent, layers: list[dict[str, Tensor]], dtype: torch.dtype) -> None:

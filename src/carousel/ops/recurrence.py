@@ -1,10 +1,12 @@
 """Run a cell over a sequence: by its compiled kernel where there is one, else by its equations on torch tensors."""
 
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from carousel.emit import reference
 from carousel.equations import Equations
@@ -62,7 +64,10 @@ def recorded(
     resets: Tensor | None = None,
     bfloat16: bool = False,
 ) -> tuple[Tensor, list[Tensor], Tape]:
-    """As `recurrence`, and what it has computed on the way: the tape that the kernel keeps anyway."""
+    """As `recurrence`, and what it has computed on the way: the tape that the kernel keeps anyway.
+
+    The rest is worked out when it is read, so the tape has copies of what may have changed by then.
+    """
     rows = (*x.shape[:-1], initial[0].shape[-1])
     probe = None
     if torch.is_grad_enabled():
@@ -74,23 +79,42 @@ def recorded(
         output, final, kept = operators.recurrence(
             x, initial, ordered, probe, equations.key, reverse, batch_sizes, resets, True, bfloat16
         )
-        finals, vectors = list(final.unbind()), tape_vectors(equations, output.detach(), kept.detach())
+        finals, vectors = (
+            list(final.unbind()),
+            tape_vectors(equations, output.detach().clone(), kept.detach()),
+        )
     else:
         states, finals = reference.run_states(
             equations, x, initial, parameters, reverse, sizes, resets, probe
         )
         output = states[0]
-        vectors = dict(zip(equations.new_states, (state.detach() for state in states), strict=True))
+        kept_states = (state.detach().clone() for state in states)
+        vectors = dict(zip(equations.new_states, kept_states, strict=True))
     call = Call(
         equations,
-        x.detach(),
-        [state.detach() for state in initial],
-        {name: parameter.detach() for name, parameter in parameters.items()},
+        x.detach().clone(),
+        [state.detach().clone() for state in initial],
+        {name: _as_it_is(parameter) for name, parameter in parameters.items()},
         reverse,
         sizes,
-        resets,
+        None if resets is None else resets.clone(),
     )
     return output, finals, Tape(call, vectors, probe)
+
+
+_copies: WeakTensorKeyDictionary = WeakTensorKeyDictionary()  # parameter -> weak reference to its latest copy
+
+
+def _as_it_is(parameter: Tensor) -> Tensor:
+    """A copy of a parameter; tapes between two updates share one."""
+    if parameter.device.type != "cpu" or transformed():
+        return parameter.detach().clone()
+    known = _copies.get(parameter)
+    copy = None if known is None else known()
+    if copy is None or copy.dtype != parameter.dtype or not torch.equal(copy, parameter):
+        copy = parameter.detach().clone()
+        _copies[parameter] = weakref.ref(copy)
+    return copy
 
 
 @torch.compiler.assume_constant_result

@@ -42,7 +42,7 @@ def tape_vectors(equations: Equations, output: Tensor, tape: Tensor) -> dict[Nod
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """What a cell was run on, detached: arguments of `ops.recurrence`."""
+    """What a cell was run on: arguments of `ops.recurrence`, copied, so that no later change reaches them."""
 
     equations: Equations
     x: Tensor
