@@ -24,7 +24,7 @@ from carousel.diagnosis.impulse import ImpulseResponse, struck
 from carousel.diagnosis.in_turn import in_turn
 from carousel.diagnosis.linear import LinearMemory, linear_memory
 from carousel.diagnosis.properties import token_properties
-from carousel.diagnosis.sentences import on_impulse, on_linear, on_rest, on_shrinking, on_stability
+from carousel.diagnosis.sentences import on_cuts, on_impulse, on_linear, on_rest, on_shrinking, on_stability
 from carousel.diagnosis.spectra import LARGE, Spectrum, spectrum
 from carousel.diagnosis.stack import stacked
 from carousel.diagnosis.symptoms import Symptoms, symptoms
@@ -92,6 +92,7 @@ class LayerDiagnosis:
     def sentences(self) -> list[str]:
         """What makes its gradient shrink, what an impulse does, whether it is stable, where it rests, in words."""
         found = (
+            on_cuts(self.symptoms.cuts),
             on_shrinking(self.gradient),
             on_impulse(self.impulse),
             on_linear(self.linear),

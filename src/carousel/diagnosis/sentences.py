@@ -42,6 +42,17 @@ def on_shrinking(flow: GradientByLag) -> str:
     )
 
 
+def on_cuts(number: int) -> str:
+    """That J is zero at some steps, which nothing crosses; "" if at none."""
+    if not number:
+        return ""
+    steps = "1 step" if number == 1 else f"{number} steps"
+    return (
+        f"nothing of the state crosses {steps} of those that were followed, as at a reset; how fast it forgets is that "
+        "of the longest stretch between"
+    )
+
+
 def on_rest(found: FixedPoints | None) -> str:
     """Which fixed points there are, and from how many starts they were found; that none were sought, if so."""
     if found is None:
