@@ -59,7 +59,7 @@ def _delay_line(units):
 
 
 def test_a_memory_that_ends_is_a_memory():
-    """A delay line forgets all at once, but not at once: nothing is wrong with ten steps, five are few, none is none."""
+    """A delay line forgets all at once, but not at once: ten steps are well, five are few, one is none."""
     x = torch.randn(100, 4, 1, generator=torch.Generator().manual_seed(1))
     ten, five, one = (judge(_delay_line(units), x)[0] for units in (10, 5, 1))
     assert not ten.is_trouble

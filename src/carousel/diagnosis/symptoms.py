@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -156,7 +157,7 @@ def _rate(trajectory: Trajectory, flow: GradientByLag) -> tuple[NDArray[np.float
         return worst, slope(worst), 0
     if stretch is None:
         return worst, -math.inf, cuts
-    few = {} if trajectory.layer.size <= EXACT_SIZE else {"number": 8, "iterations": 3}
+    few: dict[str, Any] = {} if trajectory.layer.size <= EXACT_SIZE else {"number": 8, "iterations": 3}
     lags = min(len(worst) - 1, stretch.steps)
     worst = gradient_by_lag(stretch, lags=lags, instances=stretch.instances, **few).median("log_worst")
     rate = slope(worst)

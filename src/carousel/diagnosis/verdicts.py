@@ -152,11 +152,16 @@ def memoryless(layers: Sequence[Symptoms]) -> Finding | None:
         "memoryless",
         THRESHOLDS.memoryless,
         f"hardly anything of a state is carried on: one step leaves {figure(math.exp(keeps.kept))} or less of the "
-        f"best-kept direction, each further one {{factor}} of the rest. The network answers to the present input alone.",
+        f"best-kept direction, each further one {{factor}} of the rest. The network answers to the present input "
+        "alone.",
         CALIBRATION,
     )
     more = Evidence(
-        "ln of what one step leaves, or less, at 90 % of steps", keeps.kept, THRESHOLDS.kept, False, CALIBRATION
+        "ln of what one step leaves, or less, at 90 % of steps",
+        keeps.kept,
+        THRESHOLDS.kept,
+        False,
+        CALIBRATION,
     )
     return None if found is None else replace(found, evidence=(*found.evidence, more))
 
@@ -190,7 +195,6 @@ def short(layers: Sequence[Symptoms]) -> Finding | None:
         f"The best-kept direction falls to 1 % within {horizon} of {longest.steps} steps. That is no fault if the task "
         "needs no more.",
         (Evidence("ln of what a step keeps", longest.rate, THRESHOLDS.vanishing, False, PASCANU),),
-        treatments.vanishing(layers),
     )
 
 
@@ -202,7 +206,9 @@ def _carries_nothing(layers: Sequence[Symptoms]) -> bool:
     return all(each.rate < THRESHOLDS.memoryless and each.kept < THRESHOLDS.kept for each in layers)
 
 
-def _forgetting(layers: Sequence[Symptoms], name: str, below: float, words: str, source: str) -> Finding | None:
+def _forgetting(
+    layers: Sequence[Symptoms], name: str, below: float, words: str, source: str
+) -> Finding | None:
     """Of the layers, the one that keeps most decides: the others may be short on purpose."""
     keeps = max(layers, key=lambda each: each.rate)
     if keeps.steps < THRESHOLDS.steps or not keeps.rate < below:
