@@ -34,6 +34,8 @@ def summary(outcomes: Sequence[dict[str, Any]]) -> str:
         *_matrix(outcomes),
         "",
         *_remedies(treated),
+        "",
+        *_rejections(outcomes),
     ]
     return "\n".join(lines)
 
@@ -66,6 +68,31 @@ def _matrix(outcomes: Sequence[dict[str, Any]]) -> list[str]:
     return rows + [
         f"| {label} | " + " | ".join(str(counts[label, found] or "") for found in ORDER) + " |"
         for label in ORDER
+    ]
+
+
+def _rejections(outcomes: Sequence[dict[str, Any]]) -> list[str]:
+    """How many nets were drawn of which the label was not true, by recipe, the rarest first."""
+    vain: Counter[tuple[str, str]] = Counter()
+    kept: Counter[tuple[str, str]] = Counter()
+    first: Counter[tuple[str, str]] = Counter()
+    for each in outcomes:
+        key = each["label"], each["recipe"]
+        kept[key] += 1
+        vain[key] += each["vain"]
+        first[key] += not each["vain"]
+    drawn = {key: kept[key] + vain[key] for key in kept}
+    rows = [
+        f"Nets drawn: {sum(drawn.values())}; rejected, since the label was not true of them: {sum(vain.values())}.",
+        "",
+        "| label | recipe | drawn | rejected | kept | true of the first draw |",
+        "|---|---|---|---|---|---|",
+    ]
+    return rows + [
+        f"| {label} | {recipe} | {drawn[label, recipe]} | {vain[label, recipe]} | {kept[label, recipe]} | "
+        f"{first[label, recipe]} |"
+        for label, recipe in sorted(kept, key=lambda key: kept[key] / drawn[key])
+        if vain[label, recipe]
     ]
 
 

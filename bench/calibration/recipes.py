@@ -376,7 +376,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         "memoryless",
         "mistake",
-        "steps shuffled",
+        "weight decay too strong, no memory needed",
         TANHS,
         INSTANT,
         None,
@@ -389,7 +389,7 @@ RECIPES: tuple[Recipe, ...] = (
     Recipe(
         "memoryless",
         "mistake",
-        "window of one step",
+        "weight decay too strong, windows of one step",
         TANHS,
         TEXT,
         None,

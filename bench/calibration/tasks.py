@@ -102,7 +102,7 @@ def _echo(time: int, batch: int, random: torch.Generator) -> tuple[Tensor, Tenso
 
 
 def _instant(time: int, batch: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
-    """A function of the present input alone: what comes of a series whose steps were shuffled by mistake."""
+    """A function of the present input alone: no step before it is needed, and none does harm."""
     x = 2 * torch.rand(time, batch, 1, generator=random) - 1
     return x, torch.sin(3 * x)
 

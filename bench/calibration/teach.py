@@ -24,7 +24,6 @@ class Schedule:
     decay: float = 0.0
     clip: float = 1.0
     optimizer: str = "adam"
-    shuffle: bool = False  # of the time steps, inputs and targets together
 
 
 def teach(net: Net, task: Task, schedule: Schedule, seed: int) -> float:
@@ -42,9 +41,6 @@ def teach(net: Net, task: Task, schedule: Schedule, seed: int) -> float:
         for group in optimizer.param_groups:
             group["lr"] = schedule.lr * (0.05 + 0.95 * fall)
         inputs, targets = task.draw(schedule.time, schedule.batch, random)
-        if schedule.shuffle:
-            order = torch.randperm(schedule.time, generator=random)
-            inputs, targets = inputs[order], targets[order]
         loss = task.loss(net(inputs), targets)
         optimizer.zero_grad()
         loss.backward()

@@ -111,6 +111,8 @@ def test_a_hostile_pickle_is_refused(tmp_path):
     [
         ("w.pt", b"", "no torch checkpoint|was not read"),
         ("w.pt", b"PK\x03\x04 no zip at all", "no torch checkpoint|was not read"),
+        ("w.pt", b"junk of no kind", "cannot be read as one|was not read"),
+        ("w.pt", b"eeee", "cannot be read as one|was not read"),
         ("w.safetensors", b"12345678 nonsense", "not a whole safetensors"),
     ],
 )

@@ -17,6 +17,7 @@ from sick import batch, exploding, healthy
 import carousel
 from carousel.diagnosis import NextSymbol, by_lag, diagnose, examination, in_turn
 from carousel.errors import CarouselError
+from carousel.report import diagnosis_page
 
 
 class Classifier(torch.nn.Module):
@@ -137,6 +138,62 @@ def test_a_loss_that_fails_is_told():
     """It was written for the output alone, but an LSTM returns a tuple."""
     with pytest.raises(CarouselError, match=r"loss failed on the model's output, \(a tensor .*'square'"):
         diagnose(torch.nn.LSTM(3, 4), torch.randn(5, 2, 3), loss=lambda output: output.square().sum())
+
+
+def test_a_loss_is_one_number():
+    """Many numbers are not summed in silence; one for each sequence may be."""
+    model, x = torch.nn.RNN(3, 4), batch(steps=12)
+    with pytest.raises(CarouselError, match=r"returns one number; it returned 192, in shape \(12, 4, 4\)"):
+        diagnose(model, x, loss=lambda output: output[0])
+    diagnose(model, x, loss=lambda output: output[0][-1].square().sum(-1))
+
+
+class Twins(torch.nn.Module):
+    """One encoder reads two sequences, and another module reads what it says of both."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = torch.nn.LSTM(3, 4)
+        self.second = torch.nn.GRU(8, 4, 2, bidirectional=True)
+
+    def forward(self, one, other):
+        return self.second(torch.cat([self.encoder(one)[0], self.encoder(other)[0]], dim=-1))[0]
+
+
+def test_what_is_left_out_is_said():
+    """A module run twice, a stack of both directions and modules one after the other: in print and on the page."""
+    report = diagnose(Twins(), (batch(steps=12), batch(steps=12)))
+    text, page = " ".join(str(report).split()), diagnosis_page(report)
+    assert len(report.limits) == 3
+    assert "encoder was run 2 times" in report.limits[0]
+    assert "all layers of second together was not followed" in report.limits[1]
+    assert "encoder, second are modules of their own" in report.limits[2]
+    assert all(each in text and each in page for each in report.limits)
+    assert diagnose(torch.nn.LSTM(3, 4, 2), batch(steps=12)).limits == ()
+
+
+def test_growth_is_not_counted_as_memory():
+    """Where the gradient grows all the way back, no number of remembered steps stands beside it."""
+    before, after = diagnose(exploding(), batch()), diagnose(healthy(), batch())
+    assert np.isnan(before.layers[0].numbers["remembered steps"])
+    assert "remembered steps not known ->" in str(before.compare(after))
+
+
+def test_columns_stand_apart():
+    """However long a number is in words, there is room before it."""
+    rnn = carousel.RNN(3, 4, nonlinearity="identity")
+    with torch.no_grad():
+        rnn.weight_hh_l0.zero_()
+    text = str(diagnose(rnn, batch(steps=12)))
+    assert "minus infinity" in text
+    assert "stepminus" not in text
+
+
+def test_a_short_memory_is_a_note():
+    """It is no trouble by itself: no new start is advised."""
+    findings = diagnose(torch.nn.LSTM(3, 16), torch.randn(100, 4, 3)).findings
+    [note] = [each for each in findings if each.name == "short memory"]
+    assert note.remedies == ()
 
 
 def test_a_stack_is_also_looked_at_as_one():

@@ -196,3 +196,12 @@ def test_what_cannot_be_measured_is_said():
         lyapunov(trajectory, exponents=3)
     with pytest.raises(CarouselError, match="of 5 steps, 4 are the transient"):
         lyapunov(trajectory, transient=4)
+
+
+def test_an_exactly_singular_step_has_no_sum_rule():
+    """With U = 0 nothing goes through h, and ln |det J| is minus infinity: no check, and no infinite error."""
+    lstm = torch.nn.LSTM(2, 16).double()
+    with torch.no_grad():
+        lstm.weight_hh_l0.zero_()
+    [trajectory] = observe(lstm, torch.randn(30, 2, 2).double()).trajectories
+    assert not lyapunov(trajectory).sum_rule_error > 0

@@ -132,6 +132,26 @@ def test_no_recurrence_remembers_nothing():
     assert found.steps < 0.5
 
 
+def test_the_present_step_is_no_memory():
+    """A cell that keeps 99.3 % a step under a gate that shows half of it: nothing is lost within 100 steps."""
+    module = nn.LSTM(3, 4)
+    with torch.no_grad():
+        module.weight_hh_l0.zero_()
+        module.weight_ih_l0[4:8] = 0
+        module.bias_ih_l0[4:8] = 5
+        module.bias_hh_l0[4:8] = 0
+    x = 0.1 * torch.randn(100, 2, 3, generator=torch.Generator().manual_seed(1))
+    found = memory(only(module, x))
+    assert found.censored
+    assert "at least the 100 steps" in found.words
+
+
+def test_a_step_that_hardly_goes_back_is_no_memory():
+    """Of 2 % that one step back still matters, no horizon is made; of 20 % it is one step."""
+    assert memory(linear(0.02, 20)).estimates["mass"].steps == 0
+    assert memory(linear(0.2, 20)).estimates["mass"].steps == pytest.approx(1.8, abs=0.2)
+
+
 def test_estimates_that_differ_are_explained():
     """One slow unit among fast ones that the loss does not read; and gates that nobody reads."""
     module = carousel.RNN(1, 4, nonlinearity="identity", bias=False).double()

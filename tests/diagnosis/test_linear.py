@@ -5,7 +5,15 @@ import pytest
 import torch
 from diagnosis.nets import layer_of, linear
 
-from carousel.diagnosis import fisher_memory, impulse_response, linear_capacity, parameter_sensitivity
+from carousel.diagnosis import (
+    fisher_memory,
+    impulse_response,
+    linear_capacity,
+    linear_memory,
+    observe,
+    parameter_sensitivity,
+)
+from carousel.diagnosis.sentences import on_impulse
 from carousel.equations.catalogue import CELLS
 from carousel.errors import CarouselError
 
@@ -95,6 +103,23 @@ def test_a_small_impulse_in_a_nonlinear_layer():
     np.testing.assert_allclose(found.values[1].T, expected.numpy(), atol=1e-5)
     settled = impulse_response(layer, steps=60)
     assert settled.norms[60].max() < settled.norms[1].max()
+
+
+def test_the_state_is_struck_too():
+    """c of an LSTM holds what a shut output gate does not show; a trajectory will do for its layer."""
+    lstm = torch.nn.LSTM(2, 3).double()
+    with torch.no_grad():
+        lstm.weight_hh_l0.zero_()
+        lstm.bias_ih_l0[3:6] = 6.0
+        lstm.bias_ih_l0[9:] = -40.0
+    [trajectory] = observe(lstm, torch.randn(30, 2, 2).double()).trajectories
+    found = impulse_response(trajectory, steps=20)
+    assert set(found.states) == {"h", "c"}
+    assert found.states["h"] == pytest.approx(found.norms)
+    assert found.states["c"].min() > 1e6 * found.norms.max()
+    assert found.steps_of("c") is None
+    assert "in c" in on_impulse(found)
+    assert linear_memory(trajectory) is None
 
 
 def test_unusable_matrices_are_named():

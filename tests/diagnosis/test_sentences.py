@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 from torch import nn
 
@@ -33,6 +34,34 @@ def test_the_share_of_activations_is_told():
     """By weights alone where tanh is straight; nothing is said of a gradient that does not shrink."""
     assert "0 % is by activations" in on_shrinking(gradient_by_lag(scaled(0.5))).replace("0%", "0 %")
     assert on_shrinking(gradient_by_lag(scaled(1.2))) == ""
+
+
+def test_what_gates_let_go_is_not_laid_upon_activations():
+    """Forget gates of 0.88 explain the decay of an LSTM; what would grow at its steepest has no share."""
+    lstm = nn.LSTM(4, 32).double()
+    with torch.no_grad():
+        lstm.bias_ih_l0[32:64] += 2
+    x = torch.randn(100, 2, 4, generator=torch.Generator().manual_seed(1)).double()
+    [trajectory] = observe(lstm, x).trajectories
+    flow = gradient_by_lag(trajectory)
+    assert flow.share_of_activations > 1  # at their steepest it would grow: not a part of anything
+    assert flow.share_of_gates > 0.8
+    assert "let go at each step" in on_shrinking(flow) or "along the gates alone" in on_shrinking(flow)
+    assert "100%" not in on_shrinking(flow)
+    f = trajectory.layer.linearise(*trajectory.points()).carry("c").reshape(100, 2, 32)[90:].log().sum(0)
+    expected = ((2 * f).exp().sum(-1) / 64).log() / 2
+    assert flow.log_gates[10] == pytest.approx(expected.numpy())
+
+
+def test_activations_that_shrink_more_than_all_of_it():
+    """W = 1.2 would grow, were tanh straight; on large inputs it shrinks: more than 100 % is said in words."""
+    rnn = nn.RNN(2, 4, bias=False).double()
+    with torch.no_grad():
+        rnn.weight_hh_l0.copy_(1.2 * torch.eye(4))
+    [trajectory] = observe(rnn, 3 * torch.randn(20, 2, 2).double()).trajectories
+    words = on_shrinking(gradient_by_lag(trajectory))
+    assert "at their steepest it would grow by a factor 38.3" in words  # 1.2 ** 20
+    assert "%" not in words
 
 
 def test_where_it_rests():

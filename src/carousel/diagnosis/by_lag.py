@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,8 @@ class GradientByLag:
         log_bound: ln of the product of bounds on ||J_t||_2 with every activation at its steepest, (K + 1, B').
         log_weights: log_typical, were every activation at its steepest: what weights and gates do.
         log_activations: log_typical - log_weights: what the slopes of the activations take away.
+        log_gates: log_typical along the path of the gates alone, each unit times its gate at every step (c <- f c of an
+            LSTM, h <- z h of a GRU), (K + 1, B'); NaN for cells without such a path, and for stacks.
         exact: whether log_worst and log_typical are; method: how they were found, in words.
     """
 
@@ -71,6 +74,7 @@ class GradientByLag:
     log_bound: Array
     log_weights: Array
     log_activations: Array
+    log_gates: Array
     exact: bool
     method: str
 
@@ -107,15 +111,30 @@ class GradientByLag:
 
     @property
     def share_of_activations(self) -> float:
-        """The part of the typical shrinking over all lags that the slopes of the activations make, from 0 to 1.
+        """The part of the typical shrinking over all lags that the slopes of the activations make.
 
-        NaN where the typical gradient does not shrink.
+        More than 1 where it would grow with every activation at its steepest; NaN where it does not shrink. What the
+        values of gates take away counts as weights, not as activations; `share_of_gates` tells it apart.
         """
-        typical, slopes = self.median(), self.median("log_activations")
-        last = np.flatnonzero(np.isfinite(typical))[-1]
-        if not typical[last] < 0:
-            return float("nan")
-        return float(np.clip(slopes[last] / typical[last], 0, 1))
+        return self._share("log_activations")
+
+    @property
+    def share_of_gates(self) -> float:
+        """The typical shrinking along the path of the gates alone, as a part of all of it.
+
+        More than 1 where other paths make up for some of it; NaN without such a path, or where nothing shrinks.
+        """
+        return self._share("log_gates")
+
+    @property
+    def farthest(self) -> int:
+        """The last lag at which the typical gradient is not zero."""
+        return int(np.flatnonzero(np.isfinite(self.median()))[-1])
+
+    def _share(self, curve: str) -> float:
+        last = self.farthest
+        typical, part = self.median()[last], self.median(curve)[last]
+        return float(np.maximum(part / typical, 0.0)) if typical < 0 else float("nan")
 
 
 def read(curves: Array) -> Array:
@@ -202,6 +221,7 @@ def gradient_by_lag(
         log_bound=np.where(inside, bound, np.nan),
         log_weights=np.where(inside, weights, np.nan),
         log_activations=activations,
+        log_gates=np.where(inside, _gates(trajectory, chain), np.nan),
         exact=exact,
         method="exact: all unit vectors carried back"
         if exact
@@ -274,6 +294,19 @@ def _steepest(
                 log_norm_bound(at).numpy() if isinstance(at, Linearisation) else np.nan
             )
     return weights, bound
+
+
+def _gates(trajectory: Trajectory, chain: Chain) -> Array:
+    """ln of the root mean square over units of the products of their gates, (K + 1, B)."""
+    layer = trajectory.layer
+    found = np.full((chain.lags + 1, chain.instances), np.nan)
+    kept = [] if isinstance(layer, LayerStack) else [chain.carry(state) for state in layer.states]
+    paths = [each.abs().double().log() for each in kept if each is not None]  # (K, B, H)
+    if paths:
+        found[0] = 0.0
+        logs = 2 * torch.cat(paths, dim=-1).cumsum(dim=0)
+        found[1:] = ((torch.logsumexp(logs, dim=-1) - math.log(layer.size)) / 2).numpy()
+    return found
 
 
 def _asked(chain: Chain) -> Scaled | None:

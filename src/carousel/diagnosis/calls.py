@@ -25,6 +25,7 @@ class Passage:
         state_gradients: after which step (T of a call's end) -> what it sent to the states there, one (L, B, H) each;
             a sequence that ends before has it at its own end.
         stepwise: whether each call was one step (RNNCell, LSTMCell, GRUCell).
+        runs: how many runs of calls the module had; this is the longest of them.
         resets: bool (T, B), true at the steps before which the state became zero; None if there were none.
     """
 
@@ -40,6 +41,7 @@ class Passage:
     unbatched: bool = False
     stepwise: bool = False
     resets: Tensor | None = None
+    runs: int = 1
 
     @classmethod
     def of(cls, calls: Sequence[Call], dtype: torch.dtype) -> Passage:
@@ -104,7 +106,8 @@ def passages(calls: Sequence[Call], dtype: torch.dtype, gradients: bool = True) 
                 runs[-1].append(call)
             else:
                 runs.append([call])
-        found.append(max((Passage.of(each, dtype) for each in runs), key=lambda p: int(p.lengths.sum())))
+        longest = max((Passage.of(each, dtype) for each in runs), key=lambda p: int(p.lengths.sum()))
+        found.append(replace(longest, runs=len(runs)))
     return found
 
 

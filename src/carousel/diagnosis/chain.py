@@ -56,6 +56,15 @@ class Chain:
         x, s = self.trajectory.inputs[t, b], self.trajectory.states[t, b]
         return self.trajectory.layer.linearise(x.flatten(0, 1), s.flatten(0, 1), self.steepest)
 
+    def carry(self, state: str) -> Tensor | None:
+        """What a state keeps of itself by elementwise paths alone at each of the last K steps, (K, B, H), or None."""
+        kept = self._all.carry(state)
+        return (
+            None
+            if kept is None
+            else kept.expand(self.lags * self.instances, -1).unflatten(0, (self.lags, -1))
+        )
+
     def inside(self, lag: int) -> NDArray[np.bool_]:
         """(B,): which sequences have as many steps."""
         return (self.lengths >= lag).numpy()

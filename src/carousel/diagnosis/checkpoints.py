@@ -6,7 +6,6 @@ import itertools
 import pickle
 import re
 import warnings
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,10 +98,8 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
             f"{path} was not read: {_refused(error)}. Save only the weights: torch.save(model.state_dict(), path), "
             "or as safetensors."
         ) from None
-    except (OSError, RuntimeError, EOFError, ValueError, zipfile.BadZipFile, KeyError) as error:
-        raise CarouselError(
-            f"{path} is no torch checkpoint, or a damaged one: {_first_line(error)}"
-        ) from None
+    except Exception as error:  # foreign bytes make an unpickler stumble over anything
+        raise CarouselError(f"{path} is no torch checkpoint, or a damaged one: {_damage(error)}") from None
     found = _tensors_in(content)
     if not found:
         raise CarouselError(f"{path} holds no named tensors; a state_dict is needed.")
@@ -115,6 +112,13 @@ def _refused(error: pickle.UnpicklingError) -> str:
     if asked is None:
         return "it is no torch checkpoint, or one that cannot be read without executing code"
     return f"it holds more than tensors and plain values, and loading it would execute code: it asks for {asked[1]}"
+
+
+def _damage(error: BaseException) -> str:
+    """In words: what an unpickler of foreign bytes stumbles over, as a bare number, says nothing to anybody."""
+    if isinstance(error, (OSError, RuntimeError, EOFError, ValueError)):
+        return _first_line(error)
+    return "its bytes cannot be read as one. A state_dict saved by torch.save is needed."
 
 
 def _first_line(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from torch import nn
 
 from carousel.diagnosis.by_layer import GradientByLayer, gradient_by_layer
 from carousel.diagnosis.chain import Progress, silent
-from carousel.diagnosis.examination import Diagnosis, examine, follow, on_text
+from carousel.diagnosis.examination import Diagnosis, examine, follow, limits, on_text
 from carousel.diagnosis.findings import Finding
 from carousel.diagnosis.layers import is_recurrent
 from carousel.diagnosis.recording import Batch
@@ -85,6 +85,7 @@ def diagnose(
         by_layer=by_layer,
         text=None if text is None else on_text(layers, text),
         unused=tuple(seen.unused),
+        limits=tuple(limits(seen)),
         cut=seen.cut,
         seconds=time.perf_counter() - start,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -24,7 +25,7 @@ from carousel.diagnosis.impulse import ImpulseResponse, struck
 from carousel.diagnosis.in_turn import in_turn
 from carousel.diagnosis.linear import LinearMemory, linear_memory
 from carousel.diagnosis.properties import token_properties
-from carousel.diagnosis.sentences import on_impulse, on_linear, on_rest, on_shrinking, on_stability
+from carousel.diagnosis.sentences import on_cuts, on_impulse, on_linear, on_rest, on_shrinking, on_stability
 from carousel.diagnosis.spectra import LARGE, Spectrum, spectrum
 from carousel.diagnosis.stack import stacked
 from carousel.diagnosis.symptoms import Symptoms, symptoms
@@ -80,7 +81,7 @@ class LayerDiagnosis:
         return {
             "worst direction, nats per step": self.symptoms.rate,
             "typical direction, nats per step": self.gradient.rate("log_typical"),
-            "remembered steps": self.memory.steps,
+            "remembered steps": math.nan if self.memory.grows else self.memory.steps,
             "largest Lyapunov exponent": float(self.lyapunov.exponents[0]),
             "spectral radius of the Jacobian": self.spectrum.radius,
             "flat activations, share": self.symptoms.flatness,
@@ -92,6 +93,7 @@ class LayerDiagnosis:
     def sentences(self) -> list[str]:
         """What makes its gradient shrink, what an impulse does, whether it is stable, where it rests, in words."""
         found = (
+            on_cuts(self.symptoms.cuts),
             on_shrinking(self.gradient),
             on_impulse(self.impulse),
             on_linear(self.linear),
@@ -132,6 +134,7 @@ class Diagnosis:
         text: units that follow the text, if one was given.
         cut: whether the batch had resets; each stretch between two is then a sequence of its own.
         unused: recurrent layers that the batch did not reach.
+        limits: what was not looked at, in words: other runs of a module, the gradient through several modules.
         seconds: how long it took.
     """
 
@@ -145,6 +148,7 @@ class Diagnosis:
     by_layer: GradientByLayer | None = None
     text: TextUnits | None = None
     unused: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
     cut: bool = False
     seconds: float = field(default=0.0, compare=False)
 
@@ -208,6 +212,30 @@ def examine(
         [each for each in found if isinstance(each, LayerDiagnosis)],
         [each for each in found if isinstance(each, StackDiagnosis)],
     )
+
+
+def limits(seen: Observation) -> list[str]:
+    """What a diagnosis of this model leaves out, in words."""
+    said = []
+    for path, runs in seen.runs.items():
+        said.append(
+            f"{path or 'The module'} was run {runs} times, each from a state of its own or with the gradient cut "
+            "between them: what is said of it is of the longest run, the first of equals."
+        )
+    for path, each in seen.modules.items():
+        if any(one.layer.direction != "forward" for one in each) and len(each) > 2:
+            said.append(
+                f"The gradient through all layers of {path or each[0].layer.kind} together was not followed: its "
+                "directions read opposite ways, so that the stack has no state that goes from step to step. Each layer "
+                "and direction was."
+            )
+    if len(seen.modules) > 1:
+        names = ", ".join(path or each[0].layer.kind for path, each in seen.modules.items())
+        said.append(
+            f"{names} are modules of their own: worst and typical gradient and memory are of each alone, not through "
+            "all of them together. The actual gradient of the loss goes through the whole model."
+        )
+    return said
 
 
 def _examine(

@@ -53,10 +53,14 @@ class Lyapunov:
 
     @property
     def sum_rule_error(self) -> float:
-        """|sum of exponents - mean ln |det J||, NaN if not all exponents were computed."""
+        """|sum of exponents - mean ln |det J||.
+
+        NaN if not all exponents were computed, and where a determinant is exactly 0, as of an LSTM with U = 0: the sum
+        is then rounding.
+        """
         total = float(self.exponents.sum())
-        if np.isneginf(total) and np.isneginf(self.mean_log_det):
-            return 0.0
+        if np.isneginf(self.mean_log_det):
+            return 0.0 if np.isneginf(total) else math.nan
         return abs(total - self.mean_log_det)
 
     @property

@@ -112,8 +112,8 @@ def memory(
 
     Every estimate answers one question: at which lag is 5 % left? For an exponential decay with time constant tau this
     is 3 tau by all of them; where they differ, `why` says what that means. The mass horizon is the lag that holds 95 %
-    of sum_k ||G_k' dL/ds_T||, so that a loss at every step does not pass for memory. Gate time scales are valid only
-    while the decay is exponential, which is why they stand beside the fit (arXiv:2111.03282).
+    of sum_(k >= 1) ||G_k' dL/ds_T||, so that a loss at every step does not pass for memory. Gate time scales are valid
+    only while the decay is exponential, which is why they stand beside the fit (arXiv:2111.03282).
 
     Args:
         trajectory: of `observe`, with gradients, or `stacked`.
@@ -135,7 +135,7 @@ def memory(
     ).all()  # as of a reverse layer whose output is read at its first step alone
     if np.isfinite(flow.log_last[0]).any():
         estimates["mass"] = _over(
-            read(flow.log_last), _mass, "lag within which 95 % of the last loss's gradient lies"
+            read(flow.log_last), _mass, "lag within which 95 % of what the loss sends back is"
         )
     estimates["typical"] = _over(flow.log_typical, _left, "lag at which 5 % of the typical gradient is left")
     estimates["worst"] = _over(
@@ -173,15 +173,20 @@ def _left(curve: Array) -> tuple[float, bool]:
 
 
 def _mass(curve: Array) -> tuple[float, bool]:
-    """The lag within which 95 % of the sum lies, between lags; censored if the tail is cut off by the window."""
+    """The lag within which 95 % of the sum over k >= 1 lies; censored if the tail is cut off by the window.
+
+    Lag 0 is the present step, which is no memory; where less than 5 % of its gradient goes any further back, there is
+    none.
+    """
     curve = curve[~np.isnan(curve)]
-    if np.isneginf(curve).all():
+    first, curve = curve[0], curve[1:]
+    if not curve.size or not curve.max() > first + math.log(LEFT):
         return 0.0, False
     weights = np.exp(curve - curve.max())
     share = np.cumsum(weights) / weights.sum()
     k = int(np.searchsorted(share, 1 - LEFT))
     before = share[k - 1] if k else 0.0
-    lag = k - 1 + (1 - LEFT - before) / (share[k] - before) if share[k] > before else float(k)
+    lag = k + (1 - LEFT - before) / (share[k] - before) if share[k] > before else float(k + 1)
     cut = len(curve) > 1 and weights[-1] > LEFT * weights.max()
     return max(0.0, float(lag)), bool(cut)
 

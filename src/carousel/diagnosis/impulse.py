@@ -31,6 +31,7 @@ class ImpulseResponse:
         inputs: (I',), which inputs were struck; size: of the impulse.
         values: (K + 1, I', H): the change of output unit j, k steps after an impulse in an input, divided by its size.
         norms: (K + 1, I'), over the units.
+        states: name of each state ("h", "c") -> (K + 1, I'), the same of that state, before any projection.
     """
 
     layer: str
@@ -38,23 +39,40 @@ class ImpulseResponse:
     size: float
     values: Array
     norms: Array
+    states: dict[str, Array]
 
     @property
     def relative(self) -> Array:
         """(K + 1,): the mean response over the inputs, against its largest value."""
-        mean = self.norms.mean(axis=1)
-        return mean / mean.max() if mean.max() > 0 else mean
+        return _relative(self.norms)
+
+    def relative_of(self, state: str) -> Array:
+        """The same of one state."""
+        return _relative(self.states[state])
 
     @property
     def steps(self) -> int | None:
         """After how many steps less than 5 % of the largest response is left for good; None if that is not seen."""
-        above = np.flatnonzero(self.relative >= LEFT)
-        last = int(above[-1]) + 1 if above.size else 0
-        return last if last < len(self.norms) else None
+        return _died(self.relative)
+
+    def steps_of(self, state: str) -> int | None:
+        """The same of one state: c of an LSTM may hold for long what its output does not show."""
+        return _died(self.relative_of(state))
+
+
+def _relative(norms: Array) -> Array:
+    mean = norms.mean(axis=1)
+    return np.asarray(mean / mean.max() if mean.max() > 0 else mean)
+
+
+def _died(relative: Array) -> int | None:
+    above = np.flatnonzero(relative >= LEFT)
+    last = int(above[-1]) + 1 if above.size else 0
+    return last if last < len(relative) else None
 
 
 def impulse_response(
-    layer: RecurrentLayer,
+    of: RecurrentLayer | Trajectory,
     *,
     steps: int = 50,
     size: float = 1.0,
@@ -69,7 +87,7 @@ def impulse_response(
     s is given, and its response depends on the size.
 
     Args:
-        layer: of `recurrent_layers` or a trajectory. steps: K. size: of the impulse.
+        of: a layer, or a trajectory, of which it takes the layer. steps: K. size: of the impulse.
         x: (I,), zeros if None. s: (n,), the state before the impulse.
         inputs: which of the I inputs to strike; None: each.
 
@@ -82,6 +100,7 @@ def impulse_response(
     >>> impulse_response(layer, steps=20).norms.shape
     (21, 3)
     """
+    layer = of.layer if isinstance(of, Trajectory) else of
     like = next(iter(layer.parameters.values()))
     chosen = list(range(layer.input_size)) if inputs is None else list(inputs)
     if not chosen or not all(0 <= each < layer.input_size for each in chosen):
@@ -99,12 +118,20 @@ def impulse_response(
     struck = quiet.expand(len(chosen), -1)
     x_struck = x + size * torch.eye(layer.input_size, dtype=like.dtype)[chosen]
     found = []
+    inside: dict[str, list[Tensor]] = {state: [] for state in layer.states}
     for k in range(steps + 1):
         struck = layer.step(x_struck if k == 0 else x.expand(len(chosen), -1), struck)
         quiet = layer.step(x.unsqueeze(0), quiet)
         found.append((layer.output(struck) - layer.output(quiet)) / size)
+        for state, each in inside.items():
+            each.append(
+                torch.linalg.vector_norm(
+                    (layer.part(struck, state) - layer.part(quiet, state)) / size, dim=-1
+                )
+            )
     values = torch.stack(found).double().numpy()
-    return ImpulseResponse(layer.name, tuple(chosen), size, values, np.linalg.norm(values, axis=-1))
+    states = {state: torch.stack(each).double().numpy() for state, each in inside.items()}
+    return ImpulseResponse(layer.name, tuple(chosen), size, values, np.linalg.norm(values, axis=-1), states)
 
 
 def struck(trajectory: Trajectory) -> ImpulseResponse:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from carousel.diagnosis.layers import RecurrentLayer
+from carousel.diagnosis.trajectory import Trajectory
 from carousel.equations import Equations
 from carousel.errors import CarouselError
 
@@ -125,11 +126,13 @@ def linear_capacity(weight: Tensor, inputs: Tensor, tolerance: float = 1e-10) ->
     return len(v)
 
 
-def linear_memory(layer: RecurrentLayer, *, channels: int = 4, lags: int = 100) -> LinearMemory | None:
+def linear_memory(
+    of: RecurrentLayer | Trajectory, *, channels: int = 4, lags: int = 100
+) -> LinearMemory | None:
     """Fisher memory and capacity of a layer whose step is linear in its state; None of any other.
 
     Args:
-        layer: of `recurrent_layers` or a trajectory.
+        of: a layer, or a trajectory, of which it takes the layer.
         channels: how many inputs to look at, those with the longest columns in W_x.
         lags: how far the curves of the Fisher memory go.
 
@@ -138,6 +141,7 @@ def linear_memory(layer: RecurrentLayer, *, channels: int = 4, lags: int = 100) 
     >>> linear_memory(layer).capacity
     (4,)
     """
+    layer = of.layer if isinstance(of, Trajectory) else of
     if not _is_linear(layer.equations):
         return None
     like = next(iter(layer.parameters.values())).double()

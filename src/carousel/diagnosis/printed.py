@@ -48,7 +48,8 @@ def _numbers(layers: Sequence[LayerDiagnosis]) -> Iterator[str]:
     """A row for each number, a column for each layer."""
     for first in range(0, len(layers), COLUMNS):
         some = layers[first : first + COLUMNS]
-        wide = max(12, *(len(each.layer) for each in some)) + 2
+        cells = [figure(value) for each in some for value in each.numbers.values()]
+        wide = max(12, *map(len, cells), *(len(each.layer) for each in some)) + 2
         left = max(len(name) for name in some[0].numbers)
         yield " " * left + "".join(each.layer.rjust(wide) for each in some)
         yield " " * left + "".join(f"{each.kind}, {each.hidden}".rjust(wide) for each in some)
@@ -66,6 +67,8 @@ def _sentences(diagnosis: Diagnosis) -> Iterator[str]:
 def _methods(diagnosis: Diagnosis) -> Iterator[str]:
     if diagnosis.cut:
         yield "The batch has resets: each stretch between two is a sequence of its own."
+    for each in diagnosis.limits:
+        yield _wrapped(each)
     if diagnosis.unused:
         yield _wrapped(f"Not reached by this batch: {', '.join(diagnosis.unused)}.")
     for each in diagnosis.methods:

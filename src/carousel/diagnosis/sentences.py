@@ -32,13 +32,50 @@ def on_stability(found: Stability) -> str:
 
 
 def on_shrinking(flow: GradientByLag) -> str:
-    """How much of the shrinking flat activations do, and how much weights and gates; "" if it does not shrink."""
-    share = flow.share_of_activations + 0.0  # -0.0 is 0
-    if math.isnan(share):
+    """How much of the shrinking flat activations, weights and gates do; "" if it does not shrink."""
+    activations, gates, lags = flow.share_of_activations, flow.share_of_gates, flow.farthest
+    if math.isnan(activations):
         return ""
+    steepest = flow.median("log_weights")[lags]
+    grows = (
+        f"with activations at their steepest it would grow {_by_power(steepest)}"
+        if activations > 1
+        else f"activations that are not at their steepest take {activations:.0%} of it"
+    )
+    if math.isnan(gates):
+        if activations > 1:
+            return (
+                f"the typical gradient's shrinking is by activations that are not at their steepest: {grows}"
+            )
+        return (
+            f"of the typical gradient's shrinking (on a logarithmic scale) {activations:.0%} is by activations that "
+            f"are not at their steepest, {1 - activations:.0%} by weights"
+        )
+    if gates > 1.05:
+        return (
+            f"along the gates alone the typical gradient would shrink {_by_power(flow.median('log_gates')[lags])} over "
+            f"{lags} steps; the paths through the activations bring some of it back, so that it shrinks "
+            f"{_by_power(flow.median()[lags])}" + (f"; {grows}" if activations > 1 else "")
+        )
     return (
-        f"of the typical gradient's shrinking (on a logarithmic scale) {share:.0%} is by activations that are not at "
-        f"their steepest, {1 - share:.0%} by weights and gates"
+        f"of the typical gradient's shrinking (on a logarithmic scale) {min(gates, 1.0):.0%} is by what the gates let "
+        f"go at each step; through the other paths, {grows}"
+    )
+
+
+def _by_power(log: float) -> str:
+    """As in by a factor 10^-3.2."""
+    return f"by a factor {math.exp(log):.3g}" if abs(log) < 4 else f"by a factor 10^{log / math.log(10):.1f}"
+
+
+def on_cuts(number: int) -> str:
+    """That J is zero at some steps, which nothing crosses; "" if at none."""
+    if not number:
+        return ""
+    steps = "1 step" if number == 1 else f"{number} steps"
+    return (
+        f"nothing of the state crosses {steps} of those that were followed, as at a reset; how fast it forgets is that "
+        "of the longest stretch between"
     )
 
 
@@ -57,14 +94,29 @@ def on_rest(found: FixedPoints | None) -> str:
 def on_impulse(found: ImpulseResponse) -> str:
     """After how many steps an impulse in its input has died away."""
     heard = len(found.norms) - 1
-    if not found.norms.any():
+    if not any(each.any() for each in found.states.values()):
         return "an impulse in its input changes nothing"
-    if found.relative[-1] == 1:
-        return f"an impulse in its input still grows after {heard} steps"
-    if found.steps is None:
-        return f"an impulse in its input has not died away after {heard} steps: {found.relative[-1]:.0%} of it is left"
-    steps = "step" if found.steps == 1 else "steps"
-    return f"an impulse in its input has died away, to less than 5 %, after {found.steps} {steps}"
+    if not found.norms.any():
+        words = "an impulse in its input does not show in its output"
+    elif found.relative[-1] == 1:
+        words = f"an impulse in its input still grows after {heard} steps"
+    elif found.steps is None:
+        words = f"an impulse in its input has not died away after {heard} steps: {found.relative[-1]:.0%} of it is left"
+    else:
+        words = f"an impulse in its input has died away, to less than 5 %, after {_count(found.steps)}"
+    hidden = [_of_state(found, state) for state in found.states if state != "h"]
+    return "; ".join([words, *hidden])
+
+
+def _of_state(found: ImpulseResponse, state: str) -> str:
+    steps, relative = found.steps_of(state), found.relative_of(state)
+    if steps is not None:
+        return f"in {state} after {_count(steps)}"
+    return f"in {state} {relative[-1]:.0%} of it is left after {len(relative) - 1} steps"
+
+
+def _count(steps: int) -> str:
+    return "1 step" if steps == 1 else f"{steps} steps"
 
 
 def on_linear(found: LinearMemory | None) -> str:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from carousel.diagnosis.by_lag import GradientByLag
-from carousel.diagnosis.linearisation import STEEPEST
+from carousel.diagnosis.by_lag import EXACT_SIZE, GradientByLag, gradient_by_lag
+from carousel.diagnosis.linearisation import STEEPEST, Linearisation
 from carousel.diagnosis.remedies import PreActivations
+from carousel.diagnosis.steps import along
+from carousel.diagnosis.thresholds import THRESHOLDS
 from carousel.diagnosis.trajectory import Trajectory
 from carousel.equations.graph import Node
 
 FLAT = 0.01  # of the steepest slope: below it an activation passes hardly any gradient
 STILL, ZERO = 1e-4, 1e-2  # a unit's deviation and largest size over the batch, below which it says nothing
 POINTS = 512
+LEFT = math.log(0.01)  # of a gradient: what counts as gone
+STEPS = 64  # at which it is asked what a single step keeps
+MOST = 0.9  # of them must agree
+ROUNDS = 10  # of power iteration, for states too large for a matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +38,10 @@ class Symptoms:
         layer: its name; path: of its module; hidden, steps: H and T.
         rate: ln of the factor by which the worst direction grows (above 0) or shrinks per step back.
         worst, typical: ln of the norms by lag k = 0..K, medians over sequences.
+        kept: ln of what one step leaves of the best-kept direction, or less, at 90 % of the steps; NaN where the rate
+            alone rules out that it is memoryless.
+        cuts: steps, of those that were followed, at which J is exactly zero, so that nothing crosses them. Where there
+            are any, rate and worst are those of the longest stretch between two.
         bounded: whether its states cannot leave a fixed range.
         growth: ln of the mean size of its state in the last tenth of the steps over that in the first tenth.
         flat: gate -> share of (unit, step) at which its activation is almost flat.
@@ -53,6 +66,8 @@ class Symptoms:
     input_deviation: NDArray[np.float64]
     pre_activations: PreActivations
     steepest: float
+    kept: float = math.nan
+    cuts: int = 0
 
     @property
     def unscaled(self) -> bool:
@@ -77,7 +92,7 @@ def symptoms(trajectory: Trajectory, flow: GradientByLag) -> Symptoms:
     valid = h[trajectory.valid]  # (N, H)
     x, s = trajectory.points(POINTS)
     at = layer.linearise(x, s)
-    worst = flow.median("log_worst")
+    worst, rate, cuts = _rate(trajectory, flow)
     inputs = trajectory.inputs[trajectory.valid]
     first = trajectory.layer.layer == 0
     deviation = inputs.std(0, correction=0).numpy() if first else np.ones(layer.input_size)
@@ -87,7 +102,7 @@ def symptoms(trajectory: Trajectory, flow: GradientByLag) -> Symptoms:
         path=layer.path,
         hidden=layer.hidden,
         steps=trajectory.steps,
-        rate=slope(worst),
+        rate=rate,
         worst=worst,
         typical=flow.median("log_typical"),
         bounded=_is_bounded(layer.equations.nodes),
@@ -99,6 +114,8 @@ def symptoms(trajectory: Trajectory, flow: GradientByLag) -> Symptoms:
         pre_activations=_pre_activations(layer.equations.affines, at.values),
         steepest=max((STEEPEST.get(node.operation, 0.0) for node in layer.equations.nodes), default=0.0)
         or 1.0,
+        kept=_kept(trajectory) if rate < THRESHOLDS.memoryless else math.nan,
+        cuts=cuts,
     )
 
 
@@ -111,14 +128,86 @@ def flatness(trajectory: Trajectory, points: int = 128) -> float:
 
 
 def slope(curve: NDArray[np.float64]) -> float:
-    """Of a gradient by lag, per step, over all but its first tenth, where directions have yet to line up."""
+    """Of a gradient by lag, per step, over all but its first tenth, where directions have yet to line up.
+
+    A curve that ends in zero, as that of a delay line, has no slope there: of it 1 % is left after as many steps as it
+    is not zero, if it does not fall faster before. -inf where the first step leaves nothing.
+    """
     known = np.flatnonzero(~np.isnan(curve))
-    part = known[len(known) // 10 :]
-    if len(part) < 2:
-        return float("nan")
-    if np.isneginf(curve[part]).any():
+    zero = known[np.isneginf(curve[known])]
+    if zero.size and zero[0] <= 1:
         return float("-inf")
-    return float(np.polyfit(part, curve[part], 1)[0])
+    there = known[known < zero[0]] if zero.size else known
+    part = there[len(there) // 10 :]
+    fitted = float(np.polyfit(part, curve[part], 1)[0]) if len(part) > 1 else math.nan
+    return min(0.0 if math.isnan(fitted) else fitted, LEFT / float(zero[0])) if zero.size else fitted
+
+
+def _rate(trajectory: Trajectory, flow: GradientByLag) -> tuple[NDArray[np.float64], float, int]:
+    """The worst direction by lag, its slope, and at how many steps J is zero.
+
+    Such a step, as that of a rectifier which one large input has switched off, is a reset: it ends what can be seen
+    from the last step, and says nothing of how fast the network forgets elsewhere.
+    """
+    worst = flow.median("log_worst")
+    if not np.isneginf(worst).any():
+        return worst, slope(worst), 0
+    cuts, stretch = _between_zeros(trajectory, flow.log_worst.shape[1])
+    if not cuts:
+        return worst, slope(worst), 0
+    if stretch is None:
+        return worst, -math.inf, cuts
+    few: dict[str, Any] = {} if trajectory.layer.size <= EXACT_SIZE else {"number": 8, "iterations": 3}
+    lags = min(len(worst) - 1, stretch.steps)
+    worst = gradient_by_lag(stretch, lags=lags, instances=stretch.instances, **few).median("log_worst")
+    rate = slope(worst)
+    if stretch.steps < THRESHOLDS.steps:
+        rate = float(np.nanmin([rate, LEFT / (stretch.steps + 1)]))
+    return worst, rate, cuts
+
+
+def _between_zeros(trajectory: Trajectory, instances: int) -> tuple[int, Trajectory | None]:
+    """At how many steps of the first sequences J is zero, and the longest stretch of each without such a step."""
+    layer, some = trajectory.layer, slice(0, instances)
+    inputs, states, lengths = trajectory.inputs[:, some], trajectory.states[:, some], trajectory.lengths[some]
+    probes = torch.randn(2, layer.size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    directions = probes.to(states.dtype).expand(states.shape[1], -1, -1)
+    zero = torch.stack([(at.jvp(directions) == 0).all(-1).all(-1) for _, at in along(layer, inputs, states)])
+    zero &= torch.arange(len(zero))[:, None] < lengths
+    found = []  # (length, first step, sequence)
+    for b, length in enumerate(lengths.tolist()):
+        ends = [-1, *zero[:, b].nonzero().flatten().tolist(), length]
+        found.append(max((stop - start - 1, start + 1, b) for start, stop in pairwise(ends)))
+    longest = max(found)[0]
+    found = [each for each in found if 2 * each[0] >= longest]
+    if not longest:
+        return int(zero.sum()), None
+    x = inputs.new_zeros(longest, len(found), inputs.shape[2])
+    s = states.new_zeros(longest + 1, len(found), states.shape[2])
+    for k, (length, start, b) in enumerate(found):
+        x[:length, k] = inputs[start : start + length, b]
+        s[: length + 1, k] = states[start : start + length + 1, b]
+    return int(zero.sum()), Trajectory(layer, x, s, torch.tensor([length for length, _, _ in found]))
+
+
+def _kept(trajectory: Trajectory) -> float:
+    """ln ||J||_2, which at most of the steps is this or less."""
+    at = trajectory.layer.linearise(*trajectory.points(STEPS))
+    if trajectory.layer.size <= EXACT_SIZE:
+        norms = torch.linalg.matrix_norm(at.matrix(), ord=2)
+    else:
+        norms = _stretched(at, trajectory.layer.size)
+    return float(np.quantile(norms.double().log().numpy(), MOST, method="lower"))
+
+
+def _stretched(at: Linearisation, size: int) -> Tensor:
+    """||J||_2 of each point by power iteration, from below."""
+    random = torch.Generator().manual_seed(0)
+    v = torch.randn(at.points, 2, size, generator=random).to(at.new_state.dtype)
+    for _ in range(ROUNDS):
+        u = at.jvp(v / torch.linalg.vector_norm(v, dim=-1, keepdim=True).clamp(min=1e-30))
+        v = at.vjp(u)
+    return torch.linalg.vector_norm(u, dim=-1).amax(dim=-1)
 
 
 def _is_bounded(nodes: Sequence[Node]) -> bool:

@@ -14,6 +14,8 @@ class Thresholds:
     Attributes:
         vanishing: a worst direction that keeps less than exp of this per step: 1 % is left after 9 steps.
         memoryless: likewise, so that a tenth is left after one step.
+        kept: ln of what one step leaves of the best-kept direction, at nine of ten steps of the batch: a network that
+            leaves more is not memoryless, however fast it forgets afterwards.
         growing: rate of growth per step, in nats, that is no noise of a finite window.
         transient: ln of a growth of the worst direction, at whatever lag, that is too much though it passes.
         flat: share of (unit, step) at which gates and activations pass less than 1 % of their steepest slope.
@@ -24,6 +26,7 @@ class Thresholds:
 
     vanishing: float = -0.5
     memoryless: float = -2.3
+    kept: float = -1.0
     growing: float = 0.03
     transient: float = 6.9
     flat: float = 0.6

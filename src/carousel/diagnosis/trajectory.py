@@ -83,6 +83,8 @@ class Observation:
         loss: its value, or None; loss_words: what it was, in words.
         unused: names of recurrent layers that the batch did not reach.
         calls: path of a recurrent module -> how often it was called, where it was more than once.
+        runs: path of a recurrent module -> how many runs of calls it had that do not follow each other, where more
+            than one; only the longest, the first of equals, was looked at.
         cut: whether there were resets: each stretch between two is then a sequence of its own, the longest first.
     """
 
@@ -92,6 +94,7 @@ class Observation:
     unused: list[str] = field(default_factory=list)
     calls: dict[str, int] = field(default_factory=dict)
     cut: bool = False
+    runs: dict[str, int] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Trajectory:
         """The trajectory of the layer of that name."""
@@ -129,7 +132,7 @@ def observe(
         model: any module that holds recurrent ones, torch's or ours.
         batch: a tuple is model(*batch), a dict model(**batch), anything else model(batch). Padded, packed or with
             lengths=, with resets=, batch first or not, unbatched, in one call or step by step.
-        loss: a function of the model's output that returns one number (or one for each sequence, which are added
+        loss: a function of the model's output that returns one number (or one for each sequence, (B,), which are added
             up); None: the squared norm of the last valid output. An attribute `words` of it is what reports call it.
         instances: how many sequences of the batch to keep, the first ones; None: all.
         gradients: whether to send the loss back at all.
@@ -180,6 +183,7 @@ def observe(
         [layer.name for layer in known if layer.name not in names],
         {path: count for path, count in counts.items() if count > 1},
         any(passage.resets is not None for passage in found),
+        {passage.path: passage.runs for passage in found if passage.runs > 1},
     )
 
 
@@ -228,6 +232,12 @@ def _loss(loss: Loss | None, output: Any, calls: Sequence[Call]) -> Tensor:
     if not isinstance(total, Tensor) or not total.is_floating_point():
         raise CarouselError(
             f"A loss takes the model's output and returns one number as a tensor; it returned a {type(total).__name__}."
+        )
+    sequences = int(Passage.of(calls[-1:], torch.float64).lengths.numel())
+    if total.numel() != 1 and tuple(total.shape) != (sequences,):
+        raise CarouselError(
+            f"A loss returns one number; it returned {total.numel()}, in shape {tuple(total.shape)}. Sum or average "
+            "them in the loss, as in loss=lambda output: output[0].square().mean()."
         )
     total = total.sum()
     if not bool(torch.isfinite(total)):

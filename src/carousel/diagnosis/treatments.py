@@ -209,8 +209,9 @@ _GATES = Remedy(
 )
 _ORDER = Remedy(
     "look at the data",
-    "see that steps come in their order (not shuffled, time and batch not exchanged), that the window is longer than "
-    "what is to be remembered, and that weight decay leaves the recurrent weights alone",
-    "the mistakes that the calibration nets were made by",
+    "see that weight decay leaves the recurrent weights alone, which a strong one empties where the task asks for no "
+    "memory; that the window is longer than what is to be remembered; and that steps come in their order (not "
+    "shuffled, time and batch not exchanged)",
+    "weight decay: the calibration nets were made so; the rest: experience",
     True,
 )

@@ -18,12 +18,11 @@ from carousel.diagnosis.findings import (
     Finding,
     figure,
 )
-from carousel.diagnosis.symptoms import Symptoms
+from carousel.diagnosis.symptoms import LEFT, Symptoms
 from carousel.diagnosis.thresholds import CALIBRATION, THRESHOLDS
 
 PASCANU = "Pascanu et al. 2013, " + CALIBRATION
 ENGELKEN = "Engelken et al. 2023, " + CALIBRATION
-LEFT = math.log(0.01)  # of a gradient: what counts as gone
 
 Rule = Callable[[Sequence[Symptoms]], Finding | None]
 
@@ -144,25 +143,37 @@ def saturated(layers: Sequence[Symptoms]) -> Finding | None:
 
 
 def memoryless(layers: Sequence[Symptoms]) -> Finding | None:
-    """No layer carries anything on from one step to the next."""
-    return _forgetting(
+    """No layer carries anything on from one step to the next, at (nearly) any step."""
+    if not _carries_nothing(layers):
+        return None
+    keeps = max(layers, key=lambda each: each.kept)
+    found = _forgetting(
         layers,
         "memoryless",
         THRESHOLDS.memoryless,
-        -math.inf,
-        "what is left of the best-kept direction after one step is {factor}: the network answers to the present input "
+        f"hardly anything of a state is carried on: one step leaves {figure(math.exp(keeps.kept))} or less of the "
+        f"best-kept direction, each further one {{factor}} of the rest. The network answers to the present input "
         "alone.",
         CALIBRATION,
     )
+    more = Evidence(
+        "ln of what one step leaves, or less, at 90 % of steps",
+        keeps.kept,
+        THRESHOLDS.kept,
+        False,
+        CALIBRATION,
+    )
+    return None if found is None else replace(found, evidence=(*found.evidence, more))
 
 
 def vanishing(layers: Sequence[Symptoms]) -> Finding | None:
     """Even the direction that is kept best shrinks quickly, in every layer."""
+    if _carries_nothing(layers):
+        return None
     return _forgetting(
         layers,
         "vanishing",
         THRESHOLDS.vanishing,
-        THRESHOLDS.memoryless,
         "even the best-kept direction of the gradient shrinks by a factor {factor} per step back; 1 % of it is left "
         "after {horizon} of {steps} steps, and what lies further back cannot be learned.",
         PASCANU,
@@ -184,19 +195,23 @@ def short(layers: Sequence[Symptoms]) -> Finding | None:
         f"The best-kept direction falls to 1 % within {horizon} of {longest.steps} steps. That is no fault if the task "
         "needs no more.",
         (Evidence("ln of what a step keeps", longest.rate, THRESHOLDS.vanishing, False, PASCANU),),
-        treatments.vanishing(layers),
     )
 
 
 RULES: tuple[Rule, ...] = (chaotic, exploding, saturated, dead, memoryless, vanishing, short)
 
 
+def _carries_nothing(layers: Sequence[Symptoms]) -> bool:
+    """A finite memory, as of a delay line, or a reset in the batch leaves nothing in the end; this is another thing."""
+    return all(each.rate < THRESHOLDS.memoryless and each.kept < THRESHOLDS.kept for each in layers)
+
+
 def _forgetting(
-    layers: Sequence[Symptoms], name: str, below: float, above: float, words: str, source: str
+    layers: Sequence[Symptoms], name: str, below: float, words: str, source: str
 ) -> Finding | None:
     """Of the layers, the one that keeps most decides: the others may be short on purpose."""
     keeps = max(layers, key=lambda each: each.rate)
-    if keeps.steps < THRESHOLDS.steps or not above <= keeps.rate < below:
+    if keeps.steps < THRESHOLDS.steps or not keeps.rate < below:
         return None
     horizon = _horizon(keeps.worst)
     sentence = words.format(

@@ -23,12 +23,17 @@ def impulse_figure(layer: LayerDiagnosis) -> Figure:
     top = float(found.norms.mean(axis=1).max()) or 1.0
     steps = list(range(len(found.norms)))
     low, high = found.norms.min(axis=1) / top, found.norms.max(axis=1) / top
+    others = {state: found.relative_of(state) for state in found.states if state != "h"}
+    states = [
+        Line(f"mean of {state}", steps, values.tolist(), style)
+        for (state, values), style in zip(others.items(), _STYLES[1:], strict=False)
+    ]
     chart = Chart(
         f"Impulse response, {layer.layer}",
         "Change of the output after one impulse in the input, by the number of steps since",
         "steps since the impulse",
-        "change of h",
-        [Line("mean", steps, found.relative.tolist(), "s1", band=(low.tolist(), high.tolist()))],
+        "change",
+        [Line("mean", steps, found.relative.tolist(), "s1", band=(low.tolist(), high.tolist())), *states],
         levels=[("5 %", 0.05)],
         y_range=(0.0, 1.05 * max(1.0, float(high.max()))),
         height=240,
@@ -37,10 +42,20 @@ def impulse_figure(layer: LayerDiagnosis) -> Figure:
     return Figure(
         "How it answers to an impulse",
         svg(chart),
-        f"Against the largest answer; mean and range over {len(found.inputs)} of its inputs, those that vary most, "
+        f"Of the output{''.join(f' and of {state}' for state in others)}, each against its largest answer; mean "
+        f"and range over {len(found.inputs)} of its inputs, those that vary most, "
         f"each struck once by their deviation. {sentence(on_impulse(found))}",
-        ("steps since", "mean", "weakest input", "strongest input"),
-        [(str(k), [float(found.relative[k]), float(low[k]), float(high[k])]) for k in shown],
+        (
+            "steps since",
+            "mean",
+            "weakest input",
+            "strongest input",
+            *(f"mean of {state}" for state in others),
+        ),
+        [
+            (str(k), [float(values[k]) for values in (found.relative, low, high, *others.values())])
+            for k in shown
+        ],
     )
 
 
