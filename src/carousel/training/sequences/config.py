@@ -16,7 +16,7 @@ from carousel.models.sequences.heads import (
     check_model,
 )
 from carousel.options import again, described, option
-from carousel.training.loop_config import LoopConfig
+from carousel.training.loop_config import LoopConfig, without_dropout
 from carousel.training.sequences.score import ForecastScore, LabelScore
 
 FORECAST = ("horizon", "season", "log", "interval")
@@ -118,6 +118,9 @@ class SequenceConfig(LoopConfig):
         """What the columns of the CSV file are."""
         names = ("target", "sequence", "time", "text", "inputs", "categories", "weight")
         return Layout(self.task, **{name: getattr(self, name) for name in names})
+
+    def idle(self) -> dict[str, str]:
+        return super().idle() | without_dropout(self)
 
     def absolute(self) -> Self:
         held = None if self.test_file is None else _absolute(self.test_file)
