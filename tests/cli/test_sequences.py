@@ -142,6 +142,20 @@ def test_mistakes_end_with_one_line(carousel, table, tmp_path, arguments, messag
     assert not (tmp_path / "run").exists()
 
 
+def test_unsorted_time_is_told_without_being_named(carousel, tmp_path):
+    """The first column is called time, so it is the time: one line, and no folder; sorted, training says its name."""
+    path = tmp_path / "tn.csv"
+    path.write_text("time,v\n" + "".join(f"{7 * k % 50},{k % 5}\n" for k in range(50)))
+    done = carousel("train", "--task", "forecast", path, "--out", tmp_path / "run", *SMALL)
+    assert done.status == 2
+    assert "time must rise from row to row, but '6' in the column 'time'" in done.err
+    assert not (tmp_path / "run").exists()
+    path.write_text("time,v\n" + "".join(f"{k},{k % 5}\n" for k in range(50)))
+    done = carousel("train", "--task", "forecast", path, "--out", tmp_path / "run", *SMALL)
+    assert "in the order of the column 'time'" in done.out
+    assert [row[2] for row in rows(carousel("predict", tmp_path / "run", path).out)[1:]] == ["v"]
+
+
 def test_options_of_sequences_need_their_task(carousel, table):
     """Without --task they have no meaning."""
     done = carousel("train", table, "--horizon", 3)
