@@ -60,7 +60,8 @@ class SequenceConfig(LoopConfig):
     )
     sequence: str | None = option(None, "column that tells sequences apart (none: all rows are one)")
     time: str | None = option(
-        None, "column of time, which must rise (none: the first of dates, or a first column of numbers named time)"
+        None,
+        "column of time, which must rise (none: the first of dates, or a first column of numbers named time)",
     )
     text: str | None = option(None, "column to spell: each row is a sequence of characters")
     inputs: str | None = option(None, "columns of numbers to read, separated by commas (none: all)")
