@@ -55,11 +55,17 @@ def test_probabilities_are_from_0_to_1(loss):
 def test_probabilities_sum_to_1(loss):
     """Outputs and targets that do not are refused with their sum; where a step does not count, anything may stand."""
     even, low = torch.full((5, 3, 4), 0.25), torch.full((5, 3, 4), 0.2)
-    with pytest.raises(CarouselError, match=r"outputs must be probabilities that sum to 1.*0\.8\..*divide by their sum"):
+    with pytest.raises(
+        CarouselError, match=r"outputs must be probabilities that sum to 1.*0\.8\..*divide by their sum"
+    ):
         loss(low, even, probabilities=True)
-    with pytest.raises(CarouselError, match=r"outputs must be probabilities that sum to 1.*Leave probabilities out"):
+    with pytest.raises(
+        CarouselError, match=r"outputs must be probabilities that sum to 1.*Leave probabilities out"
+    ):
         loss(low, INDICES, probabilities=True)
-    with pytest.raises(CarouselError, match=r"targets must be probabilities that sum to 1.*0\.8\..*bernoulli"):
+    with pytest.raises(
+        CarouselError, match=r"targets must be probabilities that sum to 1.*0\.8\..*bernoulli"
+    ):
         loss(OUTPUTS, low)
     mixed = torch.cat([even[:4], low[:1]])
     assert loss(mixed, mixed, probabilities=True, lengths=[4, 4, 4]).isfinite()
@@ -87,7 +93,9 @@ def test_weights_are_at_least_0():
     }
     for loss in losses.values():
         for reduction in ("mean", "none"):
-            with pytest.raises(CarouselError, match=r"weights must be at least 0.*the least is -0\.5\. Give 0"):
+            with pytest.raises(
+                CarouselError, match=r"weights must be at least 0.*the least is -0\.5\. Give 0"
+            ):
                 loss(weights=weights, reduction=reduction)
         assert loss(weights=weights, lengths=[4, 4, 4]).isfinite()
 

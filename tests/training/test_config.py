@@ -74,7 +74,10 @@ def test_numbers_that_yaml_reads_as_text_are_numbers(tmp_path):
         ({"momentum": 0.9, "optimizer": "rmsprop"}, "momentum belongs to optimizer sgd"),
         ({"decay": 3}, "decay belongs to schedule decay; got decay=3.0 with schedule=cosine"),
         ({"decay_after": 2, "schedule": "linear"}, "Leave decay_after out, or give schedule decay"),
-        ({"locked_dropout": True}, "locked_dropout belongs to dropout above 0; got locked_dropout=True with dropout=0.0"),
+        (
+            {"locked_dropout": True},
+            "locked_dropout belongs to dropout above 0; got locked_dropout=True with dropout=0.0",
+        ),
         ({"hiden": 5}, "no option 'hiden'. Did you mean hidden?"),
         ({"version": 2}, "version 2.*Upgrade"),
         ({"version": 2, "brand_new": 1}, "version 2.*Upgrade"),
@@ -89,7 +92,13 @@ def test_bad_options_are_refused_by_name(options, message):
 
 @pytest.mark.parametrize(
     "options",
-    [{"momentum": 0.5}, {"decay": 3.0}, {"decay_after": 2}, {"locked_dropout": True}, {"model": "tdnn", "cell": "gru"}],
+    [
+        {"momentum": 0.5},
+        {"decay": 3.0},
+        {"decay_after": 2},
+        {"locked_dropout": True},
+        {"model": "tdnn", "cell": "gru"},
+    ],
 )
 def test_options_without_effect_are_refused_where_they_are_given(options):
     """Also by their names in Python; those that a preset or a saved file holds beside others are no mistake."""

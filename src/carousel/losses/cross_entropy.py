@@ -54,7 +54,9 @@ def cross_entropy(
         outputs, targets = full_precision(steps.only(outputs)), steps.only(targets)
         check_probabilities("targets", targets)
         steps.check_sums("targets", full_precision(targets))
-        return steps.reduce(-(targets * log_where_expected(steps, outputs, targets, probabilities)).sum(dim=-1))
+        return steps.reduce(
+            -(targets * log_where_expected(steps, outputs, targets, probabilities)).sum(dim=-1)
+        )
     targets = count_indices(steps, outputs, targets)
     outputs = full_precision(steps.only(outputs))
     if probabilities:

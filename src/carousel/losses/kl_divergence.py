@@ -42,4 +42,6 @@ def kl_divergence(
     check_probabilities("targets", targets)
     steps.check_sums("targets", targets)
     own = targets.masked_fill(targets == 0, 1.0).log()  # 0 log 0 = 0
-    return steps.reduce((targets * (own - log_where_expected(steps, outputs, targets, probabilities))).sum(dim=-1))
+    return steps.reduce(
+        (targets * (own - log_where_expected(steps, outputs, targets, probabilities))).sum(dim=-1)
+    )

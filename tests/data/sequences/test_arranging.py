@@ -67,7 +67,9 @@ def test_a_first_column_of_numbers_that_is_named_as_time_is_the_time(name):
     found = arrange(table(f"{name} v\n1 5\n2 6\n4 7\n"), Layout("forecast"))
     assert (found.numbers, found.time) == (("v",), name)
     shuffled = table(f"{name} v\n1 5\n4 6\n2 7\n")
-    with pytest.raises(CarouselError, match=f"line 4: time must rise.*'{name}' was taken as the time.*in inputs"):
+    with pytest.raises(
+        CarouselError, match=f"line 4: time must rise.*'{name}' was taken as the time.*in inputs"
+    ):
         arrange(shuffled, Layout("forecast"))
     assert arrange(shuffled, Layout("forecast", inputs=f"v,{name}")).numbers == ("v", name)
     assert arrange(shuffled, Layout("forecast", target=name)).numbers == (name, "v")
@@ -110,11 +112,27 @@ def test_weights_are_those_of_the_steps():
         ("x y\n1 a\n", {"target": "z"}, "target names the column 'z', which data.csv does not have"),
         ("x y\n1 a\n", {"target": "y", "inputs": "q"}, "inputs names the column 'q'"),
         ("x y\n1 a\n", {"target": "y", "inputs": "y"}, "'y', which is read as something else already"),
-        ("y z\na b\n", {"target": "y"}, "column 'z' of data.csv holds no numbers; its first value is 'b'. Name it in categ"),
-        ("x y\n. a\nNA a\n", {"target": "y"}, "'x' of data.csv holds no values: every cell is empty. Leave it out"),
-        ("d x\n1/01/2020 1\n2/01/2020 2\n", {"task": "forecast"}, "'1/01/2020'. Write dates as ISO dates, such as 20"),
+        (
+            "y z\na b\n",
+            {"target": "y"},
+            "column 'z' of data.csv holds no numbers; its first value is 'b'. Name it in categ",
+        ),
+        (
+            "x y\n. a\nNA a\n",
+            {"target": "y"},
+            "'x' of data.csv holds no values: every cell is empty. Leave it out",
+        ),
+        (
+            "d x\n1/01/2020 1\n2/01/2020 2\n",
+            {"task": "forecast"},
+            "'1/01/2020'. Write dates as ISO dates, such as 20",
+        ),
         ("d x\n31.12.2020 1\n", {"task": "forecast"}, "ISO dates"),
-        ("x y\n. a\n1,5 a\n", {"target": "y"}, "its first value is '1,5'. Write numbers with a decimal point"),
+        (
+            "x y\n. a\n1,5 a\n",
+            {"target": "y"},
+            "its first value is '1,5'. Write numbers with a decimal point",
+        ),
         ("x y\n1 a\n1.234,5 a\n", {"target": "y"}, "line 3: .*'1.234,5'. Write numbers with a decimal point"),
         ("y t\na 2026-01-01\n", {"target": "y"}, "data.csv has no column of numbers to learn from"),
         (

@@ -113,7 +113,7 @@ def _numbers(value: Any) -> np.ndarray:
     except (TypeError, ValueError) as error:
         raise CarouselError(
             f"a sequence must be numbers, (T, I), or one str of characters; this cannot be read as such: {error}. "
-            "Sequences of unequal length go in a list; of words or other symbols make a column of categories of a table."
+            "Sequences of unequal length go in a list; words and other symbols in a column of categories of a table."
         ) from None
 
 

@@ -80,7 +80,9 @@ def holds_dates(cells: Sequence[str]) -> bool:
         return False
 
 
-def check_order(table: Table, name: str, moments: np.ndarray, rows: np.ndarray, *, given: bool = True) -> None:
+def check_order(
+    table: Table, name: str, moments: np.ndarray, rows: np.ndarray, *, given: bool = True
+) -> None:
     """Raise CarouselError unless time rises from each of these rows of one sequence to the next.
 
     given: whether someone said that this column is the time.
@@ -96,7 +98,11 @@ def check_order(table: Table, name: str, moments: np.ndarray, rows: np.ndarray, 
         f"{table.at(second)}: time must rise from row to row, but {cells[second]!r} in the column {name!r} comes "
         f"{rule} ({table.places[first]}: {cells[first]!r}). Sort the rows by time and leave one for each moment; if "
         "they belong to several sequences, name the column that tells them apart as sequence."
-        + ("" if given else f" {name!r} was taken as the time; if it is none, name the columns to read in inputs.")
+        + (
+            ""
+            if given
+            else f" {name!r} was taken as the time; if it is none, name the columns to read in inputs."
+        )
     )
 
 

@@ -15,9 +15,9 @@ class Layout:
 
     task: one of `TASKS`. target: the label's column; of a forecast the columns to be forecast (none: all numbers).
     sequence: the column that tells sequences apart (none: all rows are one). time: the column that must rise (none:
-    the first one of dates, or else the first column, if it holds numbers and is named as time is). text: the column whose characters are the steps: each row is a sequence.
-    inputs: the columns of numbers to read (none: all others). categories: columns that hold one of a few values.
-    weight: the column of w_t.
+    the first one of dates, or else the first column, if it holds numbers and is named as time is). text: the column
+    whose characters are the steps: each row is a sequence. inputs: the columns of numbers to read (none: all others).
+    categories: columns that hold one of a few values. weight: the column of w_t.
     """
 
     task: str
