@@ -36,6 +36,11 @@ def series(tmp_path_factory):
 SMALL = ("--steps", 12, "--hidden", 6, "--cell", "gru", "--threads", 1, "--lr", 0.05)
 
 
+def unwrapped(text):
+    """A printed paragraph as one line."""
+    return " ".join(text.split())
+
+
 def rows(text):
     return list(csv.reader(io.StringIO(text)))
 
@@ -56,6 +61,7 @@ def test_classify_from_a_file_to_predictions(carousel, table, tmp_path):
     assert [row[:2] for row in found[1:4]] == [["s0", "-1"], ["s1", "1"], ["s2", "-1"]]
     diagnosed = carousel("diagnose", run)
     assert "recurrent.l0" in diagnosed.out
+    assert "loss: the cross-entropy, in nats, of the label of each sequence" in unwrapped(diagnosed.out)
     assert (run / "diagnosis.html").exists()
     again = carousel("train", "--resume", run)
     assert "already finished" in again.out
@@ -107,6 +113,11 @@ def test_forecast_from_a_file_to_what_comes(carousel, series, tmp_path):
     assert done.out.split(" of the seasonal-naive")[0].split()[-1] == held[0].split()[0]
     assert held[1].startswith("  sales: mean absolute error")
     assert carousel("evaluate", run, series).out.splitlines()[1].startswith("  sales")
+    for data in ((), ("--data", series)):
+        told = unwrapped(carousel("diagnose", run, *data).out)
+        assert (
+            "minus the log density, in nats, that was given to the 6 values that follow each sequence" in told
+        )
 
 
 def test_tags_are_predicted_step_by_step(carousel, table, tmp_path):
@@ -117,6 +128,13 @@ def test_tags_are_predicted_step_by_step(carousel, table, tmp_path):
     found = rows(carousel("predict", run, table).out)
     assert found[0] == ["sequence", "step", "label", "probability"]
     assert [row[:2] for row in found[1:5]] == [["s0", "1"], ["s0", "2"], ["s0", "3"], ["s1", "1"]]
+    words = "the cross-entropy, in nats, of the label of the last step of each sequence"
+    assert words in unwrapped(carousel("diagnose", run).out)
+    bare = tmp_path / "bare.csv"
+    bare.write_text("id,t,x\n" + "".join(f"a,{t},{t}\n" for t in range(9)))
+    assert "the squared norm" in unwrapped(
+        carousel("diagnose", run, "--data", bare).out
+    )  # nothing is known to ask for
 
 
 @pytest.mark.parametrize(
@@ -140,6 +158,20 @@ def test_mistakes_end_with_one_line(carousel, table, tmp_path, arguments, messag
     assert message in done.err
     assert done.err.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_unsorted_time_is_told_without_being_named(carousel, tmp_path):
+    """The first column is called time, so it is the time: one line, and no folder; sorted, training says its name."""
+    path = tmp_path / "tn.csv"
+    path.write_text("time,v\n" + "".join(f"{7 * k % 50},{k % 5}\n" for k in range(50)))
+    done = carousel("train", "--task", "forecast", path, "--out", tmp_path / "run", *SMALL)
+    assert done.status == 2
+    assert "time must rise from row to row, but '6' in the column 'time'" in done.err
+    assert not (tmp_path / "run").exists()
+    path.write_text("time,v\n" + "".join(f"{k},{k % 5}\n" for k in range(50)))
+    done = carousel("train", "--task", "forecast", path, "--out", tmp_path / "run", *SMALL)
+    assert "in the order of the column 'time'" in done.out
+    assert [row[2] for row in rows(carousel("predict", tmp_path / "run", path).out)[1:]] == ["v"]
 
 
 def test_options_of_sequences_need_their_task(carousel, table):

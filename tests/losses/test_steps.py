@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from carousel import CarouselError
-from carousel.losses import bernoulli, cross_entropy, kl_divergence, squared_error
+from carousel.losses import bernoulli, cross_entropy, kl_divergence, linear_cross_entropy, squared_error
 
 OUTPUTS, INDICES = torch.zeros(5, 3, 4), torch.zeros(5, 3, dtype=torch.int64)
 
@@ -49,3 +49,65 @@ def test_probabilities_are_from_0_to_1(loss):
         loss(OUTPUTS - 2, torch.full((5, 3, 4), 0.25), probabilities=True)
     with pytest.raises(CarouselError, match=r"targets must be probabilities.*from 3 to 3"):
         loss(OUTPUTS, OUTPUTS + 3)
+
+
+@pytest.mark.parametrize("loss", [kl_divergence, cross_entropy])
+def test_probabilities_sum_to_1(loss):
+    """Outputs and targets that do not are refused with their sum; where a step does not count, anything may stand."""
+    even, low = torch.full((5, 3, 4), 0.25), torch.full((5, 3, 4), 0.2)
+    with pytest.raises(
+        CarouselError, match=r"outputs must be probabilities that sum to 1.*0\.8\..*divide by their sum"
+    ):
+        loss(low, even, probabilities=True)
+    with pytest.raises(
+        CarouselError, match=r"outputs must be probabilities that sum to 1.*Leave probabilities out"
+    ):
+        loss(low, INDICES, probabilities=True)
+    with pytest.raises(
+        CarouselError, match=r"targets must be probabilities that sum to 1.*0\.8\..*bernoulli"
+    ):
+        loss(OUTPUTS, low)
+    mixed = torch.cat([even[:4], low[:1]])
+    assert loss(mixed, mixed, probabilities=True, lengths=[4, 4, 4]).isfinite()
+    assert loss(mixed, INDICES.index_fill(0, torch.tensor(4), -100), probabilities=True).isfinite()
+    assert loss(even * float("nan"), even, probabilities=True).isnan()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_rounded_probabilities_pass(dtype):
+    """Those of a softmax over many symbols in low precision are no mistake."""
+    y = (3 * torch.randn(7, 33_278)).softmax(-1).to(dtype)
+    assert cross_entropy(y, torch.zeros(7, dtype=torch.int64), probabilities=True) > 0
+    assert kl_divergence(torch.randn(7, 33_278), y) > 0
+
+
+def test_weights_are_at_least_0():
+    """One below 0 is refused with its value, in every loss, unless its step does not count."""
+    weights = torch.tensor([1.0, 2.0, 0.0, 1.0, -0.5])
+    x, head = torch.zeros(5, 3, 2), torch.zeros(4, 2)
+    losses = {
+        "bernoulli": lambda **options: bernoulli(OUTPUTS, OUTPUTS, **options),
+        "squared_error": lambda **options: squared_error(OUTPUTS, OUTPUTS, **options),
+        "cross_entropy": lambda **options: cross_entropy(OUTPUTS, INDICES, **options),
+        "linear_cross_entropy": lambda **options: linear_cross_entropy(x, head, INDICES, **options),
+    }
+    for loss in losses.values():
+        for reduction in ("mean", "none"):
+            with pytest.raises(
+                CarouselError, match=r"weights must be at least 0.*the least is -0\.5\. Give 0"
+            ):
+                loss(weights=weights, reduction=reduction)
+        assert loss(weights=weights, lengths=[4, 4, 4]).isfinite()
+
+
+def test_torch_func_carries_weights_and_distributions():
+    """vmap over weights and outputs, and the gradient of a gradient transform, are those of plain calls."""
+    weights, outputs = torch.rand(6, 5), torch.randn(6, 5, 4)
+    each = torch.func.vmap(lambda y, w: cross_entropy(y, INDICES[:, 0], weights=w))(outputs, weights)
+    plain = [cross_entropy(y, INDICES[:, 0], weights=w) for y, w in zip(outputs, weights, strict=True)]
+    torch.testing.assert_close(each, torch.stack(plain))
+    share = torch.full((5, 4), 0.25)
+    found = torch.func.grad(lambda y: cross_entropy(y, share, weights=weights[0]))(outputs[0])
+    own = outputs[0].clone().requires_grad_()
+    cross_entropy(own, share, weights=weights[0]).backward()
+    torch.testing.assert_close(found, own.grad)

@@ -8,6 +8,7 @@ import pytest
 
 from carousel import CarouselError
 from carousel.training import Config
+from carousel.training.presets import PRESETS
 
 
 def test_a_configuration_survives_its_file(tmp_path):
@@ -67,6 +68,16 @@ def test_numbers_that_yaml_reads_as_text_are_numbers(tmp_path):
         ({"model": "tdnn", "direct": True, "tie": True}, "direct connects .* tie needs output weights"),
         ({"model": "tdnn", "direct": True, "one_hot": True}, "direct connects .* one_hot has none"),
         ({"one_hot": True, "embedding_dropout": 0.1}, "embedding_dropout drops symbols' vectors"),
+        ({"model": "tdnn", "cell": "gru"}, "cell is an option of --model rnn; got cell=gru for tdnn"),
+        ({"model": "tdnn", "cell": "lstm"}, "cell belongs to model rnn; got cell=lstm with model=tdnn"),
+        ({"momentum": 0.5}, "momentum belongs to optimizer sgd; got momentum=0.5 with optimizer=adamw"),
+        ({"momentum": 0.9, "optimizer": "rmsprop"}, "momentum belongs to optimizer sgd"),
+        ({"decay": 3}, "decay belongs to schedule decay; got decay=3.0 with schedule=cosine"),
+        ({"decay_after": 2, "schedule": "linear"}, "Leave decay_after out, or give schedule decay"),
+        (
+            {"locked_dropout": True},
+            "locked_dropout belongs to dropout above 0; got locked_dropout=True with dropout=0.0",
+        ),
         ({"hiden": 5}, "no option 'hiden'. Did you mean hidden?"),
         ({"version": 2}, "version 2.*Upgrade"),
         ({"version": 2, "brand_new": 1}, "version 2.*Upgrade"),
@@ -77,6 +88,26 @@ def test_bad_options_are_refused_by_name(options, message):
     """The error names the option, the rule, and what came."""
     with pytest.raises(CarouselError, match=message):
         Config.from_dict(options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"momentum": 0.5},
+        {"decay": 3.0},
+        {"decay_after": 2},
+        {"locked_dropout": True},
+        {"model": "tdnn", "cell": "gru"},
+    ],
+)
+def test_options_without_effect_are_refused_where_they_are_given(options):
+    """Also by their names in Python; those that a preset or a saved file holds beside others are no mistake."""
+    with pytest.raises(CarouselError, match=list(options)[-1]):
+        Config().override(**options)
+    for preset in PRESETS:
+        Config.preset(preset, optimizer="adamw", schedule="cosine")
+    saved = Config.preset("zaremba-medium", optimizer="adamw", schedule="cosine", locked_dropout=True)
+    assert Config.from_dict(saved.override(dropout=0.0).to_dict()).momentum == 0
 
 
 @pytest.mark.parametrize(

@@ -83,27 +83,28 @@ def _is_of_sequences(path: Path) -> bool:
     return is_saved(path / "weights.safetensors" if path.is_dir() else path, "sequence model")
 
 
-def _sequences(path: Path, data: Path | None, steps: int) -> tuple[Any, Any, None, None, str]:
-    """The model of a run, and held-out sequences, of each the last steps."""
+def _sequences(path: Path, data: Path | None, steps: int) -> tuple[Any, Any, None, Any, str]:
+    """The model of a run, held-out sequences, of each the last steps, and the loss that the run has lowered."""
     from carousel.models import SequenceModel
-    from carousel.models.sequences.model import padded
     from carousel.training import RunFolder
+    from carousel.training.sequences.asked import asked
     from carousel.training.sequences.task import SequenceTask
 
     model = SequenceModel.load(path)
     if data is not None:
-        encoded = [model.known.encode(item) for item in model.read(data).items]
+        given = [(item, len(item)) for item in model.read(data).items]
         words = f"{path}: it reads {data}"
     elif path.is_dir():
         task = SequenceTask.read(RunFolder.open(path).load_config())
-        encoded = [task.encoded[span.sequence][: span.stop] for span in task.parts.test]
+        given = [(task.sequences.items[span.sequence], span.stop) for span in task.parts.test]
         words = f"{path}: it reads the test part"
     else:
         raise CarouselError(
             "Weights alone have no test part: give a CSV file with --data, or the run's folder."
         )
-    chosen = [each[-steps:] for each in encoded[:SEQUENCES]]
-    return model, padded(chosen), None, None, f"{words}, {len(chosen)} sequences of at most {steps} steps"
+    chosen = given[:SEQUENCES]
+    batch, loss = asked(model, chosen, steps)
+    return model, batch, None, loss, f"{words}, {len(chosen)} sequences of at most {steps} steps"
 
 
 def _run(path: Path, data: Path | None, steps: int) -> tuple[Any, Any, list[str], Any, str]:

@@ -34,13 +34,14 @@ def cross_entropy(
     Args:
         outputs: (T, B, V), or (..., V) with any steps in front: logits, or probabilities if `probabilities`.
         targets: (T, B) int64 indices, where -100 is padding and not counted; or distributions, as `outputs`.
-        weights: w_t, (T,) or (T, B).
+        weights: w_t, (T,) or (T, B), at least 0.
         lengths: (B,), steps of each sequence that count. mask: (T, B) or (T,) bool, true where a step counts.
         reduction: "sum" of w_t Div_t; "mean", that sum over the number of steps that count (0 if none does);
             "sequence", the sum over time, (B,); "none", (T, B) with 0 at the steps that do not count.
         batch_first: outputs are (B, T, V).
 
-    Raises CarouselError if the shapes do not belong together or a target is no symbol.
+    Raises CarouselError if the shapes do not belong together or a target is no symbol, for probabilities that do not
+    sum to 1 (to 1 %, as many in bfloat16 do), and for weights below 0.
 
     >>> import torch
     >>> logits = torch.zeros(5, 2, 8)  # every one of 8 symbols equally likely: 3 bits
@@ -52,11 +53,15 @@ def cross_entropy(
         check_same_shape(outputs, targets)
         outputs, targets = full_precision(steps.only(outputs)), steps.only(targets)
         check_probabilities("targets", targets)
-        return steps.reduce(-(targets * log_where_expected(outputs, targets, probabilities)).sum(dim=-1))
+        steps.check_sums("targets", full_precision(targets))
+        return steps.reduce(
+            -(targets * log_where_expected(steps, outputs, targets, probabilities)).sum(dim=-1)
+        )
     targets = count_indices(steps, outputs, targets)
     outputs = full_precision(steps.only(outputs))
     if probabilities:
         check_probabilities("outputs", outputs)
+        steps.check_sums("outputs", outputs)
         chosen = outputs.gather(-1, in_range(targets, outputs.shape[-1]).clamp(min=0)[..., None])[..., 0]
         return steps.reduce(-steps.only(chosen, fill=1.0).log())
     each = F.cross_entropy(
@@ -68,7 +73,7 @@ def cross_entropy(
     return steps.reduce(each.reshape(targets.shape))
 
 
-def log_where_expected(outputs: Tensor, targets: Tensor, probabilities: bool) -> Tensor:
+def log_where_expected(steps: Steps, outputs: Tensor, targets: Tensor, probabilities: bool) -> Tensor:
     """log y over the last dimension, from logits or from y itself; 0 where the target is 0, whatever y is there.
 
     So 0 log 0 is 0, in the gradient too.
@@ -77,6 +82,7 @@ def log_where_expected(outputs: Tensor, targets: Tensor, probabilities: bool) ->
     if not probabilities:
         return F.log_softmax(outputs, dim=-1).masked_fill(impossible, 0.0)
     check_probabilities("outputs", outputs)
+    steps.check_sums("outputs", outputs)
     return outputs.masked_fill(impossible, 1.0).log()
 
 

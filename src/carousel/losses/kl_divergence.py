@@ -40,5 +40,8 @@ def kl_divergence(
     steps = Steps(outputs.shape[:-1], outputs.device, weights, lengths, mask, reduction, batch_first)
     outputs, targets = full_precision(steps.only(outputs)), full_precision(steps.only(targets))
     check_probabilities("targets", targets)
+    steps.check_sums("targets", targets)
     own = targets.masked_fill(targets == 0, 1.0).log()  # 0 log 0 = 0
-    return steps.reduce((targets * (own - log_where_expected(outputs, targets, probabilities))).sum(dim=-1))
+    return steps.reduce(
+        (targets * (own - log_where_expected(steps, outputs, targets, probabilities))).sum(dim=-1)
+    )

@@ -12,8 +12,12 @@ import torch
 from torch import Tensor
 
 from carousel.errors import CarouselError
+from carousel.ops.transforms import batched
 
 IGNORED = -100  # a target that is padding and is not counted
+TOLERANCE = (
+    1e-2  # how far from 1 a sum of probabilities may be: that of many in bfloat16 is off by some thousandths
+)
 REDUCTIONS = ("mean", "sum", "sequence", "none")
 
 
@@ -62,6 +66,7 @@ class Steps:
     def reduce(self, each: Tensor) -> Tensor:
         """The divergence of each step (the frame) -> as `reduction` asks."""
         if self.weights is not None:
+            self.check_weights()
             each = each * self.only(self.weights.to(each.dtype))
         each = self.only(each)
         if self.reduction == "none":
@@ -69,6 +74,33 @@ class Steps:
         if self.reduction == "sequence":
             return each.sum(dim=self.time_dim)
         return each.sum() if self.reduction == "sum" else each.sum() / self.count(each)
+
+    def check_weights(self) -> None:
+        """Raises CarouselError for a weight below 0 at a step that counts (NaN passes, to be seen in the result)."""
+        if self.weights is None or unseen(self.weights):
+            return
+        weights = self.only(self.weights.detach())
+        if weights.numel() and bool((weights < 0).any()):
+            raise CarouselError(
+                f"weights must be at least 0, for a divergence below 0 would be the better the worse the answer is; "
+                f"the least is {float(weights.min()):.4g}. Give 0 to a step that shall not count, or turn the sign of "
+                "the whole loss outside."
+            )
+
+    def check_sums(self, name: str, values: Tensor) -> None:
+        """Raises CarouselError for a step that counts whose probabilities, (*frame, V), do not sum to 1."""
+        if unseen(values):
+            return
+        sums = self.only(values.detach().sum(dim=-1), fill=1.0)
+        off = (sums - 1).abs()
+        if off.numel() and bool((off > TOLERANCE).any()):
+            worst = float(sums.flatten()[off.nan_to_num().argmax()])
+            advice = " Leave probabilities out for logits, or" if name == "outputs" else ""
+            raise CarouselError(
+                f"{name} must be probabilities that sum to 1 at each step; at one they sum to {worst:.4g}."
+                f"{advice or ' For that,'} divide by their sum: p / p.sum(-1, keepdim=True). Answers that do not "
+                "exclude each other go to bernoulli."
+            )
 
     def count(self, like: Tensor) -> Tensor | int:
         """How many steps count; at least 1, so that the mean of none is 0."""
@@ -121,6 +153,11 @@ class Steps:
         steps = torch.arange(time, device=self.device)
         within = steps < numbers[:, None] if self.time_dim else steps[:, None] < numbers
         return within.reshape(*within.shape, *[1] * (len(self.frame) - 2)).expand(self.frame)
+
+
+def unseen(values: Tensor) -> bool:
+    """Whether values cannot be looked at: they are traced by torch.compile, or carried by torch.func."""
+    return torch.compiler.is_compiling() or batched(values)
 
 
 def full_precision(values: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any, Self
 from carousel.errors import CarouselError
 from carousel.models.cells import CELLS, MODELS
 from carousel.options import described, option
-from carousel.training.loop_config import RATE, LoopConfig
+from carousel.training.loop_config import RATE, LoopConfig, without_dropout
 from carousel.training.presets import preset
 from carousel.training.score import Score
 
@@ -84,6 +84,10 @@ class Config(LoopConfig):
         of_gru = self.model == "rnn" and self.cell.startswith("gru") and self.optimizer == "adamw"
         return GRU_RATE if self.lr is None and of_gru else super().rate
 
+    def idle(self) -> dict[str, str]:
+        of_tdnn = {"cell": "model rnn"} if self.model == "tdnn" else {}
+        return super().idle() | of_tdnn | without_dropout(self)
+
     def absolute(self) -> Self:
         return self.override(paths=[os.path.abspath(os.path.expanduser(path)) for path in self.paths])
 
@@ -115,10 +119,7 @@ def _check_model(config: Config) -> None:
     foreign = (
         {"context": None, "direct": False}
         if config.model == "rnn"
-        else {
-            "weight_drop": 0.0,
-            "recurrent_dropout": 0.0,
-        }
+        else {"cell": Config.cell, "weight_drop": 0.0, "recurrent_dropout": 0.0}
     )
     for name, unset in foreign.items():
         if (value := getattr(config, name)) != unset:

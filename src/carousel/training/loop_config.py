@@ -5,6 +5,7 @@ The configurations of `carousel train` are this dataclass with the options of th
 
 import dataclasses
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -87,8 +88,17 @@ class LoopConfig:
         """This configuration with paths that hold wherever the run is resumed from."""
         return self
 
+    def idle(self) -> dict[str, str]:
+        """Options that have no effect beside the others, each with what it belongs to."""
+        idle = {} if self.optimizer == "sgd" else {"momentum": "optimizer sgd"}
+        falls = {} if self.schedule == "decay" else dict.fromkeys(("decay", "decay_after"), "schedule decay")
+        return idle | falls
+
     def override(self, **changes: Any) -> Self:
         """This configuration with `changes`; a new length (epochs, minutes or steps) replaces the old one.
+
+        Raises CarouselError for bad changes, and for one that has no effect beside the other options: whoever gives
+        it expects something of it. A default or a preset may well hold such an option.
 
         >>> LoopConfig(minutes=3, steps=900).override(epochs=1).steps is None
         True
@@ -96,7 +106,21 @@ class LoopConfig:
         check_names(changes, type(self))
         if any(changes.get(name) is not None for name in LENGTHS):
             changes = {**dict.fromkeys(LENGTHS), **changes}
-        return dataclasses.replace(self, **changes)
+        changed = dataclasses.replace(self, **changes)
+        changed.check_given(changes)
+        return changed
+
+    def check_given(self, names: Iterable[str]) -> None:
+        """Raise CarouselError if one of the options that someone gave, by their names, has no effect."""
+        idle = self.idle()
+        for name in names:
+            value = getattr(self, name)
+            if name in idle and value is not None and value is not False:
+                kind, needed = idle[name].split(maxsplit=1)
+                raise CarouselError(
+                    f"{name} belongs to {idle[name]}; got {name}={value} with {kind}={getattr(self, kind)}, where it "
+                    f"has no effect. Leave {name} out, or give {kind} {needed}."
+                )
 
     def with_steps(self, steps: int) -> Self:
         """This configuration with its length settled; the epochs or minutes asked for stay on record."""
@@ -119,7 +143,10 @@ class LoopConfig:
             )
         try:
             check_names(options, cls)
-            return cls(**options)
+            config = cls(**options)
+            if "version" not in options:  # a file that was saved names every option, given or not
+                config.check_given(options)
+            return config
         except CarouselError as error:
             raise CarouselError(f"{source}: {error}") from None
 
@@ -131,6 +158,11 @@ class LoopConfig:
     def save(self, path: str | Path) -> None:
         """Write every option as YAML, atomically."""
         write_atomic(path, yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True))
+
+
+def without_dropout(config: Any) -> dict[str, str]:
+    """Of a configuration with dropout: what is idle where nothing is dropped."""
+    return {} if config.dropout else {"locked_dropout": "dropout above 0"}
 
 
 def read_options(path: str | Path) -> Any:

@@ -61,6 +61,43 @@ def test_targets_of_a_forecast_come_first():
     assert (every.numbers, every.targets) == (("rain", "wind"), 2)
 
 
+@pytest.mark.parametrize("name", ["time", "T", "Date", "month", "index"])
+def test_a_first_column_of_numbers_that_is_named_as_time_is_the_time(name):
+    """It orders and is not read; unsorted it is told, with what to do; inputs and target may say that it is none."""
+    found = arrange(table(f"{name} v\n1 5\n2 6\n4 7\n"), Layout("forecast"))
+    assert (found.numbers, found.time) == (("v",), name)
+    shuffled = table(f"{name} v\n1 5\n4 6\n2 7\n")
+    with pytest.raises(
+        CarouselError, match=f"line 4: time must rise.*'{name}' was taken as the time.*in inputs"
+    ):
+        arrange(shuffled, Layout("forecast"))
+    assert arrange(shuffled, Layout("forecast", inputs=f"v,{name}")).numbers == ("v", name)
+    assert arrange(shuffled, Layout("forecast", target=name)).numbers == (name, "v")
+    assert arrange(shuffled, Layout("forecast"), columns=[name, "v"]).numbers == (name, "v")
+
+
+def test_other_columns_are_not_the_time():
+    """A name within a table, words, and another first column are read as ever."""
+    assert arrange(table("v t\n1 5\n2 3\n"), Layout("forecast")).numbers == ("v", "t")
+    assert arrange(table("speed v\n1 5\n0 3\n"), Layout("forecast")).time is None
+    found = arrange(table("id t v y\na 1 5 u\nb 1 3 w\n"), Layout("classify", target="y", sequence="id"))
+    assert (found.numbers, found.time) == (("v",), "t")
+
+
+def test_a_name_may_hold_a_comma():
+    """Where the whole is a column's name it is one name."""
+    rows = Table("d.csv", {"a, b": ["1", "2"], "c,d": ["x", "y"], "e": ["5", "6"]}, ["line 2", "line 3"])
+    assert arrange(rows, Layout("forecast", target="a, b", categories="c,d")).numbers == ("a, b", "e")
+    assert arrange(rows, Layout("tag", target="c,d", inputs="a, b")).labels == ["x", "y"]
+
+
+def test_truth_is_read_as_1_and_0():
+    """A column of True and False, in any case, with gaps."""
+    found = arrange(table("on y\nTrue a\nfalse b\n. b\n"), Layout("tag", target="y")).items[0].numbers[:, 0]
+    assert found[:2].tolist() == [1, 0]
+    assert np.isnan(found[2])
+
+
 def test_weights_are_those_of_the_steps():
     """w_t is a column of its own and no input."""
     found = arrange(table("x y w\n1 a 1\n2 b 0\n"), Layout("tag", target="y", weight="w"))
@@ -75,7 +112,28 @@ def test_weights_are_those_of_the_steps():
         ("x y\n1 a\n", {"target": "z"}, "target names the column 'z', which data.csv does not have"),
         ("x y\n1 a\n", {"target": "y", "inputs": "q"}, "inputs names the column 'q'"),
         ("x y\n1 a\n", {"target": "y", "inputs": "y"}, "'y', which is read as something else already"),
-        ("y z\na b\n", {"target": "y"}, "column 'z' of data.csv holds no numbers; its first cell is 'b'"),
+        (
+            "y z\na b\n",
+            {"target": "y"},
+            "column 'z' of data.csv holds no numbers; its first value is 'b'. Name it in categ",
+        ),
+        (
+            "x y\n. a\nNA a\n",
+            {"target": "y"},
+            "'x' of data.csv holds no values: every cell is empty. Leave it out",
+        ),
+        (
+            "d x\n1/01/2020 1\n2/01/2020 2\n",
+            {"task": "forecast"},
+            "'1/01/2020'. Write dates as ISO dates, such as 20",
+        ),
+        ("d x\n31.12.2020 1\n", {"task": "forecast"}, "ISO dates"),
+        (
+            "x y\n. a\n1,5 a\n",
+            {"target": "y"},
+            "its first value is '1,5'. Write numbers with a decimal point",
+        ),
+        ("x y\n1 a\n1.234,5 a\n", {"target": "y"}, "line 3: .*'1.234,5'. Write numbers with a decimal point"),
         ("y t\na 2026-01-01\n", {"target": "y"}, "data.csv has no column of numbers to learn from"),
         (
             "x y\n1 a\n2 a\noops a\n",

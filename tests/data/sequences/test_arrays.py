@@ -23,6 +23,14 @@ def test_forms_of_data():
     assert (lengths_of(two), two.targets) == ([7], 2)
 
 
+def test_texts_are_sequences_of_characters():
+    """A list of str: one symbol at each step, with a label for each text or for each character."""
+    found = from_arrays("classify", ["abc", "xy"], [1, 2])
+    assert (found.numbers, found.symbols, found.labels) == ((), ("character",), [1, 2])
+    assert [item.symbols[:, 0].tolist() for item in found.items] == [["a", "b", "c"], ["x", "y"]]
+    assert from_arrays("tag", ["ab"], [["0", "0"]]).items[0].label == ["0", "0"]
+
+
 def test_labels_keep_their_kind():
     """Whole numbers come back as such, sorted by size; None and NaN are not known."""
     tags = from_arrays("tag", [[1.0, 2.0, 3.0]], [np.array([10, 9, 2])])
@@ -67,6 +75,9 @@ def test_the_fingerprint_follows_the_data():
         ),
         ("classify", [np.zeros((0, 2))], {"targets": [0]}, "T at least 1"),
         ("classify", [[float("inf")]], {"targets": [0]}, "number 0 holds an infinite value"),
+        ("classify", ["ab", ""], {"targets": [0, 1]}, "each at least one long"),
+        ("classify", ["ab", "c"], {"targets": [0, 1], "lengths": [2, 1]}, "without lengths"),
+        ("forecast", ["ab", "c"], {}, "to forecast, give numbers"),
         ("classify", [["a"]], {"targets": [0]}, "cannot be read as such"),
         (
             "classify",

@@ -98,6 +98,13 @@ def test_labels_at_each_step_with_weights_and_gaps():
     assert np.mean([a == b for a, b in known]) > 0.85
 
 
+def test_texts_are_learned_character_by_character():
+    """A list of str is enough; what it is learned from is kept, and new texts are told."""
+    model = SequenceModel("gru", hidden=8)
+    fit(model, ["abc", "xyz"] * 30, ["first", "last"] * 30, steps=40, lr=0.05, monitor=0)
+    assert model.predict(["bac", "zz"]) == ["first", "last"]
+
+
 def test_a_forecast_beats_the_seasonal_naive_one_and_its_interval_holds():
     """A season with a trend and noise: the error is well below, and most of what came lies within the interval."""
     random = np.random.default_rng(0)

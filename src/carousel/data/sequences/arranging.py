@@ -11,8 +11,19 @@ import numpy as np
 from carousel.data.sequences.cells import check_order, holds_dates, numbers, times
 from carousel.data.sequences.layout import Layout, names
 from carousel.data.sequences.sequences import Sequence, Sequences
-from carousel.data.sequences.table import Table
+from carousel.data.sequences.table import Table, is_number
 from carousel.errors import CarouselError
+
+TIMES = (
+    "time",
+    "t",
+    "step",
+    "date",
+    "timestamp",
+    "year",
+    "month",
+    "index",
+)  # names of a first column that is time
 
 
 def arrange(
@@ -31,7 +42,7 @@ def arrange(
             f"{', '.join(table.columns)}."
         )
     if labelled:
-        for name in names(layout.target):
+        for name in names(layout.target, table.columns):
             table.column(name, "target")
     return _spelled(table, layout, labelled) if layout.text else _rows(table, layout, labelled, columns)
 
@@ -61,9 +72,9 @@ def _spelled(table: Table, layout: Layout, labelled: bool) -> Sequences:
 
 def _rows(table: Table, layout: Layout, labelled: bool, known: Iterable[str] | None) -> Sequences:
     """Each row a step of the sequence that it belongs to."""
-    time = layout.time or _dates(table, layout)
-    symbols = names(layout.categories)
-    targets = names(layout.target) if layout.task == "forecast" else []
+    time = layout.time or _time(table, layout, known)
+    symbols = names(layout.categories, table.columns)
+    targets = names(layout.target, table.columns) if layout.task == "forecast" else []
     read = _inputs(table, layout, time, symbols, targets) if known is None else list(known)
     columns = [numbers(table, name, "target" if name in targets else "inputs") for name in read]
     if not read and not symbols:
@@ -82,11 +93,11 @@ def _rows(table: Table, layout: Layout, labelled: bool, known: Iterable[str] | N
     items = []
     for name, rows in _groups(table, layout.sequence).items():
         if time is not None and moments is not None:
-            check_order(table, time, moments, rows)
+            check_order(table, time, moments, rows, given=layout.time is not None)
         label, weight = _told(table, layout, labels, weights, rows, labelled)
         items.append(Sequence(values[rows], marks[rows], label, weight, name))
     number = (len(targets) or len(read)) if layout.task == "forecast" else 0
-    return Sequences(items, tuple(read), tuple(symbols), number, table.source)
+    return Sequences(items, tuple(read), tuple(symbols), number, table.source, time)
 
 
 def _inputs(
@@ -96,7 +107,7 @@ def _inputs(
     spent = {layout.sequence, time, layout.weight, *symbols, *targets}
     if layout.task != "forecast":
         spent.add(layout.target)
-    wanted = names(layout.inputs)
+    wanted = names(layout.inputs, table.columns)
     for name in wanted:
         table.column(name, "inputs")
         if name in spent - set(targets):
@@ -107,12 +118,20 @@ def _inputs(
     return targets + [name for name in free if name not in targets]
 
 
-def _dates(table: Table, layout: Layout) -> str | None:
-    """The first column of dates that no option names: dates cannot be read as numbers, so they are the time."""
-    named = {layout.sequence, layout.weight, layout.target, *names(layout.categories), *names(layout.inputs)}
-    return next(
-        (name for name, cells in table.columns.items() if name not in named and holds_dates(cells)), None
-    )
+def _time(table: Table, layout: Layout, known: Iterable[str] | None) -> str | None:
+    """Of the columns that no option names and no model knows as inputs, the one that is the time; None without one.
+
+    It is the first of dates, which cannot be read as numbers. Without dates it is the first column, if it holds
+    numbers and is called time or the like.
+    """
+    several = (layout.target, layout.categories, layout.inputs)
+    named = {layout.sequence, layout.weight, *(known or ())}
+    named.update(name for listed in several for name in names(listed, table.columns))
+    free = {name: cells for name, cells in table.columns.items() if name not in named}
+    dates = next((name for name, cells in free.items() if holds_dates(cells)), None)
+    first = next(iter(free), "")
+    is_time = first.lower() in TIMES and any(is_number(cell) for cell in free[first])
+    return dates or (first if is_time else None)
 
 
 def _groups(table: Table, name: str | None) -> dict[str, np.ndarray]:

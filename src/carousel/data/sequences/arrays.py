@@ -18,6 +18,7 @@ def from_arrays(
 
     Args:
         data: a list of (T_i, I) or (T_i,), or (N, T, I) with `lengths`; of a forecast also one series, (T,) or (T, K).
+            A list of str is one of sequences of characters.
         targets: tag: for each sequence its T_i labels, None where one is not known; classify: one label each.
             A forecast has none: it is of every column.
         weights: w_t: (T_i,) for each sequence; classify: one number each.
@@ -29,6 +30,8 @@ def from_arrays(
     >>> [len(item) for item in sequences.items], sequences.labels
     ([2, 1], ['down', 'up'])
     """
+    if isinstance(data, list | tuple) and data and all(isinstance(value, str) for value in data):
+        return _spelled(task, data, targets, weights, lengths)
     values = _each(task, data, lengths)
     width = values[0].shape[1]
     for k, value in enumerate(values):
@@ -46,6 +49,23 @@ def from_arrays(
     ]
     names = tuple(f"x{k}" for k in range(width))
     return Sequences(items, names, targets=width if task == "forecast" else 0)
+
+
+def _spelled(task: str, texts: Iterable[str], targets: Any, weights: Any, lengths: Any) -> Sequences:
+    """Each text a sequence of its characters."""
+    symbols = [np.array(list(text), dtype=object)[:, None] for text in texts]
+    if task == "forecast" or lengths is not None or not all(map(len, symbols)):
+        raise CarouselError(
+            "a list of texts is read as sequences of characters, for task tag or classify, each at least one long and "
+            "without lengths; to forecast, give numbers."
+        )
+    labels = _labels(task, symbols, targets)
+    held = _weights(task, symbols, weights)
+    items = [
+        Sequence(np.empty((len(own), 0)), own, label, weight, str(k))
+        for k, (own, label, weight) in enumerate(zip(symbols, labels, held, strict=True))
+    ]
+    return Sequences(items, (), ("character",))
 
 
 def _each(task: str, data: Any, lengths: Any) -> list[np.ndarray]:
@@ -92,8 +112,8 @@ def _numbers(value: Any) -> np.ndarray:
         return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise CarouselError(
-            f"a sequence must be numbers, (T, I); this cannot be read as such: {error}. Sequences of unequal length "
-            "go in a list."
+            f"a sequence must be numbers, (T, I), or one str of characters; this cannot be read as such: {error}. "
+            "Sequences of unequal length go in a list; words and other symbols in a column of categories of a table."
         ) from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -11,26 +12,40 @@ import numpy as np
 from carousel.data.sequences.table import MISSING, Table, is_number
 from carousel.errors import CarouselError
 
+TRUTH = {"false": 0.0, "true": 1.0}
+_DATE = re.compile(r"\d{1,4}([/.-])\d{1,2}\1\d{1,4}([ T].*)?")  # 1/01/2020, 31.12.2020
+_COMMA = re.compile(r"[-+]?[\d.]*,\d+")  # 1,5 or 1.234,5
+
 
 def numbers(table: Table, name: str, option: str = "inputs") -> np.ndarray:
-    """A column as float64 (rows,), NaN where a cell is missing.
+    """A column as float64 (rows,), NaN where a cell is missing; 1 and 0 where all are True or False.
 
     Raises CarouselError, with the line, for a cell that is no finite number.
     """
     cells = table.column(name, option)
-    if not any(is_number(cell) for cell in cells):
+    known = [cell for cell in cells if cell.lower() not in MISSING]
+    if not known:
         raise CarouselError(
-            f"the column {name!r} of {table.source} holds no numbers; its first cell is {cells[0]!r}. "
-            "Name it in categories if each step is one of a few values, or name the columns to read in inputs."
+            f"the column {name!r} of {table.source} holds no values: every cell is empty. Leave it out: name the "
+            f"columns to read in inputs{', and to forecast in target' if option == 'target' else ''}."
+        )
+    if all(cell.lower() in TRUTH for cell in known):
+        return np.array([TRUTH.get(cell.lower(), math.nan) for cell in cells])
+    if not any(is_number(cell) for cell in known):
+        advice = _spelling(known[0]) or "Name it in categories if each step is one of a few values"
+        raise CarouselError(
+            f"the column {name!r} of {table.source} holds no numbers; its first value is {known[0]!r}. {advice}, or "
+            "name the columns to read in inputs."
         )
     values = np.full(len(cells), math.nan)
     for row, cell in enumerate(cells):
         if cell.lower() in MISSING:
             continue
         if not is_number(cell) or not math.isfinite(float(cell)):
+            advice = _spelling(cell) or "Correct it, leave it empty if it is not known"
             raise CarouselError(
-                f"{table.at(row)}: the column {name!r} must hold finite numbers; got {cell!r}. Correct it, leave it "
-                "empty if it is not known, or name the column in categories."
+                f"{table.at(row)}: the column {name!r} must hold finite numbers; got {cell!r}. {advice}, or name the "
+                "column in categories."
             )
         values[row] = float(cell)
     return values
@@ -65,8 +80,13 @@ def holds_dates(cells: Sequence[str]) -> bool:
         return False
 
 
-def check_order(table: Table, name: str, moments: np.ndarray, rows: np.ndarray) -> None:
-    """Raise CarouselError unless time rises from each of these rows of one sequence to the next."""
+def check_order(
+    table: Table, name: str, moments: np.ndarray, rows: np.ndarray, *, given: bool = True
+) -> None:
+    """Raise CarouselError unless time rises from each of these rows of one sequence to the next.
+
+    given: whether someone said that this column is the time.
+    """
     steps = np.diff(moments[rows])
     if (steps > 0).all():
         return
@@ -78,7 +98,21 @@ def check_order(table: Table, name: str, moments: np.ndarray, rows: np.ndarray) 
         f"{table.at(second)}: time must rise from row to row, but {cells[second]!r} in the column {name!r} comes "
         f"{rule} ({table.places[first]}: {cells[first]!r}). Sort the rows by time and leave one for each moment; if "
         "they belong to several sequences, name the column that tells them apart as sequence."
+        + (
+            ""
+            if given
+            else f" {name!r} was taken as the time; if it is none, name the columns to read in inputs."
+        )
     )
+
+
+def _spelling(cell: str) -> str:
+    """How to write what is meant, where a cell is a date or a number as they are written elsewhere; else nothing."""
+    if _DATE.fullmatch(cell):
+        return "Write dates as ISO dates, such as 2020-01-31, and the column is the time"
+    if _COMMA.fullmatch(cell):
+        return "Write numbers with a decimal point, such as 1.5"
+    return ""
 
 
 def _seconds(cell: str) -> float:

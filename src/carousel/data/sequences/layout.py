@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -14,9 +15,9 @@ class Layout:
 
     task: one of `TASKS`. target: the label's column; of a forecast the columns to be forecast (none: all numbers).
     sequence: the column that tells sequences apart (none: all rows are one). time: the column that must rise (none:
-    the first one of dates, if there is one). text: the column whose characters are the steps: each row is a sequence.
-    inputs: the columns of numbers to read (none: all others). categories: columns that hold one of a few values.
-    weight: the column of w_t.
+    the first one of dates, or else the first column, if it holds numbers and is named as time is). text: the column
+    whose characters are the steps: each row is a sequence. inputs: the columns of numbers to read (none: all others).
+    categories: columns that hold one of a few values. weight: the column of w_t.
     """
 
     task: str
@@ -38,6 +39,12 @@ class Layout:
         return cls(**names)
 
 
-def names(listed: str | None) -> list[str]:
-    """The names in a list that is separated by commas."""
+def names(listed: str | None, columns: Container[str] = ()) -> list[str]:
+    """The names in a list that is separated by commas; the whole of it where that is one of `columns`.
+
+    >>> names("rain, sun"), names("rain, sun", ["rain, sun", "day"])
+    (['rain', 'sun'], ['rain, sun'])
+    """
+    if listed is not None and listed.strip() in columns:
+        return [listed.strip()]
     return [name.strip() for name in (listed or "").split(",") if name.strip()]

@@ -39,6 +39,7 @@ class Sequences:
     symbols: tuple[str, ...] = ()
     targets: int = 0
     source: str = field(default="the data")
+    time: str | None = None  # the column that their steps are in the order of, if one is known
 
     def __len__(self) -> int:
         return len(self.items)

@@ -16,7 +16,7 @@ from carousel.models.sequences.heads import (
     check_model,
 )
 from carousel.options import again, described, option
-from carousel.training.loop_config import LoopConfig
+from carousel.training.loop_config import LoopConfig, without_dropout
 from carousel.training.sequences.score import ForecastScore, LabelScore
 
 FORECAST = ("horizon", "season", "log", "interval")
@@ -60,7 +60,8 @@ class SequenceConfig(LoopConfig):
     )
     sequence: str | None = option(None, "column that tells sequences apart (none: all rows are one)")
     time: str | None = option(
-        None, "column of time, which must rise (none: the first column of dates, if any)"
+        None,
+        "column of time, which must rise (none: the first of dates, or a first column of numbers named time)",
     )
     text: str | None = option(None, "column to spell: each row is a sequence of characters")
     inputs: str | None = option(None, "columns of numbers to read, separated by commas (none: all)")
@@ -118,6 +119,9 @@ class SequenceConfig(LoopConfig):
         """What the columns of the CSV file are."""
         names = ("target", "sequence", "time", "text", "inputs", "categories", "weight")
         return Layout(self.task, **{name: getattr(self, name) for name in names})
+
+    def idle(self) -> dict[str, str]:
+        return super().idle() | without_dropout(self)
 
     def absolute(self) -> Self:
         held = None if self.test_file is None else _absolute(self.test_file)

@@ -44,8 +44,9 @@ def fit(
 
     Args:
         model: what to train; its own options go before those of the same name here.
-        data: a list of (T_i, I), one array (N, T, I), to forecast also (T,) or (T, K); a pandas DataFrame, or the path
-            of a CSV file, whose columns `options` name (target=, sequence=, ...); or `Sequences`.
+        data: a list of (T_i, I), or of str, read by characters; one array (N, T, I), to forecast also (T,) or (T, K); a
+            pandas DataFrame, or the path of a CSV file, whose columns `options` name (target=, sequence=, ...); or
+            `Sequences`.
         targets: of arrays, the labels: one for each sequence, or for each of its steps (None where it is not known).
         weights: of arrays, w_t for each step; one for each sequence to classify.
         lengths: (N,), of one array that is padded.

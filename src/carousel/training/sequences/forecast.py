@@ -61,7 +61,7 @@ class ForecastAim:
     def loss(self, model: Any, window: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
         """The objective of the loop."""
         x, lengths, targets, weights = window
-        return _density(
+        return density(
             model(x, lengths.cpu()), targets, weights=weights[..., None, None].expand_as(targets)
         ), None
 
@@ -73,9 +73,7 @@ class ForecastAim:
             origins = range(span.first - 1, span.stop - 1)
             came = self._ahead(self._raw[span.sequence], origins, span.first, span.stop)  # (N, H, K)
             scaled = self._ahead(self._scaled[span.sequence], origins, span.first, span.stop)
-            nats += float(
-                _density(torch.from_numpy(said).double(), torch.from_numpy(scaled), reduction="sum")
-            )
+            nats += float(density(torch.from_numpy(said).double(), torch.from_numpy(scaled), reduction="sum"))
             found = forecasts(said, self.encoding, self.head, self.targets, model.widening)
             error = np.abs(found.middle - came)
             naive = np.abs(self._naive(span.sequence, origins) - came)
@@ -155,7 +153,7 @@ class ForecastAim:
         return filled(self._raw[sequence])[np.array(origins)[:, None] - ago]
 
 
-def _density(said: Tensor, targets: Tensor, **options: Any) -> Tensor:
+def density(said: Tensor, targets: Tensor, **options: Any) -> Tensor:
     """The loss of (..., H, K, 2) at targets (..., H, K), over those that are not NaN."""
     mask = ~targets.isnan()
     columns = [each[..., None] for each in (said[..., 0], said[..., 1], targets.nan_to_num())]

@@ -26,6 +26,7 @@ def keep(path: Path, sequences: Sequences, held: int, layout: Layout | None) -> 
         "symbols": sequences.symbols,
         "targets": sequences.targets,
         "source": sequences.source,
+        "time": sequences.time,
         "held": held,
         "layout": None if layout is None else layout.to_dict(),
         "items": [[item.name, item.label, item.symbols.tolist(), item.weights] for item in items],
@@ -56,7 +57,14 @@ def kept(path: Path) -> tuple[Sequences, Sequences | None, Layout | None]:
     ]
     cut = len(items) - about["held"]
     head, tail = (
-        Sequences(part, tuple(about["numbers"]), tuple(about["symbols"]), about["targets"], about["source"])
+        Sequences(
+            part,
+            tuple(about["numbers"]),
+            tuple(about["symbols"]),
+            about["targets"],
+            about["source"],
+            about.get("time"),
+        )
         for part in (items[:cut], items[cut:])
     )
     layout = None if about["layout"] is None else Layout.from_dict(about["layout"])

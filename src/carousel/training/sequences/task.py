@@ -101,6 +101,7 @@ class SequenceTask:
             sequences.symbols,
             sequences.targets,
             sequences.source,
+            sequences.time,
         )
         tested = [Span(len(sequences) + k, 0, len(item)) for k, item in enumerate(held.items)]
         task = cls(config, whole, Parts(parts.train, parts.valid, tested), layout)
@@ -115,7 +116,8 @@ class SequenceTask:
     def contents(self) -> str:
         steps = sum(span.stop - span.first for span in self.parts.train)
         number = len(self.parts.train)
-        return f"{number:,} sequence{'s' if number > 1 else ''} of {steps:,} steps to learn from"
+        order = "" if self.sequences.time is None else f" in the order of the column {self.sequences.time!r}"
+        return f"{number:,} sequence{'s' if number > 1 else ''} of {steps:,} steps to learn from{order}"
 
     def begin(self, folder: RunFolder) -> None:
         """All that belongs to the data lies in the model; data that were given in memory are kept, if asked to."""
