@@ -81,23 +81,21 @@ def test_rounded_probabilities_pass(dtype):
     assert kl_divergence(torch.randn(7, 33_278), y) > 0
 
 
-def test_weights_are_at_least_0():
-    """One below 0 is refused with its value, in every loss, unless its step does not count."""
-    weights = torch.tensor([1.0, 2.0, 0.0, 1.0, -0.5])
-    x, head = torch.zeros(5, 3, 2), torch.zeros(4, 2)
+def test_weights_may_be_of_either_sign():
+    """An advantage of a policy gradient is a weight below 0: its step's gradient turns around, in every loss."""
+    x, head = torch.randn(5, 3, 2), torch.randn(4, 2)
     losses = {
-        "bernoulli": lambda **options: bernoulli(OUTPUTS, OUTPUTS, **options),
-        "squared_error": lambda **options: squared_error(OUTPUTS, OUTPUTS, **options),
-        "cross_entropy": lambda **options: cross_entropy(OUTPUTS, INDICES, **options),
-        "linear_cross_entropy": lambda **options: linear_cross_entropy(x, head, INDICES, **options),
+        "bernoulli": lambda y, **options: bernoulli(y, OUTPUTS.sigmoid().detach(), **options),
+        "squared_error": lambda y, **options: squared_error(y, OUTPUTS.detach() + 1, **options),
+        "cross_entropy": lambda y, **options: cross_entropy(y, INDICES, **options),
+        "linear_cross_entropy": lambda y, **options: linear_cross_entropy(y, head, INDICES, **options),
     }
-    for loss in losses.values():
-        for reduction in ("mean", "none"):
-            with pytest.raises(
-                CarouselError, match=r"weights must be at least 0.*the least is -0\.5\. Give 0"
-            ):
-                loss(weights=weights, reduction=reduction)
-        assert loss(weights=weights, lengths=[4, 4, 4]).isfinite()
+    weights = torch.tensor([1.0, 2.0, 0.0, 1.0, -0.5])
+    for name, loss in losses.items():
+        y = (x if name == "linear_cross_entropy" else torch.randn_like(OUTPUTS)).requires_grad_()
+        [signed] = torch.autograd.grad(loss(y, weights=weights, reduction="sum"), y)
+        [plain] = torch.autograd.grad(loss(y, reduction="sum"), y)
+        torch.testing.assert_close(signed, plain * weights[:, None, None])
 
 
 def test_torch_func_carries_weights_and_distributions():

@@ -34,14 +34,14 @@ def cross_entropy(
     Args:
         outputs: (T, B, V), or (..., V) with any steps in front: logits, or probabilities if `probabilities`.
         targets: (T, B) int64 indices, where -100 is padding and not counted; or distributions, as `outputs`.
-        weights: w_t, (T,) or (T, B), at least 0.
+        weights: w_t, (T,) or (T, B); below 0 too, as an advantage may be.
         lengths: (B,), steps of each sequence that count. mask: (T, B) or (T,) bool, true where a step counts.
         reduction: "sum" of w_t Div_t; "mean", that sum over the number of steps that count (0 if none does);
             "sequence", the sum over time, (B,); "none", (T, B) with 0 at the steps that do not count.
         batch_first: outputs are (B, T, V).
 
     Raises CarouselError if the shapes do not belong together or a target is no symbol, for probabilities that do not
-    sum to 1 (to 1 %, as many in bfloat16 do), and for weights below 0.
+    sum to 1 (to 1 %, as many in bfloat16 do).
 
     >>> import torch
     >>> logits = torch.zeros(5, 2, 8)  # every one of 8 symbols equally likely: 3 bits

@@ -58,7 +58,6 @@ def linear_cross_entropy(
     if ignore != IGNORED:
         targets = targets.masked_fill(targets == ignore, IGNORED)
     targets = count_indices(steps, x, targets)
-    steps.check_weights()
     dtype = torch.float64 if weight.dtype == torch.float64 else torch.float32
     scale = torch.ones((), dtype=dtype, device=x.device) if steps.weights is None else steps.weights.to(dtype)
     if reduction == "mean":

@@ -66,7 +66,6 @@ class Steps:
     def reduce(self, each: Tensor) -> Tensor:
         """The divergence of each step (the frame) -> as `reduction` asks."""
         if self.weights is not None:
-            self.check_weights()
             each = each * self.only(self.weights.to(each.dtype))
         each = self.only(each)
         if self.reduction == "none":
@@ -74,18 +73,6 @@ class Steps:
         if self.reduction == "sequence":
             return each.sum(dim=self.time_dim)
         return each.sum() if self.reduction == "sum" else each.sum() / self.count(each)
-
-    def check_weights(self) -> None:
-        """Raises CarouselError for a weight below 0 at a step that counts (NaN passes, to be seen in the result)."""
-        if self.weights is None or unseen(self.weights):
-            return
-        weights = self.only(self.weights.detach())
-        if weights.numel() and bool((weights < 0).any()):
-            raise CarouselError(
-                f"weights must be at least 0, for a divergence below 0 would be the better the worse the answer is; "
-                f"the least is {float(weights.min()):.4g}. Give 0 to a step that shall not count, or turn the sign of "
-                "the whole loss outside."
-            )
 
     def check_sums(self, name: str, values: Tensor) -> None:
         """Raises CarouselError for a step that counts whose probabilities, (*frame, V), do not sum to 1."""
