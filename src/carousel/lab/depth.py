@@ -39,7 +39,7 @@ STARTS: dict[str, Callable[[Tensor], object]] = {
 }
 DEFAULT = "torch's default"
 VANISHED = 1e-3  # of the last hidden layer's norm
-BATCH = 32
+BATCH = 64
 SEEDS = (0, 1, 2)
 EFFECTIVELY = 10  # layers, after which the lecture sees nothing left
 LEARNED = 0.5  # share of held-out digits that a net which has learned tells; a guess has 0.1
