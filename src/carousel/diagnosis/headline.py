@@ -30,12 +30,12 @@ def headline(estimates: dict[str, Estimate]) -> tuple[float, float, float, bool]
     return low, main.steps, high, main.censored
 
 
-def in_words(layer: str, estimates: dict[str, Estimate], window: int, why: str) -> str:
+def in_words(layer: str, estimates: dict[str, Estimate], why: str) -> str:
     """The headline as a sentence; if the measures differ a second one, from which to which, and why."""
-    return _told(layer, estimates, window) + _differing(estimates, why)
+    return _told(layer, estimates) + _differing(estimates, why)
 
 
-def _told(layer: str, estimates: dict[str, Estimate], window: int) -> str:
+def _told(layer: str, estimates: dict[str, Estimate]) -> str:
     """Of a memory that the loss and the typical direction tell differently, both."""
     main, typical = estimates.get("mass", estimates["typical"]), estimates["typical"]
     low, steps, high, censored = headline(estimates)

@@ -150,7 +150,7 @@ def memory(
     if grows:
         words = f"The gradient of {flow.layer} grows over the {window} steps that were looked at; that is no memory."
     else:
-        words = in_words(flow.layer, estimates, window, why)
+        words = in_words(flow.layer, estimates, why)
         if unread:
             words += " The loss asks nothing of its last step, so that this is by the typical gradient."
     return Memory(

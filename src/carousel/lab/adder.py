@@ -339,7 +339,7 @@ def _claims(
     return [
         Claim(
             "An MLP needs a large number of training instances, of all 2^N × 2^N.",
-            Verdict.HOLDS if len(large) == len(needed) else Verdict.CONDITIONAL if large else Verdict.FAILS,
+            Verdict.of(len(large), len(needed)),
             f"{condition}To have 99 % of the sums right that it has not seen it needed {words}. With "
             f"{percent(SHARES[0])} of the pairs of {widest} bits it has {percent(accuracy[widest][0])} "
             "right. As N grows, the share that is needed may fall, but the number of pairs rises.",

@@ -22,7 +22,7 @@ from carousel.lab.forms import Layers, written
 from carousel.report.charts import Chart, Line
 from carousel.report.lab import Claim, Findings, Section, Slider, Table, Verdict
 from carousel.report.scatter import Points, Scatter
-from carousel.report.words import count, percent, power
+from carousel.report.words import count, listed, percent, power
 
 LAYERS = 19
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -227,12 +227,12 @@ def _claims(
 def _longest_claim(before: dict[tuple[str, str], Seeds]) -> Claim:
     leaders = {start: _leaders({name: before[name, start] for name in ACTIVATIONS}) for start in STARTS}
     led = [start for start, names in leaders.items() if names == ["ELU"]]
-    told = "; ".join(f"{_and(names)} with {start}" for start, names in leaders.items())
+    told = "; ".join(f"{listed(names)} with {start}" for start, names in leaders.items())
     order = sorted(ACTIVATIONS, key=lambda name: -_middle(before[name, DEFAULT]).kept[0])
     shares = ", ".join(f"{name} {_range(_first(before[name, DEFAULT]))}" for name in order)
     return Claim(
         "ELU activations maintain gradients longest.",
-        _verdict(len(led), len(STARTS)),
+        Verdict.of(len(led), len(STARTS)),
         f"{_condition(len(led), len(STARTS), f'weights start with {_or(led)}. ')}The gradient that reaches the first "
         f"of {LAYERS} layers is nearest in size to the last one's for {told}, where {len(SEEDS)} seeds of each are "
         "compared and several are named if their ranges overlap. With torch's default it keeps, of the last one's: "
@@ -249,12 +249,12 @@ def _vanish_claim(
         ]
         for start in STARTS
     }
-    cases = "; ".join(f"{_and(names)} with {start}" for start, names in gone.items() if names)
+    cases = "; ".join(f"{listed(names)} with {start}" for start, names in gone.items() if names)
     vanished = sum(map(len, gone.values()))
     through = sum(min(each.reach for each in found) == LAYERS for found in before.values())
     return Claim(
         f"In all cases the gradient effectively vanishes after {EFFECTIVELY} layers.",
-        _verdict(vanished, len(before)),
+        Verdict.of(vanished, len(before)),
         f"{_condition(vanished, len(before), f'activation and start fit badly: {cases}. ')}Less than a thousandth is "
         f"left {EFFECTIVELY} layers down, with every seed, in {vanished} of {len(before)} cases of activation and "
         f"start; in {through} more than a thousandth comes through all {LAYERS}. "
@@ -297,14 +297,6 @@ def _range(values: Sequence[float]) -> str:
 def _percents(values: Sequence[float]) -> str:
     low, high = percent(min(values)), percent(max(values))
     return low if low == high else f"{low} to {high}"
-
-
-def _and(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]][len(names) == 1 :])
-
-
-def _verdict(true: int, of: int) -> Verdict:
-    return Verdict.HOLDS if true == of else Verdict.CONDITIONAL if true else Verdict.FAILS
 
 
 def _condition(true: int, of: int, words: str) -> str:

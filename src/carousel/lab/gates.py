@@ -333,7 +333,7 @@ def _jobs_claim(jobs: dict[str, float]) -> Claim:
     return Claim(
         "The forget gate determines whether to carry the history on or to forget it; the input gate whether what is "
         "new is worth remembering.",
-        Verdict.HOLDS if every else Verdict.CONDITIONAL if clear else Verdict.FAILS,
+        Verdict.of(len(clear), len(apart)),
         f"{condition}Of an LSTM of one unit that has learned to store, add, ignore and clear, {told}.",
     )
 
@@ -353,7 +353,7 @@ def _needed_claim(left: Left) -> Claim:
     condition = f"the gate is the {' or the '.join(missed)} gate. " if missed and not every else ""
     return Claim(
         "Every gate is needed.",
-        Verdict.HOLDS if every else Verdict.CONDITIONAL if missed else Verdict.FAILS,
+        Verdict.of(len(missed), len(GATES)),
         f"{condition}One unit, one job for each gate, equal training, seeds: {len(left['commands', 'LSTM'])}. Of the "
         f"target's power the full LSTM leaves {power(_median(left['commands', 'LSTM']))} and the GRU "
         f"{power(_median(left['seen', 'GRU, reset before']))} in the middle seed; in the best seed there is {told}. "
@@ -371,7 +371,7 @@ def _peephole_claim(left: Left) -> Claim:
     )
     return Claim(
         "Peepholes, which let the gates see the cell, help to tell the time.",
-        Verdict.HOLDS if len(helped) == len(SIZES) else Verdict.CONDITIONAL if helped else Verdict.FAILS,
+        Verdict.of(len(helped), len(SIZES)),
         f"{condition}For a spike {PULSE} steps after a trigger, equal training, the share of the target's power that "
         f"is left is, in the middle seed, {told}. Peepholes decide where the middle seed with them leaves at "
         f"most {SOLVED:g} and none without does: at {len(helped)} of {len(SIZES)} sizes. Without them the "

@@ -22,7 +22,7 @@ from carousel.lab.experiment import Budget, Progress
 from carousel.nn import GRU, LSTM, RNN, Recurrent
 from carousel.report.charts import Chart, Line
 from carousel.report.lab import Claim, Figure, Findings, Section, Table, Verdict
-from carousel.report.words import count, number
+from carousel.report.words import count, listed, number
 
 HIDDEN = 32
 BATCH = 32
@@ -231,7 +231,7 @@ def _bridge_claim(found: Found, lags: Sequence[int], most: int) -> Claim:
     by_tasks: dict[str, list[str]] = {}
     for name, tasks in led.items():
         if tasks:
-            by_tasks.setdefault(_and(tasks), []).append(name)
+            by_tasks.setdefault(listed(tasks), []).append(name)
     where = "; ".join(f"in {tasks} with {'; '.join(names)}" for tasks, names in by_tasks.items())
     condition = f"cell, task and budget fit, at lag {longest} {where}. " if wins and not every else ""
     by_cell = "; ".join(
@@ -241,7 +241,7 @@ def _bridge_claim(found: Found, lags: Sequence[int], most: int) -> Claim:
     runs = len(TASKS) * len(next(iter(found.values())))
     return Claim(
         "Recurrent nets lose their memories over time; the LSTM and its variants bridge long lags.",
-        Verdict.HOLDS if every else Verdict.CONDITIONAL if wins else Verdict.FAILS,
+        Verdict.of(wins, len(gated) * len(TASKS)),
         f"{condition}Within {count(most)} training steps, and where no seed of the one is as slow as any of the other, "
         f"a gated cell is ahead of the plain net at lag {longest} in {wins} of {len(gated) * len(TASKS)} cases of "
         f"cell and task. Gates that keep start open for about as long as the lag. Runs solved, of {runs}: {by_cell}.",
@@ -262,7 +262,7 @@ def _peephole_claim(found: Found, lags: Sequence[int], most: int) -> Claim:
             )
     told = Counter(outcome.values())
     places = [f"{task} at lag {lag}" for (task, lag), how in outcome.items() if how == "faster"]
-    condition = f"the task asks for it, here {_and(places)}. " if 0 < len(places) < len(outcome) else ""
+    condition = f"the task asks for it, here {listed(places)}. " if 0 < len(places) < len(outcome) else ""
     middle = "; ".join(
         f"{task} at lag {lag}: {_steps(_median(found[task, 'LSTM', lag]), most)} without, "
         f"{_steps(_median(found[task, 'LSTM, peepholes', lag]), most)} with"
@@ -271,7 +271,7 @@ def _peephole_claim(found: Found, lags: Sequence[int], most: int) -> Claim:
     )
     return Claim(
         "Peepholes help.",
-        Verdict.HOLDS if len(places) == len(outcome) else Verdict.CONDITIONAL if places else Verdict.FAILS,
+        Verdict.of(len(places), len(outcome)),
         f"{condition}Within {count(most)} training steps the LSTM with peepholes is faster with every seed in "
         f"{told['faster']} of {len(outcome)} cases of task and lag, slower with every seed in {told['slower']}; in the "
         f"others the seeds overlap and nothing can be said. Steps of the middle seed: {middle}.",
@@ -280,10 +280,6 @@ def _peephole_claim(found: Found, lags: Sequence[int], most: int) -> Claim:
 
 def _steps(steps: int, most: int) -> str:
     return count(steps) if steps <= most else f"more than {count(most)}"
-
-
-def _and(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]][len(names) == 1 :])
 
 
 def _task_section(task: str, found: Found, lags: Sequence[int], most: int) -> Section:

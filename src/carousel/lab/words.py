@@ -271,7 +271,7 @@ def _claims(
         Claim(
             "One-hot vectors make no assumptions about words: all are equally far apart. A projection brings related "
             "words together.",
-            Verdict.HOLDS if len(near) == len(related) else Verdict.CONDITIONAL if near else Verdict.FAILS,
+            Verdict.of(len(near), len(related)),
             f"{condition}One-hot vectors lie "
             f"{number(apart['one-hot'][0], 4)} to {number(apart['one-hot'][1], 4)} apart, √2 is "
             f"{number(math.sqrt(2), 4)}; skip-gram's, at length 1, {number(low, 2)} to {number(high, 2)}. The mean "

@@ -15,9 +15,8 @@ from carousel.errors import CarouselError
 from carousel.ops.transforms import batched
 
 IGNORED = -100  # a target that is padding and is not counted
-TOLERANCE = (
-    1e-2  # how far from 1 a sum of probabilities may be: that of many in bfloat16 is off by some thousandths
-)
+# How far from 1 a sum of probabilities may be: that of many in bfloat16 is off by some thousandths.
+TOLERANCE = 1e-2
 REDUCTIONS = ("mean", "sum", "sequence", "none")
 
 

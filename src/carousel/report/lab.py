@@ -23,6 +23,15 @@ class Verdict(StrEnum):
     CONDITIONAL = "holds only when"
     FAILS = "does not hold"
 
+    @classmethod
+    def of(cls, true: int, cases: int) -> Verdict:
+        """Of a claim that was looked at in so many cases and was true of some of them, all or none.
+
+        >>> Verdict.of(2, 3)
+        <Verdict.CONDITIONAL: 'holds only when'>
+        """
+        return cls.HOLDS if true == cases else cls.CONDITIONAL if true else cls.FAILS
+
 
 @dataclass(frozen=True)
 class Claim:

@@ -14,7 +14,7 @@ from carousel.report.charts import Chart, Line, svg, thin
 from carousel.report.gate_plots import GatePlot, gate_plots
 from carousel.report.layer_figures import Figure as LayerFigure
 from carousel.report.layer_figures import gradient_figure
-from carousel.report.words import THIN, about, number, percent, power
+from carousel.report.words import THIN, about, listed, number, percent, power
 
 if TYPE_CHECKING:  # training.py imports this module to draw what it holds
     from carousel.diagnosis.gates import UnitStrip
@@ -67,8 +67,7 @@ class TrainingPage:
             f"{number(report.test)} bits per character on {about(report.test_characters)} held-out characters"
         )
         against = [self._against(each) for each in self._yardsticks()]
-        together = " and ".join([", ".join(against[:-1]), against[-1]] if len(against) > 1 else against)
-        return f"{text}: {together}." if against else f"{text}."
+        return f"{text}: {listed(against)}." if against else f"{text}."
 
     def _yardsticks(self) -> list[Comparison]:
         """The best of each kind."""

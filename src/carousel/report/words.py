@@ -1,8 +1,9 @@
-"""Numbers as a reader wants them: durations, counts with thin spaces, a minus that is a minus."""
+"""Numbers and lists as a reader wants them: durations, counts with thin spaces, a minus that is a minus."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 THIN = "\u202f"  # narrow no-break space, between groups of digits and before units
 MINUS = "\u2212"
@@ -26,6 +27,15 @@ def number(value: float, digits: int = 2) -> str:
 def count(value: int) -> str:
     """1234567 -> "1 234 567"."""
     return f"{value:,}".replace(",", THIN).replace("-", MINUS)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence; there is at least one.
+
+    >>> listed(["RNN", "LSTM", "GRU"])
+    'RNN, LSTM and GRU'
+    """
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def about(value: float) -> str:

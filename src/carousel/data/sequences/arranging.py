@@ -14,16 +14,8 @@ from carousel.data.sequences.sequences import Sequence, Sequences
 from carousel.data.sequences.table import Table, is_number
 from carousel.errors import CarouselError
 
-TIMES = (
-    "time",
-    "t",
-    "step",
-    "date",
-    "timestamp",
-    "year",
-    "month",
-    "index",
-)  # names of a first column that is time
+# names of a first column that is time
+TIMES = ("time", "t", "step", "date", "timestamp", "year", "month", "index")
 
 
 def arrange(
