@@ -67,15 +67,17 @@ inline void sum_tiles(Index depth, const Pair* left, Index stride, const Pair* p
 
 // Where a left-hand side begins, and how far apart its rows are.
 inline Strip<Pair> spaced(Strip<Pair> strip, Index) { return strip; }
-inline Strip<Pair> spaced(const Pair* const* rows, Index count) { return {rows[0], count > 1 ? rows[1] - rows[0] : 0}; }
+inline Strip<Pair> spaced(RowList<Pair> rows, Index count) {
+  return {rows.row[0] + rows.column, count > 1 ? rows.row[1] - rows.row[0] : 0};
+}
 
 // Left-hand rows are an equal way apart, and can be read up to whole blocks of 16.
 template <template <class, int> class Left>
 struct Tiles<Pair, Left> {
   using From = typename Left<Pair, 1>::From;
 
-  static void multiply(Index rows, Index vectors, Index depth, From left, const Pair* panel, const float* const* begin,
-                       float* const* out, Index tail, [[maybe_unused]] const Pair* ahead) {
+  static void multiply(Index rows, Index vectors, Index depth, From left, const Pair* panel, const Sums<float>& to,
+                       Index tail, [[maybe_unused]] const Pair* ahead) {
     const Strip<Pair> from = spaced(left, rows);
     const Index step = rows > 16 ? 2 : 4;  // vectors at a time
     for (Index n = 0; n < vectors; n += step) {
@@ -83,7 +85,7 @@ struct Tiles<Pair, Left> {
       alignas(64) float sums[4][16][16];
       passes[rows > 16][some - 1](depth, from.first, from.stride, panel + n * 16, vectors * 16, sums);
       for (Index r = 0; r < rows; ++r)
-        add(sums + r / 16 * some, r % 16, some, begin[r] + n * 16, out[r] + n * 16, n + some == vectors ? tail : 16);
+        add(sums + r / 16 * some, r % 16, some, to.begin_at(r) + n * 16, to.at(r) + n * 16, n + some == vectors ? tail : 16);
     }
   }
 

@@ -6,6 +6,9 @@ struct Backward : Loop<U> {
   using Base = Loop<U>;
   using T = typename Base::T;
   using Base::job;
+  // The faster products are, the more it costs that each chunk reads and writes the whole gradient of the weights
+  // (512 to 1024 rows with AMX: a tenth at H = 650).
+  static constexpr Index chunk_rows = Lane<U>::depth_step > 1 ? 1024 : 512;
   Index work_size;          // of a row of deltas and other gradients
   T* work_rows;             // (chunk, B, work, H)
   T* carry[2];              // gradients of the states, (states, B, H), in turn
@@ -21,7 +24,7 @@ struct Backward : Loop<U> {
   Packed<U>* sources;       // their vectors of the chunk, packed
   Index forward_count;
 
-  Backward(const Job<T>& task, Arena& arena) : Base(task, arena) {
+  Backward(const Job<T>& task, Arena& arena) : Base(task, arena, chunk_rows) {
     const Program& program = *job.program;
     const Index rows = Base::chunk * job.batch, H = job.hidden;
     work_size = program.work * H + program.work_sums;
@@ -194,7 +197,7 @@ struct Backward : Loop<U> {
 
   void list_backward(Rows<T>* list, int id, Index k, Index part, Index j, Origin origin, Index member) const {
     const Program& program = *job.program;
-    const Index b = Base::sequence(part, j), stride = Base::batch_parts * job.hidden;
+    const Index b = Base::sequence(part, j), stride = Base::apart() * job.hidden;
     const Index unit = Base::unit_bound(member);
     Index n = Base::list_forward(list, k, part, j, origin, member);
     for (Index s = 0; s < program.states; ++s) list[n++] = {carry_at(k + 1, s, b) + unit, stride};
@@ -203,7 +206,7 @@ struct Backward : Loop<U> {
     else
       list[n++] = {Base::zeros, 0};
     for (Index slot = 0; slot < program.work; ++slot)
-      list[n++] = {work_at(k, b, slot) + unit, Base::batch_parts * work_size};
+      list[n++] = {work_at(k, b, slot) + unit, Base::apart() * work_size};
     for (Index s = 0; s < program.states; ++s) list[n++] = {previous_gradient_at(s, k, b) + unit, stride};
     for (T* vector = learned_gradient + id * learned_size; vector < learned_gradient + (id + 1) * learned_size; vector += job.hidden)
       list[n++] = {vector + unit, 0};

@@ -233,15 +233,13 @@ class CrossEntropy {
     Soon weights = soon(w, c, job.weight, job.weight_row, words);
     each_panel(block, [&](const Panel& panel) {
       each_tile<U>(words, [&](Index first, Index size) {
-        const T* from[tile_rows];
         T* to[tile_rows];
         for (Index r = 0; r < size; ++r) {
-          from[r] = zero;
           to[r] = kept(w, c) + (first + r) * block + panel.column;
           if (panel.column == 0) weights.template fetch<0>();
         }
         const U* right = w.x_columns + panel.column * depth;
-        Tiles<U, PointedRows>::multiply(size, panel.vectors, depth, left + first, right, from, to, lanes<T>, right);
+        Tiles<U, PointedRows>::multiply(size, panel.vectors, depth, {left + first, 0}, right, {to, 0, zero}, lanes<T>, right);
       });
     });
   }
@@ -303,18 +301,14 @@ class CrossEntropy {
       const U* right = w.weight_panels + panel.column * high;
       each_tile<U>(w.rows, [&](Index first, Index size) {
         exponentials.template fetch<1>();
-        const T* from[tile_rows];
         T* to[tile_rows];
-        for (Index r = 0; r < size; ++r) {
-          to[r] = w.found->weighted + (first + r) * wide + panel.column;
-          from[r] = c == 0 ? zero : to[r];
-        }
+        for (Index r = 0; r < size; ++r) to[r] = w.found->weighted + (first + r) * wide + panel.column;
+        const Sums<T> sums{to, 0, c == 0 ? zero : nullptr};
         if constexpr (pairs)
-          Tiles<U, PackedStrip>::multiply(size, panel.vectors, high, strip_at(w.down, high, first, size, 0), right, from, to,
+          Tiles<U, PackedStrip>::multiply(size, panel.vectors, high, strip_at(w.down, high, first, size, 0), right, sums,
                                           lanes<T>, right);
         else
-          Tiles<U, Columns>::multiply(size, panel.vectors, high, {kept(w, c) + first, block}, right, from, to, lanes<T>,
-                                      right);
+          Tiles<U, Columns>::multiply(size, panel.vectors, high, {kept(w, c) + first, block}, right, sums, lanes<T>, right);
       });
     });
   }
@@ -403,14 +397,11 @@ class CrossEntropy {
       each_tile<U>(words, [&](Index first, Index size) {
         gradient.template fetch<1>();
         exponentials.template fetch<0>();
-        const T* from[tile_rows];
         T* to[tile_rows];
-        for (Index r = 0; r < size; ++r) {
-          to[r] = job.weight_gradient + (begin + first + r) * job.hidden + panel.column;
-          from[r] = w.begins ? zero : to[r];
-        }
+        for (Index r = 0; r < size; ++r) to[r] = job.weight_gradient + (begin + first + r) * job.hidden + panel.column;
         const U* right = w.x_panels + panel.column * high;
-        Tiles<U, PointedRows>::multiply(size, panel.vectors, high, left + first, right, from, to, panel.tail, right);
+        Tiles<U, PointedRows>::multiply(size, panel.vectors, high, {left + first, 0}, right,
+                                        {to, 0, w.begins ? zero : nullptr}, panel.tail, right);
       });
     });
   }

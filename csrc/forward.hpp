@@ -5,10 +5,12 @@ struct Forward : Loop<U> {
   using Base = Loop<U>;
   using T = typename Base::T;
   using Base::job;
+  // few, so that what the product with the input writes is still near when the steps come to it
+  static constexpr Index chunk_rows = Lane<U>::depth_step > 1 ? 1024 : 128;
   Packed<U> input;
   Packed<U>* products;  // of all phases, in order
 
-  Forward(const Job<T>& task, Arena& arena) : Base(task, arena) {
+  Forward(const Job<T>& task, Arena& arena) : Base(task, arena, chunk_rows) {
     const Program& program = *job.program;
     for (const Product& product : program.input) input = Base::lay_forward(product, arena);
     Index total = 0;

@@ -2,20 +2,37 @@
 //
 // The right-hand matrix is packed once into panels: for each depth k, the values of a few neighbouring columns side by side. The
 // left-hand rows are reached through pointers, so that any layout in time and batch (packed, strided, reversed) is a
-// list of rows. A tile begins from `begin` rows (a bias, zero, or the destination itself) and writes `out` rows.
+// list of rows. So are the rows that a tile writes; it begins from what stands there, or from one row for all of them.
 
 // How many vectors a tile holds: with up to 6 rows, accumulators, one row of the panel and one factor fit the registers.
 constexpr int tile_vectors = CAROUSEL_REGISTERS >= 32 ? 4 : 2;
 
-// left(r, k) for rows reached through pointers
+// Rows reached through pointers, from one column of theirs on.
+template <class U>
+struct RowList {
+  const U* const* row;
+  Index column;
+};
+
+// left(r, k) for such rows
 template <class U, int R>
 struct PointedRows {
-  using From = const U* const*;
+  using From = RowList<U>;
   const U* row[R];
-  explicit PointedRows(From rows) {
-    for (int r = 0; r < R; ++r) row[r] = rows[r];
+  explicit PointedRows(From from) {
+    for (int r = 0; r < R; ++r) row[r] = from.row[r] + from.column;
   }
   U operator()(int r, Index k) const { return row[r][k]; }
+};
+
+// Where a tile's rows go: the same, and the row from which all sums begin (a bias, or zero); null: each from its own.
+template <class T>
+struct Sums {
+  T* const* row;
+  Index column;
+  const T* begin;
+  T* at(Index r) const { return row[r] + column; }
+  const T* begin_at(Index r) const { return begin ? begin : at(r); }
 };
 
 // Packed rows of a weight gradient: number k of row r is first[k * stride + r], or first[r * stride + k] where tiles take
@@ -39,14 +56,14 @@ struct PackedStrip {
 // computes, for a matrix that is larger than the second cache comes from the third slower than it is multiplied. A sum
 // goes over the depths in their order, whatever the tile: results do not depend on how rows and units are shared out.
 template <class U, int R, int N, class Left, class T = Number<U>>
-inline void tile(Index depth, const Left& left, const U* panel, const T* const* begin, T* const* out, Index tail,
-                 const U* ahead) {
+inline void tile(Index depth, const Left& left, const U* panel, const Sums<T>& sums, Index tail, const U* ahead) {
   Vector<T> sum[R][N];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
+    const T* from = sums.begin_at(r);
 #pragma GCC unroll 4
-    for (int n = 0; n < N - 1; ++n) sum[r][n] = load(begin[r] + n * lanes<T>);
-    sum[r][N - 1] = load_some(begin[r] + (N - 1) * lanes<T>, tail);
+    for (int n = 0; n < N - 1; ++n) sum[r][n] = load(from + n * lanes<T>);
+    sum[r][N - 1] = load_some(from + (N - 1) * lanes<T>, tail);
   }
   for (Index k = 0; k < depth; ++k) {
     Vector<U> right[N];
@@ -62,9 +79,10 @@ inline void tile(Index depth, const Left& left, const U* panel, const T* const* 
   }
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
+    T* to = sums.at(r);
 #pragma GCC unroll 4
-    for (int n = 0; n < N - 1; ++n) store(out[r] + n * lanes<T>, sum[r][n]);
-    T* last = out[r] + (N - 1) * lanes<T>;
+    for (int n = 0; n < N - 1; ++n) store(to + n * lanes<T>, sum[r][n]);
+    T* last = to + (N - 1) * lanes<T>;
     if (tail == lanes<T>)
       store(last, sum[r][N - 1]);
     else
@@ -77,13 +95,11 @@ template <class U, template <class, int> class Left>
 struct Tiles {
   using T = Number<U>;
   using From = typename Left<U, 1>::From;
-  using Function = void(Index depth, From left, const U* panel, const T* const* begin, T* const* out, Index tail,
-                        const U* ahead);
+  using Function = void(Index depth, From left, const U* panel, const Sums<T>& sums, Index tail, const U* ahead);
 
   template <int R, int N>
-  static void run(Index depth, From left, const U* panel, const T* const* begin, T* const* out, Index tail,
-                  const U* ahead) {
-    tile<U, R, N>(depth, Left<U, R>(left), panel, begin, out, tail, ahead);
+  static void run(Index depth, From left, const U* panel, const Sums<T>& sums, Index tail, const U* ahead) {
+    tile<U, R, N>(depth, Left<U, R>(left), panel, sums, tail, ahead);
   }
 
   static constexpr int three = tile_vectors < 3 ? tile_vectors : 3;
@@ -96,10 +112,10 @@ struct Tiles {
       {run<6, 1>, run<6, 2>, run<6, three>, run<6, tile_vectors>},
   };
 
-  // out rows = begin rows + left rows times the panel's, so many rows and vectors of them
-  static void multiply(Index rows, Index vectors, Index depth, From left, const U* panel, const T* const* begin,
-                       T* const* out, Index tail, const U* ahead) {
-    table[rows - 1][vectors - 1](depth, left, panel, begin, out, tail, ahead);
+  // sums += left rows times the panel's, so many rows and vectors of them
+  static void multiply(Index rows, Index vectors, Index depth, From left, const U* panel, const Sums<T>& sums, Index tail,
+                       const U* ahead) {
+    table[rows - 1][vectors - 1](depth, left, panel, sums, tail, ahead);
   }
 };
 
@@ -174,19 +190,13 @@ inline void multiply(const Packed<U>& matrix, Index part, Index rows, const U* c
     const Panel& next = turn + 1 == count ? panel : panels[backwards ? count - 2 - turn : turn + 1];
     Index asked = 0;  // vectors of the next panel: each tile asks for its share
     each_tile<U>(rows, [&](Index first, Index size) {
-      constexpr Index most = Lane<U>::tile_rows;
-      const U *in[most], *data = matrix.data + panel.offset;
-      const T* begin[most];
-      T* to[most];
+      const U* data = matrix.data + panel.offset;
       for (Index run = 0; run < matrix.run_count; ++run) {
-        for (Index r = 0; r < size; ++r) {
-          in[r] = left[first + r] + matrix.runs[run].offset;
-          to[r] = out[first + r] + panel.column;
-          begin[r] = panel.begins && run == 0 ? bias + panel.column : to[r];
-        }
+        const RowList<U> in{left + first, matrix.runs[run].offset};
+        const Sums<T> sums{out + first, panel.column, panel.begins && run == 0 ? bias + panel.column : nullptr};
         const Index depth = matrix.runs[run].depth;
         const U* ahead = asked < matrix.depth * next.vectors ? matrix.data + next.offset + asked * lanes<U> : data;
-        Tiles<U, PointedRows>::multiply(size, panel.vectors, depth, in, data, begin, to, panel.tail, ahead);
+        Tiles<U, PointedRows>::multiply(size, panel.vectors, depth, in, data, sums, panel.tail, ahead);
         data += depth * panel.vectors * lanes<U>;
         asked += depth;
       }
@@ -286,16 +296,14 @@ inline void add_outer_products(const Panel& panel, const U* packed, const U* str
   for (Index k0 = 0; k0 < depth; k0 += stretch) {
     const Index part = k0 + stretch < depth ? stretch : depth - k0;
     each_tile<U>(rows, [&](Index first, Index size) {
-      const T* begin[Lane<U>::tile_rows];
       T* to[Lane<U>::tile_rows];
       for (Index r = 0; r < size; ++r) {
         to[r] = gradient + (first + r) * stride + panel.column;
-        begin[r] = zero && k0 == 0 ? zero : to[r];
         for (Index n = 0; n < panel.vectors; ++n) __builtin_prefetch(to[r] + size * stride + n * lanes<T>, 1, 2);
       }
       const U* data = packed + k0 * panel.vectors * lanes<U>;
-      Tiles<U, PackedStrip>::multiply(size, panel.vectors, part, strip_at(strips, depth, first, size, k0), data, begin, to,
-                                      panel.tail, data);
+      Tiles<U, PackedStrip>::multiply(size, panel.vectors, part, strip_at(strips, depth, first, size, k0), data,
+                                      {to, 0, k0 == 0 ? zero : nullptr}, panel.tail, data);
     });
   }
 }

@@ -5,9 +5,14 @@
 // of their units, with a barrier after each phase.
 
 constexpr Index rounded_rows = 96;      // rows that are rounded for a product at once
-constexpr Index worthwhile_units = 96;  // units of one sequence below which a second thread costs more than it saves
+constexpr Index worthwhile_weights = 6000;  // of a step, for each thread that shares a sequence: fewer, and waiting for
+                                            // each other costs more than it saves
 constexpr Index near_bytes = 3 << 19;   // of the weights of a step: what stays in a second cache of 2 MB
-constexpr Index worthwhile_rows = 16;   // that a thread multiplies by weights from farther away: fewer wait for them
+#if defined(CAROUSEL_AMX)
+constexpr Index worthwhile_rows = 16;  // that a thread multiplies by weights from farther away: fewer wait for them
+#else
+constexpr Index worthwhile_rows = 8;  // where a core multiplies half as much in a cycle
+#endif
 
 // Where the state before a step comes from: the step before, the caller, or a reset.
 enum class Origin { carried, initial, zero };
@@ -24,11 +29,9 @@ struct Loop {
   using T = Number<U>;
   using Registers = TileRegisters<U>;
   static constexpr Index depths = Lane<U>::depths;
-  // Rows whose input product (or weight gradient) is computed at once: the faster products are, the more it costs that
-  // each chunk reads and writes the whole gradient of the weights (512 to 1024 rows with AMX: a tenth at H = 650).
-  static constexpr Index chunk_rows = Lane<U>::depth_step > 1 ? 1024 : 512;
   Job<T> job;
   Index batch_parts, group, unit_parts;  // threads = batch_parts * group; unit_parts <= group share one sequence
+  Index leap;                            // neighbours in a part whose sequences stand an equal way apart
   Index chunk;                           // steps at a time
   Index row_size;                        // of the tape
   T* tape;                               // the job's, or a ring of chunk + 1 steps
@@ -46,13 +49,14 @@ struct Loop {
   Turn* turns;         // for each thread
   const U*** lanes_of;  // and where each begins
 
-  Loop(const Job<T>& task, Arena& arena) : job(task) {
+  // chunk_rows: how many rows are multiplied at once where a product does not wait for the step before.
+  Loop(const Job<T>& task, Arena& arena, Index chunk_rows) : job(task) {
     const Program& program = *job.program;
     const Index threads = job.threads;
     batch_parts = parts_of_batch();
     group = threads / batch_parts;
-    const Index panels = panels_for<T>(job.hidden), worthwhile = job.hidden / worthwhile_units;
-    unit_parts = min(group, min(panels, worthwhile));
+    leap = job.steps.rows[job.steps.count - 1] < job.steps.rows[0] ? 2 : 1;
+    unit_parts = min(group, min(groups(job.hidden, lanes<T>), step_blocks() * job.hidden * job.hidden / worthwhile_weights));
     if (unit_parts < 1) unit_parts = 1;
     chunk = chunk_rows / job.batch;
     if (chunk < 1) chunk = 1;
@@ -98,12 +102,18 @@ struct Loop {
 
   static Index min(Index a, Index b) { return a < b ? a : b; }
 
-  // One for each thread, unless all would read large weights for few sequences each.
-  Index parts_of_batch() const {
-    Index parts = min(job.threads, job.batch), blocks = 0;
+  // Matrices of (H, H) that a step multiplies by.
+  Index step_blocks() const {
+    Index blocks = 0;
     for (const Phase& phase : job.program->forward)
       for (const Product& product : phase.products) blocks += static_cast<Index>(product.blocks.size());
-    const Index bytes = blocks * job.hidden * groups(job.hidden, depths) * static_cast<Index>(sizeof(U));
+    return blocks;
+  }
+
+  // One for each thread, unless all would read large weights for few sequences each.
+  Index parts_of_batch() const {
+    Index parts = min(job.threads, job.batch);
+    const Index bytes = step_blocks() * job.hidden * groups(job.hidden, depths) * static_cast<Index>(sizeof(U));
     if (bytes > near_bytes)
       while (parts > 1 && (job.batch < parts * worthwhile_rows || job.threads % parts)) --parts;
     return parts;
@@ -160,12 +170,20 @@ struct Loop {
     }
   }
 
-  // ---- shares: thread `id` works on sequences b = part, part + batch_parts, ... ----
+  // ---- shares: thread `id` works on sequence `part` of every `batch_parts` of them ----
+  // Where some end before others, the longest first, every second round of parts goes backwards (0 1 1 0 0 1 ...), so
+  // that no part has the longer of each.
 
   Index part_of(int id) const { return id / group; }
   Index member_of(int id) const { return id % group; }
-  Index sequences(Index part, Index below) const { return below <= part ? 0 : (below - part - 1) / batch_parts + 1; }
-  Index sequence(Index part, Index j) const { return part + j * batch_parts; }
+  Index sequence(Index part, Index j) const {
+    return j * batch_parts + (leap == 2 && j % 2 ? batch_parts - 1 - part : part);
+  }
+  Index sequences(Index part, Index below) const {  // how many there are of the part
+    const Index rounds = below / batch_parts;
+    return rounds + (sequence(part, rounds) < below ? 1 : 0);
+  }
+  Index apart() const { return leap * batch_parts; }  // from a sequence to the next but leap - 1
 
   void wait_for_group(int id) { of_group[part_of(id)].wait(static_cast<int>(group)); }
   void wait_for_units(int id) { of_units[part_of(id)].wait(static_cast<int>(unit_parts)); }
@@ -175,7 +193,7 @@ struct Loop {
   void each_row_of_share(int id, Index k0, Index k1, bool of_all, Body body) const {
     Index turn = 0;
     for (Index k = k0; k < k1; ++k)
-      for (Index b = part_of(id); b < count(k); b += batch_parts)
+      for (Index j = 0, b; (b = sequence(part_of(id), j)) < count(k); ++j)
         if (turn++ % group == member_of(id) || of_all) body(k, b);
   }
 
@@ -339,14 +357,14 @@ struct Loop {
     const Index b = sequence(part, j), unit = unit_bound(member);
     Index n = 0;
     for (Index slot = 0; slot < program.slots - (program.states - 1); ++slot)
-      list[n++] = {tape_at(k, b, slot) + unit, batch_parts * row_size};
+      list[n++] = {tape_at(k, b, slot) + unit, apart() * row_size};
     for (Index s = 0; s < program.states; ++s) {
       const Index given = origin == Origin::initial && job.initial[s] ? job.hidden : 0;
       const Index stride = origin == Origin::carried ? state_stride(s) : given;
-      list[n++] = {const_cast<T*>(previous_at(s, k, b)) + unit, batch_parts * stride};
+      list[n++] = {const_cast<T*>(previous_at(s, k, b)) + unit, apart() * stride};
     }
     for (Index s = 0; s < program.states; ++s)
-      list[n++] = {state_at(s, k, b) + unit, batch_parts * state_stride(s)};
+      list[n++] = {state_at(s, k, b) + unit, apart() * state_stride(s)};
     for (const Row& vector : program.learned)
       list[n++] = {const_cast<T*>(job.parameters[vector.parameter]) + vector.row * job.hidden + unit, 0};
     return list_sums(list, n, tape_at(k, b, program.slots), row_size, b, member, program.sums);
@@ -356,11 +374,11 @@ struct Loop {
   // for what they add.
   Index list_sums(Rows<T>* list, Index n, T* sums, Index stride, Index b, Index member, Index count) const {
     if (!count) return n;
-    list[n++] = {sums, batch_parts * stride};
+    list[n++] = {sums, apart() * stride};
     if (unit_parts == 1)
-      list[n++] = {sums, batch_parts * stride};
+      list[n++] = {sums, apart() * stride};
     else
-      list[n++] = {share_at(member, b), batch_parts * most_sums()};
+      list[n++] = {share_at(member, b), apart() * most_sums()};
     return n;
   }
 
@@ -387,7 +405,8 @@ struct Loop {
   }
   T* share_at(Index member, Index b) const { return shares + (member * job.batch + b) * most_sums(); }
 
-  // Call body(j, rows, origin) for each run of neighbouring sequences of the part whose states have one origin.
+  // Call body(j, rows, origin) for each run of neighbouring sequences of the part whose states have one origin; where
+  // they do not all stand an equal way apart, for every second of them, and then for the others.
   template <class Body>
   void each_run(Index k, Index part, Body body) const {
     const Index old = sequences(part, carried(k)), total = sequences(part, count(k));
@@ -396,7 +415,7 @@ struct Loop {
       end = j < old ? old : total;
       if (job.resets)
         for (end = j + 1; end < total && origin(k, sequence(part, end)) == from;) ++end;
-      body(j, end - j, from);
+      for (Index first = j; first < j + leap && first < end; ++first) body(first, groups(end - first, leap), from);
     }
   }
 };

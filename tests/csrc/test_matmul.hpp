@@ -47,21 +47,23 @@ template <class T, int R>
 void check_tile(Index vectors, Index tail, Index depth, bool in_place) {
   const Index width = (vectors - 1) * lanes<T> + tail;
   const std::vector<T> left = whole_numbers<T>(R * depth, 1), right = whole_numbers<T>(depth * width, 2);
-  const std::vector<T> start = whole_numbers<T>(R * width, 3), panel = padded(right, depth, width, vectors);
+  std::vector<T> start = whole_numbers<T>(R * width, 3);
+  const std::vector<T> row(start.begin(), start.begin() + width), panel = padded(right, depth, width, vectors);
+  for (Index r = 0; r < R && !in_place; ++r) std::copy(row.begin(), row.end(), start.begin() + r * width);
   const std::vector<T> expected = naive(start, left, right, R, depth, width);
   std::vector<T> strip(left.size()), out = in_place ? start : std::vector<T>(start.size(), T(77));
-  const T *rows[R], *begin[R];
+  const T* rows[R];
   T* to[R];
   for (Index r = 0; r < R; ++r) {
     rows[r] = left.data() + r * depth;
     to[r] = out.data() + r * width;
-    begin[r] = in_place ? to[r] : start.data() + r * width;
     for (Index k = 0; k < depth; ++k) strip[static_cast<std::size_t>(k * R + r)] = rows[r][k];
   }
-  Tiles<T, PointedRows>::multiply(R, vectors, depth, rows, panel.data(), begin, to, tail, panel.data());
+  const Sums<T> sums{to, 0, in_place ? nullptr : row.data()};
+  Tiles<T, PointedRows>::multiply(R, vectors, depth, {rows, 0}, panel.data(), sums, tail, panel.data());
   same("tile of rows", out, expected, R, vectors, tail);
   if (in_place) out = start;
-  Tiles<T, PackedStrip>::multiply(R, vectors, depth, {strip.data(), R}, panel.data(), begin, to, tail, panel.data());
+  Tiles<T, PackedStrip>::multiply(R, vectors, depth, {strip.data(), R}, panel.data(), sums, tail, panel.data());
   same("tile of a strip", out, expected, R, vectors, tail);
 }
 
