@@ -1,5 +1,5 @@
 // The Python side of the compiled core: this file and binding_embedding.cpp alone know nanobind. Arrays come as addresses; that they have
-// the right size, type and layout is seen to in src/carousel/ops/layer.py, which alone describes calls.
+// the right size, type and layout is seen to in src/carousel/ops/layer.py and frozen.py, which alone describe calls.
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -110,7 +110,7 @@ std::vector<T*> pointers(const Addresses& addresses) {
 }
 
 template <class T>
-void walk(const Program& program, const std::string& key, const Call& call, const Gradients* gradients,
+void walk(const Program& program, const std::string& key, const Call& call, const Gradients* gradients, Kept* kept,
           Products products = Products::exact) {
   const CellKernels<T>* cell = find_cell<T>(chosen(), key);
   if (!cell) throw std::runtime_error("no kernel was built for the cell " + key);
@@ -132,7 +132,7 @@ void walk(const Program& program, const std::string& key, const Call& call, cons
   job.output = reinterpret_cast<T*>(call.output);
   job.final = final.data();
   job.tape = reinterpret_cast<T*>(call.tape);
-  if (!gradients) return run_forward<T>(job, call.threads, products);
+  if (!gradients) return run_forward<T>(job, call.threads, products, kept);
   const auto final_gradient = pointers<const T>(gradients->final);
   const auto initial_gradient = pointers<T>(gradients->initial), weight_gradient = pointers<T>(gradients->parameters);
   job.output_gradient = reinterpret_cast<const T*>(gradients->output);
@@ -146,9 +146,9 @@ void walk(const Program& program, const std::string& key, const Call& call, cons
 
 // Numbers: "float32", "float64", or "bfloat16", which is float32 but for the products.
 void walk_in(const std::string& numbers, const Program& program, const std::string& key, const Call& call,
-             const Gradients* gradients) {
-  if (numbers == "float64") return walk<double>(program, key, call, gradients);
-  walk<float>(program, key, call, gradients, numbers == "bfloat16" ? Products::bfloat16 : Products::exact);
+             const Gradients* gradients, Kept* kept = nullptr) {
+  if (numbers == "float64") return walk<double>(program, key, call, gradients, kept);
+  walk<float>(program, key, call, gradients, kept, numbers == "bfloat16" ? Products::bfloat16 : Products::exact);
 }
 
 template <class T>
@@ -242,6 +242,8 @@ NB_MODULE(_core, m) {
       nb::arg("threads"), nb::arg("batch_sizes"), nb::arg("x"), nb::arg("resets"), nb::arg("x_step"), nb::arg("x_row"),
       nb::arg("parameters"), nb::arg("initial"), nb::arg("output"), nb::arg("final"), nb::arg("tape"));
 
+  nb::class_<Kept>(m, "Kept", "The packed weights of one layer, which must stay as they are.").def(nb::init<>());
+
   nb::class_<Gradients>(m, "Gradients")
       .def(
           "__init__",
@@ -254,10 +256,12 @@ NB_MODULE(_core, m) {
 
   m.def(
       "forward",
-      [](const Program& program, const std::string& key, const std::string& numbers, const Call& call) {
-        walk_in(numbers, program, key, call, nullptr);
+      [](const Program& program, const std::string& key, const std::string& numbers, const Call& call, Kept* kept) {
+        walk_in(numbers, program, key, call, nullptr, kept);
       },
-      nb::call_guard<nb::gil_scoped_release>(), "Fill output, final and, unless it is 0, the tape.");
+      nb::arg("program"), nb::arg("key"), nb::arg("numbers"), nb::arg("call"), nb::arg("kept") = nb::none(),
+      nb::call_guard<nb::gil_scoped_release>(),
+      "Fill output, final and, unless it is 0, the tape; `kept` has the weights packed by its last call, if it fits.");
   m.def(
       "backward",
       [](const Program& program, const std::string& key, const std::string& numbers, const Call& call,

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <mutex>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "dispatch.hpp"
@@ -32,20 +33,26 @@ int useful_threads(const Job<T>& job, int wanted) {
 }
 
 template <class T>
-void run(const Walk<T>& walk, Job<T> job, int wanted) {
+void run(const Walk<T>& walk, Job<T> job, int wanted, Kept* kept = nullptr) {
   const int threads = useful_threads(job, wanted);
   auto walk_with = [&](int team) {
     job.threads = team;
-    Memory memory(walk.prepare(job, nullptr));
+    const Kept::Shape shape{&walk, job.steps.count, job.batch, team, walk.prepare(job, nullptr)};
+    std::optional<Memory> packed = kept ? kept->take(shape) : std::nullopt;
+    const auto work = packed ? walk.walk : walk.work;
+    Memory memory = packed ? std::move(*packed) : Memory(shape.bytes);
     walk.prepare(job, memory.data());
     int granted = team;
     run_team(team, [&](int id, int size) {
       if (size == team)
-        walk.work(memory.data(), id);
+        work(memory.data(), id);
       else if (id == 0)
         granted = size;
     });
-    Memory::keep(std::move(memory));
+    if (kept && granted == team)
+      kept->give(std::move(memory), shape);
+    else
+      Memory::keep(std::move(memory));
     return granted;
   };
   // a runtime that grants fewer threads (nested regions, a limit) would leave the barriers waiting: walk with one
@@ -89,12 +96,24 @@ void load_cell(const std::string& path) {
   loaded.push_back({&chosen(), static_cast<const CellLibrary*>(symbol)});
 }
 
+std::optional<Memory> Kept::take(const Shape& shape) {
+  const std::lock_guard<std::mutex> guard(lock_);
+  if (shape_ != shape) return std::nullopt;
+  return std::exchange(memory_, std::nullopt);
+}
+
+void Kept::give(Memory memory, const Shape& shape) {
+  const std::lock_guard<std::mutex> guard(lock_);
+  memory_ = std::move(memory);
+  shape_ = shape;
+}
+
 template <class T>
-void run_forward(Job<T> job, int wanted, Products products) {
+void run_forward(Job<T> job, int wanted, Products products, Kept* kept) {
   const std::size_t rows = static_cast<std::size_t>(rows_of(job)), hidden = static_cast<std::size_t>(job.hidden);
   prefer_large_pages(job.output, rows * hidden * sizeof(T));
   prefer_large_pages(job.tape, rows * static_cast<std::size_t>(job.program->slots) * hidden * sizeof(T));
-  run(precision<T>(chosen(), products).forward, job, wanted);
+  run(precision<T>(chosen(), products).forward, job, wanted, kept);
 }
 
 template <class T>
@@ -105,8 +124,8 @@ void run_backward(Job<T> job, int wanted, Products products) {
 
 template const CellKernels<float>* find_cell<float>(const Kernels&, const std::string&);
 template const CellKernels<double>* find_cell<double>(const Kernels&, const std::string&);
-template void run_forward<float>(Job<float>, int, Products);
-template void run_forward<double>(Job<double>, int, Products);
+template void run_forward<float>(Job<float>, int, Products, Kept*);
+template void run_forward<double>(Job<double>, int, Products, Kept*);
 template void run_backward<float>(Job<float>, int, Products);
 template void run_backward<double>(Job<double>, int, Products);
 

@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from carousel.errors import CarouselError
 from carousel.nn.sequences import Packed, Padded, Unpadded, open_sequence
+from carousel.ops.transforms import transformed, untouched
 
 Lengths = Tensor | Iterable[int]
 
@@ -41,12 +42,30 @@ class Ragged(Unpadded):
 
     def mask_in(self, mask: Tensor) -> Tensor:
         """Whatever has a value for each step of the padded input -> one row for each step that counts."""
-        return mask.flatten(0, 1).index_select(0, self._rows)
+        rows = mask.flatten(0, 1)
+        if rows.requires_grad and untouched([rows]) and not transformed():
+            return _Gather.apply(rows, self._rows)
+        return rows.index_select(0, self._rows)
 
     def out(self, output: Tensor) -> Tensor:
         """(N, H) -> the layout of the input, with zeros after each sequence's end."""
         rows = output.new_zeros(self.frame.numel(), output.shape[-1])
         return rows.index_copy_(0, self._rows, output).unflatten(0, self.frame)
+
+
+class _Gather(torch.autograd.Function):
+    """`x.index_select(0, rows)` of rows that all differ: gradients are copied back, where torch would add them up."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, rows: Tensor) -> Tensor:
+        ctx.save_for_backward(rows)
+        ctx.height = len(x)
+        return x.index_select(0, rows)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (rows,) = ctx.saved_tensors
+        return gradient.new_zeros(ctx.height, *gradient.shape[1:]).index_copy_(0, rows, gradient), None
 
 
 def _packing(lengths: Tensor, time: int, batch_first: bool) -> tuple[Tensor, Tensor, Tensor]:
@@ -91,7 +110,7 @@ def open_sequences(
             "Cut it: input[:length]."
         )
     numbers = _numbers(lengths, sequence.batch, sequence.x.shape[0])
-    if not torch.compiler.is_compiling() and bool((numbers == sequence.x.shape[0]).all()):
+    if not torch.compiler.is_compiling() and min(numbers.tolist()) == sequence.x.shape[0]:
         return sequence
     return Ragged(input, numbers, batch_first)
 
@@ -110,12 +129,12 @@ def _numbers(lengths: Lengths, batch: int, time: int) -> Tensor:
 
 
 def _check_values(numbers: Tensor, time: int) -> None:
-    outside = ((numbers < 1) | (numbers > time)).nonzero().flatten().tolist()
-    if outside:
-        raise CarouselError(
-            f"lengths must be from 1 to the {time} steps of the input; lengths[{outside[0]}] is "
-            f"{numbers[outside[0]].item()}. Leave empty sequences out."
-        )
+    for index, length in enumerate(numbers.tolist()):
+        if not 1 <= length <= time:
+            raise CarouselError(
+                f"lengths must be from 1 to the {time} steps of the input; lengths[{index}] is {length}. "
+                "Leave empty sequences out."
+            )
 
 
 def _integers(lengths: Any) -> Tensor:

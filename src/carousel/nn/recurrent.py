@@ -14,10 +14,11 @@ from torch.nn.utils.rnn import PackedSequence
 from carousel.equations import Cell, Equations
 from carousel.equations.masked import Masked
 from carousel.errors import CarouselError
+from carousel.nn.frozen import Frozen
 from carousel.nn.initial import draw
 from carousel.nn.lengths import Lengths, Ragged, open_sequences
 from carousel.nn.options import positive, probability, switch
-from carousel.nn.precision import matching, numbers_of
+from carousel.nn.precision import Numbers, cast, matching, numbers_of
 from carousel.nn.recording import Recording
 from carousel.nn.regularisers import RegulariserOptions, Regularisers, locked
 from carousel.nn.resets import Resets, open_resets
@@ -209,7 +210,7 @@ class Recurrent(nn.Module):
         >>> output[4:, 0].any().item(), torch.equal(h_n[0, 0], output[3, 0])
         (False, True)
         """
-        sequence, x, initial = self._enter(input, hx, lengths)
+        sequence, x, initial, numbers = self._enter(input, hx, lengths)
         begins = open_resets(resets, sequence, both=self.bidirectional)
         masked = self.training and self.regularisers.recurrent_dropout > 0
         if masked and resets is not None:
@@ -217,7 +218,6 @@ class Recurrent(nn.Module):
                 "recurrent_dropout keeps its mask as a state, which resets would clear; train without one of the two."
             )
         equations = self._masked() if masked else self._equations
-        numbers = numbers_of(next(self.parameters(), x))
         finals: list[list[Tensor]] = []
         tapes: list[tuple[int, str, Tape]] = []
 
@@ -233,10 +233,10 @@ class Recurrent(nn.Module):
             finals.append(final[: len(initial)])
             return output
 
-        output = self._stack(x, initial, run, sequence.batch_sizes).to(numbers.outside)
+        output = cast(self._stack(x, initial, run, sequence.batch_sizes), numbers.outside)
         for recording in self._recordings:
             recording.keep(self, tapes, sequence.out)
-        ends = (torch.stack(state).to(numbers.outside) for state in zip(*finals, strict=True))
+        ends = (cast(torch.stack(state), numbers.outside) for state in zip(*finals, strict=True))
         states = tuple(sequence.state_out(end) for end in ends)
         return sequence.out(output), states[0] if len(states) == 1 else states
 
@@ -278,7 +278,7 @@ class Recurrent(nn.Module):
         self, x: Tensor, hx: States | None, lengths: Lengths | None, resets: Resets | None
     ) -> tuple[Tensor, list[Trace]]:
         """The output, and the traces."""
-        sequence, inside, initial = self._enter(x, hx, lengths)
+        sequence, inside, initial, numbers = self._enter(x, hx, lengths)
         if isinstance(sequence, Packed):
             raise CarouselError(
                 "trace needs a tensor; it got a PackedSequence. Give a padded tensor and its lengths=, or trace each "
@@ -287,7 +287,6 @@ class Recurrent(nn.Module):
             )
         begins = open_resets(resets, sequence, both=self.bidirectional)
         equations = self._equations
-        numbers = numbers_of(next(self.parameters(), inside))
         traces: list[Trace] = []
 
         def run(part: Part, x: Tensor, initial: list[Tensor], parameters: Parameters) -> Tensor:
@@ -297,8 +296,12 @@ class Recurrent(nn.Module):
             traces.append(Trace(part.layer, part.direction, outside))
             return output
 
-        output = self._stack(inside, initial, run, sequence.batch_sizes).to(numbers.outside)
+        output = cast(self._stack(inside, initial, run, sequence.batch_sizes), numbers.outside)
         return sequence.out(output), traces
+
+    def frozen(self) -> Frozen:
+        """This network for inference, with a copy of its weights that is packed once; see `Frozen`."""
+        return Frozen(self)
 
     def stepper(self, batch: int | None = None, threads: int = 1) -> Stepper:
         """This network one step at a time, with its weights packed and its state kept; see `Stepper`.
@@ -323,7 +326,9 @@ class Recurrent(nn.Module):
                     x = locked(x, self.dropout, batch_sizes) if per_sequence else F.dropout(x, self.dropout)
                 outputs = []
                 for part in parts:
-                    parameters = {name: getattr(self, full).to(x.dtype) for name, full in part.names.items()}
+                    parameters = {
+                        name: cast(getattr(self, full), x.dtype) for name, full in part.names.items()
+                    }
                     parameters = self.regularisers.weights(parameters) if self.training else parameters
                     outputs.append(run(part, x, [state[part.index] for state in initial], parameters))
                 x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
@@ -331,24 +336,30 @@ class Recurrent(nn.Module):
 
     def _enter(
         self, input: Tensor | PackedSequence, hx: States | None, lengths: Lengths | None = None
-    ) -> tuple[Padded | Packed | Ragged, Tensor, list[Tensor]]:
+    ) -> tuple[Padded | Packed | Ragged, Tensor, list[Tensor], Numbers]:
         """The sequence, its steps and the initial states, checked and in the form in which layers compute."""
         sequence = open_sequences(input, self.batch_first, lengths)
-        weight = next(self.parameters(), sequence.x)
+        weight = self._first_weight(sequence.x)
         if sequence.x.shape[-1] != self.input_size:
             given = tuple(input.data.shape if isinstance(input, PackedSequence) else input.shape)
             raise CarouselError(
                 f"input must have width input_size = {self.input_size} in its last dimension; "
                 f"its shape is {given}."
             )
-        inside = numbers_of(weight).inside
-        x = matching("input", sequence.x, weight).to(inside)
-        shape = sequence.state_shape(self.num_layers * len(self.directions), self.hidden_size)
+        numbers = numbers_of(weight)
+        x = cast(matching("input", sequence.x, weight), numbers.inside)
+        layers = self.num_layers * len(self.directions)
         if hx is None:
-            initial = [torch.zeros(shape, dtype=x.dtype, device=x.device)] * len(self.cell.states)
-        else:
-            initial = check_states(hx, self.cell.states, shape, weight)
-        return sequence, x, [sequence.state_in(state.to(inside)) for state in initial]
+            zeros = torch.zeros(layers, sequence.batch, self.hidden_size, dtype=x.dtype, device=x.device)
+            return sequence, x, [zeros] * len(self.cell.states), numbers
+        states = check_states(hx, self.cell.states, sequence.state_shape(layers, self.hidden_size), weight)
+        return sequence, x, [sequence.state_in(cast(state, numbers.inside)) for state in states], numbers
+
+    def _first_weight(self, x: Tensor) -> Tensor:
+        """Whose dtype and device are the module's; x, where a cell learns nothing."""
+        for name in self._layers[0][0].names.values():
+            return getattr(self, name)
+        return x
 
     def extra_repr(self) -> str:
         parts = [str(self.input_size), str(self.hidden_size)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
 from carousel.errors import CarouselError
+from carousel.nn.frozen import Frozen
 from carousel.nn.lengths import Lengths
 from carousel.nn.options import share
 from carousel.nn.recording import Recording
@@ -105,8 +107,19 @@ class Stack(nn.Module):
         Raises:
             CarouselError: as `Recurrent.forward`; hx has not one entry for each module.
         """
-        x, finals = input, []
-        for index, (module, state) in enumerate(zip(self, self._states(hx), strict=True)):
+        return self._through(list(self), input, hx, lengths, resets)
+
+    def _through(
+        self,
+        modules: Sequence[Recurrent | Frozen],
+        x: Any,
+        hx: Sequence[States | None] | None,
+        lengths: Lengths | None,
+        resets: Resets | None,
+    ) -> tuple[Any, tuple[States, ...]]:
+        """Each of the modules, or what stands for it, reads the output of the one before."""
+        finals = []
+        for index, (module, state) in enumerate(zip(modules, self._states(hx), strict=True)):
             x = self._between(x) if index else x
             x, final = module(x, state, lengths=lengths, resets=resets)
             finals.append(final)
@@ -132,6 +145,10 @@ class Stack(nn.Module):
         """As `Recurrent.recording`, of all modules."""
         return Recording(self)
 
+    def frozen(self) -> FrozenStack:
+        """This network for inference; see `Frozen`."""
+        return FrozenStack(self)
+
     def stepper(self, batch: int | None = None, threads: int = 1) -> StackStepper:
         """This network one step at a time; see `Stepper`."""
         return StackStepper([module.stepper(batch, threads) for module in self])
@@ -156,6 +173,28 @@ class Stack(nn.Module):
 
     def extra_repr(self) -> str:
         return f"dropout={self.dropout}" if self.dropout else ""
+
+
+class FrozenStack:
+    """Frozen networks one on top of another, made by `stack.frozen()`; called as the stack is."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = copy.deepcopy(stack).eval().requires_grad_(False)
+        self._modules = [module.frozen() for module in self._stack]
+
+    def __call__(
+        self,
+        input: Tensor | PackedSequence,
+        hx: Sequence[States | None] | None = None,
+        *,
+        lengths: Lengths | None = None,
+        resets: Resets | None = None,
+    ) -> tuple[Any, tuple[States, ...]]:
+        """As `Stack.forward`, whose arguments, results and errors these are."""
+        return self._stack._through(self._modules, input, hx, lengths, resets)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrozenStack, (self._stack,)
 
 
 class StackStepper:

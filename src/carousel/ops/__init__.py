@@ -1,7 +1,8 @@
 """Where equations meet kernels: one function that runs a sequence, and what the compiled core says of itself."""
 
+from carousel.ops.frozen import FrozenLayer
 from carousel.ops.info import info
-from carousel.ops.recurrence import recorded, recurrence, traced
+from carousel.ops.recurrence import recorded, recurrence, takes_kernel, traced
 from carousel.ops.tape import Tape
 
-__all__ = ["Tape", "info", "recorded", "recurrence", "traced"]
+__all__ = ["FrozenLayer", "Tape", "info", "recorded", "recurrence", "takes_kernel", "traced"]

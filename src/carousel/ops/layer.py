@@ -1,8 +1,9 @@
-"""The arrays of one call, made sure of: here, and nowhere else, addresses are handed to the compiled core."""
+"""The arrays of one call, made sure of: here, and in frozen.py, addresses are handed to the compiled core."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -19,6 +20,19 @@ def parameter_names(equations: Equations, count: int) -> list[str]:
     """The names of `count` parameters in order: all of them, or all but the biases."""
     names = equations.layout.names
     return [name for name in names if count == len(names) or name not in BIASES]
+
+
+def addresses_of_each(states: Tensor) -> list[int]:
+    """Where each of them begins, in one contiguous tensor."""
+    begin, size = states.data_ptr(), states.stride(0) * states.element_size()
+    return [begin + s * size for s in range(states.shape[0])]
+
+
+@lru_cache
+def _shapes(key: str, inputs: int, hidden: int, count: int) -> dict[str, tuple[int, ...]]:
+    """The parameters, all or all but the biases, in order: what the shape of each must be."""
+    shapes = EQUATIONS[key].layout.shapes(inputs, hidden)
+    return {name: shapes[name] for name in parameter_names(EQUATIONS[key], count)}
 
 
 def tape_width(equations: Equations, hidden: int) -> int:
@@ -50,43 +64,41 @@ class Layer:
         self.batch_sizes = None if batch_sizes is None else batch_sizes.to(torch.int64).contiguous()
         self.resets = None if resets is None else resets.to(torch.bool).contiguous()
         self.time = x.shape[0] if batch_sizes is None else len(batch_sizes)
-        self.parameters = self._named([parameter.contiguous() for parameter in parameters])
-        self._check()
+        contiguous = [parameter.contiguous() for parameter in parameters]
+        shapes = _shapes(key, x.shape[-1], self.hidden, len(contiguous))
+        self.parameters = dict(zip(shapes, contiguous, strict=True))
+        self._check_shapes(shapes)
+        self._check_numbers()
+        self._check_batch_sizes()
 
     @property
     def rows(self) -> tuple[int, ...]:
         """The leading shape of the output: (T, B), or (N,) packed rows."""
         return tuple(self.x.shape[:-1])
 
-    def _named(self, parameters: list[Tensor]) -> dict[str, Tensor]:
-        return dict(zip(parameter_names(self.equations, len(parameters)), parameters, strict=True))
-
-    def _check(self) -> None:
+    def _check_shapes(self, expected: dict[str, tuple[int, ...]]) -> None:
         """The core believes addresses; here is where a wrong shape would become a wrong read."""
-        shapes = self.equations.layout.shapes(self.x.shape[-1], self.hidden)
-        expected = {name: shapes[name] for name in self.parameters}
-        given = {name: tuple(parameter.shape) for name, parameter in self.parameters.items()}
-        states_fit = all(tuple(state.shape) == (self.batch, self.hidden) for state in self.initial)
+        given = {name: parameter.shape for name, parameter in self.parameters.items()}
+        states_fit = [state.shape for state in self.initial] == [(self.batch, self.hidden)] * len(
+            self.equations.states
+        )
         rows_fit = (
             self.x.dim() == 3 and self.x.shape[1] == self.batch
             if self.batch_sizes is None
             else self.x.dim() == 2 and len(self.batch_sizes) > 0 and int(self.batch_sizes[0]) == self.batch
         )
         rows_fit = rows_fit and (self.resets is None or self.resets.shape == self.x.shape[:-1])
-        tensors = [self.x, *self.initial, *self.parameters.values()]
-        if (
-            expected != given
-            or not states_fit
-            or not rows_fit
-            or len(self.initial) != len(self.equations.states)
-        ):
+        if expected != given or not states_fit or not rows_fit:
             raise CarouselError(
                 f"The kernel of {self.equations.title} takes x (T, B, I), states (B, H) and parameters {expected}; "
-                f"it got x {tuple(self.x.shape)}, states {[tuple(s.shape) for s in self.initial]} and {given}."
+                f"it got x {tuple(self.x.shape)}, states {[tuple(s.shape) for s in self.initial]} and "
+                f"{ {name: tuple(shape) for name, shape in given.items()} }."
             )
-        if self.x.dtype not in DTYPES or any(
-            t.dtype != self.x.dtype or t.device.type != "cpu" for t in tensors
-        ):
+
+    def _check_numbers(self) -> None:
+        tensors = [self.x, *self.initial, *self.parameters.values()]
+        dtype = self.x.dtype
+        if dtype not in DTYPES or any(t.dtype != dtype or not t.is_cpu for t in tensors):
             raise CarouselError(
                 "The kernel takes tensors of one dtype, float32 or float64, on the CPU; "
                 f"it got {sorted({f'{t.dtype} on {t.device}' for t in tensors})}."
@@ -98,13 +110,12 @@ class Layer:
                 f"The kernel takes at least one step, sequence, input and unit; x is {tuple(self.x.shape)} and "
                 f"states are {[tuple(s.shape) for s in self.initial]}."
             )
-        self._check_batch_sizes()
 
     def _check_batch_sizes(self) -> None:
         sizes = self.batch_sizes
         if sizes is None:
             return
-        falls = bool((sizes[1:] <= sizes[:-1]).all()) and int(sizes.min()) >= 1
+        falls = int(sizes[-1]) >= 1 and bool((sizes[1:] <= sizes[:-1]).all())
         if sizes.device.type != "cpu" or not falls or int(sizes.sum()) != len(self.x):
             raise CarouselError(
                 "batch_sizes must be counts on the CPU that never rise, at least 1, that add up to the packed rows; "
@@ -146,7 +157,7 @@ class Layer:
             parameters=self.addresses(self.parameters),
             initial=[state.data_ptr() for state in self.initial],
             output=output.data_ptr(),
-            final=[state.data_ptr() for state in final],
+            final=addresses_of_each(final),
             tape=0 if tape is None else tape.data_ptr(),
         )
 

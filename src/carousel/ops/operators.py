@@ -14,7 +14,7 @@ from carousel import _core
 from carousel.emit import reference
 from carousel.emit.program import program
 from carousel.ops.kernels import EQUATIONS, core_program
-from carousel.ops.layer import Layer, parameter_names, tape_width
+from carousel.ops.layer import Layer, addresses_of_each, parameter_names, tape_width
 from carousel.ops.transforms import batched, untouched
 
 
@@ -102,9 +102,9 @@ def run_backward(
     state_gradients = x.new_empty((len(initial), *output.shape) if wants_states else (0,))
     wanted = _core.Gradients(
         output=0 if output_gradient is None else output_gradient.data_ptr(),
-        final=[0 if final_gradient is None else final_gradient[s].data_ptr() for s in range(len(initial))],
+        final=[0] * len(initial) if final_gradient is None else addresses_of_each(final_gradient),
         x=x_gradient.data_ptr() if wants_input else 0,
-        initial=[state.data_ptr() for state in initial_gradient],
+        initial=addresses_of_each(initial_gradient),
         parameters=layer.addresses(gradients),
         states=state_gradients.data_ptr() if wants_states else 0,
     )

@@ -124,13 +124,11 @@ def _has_kernel(equations: Equations) -> bool:
 
 def takes_kernel(equations: Equations, tensors: list[Tensor]) -> bool:
     """The kernels take plain float32 or float64 tensors on the CPU; everything else runs on the equations."""
-    return (
-        all(t.device.type == "cpu" and t.dtype == tensors[0].dtype for t in tensors)
-        and tensors[0].dtype in kernels.DTYPES
-        and all(t.numel() for t in tensors)
-        and not transformed()
-        and _has_kernel(equations)
-    )
+    dtype = tensors[0].dtype
+    for tensor in tensors:
+        if tensor.dtype != dtype or not tensor.is_cpu or not tensor.numel():
+            return False
+    return dtype in kernels.DTYPES and not transformed() and _has_kernel(equations)
 
 
 def traced(

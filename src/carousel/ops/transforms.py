@@ -26,5 +26,5 @@ def untouched(tensors: Iterable[Tensor]) -> bool:
         not torch.compiler.is_compiling()
         and torch._C._get_tracing_state() is None
         and torch._C._len_torch_dispatch_stack() == 0
-        and all(type(tensor) in (Tensor, torch.nn.Parameter) for tensor in tensors)
+        and {type(tensor) for tensor in tensors} <= {Tensor, torch.nn.Parameter}
     )

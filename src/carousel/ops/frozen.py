@@ -1,0 +1,96 @@
+"""One layer in one direction whose weights stay as they are: described and packed once, for many calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from carousel import _core
+from carousel.equations import Equations
+from carousel.errors import CarouselError
+from carousel.ops import kernels
+from carousel.ops.layer import Layer
+
+
+class FrozenLayer:
+    """A compiled layer with its own weights; nobody else may change them.
+
+    equations: of a cell with a kernel. parameters: plain tensors on the CPU, of one dtype, by the names of
+    `equations.layout`; they are copied.
+    """
+
+    def __init__(
+        self, equations: Equations, parameters: Mapping[str, Tensor], inputs: int, hidden: int, reverse: bool
+    ) -> None:
+        self._parameters = {
+            name: parameters[name].detach().clone(memory_format=torch.contiguous_format)
+            for name in equations.layout.names
+            if name in parameters
+        }
+        some = next(iter(self._parameters.values()))
+        checked = Layer(  # of one step of zeros: what is wrong with a parameter is said here, once
+            some.new_zeros(1, 1, inputs),
+            [some.new_zeros(1, hidden)] * len(equations.states),
+            list(self._parameters.values()),
+            equations.key,
+            reverse,
+            None,
+            None,
+        )
+        self._addresses = checked.addresses(checked.parameters)
+        self._numbers, self.dtype = checked.numbers, some.dtype
+        self._key, self._inputs, self._hidden, self._reverse = equations.key, inputs, hidden, reverse
+        self._program = kernels.core_program(equations.key)
+        self._kept = _core.Kept()
+
+    def run(
+        self, x: Tensor, initial: Sequence[Tensor] | None, finals: Sequence[Tensor], index: int
+    ) -> Tensor:
+        """x (T, B, I), any strides. initial, finals: (L, B, H) for each state, of which number `index` is this layer's;
+        no initial state is zero; finals are filled. Returns the output, (T, B, H)."""
+        time, batch, inputs = x.shape
+        if inputs != self._inputs or x.dtype != self.dtype or not x.is_cpu or not x.numel():
+            raise CarouselError(
+                f"This frozen layer takes x (T, B, {self._inputs}) in {self.dtype} on the CPU; it got "
+                f"{tuple(x.shape)} in {x.dtype} on {x.device}."
+            )
+        x = x if x.stride(2) == 1 else x.contiguous()
+        output = x.new_empty(time, batch, self._hidden)
+        above = index * batch * self._hidden * x.element_size()
+        call = _core.Call(
+            time=time,
+            batch=batch,
+            inputs=inputs,
+            hidden=self._hidden,
+            reverse=self._reverse,
+            threads=torch.get_num_threads(),
+            batch_sizes=0,
+            x=x.data_ptr(),
+            resets=0,
+            x_step=x.stride(0),
+            x_row=x.stride(1),
+            parameters=self._addresses,
+            initial=[
+                0 if initial is None else self._at(initial[s], above, batch) for s in range(len(finals))
+            ],
+            output=output.data_ptr(),
+            final=[self._at(state, above, batch) for state in finals],
+            tape=0,
+        )
+        _core.forward(self._program, self._key, self._numbers, call, self._kept)
+        return output
+
+    def _at(self, states: Tensor, above: int, batch: int) -> int:
+        """Where this layer's state begins."""
+        if (
+            states.shape[1:] != (batch, self._hidden)
+            or states.dtype != self.dtype
+            or not states.is_contiguous()
+        ):
+            raise CarouselError(
+                f"States of a frozen layer are contiguous, (L, {batch}, {self._hidden}) in {self.dtype}; they are "
+                f"{tuple(states.shape)} in {states.dtype}."
+            )
+        return states.data_ptr() + above

@@ -1,0 +1,174 @@
+"""A frozen network gives what the module gives, to the last bit, whatever is done to the module afterwards."""
+
+import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from equations.user_cells import USER_CELLS
+from torch.nn.utils.rnn import pack_sequence
+
+import carousel
+from carousel import _core
+from carousel.errors import CarouselError
+
+MODULES = {
+    "lstm": lambda **o: carousel.LSTM(5, 19, **o),
+    "lstm, diagonal peephole": lambda **o: carousel.LSTM(5, 19, peephole="diagonal", **o),
+    "gru, reset before": lambda **o: carousel.GRU(5, 19, reset="before", **o),
+    "rnn": lambda **o: carousel.RNN(5, 19, **o),
+    "a user's cell": lambda **o: carousel.Recurrent(USER_CELLS["Normalised"], 5, 19, **o),
+}
+OPTIONS = [
+    {},
+    {"num_layers": 2, "bidirectional": True},
+    {"bias": False, "batch_first": True},
+    {"dropout": 0.5, "num_layers": 2},
+]
+
+
+def tensors(result):
+    """The output and every final state."""
+    output, final = result
+    return [output, *(final if isinstance(final, tuple) else (final,))]
+
+
+def assert_same(frozen, module, *arguments, **options):
+    with torch.no_grad():
+        expected = tensors(module(*arguments, **options))
+    found = tensors(frozen(*arguments, **options))
+    assert len(found) == len(expected)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert torch.equal(ours, theirs)
+        assert ours.dtype == theirs.dtype
+        assert not ours.requires_grad
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("name", MODULES)
+def test_as_the_module(name, options, dtype):
+    """Any shape, again, and after another: with weights packed anew, and with those of the call before."""
+    module = MODULES[name](dtype=dtype, **options)
+    frozen = module.frozen()
+    module.eval()
+    for shape in [(7, 3, 5), (7, 3, 5), (1, 1, 5), (300, 2, 5), (7, 3, 5), (6, 5)]:
+        assert_same(frozen, module, torch.randn(shape, dtype=dtype))
+
+
+def test_states_and_strides():
+    """From given states, batched or not; x in any layout; results are the caller's alone."""
+    module = carousel.LSTM(5, 19, num_layers=2, bidirectional=True).eval()
+    frozen = module.frozen()
+    state = torch.randn(2, 3, 4, 19).transpose(1, 2)  # not contiguous
+    assert_same(frozen, module, torch.randn(7, 3, 5), (torch.randn(4, 3, 19), torch.randn(4, 3, 19)))
+    assert_same(frozen, module, torch.randn(7, 3, 5), (state[0], state[1]))
+    assert_same(frozen, module, torch.randn(7, 5), (torch.randn(4, 19), torch.randn(4, 19)))
+    x = torch.randn(3, 14, 10).transpose(0, 1)[::2, :, ::2]
+    assert_same(frozen, module, x)
+    first = tensors(frozen(x))
+    kept = [each.clone() for each in first]
+    frozen(torch.randn(7, 3, 5))
+    assert all(torch.equal(now, before) for now, before in zip(first, kept, strict=True))
+
+
+def test_later_changes_do_not_reach_it():
+    """Weights are a copy, packed at the first call of a shape and kept for the next."""
+    module = carousel.GRU(5, 33).eval()
+    frozen, untouched, x, longer = (
+        module.frozen(),
+        module.frozen(),
+        torch.randn(7, 3, 5),
+        torch.randn(8, 3, 5),
+    )
+    before = frozen(x)[0]
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.zero_()
+    assert torch.equal(frozen(x)[0], before)
+    [[layer]] = frozen._layers
+    layer._parameters[
+        "weight_hh"
+    ].zero_()  # nobody else can: what is packed shows that it is not packed again
+    assert torch.equal(frozen(x)[0], before)
+    assert not torch.equal(frozen(longer)[0], untouched(longer)[0])
+
+
+def test_what_the_module_takes():
+    """Lengths, resets, packed sequences, other numbers and vmap go through the module's own way."""
+    module = carousel.LSTM(5, 19).eval()
+    frozen, x = module.frozen(), torch.randn(7, 3, 5)
+    assert_same(frozen, module, x, lengths=[3, 7, 1])
+    assert_same(frozen, module, x, resets=torch.rand(7, 3) < 0.3)
+    with torch.no_grad():
+        expected = module(pack_sequence([x[:5, 0], x[:2, 1]]))[0].data
+    assert torch.equal(frozen(pack_sequence([x[:5, 0], x[:2, 1]]))[0].data, expected)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert_same(frozen, module, x)
+    half = carousel.LSTM(5, 19, dtype=torch.bfloat16).eval()
+    assert_same(half.frozen(), half, x.bfloat16())
+    many = torch.randn(4, 7, 3, 5)
+    assert torch.allclose(torch.vmap(lambda each: frozen(each)[0])(many)[2], frozen(many[2])[0], atol=1e-6)
+
+
+def test_a_stack():
+    """Frozen networks one on top of another."""
+    stack = carousel.Stack(carousel.LSTM(5, 8, bidirectional=True), carousel.GRU(16, 7), dropout=0.5)
+    frozen, x = stack.frozen(), torch.randn(6, 2, 5)
+    output, ((h, c), g) = frozen(x)
+    with torch.no_grad():
+        expected, ((h2, c2), g2) = stack.eval()(x)
+    assert all(torch.equal(a, b) for a, b in [(output, expected), (h, h2), (c, c2), (g, g2)])
+    assert torch.equal(copy.deepcopy(frozen)(x, ((h, c), None))[0], stack(x, ((h, c), None))[0])
+    assert torch.equal(pickle.loads(pickle.dumps(frozen))(x)[0], expected)
+
+
+def test_copies():
+    frozen, x = carousel.LSTM(5, 19).frozen(), torch.randn(7, 3, 5)
+    expected = frozen(x)[0]
+    assert torch.equal(copy.deepcopy(frozen)(x)[0], expected)
+    assert torch.equal(pickle.loads(pickle.dumps(frozen))(x)[0], expected)
+
+
+def test_threads_share_it():
+    """Calls at the same time, of one shape and of several, do not disturb each other."""
+    module = carousel.LSTM(16, 96).eval()
+    frozen = module.frozen()
+    inputs = [torch.randn(20 + n % 2, 4, 16) for n in range(40)]
+    with torch.no_grad():
+        expected = [module(x)[0] for x in inputs]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda x: frozen(x)[0], inputs))
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_another_instruction_set():
+    """Weights packed for one are not read by another."""
+    module, x = carousel.LSTM(5, 19).eval(), torch.randn(7, 3, 5)
+    frozen, before = module.frozen(), _core.isa()
+    try:
+        for isa in [name for name, here in _core.built_isas() if here] * 2:
+            _core.choose_isa(isa)
+            assert_same(frozen, module, x)
+    finally:
+        _core.choose_isa(before)
+
+
+@pytest.mark.parametrize(
+    ("x", "hx", "words"),
+    [
+        (torch.zeros(7, 3, 4), None, "input_size = 5"),
+        (torch.zeros(7), None, "3 dimensions"),
+        (torch.zeros(0, 3, 5), None, "at least one time step"),
+        (torch.zeros(7, 3, 5, dtype=torch.float64), None, "dtype of the weights"),
+        (torch.zeros(7, 3, 5), (torch.zeros(1, 2, 19), torch.zeros(1, 3, 19)), "h_0 in hx must have shape"),
+        (torch.zeros(7, 3, 5), torch.zeros(1, 3, 19), "tuple of tensors"),
+    ],
+)
+def test_errors(x, hx, words):
+    """They are the module's."""
+    module = carousel.LSTM(5, 19)
+    for network in (module, module.frozen()):
+        with pytest.raises(CarouselError, match=words):
+            network(x, hx)
