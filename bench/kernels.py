@@ -12,9 +12,9 @@ from bench.cells import Cell
 from bench.machine import peak_gflops, this_machine
 from bench.measure import interleave
 from bench.peers import load_peers, versions
-from bench.peers.module_call import module_call
+from bench.peers.module_call import frozen_call, module_call
 from bench.problem import Call, check_agreement, problem
-from bench.results import OURS, Case, Results, pass_name
+from bench.results import MODULE, OURS, Case, Results, pass_name
 from bench.shapes import Shape
 
 
@@ -53,7 +53,8 @@ def run(plan: Plan, announce: Callable[[str], None], show: Callable[[Results], N
 
 def _case(plan: Plan, peers: dict[str, ModuleType], cell: Cell, shape: Shape, backward: bool) -> Case:
     task = problem(cell, shape, backward)
-    contenders: dict[str, Call] = {OURS: module_call(task.module, task)}
+    module = module_call(task.module, task)
+    contenders: dict[str, Call] = {OURS: module} if backward else {OURS: frozen_call(task), MODULE: module}
     for name, peer in peers.items():
         call = peer.prepare(task, plan.threads)
         if call is not None:

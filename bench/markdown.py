@@ -29,6 +29,8 @@ To run it again (`pip install '.[bench]'` brings the optional peers; those that 
 - *ms* is the median over the rounds of the time for one call; a peer's stands before the comma.
 - *GFLOP/s* counts the products alone: 2 T B G H (I + H) operations forward, 6 T B G H (I + H) forward and
   backward, with G = 1 for the RNN, 3 for the GRU, 4 for the LSTM. *of peak* is their share of the peak above.
+- *forward only* is inference: Carousel is `module.frozen()`, whose weights are packed once, as ONNX Runtime's are
+  when its session is made; *its module* is the module itself, which packs them at each call.
 - *Carousel is* gives the ratio of the medians (above 1: Carousel takes less time) and in brackets the
   quartiles of the ratio round by round. It says *faster* or *slower* where all three do, else *even*.
 - `torch.nn` is its LSTM, GRU or RNN module; `torch loop` a Python loop over torch operations, where torch.nn

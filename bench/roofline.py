@@ -9,11 +9,12 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from bench.results import OURS, Case, Results, pass_name
+from bench.results import MODULE, OURS, Case, Results, pass_name
 
 # Okabe & Ito 2008: told apart by everybody
 COLOURS = {
     OURS: "#0072B2",
+    MODULE: "#56B4E9",
     "torch.nn": "#D55E00",
     "torch loop": "#E69F00",
     "jax.lax.scan": "#009E73",

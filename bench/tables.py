@@ -8,7 +8,7 @@ from rich.table import Table
 
 from bench.findings import COLUMNS, Finding
 from bench.measure import Ratio
-from bench.results import OURS, Case, Results, pass_name
+from bench.results import MODULE, OURS, Case, Results, pass_name
 from bench.targets import targets
 
 STYLES = {"faster": "green", "even": "yellow", "slower": "bold red"}
@@ -23,13 +23,16 @@ def ratio_text(ratio: Ratio) -> str:
     return f"{ratio.value:.2f}x {ratio.verdict} [{ratio.low:.2f}-{ratio.high:.2f}]"
 
 
-def header(peers: list[str]) -> list[str]:
-    return ["(T, B, H)", f"{OURS} ms", "GFLOP/s", "of peak", *(f"{peer} ms, {OURS} is" for peer in peers)]
+def header(peers: list[str], backward: bool) -> list[str]:
+    ours = ["(T, B, H)", f"{OURS} ms", "GFLOP/s", "of peak", *([] if backward else [f"{MODULE} ms"])]
+    return [*ours, *(f"{peer} ms, {OURS} is" for peer in peers)]
 
 
 def row(case: Case, peers: list[str], peak: float) -> list[str]:
     speed = case.gflops(OURS)
     cells = [str(case.shape), milliseconds(case.median(OURS)), f"{speed:.3g}", f"{speed / peak:.0%}"]
+    if not case.backward:
+        cells.append(milliseconds(case.median(MODULE)) if MODULE in case.seconds else "-")
     return cells + [_against(case, peer) for peer in peers]
 
 
@@ -48,7 +51,7 @@ def print_tables(results: Results, console: Console) -> None:
     for title, backward, cases in results.groups():
         peers = all_peers(cases)
         table = Table(title=f"{title}, {pass_name(backward)}, float32", title_justify="left")
-        for number, column in enumerate(header(peers)):
+        for number, column in enumerate(header(peers, backward)):
             table.add_column(column, justify="right", no_wrap=number < 4)
         for case in cases:
             table.add_row(*(_coloured(text) for text in row(case, peers, results.peak)))
@@ -77,7 +80,7 @@ def markdown_tables(results: Results) -> str:
     parts = []
     for title, backward, cases in results.groups():
         peers = all_peers(cases)
-        columns = header(peers)
+        columns = header(peers, backward)
         rows = [columns, ["---:"] * len(columns), *(row(case, peers, results.peak) for case in cases)]
         lines = ["| " + " | ".join(_emphasised(cell) for cell in cells) + " |" for cells in rows]
         parts.append(f"### {title}, {pass_name(backward)}\n\n" + "\n".join(lines))

@@ -21,3 +21,9 @@ def module_call(module: torch.nn.Module, problem: Problem) -> Call:
         return output, x_gradient
 
     return train if problem.backward else infer
+
+
+def frozen_call(problem: Problem) -> Call:
+    """Ours as those call it who only infer."""
+    network = problem.module.frozen()
+    return lambda: (network(problem.x)[0],)
