@@ -1,10 +1,12 @@
 #include "linear_cell.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <random>
 
 #include "dispatch.hpp"
 #include "engine.hpp"
+#include "stepper.hpp"
 
 namespace carousel::tests {
 
@@ -74,9 +76,15 @@ Index LinearCell<T>::packed_rows() const {
 }
 
 template <class T>
+void LinearCell<T>::reset_some() {
+  for (Index row = 0; row < packed_rows(); ++row) resets.push_back(row % 3 == 1);
+}
+
+template <class T>
 LinearResult<T> by_hand(const LinearCell<T>& cell) {
   const Index I = cell.inputs, H = cell.hidden;
   const std::vector<Index> first = before(cell.rows);
+  auto resets_at = [&](Index row) { return !cell.resets.empty() && cell.resets[static_cast<std::size_t>(row)]; };
   LinearResult<T> result;
   result.output.resize(cell.output_gradient.size());
   result.x.resize(cell.x.size());
@@ -93,6 +101,7 @@ LinearResult<T> by_hand(const LinearCell<T>& cell) {
     T* h = result.final.data() + b * H;  // the running state
     for (Index t : steps) {
       const Index row = first[static_cast<std::size_t>(t)] + b;
+      for (Index u = 0; resets_at(row) && u < H; ++u) h[u] = 0;
       T* fresh = result.output.data() + row * H;
       for (Index u = 0; u < H; ++u) {
         T sum = cell.bias_ih[static_cast<std::size_t>(u)] + cell.bias_hh[static_cast<std::size_t>(u)];
@@ -120,6 +129,7 @@ LinearResult<T> by_hand(const LinearCell<T>& cell) {
           result.x[static_cast<std::size_t>(row * I + i)] += d * cell.weight_ih[static_cast<std::size_t>(u * I + i)];
         }
         for (Index v = 0; v < H; ++v) {
+          if (resets_at(row)) continue;  // there was no state, and nobody before
           result.weight_hh[static_cast<std::size_t>(u * H + v)] += d * old[v];
           dh[v] += d * cell.weight_hh[static_cast<std::size_t>(u * H + v)];
         }
@@ -130,7 +140,7 @@ LinearResult<T> by_hand(const LinearCell<T>& cell) {
 }
 
 template <class T>
-LinearResult<T> by_kernels(const LinearCell<T>& cell, int threads) {
+LinearResult<T> by_kernels(const LinearCell<T>& cell, int threads, Products products) {
   const Program program = linear_program();
   const Index packed = cell.packed_rows(), H = cell.hidden;
   const std::vector<Index> first = before(cell.rows);
@@ -154,19 +164,44 @@ LinearResult<T> by_kernels(const LinearCell<T>& cell, int threads) {
   job.reverse = cell.reverse;
   job.steps = {cell.time, cell.rows.data(), first.data(), offset.data(), cell.inputs};
   job.x = cell.x.data();
+  job.resets = cell.resets.empty() ? nullptr : cell.resets.data();
   job.parameters = parameters;
   job.initial = initial;
   job.output = result.output.data();
   job.final = final;
   job.tape = cell.keeps_tape ? tape.data() : nullptr;
-  run_forward<T>(job, threads);
-  if (!cell.keeps_tape) return result;
+  if (!cell.keeps_tape) {
+    Kept kept;
+    for (int walk = 0; walk < 2; ++walk) {
+      for (std::vector<T>* written : {&result.output, &result.final})
+        std::fill(written->begin(), written->end(), std::numeric_limits<T>::quiet_NaN());
+      run_forward<T>(job, threads, products, &kept);
+    }
+    return result;
+  }
+  run_forward<T>(job, threads, products);
   job.output_gradient = cell.output_gradient.data();
   job.final_gradient = final_gradient;
   job.x_gradient = result.x.data();
   job.initial_gradient = initial_gradient;
   job.parameter_gradients = gradients;
-  run_backward<T>(job, threads);
+  run_backward<T>(job, threads, products);
+  return result;
+}
+
+template <class T>
+LinearResult<T> by_steps(const LinearCell<T>& cell, int threads) {
+  const std::vector<const T*> parameters{cell.weight_ih.data(), cell.weight_hh.data(), cell.bias_ih.data(), cell.bias_hh.data()};
+  Stepper<T> stepper(linear_program(), "linear", cell.batch, cell.inputs, cell.hidden, threads, {parameters});
+  std::copy(cell.h0.begin(), cell.h0.end(), stepper.state(0, 0));
+  const Index read = cell.batch * cell.inputs, written = cell.batch * cell.hidden;
+  LinearResult<T> result;
+  for (Index t = 0; t < cell.time; ++t) {
+    std::copy_n(cell.x.begin() + t * read, read, stepper.input());
+    stepper.step();
+    result.output.insert(result.output.end(), stepper.output(), stepper.output() + written);
+  }
+  result.final.assign(stepper.state(0, 0), stepper.state(0, 0) + written);
   return result;
 }
 
@@ -174,7 +209,9 @@ template struct LinearCell<float>;
 template struct LinearCell<double>;
 template LinearResult<float> by_hand(const LinearCell<float>&);
 template LinearResult<double> by_hand(const LinearCell<double>&);
-template LinearResult<float> by_kernels(const LinearCell<float>&, int);
-template LinearResult<double> by_kernels(const LinearCell<double>&, int);
+template LinearResult<float> by_kernels(const LinearCell<float>&, int, Products);
+template LinearResult<double> by_kernels(const LinearCell<double>&, int, Products);
+template LinearResult<float> by_steps(const LinearCell<float>&, int);
+template LinearResult<double> by_steps(const LinearCell<double>&, int);
 
 }  // namespace carousel::tests
