@@ -24,16 +24,14 @@ def ratio_text(ratio: Ratio) -> str:
 
 
 def header(peers: list[str], backward: bool) -> list[str]:
-    ours = ["(T, B, H)", f"{OURS} ms", "GFLOP/s", "of peak", *([] if backward else [f"{MODULE} ms"])]
-    return [*ours, *(f"{peer} ms, {OURS} is" for peer in peers)]
+    others = peers if backward else [MODULE, *peers]
+    return ["(T, B, H)", f"{OURS} ms", "GFLOP/s", "of peak", *(f"{other} ms, {OURS} is" for other in others)]
 
 
 def row(case: Case, peers: list[str], peak: float) -> list[str]:
     speed = case.gflops(OURS)
     cells = [str(case.shape), milliseconds(case.median(OURS)), f"{speed:.3g}", f"{speed / peak:.0%}"]
-    if not case.backward:
-        cells.append(milliseconds(case.median(MODULE)) if MODULE in case.seconds else "-")
-    return cells + [_against(case, peer) for peer in peers]
+    return cells + [_against(case, other) for other in (peers if case.backward else [MODULE, *peers])]
 
 
 def _against(case: Case, peer: str) -> str:

@@ -37,10 +37,13 @@ void run(const Walk<T>& walk, Job<T> job, int wanted, Kept* kept = nullptr) {
   const int threads = useful_threads(job, wanted);
   auto walk_with = [&](int team) {
     job.threads = team;
-    const Kept::Shape shape{&walk, job.steps.count, job.batch, team, walk.prepare(job, nullptr)};
-    std::optional<Memory> packed = kept ? kept->take(shape) : std::nullopt;
-    const auto work = packed ? walk.walk : walk.work;
-    Memory memory = packed ? std::move(*packed) : Memory(shape.bytes);
+    const Kept::Kind kind{&walk, kept ? walk.packing(job) : Packing{}};
+    std::shared_ptr<Memory> weights = kept ? kept->find(kind) : nullptr;
+    const bool is_packed = weights != nullptr;
+    if (kept && !is_packed) weights = std::make_shared<Memory>(Memory::fresh(kind.packing.bytes));
+    job.packed = weights ? weights->data() : nullptr;
+    const auto work = is_packed ? walk.walk : walk.work;
+    Memory memory(walk.prepare(job, nullptr));
     walk.prepare(job, memory.data());
     int granted = team;
     run_team(team, [&](int id, int size) {
@@ -49,10 +52,8 @@ void run(const Walk<T>& walk, Job<T> job, int wanted, Kept* kept = nullptr) {
       else if (id == 0)
         granted = size;
     });
-    if (kept && granted == team)
-      kept->give(std::move(memory), shape);
-    else
-      Memory::keep(std::move(memory));
+    if (kept && !is_packed && granted == team) kept->keep(kind, std::move(weights));
+    Memory::keep(std::move(memory));
     return granted;
   };
   // a runtime that grants fewer threads (nested regions, a limit) would leave the barriers waiting: walk with one
@@ -96,16 +97,18 @@ void load_cell(const std::string& path) {
   loaded.push_back({&chosen(), static_cast<const CellLibrary*>(symbol)});
 }
 
-std::optional<Memory> Kept::take(const Shape& shape) {
+std::shared_ptr<Memory> Kept::find(const Kind& kind) {
   const std::lock_guard<std::mutex> guard(lock_);
-  if (shape_ != shape) return std::nullopt;
-  return std::exchange(memory_, std::nullopt);
+  for (const auto& [known, weights] : packed_)
+    if (known == kind) return weights;
+  return nullptr;
 }
 
-void Kept::give(Memory memory, const Shape& shape) {
+void Kept::keep(const Kind& kind, std::shared_ptr<Memory> weights) {
   const std::lock_guard<std::mutex> guard(lock_);
-  memory_ = std::move(memory);
-  shape_ = shape;
+  for (const auto& [known, other] : packed_)
+    if (known == kind) return;  // another call was as quick
+  packed_.emplace_back(kind, std::move(weights));
 }
 
 template <class T>

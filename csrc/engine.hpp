@@ -1,9 +1,11 @@
 // Run one job: choose the kernels, lay the memory out, let the team walk.
 #pragma once
 
+#include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "kernels.hpp"
 #include "memory.hpp"
@@ -17,24 +19,21 @@ void load_cell(const std::string& path);
 template <class T>
 const CellKernels<T>* find_cell(const Kernels& kernels, const std::string& key);
 
-// What the last walk of one layer has left: its weights are packed there, for the next walk with the same numbers. Its
-// owner promises that they stay as they are. One walk at a time has it; another that comes meanwhile packs for itself.
+// The packed weights of one layer in one direction, once for each packing that was asked for. Their owner promises that the
+// weights stay as they are. Walks at the same time may read the same.
 class Kept {
  public:
-  struct Shape {
+  struct Kind {
     const void* walk;  // of which instruction set, in which numbers
-    Index time, batch;
-    int threads;
-    std::size_t bytes;
-    bool operator==(const Shape&) const = default;
+    Packing packing;
+    bool operator==(const Kind&) const = default;
   };
-  std::optional<Memory> take(const Shape& shape);
-  void give(Memory memory, const Shape& shape);
+  std::shared_ptr<Memory> find(const Kind& kind);  // null if it was not packed yet
+  void keep(const Kind& kind, std::shared_ptr<Memory> weights);
 
  private:
   std::mutex lock_;
-  std::optional<Memory> memory_;
-  Shape shape_{};
+  std::vector<std::pair<Kind, std::shared_ptr<Memory>>> packed_;
 };
 
 template <class T>

@@ -11,15 +11,22 @@ struct Forward : Loop<U> {
   Packed<U>* products;  // of all phases, in order
 
   Forward(const Job<T>& task, Arena& arena) : Base(task, arena, chunk_rows) {
+    Arena apart{job.packed, 0};
+    lay(arena, job.packed ? apart : arena);
+  }
+  Forward(const Job<T>& task, Arena& arena, Arena& weights) : Base(task, arena, chunk_rows) { lay(arena, weights); }
+
+  void lay(Arena& arena, Arena& weights) {
     const Program& program = *job.program;
-    for (const Product& product : program.input) input = Base::lay_forward(product, arena);
+    Base::bias = weights.take<T>(program.blocks * job.hidden);
+    for (const Product& product : program.input) input = Base::lay_forward(product, arena, weights);
     Index total = 0;
     for (const Phase& phase : program.forward) total += static_cast<Index>(phase.products.size());
     products = arena.take<Packed<U>>(total);
     Index p = 0;
     for (const Phase& phase : program.forward)
       for (const Product& product : phase.products) {
-        const Packed<U> packed = Base::lay_forward(product, arena);
+        const Packed<U> packed = Base::lay_forward(product, arena, weights);
         if (!arena.counting()) products[p] = packed;
         ++p;
       }

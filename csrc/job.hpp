@@ -98,6 +98,7 @@ struct Job {
   T* output;                   // (rows, H)
   T* const* final;             // one (B, H) per state
   T* tape;                     // (rows, slots, H); null when nothing is kept for a backward pass
+  char* packed;                // forward: where its weights are packed; null: in the memory of the walk
   // backward only; gradients of what is above
   const T* output_gradient;        // null for zero
   const T* const* final_gradient;  // null for zero

@@ -7,13 +7,20 @@ namespace carousel {
 
 // One walk over a sequence. `prepare` lays the walk out in memory and returns the bytes it needs; given null it only
 // counts. All threads of the job then call `pack` and, when all are done with that, `walk`, each with its own id:
-// `work` is the two with a barrier between them. Weights once packed serve any number of walks.
+// `work` is the two with a barrier between them. Weights once packed serve any number of walks: those in memory of their
+// own (`Job::packed`) also walks over other sequences, if their packing is the same.
+struct Packing {
+  std::size_t bytes;
+  Index parts;  // of the units
+  bool operator==(const Packing&) const = default;
+};
 template <class T>
 struct Walk {
   std::size_t (*prepare)(const Job<T>&, char* memory);
   void (*pack)(char* memory, int id);
   void (*walk)(char* memory, int id);
   void (*work)(char* memory, int id);
+  Packing (*packing)(const Job<T>&);  // of a forward walk
 };
 
 // Register-resident multiply-adds, to know the limit of the machine: `run` does so many rounds.

@@ -39,11 +39,17 @@ class Memory {
         return;
       }
     }
+    *this = fresh(bytes);
+  }
+  // None of those that lie idle, which may be larger: for what is held for long.
+  static Memory fresh(std::size_t bytes) {
+    Memory memory;
     const std::size_t page = bytes < large_page ? small_page : large_page;
-    bytes_ = (bytes + page - 1) / page * page;
-    data_ = static_cast<char*>(std::aligned_alloc(page, bytes_));
-    if (!data_) throw std::bad_alloc();
-    prefer_large_pages(data_, bytes_);
+    memory.bytes_ = (bytes + page - 1) / page * page;
+    memory.data_ = static_cast<char*>(std::aligned_alloc(page, memory.bytes_));
+    if (!memory.data_) throw std::bad_alloc();
+    prefer_large_pages(memory.data_, memory.bytes_);
+    return memory;
   }
   Memory(Memory&& other) noexcept { swap(other); }
   Memory& operator=(Memory&& other) noexcept {
@@ -64,6 +70,7 @@ class Memory {
   }
 
  private:
+  Memory() = default;
   static constexpr std::size_t small_page = 4096, most_idle = 4, most_bytes = 64 << 20;
   static std::mutex& lock() {
     static std::mutex instance;

@@ -37,7 +37,7 @@ struct Loop {
   T* tape;                               // the job's, or a ring of chunk + 1 steps
   bool ring;
   T* zeros;
-  T* bias;  // (blocks, H): what each block of pre-activations begins from
+  T* bias;  // (blocks, H): what each block of pre-activations begins from; of a forward walk
   T* shares;  // (members, B, sums): what each thread of a sequence adds to its sums over units
   Barrier* all;
   Barrier* of_group;  // for each part of the batch: all who share it
@@ -55,7 +55,7 @@ struct Loop {
     const Index threads = job.threads;
     batch_parts = parts_of_batch();
     group = threads / batch_parts;
-    leap = job.steps.rows[job.steps.count - 1] < job.steps.rows[0] ? 2 : 1;
+    leap = batch_parts > 1 && job.steps.rows[job.steps.count - 1] < job.steps.rows[0] ? 2 : 1;
     unit_parts = min(group, min(groups(job.hidden, lanes<T>), step_blocks() * job.hidden * job.hidden / worthwhile_weights));
     if (unit_parts < 1) unit_parts = 1;
     chunk = chunk_rows / job.batch;
@@ -66,7 +66,6 @@ struct Loop {
     tape = ring ? arena.take<T>((chunk + 1) * job.batch * row_size) : job.tape;
     const Index widest = job.hidden > job.inputs ? job.hidden : job.inputs;
     zeros = arena.take<T>(widest + tile_vectors * lanes<T>);
-    bias = arena.take<T>(program.blocks * job.hidden);
     shares = arena.take<T>(unit_parts > 1 ? unit_parts * job.batch * most_sums() : 0);
     all = arena.take<Barrier>(1);
     of_group = arena.take<Barrier>(batch_parts);
@@ -233,7 +232,7 @@ struct Loop {
   // ---- packed matrices: first their layout, then, by all threads, their values ----
 
   // Panels for the rows of every block, so that `multiply` writes pre-activations into a row of the tape.
-  Packed<U> lay_forward(const Product& product, Arena& arena) const {
+  Packed<U> lay_forward(const Product& product, Arena& arena, Arena& weights) const {
     const Index width = width_of(product), depth = deep<U>(width);
     const Index each = even_panels(job.hidden, unit_parts), blocks = static_cast<Index>(product.blocks.size());
     Packed<U> packed = lay(blocks * each, unit_parts, 1, depth, arena);
@@ -249,7 +248,7 @@ struct Loop {
         }
       if (!arena.counting()) packed.part[part + 1] = p;
     }
-    packed.data = arena.take<U>(size);
+    packed.data = weights.take<U>(size);
     if (!arena.counting()) packed.runs[0] = {0, width, 0, depth};
     return packed;
   }

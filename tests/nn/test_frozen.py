@@ -6,8 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+import torch.nn.utils.prune
 from equations.user_cells import USER_CELLS
 from torch.nn.utils.rnn import pack_sequence
+from torch.testing._internal.two_tensor import TwoTensor
 
 import carousel
 from carousel import _core
@@ -74,25 +76,27 @@ def test_states_and_strides():
 
 
 def test_later_changes_do_not_reach_it():
-    """Weights are a copy, packed at the first call of a shape and kept for the next."""
-    module = carousel.GRU(5, 33).eval()
-    frozen, untouched, x, longer = (
-        module.frozen(),
-        module.frozen(),
-        torch.randn(7, 3, 5),
-        torch.randn(8, 3, 5),
-    )
-    before = frozen(x)[0]
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter.zero_()
-    assert torch.equal(frozen(x)[0], before)
-    [[layer]] = frozen._layers
-    layer._parameters[
-        "weight_hh"
-    ].zero_()  # nobody else can: what is packed shows that it is not packed again
-    assert torch.equal(frozen(x)[0], before)
-    assert not torch.equal(frozen(longer)[0], untouched(longer)[0])
+    """Weights are a copy that is packed once, for every shape, with lengths and resets, and in bfloat16."""
+    for dtype in (torch.float32, torch.bfloat16):
+        module = carousel.GRU(5, 33, dtype=dtype).eval()
+        frozen, x = module.frozen(), torch.randn(7, 3, 5, dtype=dtype)
+        calls = [
+            {"input": x},
+            {"input": torch.randn(40, 2, 5, dtype=dtype)},
+            {"input": x, "lengths": [3, 7, 1]},
+            {"input": x, "resets": torch.rand(7, 3) < 0.3},
+        ]
+        with torch.no_grad():
+            expected = [module(**call)[0] for call in calls]
+            for parameter in module.parameters():
+                parameter.zero_()
+        assert torch.equal(frozen(**calls[0])[0], expected[0])
+        # what nobody else can do shows that nothing is packed again; a copy does so
+        frozen._module.weight_hh_l0.zero_()
+        assert all(
+            torch.equal(frozen(**call)[0], output) for call, output in zip(calls, expected, strict=True)
+        )
+        assert not torch.equal(copy.deepcopy(frozen)(**calls[0])[0], expected[0])
 
 
 def test_what_the_module_takes():
@@ -110,6 +114,38 @@ def test_what_the_module_takes():
     assert_same(half.frozen(), half, x.bfloat16())
     many = torch.randn(4, 7, 3, 5)
     assert torch.allclose(torch.vmap(lambda each: frozen(each)[0])(many)[2], frozen(many[2])[0], atol=1e-6)
+    state = torch.randn(1, 3, 19)
+    assert_same(frozen, module, x, (TwoTensor(state, state), state))
+
+
+class Doubling(carousel.GRU):
+    """A module that does more than its class."""
+
+    def forward(self, input, hx=None, **options):
+        return super().forward(2 * input, hx, **options)
+
+
+def test_what_is_put_around_a_module():
+    """An overridden forward, hooks, parametrizations and layers of two dtypes count as they do in the module."""
+    hooked, mixed = carousel.GRU(5, 19), carousel.GRU(5, 19, num_layers=2)
+    hooked.register_forward_pre_hook(lambda module, given: (3 * given[0],))
+    for name in ("weight_ih_l1", "weight_hh_l1", "bias_ih_l1", "bias_hh_l1"):
+        setattr(mixed, name, torch.nn.Parameter(getattr(mixed, name).double()))
+    normed = carousel.GRU(5, 19)
+    torch.nn.utils.parametrizations.weight_norm(normed, "weight_hh_l0")
+    for module in (Doubling(5, 19), hooked, mixed, normed):
+        assert_same(module.frozen(), module.eval(), torch.randn(7, 3, 5))
+    stack = carousel.Stack(carousel.GRU(5, 19))
+    stack.register_forward_pre_hook(lambda module, given: (3 * given[0],))
+    assert torch.equal(stack.frozen()(torch.ones(7, 3, 5))[0], stack(torch.ones(7, 3, 5))[0])
+
+
+def test_what_cannot_be_copied():
+    module = carousel.GRU(5, 19)
+    torch.nn.utils.prune.random_unstructured(module, "weight_hh_l0", 0.5)
+    module(torch.randn(7, 3, 5))
+    with pytest.raises(CarouselError, match=r"prune\.remove"):
+        module.frozen()
 
 
 def test_a_stack():
@@ -135,7 +171,7 @@ def test_threads_share_it():
     """Calls at the same time, of one shape and of several, do not disturb each other."""
     module = carousel.LSTM(16, 96).eval()
     frozen = module.frozen()
-    inputs = [torch.randn(20 + n % 2, 4, 16) for n in range(40)]
+    inputs = [torch.randn(20 + n % 2, 1 + n % 4, 16) for n in range(40)]
     with torch.no_grad():
         expected = [module(x)[0] for x in inputs]
     with ThreadPoolExecutor(4) as pool:

@@ -160,3 +160,46 @@ def test_lengths_where_they_do_not_belong():
         module(pack_sequence([torch.zeros(2, 3)]), lengths=[2])
     with pytest.raises(TypeError):
         module(torch.zeros(7, 2, 3), None, [4, 7])  # by name only: torch.nn has no third argument
+
+
+@pytest.mark.parametrize("threads", [2, 3, 4])
+def test_threads_share_unequal_sequences(threads):
+    """Dealt out to and fro, so that nobody has the longer ones: results, and gradients, are those of one thread."""
+    lengths = [40, 3, 31, 30, 12, 33, 40, 1, 22]
+    states = tuple(torch.randn(2, 9, 65, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    resets = torch.rand(40, 9) < 0.1
+    for cell in (carousel.LSTM(19, 65, bidirectional=True), carousel.GRU(19, 65, bidirectional=True)):
+        module, x = cell.double(), torch.randn(40, 9, 19, dtype=torch.float64, requires_grad=True)
+        hx = states if isinstance(module, carousel.LSTM) else states[0]
+        leaves = [x, *module.parameters(), *(states if isinstance(hx, tuple) else states[:1])]
+        found = []
+        for team in (1, threads):
+            torch.set_num_threads(team)
+            try:
+                output, final = module(x, hx, lengths=lengths, resets=resets)
+                ends = [output, *(final if isinstance(final, tuple) else (final,))]
+                loss = sum((end * (end + 1)).sum() for end in ends)
+                found.append([*(end.detach() for end in ends), *torch.autograd.grad(loss, leaves)])
+            finally:
+                torch.set_num_threads(1)
+        assert_close(found[1], found[0])
+
+
+def test_no_sequence_at_all():
+    """An empty batch has no lengths."""
+    output, h_n = carousel.GRU(3, 5)(torch.zeros(7, 0, 3), lengths=[])
+    assert output.shape == (7, 0, 5)
+    assert h_n.shape == (1, 0, 5)
+
+
+def test_gradients_of_gradients():
+    """The gradient of a ragged batch can be differentiated again, one by one and many at once."""
+    module = carousel.GRU(3, 5).double()
+    x = torch.randn(6, 3, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda x: module(x, lengths=[6, 2, 4])[0], (x,))
+    y = torch.randn(6, 3, 3, dtype=torch.float64)
+    row = torch.autograd.functional.jacobian(lambda x: module(x, lengths=[6, 2, 4])[0].sum((1, 2)), y)
+    many = torch.autograd.functional.jacobian(
+        lambda x: module(x, lengths=[6, 2, 4])[0].sum((1, 2)), y, vectorize=True
+    )
+    assert_close([many], [row])

@@ -1,7 +1,7 @@
 """Recurrent modules: torch.nn's RNN, LSTM and GRU with more of their family, and `Recurrent` for any cell."""
 
 from carousel.nn.convert import from_torch
-from carousel.nn.frozen import Frozen
+from carousel.nn.frozen import Frozen, FrozenStack
 from carousel.nn.gru import GRU
 from carousel.nn.lstm import LSTM
 from carousel.nn.recording import Recording, recording
@@ -13,6 +13,7 @@ from carousel.nn.trace import Trace
 
 __all__ = [
     "Frozen",
+    "FrozenStack",
     "GRU",
     "LSTM",
     "RNN",

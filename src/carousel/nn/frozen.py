@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from carousel import _core
+from carousel.errors import CarouselError
 from carousel.nn.lengths import Lengths
 from carousel.nn.resets import Resets
 from carousel.nn.sequences import Padded
@@ -19,6 +22,9 @@ from carousel.ops.transforms import transformed, untouched
 
 if TYPE_CHECKING:
     from carousel.nn.recurrent import Recurrent
+    from carousel.nn.stack import Stack
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class Frozen:
@@ -26,8 +32,10 @@ class Frozen:
 
     It is called as the module is, and returns what the module returns in `eval()` under `torch.no_grad()`, to the last
     bit. It has a copy of the weights (later changes of the module do not reach it), which it packs at its first call,
-    where the module packs them at each. Short calls gain most; shapes may change from call to call, at the cost of
-    packing again. Threads may share it.
+    where the module packs them at each: short calls gain most. Threads may share it.
+
+    Raises:
+        CarouselError: the module cannot be copied, as where torch.nn.utils.prune has been at work.
 
     >>> import torch
     >>> from carousel.nn import LSTM
@@ -39,8 +47,14 @@ class Frozen:
     """
 
     def __init__(self, module: Recurrent) -> None:
-        self._module = copy.deepcopy(module).eval().requires_grad_(False)
-        self._layers = _frozen(self._module)
+        self._own(copied(module))
+
+    def _own(self, module: Recurrent) -> Frozen:
+        """Take a module that nobody else has."""
+        self._module = module
+        module._kept = [_core.Kept() for parts in module._layers for _ in parts]
+        self._layers = _frozen_layers(module)
+        return self
 
     @torch.no_grad()
     def __call__(
@@ -52,12 +66,13 @@ class Frozen:
         resets: Resets | None = None,
     ) -> tuple[Any, States]:
         """As `Recurrent.forward`, whose arguments, results and errors these are."""
-        if lengths is None and resets is None and isinstance(input, Tensor) and self._takes(input):
+        if lengths is None and resets is None and isinstance(input, Tensor) and self._takes(input, hx):
             return self._run(Padded(input, self._module.batch_first), hx)
         return self._module(input, hx, lengths=lengths, resets=resets)
 
-    def _takes(self, input: Tensor) -> bool:
+    def _takes(self, input: Tensor, hx: States | None) -> bool:
         """Plain numbers of the weights' kind, of the right width: all else is the module's business."""
+        states = () if hx is None else hx if isinstance(hx, tuple) else (hx,)
         return (
             bool(self._layers)
             and input.dtype == self._layers[0][0].dtype
@@ -65,7 +80,7 @@ class Frozen:
             and input.dim() in (2, 3)
             and input.shape[-1] == self._module.input_size
             and input.numel() > 0
-            and untouched([input])
+            and untouched((input, *states))
             and not transformed()
             and not autocasts_bfloat16()
         )
@@ -89,22 +104,75 @@ class Frozen:
         return sequence.out(x), states[0] if len(states) == 1 else states
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Frozen, (self._module,)  # for pickle and deepcopy: weights are packed again
+        return type(self), (self._module,)  # for pickle and deepcopy: weights are packed again
 
     def __repr__(self) -> str:
         return f"Frozen({self._module})"
 
 
-def _frozen(module: Recurrent) -> list[list[FrozenLayer]]:
-    """The directions of each layer; nothing where a part of the module does without a compiled kernel."""
-    equations, layers = module.cell.equations, []
+class FrozenStack:
+    """Frozen networks one on top of another, made by `stack.frozen()`; called as the stack is."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = copied(stack)
+        self._modules = [Frozen.__new__(Frozen)._own(module) for module in self._stack]
+        self._is_plain = is_plain(self._stack)
+
+    def __call__(
+        self,
+        input: Tensor | PackedSequence,
+        hx: Sequence[States | None] | None = None,
+        *,
+        lengths: Lengths | None = None,
+        resets: Resets | None = None,
+    ) -> tuple[Any, tuple[States, ...]]:
+        """As `Stack.forward`, whose arguments, results and errors these are."""
+        if self._is_plain:
+            return self._stack.through(self._modules, input, hx, lengths, resets)
+        with torch.no_grad():
+            return self._stack(input, hx, lengths=lengths, resets=resets)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._stack,)
+
+    def __repr__(self) -> str:
+        return f"FrozenStack({self._stack})"
+
+
+def copied(module: Network) -> Network:
+    """The same, in eval mode and without gradients, for nobody else."""
+    try:
+        return copy.deepcopy(module).eval().requires_grad_(False)
+    except RuntimeError as error:
+        raise CarouselError(
+            "frozen() needs a module that can be copied. Make what torch.nn.utils has put on its weights permanent "
+            f"first (prune.remove, remove_weight_norm): {error}"
+        ) from error
+
+
+def is_plain(module: nn.Module) -> bool:
+    """Does a call of it do what its class in this package does, and nothing else?"""
+    common = nn.modules.module
+    hooks = (module._forward_hooks, module._forward_pre_hooks)
+    everywhere = (common._global_forward_hooks, common._global_forward_pre_hooks)
+    return type(module).forward.__module__.startswith("carousel.nn.") and not any((*hooks, *everywhere))
+
+
+def _frozen_layers(module: Recurrent) -> list[list[FrozenLayer]]:
+    """The directions of each layer; nothing where a call needs more than the compiled kernels."""
+    equations, layers, dtypes = module.cell.equations, [], set()
+    if not is_plain(module) or not module._kept:
+        return []
     for index, parts in enumerate(module._layers):
         inputs = module.hidden_size * len(parts) if index else module.input_size
         directions = []
         for part in parts:
             weights = {name: getattr(module, full) for name, full in part.names.items()}
-            if not weights or not takes_kernel(equations, list(weights.values())):
+            tensors = list(weights.values())
+            dtypes |= {tensor.dtype for tensor in tensors}
+            if len(dtypes) != 1 or not untouched(tensors) or not takes_kernel(equations, tensors):
                 return []
-            directions.append(FrozenLayer(equations, weights, inputs, module.hidden_size, part.reverse))
+            kept = module._kept[part.index]
+            directions.append(FrozenLayer(equations, weights, inputs, module.hidden_size, part.reverse, kept))
         layers.append(directions)
     return layers

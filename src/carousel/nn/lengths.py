@@ -110,7 +110,7 @@ def open_sequences(
             "Cut it: input[:length]."
         )
     numbers = _numbers(lengths, sequence.batch, sequence.x.shape[0])
-    if not torch.compiler.is_compiling() and min(numbers.tolist()) == sequence.x.shape[0]:
+    if not torch.compiler.is_compiling() and all(n == sequence.x.shape[0] for n in numbers.tolist()):
         return sequence
     return Ragged(input, numbers, batch_first)
 

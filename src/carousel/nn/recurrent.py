@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
+from carousel import _core
 from carousel.equations import Cell, Equations
 from carousel.equations.masked import Masked
 from carousel.errors import CarouselError
@@ -88,6 +89,7 @@ class Recurrent(nn.Module):
     proj_size = 0  # for code that asks torch's modules
     _recordings: tuple[Recording, ...] = ()
     _masked_equations: Equations | None = None
+    _kept: list[_core.Kept] | None = None  # of a frozen network: the packed weights of each part
 
     def __init__(
         self,
@@ -142,7 +144,7 @@ class Recurrent(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and deepcopy: a copy is in no recording."""
-        gone = ("_recordings", "_equations", "_masked_equations")
+        gone = ("_recordings", "_equations", "_masked_equations", "_kept")
         return {name: value for name, value in self.__dict__.items() if name not in gone}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -229,7 +231,8 @@ class Recurrent(nn.Module):
                 output, final, tape = recorded(*call, *where)
                 tapes.append((part.layer, part.direction, tape))
             else:
-                output, final = recurrence(*call, *where)
+                kept = self._kept[part.index] if self._kept else None
+                output, final = recurrence(*call, *where, kept)
             finals.append(final[: len(initial)])
             return output
 
@@ -357,9 +360,12 @@ class Recurrent(nn.Module):
 
     def _first_weight(self, x: Tensor) -> Tensor:
         """Whose dtype and device are the module's; x, where a cell learns nothing."""
-        for name in self._layers[0][0].names.values():
-            return getattr(self, name)
-        return x
+        for (
+            weight
+        ) in self._parameters.values():  # quicker than all that `parameters` may have to look through
+            if weight is not None:
+                return weight
+        return next(self.parameters(), x)
 
     def extra_repr(self) -> str:
         parts = [str(self.input_size), str(self.hidden_size)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,7 +11,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
 from carousel.errors import CarouselError
-from carousel.nn.frozen import Frozen
+from carousel.nn.frozen import Frozen, FrozenStack
 from carousel.nn.lengths import Lengths
 from carousel.nn.options import share
 from carousel.nn.recording import Recording
@@ -107,9 +106,9 @@ class Stack(nn.Module):
         Raises:
             CarouselError: as `Recurrent.forward`; hx has not one entry for each module.
         """
-        return self._through(list(self), input, hx, lengths, resets)
+        return self.through(list(self), input, hx, lengths, resets)
 
-    def _through(
+    def through(
         self,
         modules: Sequence[Recurrent | Frozen],
         x: Any,
@@ -173,28 +172,6 @@ class Stack(nn.Module):
 
     def extra_repr(self) -> str:
         return f"dropout={self.dropout}" if self.dropout else ""
-
-
-class FrozenStack:
-    """Frozen networks one on top of another, made by `stack.frozen()`; called as the stack is."""
-
-    def __init__(self, stack: Stack) -> None:
-        self._stack = copy.deepcopy(stack).eval().requires_grad_(False)
-        self._modules = [module.frozen() for module in self._stack]
-
-    def __call__(
-        self,
-        input: Tensor | PackedSequence,
-        hx: Sequence[States | None] | None = None,
-        *,
-        lengths: Lengths | None = None,
-        resets: Resets | None = None,
-    ) -> tuple[Any, tuple[States, ...]]:
-        """As `Stack.forward`, whose arguments, results and errors these are."""
-        return self._stack._through(self._modules, input, hx, lengths, resets)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return FrozenStack, (self._stack,)
 
 
 class StackStepper:

@@ -1,4 +1,4 @@
-"""One layer in one direction whose weights stay as they are: described and packed once, for many calls."""
+"""One layer in one direction whose weights stay as they are: described once, for many calls."""
 
 from __future__ import annotations
 
@@ -15,17 +15,23 @@ from carousel.ops.layer import Layer
 
 
 class FrozenLayer:
-    """A compiled layer with its own weights; nobody else may change them.
+    """A compiled layer whose weights nobody may change.
 
     equations: of a cell with a kernel. parameters: plain tensors on the CPU, of one dtype, by the names of
-    `equations.layout`; they are copied.
+    `equations.layout`. kept: keeps them packed.
     """
 
     def __init__(
-        self, equations: Equations, parameters: Mapping[str, Tensor], inputs: int, hidden: int, reverse: bool
+        self,
+        equations: Equations,
+        parameters: Mapping[str, Tensor],
+        inputs: int,
+        hidden: int,
+        reverse: bool,
+        kept: _core.Kept,
     ) -> None:
         self._parameters = {
-            name: parameters[name].detach().clone(memory_format=torch.contiguous_format)
+            name: parameters[name].detach().contiguous()
             for name in equations.layout.names
             if name in parameters
         }
@@ -43,7 +49,7 @@ class FrozenLayer:
         self._numbers, self.dtype = checked.numbers, some.dtype
         self._key, self._inputs, self._hidden, self._reverse = equations.key, inputs, hidden, reverse
         self._program = kernels.core_program(equations.key)
-        self._kept = _core.Kept()
+        self._kept = kept
 
     def run(
         self, x: Tensor, initial: Sequence[Tensor] | None, finals: Sequence[Tensor], index: int

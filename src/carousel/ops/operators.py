@@ -29,19 +29,21 @@ def run_forward(
     resets: Tensor | None,
     keep: bool,
     bfloat16: bool,
+    kept: _core.Kept | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Output, final states (states, B, H), and the tape (rows, width), empty unless `keep`.
 
     `probe` (states, rows, H) stands for zeros that are added to every state after every step: its values are not read,
     its gradient is that of the loss with respect to each of these states.
     With `bfloat16` the factors of products are rounded to it; everything else stays in the dtype of x, float32.
+    `kept`: see `recurrence`.
     """
     layer = Layer(x, initial, parameters, key, reverse, batch_sizes, resets, bfloat16)
     output = x.new_empty(*layer.rows, layer.hidden)
     final = x.new_empty(len(initial), layer.batch, layer.hidden)
     tape = x.new_empty(_tape_shape(x, layer.hidden, key) if keep else (0,))
     call = layer.call(output, final, tape if keep else None)
-    _core.forward(core_program(key), key, layer.numbers, call)
+    _core.forward(core_program(key), key, layer.numbers, call, kept)
     return output, final, tape
 
 
@@ -49,7 +51,20 @@ def _tape_shape(x: Tensor, hidden: int, key: str) -> tuple[int, ...]:
     return (*x.shape[:-1], tape_width(EQUATIONS[key], hidden))
 
 
-recurrence = torch.library.custom_op("carousel::recurrence", run_forward, mutates_args=(), device_types="cpu")
+@torch.library.custom_op("carousel::recurrence", mutates_args=(), device_types="cpu")
+def recurrence(
+    x: Tensor,
+    initial: list[Tensor],
+    parameters: list[Tensor],
+    probe: Tensor | None,
+    key: str,
+    reverse: bool,
+    batch_sizes: Tensor | None,
+    resets: Tensor | None,
+    keep: bool,
+    bfloat16: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    return run_forward(x, initial, parameters, probe, key, reverse, batch_sizes, resets, keep, bfloat16)
 
 
 @recurrence.register_fake

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from carousel import _core
 from carousel.emit import reference
 from carousel.equations import Equations
 from carousel.ops import kernels, operators
@@ -24,6 +25,7 @@ def recurrence(
     batch_sizes: Tensor | None = None,
     resets: Tensor | None = None,
     bfloat16: bool = False,
+    kept: _core.Kept | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
     """One layer in one direction.
 
@@ -32,6 +34,8 @@ def recurrence(
     resets: bool (T, B) or (N,), true at the steps before which the state becomes zero.
     bfloat16: round the factors of products to bfloat16; tensors, sums and states stay in float32. The equations on
         torch tensors, where they stand in for the kernel, do without the rounding.
+    kept: keeps the packed weights of a call that asks for no gradient, for the next one; the weights must then stay
+        as they are.
     Returns the output, (T, B, H) or (N, H), and the final states, (B, H) each.
     """
     tensors = [x, *initial, *parameters.values()]
@@ -48,7 +52,7 @@ def recurrence(
     elif keep:
         output, final = operators.Recurrence.apply(x, len(initial), *options, bfloat16, *initial, *ordered)
     else:
-        output, final, _ = operators.run_forward(x, initial, ordered, None, *options, False, bfloat16)
+        output, final, _ = operators.run_forward(x, initial, ordered, None, *options, False, bfloat16, kept)
     return output, list(final.unbind())
 
 
