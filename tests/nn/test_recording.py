@@ -28,7 +28,7 @@ class Spy:
     def __init__(self) -> None:
         self.layers: list[tuple[object, list[dict[str, torch.Tensor]], list[int] | None, bool]] = []
 
-    def __call__(self, equations, x, initial, parameters, reverse, batch_sizes, resets, bfloat16):
+    def __call__(self, equations, x, initial, parameters, reverse, batch_sizes, resets, bfloat16, kept):
         sizes = None if batch_sizes is None else batch_sizes.tolist()
         split = (lambda rows: rows.unbind(0)) if sizes is None else (lambda rows: rows.split(sizes))
         inputs, begins = split(x), None if resets is None else split(resets)
