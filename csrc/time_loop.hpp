@@ -5,8 +5,8 @@
 // of their units, with a barrier after each phase.
 
 constexpr Index rounded_rows = 96;      // rows that are rounded for a product at once
-constexpr Index worthwhile_weights = 6000;  // of a step, for each thread that shares a sequence: fewer, and waiting for
-                                            // each other costs more than it saves
+constexpr Index worthwhile_weights = 24000;  // of a step, for each thread that shares a sequence: fewer, and waiting for
+                                             // each other, on cores far apart, costs what it saves
 constexpr Index near_bytes = 3 << 19;   // of the weights of a step: what stays in a second cache of 2 MB
 #if defined(CAROUSEL_AMX)
 constexpr Index worthwhile_rows = 16;  // that a thread multiplies by weights from farther away: fewer wait for them
