@@ -15,9 +15,8 @@ from bench.measure import Ratio, ratio
 from bench.shapes import Shape
 
 OURS = "Carousel"
-MODULE = (
-    "its module"  # where only inference is timed: ours without frozen weights, beside what `OURS` then is
-)
+# ours without frozen weights, where only inference is timed and `OURS` has them
+MODULE = "its module"
 
 
 @dataclass(frozen=True)

@@ -261,7 +261,7 @@ NB_MODULE(_core, m) {
       },
       nb::arg("program"), nb::arg("key"), nb::arg("numbers"), nb::arg("call"), nb::arg("kept") = nb::none(),
       nb::call_guard<nb::gil_scoped_release>(),
-      "Fill output, final and, unless it is 0, the tape; `kept` has the weights packed by its last call, if it fits.");
+      "Fill output, final and, unless it is 0, the tape; `kept` keeps the packed weights for the calls that follow.");
   m.def(
       "backward",
       [](const Program& program, const std::string& key, const std::string& numbers, const Call& call,

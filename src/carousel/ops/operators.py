@@ -51,20 +51,14 @@ def _tape_shape(x: Tensor, hidden: int, key: str) -> tuple[int, ...]:
     return (*x.shape[:-1], tape_width(EQUATIONS[key], hidden))
 
 
-@torch.library.custom_op("carousel::recurrence", mutates_args=(), device_types="cpu")
-def recurrence(
-    x: Tensor,
-    initial: list[Tensor],
-    parameters: list[Tensor],
-    probe: Tensor | None,
-    key: str,
-    reverse: bool,
-    batch_sizes: Tensor | None,
-    resets: Tensor | None,
-    keep: bool,
-    bfloat16: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    return run_forward(x, initial, parameters, probe, key, reverse, batch_sizes, resets, keep, bfloat16)
+recurrence = torch.library.custom_op(
+    "carousel::recurrence",
+    run_forward,
+    mutates_args=(),
+    device_types="cpu",
+    schema="(Tensor x, Tensor[] initial, Tensor[] parameters, Tensor? probe, str key, bool reverse, "
+    "Tensor? batch_sizes, Tensor? resets, bool keep, bool bfloat16) -> (Tensor, Tensor, Tensor)",  # all but `kept`
+)
 
 
 @recurrence.register_fake
