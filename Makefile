@@ -11,7 +11,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 LOCKED := $(PIP) install --quiet --constraint constraints.txt
 
 PYTHONS   := python3 python3.13 python3.12 python3.11
-KERNELS   := CMakeLists.txt $(wildcard csrc/*.*pp csrc/isa/*) \
+KERNELS   := CMakeLists.txt $(wildcard csrc/*.*pp csrc/isa/* csrc/kernel/* csrc/embedding/*) \
              $(wildcard src/carousel/*.py src/carousel/equations/*.py src/carousel/emit/*.py)
 CPP_TESTS := build/tests
 

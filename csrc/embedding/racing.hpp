@@ -6,6 +6,13 @@
 // functions alone. They are one machine instruction each, written as assembly, about which the compiler assumes nothing
 // but its operands; and the instruction sets here promise that no aligned 4-byte number in it is ever torn. Elsewhere
 // they are relaxed atomics, number by number.
+#pragma once
+
+#include "../kernel/vector.hpp"
+#include "job.hpp"
+
+namespace carousel::ISA {
+namespace {
 
 inline Vector<float> fetch(const float* from) {
   Vector<float> v;
@@ -50,3 +57,6 @@ inline void put(float* to, Vector<float> v) {
 inline void prefetch_row(const float* row, Index stride) {
   for (Index at = 0; at < stride; at += embedding::row_floats) __builtin_prefetch(row + at, 1, 3);
 }
+
+}  // namespace
+}  // namespace carousel::ISA

@@ -1,4 +1,10 @@
 // The sums over the lanes of several vectors at once: halves are folded so that each lane ends as the sum of one vector.
+#pragma once
+
+#include "../kernel/vector.hpp"
+
+namespace carousel::ISA {
+namespace {
 
 template <int Step, Index... Lane>
 struct Fold {
@@ -50,3 +56,6 @@ inline void store_sums(const Vector<float>* v, float* to) {
   store(to, lane_sums<now>(v));
   if constexpr (Count > now) store_sums<Count - now>(v + now, to + now);
 }
+
+}  // namespace
+}  // namespace carousel::ISA

@@ -1,4 +1,16 @@
 // What a thread does with windows: train on them, sum their loss, or tell them to a listener.
+#pragma once
+
+#include "../kernel/denormals.hpp"
+#include "kernels.hpp"
+#include "walk.hpp"
+#include "window.hpp"
+
+namespace carousel::ISA {
+namespace {
+
+using embedding::Listener;
+using embedding::Loss;
 
 // Pointers and numbers for one window at a time.
 struct Workspace {
@@ -160,3 +172,6 @@ Loss loss_of(const Job& job, const std::int64_t* sentences, Index count, char* s
   }
   return sum.loss;
 }
+
+}  // namespace
+}  // namespace carousel::ISA

@@ -1,4 +1,13 @@
 // From the text to windows: subsampling, the window's size, noise words. Training, loss and tests walk the same way.
+#pragma once
+
+#include "../kernel/arena.hpp"
+#include "job.hpp"
+
+namespace carousel::ISA {
+namespace {
+
+using embedding::Job;
 
 struct Random {
   std::uint64_t state;
@@ -156,3 +165,6 @@ inline void visit_block(const Job& job, Index block, Kept& kept, Window& w, Visi
     if (!held_out) visit_windows(job, kept, lr, random, w, visit);
   }
 }
+
+}  // namespace
+}  // namespace carousel::ISA

@@ -5,6 +5,14 @@
 //
 // c and w are multiplicities: equal rows come once, so that no update of a window overwrites another. All context words
 // of a window against one word and its shared noise words: Ji, Satish, Li, Dubey 2016 (pWord2Vec).
+#pragma once
+
+#include "../kernel/activations.hpp"
+#include "racing.hpp"
+#include "sums.hpp"
+
+namespace carousel::ISA {
+namespace {
 
 constexpr int block_outputs = 6;                                  // a word and five noise words
 constexpr int tile_inputs = CAROUSEL_REGISTERS >= 32 ? 4 : 2;      // sums of a tile: block_outputs * tile_inputs
@@ -126,3 +134,6 @@ inline void train_window(const Operands& r, float lr, float* e, float* const* pa
                                               r.stride, e + k * r.m);
   }
 }
+
+}  // namespace
+}  // namespace carousel::ISA

@@ -3,8 +3,6 @@
 #define CAROUSEL_VECTOR_BYTES 64
 #define CAROUSEL_REGISTERS 32
 
-#include <immintrin.h>
-
 #ifndef CAROUSEL_BODY  // "cell.inc" when a user's cell is compiled
 #define CAROUSEL_BODY "kernels.inc"
 #endif

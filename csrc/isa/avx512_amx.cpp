@@ -5,8 +5,6 @@
 #define CAROUSEL_BFLOAT16  // a pair of products in one instruction
 #define CAROUSEL_AMX       // and tiles of them
 
-#include <immintrin.h>
-
 #ifndef CAROUSEL_BODY  // "cell.inc" when a user's cell is compiled
 #define CAROUSEL_BODY "kernels.inc"
 #endif

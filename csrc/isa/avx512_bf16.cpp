@@ -4,8 +4,6 @@
 #define CAROUSEL_REGISTERS 32
 #define CAROUSEL_BFLOAT16  // a pair of products in one instruction
 
-#include <immintrin.h>
-
 #ifndef CAROUSEL_BODY  // "cell.inc" when a user's cell is compiled
 #define CAROUSEL_BODY "kernels.inc"
 #endif

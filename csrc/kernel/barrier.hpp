@@ -1,6 +1,10 @@
 // A spinning barrier for the few threads of one call: a time step is too short to sleep in.
 // Built on compiler builtins alone: an inline function of the standard library, compiled for AVX-512 here, could be
 // the copy that the linker keeps for machines without it.
+#pragma once
+
+namespace carousel::ISA {
+namespace {
 
 #if defined(__unix__) || defined(__APPLE__)
 extern "C" int sched_yield(void);
@@ -38,3 +42,6 @@ struct alignas(64) Barrier {
     for (unsigned spins = 0; __atomic_load_n(&generation, __ATOMIC_ACQUIRE) == mine; ++spins) relax(spins);
   }
 };
+
+}  // namespace
+}  // namespace carousel::ISA

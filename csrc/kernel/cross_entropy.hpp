@@ -12,6 +12,16 @@
 // chunk, and moves only when a later one is far above it; so x is multiplied and packed once for each block.
 //
 // Whatever the second cache does not hold is asked for one chunk ahead, a few lines with each tile.
+#pragma once
+
+#include "../cross_entropy_job.hpp"
+#include "activations.hpp"
+#include "arena.hpp"
+#include "barrier.hpp"
+#include "matmul.hpp"
+
+namespace carousel::ISA {
+namespace {
 
 // A matrix that lies depth by depth, one row of `stride` for each.
 template <class U>
@@ -414,3 +424,6 @@ class CrossEntropy {
   T* zero;
   Worker* workers;
 };
+
+}  // namespace
+}  // namespace carousel::ISA

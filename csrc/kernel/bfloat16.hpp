@@ -3,6 +3,12 @@
 // One instruction multiplies and adds both where the machine has it; elsewhere the pair is taken apart and the rounded
 // numbers are multiplied in float32, which gives the same products in another order of sums. Where it multiplies
 // whole tiles of pairs (amx.hpp), rows of pairs are filled up to whole tiles.
+#pragma once
+
+#include "vector.hpp"
+
+namespace carousel::ISA {
+namespace {
 
 // Numbers of depths 2 k and 2 k + 1; the first is the low half.
 struct Pair {
@@ -125,3 +131,6 @@ struct Lane<Pair> {
     return scratch;
   }
 };
+
+}  // namespace
+}  // namespace carousel::ISA

@@ -4,6 +4,14 @@
 // A step of 16 depths of a panel is such a right-hand tile as it lies; a left-hand tile is 16 rows of pairs, an equal way
 // apart. Sums stay in up to four of the eight tile registers, two blocks of rows by two vectors or one by four, and go
 // through a small square in the first cache to the rows they belong to, wherever those are.
+#pragma once
+
+#include <immintrin.h>
+
+#include "tiles.hpp"
+
+namespace carousel::ISA {
+namespace {
 
 // GCC 12's intrinsics do not tell the compiler that they read memory: all that was stored must stand there first.
 inline void settle(const void* left, const void* right) { __asm__ volatile("" : : "r"(left), "r"(right) : "memory"); }
@@ -128,3 +136,6 @@ inline float turn_tiles(Index rounds, const void* left, const void* right) {
   _tile_stored(0, sums, 64);
   return sums[0][0];
 }
+
+}  // namespace
+}  // namespace carousel::ISA

@@ -1,4 +1,10 @@
 // The forward walk: for each chunk of steps the product with the input at once, then step by step the phases of the cell.
+#pragma once
+
+#include "time_loop.hpp"
+
+namespace carousel::ISA {
+namespace {
 
 template <class U>
 struct Forward : Loop<U> {
@@ -101,3 +107,6 @@ struct Forward : Loop<U> {
       }
   }
 };
+
+}  // namespace
+}  // namespace carousel::ISA

@@ -1,5 +1,15 @@
 // Vectors of the instruction set at hand, through the compiler's vector extensions.
-// Included inside a namespace of its own for each instruction set; CAROUSEL_VECTOR_BYTES is its width.
+// CAROUSEL_VECTOR_BYTES, their width, and ISA, their namespace, come from the file of the instruction set (csrc/isa).
+#pragma once
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+#include "../job.hpp"
+
+namespace carousel::ISA {
+namespace {
 
 template <class T>
 struct VectorOf {
@@ -141,3 +151,6 @@ inline T total(Vector<T> v) {
   for (Index lane = 1; lane < lanes<T>; ++lane) sum += v[lane];
   return sum;
 }
+
+}  // namespace
+}  // namespace carousel::ISA

@@ -1,5 +1,11 @@
 // The backward walk: chunk by chunk from the end, step by step the phases of the derived backward pass; after each
 // chunk, while its deltas are in the cache, the gradients of the input and of the weights as large products.
+#pragma once
+
+#include "time_loop.hpp"
+
+namespace carousel::ISA {
+namespace {
 
 template <class U>
 struct Backward : Loop<U> {
@@ -311,3 +317,6 @@ struct Backward : Loop<U> {
     }
   }
 };
+
+}  // namespace
+}  // namespace carousel::ISA

@@ -1,4 +1,8 @@
 // While a walk runs, numbers too small to be normal count as zero: arithmetic on them is up to a hundred times slower.
+#pragma once
+
+namespace carousel::ISA {
+namespace {
 
 struct FlushDenormals {
 #if defined(__x86_64__)
@@ -14,3 +18,6 @@ struct FlushDenormals {
   ~FlushDenormals() { __asm__ volatile("msr fpcr, %0" : : "r"(before)); }
 #endif
 };
+
+}  // namespace
+}  // namespace carousel::ISA

@@ -1,4 +1,10 @@
 // Memory of one call, taken in order from one block. With no block it only counts, so that the same code sizes it.
+#pragma once
+
+#include "../job.hpp"
+
+namespace carousel::ISA {
+namespace {
 
 struct Arena {
   char* base;
@@ -12,3 +18,6 @@ struct Arena {
   }
   bool counting() const { return base == nullptr; }
 };
+
+}  // namespace
+}  // namespace carousel::ISA

@@ -1,5 +1,11 @@
 // Elementwise functions on vectors, accurate to a few ulp; infinities and NaN as in torch.
 // exp: x = n ln 2 + r with |r| <= ln(2)/2, exp(x) = 2^n exp(r), exp(r) = 1 + r + r^2 (a polynomial, by Horner).
+#pragma once
+
+#include "vector.hpp"
+
+namespace carousel::ISA {
+namespace {
 
 template <class T>
 struct ExpConstants;
@@ -203,3 +209,6 @@ template <class T>
 inline Vector<T> above(Vector<T> a, Vector<T> b) {
   return a > b ? splat<T>(1) : (a == b ? splat<T>(T(0.5)) : splat<T>(0));
 }
+
+}  // namespace
+}  // namespace carousel::ISA

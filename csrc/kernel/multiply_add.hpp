@@ -1,4 +1,10 @@
 // The most multiply-adds this instruction set can do: chains that never leave the registers.
+#pragma once
+
+#include "matmul.hpp"
+
+namespace carousel::ISA {
+namespace {
 
 // Independent sums: enough to hide the latency of every multiply-add unit (two units, up to five cycles), few enough
 // to leave registers for the two factors.
@@ -53,3 +59,6 @@ template <>
   return sum[0][0];
 #endif
 }
+
+}  // namespace
+}  // namespace carousel::ISA
