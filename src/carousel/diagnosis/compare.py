@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from carousel.diagnosis.findings import Finding, figure
+from carousel.diagnosis.verdicts.findings import Finding, figure
 from carousel.errors import CarouselError
 
 if TYPE_CHECKING:
-    from carousel.diagnosis.examination import Diagnosis
+    from carousel.diagnosis.result import Diagnosis
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from carousel.diagnosis.recording import Batch
-from carousel.diagnosis.symptoms import flatness, slope
-from carousel.diagnosis.thresholds import THRESHOLDS
-from carousel.diagnosis.trajectory import Loss, Trajectory, observe
+from carousel.diagnosis.observation.recording import Batch
+from carousel.diagnosis.observation.trajectory import Loss, Trajectory, observe
+from carousel.diagnosis.verdicts.symptoms import flatness, slope
+from carousel.diagnosis.verdicts.thresholds import THRESHOLDS
 from carousel.errors import CarouselError
 
 EVERY = 100  # steps from one look to the next, at least

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-from carousel.diagnosis.findings import figure
-from carousel.diagnosis.sentences import on_layers
+from carousel.diagnosis.text import on_layers
+from carousel.diagnosis.verdicts.findings import figure
 
 if TYPE_CHECKING:
-    from carousel.diagnosis.examination import Diagnosis, LayerDiagnosis
+    from carousel.diagnosis.result import Diagnosis, LayerDiagnosis
 
 WIDTH = 100
 COLUMNS = 4  # layers beside each other in the table of numbers

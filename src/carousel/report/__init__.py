@@ -1,8 +1,8 @@
 """Reports: the numbers of training and diagnosis in, one HTML file out that opens without a network."""
 
-from carousel.report.diagnosis import diagnosis_page, write_diagnosis
-from carousel.report.gather import gather, report_run
-from carousel.report.training import (
+from carousel.report.diagnosis.write import diagnosis_page, write_diagnosis
+from carousel.report.training.gather import gather, report_run
+from carousel.report.training.numbers import (
     Comparison,
     CurvePoint,
     Sample,
