@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from carousel.diagnosis import diagnose, gradient_by_lag, observe, stability
-from carousel.diagnosis.measures.fixed_points import resting
-from carousel.diagnosis.text import on_rest, on_shrinking, on_stability
+from carousel.diagnosis import diagnose, fixed_points, gradient_by_lag, observe, stability
+from carousel.diagnosis.diagnose import _fixed_points
+from carousel.diagnosis.text import on_fixed_points, on_shrinking, on_stability
 
 
 def scaled(weight, steps=20):
@@ -70,12 +70,13 @@ def test_where_it_rests():
     with torch.no_grad():
         rnn.weight_hh_l0.fill_(1.5)
     [trajectory] = observe(rnn, 1e-9 * torch.randn(30, 3, 1).double()).trajectories
-    words = on_rest(resting(replace(trajectory, states=torch.randn(31, 3, 1).double())))
+    found = fixed_points(replace(trajectory, states=torch.randn(31, 3, 1).double()), starts=16, descent=50)
+    words = on_fixed_points(found)
     assert "2 stable, 1 repelling fixed points" in words
     assert "reached from 16 of 16 starts" in words
     [large] = observe(nn.RNN(1, 257), torch.randn(3, 2, 1)).trajectories
-    assert resting(large) is None
-    assert "left to carousel.diagnosis.fixed_points" in on_rest(None)
+    assert _fixed_points(large) is None
+    assert "left to carousel.diagnosis.fixed_points" in on_fixed_points(None)
 
 
 def test_a_diagnosis_says_them():

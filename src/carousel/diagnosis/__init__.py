@@ -6,7 +6,7 @@ from typing import Any
 from carousel.diagnosis.compare import Comparison
 from carousel.diagnosis.diagnose import diagnose, judge
 from carousel.diagnosis.measures.fixed_points import FixedPoints, fixed_points
-from carousel.diagnosis.measures.gates import Course, gates_over_time, tracking_units
+from carousel.diagnosis.measures.gates import GateSeries, gates_over_time, tracking_units
 from carousel.diagnosis.measures.gradient_by_lag import GradientByLag, gradient_by_lag
 from carousel.diagnosis.measures.gradient_by_lag_of import GradientByDistance, gradient_by_distance
 from carousel.diagnosis.measures.gradient_by_layer import GradientByLayer, gradient_by_layer
@@ -49,7 +49,7 @@ __all__ = [
     "Activation",
     "Certificate",
     "Comparison",
-    "Course",
+    "GateSeries",
     "Diagnosis",
     "Estimate",
     "Evidence",

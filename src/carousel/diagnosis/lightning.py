@@ -12,7 +12,7 @@ from torch import nn
 
 from carousel.diagnosis.monitor import EVERY, SHARE, Look, Monitor, total_norm
 from carousel.diagnosis.observation.layers import is_recurrent
-from carousel.diagnosis.observation.trajectory import Loss
+from carousel.diagnosis.observation.loss import Loss
 from carousel.errors import CarouselError
 
 _PACKAGES = ("lightning.pytorch", "pytorch_lightning")  # the same Trainer under two names

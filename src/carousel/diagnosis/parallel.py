@@ -17,7 +17,7 @@ T = TypeVar("T")
 Task = Callable[[Progress], T]
 
 
-def in_turn(tasks: Sequence[Task[T]], together: bool, on_progress: Progress) -> list[T]:
+def run_parallel(tasks: Sequence[Task[T]], together: bool, on_progress: Progress) -> list[T]:
     """The results, in order, of tasks that tell their progress, each from 0 to 1; `on_progress` hears it of the whole.
 
     Large layers are measured two at a time, a thread each: 2 x 512 units, T 200, took 16.0 s on one core and 11.8 s on

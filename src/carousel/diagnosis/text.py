@@ -79,7 +79,7 @@ def on_cuts(number: int) -> str:
     )
 
 
-def on_rest(found: FixedPoints | None) -> str:
+def on_fixed_points(found: FixedPoints | None) -> str:
     """Which fixed points there are, and from how many starts they were found; that none were sought, if so."""
     if found is None:
         return "fixed points of so large a state are left to carousel.diagnosis.fixed_points"

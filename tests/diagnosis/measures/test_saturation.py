@@ -1,4 +1,4 @@
-"""Saturation by slope, per unit, gate and step; and the course of gates over a batch."""
+"""Saturation by slope, per unit, gate and step; and the series of gates over a batch."""
 
 import numpy as np
 import pytest
@@ -17,10 +17,10 @@ def only(module, x):
 
 
 def test_saturation_is_by_slope():
-    """A tanh is flat where 1 - tanh^2 < 0.1; the shares by unit and by step are counts of that."""
-    trajectory = only(nn.RNN(2, 5), 4 * torch.randn(30, 3, 2).double())
+    """A tanh is saturated where 1 - tanh^2 < 0.01; the shares by unit and by step are counts of that."""
+    trajectory = only(nn.RNN(2, 5), 8 * torch.randn(30, 3, 2).double())
     found = saturation(trajectory).activations["h"]
-    flat = (1 - trajectory.states[1:] ** 2 < 0.1).double()
+    flat = (1 - trajectory.states[1:] ** 2 < 0.01).double()
     assert flat.mean() > 0.1
     np.testing.assert_allclose(found.by_unit, flat.mean(dim=(0, 1)).numpy())
     np.testing.assert_allclose(found.by_step, flat.mean(dim=(1, 2)).numpy())
@@ -29,12 +29,12 @@ def test_saturation_is_by_slope():
 
 
 def test_a_limit_on_inputs_comes_far_too_late():
-    """At 9.4999, the limit of another monitor, tanh passes 2.24e-8 of a gradient; by slope 1.9 counts already."""
+    """At 9.4999, the limit of another monitor, tanh passes 2.24e-8 of a gradient; by slope 3.1 counts already."""
     module = nn.RNN(1, 1, bias=False)
     with torch.no_grad():
         module.weight_ih_l0.fill_(1.0)
         module.weight_hh_l0.zero_()
-    trajectory = only(module, torch.tensor([1.7, 1.9, 9.4999]).double().reshape(3, 1, 1))
+    trajectory = only(module, torch.tensor([2.9, 3.1, 9.4999]).double().reshape(3, 1, 1))
     [[slope]] = trajectory.layer.linearise(*trajectory.points()).slopes.values()
     assert slope[2].item() == pytest.approx(2.24e-8, rel=1e-3)
     assert saturation(trajectory).activations["h"].by_step.tolist() == [0, 1, 1]
@@ -85,20 +85,20 @@ def test_padding_does_not_count():
         np.testing.assert_allclose(found.by_unit, joined)
 
 
-def test_the_course_of_gates_is_the_modules_trace():
+def test_the_series_of_gates_is_the_modules_trace():
     """Every named vector at every step, also of a reverse layer, is what `module.trace` gives."""
     module = carousel.LSTM(3, 4, bidirectional=True).double()
     x = torch.randn(8, 2, 3).double()
     for trajectory, trace in zip(observe(module, x).trajectories, module.trace(x), strict=True):
-        course = gates_over_time(trajectory)
-        assert list(course.values) == list(trace.values)
+        series = gates_over_time(trajectory)
+        assert list(series.values) == list(trace.values)
         for name, value in trace.values.items():
-            np.testing.assert_allclose(course.values[name], value.detach().float().numpy(), atol=1e-6)
-        assert course.mean("f") == pytest.approx(trace.values["f"].detach().mean(dim=-1).numpy(), abs=1e-6)
-        assert course.quantiles("f").shape == (3, 8, 2)
-        assert course.units("c", [2, 0], 1).shape == (8, 2)
+            np.testing.assert_allclose(series.values[name], value.detach().float().numpy(), atol=1e-6)
+        assert series.mean("f") == pytest.approx(trace.values["f"].detach().mean(dim=-1).numpy(), abs=1e-6)
+        assert series.quantiles("f").shape == (3, 8, 2)
+        assert series.units("c", [2, 0], 1).shape == (8, 2)
         with pytest.raises(CarouselError, match="no vector 'z'; it has i, f, g, c, o, h"):
-            course.mean("z")
+            series.mean("z")
 
 
 def test_units_that_track_a_property_are_found():
@@ -116,7 +116,7 @@ def test_units_that_track_a_property_are_found():
 
 
 def test_stacks_are_looked_at_layer_by_layer():
-    """Neither saturation nor a course is of several layers at once."""
+    """Neither saturation nor a series of gates is of several layers at once."""
     whole = stacked(observe(nn.GRU(2, 3, num_layers=2), torch.randn(5, 2, 2)).trajectories)
     for measure in (saturation, gates_over_time):
         with pytest.raises(CarouselError, match="one by one"):

@@ -8,7 +8,7 @@ from torch import nn
 
 import carousel
 from carousel.diagnosis import observe, stability, stacked
-from carousel.diagnosis.measures.intervals import Range, invariant_box, largest_jacobian, ranges
+from carousel.diagnosis.measures.intervals import Interval, intervals, invariant_box, largest_jacobian
 from carousel.diagnosis.measures.stability import perron
 from carousel.errors import CarouselError
 
@@ -31,10 +31,10 @@ def sampled(layer, number=500):
     points = torch.rand(number, layer.input_size, dtype=torch.float64) * 2 - 1
     states = torch.randn(number, layer.size, dtype=torch.float64)
     box = {
-        name: Range(layer.part(states, name).amin(dim=0), layer.part(states, name).amax(dim=0))
+        name: Interval(layer.part(states, name).amin(dim=0), layer.part(states, name).amax(dim=0))
         for name in layer.states
     }
-    return points, states, Range(points.amin(dim=0), points.amax(dim=0)), box
+    return points, states, Interval(points.amin(dim=0), points.amax(dim=0)), box
 
 
 @EVERY
@@ -42,7 +42,7 @@ def test_ranges_hold_every_vector(module):
     """Whatever point of the box is taken, each vector of the step lies in its range, and |J| below the largest."""
     layer = only(module, torch.randn(3, 1, 3)).layer
     points, states, x, box = sampled(layer)
-    found = ranges(layer, x, box)
+    found = intervals(layer, x, box)
     for node, values in layer.vectors(points, states).items():
         assert (values >= found[node].low - 1e-12).all(), node
         assert (values <= found[node].high + 1e-12).all(), node
@@ -242,7 +242,7 @@ def test_no_box_for_what_grows():
     layer = only(carousel.Recurrent(Sum, 2, 3), torch.randn(4, 1, 2)).layer
     zero = torch.zeros(3, dtype=torch.float64)
     one = torch.ones(2, dtype=torch.float64)
-    assert invariant_box(layer, Range(-one, one), {"h": Range(zero, zero)}) is None
+    assert invariant_box(layer, Interval(-one, one), {"h": Interval(zero, zero)}) is None
 
 
 def test_measured_contraction():

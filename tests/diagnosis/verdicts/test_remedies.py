@@ -135,5 +135,5 @@ def test_the_saturated_are_brought_back_where_they_are_steep():
     before = diagnose(model, batch())
     before.findings[0].apply(model)
     after = diagnose(model, batch())
-    assert before.layers[0].symptoms.flatness > 0.6
-    assert after.layers[0].symptoms.flatness < 0.1
+    assert before.layers[0].symptoms.saturation > 0.6
+    assert after.layers[0].symptoms.saturation < 0.1

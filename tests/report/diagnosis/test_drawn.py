@@ -135,7 +135,7 @@ def test_exponents_gates_and_impulse(diagnosis, shown):
             assert_curve(figure, state, share, np.log10(np.maximum(tau, 0.1)), log=(False, True))
         figure = figures["How its gates move"]
         for gate in "ifo":
-            mean = layer.course.values[gate][:, 0].mean(axis=-1)
+            mean = layer.gates.values[gate][:, 0].mean(axis=-1)
             assert_curve(figure, gate, 1 + np.arange(len(mean)), mean)
         figure = figures["How it answers to an impulse"]
         assert_curve(figure, "mean", np.arange(len(layer.impulse.norms)), layer.impulse.relative)

@@ -47,7 +47,7 @@ def test_gates_and_states_have_their_numbers(diagnosis):
     """The mean of each gate over the first sequence; the actual gradient of h and c apart; whether it forgets."""
     page = diagnosis_page(diagnosis)
     layer = diagnosis.layers[0]
-    mean = float(layer.course.mean("f")[:, 0].mean())
+    mean = float(layer.gates.mean("f")[:, 0].mean())
     assert "How its gates move" in page
     assert any(
         float(value) == pytest.approx(mean, rel=1e-5)

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from carousel.report.sequences.numbers import Beside, SequenceReport, Track, sequence_report
-from carousel.report.sequences.page import SequencePage
+from carousel.report.sequences.numbers import Beside, SequenceReport, Track
+from carousel.report.sequences.page import SequencePage, sequence_report
 from carousel.training.sequences.row import SequenceRow
 from carousel.training.sequences.score import ForecastScore, LabelScore
 

@@ -100,14 +100,6 @@ def fixed_points(
     )  # fmt: skip
 
 
-def resting(trajectory: Trajectory, progress: Progress = silent) -> FixedPoints | None:
-    """As a diagnosis looks for them: under the mean input, from few starts; None for states above 256 numbers."""
-    size = trajectory.layer.size
-    if size > LARGE:
-        return None
-    return fixed_points(trajectory, starts=16 if size <= 64 else 4, descent=50, progress=progress)
-
-
 def _start(
     of: RecurrentLayer | Trajectory,
     layer: RecurrentLayer,

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from carousel.diagnosis.measures.text_properties import Property
 from carousel.diagnosis.measures.units import Unit, informative_units
+from carousel.diagnosis.observation.layers import along
 from carousel.diagnosis.observation.replay import in_own_time
 from carousel.diagnosis.observation.stack import LayerStack
-from carousel.diagnosis.observation.steps import along
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.errors import CarouselError
 from carousel.nn.trace import Trace
 
 
 @dataclass(frozen=True)
-class Course:
+class GateSeries:
     """Every named vector of a layer over some sequences, in the order of the sequence (also for a reverse layer).
 
     Attributes:
@@ -58,14 +58,14 @@ class Course:
         return self.values[name]
 
 
-def gates_over_time(trajectory: Trajectory, *, instances: int = 4) -> Course:
+def gates_over_time(trajectory: Trajectory, *, instances: int = 4) -> GateSeries:
     """Every gate and state of a layer at every step of the first sequences.
 
     >>> import torch
     >>> from carousel.diagnosis import gates_over_time, observe
     >>> [trajectory] = observe(torch.nn.LSTM(3, 5), torch.randn(7, 4, 3)).trajectories
-    >>> course = gates_over_time(trajectory)
-    >>> list(course.values), course.mean("f").shape
+    >>> series = gates_over_time(trajectory)
+    >>> list(series.values), series.mean("f").shape
     (['i', 'f', 'g', 'c', 'o', 'h'], (7, 4))
     """
     layer = trajectory.layer
@@ -80,20 +80,20 @@ def gates_over_time(trajectory: Trajectory, *, instances: int = 4) -> Course:
     outside = ~trajectory.valid[:, :b].unsqueeze(-1)
     values = {}
     for name, each in steps.items():
-        course = torch.stack(each).masked_fill(outside, torch.nan)
-        values[name] = in_own_time(course, lengths, layer).numpy()
-    return Course(layer.name, layer.layer, layer.direction, values, lengths.numpy())
+        inside = torch.stack(each).masked_fill(outside, torch.nan)
+        values[name] = in_own_time(inside, lengths, layer).numpy()
+    return GateSeries(layer.name, layer.layer, layer.direction, values, lengths.numpy())
 
 
 def tracking_units(
-    courses: list[Course], properties: list[Property], *, sequence: int = 0, number: int = 6
+    series: list[GateSeries], properties: list[Property], *, sequence: int = 0, number: int = 6
 ) -> list[Unit]:
     """Units ranked by how well they follow something with a name, over one sequence; see `informative_units`.
 
     Args:
-        courses: of forward layers. properties: T values each: of a text by `text_properties`, of a series your own.
+        series: of forward layers. properties: T values each: of a text by `text_properties`, of a series your own.
 
     Raises:
         CarouselError: properties and sequence differ in length.
     """
-    return informative_units([course.trace(sequence) for course in courses], properties, number)
+    return informative_units([each.trace(sequence) for each in series], properties, number)

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from carousel.diagnosis.measures.jacobian_product import (
-    Chain,
+    JacobianProduct,
     Progress,
     largest,
     mean_square,
@@ -189,7 +189,7 @@ def gradient_by_lag(
     steps = min(lags or 512, trajectory.steps)
     exact = trajectory.layer.size <= exact_size
     instances = min(instances or (4 if exact else 2), trajectory.instances)
-    chain = Chain(trajectory, steps, instances)
+    chain = JacobianProduct(trajectory, steps, instances)
     worst_lags = list(range(1, steps + 1)) if trajectory.layer.size <= 64 else spread(steps, 2 * SPREAD)
     if not exact:
         worst_lags = spread(steps, SPREAD)
@@ -237,7 +237,7 @@ class _Curves:
 
     def __init__(
         self,
-        chain: Chain,
+        chain: JacobianProduct,
         exact: bool,
         number: int,
         seed: int,
@@ -280,10 +280,10 @@ class _Curves:
 
 
 def _steepest(
-    trajectory: Trajectory, chain: Chain, exact: bool, number: int, seed: int, progress: Progress
+    trajectory: Trajectory, chain: JacobianProduct, exact: bool, number: int, seed: int, progress: Progress
 ) -> tuple[Array, Array]:
     """Typical norm and bound with every activation at its steepest."""
-    steep = Chain(trajectory, chain.lags, chain.instances, steepest=True)
+    steep = JacobianProduct(trajectory, chain.lags, chain.instances, steepest=True)
     weights = _Curves(steep, exact, number, seed, [], progress=progress).typical
     bound = np.full_like(weights, np.nan)
     if not isinstance(trajectory.layer, LayerStack):
@@ -296,7 +296,7 @@ def _steepest(
     return weights, bound
 
 
-def _gates(trajectory: Trajectory, chain: Chain) -> Array:
+def _gates(trajectory: Trajectory, chain: JacobianProduct) -> Array:
     """ln of the root mean square over units of the products of their gates, (K + 1, B)."""
     layer = trajectory.layer
     found = np.full((chain.lags + 1, chain.instances), np.nan)
@@ -309,7 +309,7 @@ def _gates(trajectory: Trajectory, chain: Chain) -> Array:
     return found
 
 
-def _asked(chain: Chain) -> Scaled | None:
+def _asked(chain: JacobianProduct) -> Scaled | None:
     """What the loss asks of the last state of each sequence, (B, 1, n); None without a loss."""
     gradient = chain.trajectory.gradient
     if gradient is None:

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from carousel.diagnosis.observation.layers import is_recurrent
-from carousel.diagnosis.observation.preserve import untouched
-from carousel.diagnosis.observation.recording import Batch, Call, recording, run
-from carousel.diagnosis.observation.trajectory import Loss, last_valid_output
+from carousel.diagnosis.observation.loss import Loss, last_valid_output
+from carousel.diagnosis.observation.preserve import preserved
+from carousel.diagnosis.observation.recording import Batch, Call, call_model, recording
 from carousel.errors import CarouselError
 
 Array = NDArray[np.float64]
@@ -126,14 +126,14 @@ def _on_itself(
 
 def _measure(model: nn.Module, batch: Batch, loss: Loss | None, dim: int, dtype: str) -> GradientByLayer:
     with (
-        untouched(model),
+        preserved(model),
         torch.inference_mode(False),
         torch.enable_grad(),
         torch.backends.cudnn.flags(enabled=False),
         _outputs(model) as seen,
         recording(model) as calls,
     ):
-        output = run(model, batch)
+        output = call_model(model, batch)
         if not seen:
             raise CarouselError(f"{type(model).__name__} ran no layer that gives a tensor of numbers.")
         total = _default(output, calls) if loss is None else loss(output)

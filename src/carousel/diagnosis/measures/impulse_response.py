@@ -74,8 +74,8 @@ def _died(relative: Array) -> int | None:
 def impulse_response(
     of: RecurrentLayer | Trajectory,
     *,
-    steps: int = 50,
-    size: float = 1.0,
+    steps: int | None = None,
+    size: float | None = None,
     x: Tensor | None = None,
     s: Tensor | None = None,
     inputs: Sequence[int] | None = None,
@@ -83,12 +83,15 @@ def impulse_response(
     """The change of the output after an impulse in each input, of any cell.
 
     Two runs on a constant input x from state s are compared, of which one has `size` added to one input at step 0. For
-    a linear recurrence this is W^k W_x. A nonlinear one is first let run until it has settled, up to 1000 steps, unless
-    s is given, and its response depends on the size.
+    a linear recurrence this is W^k W_x. A nonlinear one is first let run until it has settled, up to 1000 steps, and
+    its response depends on the size.
 
     Args:
-        of: a layer, or a trajectory, of which it takes the layer. steps: K. size: of the impulse.
-        x: (I,), zeros if None. s: (n,), the state before the impulse.
+        of: a layer; or a trajectory, which says what is not given: the mean input, one deviation as the size, the 8
+            inputs that vary most, up to 64 steps, and the state that follows its last one after 100 steps of the mean
+            input. A chaotic layer never settles; one whose states grow without end is struck after its first step.
+        steps: K; None: 50. size: of the impulse; None: 1.
+        x: (I,); None: zeros. s: (n,), the state before the impulse; None: where the layer settles.
         inputs: which of the I inputs to strike; None: each.
 
     Raises:
@@ -102,10 +105,20 @@ def impulse_response(
     """
     layer = of.layer if isinstance(of, Trajectory) else of
     like = next(iter(layer.parameters.values()))
+    if isinstance(of, Trajectory):
+        seen = of.points()[0]
+        mean, deviation = seen.mean(dim=0), seen.std(dim=0, correction=0)
+        most = deviation.argsort(descending=True, stable=True)[:CHANNELS].sort().values
+        inputs = most.tolist() if inputs is None else inputs
+        steps = min(STEPS, max(1, of.steps - 1)) if steps is None else steps
+        size = float(deviation[most].mean()) or 1.0 if size is None else size
+        x = mean if x is None else x
+        s = _settled(of, x) if s is None else s
+    steps, size = 50 if steps is None else steps, 1.0 if size is None else size
     chosen = list(range(layer.input_size)) if inputs is None else list(inputs)
     if not chosen or not all(0 <= each < layer.input_size for each in chosen):
         raise CarouselError(
-            f"{layer.name} has the inputs 0 to {layer.input_size - 1}; {chosen} were to be struck."
+            f"{layer.name} has the inputs 0 to {layer.input_size - 1}; {chosen} were to be struck. Name some of these."
         )
     x = like.new_zeros(layer.input_size) if x is None else x.to(like)
     if s is None:
@@ -124,37 +137,17 @@ def impulse_response(
         quiet = layer.step(x.unsqueeze(0), quiet)
         found.append((layer.output(struck) - layer.output(quiet)) / size)
         for state, each in inside.items():
-            each.append(
-                torch.linalg.vector_norm(
-                    (layer.part(struck, state) - layer.part(quiet, state)) / size, dim=-1
-                )
-            )
+            moved = (layer.part(struck, state) - layer.part(quiet, state)) / size
+            each.append(torch.linalg.vector_norm(moved, dim=-1))
     values = torch.stack(found).double().numpy()
     states = {state: torch.stack(each).double().numpy() for state, each in inside.items()}
     return ImpulseResponse(layer.name, tuple(chosen), size, values, np.linalg.norm(values, axis=-1), states)
 
 
-def struck(trajectory: Trajectory) -> ImpulseResponse:
-    """As a diagnosis asks for it: about the mean input, one deviation high, in the inputs that vary most.
-
-    The layer first runs on from its last state until it settles; a chaotic one never does, and never forgets. One whose
-    states grow without end is struck after its first step.
-    """
-    layer = trajectory.layer
-    inputs, _ = trajectory.points()
-    mean, deviation = inputs.mean(dim=0), inputs.std(dim=0, correction=0)
-    chosen = deviation.argsort(descending=True, stable=True)[:CHANNELS].sort().values
+def _settled(trajectory: Trajectory, x: Tensor) -> Tensor:
+    """The state that follows the last one under a constant input; the first one, where it grows beyond all use."""
     s = trajectory.states[trajectory.lengths[0], 0]
     for _ in range(SETTLE):
-        s = layer.step(mean, s)
+        s = trajectory.layer.step(x, s)
     early = trajectory.states[1, 0]
-    if not s.abs().max() < LOST * (1 + early.abs().max()):
-        s = early
-    return impulse_response(
-        layer,
-        steps=min(STEPS, max(1, trajectory.steps - 1)),
-        size=float(deviation[chosen].mean()) or 1.0,
-        x=mean,
-        s=s,
-        inputs=chosen.tolist(),
-    )
+    return s if s.abs().max() < LOST * (1 + early.abs().max()) else early

@@ -21,7 +21,7 @@ LIMIT = 1e9
 
 
 @dataclass(frozen=True, eq=False)
-class Range:
+class Interval:
     """From low to high, unit by unit: (H,), or (I,) for the input."""
 
     low: Tensor
@@ -32,16 +32,16 @@ class Range:
         """The largest modulus."""
         return torch.maximum(self.low.abs(), self.high.abs())
 
-    def within(self, other: Range) -> bool:
+    def within(self, other: Interval) -> bool:
         return bool((self.low >= other.low).all() and (self.high <= other.high).all())
 
-    def hull(self, other: Range) -> Range:
-        return Range(torch.minimum(self.low, other.low), torch.maximum(self.high, other.high))
+    def hull(self, other: Interval) -> Interval:
+        return Interval(torch.minimum(self.low, other.low), torch.maximum(self.high, other.high))
 
 
-def ranges(layer: RecurrentLayer, x: Range, states: dict[str, Range]) -> dict[Node, Range]:
+def intervals(layer: RecurrentLayer, x: Interval, states: dict[str, Interval]) -> dict[Node, Interval]:
     """Interval arithmetic on the equations: the range of every vector. A convex combination is seen as one."""
-    found: dict[Node, Range] = {}
+    found: dict[Node, Interval] = {}
     products: dict[Node, tuple[Tensor, Tensor]] = {}  # vector -> middle and radius of all that multiply it
     like = x.low
     for node in layer.equations.nodes:
@@ -52,15 +52,15 @@ def ranges(layer: RecurrentLayer, x: Range, states: dict[str, Range]) -> dict[No
             found[node] = states[node.name]
         elif node.operation == "constant":
             value = like.new_full((layer.hidden,), node.value)
-            found[node] = Range(value, value)
+            found[node] = Interval(value, value)
         elif node.operation == "param":
-            found[node] = Range(layer.parameters[node.name], layer.parameters[node.name])
+            found[node] = Interval(layer.parameters[node.name], layer.parameters[node.name])
         elif node.operation == "affine":
             found[node] = _affine(layer, node, found, products)
         elif node.operation == "scale":
-            found[node] = _product(Range(*[layer.diagonal(node)] * 2), operands[0])
+            found[node] = _product(Interval(*[layer.diagonal(node)] * 2), operands[0])
         elif node.operation in REDUCTIONS:
-            found[node] = Range(*(_over_units(node, each) for each in (operands[0].low, operands[0].high)))
+            found[node] = Interval(*(_over_units(node, each) for each in (operands[0].low, operands[0].high)))
         elif (mixed := _convex(node, found)) is not None:
             found[node] = mixed
         else:
@@ -71,9 +71,9 @@ def ranges(layer: RecurrentLayer, x: Range, states: dict[str, Range]) -> dict[No
 def _affine(
     layer: RecurrentLayer,
     node: Node,
-    found: dict[Node, Range],
+    found: dict[Node, Interval],
     products: dict[Node, tuple[Tensor, Tensor]],
-) -> Range:
+) -> Interval:
     middle = layer.bias(node)
     radius = torch.zeros_like(middle)
     for vector in node.operands:
@@ -85,46 +85,48 @@ def _affine(
             )
         center, reach = (layer.block_of(each, vector, node) for each in products[vector])
         middle, radius = middle + center, radius + reach
-    return Range(middle - radius, middle + radius)
+    return Interval(middle - radius, middle + radius)
 
 
-def _elementwise(node: Node, operands: list[Range]) -> Range:
+def _elementwise(node: Node, operands: list[Interval]) -> Interval:
     name = node.operation
     if name in ("log", "sqrt"):  # intervals may reach below 0 where the vector does not
-        return Range(*(OPERATIONS[name](each.clamp(min=0)) for each in (operands[0].low, operands[0].high)))
+        return Interval(
+            *(OPERATIONS[name](each.clamp(min=0)) for each in (operands[0].low, operands[0].high))
+        )
     if name in RISING:
-        return Range(OPERATIONS[name](operands[0].low), OPERATIONS[name](operands[0].high))
+        return Interval(OPERATIONS[name](operands[0].low), OPERATIONS[name](operands[0].high))
     if name == "neg":
-        return Range(-operands[0].high, -operands[0].low)
+        return Interval(-operands[0].high, -operands[0].low)
     a, b = operands
     if name == "+":
-        return Range(a.low + b.low, a.high + b.high)
+        return Interval(a.low + b.low, a.high + b.high)
     if name == "-":
-        return Range(a.low - b.high, a.high - b.low)
+        return Interval(a.low - b.high, a.high - b.low)
     if name == "*":
         if node.operands[0] is node.operands[1]:
             low = torch.where((a.low < 0) & (a.high > 0), 0.0, torch.minimum(a.low**2, a.high**2))
-            return Range(low, a.largest**2)
+            return Interval(low, a.largest**2)
         return _product(a, b)
     if name == "/":
         crosses = (b.low <= 0) & (b.high >= 0)
-        inverse = Range(
+        inverse = Interval(
             torch.where(crosses, -torch.inf, 1 / b.high), torch.where(crosses, torch.inf, 1 / b.low)
         )
         return _product(a, inverse)
     if name == "above":
-        return Range(torch.zeros_like(a.low), torch.ones_like(a.low))
-    return Range(OPERATIONS[name](a.low, b.low), OPERATIONS[name](a.high, b.high))  # maximum, minimum
+        return Interval(torch.zeros_like(a.low), torch.ones_like(a.low))
+    return Interval(OPERATIONS[name](a.low, b.low), OPERATIONS[name](a.high, b.high))  # maximum, minimum
 
 
-def _product(a: Range, b: Range) -> Range:
+def _product(a: Interval, b: Interval) -> Interval:
     corners = torch.stack([a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high]).nan_to_num(
         nan=torch.inf, posinf=torch.inf, neginf=-torch.inf
     )
-    return Range(corners.amin(dim=0), corners.amax(dim=0))
+    return Interval(corners.amin(dim=0), corners.amax(dim=0))
 
 
-def _convex(node: Node, found: dict[Node, Range]) -> Range | None:
+def _convex(node: Node, found: dict[Node, Interval]) -> Interval | None:
     """(1 - z) a + z b with 0 <= z <= 1 lies between a and b, which products taken one by one would not show."""
     if node.operation != "+" or any(operand.operation != "*" for operand in node.operands):
         return None
@@ -150,7 +152,9 @@ def rounds_of(layer: RecurrentLayer) -> int:
     return ROUNDS if layer.hidden <= LARGE else FEWER
 
 
-def invariant_box(layer: RecurrentLayer, x: Range, start: dict[str, Range]) -> dict[str, Range] | None:
+def invariant_box(
+    layer: RecurrentLayer, x: Interval, start: dict[str, Interval]
+) -> dict[str, Interval] | None:
     """A box around `start` that no step leaves while the input stays in x, or None if none was found.
 
     The box is widened by what a step reaches until it holds; because widening can go on for long, the limit of
@@ -158,7 +162,7 @@ def invariant_box(layer: RecurrentLayer, x: Range, start: dict[str, Range]) -> d
     ends after 400 rounds, of layers with more than 128 units after 60: a box that takes longer to hold is not found.
     """
     box = start
-    last: dict[str, Range] = {}
+    last: dict[str, Interval] = {}
     for number in range(rounds_of(layer)):
         reached = _step(layer, x, box)
         wider = {state: box[state].hull(reached[state]) for state in box}
@@ -174,12 +178,12 @@ def invariant_box(layer: RecurrentLayer, x: Range, start: dict[str, Range]) -> d
     return None
 
 
-def by_activations(layer: RecurrentLayer, x: Range) -> dict[str, Range]:
+def by_activations(layer: RecurrentLayer, x: Interval) -> dict[str, Interval]:
     """States that an activation holds however large all states were before, as h = o tanh(c) of an LSTM."""
     reached = []
     for size in (LIMIT, 1e3 * LIMIT):
         wide = next(iter(layer.parameters.values())).new_full((layer.hidden,), size)
-        reached.append(_step(layer, x, dict.fromkeys(layer.states, Range(-wide, wide))))
+        reached.append(_step(layer, x, dict.fromkeys(layer.states, Interval(-wide, wide))))
     one, other = reached
     return {
         state: other[state]
@@ -188,16 +192,16 @@ def by_activations(layer: RecurrentLayer, x: Range) -> dict[str, Range]:
     }
 
 
-def _step(layer: RecurrentLayer, x: Range, box: dict[str, Range]) -> dict[str, Range]:
-    found = ranges(layer, x, box)
+def _step(layer: RecurrentLayer, x: Interval, box: dict[str, Interval]) -> dict[str, Interval]:
+    found = intervals(layer, x, box)
     shape = next(iter(box.values())).low
     return {
-        state: Range(found[node].low.expand_as(shape), found[node].high.expand_as(shape))
+        state: Interval(found[node].low.expand_as(shape), found[node].high.expand_as(shape))
         for state, node in zip(layer.states, layer.equations.new_states, strict=True)
     }
 
 
-def _limit(one: Range, two: Range, three: Range) -> Range:
+def _limit(one: Interval, two: Interval, three: Interval) -> Interval:
     """Where a geometric growth would end, and a little more."""
 
     def ahead(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
@@ -209,10 +213,10 @@ def _limit(one: Range, two: Range, three: Range) -> Range:
 
     low, high = ahead(one.low, two.low, three.low), ahead(one.high, two.high, three.high)
     room = 1e-6 * (1 + torch.maximum(low.abs(), high.abs()))
-    return Range(low - room, high + room)
+    return Interval(low - room, high + room)
 
 
-def steepest_in(node: Node, operands: list[Range], value: Range) -> tuple[Tensor, ...]:
+def steepest_in(node: Node, operands: list[Interval], value: Interval) -> tuple[Tensor, ...]:
     """The largest modulus of the slope by each operand, over the ranges."""
     name = node.operation
     if name in ("sigmoid", "tanh"):
@@ -244,7 +248,7 @@ def steepest_in(node: Node, operands: list[Range], value: Range) -> tuple[Tensor
     return tuple(torch.ones_like(value.low) for _ in operands)  # + - neg maximum minimum
 
 
-def largest_jacobian(layer: RecurrentLayer, found: dict[Node, Range]) -> Tensor:
+def largest_jacobian(layer: RecurrentLayer, found: dict[Node, Interval]) -> Tensor:
     """|J| at most, entry by entry, over the ranges: a matrix (n, n) of numbers that are not negative."""
     slopes: Callable[[Node], tuple[Tensor, ...]] = lambda node: steepest_in(  # noqa: E731
         node, [found[operand] for operand in node.operands], found[node]

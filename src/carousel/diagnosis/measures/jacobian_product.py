@@ -28,7 +28,7 @@ def silent(what: str, share: float) -> None:
 
 
 @dataclass(eq=False)
-class Chain:
+class JacobianProduct:
     """The maps of the last K steps of B sequences; map j is that of the step j before the last."""
 
     trajectory: Trajectory
@@ -109,7 +109,7 @@ def largest(rows: Scaled) -> Tensor:
 
 
 def power_iteration(
-    chain: Chain, lags: list[int], start: Scaled, iterations: int, progress: Progress = silent
+    chain: JacobianProduct, lags: list[int], start: Scaled, iterations: int, progress: Progress = silent
 ) -> tuple[Tensor, Tensor]:
     """ln ||G_k||_2 of several lags at once, from below, and by how much the last round still moved it.
 

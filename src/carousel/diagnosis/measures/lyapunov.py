@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from carousel.diagnosis.measures.jacobian_product import Progress, silent
-from carousel.diagnosis.observation.steps import along
+from carousel.diagnosis.observation.layers import along
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.errors import CarouselError
 

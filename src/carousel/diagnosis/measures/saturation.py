@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from carousel.diagnosis.observation.layers import along
 from carousel.diagnosis.observation.linearisation import STEEPEST
 from carousel.diagnosis.observation.stack import LayerStack
-from carousel.diagnosis.observation.steps import along
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.equations import Equations
 from carousel.equations.graph import Node
@@ -17,13 +17,15 @@ from carousel.errors import CarouselError
 
 Array = NDArray[np.float64]
 
-FLAT = 0.1  # saturated: a slope below this share of the steepest
+SATURATED = (
+    0.01  # a slope below this share of the steepest passes hardly any gradient: the one threshold of the word
+)
 SHUT, OPEN = 0.1, 0.9  # a gate below counts as shut, above as open (Karpathy, Johnson and Li 2015)
 
 
 @dataclass(frozen=True)
 class Activation:
-    """One activation of a cell over a batch; a step counts as saturated if f'(z) < 0.1 max f'.
+    """One activation of a cell over a batch; a step counts as saturated if f'(z) < 0.01 max f'.
 
     For relu, saturated means that the slope is 0: half of the time is nothing unusual, always is a dead unit.
 
@@ -70,7 +72,7 @@ class Saturation:
 
 
 def saturation(trajectory: Trajectory) -> Saturation:
-    """How often each unit's activations are flat, by their slopes at every step of the batch.
+    """How often each unit's activations are saturated, by their slopes at every step of the batch.
 
     Measured by the slope and not by the value: what matters to a gradient is f'(z), and a limit on z or on f(z) that is
     right for one activation is wrong for another.
@@ -93,7 +95,7 @@ def saturation(trajectory: Trajectory) -> Saturation:
         for node in names:
             [slope] = at.slopes[node]
             value = at.values[node][rows].numpy()
-            flat[node][t] = (slope[rows].numpy() < FLAT * STEEPEST[node.operation]).sum(axis=0)
+            flat[node][t] = (slope[rows].numpy() < SATURATED * STEEPEST[node.operation]).sum(axis=0)
             sums[node] += [(value < SHUT).sum(axis=0), (value > OPEN).sum(axis=0), value.sum(axis=0)]
     steps = int(valid.sum())
     alive = valid.sum(axis=1)

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from carousel.diagnosis.measures.intervals import (
-    Range,
+    Interval,
     by_activations,
+    intervals,
     invariant_box,
     largest_jacobian,
-    ranges,
     rounds_of,
     steepest_of,
 )
@@ -108,13 +108,14 @@ def stability(trajectory: Trajectory, *, seed: int = 0) -> Stability:
     trajectory = trajectory.double()
     layer = trajectory.layer
     points, _ = trajectory.points()
-    x = Range(points.amin(dim=0), points.amax(dim=0))
+    x = Interval(points.amin(dim=0), points.amax(dim=0))
     states = trajectory.states.flatten(0, 1)
     largest = {s: layer.part(states, s).abs().amax(dim=0).numpy() for s in layer.states}
     zero = trajectory.states.new_zeros(1, layer.size)
     initial = torch.cat([trajectory.states[0], zero])
     start = {
-        s: Range(layer.part(initial, s).amin(dim=0), layer.part(initial, s).amax(dim=0)) for s in layer.states
+        s: Interval(layer.part(initial, s).amin(dim=0), layer.part(initial, s).amax(dim=0))
+        for s in layer.states
     }
     if layer.equations.key == CELLS["rnn-identity"].equations.key:
         bounded, reason, bound = _linear(layer, x, start["h"])
@@ -128,7 +129,7 @@ def stability(trajectory: Trajectory, *, seed: int = 0) -> Stability:
 
 
 def _linear(
-    layer: RecurrentLayer, x: Range, start: Range
+    layer: RecurrentLayer, x: Interval, start: Interval
 ) -> tuple[bool | None, str, dict[str, NDArray[np.float64]]]:
     """h_t = sum_k W^k (W_x x_{t-k} + b) + W^t h_0."""
     [affine] = layer.equations.affines
@@ -160,13 +161,13 @@ def _linear(
     return True, reason, {"h": (h + first).numpy()}
 
 
-def _by_box(box: dict[str, Range]) -> tuple[bool | None, str, dict[str, NDArray[np.float64]]]:
+def _by_box(box: dict[str, Interval]) -> tuple[bool | None, str, dict[str, NDArray[np.float64]]]:
     bound = {state: each.largest.numpy() for state, each in box.items()}
     return True, f"no step leaves {_largest(bound)} while inputs stay within those of the batch", bound
 
 
 def _by_activations(
-    layer: RecurrentLayer, x: Range
+    layer: RecurrentLayer, x: Interval
 ) -> tuple[bool | None, str, dict[str, NDArray[np.float64]]]:
     """Without a box of the whole state, what comes out may be bounded all the same."""
     held = {state: each.largest.numpy() for state, each in by_activations(layer, x).items()}
@@ -186,7 +187,7 @@ def _largest(bound: dict[str, NDArray[np.float64]]) -> str:
     return ", ".join(f"|{state}| <= {each.max():.4g}" for state, each in bound.items())
 
 
-def _certificates(layer: RecurrentLayer, x: Range, box: dict[str, Range] | None) -> list[Certificate]:
+def _certificates(layer: RecurrentLayer, x: Interval, box: dict[str, Interval] | None) -> list[Certificate]:
     found = []
     gamma = steepest_of(layer)
     if gamma is not None:
@@ -203,7 +204,7 @@ def _certificates(layer: RecurrentLayer, x: Range, box: dict[str, Range] | None)
             Certificate("gamma rho(|U|)", gamma * perron(weight.abs()), 1.0, "weighted maximum norm (Perron)")
         )
     elif box is not None:
-        inside = ranges(layer, x, box)
+        inside = intervals(layer, x, box)
         found.append(
             Certificate(
                 "rho(sup |J|)",
@@ -246,7 +247,7 @@ def perron(matrix: Tensor) -> float:
     return best
 
 
-def _miller_hardt(layer: RecurrentLayer, inside: dict[Node, Range]) -> Certificate:
+def _miller_hardt(layer: RecurrentLayer, inside: dict[Node, Interval]) -> Certificate:
     """||U_i||, ||U_o|| < 1 - f, ||U_g|| <= (1 - f) / 4, ||U_f|| < (1 - f)^2, maximum norms; f the largest gate."""
     equations = layer.equations
     gate = next(node for node, name in equations.names.items() if name == "f")

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 import torch
 
-from carousel.diagnosis.observation.layers import RecurrentLayer
-from carousel.diagnosis.observation.module_run import Passage
+from carousel.diagnosis.observation.layers import RecurrentLayer, along
+from carousel.diagnosis.observation.module_run import ModuleRun
 from carousel.diagnosis.observation.replay import Played, in_own_time
 from carousel.diagnosis.observation.scaled import Scaled
-from carousel.diagnosis.observation.steps import along
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,13 +30,13 @@ class StateGradient:
 
 
 def back_through(
-    layers: Sequence[RecurrentLayer], played: Sequence[Played], passage: Passage
+    layers: Sequence[RecurrentLayer], played: Sequence[Played], run: ModuleRun
 ) -> list[StateGradient]:
     """The gradient of every state of every layer and direction of a module."""
     directions = sum(layer.layer == 0 for layer in layers)
     found: dict[int, StateGradient] = {}
     above = Scaled.of(
-        passage.output_gradient
+        run.output_gradient
     )  # dL/d(output of this level), (T, B, D H) in the order of the sequence
     for first in range(len(layers) - directions, -1, -directions):
         width = above.unit.shape[-1] // directions
@@ -45,12 +44,12 @@ def back_through(
         for direction in range(directions):
             number = first + direction
             layer = layers[number]
-            asked = _scaled(above.part(direction * width, (direction + 1) * width), passage, layer)
+            asked = _scaled(above.part(direction * width, (direction + 1) * width), run, layer)
             is_top = first + directions == len(layers)
             found[number], to_inputs = _sweep(
-                layer, played[number], _on_states(asked, layer), _at_ends(passage, layer, number), is_top
+                layer, played[number], _on_states(asked, layer), _at_ends(run, layer, number), is_top
             )
-            to_inputs = _scaled(to_inputs, passage, layer)
+            to_inputs = _scaled(to_inputs, run, layer)
             below = to_inputs if below is None else below + to_inputs
         above = below if below is not None else above
     return [found[number] for number in range(len(layers))]
@@ -78,10 +77,10 @@ def _stacked(parts: Sequence[Scaled]) -> Scaled:
     return Scaled(torch.stack([part.unit for part in parts]), torch.stack([part.log for part in parts]))
 
 
-def _scaled(gradient: Scaled, passage: Passage, layer: RecurrentLayer) -> Scaled:
+def _scaled(gradient: Scaled, run: ModuleRun, layer: RecurrentLayer) -> Scaled:
     """Turned round for a reverse layer, to its own order of time or back."""
-    unit = in_own_time(gradient.unit, passage.lengths, layer)
-    return Scaled(unit, in_own_time(gradient.log, passage.lengths, layer))
+    unit = in_own_time(gradient.unit, run.lengths, layer)
+    return Scaled(unit, in_own_time(gradient.log, run.lengths, layer))
 
 
 def _on_states(asked: Scaled, layer: RecurrentLayer) -> Scaled:
@@ -93,14 +92,14 @@ def _on_states(asked: Scaled, layer: RecurrentLayer) -> Scaled:
     return Scaled.of(values, torch.cat([asked.log.new_zeros(1, batch), asked.log]))
 
 
-def _at_ends(passage: Passage, layer: RecurrentLayer, number: int) -> Scaled:
+def _at_ends(run: ModuleRun, layer: RecurrentLayer, number: int) -> Scaled:
     """What the loss asks of the states that calls of the module returned, as (T + 1, B, n)."""
-    time, batch = passage.inputs.shape[:2]
-    values = passage.inputs.new_zeros(time + 1, batch, layer.size)
+    time, batch = run.inputs.shape[:2]
+    values = run.inputs.new_zeros(time + 1, batch, layer.size)
     rows = torch.arange(batch)
-    for end, states in passage.state_gradients.items():
+    for end, states in run.state_gradients.items():
         parts = [state[number] for state in states]
         if layer.projection is not None:
             parts[0] = parts[0] @ layer.projection
-        values[torch.clamp(passage.lengths, max=end), rows] += torch.cat(parts, dim=-1)
+        values[torch.clamp(run.lengths, max=end), rows] += torch.cat(parts, dim=-1)
     return Scaled.of(values)

@@ -10,19 +10,16 @@ from __future__ import annotations
 from copy import copy
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from carousel.diagnosis.observation.cell import WeightedCell
 from carousel.emit.reference import evaluate
 from carousel.equations import Equations
 from carousel.equations.derive import SLOPES
 from carousel.equations.graph import REDUCTIONS, Node, constant, topological
 from carousel.errors import CarouselError
-
-if TYPE_CHECKING:
-    from carousel.diagnosis.observation.layers import RecurrentLayer
 
 STEEPEST = {"sigmoid": 0.25, "tanh": 1.0, "relu": 1.0, "elu": 1.0}  # the largest slope of each activation
 
@@ -86,7 +83,7 @@ class Linearisation:
     k directions at each point, or (N, n).
     """
 
-    def __init__(self, layer: RecurrentLayer, x: Tensor, s: Tensor, steepest: bool = False) -> None:
+    def __init__(self, layer: WeightedCell, x: Tensor, s: Tensor, steepest: bool = False) -> None:
         self.layer = layer
         self.equations = layer.equations
         self.points = s.shape[0]

@@ -15,7 +15,7 @@ from carousel.errors import CarouselError
 
 
 @dataclass(frozen=True, eq=False)
-class Passage:
+class ModuleRun:
     """One sequence of steps of a module, in one call or in several that follow each other.
 
     Attributes:
@@ -44,9 +44,9 @@ class Passage:
     runs: int = 1
 
     @classmethod
-    def of(cls, calls: Sequence[Call], dtype: torch.dtype) -> Passage:
-        """One passage from calls that follow each other."""
-        parts = [_passage(call, dtype) for call in calls]
+    def of(cls, calls: Sequence[Call], dtype: torch.dtype) -> ModuleRun:
+        """One run from calls that follow each other."""
+        parts = [_module_run(call, dtype) for call in calls]
         if len(parts) == 1:
             return parts[0]
         ends: dict[int, tuple[Tensor, ...]] = {}
@@ -70,7 +70,7 @@ class Passage:
             state_gradients=ends,
         )
 
-    def most(self, instances: int | None) -> Passage:
+    def most(self, instances: int | None) -> ModuleRun:
         """The first sequences of the batch only."""
         if instances is None or instances >= self.inputs.shape[1]:
             return self
@@ -90,8 +90,8 @@ class Passage:
         )
 
 
-def passages(calls: Sequence[Call], dtype: torch.dtype, gradients: bool = True) -> list[Passage]:
-    """One passage for each module: its longest run of calls of which each goes on where the last one ended.
+def module_runs(calls: Sequence[Call], dtype: torch.dtype, gradients: bool = True) -> list[ModuleRun]:
+    """One run for each module: its longest run of calls of which each goes on where the last one ended.
 
     Where gradients were taken, a state that was detached on its way ends the run.
     """
@@ -106,7 +106,7 @@ def passages(calls: Sequence[Call], dtype: torch.dtype, gradients: bool = True) 
                 runs[-1].append(call)
             else:
                 runs.append([call])
-        longest = max((Passage.of(each, dtype) for each in runs), key=lambda p: int(p.lengths.sum()))
+        longest = max((ModuleRun.of(each, dtype) for each in runs), key=lambda p: int(p.lengths.sum()))
         found.append(replace(longest, runs=len(runs)))
     return found
 
@@ -126,7 +126,7 @@ def _goes_on(last: Call, call: Call, gradients: bool) -> bool:
     )
 
 
-def _passage(call: Call, dtype: torch.dtype) -> Passage:
+def _module_run(call: Call, dtype: torch.dtype) -> ModuleRun:
     module = call.module
     stepwise = isinstance(module, nn.RNNCellBase)
     batch_first = bool(getattr(module, "batch_first", False))
@@ -162,7 +162,7 @@ def _passage(call: Call, dtype: torch.dtype) -> Passage:
         _states(call.gradient(probe), final, call, dtype)
         for probe, final in zip(call.final_probes, finals, strict=True)
     )
-    return Passage(
+    return ModuleRun(
         call.path, module, inputs, lengths, initial, outputs, output_gradient, {inputs.shape[0]: gradients},
         batch_first, unbatched, stepwise, None if call.resets is None else padded(call.resets)[0].bool().cpu(),
     )  # fmt: skip

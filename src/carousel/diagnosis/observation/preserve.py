@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 @contextmanager
-def untouched(model: nn.Module) -> Iterator[None]:
+def preserved(model: nn.Module) -> Iterator[None]:
     """Inside, the model is in eval mode and may be run; afterwards everything is as it was before.
 
     Kept are each module's own mode, the attributes it reassigns while it runs (a state that it carries), buffers

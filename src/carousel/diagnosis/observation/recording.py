@@ -50,7 +50,7 @@ class Call:
         return None if probe is None else self.gradients.get(id(probe))
 
 
-def run(model: nn.Module, batch: Batch) -> Any:
+def call_model(model: nn.Module, batch: Batch) -> Any:
     """The model's output. A tuple is model(*batch), a dict model(**batch), anything else model(batch)."""
     batch = _ordinary(batch)
     if isinstance(batch, PackedSequence):

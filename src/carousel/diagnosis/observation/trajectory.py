@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
 
 from carousel.diagnosis.observation.backpropagation import back_through
 from carousel.diagnosis.observation.layers import RecurrentLayer, layers_of, recurrent_layers
-from carousel.diagnosis.observation.module_run import Passage, passages
-from carousel.diagnosis.observation.preserve import untouched
-from carousel.diagnosis.observation.recording import Batch, Call, recording, run, send_back
+from carousel.diagnosis.observation.loss import Loss, loss_of, loss_words, shapes
+from carousel.diagnosis.observation.module_run import ModuleRun, module_runs
+from carousel.diagnosis.observation.preserve import preserved
+from carousel.diagnosis.observation.recording import Batch, call_model, recording, send_back
 from carousel.diagnosis.observation.replay import replay
-from carousel.diagnosis.observation.resets import apart
+from carousel.diagnosis.observation.resets import split_at_resets
 from carousel.diagnosis.observation.scaled import Scaled
 from carousel.errors import CarouselError
 
-Loss = Callable[[Any], Tensor]
 LARGE = 512
-DEFAULT_LOSS = "the squared norm of the last valid output"
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +155,7 @@ def observe(
             "Carousel's. For the gradient by layer of any network there is carousel.diagnosis.gradient_by_layer."
         )
     with (
-        untouched(model),
+        preserved(model),
         torch.inference_mode(False),
         torch.set_grad_enabled(gradients),
         torch.backends.cudnn.flags(enabled=False),  # it has no backward pass in eval mode
@@ -168,22 +166,22 @@ def observe(
             raise CarouselError("The batch reached no recurrent layer: the model's forward did not call one.")
         value = None
         if gradients:
-            total = _loss(loss, output, calls)
+            total = loss_of(loss, output, calls)
             value = float(total.detach())
             send_back(total, calls)
-    found = [passage.most(instances) for passage in passages(calls, dtype, gradients)]
-    reached = [apart(passage) for passage in found]
-    trajectories = [each for passage in reached for each in _trajectories(passage, gradients, dtype)]
+    found = [run.most(instances) for run in module_runs(calls, dtype, gradients)]
+    reached = [split_at_resets(run) for run in found]
+    trajectories = [each for run in reached for each in _trajectories(run, gradients, dtype)]
     names = {each.layer.name for each in trajectories}
     counts = {path: sum(call.path == path for call in calls) for path in {call.path for call in calls}}
     return Observation(
         trajectories,
         value,
-        "none" if not gradients else _loss_words(loss),
+        "none" if not gradients else loss_words(loss),
         [layer.name for layer in known if layer.name not in names],
         {path: count for path, count in counts.items() if count > 1},
-        any(passage.resets is not None for passage in found),
-        {passage.path: passage.runs for passage in found if passage.runs > 1},
+        any(run.resets is not None for run in found),
+        {run.path: run.runs for run in found if run.runs > 1},
     )
 
 
@@ -195,109 +193,26 @@ def _dtype(model: nn.Module, layers: Sequence[RecurrentLayer]) -> torch.dtype:
 
 def _output(model: nn.Module, batch: Batch) -> Any:
     try:
-        return run(model, batch)
+        return call_model(model, batch)
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
         if isinstance(error, CarouselError):
             raise
         raise CarouselError(
-            f"{type(model).__name__} failed on this batch, {_shapes(batch)}: {error}. A tuple is model(*batch), a dict "
+            f"{type(model).__name__} failed on this batch, {shapes(batch)}: {error}. A tuple is model(*batch), a dict "
             "model(**batch), anything else model(batch)."
         ) from error
 
 
-def _shapes(batch: Batch) -> str:
-    if isinstance(batch, PackedSequence):
-        return f"a PackedSequence of {tuple(batch.data.shape)}"
-    if isinstance(batch, Tensor):
-        return f"a tensor {tuple(batch.shape)}"
-    if isinstance(batch, (tuple, list)):
-        return f"({', '.join(_shapes(each) for each in batch)})"
-    if isinstance(batch, dict):
-        return f"{{{', '.join(f'{key}: {_shapes(each)}' for key, each in batch.items())}}}"
-    return f"a {type(batch).__name__}"
-
-
-def _loss(loss: Loss | None, output: Any, calls: Sequence[Call]) -> Tensor:
-    if loss is None:
-        return last_valid_output(output, calls).square().sum()
-    try:
-        total = loss(output)
-    except (AttributeError, TypeError) as error:
-        if isinstance(output, Tensor):
-            raise
-        raise CarouselError(
-            f"The loss failed on the model's output, {_shapes(output)}: {error}. It takes what the model returns, all "
-            "of it: of an LSTM that is (output, (h, c))."
-        ) from error
-    if not isinstance(total, Tensor) or not total.is_floating_point():
-        raise CarouselError(
-            f"A loss takes the model's output and returns one number as a tensor; it returned a {type(total).__name__}."
-        )
-    sequences = int(Passage.of(calls[-1:], torch.float64).lengths.numel())
-    if total.numel() != 1 and tuple(total.shape) != (sequences,):
-        raise CarouselError(
-            f"A loss returns one number; it returned {total.numel()}, in shape {tuple(total.shape)}. Sum or average "
-            "them in the loss, as in loss=lambda output: output[0].square().mean()."
-        )
-    total = total.sum()
-    if not bool(torch.isfinite(total)):
-        raise CarouselError(
-            f"The loss on this batch is {total.item()}. A gradient cannot be taken of it; look at the data and "
-            "the weights."
-        )
-    return total
-
-
-def _loss_words(loss: Loss | None) -> str:
-    """A loss may bring its own, as `words`."""
-    return DEFAULT_LOSS if loss is None else str(getattr(loss, "words", "the loss that was given"))
-
-
-def last_valid_output(output: Any, calls: Sequence[Call]) -> Tensor:
-    """The model's output at the last step of each sequence, (B, ...); the whole output if it has no time."""
-    if isinstance(output, PackedSequence):
-        padded, lengths = nn.utils.rnn.pad_packed_sequence(output)
-        return padded[lengths - 1, torch.arange(len(lengths))]
-    if isinstance(output, dict):
-        output = next((each for each in output.values() if _is_output(each)), output)
-    if isinstance(output, (tuple, list)):
-        output = next((each for each in output if _is_output(each)), output)
-        if isinstance(output, PackedSequence):
-            return last_valid_output(output, calls)
-    if not isinstance(output, Tensor) or not output.is_floating_point():
-        raise CarouselError(
-            f"The model's output is a {type(output).__name__} without a tensor of numbers to take a loss of; "
-            "give a loss of its output."
-        )
-    last = Passage.of(calls[-1:], torch.float64)
-    steps, batch = last.inputs.shape[:2]
-    t, b = last.lengths - 1, torch.arange(batch)
-    if not last.stepwise and output.dim() >= 2:
-        if last.unbatched and output.shape[0] == steps:
-            return output[-1:]
-        if last.batch_first and output.shape[:2] == (batch, steps):
-            return output[b, t]
-        if not last.unbatched and output.shape[:2] == (steps, batch):
-            return output[t, b]
-        if not last.unbatched and output.shape[:2] == (batch, steps):
-            return output[b, t]
-    return output
-
-
-def _is_output(value: Any) -> bool:
-    return isinstance(value, PackedSequence) or (isinstance(value, Tensor) and value.is_floating_point())
-
-
-def _trajectories(passage: Passage, gradients: bool, dtype: torch.dtype) -> list[Trajectory]:
-    layers = layers_of(passage.module, passage.path, dtype)
-    played = replay(layers, passage)
+def _trajectories(run: ModuleRun, gradients: bool, dtype: torch.dtype) -> list[Trajectory]:
+    layers = layers_of(run.module, run.path, dtype)
+    played = replay(layers, run)
     plain = [
-        Trajectory(layer, each.inputs, each.states, passage.lengths)
+        Trajectory(layer, each.inputs, each.states, run.lengths)
         for layer, each in zip(layers, played, strict=True)
     ]
     if not gradients:
         return plain
-    found = back_through(layers, played, passage)
+    found = back_through(layers, played, run)
     return [
         replace(trajectory, gradient=each.whole, onward=each.onward)
         for trajectory, each in zip(plain, found, strict=True)

@@ -124,20 +124,24 @@ def exploding(layers: Sequence[Symptoms]) -> Finding | None:
 
 
 def saturated(layers: Sequence[Symptoms]) -> Finding | None:
-    """Activations that stand where they are flat."""
-    worst = max(layers, key=lambda each: each.flatness)
-    if worst.flatness < THRESHOLDS.flat * THRESHOLDS.noted:
+    """Activations that stand where their slope is all but zero."""
+    worst = max(layers, key=lambda each: each.saturation)
+    if worst.saturation < THRESHOLDS.saturated * THRESHOLDS.noted:
         return None
-    ill = [each for each in layers if each.flatness > THRESHOLDS.flat]
-    severity = NOTE if not ill else CRITICAL if worst.flatness > 0.8 else WARNING
-    shares = ", ".join(f"{gate} {share:.0%}" for gate, share in worst.flat.items())
+    ill = [each for each in layers if each.saturation > THRESHOLDS.saturated]
+    severity = NOTE if not ill else CRITICAL if worst.saturation > 0.8 else WARNING
+    shares = ", ".join(f"{gate} {share:.0%}" for gate, share in worst.saturated.items())
     return Finding(
         "saturated",
         severity,
         tuple(each.layer for each in ill or [worst]),
         f"In {worst.layer} the activations stand where they are flat, with less than 1 % of their steepest slope, on "
-        f"{worst.flatness:.0%} of units and steps ({shares}): what goes into them is too large.",
-        (Evidence("share of flat activations", worst.flatness, THRESHOLDS.flat, True, CALIBRATION),),
+        f"{worst.saturation:.0%} of units and steps ({shares}): what goes into them is too large.",
+        (
+            Evidence(
+                "share of saturated activations", worst.saturation, THRESHOLDS.saturated, True, CALIBRATION
+            ),
+        ),
         treatments.saturated(ill or [worst]),
     )
 
@@ -238,9 +242,9 @@ def _well(layers: Sequence[Symptoms]) -> Finding:
         ),
         Evidence("the same: what a step keeps", keeps.rate, THRESHOLDS.vanishing, False, PASCANU),
         Evidence(
-            "share of flat activations",
-            max(each.flatness for each in layers),
-            THRESHOLDS.flat,
+            "share of saturated activations",
+            max(each.saturation for each in layers),
+            THRESHOLDS.saturated,
             True,
             CALIBRATION,
         ),

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from carousel.diagnosis.measures.gradient_by_lag import EXACT_SIZE, GradientByLag, gradient_by_lag
+from carousel.diagnosis.measures.saturation import SATURATED
+from carousel.diagnosis.observation.layers import along
 from carousel.diagnosis.observation.linearisation import STEEPEST, Linearisation
-from carousel.diagnosis.observation.steps import along
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.diagnosis.verdicts.remedies import PreActivations
 from carousel.diagnosis.verdicts.thresholds import THRESHOLDS
 from carousel.equations.graph import Node
 
-FLAT = 0.01  # of the steepest slope: below it an activation passes hardly any gradient
 STILL, ZERO = 1e-4, 1e-2  # a unit's deviation and largest size over the batch, below which it says nothing
 POINTS = 512
 LEFT = math.log(0.01)  # of a gradient: what counts as gone
@@ -44,7 +44,7 @@ class Symptoms:
             are any, rate and worst are those of the longest stretch between two.
         bounded: whether its states cannot leave a fixed range.
         growth: ln of the mean size of its state in the last tenth of the steps over that in the first tenth.
-        flat: gate -> share of (unit, step) at which its activation is almost flat.
+        saturated: gate -> share of (unit, step) at which its activation is.
         still: (H,) units that put out zero at every step of every sequence.
         input_mean, input_deviation: of each of the I inputs over the batch.
         pre_activations: mean and deviation of what goes into each unit of each gate.
@@ -60,7 +60,7 @@ class Symptoms:
     typical: NDArray[np.float64]
     bounded: bool
     growth: float
-    flat: dict[str, float]
+    saturated: dict[str, float]
     still: NDArray[np.bool_]
     input_mean: NDArray[np.float64]
     input_deviation: NDArray[np.float64]
@@ -75,9 +75,9 @@ class Symptoms:
         return bool((np.abs(self.input_mean) > 5).any() or (self.input_deviation > 5).any())
 
     @property
-    def flatness(self) -> float:
+    def saturation(self) -> float:
         """Mean share over its gates; 0 for a cell without activations."""
-        return float(np.mean(list(self.flat.values()))) if self.flat else 0.0
+        return float(np.mean(list(self.saturated.values()))) if self.saturated else 0.0
 
     @property
     def silent(self) -> float:
@@ -107,7 +107,7 @@ def symptoms(trajectory: Trajectory, flow: GradientByLag) -> Symptoms:
         typical=flow.median("log_typical"),
         bounded=_is_bounded(layer.equations.nodes),
         growth=_growth(h),
-        flat=_flat(at.slopes, at.values),
+        saturated=_saturated(at.slopes, at.values),
         still=_still(valid),
         input_mean=mean,
         input_deviation=deviation,
@@ -119,11 +119,11 @@ def symptoms(trajectory: Trajectory, flow: GradientByLag) -> Symptoms:
     )
 
 
-def flatness(trajectory: Trajectory, points: int = 128) -> float:
-    """Share of activations that are almost flat, mean over gates, at some points of a trajectory."""
+def saturated_share(trajectory: Trajectory, points: int = 128) -> float:
+    """Share of activations that are saturated, mean over gates, at some points of a trajectory."""
     x, s = trajectory.points(points)
     at = trajectory.layer.linearise(x, s)
-    shares = _flat(at.slopes, at.values)
+    shares = _saturated(at.slopes, at.values)
     return float(np.mean(list(shares.values()))) if shares else 0.0
 
 
@@ -224,13 +224,13 @@ def _growth(h: Tensor) -> float:
     return float(torch.log(late.clamp(min=tiny)) - torch.log(early.clamp(min=tiny)))
 
 
-def _flat(slopes: dict[Node, tuple[Tensor, ...]], values: dict[Node, Tensor]) -> dict[str, float]:
-    """Gate -> share of points where its slope is below FLAT of the steepest; the squashing of c is no gate."""
+def _saturated(slopes: dict[Node, tuple[Tensor, ...]], values: dict[Node, Tensor]) -> dict[str, float]:
+    """Gate -> share of points where it is saturated; the squashing of c is no gate."""
     shares = {}
     for node, (slope, *_) in slopes.items():
         if node.operation in ("tanh", "sigmoid") and _affines_into(node):
             name = _affines_into(node)[0].name
-            flat = slope.abs() < FLAT * STEEPEST[node.operation]
+            flat = slope.abs() < SATURATED * STEEPEST[node.operation]
             shares[name] = float(flat.double().mean())
     return shares
 

@@ -18,10 +18,10 @@ class Thresholds:
             leaves more is not memoryless, however fast it forgets afterwards.
         growing: rate of growth per step, in nats, that is no noise of a finite window.
         transient: ln of a growth of the worst direction, at whatever lag, that is too much though it passes.
-        flat: share of (unit, step) at which gates and activations pass less than 1 % of their steepest slope.
+        saturated: share of (unit, step) at which gates and activations are, with less than 1 % of their steepest slope.
         silent: share of units that put out nothing.
         steps: shorter batches say nothing about memory.
-        noted: the part of `flat` and `silent` from which they are worth a note.
+        noted: the part of `saturated` and `silent` from which they are worth a note.
     """
 
     vanishing: float = -0.5
@@ -29,7 +29,7 @@ class Thresholds:
     kept: float = -1.0
     growing: float = 0.03
     transient: float = 6.9
-    flat: float = 0.6
+    saturated: float = 0.6
     silent: float = 0.5
     steps: int = 10
     noted: float = 0.8

@@ -1,22 +1,32 @@
-"""What the page of a diagnosis says and draws, worked out from its numbers; the template only places it."""
+"""The page of a diagnosis: what is wrong and what to do first, then every layer with its figures."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from markupsafe import Markup
 
+from carousel.atomic import write_atomic
+from carousel.diagnosis.compare import Comparison
 from carousel.diagnosis.measures.memory import Memory
 from carousel.diagnosis.result import Diagnosis, LayerDiagnosis
-from carousel.diagnosis.verdicts.findings import CRITICAL, NOTE, WARNING
+from carousel.diagnosis.verdicts.findings import CRITICAL, NOTE, SEVERITIES, WARNING
 from carousel.report.charts.strips import Figure as UnitFigure
 from carousel.report.charts.strips import figure as unit_figure
-from carousel.report.diagnosis.course_figure import course_figures
-from carousel.report.diagnosis.depth_figure import depth_figure
-from carousel.report.diagnosis.figures import Figure, figures, gradient_figure, sentence
-from carousel.report.diagnosis.response_figures import response_figures
-from carousel.report.diagnosis.rest_figure import rest_figures
+from carousel.report.charts.strips import shades
+from carousel.report.diagnosis.figures import Figure, sentence
+from carousel.report.diagnosis.gate_figures import gate_figures, saturation_figure
+from carousel.report.diagnosis.gradient_figures import depth_figure, gradient_figure
+from carousel.report.diagnosis.memory_figures import (
+    fisher_figures,
+    impulse_figure,
+    memory_figure,
+    times_figure,
+)
+from carousel.report.diagnosis.spectrum_figures import fixed_point_figures, lyapunov_figure, spectrum_figure
+from carousel.report.template import render_template
 from carousel.report.words import count, number, power
 
 _TITLES = {CRITICAL: "Something is wrong", WARNING: "Something is not right", NOTE: "Nothing is wrong"}
@@ -42,9 +52,7 @@ class DiagnosisPage:
     @property
     def title(self) -> str:
         """In three words whether anything is wrong."""
-        worst = max(
-            self.diagnosis.findings, key=lambda each: (CRITICAL, WARNING, NOTE)[::-1].index(each.severity)
-        )
+        worst = max(self.diagnosis.findings, key=lambda each: SEVERITIES.index(each.severity))
         names = " and ".join(dict.fromkeys(each.name for each in self.diagnosis.troubles))
         return f"{_TITLES[worst.severity]}: {names}" if names else _TITLES[NOTE]
 
@@ -63,14 +71,7 @@ class DiagnosisPage:
         found = [("parameters", count(self.diagnosis.parameters), self.diagnosis.model)]
         if self.diagnosis.loss is not None:
             found.append(("loss", power(self.diagnosis.loss), self.diagnosis.loss_words))
-        return found + [
-            (
-                "remembers",
-                _steps(each),
-                each.layer + _interval(each),
-            )
-            for each in self._memories
-        ]
+        return found + [("remembers", _steps(each), each.layer + _interval(each)) for each in self._memories]
 
     @property
     def _memories(self) -> list[Memory]:
@@ -82,11 +83,7 @@ class DiagnosisPage:
     def stacks(self) -> list[tuple[str, str, Figure]]:
         """(name, words, figure) of every module of several layers."""
         return [
-            (
-                stack.name,
-                stack.memory.words,
-                gradient_figure(stack.gradient),
-            )
+            (stack.name, stack.memory.words, gradient_figure(stack.gradient))
             for stack in self.diagnosis.stacks
         ]
 
@@ -103,21 +100,33 @@ class DiagnosisPage:
 
     @property
     def shades(self) -> Markup:
-        from carousel.report.charts.strips import shades
-
         return shades()
 
 
 def _section(layer: LayerDiagnosis) -> LayerSection:
-    first, *others = figures(layer)
     return LayerSection(
         layer,
         f"{layer.kind} with {layer.hidden} units and state {' and '.join(layer.states)}, on {layer.instances} "
         f"sequence{'s' if layer.instances > 1 else ''} of up to {layer.steps} steps. {layer.memory.words}",
         [sentence(each) for each in layer.sentences],
-        first,
-        [*others, *response_figures(layer), *rest_figures(layer), *course_figures(layer)],
+        gradient_figure(layer.gradient),
+        _figures(layer),
     )
+
+
+def _figures(layer: LayerDiagnosis) -> list[Figure]:
+    """All that can be drawn of a layer beside its gradient."""
+    return [
+        memory_figure(layer.memory),
+        *([times_figure(layer.memory)] if layer.memory.gates else []),
+        spectrum_figure(layer.spectrum),
+        lyapunov_figure(layer.lyapunov),
+        *([saturation_figure(layer.saturation)] if layer.saturation.activations else []),
+        impulse_figure(layer.impulse),
+        *fisher_figures(layer.linear),
+        *fixed_point_figures(layer.layer, layer.fixed_points),
+        *gate_figures(layer.gates, layer.saturation, layer.states),
+    ]
 
 
 def _steps(memory: Memory) -> str:
@@ -138,3 +147,27 @@ def _interval(memory: Memory) -> str:
         more = "at least " if typical.censored else ""
         return f": by what the loss reads; {more}{number(typical.steps, 0)} by its typical direction"
     return f": {number(memory.low, 0)} to {number(memory.high, 0)}"
+
+
+def diagnosis_page(diagnosis: Diagnosis) -> str:
+    """The page as HTML text that needs no network."""
+    return render_template("diagnosis.html.j2", page=DiagnosisPage(diagnosis), diagnosis=diagnosis)
+
+
+def comparison_page(comparison: Comparison) -> str:
+    """The page of a comparison as HTML text: findings that went, came and stayed, and every number that moved."""
+    groups = {"Cured": comparison.cured, "New": comparison.new, "Still there": comparison.left}
+    return render_template("comparison.html.j2", comparison=comparison, groups=groups)
+
+
+def write_diagnosis(diagnosis: Diagnosis, path: str | Path) -> Path:
+    """Write the page; a file half written never takes the place of a good one.
+
+    Raises CarouselError if the disk refuses.
+
+        report = carousel.diagnose(model, batch)
+        carousel.report.write_diagnosis(report, "report.html")
+    """
+    target = Path(path)
+    write_atomic(target, diagnosis_page(diagnosis))
+    return target

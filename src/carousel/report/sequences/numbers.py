@@ -1,16 +1,13 @@
-"""The report of a run on sequences: all its numbers in, one HTML file out that opens without a network."""
+"""The numbers of a run on sequences that its page shows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from carousel.diagnosis.result import Diagnosis
-from carousel.report.sequences.page import SequencePage
-from carousel.report.template import render_template
 from carousel.training.sequences.row import SequenceRow
 from carousel.training.sequences.score import ForecastScore, LabelScore
 
@@ -58,17 +55,3 @@ class SequenceReport:
     stopped: str = ""
     config: dict[str, object] = field(default_factory=dict)
     environment: dict[str, object] = field(default_factory=dict)
-
-
-def sequence_report(report: SequenceReport) -> str:
-    """The page as HTML text: style and pictures are all inside it."""
-    return render_template("sequence.html.j2", page=SequencePage(report), report=report)
-
-
-def write_sequence_report(report: SequenceReport, path: str | Path) -> Path:
-    """Write the page; a file half written never takes the place of a good one."""
-    from carousel.atomic import write_atomic
-
-    target = Path(path)
-    write_atomic(target, sequence_report(report))
-    return target

@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
+from carousel.atomic import write_atomic
 from carousel.report.charts.line import Chart, Line, svg, thin
-from carousel.report.diagnosis.figures import Figure, gradient_figure
+from carousel.report.diagnosis.figures import Figure
+from carousel.report.diagnosis.gradient_figures import gradient_figure
+from carousel.report.sequences.numbers import SequenceReport, Track
+from carousel.report.template import render_template
 from carousel.report.words import count, number
 from carousel.training.sequences.score import ForecastScore, LabelScore
-
-if TYPE_CHECKING:  # sequences.py imports this module to draw what it holds
-    from carousel.report.sequences.numbers import SequenceReport, Track
 
 _TASKS = {"tag": "a label at each step", "classify": "a label for each sequence", "forecast": "forecasts"}
 MOST_LABELS = 30  # that a table of confusions shows
@@ -241,3 +243,15 @@ def _before(track: Track) -> str:
 
 def _share(part: int, whole: int) -> float:
     return float(part / whole) if whole else math.nan
+
+
+def sequence_report(report: SequenceReport) -> str:
+    """The page as HTML text: style and pictures are all inside it."""
+    return render_template("sequence.html.j2", page=SequencePage(report), report=report)
+
+
+def write_sequence_report(report: SequenceReport, path: str | Path) -> Path:
+    """Write the page; a file half written never takes the place of a good one."""
+    target = Path(path)
+    write_atomic(target, sequence_report(report))
+    return target

@@ -1,4 +1,4 @@
-"""From a finished run folder to the numbers of its report: yardsticks, samples, units, gradient, machine."""
+"""From a language model's finished run to the numbers of its report: yardsticks, samples, units, gradient, machine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import copy
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -32,17 +31,13 @@ from carousel.models.language_model import LanguageModel
 from carousel.models.ngram import interpolated
 from carousel.models.predictor import Predictor
 from carousel.report.run_facts import configuration, environment, why_stopped
-from carousel.report.sequences.gather import gather_sequences
-from carousel.report.sequences.numbers import write_sequence_report
 from carousel.report.training.numbers import (
     Comparison,
     CurvePoint,
     Sample,
     Snippet,
     TrainingReport,
-    write_training_report,
 )
-from carousel.training import corpus as corpora
 from carousel.training.api import Run
 from carousel.training.config import WORDS, Config
 from carousel.training.corpus import Corpus
@@ -50,8 +45,6 @@ from carousel.training.metrics import Row, read_metrics
 from carousel.training.progress import Observer, Stage, silent
 from carousel.training.run import RunFolder
 from carousel.training.samples import draw_samples
-from carousel.training.sequences.config import SequenceConfig
-from carousel.training.sequences.task import SequenceTask
 
 ORDERS = range(1, 6)
 SYMBOLS = {"word": "words", "token": "words", "bpe": "byte pairs"}
@@ -63,26 +56,6 @@ DISTANCE = 200  # steps back that the gradient is followed
 PLACES = 32  # in the text, for the gradient
 EXAMINED, LANES = 100, 2  # steps and stretches of the text that the diagnosis reads
 LEAD = 100  # steps read before, for the state
-
-
-def report_run(path: str | Path, on_event: Observer = silent) -> Path:
-    """Write the report of a finished run into its folder; returns the file.
-
-    Raises CarouselError if the folder holds no finished run, or its data are gone.
-
-        run = carousel.train(minutes=1)
-        carousel.report.report_run(run.path)
-    """
-    run = Run.open(path)
-    folder = RunFolder.open(path)
-    if isinstance(run.config, SequenceConfig):
-        on_event(Stage("reading the data for the report"))
-        task = SequenceTask.read(run.config)
-        return write_sequence_report(gather_sequences(run, run.config, task, on_event), folder.report)
-    on_event(Stage("reading the text for the report"))
-    corpus = corpora.load(run.config, folder.vocabulary)
-    model = Predictor.load(folder.weights)
-    return write_training_report(gather(run, corpus, model, on_event), folder.report)
 
 
 def gather(run: Run, corpus: Corpus, model: Predictor, on_event: Observer = silent) -> TrainingReport:

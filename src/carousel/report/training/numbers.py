@@ -1,16 +1,13 @@
-"""The training report: all numbers of one run in, one HTML file out that opens without a network."""
+"""The numbers of a language model's run that its page shows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from carousel.diagnosis.measures.gradient_by_lag_of import GradientByDistance
 from carousel.diagnosis.measures.units import GateStatistics, UnitStrip
 from carousel.diagnosis.result import Diagnosis
-from carousel.report.template import render_template
-from carousel.report.training.page import TrainingPage
 
 
 @dataclass(frozen=True)
@@ -88,21 +85,3 @@ class TrainingReport:
     stopped: str = ""
     config: dict[str, object] = field(default_factory=dict)
     environment: dict[str, object] = field(default_factory=dict)
-
-
-def training_report(report: TrainingReport) -> str:
-    """The page as HTML text: style, script and pictures are all inside it."""
-    return render_template("training.html.j2", page=TrainingPage(report), report=report)
-
-
-def write_training_report(report: TrainingReport, path: str | Path) -> Path:
-    """Write the page; a file half written never takes the place of a good one.
-
-    Example:
-        >>> write_training_report(report, "runs/001/report.html")  # doctest: +SKIP
-    """
-    from carousel.atomic import write_atomic
-
-    target = Path(path)
-    write_atomic(target, training_report(report))
-    return target

@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from markupsafe import Markup
 
+from carousel.atomic import write_atomic
+from carousel.diagnosis.measures.units import UnitStrip
 from carousel.report.charts import strips
 from carousel.report.charts.line import Chart, Line, svg, thin
 from carousel.report.diagnosis.figures import Figure as LayerFigure
-from carousel.report.diagnosis.figures import gradient_figure
+from carousel.report.diagnosis.gradient_figures import gradient_figure
+from carousel.report.template import render_template
 from carousel.report.training.gate_plots import GatePlot, gate_plots
+from carousel.report.training.numbers import Comparison, TrainingReport
 from carousel.report.words import THIN, about, listed, number, percent, power
-
-if TYPE_CHECKING:  # training.py imports this module to draw what it holds
-    from carousel.diagnosis.measures.units import UnitStrip
-    from carousel.report.training.numbers import Comparison, TrainingReport
 
 _LEVELS = {"char": "characters", "word": "words", "token": "words", "bpe": "byte pairs"}
 _DRAWN = 5  # units with a figure of their own; the others wait in the list below them
@@ -282,3 +282,19 @@ def _decades(low: float, high: float) -> tuple[float, float]:
     if math.floor(above) < math.ceil(below):
         below, above = math.floor(below), math.ceil(above)
     return 10.0**below, 10.0**above
+
+
+def training_report(report: TrainingReport) -> str:
+    """The page as HTML text: style, script and pictures are all inside it."""
+    return render_template("training.html.j2", page=TrainingPage(report), report=report)
+
+
+def write_training_report(report: TrainingReport, path: str | Path) -> Path:
+    """Write the page; a file half written never takes the place of a good one.
+
+    Example:
+        >>> write_training_report(report, "runs/001/report.html")  # doctest: +SKIP
+    """
+    target = Path(path)
+    write_atomic(target, training_report(report))
+    return target
