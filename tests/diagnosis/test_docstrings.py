@@ -6,9 +6,11 @@ from importlib import import_module
 import pytest
 
 MODULES = [
-    "activations", "by_lag", "by_layer", "certificates", "course", "diagnosing", "equilibria", "exponents", "findings",
-    "horizon", "impulse", "layers", "linear", "monitor", "next_symbol", "properties", "remedies", "scaled", "spectra",
-    "stack", "trajectory",
+    "diagnose", "measures.fixed_points", "measures.gates", "measures.gradient_by_lag", "measures.gradient_by_layer",
+    "measures.impulse_response", "measures.linear_memory", "measures.lyapunov", "measures.memory",
+    "measures.saturation", "measures.spectrum", "measures.stability", "measures.text_properties", "monitor",
+    "observation.layers", "observation.loss", "observation.scaled", "observation.stack", "observation.trajectory",
+    "verdicts.findings", "verdicts.remedies",
 ]  # fmt: skip
 
 

@@ -26,7 +26,7 @@ def test_a_look_agrees_with_the_diagnosis():
     for lag, value in look.by_lag["RNN.l0"].items():
         middle = sorted((expected[lag] - expected[0]).tolist())[0]  # torch takes the lower of two
         assert value == pytest.approx(middle, abs=1e-3)
-    assert look.flat["RNN.l0"] == pytest.approx(report.layers[0].symptoms.flatness, abs=0.05)
+    assert look.saturated["RNN.l0"] == pytest.approx(report.layers[0].symptoms.saturation, abs=0.05)
     scalars = look.scalars()
     assert scalars["diagnosis/total norm"] == 2.5
     assert scalars["diagnosis/horizon/RNN.l0"] == look.horizon["RNN.l0"]

@@ -5,7 +5,8 @@ import re
 import pytest
 from browser import attribute, needs_browser, open_page
 
-from carousel.report.charts import Chart, Line
+from carousel.report.charts.line import Chart, Line
+from carousel.report.charts.scatter import Points, Scatter, scatter_svg
 from carousel.report.lab import (
     Claim,
     Entry,
@@ -21,7 +22,6 @@ from carousel.report.lab import (
     lab_page,
 )
 from carousel.report.prose import prose
-from carousel.report.scatter import Points, Scatter, scatter_svg
 
 # Moves the slider to its end as a reader would, and notes which picture is shown before and after.
 READER = """

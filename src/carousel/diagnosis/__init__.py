@@ -3,18 +3,30 @@
 from importlib import import_module
 from typing import Any
 
-from carousel.diagnosis.activations import Activation, Saturation, saturation
-from carousel.diagnosis.by_lag import GradientByLag, gradient_by_lag
-from carousel.diagnosis.by_layer import GradientByLayer, gradient_by_layer
-from carousel.diagnosis.certificates import Certificate, Stability, stability
 from carousel.diagnosis.compare import Comparison
-from carousel.diagnosis.course import Course, gates_over_time, tracking_units
-from carousel.diagnosis.diagnosing import diagnose, judge
-from carousel.diagnosis.equilibria import FixedPoints, fixed_points
-from carousel.diagnosis.examination import Diagnosis, LayerDiagnosis
-from carousel.diagnosis.exponents import Lyapunov, lyapunov, lyapunov_of
-from carousel.diagnosis.findings import Evidence, Finding
-from carousel.diagnosis.gates import (
+from carousel.diagnosis.diagnose import diagnose, judge
+from carousel.diagnosis.measures.fixed_points import FixedPoints, fixed_points
+from carousel.diagnosis.measures.gates import GateSeries, gates_over_time, tracking_units
+from carousel.diagnosis.measures.gradient_by_lag import GradientByLag, gradient_by_lag
+from carousel.diagnosis.measures.gradient_by_lag_of import GradientByDistance, gradient_by_distance
+from carousel.diagnosis.measures.gradient_by_layer import GradientByLayer, gradient_by_layer
+from carousel.diagnosis.measures.impulse_response import ImpulseResponse, impulse_response
+from carousel.diagnosis.measures.linear_memory import (
+    FisherMemory,
+    LinearMemory,
+    fisher_memory,
+    linear_capacity,
+    linear_memory,
+    parameter_sensitivity,
+)
+from carousel.diagnosis.measures.lyapunov import Lyapunov, lyapunov, lyapunov_of
+from carousel.diagnosis.measures.memory import GateTimes, Memory, gate_times, memory
+from carousel.diagnosis.measures.memory_estimates import Estimate
+from carousel.diagnosis.measures.saturation import Activation, Saturation, saturation
+from carousel.diagnosis.measures.spectrum import MatrixSpectrum, Spectrum, matrix_spectrum, spectrum
+from carousel.diagnosis.measures.stability import Certificate, Stability, stability
+from carousel.diagnosis.measures.text_properties import Property, text_properties, token_properties
+from carousel.diagnosis.measures.units import (
     GateStatistics,
     Unit,
     UnitStrip,
@@ -23,33 +35,21 @@ from carousel.diagnosis.gates import (
     strips,
     varied_window,
 )
-from carousel.diagnosis.gradient import GradientByDistance, gradient_by_distance
-from carousel.diagnosis.headline import Estimate
-from carousel.diagnosis.horizon import GateTimes, Memory, gate_times, memory
-from carousel.diagnosis.impulse import ImpulseResponse, impulse_response
-from carousel.diagnosis.layers import RecurrentLayer, recurrent_layers
-from carousel.diagnosis.linear import (
-    FisherMemory,
-    LinearMemory,
-    fisher_memory,
-    linear_capacity,
-    linear_memory,
-    parameter_sensitivity,
-)
 from carousel.diagnosis.monitor import Look, Monitor
-from carousel.diagnosis.next_symbol import NextSymbol
-from carousel.diagnosis.properties import Property, text_properties, token_properties
-from carousel.diagnosis.remedies import Remedy
-from carousel.diagnosis.scaled import Scaled
-from carousel.diagnosis.spectra import MatrixSpectrum, Spectrum, matrix_spectrum, spectrum
-from carousel.diagnosis.stack import LayerStack, stacked
-from carousel.diagnosis.trajectory import Observation, Trajectory, observe
+from carousel.diagnosis.observation.layers import RecurrentLayer, recurrent_layers
+from carousel.diagnosis.observation.loss import NextSymbol
+from carousel.diagnosis.observation.scaled import Scaled
+from carousel.diagnosis.observation.stack import LayerStack, stacked
+from carousel.diagnosis.observation.trajectory import Observation, Trajectory, observe
+from carousel.diagnosis.result import Diagnosis, LayerDiagnosis
+from carousel.diagnosis.verdicts.findings import Evidence, Finding
+from carousel.diagnosis.verdicts.remedies import Remedy
 
 __all__ = [
     "Activation",
     "Certificate",
     "Comparison",
-    "Course",
+    "GateSeries",
     "Diagnosis",
     "Estimate",
     "Evidence",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from carousel.diagnosis.findings import Finding, figure
+from carousel.diagnosis.brief import Brief
+from carousel.diagnosis.verdicts.findings import Finding, figure
 from carousel.errors import CarouselError
+from carousel.shown import Shown
 
-if TYPE_CHECKING:
-    from carousel.diagnosis.examination import Diagnosis
+Numbers = Mapping[str, Mapping[str, float]]  # layer -> what is measured -> value
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class Change:
         return f"{self.layer}: {self.what} {figure(self.before)} -> {figure(self.after)}"
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Brief, Shown):
     """What is different.
 
     Attributes:
@@ -41,6 +42,11 @@ class Comparison:
     changes: tuple[Change, ...]
 
     @property
+    def moved(self) -> list[Change]:
+        """The changes in which the two numbers differ."""
+        return [each for each in self.changes if not _same(each.before, each.after)]
+
+    @property
     def is_better(self) -> bool:
         """Something was cured and nothing new came."""
         return bool(self.cured) and not self.new
@@ -50,34 +56,29 @@ class Comparison:
         for word, findings in (("cured", self.cured), ("new", self.new), ("still there", self.left)):
             lines += [f"{word}: {finding.name} ({', '.join(finding.layers)})" for finding in findings]
         lines = lines or ["no trouble before, no trouble after"]
-        moved = [change for change in self.changes if not _same(change.before, change.after)]
-        return "\n".join([*lines, *(f"  {change}" for change in moved)])
+        return "\n".join([*lines, *(f"  {change}" for change in self.moved)])
 
 
-def compare(before: Diagnosis, after: Diagnosis) -> Comparison:
-    """What changed from one diagnosis to another.
+def compare(before: Numbers, after: Numbers, old: Sequence[Finding], new: Sequence[Finding]) -> Comparison:
+    """What changed: the numbers of each layer before and after, and the troubles before and after.
 
-    Raises CarouselError if they have no layer in common.
+    Raises CarouselError if there is no layer in both.
     """
-    names = [layer.layer for layer in before.layers]
-    later = {layer.layer: layer for layer in after.layers}
-    if not set(names) & set(later):
+    if not before.keys() & after.keys():
         raise CarouselError(
-            f"These are diagnoses of different models: one has {', '.join(names)}, the other {', '.join(later)}."
+            f"These are diagnoses of different models: one has {', '.join(before)}, the other {', '.join(after)}."
         )
-    old = {finding.name: finding for finding in before.troubles}
-    now = {finding.name: finding for finding in after.troubles}
-    changes = [
-        Change(first.layer, what, value, later[first.layer].numbers[what])
-        for first in before.layers
-        if first.layer in later
-        for what, value in first.numbers.items()
-    ]
+    names, now = {finding.name for finding in old}, {finding.name for finding in new}
     return Comparison(
-        tuple(finding for name, finding in old.items() if name not in now),
-        tuple(finding for name, finding in now.items() if name not in old),
-        tuple(finding for name, finding in now.items() if name in old),
-        tuple(changes),
+        cured=tuple(finding for finding in old if finding.name not in now),
+        new=tuple(finding for finding in new if finding.name not in names),
+        left=tuple(finding for finding in new if finding.name in names),
+        changes=tuple(
+            Change(layer, what, value, after[layer][what])
+            for layer, numbers in before.items()
+            if layer in after
+            for what, value in numbers.items()
+        ),
     )
 
 

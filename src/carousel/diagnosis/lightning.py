@@ -10,9 +10,9 @@ from typing import Any
 
 from torch import nn
 
-from carousel.diagnosis.layers import is_recurrent
 from carousel.diagnosis.monitor import EVERY, SHARE, Look, Monitor, total_norm
-from carousel.diagnosis.trajectory import Loss
+from carousel.diagnosis.observation.layers import is_recurrent
+from carousel.diagnosis.observation.loss import Loss
 from carousel.errors import CarouselError
 
 _PACKAGES = ("lightning.pytorch", "pytorch_lightning")  # the same Trainer under two names

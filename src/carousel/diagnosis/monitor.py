@@ -15,10 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from carousel.diagnosis.recording import Batch
-from carousel.diagnosis.symptoms import flatness, slope
-from carousel.diagnosis.thresholds import THRESHOLDS
-from carousel.diagnosis.trajectory import Loss, Trajectory, observe
+from carousel.diagnosis.observation.loss import Loss
+from carousel.diagnosis.observation.recording import Batch
+from carousel.diagnosis.observation.trajectory import Trajectory, observe
+from carousel.diagnosis.verdicts.symptoms import saturated_share, slope
+from carousel.diagnosis.verdicts.thresholds import THRESHOLDS
 from carousel.errors import CarouselError
 
 EVERY = 100  # steps from one look to the next, at least
@@ -38,7 +39,7 @@ class Look:
         total_norm: of the gradient of all parameters at that step, before clipping; NaN if nobody said.
         by_lag: layer -> lag -> ln of what is left of the gradient.
         horizon: layer -> the last lag at which at least 1 % is left.
-        flat: layer -> share of activations that pass less than 1 % of their steepest slope.
+        saturated: layer -> share of activations that pass less than 1 % of their steepest slope.
         warnings: what has turned since the look before, in words.
     """
 
@@ -46,7 +47,7 @@ class Look:
     total_norm: float
     by_lag: dict[str, dict[int, float]]
     horizon: dict[str, int]
-    flat: dict[str, float]
+    saturated: dict[str, float]
     warnings: tuple[str, ...] = ()
 
     def scalars(self) -> dict[str, float]:
@@ -55,7 +56,7 @@ class Look:
         for layer, lags in self.by_lag.items():
             found |= {f"diagnosis/gradient at lag {k}/{layer}": v / math.log(10) for k, v in lags.items()}
         found |= {f"diagnosis/horizon/{layer}": float(value) for layer, value in self.horizon.items()}
-        found |= {f"diagnosis/flat/{layer}": value for layer, value in self.flat.items()}
+        found |= {f"diagnosis/saturated/{layer}": value for layer, value in self.saturated.items()}
         return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
@@ -71,7 +72,7 @@ class Monitor:
     >>> monitor = Monitor(every=1)
     >>> model, batch = torch.nn.LSTM(3, 8), torch.randn(20, 4, 3)
     >>> look = monitor.look(model, batch, step=1)
-    >>> sorted(look.flat), look.by_lag["LSTM.l0"][10] < 0
+    >>> sorted(look.saturated), look.by_lag["LSTM.l0"][10] < 0
     (['LSTM.l0'], True)
     """
 
@@ -113,14 +114,14 @@ class Monitor:
         begin = time.perf_counter()
         seen = observe(model, batch, loss, instances=INSTANCES, dtype=torch.float32)
         by_lag = {each.layer.name: _by_lag(each) for each in seen.trajectories}
-        flat = {each.layer.name: flatness(each) for each in seen.trajectories}
+        saturated = {each.layer.name: saturated_share(each) for each in seen.trajectories}
         found = Look(
             step=step,
             total_norm=total_norm,
             by_lag={name: {k: curve[k] for k in LAGS if k < len(curve)} for name, curve in by_lag.items()},
             horizon={name: _horizon(curve) for name, curve in by_lag.items()},
-            flat=flat,
-            warnings=tuple(self._turned(by_lag, flat)),
+            saturated=saturated,
+            warnings=tuple(self._turned(by_lag, saturated)),
         )
         self._ended = time.perf_counter()
         self._cost = self._ended - begin
@@ -128,7 +129,7 @@ class Monitor:
         self._next = step + self.every
         return found
 
-    def _turned(self, by_lag: dict[str, list[float]], flat: dict[str, float]) -> list[str]:
+    def _turned(self, by_lag: dict[str, list[float]], saturated: dict[str, float]) -> list[str]:
         """Warnings for what has now been sick for `CONFIRMED` looks, once each."""
         now = {}
         for name, curve in by_lag.items():
@@ -145,10 +146,10 @@ class Monitor:
                     f"{name}: the gradient grows by a factor 1e{grown / math.log(10):.0f} on its way back. "
                     "Lower the learning rate, clip the gradient, or shrink the recurrent weights"
                 )
-            if flat[name] > THRESHOLDS.flat:
-                now[f"{name}: its activations are flat"] = (
-                    f"{name}: {flat[name]:.0%} of its activations pass no gradient any more. Lower the learning rate, "
-                    "or scale the data"
+            if saturated[name] > THRESHOLDS.saturated:
+                now[f"{name}: its activations are saturated"] = (
+                    f"{name}: {saturated[name]:.0%} of its activations pass no gradient any more. Lower the learning "
+                    "rate, or scale the data"
                 )
         self._sick = {kind: self._sick.get(kind, 0) + 1 for kind in now}
         return [f"{words}." for kind, words in now.items() if self._sick[kind] == CONFIRMED]

@@ -19,9 +19,8 @@ from torch.nn import functional as F
 
 from carousel.lab.experiment import Budget, Progress
 from carousel.lab.forms import Layers, written
-from carousel.report.charts import Chart, Line
+from carousel.report.charts import Chart, Line, Points, Scatter
 from carousel.report.lab import Claim, Findings, Section, Slider, Table, Verdict
-from carousel.report.scatter import Points, Scatter
 from carousel.report.words import count, listed, percent, power
 
 LAYERS = 19

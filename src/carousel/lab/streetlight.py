@@ -19,9 +19,8 @@ from carousel.emit import formula
 from carousel.equations.catalogue import CELLS
 from carousel.lab.experiment import Budget, Progress
 from carousel.nn import RNN
-from carousel.report.charts import Chart, Line
+from carousel.report.charts import Chart, Line, Points, Scatter
 from carousel.report.lab import Claim, Figure, Findings, Section, Slider, Table, Verdict
-from carousel.report.scatter import Points, Scatter
 from carousel.report.words import number, percent
 
 ACTIVATIONS = ("tanh", "sigmoid", "relu")

@@ -28,9 +28,8 @@ from carousel.lab.experiment import Budget, Progress
 from carousel.lab.forms import TDNN, Bag, SkipGram, written
 from carousel.losses import cross_entropy
 from carousel.models import LanguageModel, TDNNLanguageModel
-from carousel.report.charts import Chart, Line
+from carousel.report.charts import Chart, Line, Points, Scatter
 from carousel.report.lab import Claim, Figure, Findings, Section, Slider, Table, Verdict
-from carousel.report.scatter import Points, Scatter
 from carousel.report.words import count, number, power
 
 VOCABULARY = 2_000

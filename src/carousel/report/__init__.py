@@ -1,16 +1,10 @@
 """Reports: the numbers of training and diagnosis in, one HTML file out that opens without a network."""
 
-from carousel.report.diagnosis import diagnosis_page, write_diagnosis
-from carousel.report.gather import gather, report_run
-from carousel.report.training import (
-    Comparison,
-    CurvePoint,
-    Sample,
-    Snippet,
-    TrainingReport,
-    training_report,
-    write_training_report,
-)
+from carousel.report.diagnosis.page import comparison_page, diagnosis_page, write_diagnosis
+from carousel.report.run import report_run
+from carousel.report.training.gather import gather
+from carousel.report.training.numbers import Comparison, CurvePoint, Sample, Snippet, TrainingReport
+from carousel.report.training.page import training_report, write_training_report
 
 __all__ = [
     "Comparison",
@@ -18,6 +12,7 @@ __all__ = [
     "Sample",
     "Snippet",
     "TrainingReport",
+    "comparison_page",
     "diagnosis_page",
     "gather",
     "report_run",

@@ -9,8 +9,8 @@ from enum import StrEnum
 
 from markupsafe import Markup
 
-from carousel.report.charts import Chart, svg
-from carousel.report.scatter import Scatter, scatter_svg
+from carousel.report.charts.line import Chart, svg
+from carousel.report.charts.scatter import Scatter, scatter_svg
 from carousel.report.template import render_template
 
 _COVER = '<template id="cover">'  # as lab.html.j2 writes it

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from carousel.diagnosis.layers import is_recurrent
 from carousel.diagnosis.monitor import INSTANCES, Monitor
+from carousel.diagnosis.observation.layers import is_recurrent
 from carousel.errors import CarouselError
 from carousel.interrupt import deferred_interrupt
 from carousel.training.checkpoint import describe_checkpoint, load_checkpoint, save_checkpoint

@@ -56,8 +56,8 @@ def plot(
     from rich.console import Console
 
     from carousel.embeddings.plane import word_map
-    from carousel.report.word_map import write_word_map
-    from carousel.report.word_map_still import write_word_map_still
+    from carousel.report.embeddings.still import write_word_map_still
+    from carousel.report.embeddings.word_map import write_word_map
 
     vectors = open_vectors(file, odd)
     loaded()

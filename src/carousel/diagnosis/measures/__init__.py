@@ -1,0 +1,1 @@
+"""One measure a file, named as the measure is: trajectories in, numbers in dataclasses out."""

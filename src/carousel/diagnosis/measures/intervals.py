@@ -1,0 +1,299 @@
+"""Between which values every vector of a step lies, when states and inputs lie in a box; and how steep it can be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from carousel.diagnosis.observation.layers import RecurrentLayer
+from carousel.diagnosis.observation.linearisation import STEEPEST, Block
+from carousel.emit.reference import OPERATIONS
+from carousel.equations.graph import REDUCTIONS, Node, constant
+
+RISING = frozenset(
+    {"sigmoid", "tanh", "relu", "elu", "exp", "log", "sqrt", "step"}
+)  # functions that never fall
+ROUNDS, FEWER, LARGE = 400, 60, 128  # of widening; fewer above LARGE units, where each takes milliseconds
+LIMIT = 1e9
+
+
+@dataclass(frozen=True, eq=False)
+class Interval:
+    """From low to high, unit by unit: (H,), or (I,) for the input."""
+
+    low: Tensor
+    high: Tensor
+
+    @property
+    def largest(self) -> Tensor:
+        """The largest modulus."""
+        return torch.maximum(self.low.abs(), self.high.abs())
+
+    def within(self, other: Interval) -> bool:
+        return bool((self.low >= other.low).all() and (self.high <= other.high).all())
+
+    def hull(self, other: Interval) -> Interval:
+        return Interval(torch.minimum(self.low, other.low), torch.maximum(self.high, other.high))
+
+
+def intervals(layer: RecurrentLayer, x: Interval, states: dict[str, Interval]) -> dict[Node, Interval]:
+    """Interval arithmetic on the equations: the range of every vector. A convex combination is seen as one."""
+    found: dict[Node, Interval] = {}
+    products: dict[Node, tuple[Tensor, Tensor]] = {}  # vector -> middle and radius of all that multiply it
+    like = x.low
+    for node in layer.equations.nodes:
+        operands = [found[operand] for operand in node.operands]
+        if node.operation == "input":
+            found[node] = x
+        elif node.operation == "state":
+            found[node] = states[node.name]
+        elif node.operation == "constant":
+            value = like.new_full((layer.hidden,), node.value)
+            found[node] = Interval(value, value)
+        elif node.operation == "param":
+            found[node] = Interval(layer.parameters[node.name], layer.parameters[node.name])
+        elif node.operation == "affine":
+            found[node] = _affine(layer, node, found, products)
+        elif node.operation == "scale":
+            found[node] = _product(Interval(*[layer.diagonal(node)] * 2), operands[0])
+        elif node.operation in REDUCTIONS:
+            found[node] = Interval(*(_over_units(node, each) for each in (operands[0].low, operands[0].high)))
+        elif (mixed := _convex(node, found)) is not None:
+            found[node] = mixed
+        else:
+            found[node] = _elementwise(node, operands)
+    return found
+
+
+def _affine(
+    layer: RecurrentLayer,
+    node: Node,
+    found: dict[Node, Interval],
+    products: dict[Node, tuple[Tensor, Tensor]],
+) -> Interval:
+    middle = layer.bias(node)
+    radius = torch.zeros_like(middle)
+    for vector in node.operands:
+        if vector not in products:
+            low, high = found[vector].low, found[vector].high
+            products[vector] = (
+                layer.stacked[vector] @ ((low + high) / 2),
+                layer.stacked_sizes[vector] @ ((high - low) / 2),
+            )
+        center, reach = (layer.block_of(each, vector, node) for each in products[vector])
+        middle, radius = middle + center, radius + reach
+    return Interval(middle - radius, middle + radius)
+
+
+def _elementwise(node: Node, operands: list[Interval]) -> Interval:
+    name = node.operation
+    if name in ("log", "sqrt"):  # intervals may reach below 0 where the vector does not
+        return Interval(
+            *(OPERATIONS[name](each.clamp(min=0)) for each in (operands[0].low, operands[0].high))
+        )
+    if name in RISING:
+        return Interval(OPERATIONS[name](operands[0].low), OPERATIONS[name](operands[0].high))
+    if name == "neg":
+        return Interval(-operands[0].high, -operands[0].low)
+    a, b = operands
+    if name == "+":
+        return Interval(a.low + b.low, a.high + b.high)
+    if name == "-":
+        return Interval(a.low - b.high, a.high - b.low)
+    if name == "*":
+        if node.operands[0] is node.operands[1]:
+            low = torch.where((a.low < 0) & (a.high > 0), 0.0, torch.minimum(a.low**2, a.high**2))
+            return Interval(low, a.largest**2)
+        return _product(a, b)
+    if name == "/":
+        crosses = (b.low <= 0) & (b.high >= 0)
+        inverse = Interval(
+            torch.where(crosses, -torch.inf, 1 / b.high), torch.where(crosses, torch.inf, 1 / b.low)
+        )
+        return _product(a, inverse)
+    if name == "above":
+        return Interval(torch.zeros_like(a.low), torch.ones_like(a.low))
+    return Interval(OPERATIONS[name](a.low, b.low), OPERATIONS[name](a.high, b.high))  # maximum, minimum
+
+
+def _product(a: Interval, b: Interval) -> Interval:
+    corners = torch.stack([a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high]).nan_to_num(
+        nan=torch.inf, posinf=torch.inf, neginf=-torch.inf
+    )
+    return Interval(corners.amin(dim=0), corners.amax(dim=0))
+
+
+def _convex(node: Node, found: dict[Node, Interval]) -> Interval | None:
+    """(1 - z) a + z b with 0 <= z <= 1 lies between a and b, which products taken one by one would not show."""
+    if node.operation != "+" or any(operand.operation != "*" for operand in node.operands):
+        return None
+    one, other = node.operands
+    for first, second in ((one, other), (other, one)):
+        for z, b in (second.operands, second.operands[::-1]):
+            if z not in found or bool((found[z].low < 0).any() or (found[z].high > 1).any()):
+                continue
+            for complement, a in (first.operands, first.operands[::-1]):
+                is_rest = complement.operation == "-" and complement.operands == (constant(1), z)
+                if is_rest:
+                    return found[a].hull(found[b])
+    return None
+
+
+def _over_units(node: Node, value: Tensor) -> Tensor:
+    total = value.sum() if node.operation == "sum" else value.mean()
+    return total.expand_as(value)
+
+
+def rounds_of(layer: RecurrentLayer) -> int:
+    """How often `invariant_box` widens a box of this layer before it gives up."""
+    return ROUNDS if layer.hidden <= LARGE else FEWER
+
+
+def invariant_box(
+    layer: RecurrentLayer, x: Interval, start: dict[str, Interval]
+) -> dict[str, Interval] | None:
+    """A box around `start` that no step leaves while the input stays in x, or None if none was found.
+
+    The box is widened by what a step reaches until it holds; because widening can go on for long, the limit of
+    its geometric growth is tried as well. What is returned has been checked: step(box) lies within box. The search
+    ends after 400 rounds, of layers with more than 128 units after 60: a box that takes longer to hold is not found.
+    """
+    box = start
+    last: dict[str, Interval] = {}
+    for number in range(rounds_of(layer)):
+        reached = _step(layer, x, box)
+        wider = {state: box[state].hull(reached[state]) for state in box}
+        if all(reached[state].within(box[state]) for state in box):
+            return box
+        if any(not bool((each.largest < LIMIT).all()) for each in wider.values()):
+            return None
+        if number % 10 == 9 and last:
+            tried = {state: _limit(last[state], box[state], wider[state]) for state in box}
+            if all(each.within(tried[state]) for state, each in _step(layer, x, tried).items()):
+                return tried
+        last, box = box, wider
+    return None
+
+
+def by_activations(layer: RecurrentLayer, x: Interval) -> dict[str, Interval]:
+    """States that an activation holds however large all states were before, as h = o tanh(c) of an LSTM."""
+    reached = []
+    for size in (LIMIT, 1e3 * LIMIT):
+        wide = next(iter(layer.parameters.values())).new_full((layer.hidden,), size)
+        reached.append(_step(layer, x, dict.fromkeys(layer.states, Interval(-wide, wide))))
+    one, other = reached
+    return {
+        state: other[state]
+        for state in layer.states
+        if torch.allclose(one[state].largest, other[state].largest, rtol=1e-6)
+    }
+
+
+def _step(layer: RecurrentLayer, x: Interval, box: dict[str, Interval]) -> dict[str, Interval]:
+    found = intervals(layer, x, box)
+    shape = next(iter(box.values())).low
+    return {
+        state: Interval(found[node].low.expand_as(shape), found[node].high.expand_as(shape))
+        for state, node in zip(layer.states, layer.equations.new_states, strict=True)
+    }
+
+
+def _limit(one: Interval, two: Interval, three: Interval) -> Interval:
+    """Where a geometric growth would end, and a little more."""
+
+    def ahead(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+        step, before = c - b, b - a
+        ratio = torch.where(before.abs() > 0, step / torch.where(before == 0, 1.0, before), 0.0).clamp(
+            0, 0.9999
+        )
+        return c + 1.01 * step * ratio / (1 - ratio)
+
+    low, high = ahead(one.low, two.low, three.low), ahead(one.high, two.high, three.high)
+    room = 1e-6 * (1 + torch.maximum(low.abs(), high.abs()))
+    return Interval(low - room, high + room)
+
+
+def steepest_in(node: Node, operands: list[Interval], value: Interval) -> tuple[Tensor, ...]:
+    """The largest modulus of the slope by each operand, over the ranges."""
+    name = node.operation
+    if name in ("sigmoid", "tanh"):
+        at = torch.where(
+            (operands[0].low <= 0) & (operands[0].high >= 0),
+            0.0,
+            torch.minimum(operands[0].low.abs(), operands[0].high.abs()),
+        )
+        y = OPERATIONS[name](at)
+        return (y * (1 - y) if name == "sigmoid" else 1 - y * y,)
+    if name in ("relu", "elu"):
+        top = operands[0].high
+        steep = (top > 0).to(top.dtype)
+        return (steep if name == "relu" else torch.maximum(steep, top.clamp(max=0).exp()),)
+    if name == "exp":
+        return (value.high,)
+    if name == "log":
+        return (torch.where(operands[0].low > 0, 1 / operands[0].low, torch.inf),)
+    if name == "sqrt":
+        return (torch.where(value.low > 0, 0.5 / value.low, torch.inf),)
+    if name == "*":
+        return operands[1].largest, operands[0].largest
+    if name == "/":
+        b = operands[1]
+        nearest = torch.where((b.low <= 0) & (b.high >= 0), 0.0, torch.minimum(b.low.abs(), b.high.abs()))
+        return 1 / nearest, value.largest / nearest
+    if name in ("step", "above"):
+        return tuple(torch.zeros_like(value.low) for _ in operands)
+    return tuple(torch.ones_like(value.low) for _ in operands)  # + - neg maximum minimum
+
+
+def largest_jacobian(layer: RecurrentLayer, found: dict[Node, Interval]) -> Tensor:
+    """|J| at most, entry by entry, over the ranges: a matrix (n, n) of numbers that are not negative."""
+    slopes: Callable[[Node], tuple[Tensor, ...]] = lambda node: steepest_in(  # noqa: E731
+        node, [found[operand] for operand in node.operands], found[node]
+    )
+    like = next(iter(layer.parameters.values()))
+    columns = []
+    for state in layer.states:
+        blocks: dict[Node, Block] = {}
+        for node in layer.equations.nodes:
+            block = Block()
+            if (node.operation, node.name) == ("state", state):
+                block = Block(diagonal=like.new_ones(1, layer.hidden))
+            elif node.operation == "affine":
+                for vector in node.operands:
+                    if vector in blocks:
+                        block += blocks[vector].after(layer.weight(node, vector).abs())
+            elif node.operation == "scale":
+                if node.operands[0] in blocks:
+                    block = blocks[node.operands[0]].rows_times(layer.diagonal(node).abs())
+            elif node.operation in REDUCTIONS:
+                if node.operands[0] in blocks:
+                    block = blocks[node.operands[0]].over_units(node)
+            elif any(operand in blocks for operand in node.operands):
+                for operand, slope in zip(node.operands, slopes(node), strict=True):
+                    if operand in blocks:
+                        block += blocks[operand].rows_times(slope)
+            if not block.is_zero:
+                blocks[node] = block
+        parts = [
+            blocks.get(node, Block()).matrix(1, layer.hidden, layer.hidden, like)[0]
+            for node in layer.equations.new_states
+        ]
+        columns.append(torch.cat(parts))
+    return torch.cat(columns, dim=1)
+
+
+def steepest_of(layer: RecurrentLayer) -> float | None:
+    """gamma of h = f(W x + U h): the largest slope of f; None for any other cell."""
+    equations = layer.equations
+    if len(equations.affines) != 1 or len(layer.states) != 1:
+        return None
+    [affine], [node] = equations.affines, equations.new_states
+    reads_state = any(v.operation == "state" for v in affine.operands)
+    if node is affine and reads_state:
+        return 1.0
+    if reads_state and node.operation in STEEPEST and node.operands == (affine,):
+        return STEEPEST[node.operation]
+    return None

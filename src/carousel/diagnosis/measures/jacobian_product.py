@@ -1,0 +1,151 @@
+"""The tangent maps along a trajectory, counted back from the end of each sequence, and the norms of their products.
+
+G_k = J_T J_{T-1} ... J_{T-k+1} carries a small change of s_{T-k} to s_T. It is never formed as plain numbers: rows are
+carried back with a logarithm each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from carousel.diagnosis.observation.linearisation import Linearisation
+from carousel.diagnosis.observation.scaled import Scaled
+from carousel.diagnosis.observation.trajectory import Trajectory
+
+Progress = Callable[[str, float], None]  # what is being done, and which share of it is done
+
+
+def silent(what: str, share: float) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(eq=False)
+class JacobianProduct:
+    """The maps of the last K steps of B sequences; map j is that of the step j before the last."""
+
+    trajectory: Trajectory
+    lags: int
+    instances: int
+    steepest: bool = False
+    _maps: dict[int, Linearisation] = field(default_factory=dict)
+
+    @property
+    def lengths(self) -> Tensor:
+        return self.trajectory.lengths[: self.instances]
+
+    def map(self, j: int) -> Linearisation:
+        """J_{T-j} of every sequence; of one that is shorter, the map of its first step, which `inside` excludes."""
+        if j not in self._maps:
+            b = self.instances
+            self._maps[j] = self._all.at(slice(j * b, (j + 1) * b))
+        return self._maps[j]
+
+    @cached_property
+    def _all(self) -> Linearisation:
+        """All maps at once: the products of many points are quick, those of one sequence's step are not."""
+        t = (self.lengths - 1 - torch.arange(self.lags)[:, None]).clamp(min=0)
+        b = torch.arange(self.instances).expand_as(t)
+        x, s = self.trajectory.inputs[t, b], self.trajectory.states[t, b]
+        return self.trajectory.layer.linearise(x.flatten(0, 1), s.flatten(0, 1), self.steepest)
+
+    def carry(self, state: str) -> Tensor | None:
+        """What a state keeps of itself by elementwise paths alone at each of the last K steps, (K, B, H), or None."""
+        kept = self._all.carry(state)
+        return (
+            None
+            if kept is None
+            else kept.expand(self.lags * self.instances, -1).unflatten(0, (self.lags, -1))
+        )
+
+    def inside(self, lag: int) -> NDArray[np.bool_]:
+        """(B,): which sequences have as many steps."""
+        return (self.lengths >= lag).numpy()
+
+    def back(self, rows: Scaled, at: Callable[[int, Scaled], None], progress: Progress = silent) -> None:
+        """Carry rows (B, k, n) back step by step; `at(lag, rows)` sees u^T G_lag for lag 1..K."""
+        for j in range(self.lags):
+            rows = Scaled.of(self.map(j).vjp(rows.unit), rows.log)
+            at(j + 1, rows)
+            progress("gradient by lag", (j + 1) / self.lags)
+
+
+def probes(instances: int, number: int, size: int, like: Tensor, seed: int) -> Scaled:
+    """Random directions of norm 1, (B, k, n), the same for every seed."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = torch.randn(instances, number, size, generator=generator, dtype=torch.float64).to(like.dtype)
+    return Scaled(Scaled.of(drawn).unit, drawn.new_zeros(drawn.shape[:-1]))
+
+
+def unit_vectors(instances: int, size: int, like: Tensor) -> Scaled:
+    """All of them, (B, n, n): rows carried back are G itself."""
+    return Scaled.of(torch.eye(size, dtype=like.dtype).repeat(instances, 1, 1))
+
+
+def mean_square(rows: Scaled) -> tuple[Tensor, Tensor]:
+    """ln of the root mean square norm of rows (B, k, n), and the standard error of that ln."""
+    k = rows.log.shape[-1]
+    logs = 2 * rows.log
+    mean = torch.logsumexp(logs, dim=-1) - math.log(k)
+    relative = (logs - mean.unsqueeze(-1)).exp()
+    error = relative.std(dim=-1) / math.sqrt(k) / 2 if k > 1 else torch.full_like(mean, torch.nan)
+    return mean / 2, error
+
+
+def largest(rows: Scaled) -> Tensor:
+    """ln of the spectral norm of matrices given by their rows, (B, k, n) -> (B,)."""
+    top = rows.log.amax(dim=-1)
+    safe = torch.where(torch.isfinite(top), top, 0.0)
+    matrix = rows.unit * (rows.log - safe.unsqueeze(-1)).exp().unsqueeze(-1)
+    square = matrix @ matrix.mT if matrix.shape[-2] <= matrix.shape[-1] else matrix.mT @ matrix
+    return torch.linalg.eigvalsh(square)[..., -1].clamp(min=0).log() / 2 + safe
+
+
+def power_iteration(
+    chain: JacobianProduct, lags: list[int], start: Scaled, iterations: int, progress: Progress = silent
+) -> tuple[Tensor, Tensor]:
+    """ln ||G_k||_2 of several lags at once, from below, and by how much the last round still moved it.
+
+    start: (B, q, n), a direction at s_{T-k} for each of q rising lags. Returns (q, B) twice. One round goes forth
+    with J v and back with u J; every lag joins on its way.
+    """
+    v = start
+    logs: list[Tensor] = []
+    for number in range(iterations):
+        u = Scaled(v.unit, torch.zeros_like(v.log))
+        for j in reversed(range(lags[-1])):
+            first = next(i for i, lag in enumerate(lags) if lag > j)  # lags from here on have begun
+            moved = Scaled.of(chain.map(j).jvp(u.unit[:, first:]), u.log[:, first:])
+            u = Scaled(
+                torch.cat([u.unit[:, :first], moved.unit], dim=1),
+                torch.cat([u.log[:, :first], moved.log], dim=1),
+            )
+        logs.append(u.log)
+        if number + 1 == iterations:
+            break
+        v = Scaled(u.unit, torch.zeros_like(u.log))
+        for j in range(lags[-1]):
+            first = next(i for i, lag in enumerate(lags) if lag > j)
+            moved = Scaled.of(chain.map(j).vjp(v.unit[:, first:]), v.log[:, first:])
+            v = Scaled(
+                torch.cat([v.unit[:, :first], moved.unit], dim=1),
+                torch.cat([v.log[:, :first], moved.log], dim=1),
+            )
+        progress("worst direction", (number + 1) / iterations)
+    moved_by = logs[-1] - logs[-2] if len(logs) > 1 else torch.full_like(logs[-1], torch.nan)
+    return logs[-1].T, moved_by.T
+
+
+def spread(lags: int, number: int) -> list[int]:
+    """Some of the lags 1..K, dense at first, then evenly on a logarithmic scale, with the last."""
+    if lags <= number:
+        return list(range(1, lags + 1))
+    chosen = np.unique(np.geomspace(1, lags, number).round().astype(int))
+    return chosen.tolist()

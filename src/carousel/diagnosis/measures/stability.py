@@ -1,0 +1,290 @@
+"""Is a layer stable? Bounded input, bounded state, by which bound; and does it forget its start, and who says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from carousel.diagnosis.measures.intervals import (
+    Interval,
+    by_activations,
+    intervals,
+    invariant_box,
+    largest_jacobian,
+    rounds_of,
+    steepest_of,
+)
+from carousel.diagnosis.observation.layers import RecurrentLayer
+from carousel.diagnosis.observation.stack import LayerStack
+from carousel.diagnosis.observation.trajectory import Trajectory
+from carousel.equations.catalogue import CELLS
+from carousel.equations.graph import Node
+from carousel.errors import CarouselError
+
+TERMS = 20_000  # of the sum over k of |W^k W_x|
+APART = 1e-6  # the distance of two near starts, against the size of the states
+LOST, FAR = 1e-13, 1e-2  # distances between which it says how small changes fare
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A condition that proves something if it holds; if it does not, nothing is proven either way.
+
+    `holds` is value < limit.
+    """
+
+    name: str
+    value: float
+    limit: float
+    source: str
+
+    @property
+    def holds(self) -> bool:
+        return self.value < self.limit
+
+
+@dataclass(frozen=True)
+class Stability:
+    """Boundedness and contraction of one layer, for all inputs within those of the batch.
+
+    Attributes:
+        layer: its name.
+        bounded: whether what comes out is: True: proven, by `bound`; False: disproven; None: neither. The search for a
+            bound is cut short, above 128 units after 60 rounds, which `reason` then says.
+        reason: why, in words.
+        bound: state -> (H,), no |unit| ever passes it; a state without a proven bound is not in it.
+        largest: state -> (H,), the largest |unit| that the batch showed.
+        certificates: conditions for contraction; one that holds is enough.
+        contracts: whether one of them does: then any two starts are forgotten, and memory fades, for all inputs.
+        measured_rate: ln of the factor per step at which two starts approach each other on the batch; above 0 they
+            part. It is measured, not proven.
+    """
+
+    layer: str
+    bounded: bool | None
+    reason: str
+    bound: dict[str, NDArray[np.float64]]
+    largest: dict[str, NDArray[np.float64]]
+    certificates: list[Certificate]
+    measured_rate: float
+
+    @property
+    def contracts(self) -> bool:
+        return any(each.holds for each in self.certificates)
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """The one that holds with most room, if any does."""
+        holding = [each for each in self.certificates if each.holds]
+        return min(holding, key=lambda each: each.value / each.limit, default=None)
+
+
+def stability(trajectory: Trajectory, *, seed: int = 0) -> Stability:
+    """Is the layer bounded-input bounded-output, and does it contract?
+
+    Bounded: a linear recurrence is if and only if its spectral radius is below 1, and then |h| <= sum_k |W^k W_x|
+    sup|x|, summed numerically. For other cells a box of states is sought that no step leaves while inputs stay
+    within the range of the batch, by interval arithmetic on the equations: for an LSTM |c| <= i |g| / (1 - f) unit by
+    unit, for a GRU |h| <= 1. Where there is none, as for cells whose f is all but 1, an activation may still hold h.
+
+    Contraction: gamma ||U||_2 < 1 for a simple network; the same in the best diagonal norm that balancing finds; the
+    spectral radius of the entrywise largest |J| over that box, for any cell (a weighted maximum norm); and for an LSTM
+    the conditions of Miller and Hardt (2019) in the maximum norm.
+
+    >>> import torch
+    >>> from carousel.diagnosis import observe, stability
+    >>> [trajectory] = observe(torch.nn.GRU(3, 5), torch.randn(20, 4, 3)).trajectories
+    >>> found = stability(trajectory)
+    >>> found.bounded, bool(found.bound["h"].max() <= 1)
+    (True, True)
+    """
+    layer = trajectory.layer
+    if isinstance(layer, LayerStack):
+        raise CarouselError("Stability is of one layer; take the layers of the stack one by one.")
+    trajectory = trajectory.double()
+    layer = trajectory.layer
+    points, _ = trajectory.points()
+    x = Interval(points.amin(dim=0), points.amax(dim=0))
+    states = trajectory.states.flatten(0, 1)
+    largest = {s: layer.part(states, s).abs().amax(dim=0).numpy() for s in layer.states}
+    zero = trajectory.states.new_zeros(1, layer.size)
+    initial = torch.cat([trajectory.states[0], zero])
+    start = {
+        s: Interval(layer.part(initial, s).amin(dim=0), layer.part(initial, s).amax(dim=0))
+        for s in layer.states
+    }
+    if layer.equations.key == CELLS["rnn-identity"].equations.key:
+        bounded, reason, bound = _linear(layer, x, start["h"])
+        box = None
+    else:
+        box = invariant_box(layer, x, start)
+        bounded, reason, bound = _by_activations(layer, x) if box is None else _by_box(box)
+    return Stability(
+        layer.name, bounded, reason, bound, largest, _certificates(layer, x, box), _measured(trajectory, seed)
+    )
+
+
+def _linear(
+    layer: RecurrentLayer, x: Interval, start: Interval
+) -> tuple[bool | None, str, dict[str, NDArray[np.float64]]]:
+    """h_t = sum_k W^k (W_x x_{t-k} + b) + W^t h_0."""
+    [affine] = layer.equations.affines
+    weight = layer.weight(affine, affine.operands[1])
+    radius = float(torch.linalg.eigvals(weight).abs().max())
+    if radius >= 1:
+        return (
+            False,
+            f"linear, with an eigenvalue of modulus {radius:.4g}: inputs that meet it add up without end",
+            {},
+        )
+    term = torch.cat([layer.weight(affine, affine.operands[0]), layer.bias(affine).unsqueeze(1)], dim=1)
+    sup = torch.cat([x.largest, x.low.new_ones(1)])
+    h = torch.zeros(layer.hidden, dtype=weight.dtype)
+    power, first = torch.eye(layer.hidden, dtype=weight.dtype), torch.zeros_like(h)
+    for _ in range(TERMS):
+        first = torch.maximum(first, power.abs() @ start.largest)
+        h = h + term.abs() @ sup
+        if float(term.abs().max()) <= 1e-13 * float(h.max()) and float(power.abs().max()) < 1e-9:
+            break
+        term, power = weight @ term, weight @ power
+    else:
+        return (
+            True,
+            f"linear, spectral radius {radius:.6g}: bounded, but so slowly that the sum was not finished",
+            {},
+        )
+    reason = f"linear, spectral radius {radius:.4g} < 1: |h| <= sum_k |W^k W_x| sup|x|"
+    return True, reason, {"h": (h + first).numpy()}
+
+
+def _by_box(box: dict[str, Interval]) -> tuple[bool | None, str, dict[str, NDArray[np.float64]]]:
+    bound = {state: each.largest.numpy() for state, each in box.items()}
+    return True, f"no step leaves {_largest(bound)} while inputs stay within those of the batch", bound
+
+
+def _by_activations(
+    layer: RecurrentLayer, x: Interval
+) -> tuple[bool | None, str, dict[str, NDArray[np.float64]]]:
+    """Without a box of the whole state, what comes out may be bounded all the same."""
+    held = {state: each.largest.numpy() for state, each in by_activations(layer, x).items()}
+    search = f"in up to {rounds_of(layer)} rounds of widening"
+    if layer.states[0] not in held:  # the first is what comes out
+        return (
+            None,
+            f"no box of states was found, {search}, that a step does not leave: neither proven nor disproven",
+            {},
+        )
+    rest = ", ".join(state for state in layer.states if state not in held)
+    reason = f"{_largest(held)} by its activations, whatever comes in"
+    return True, f"{reason}; no bound of {rest} was found, {search}" if rest else reason, held
+
+
+def _largest(bound: dict[str, NDArray[np.float64]]) -> str:
+    return ", ".join(f"|{state}| <= {each.max():.4g}" for state, each in bound.items())
+
+
+def _certificates(layer: RecurrentLayer, x: Interval, box: dict[str, Interval] | None) -> list[Certificate]:
+    found = []
+    gamma = steepest_of(layer)
+    if gamma is not None:
+        [affine] = layer.equations.affines
+        [vector] = [v for v in affine.operands if v.operation == "state"]
+        weight = layer.weight(affine, vector)
+        norm = float(torch.linalg.matrix_norm(weight, ord=2))
+        found.append(Certificate("gamma ||U||_2", gamma * norm, 1.0, "Miller and Hardt (2019)"))
+        balanced = float(torch.linalg.matrix_norm(_balanced(weight), ord=2))
+        found.append(
+            Certificate("gamma ||D U D^-1||_2, D diagonal", gamma * balanced, 1.0, "balancing (Osborne 1960)")
+        )
+        found.append(
+            Certificate("gamma rho(|U|)", gamma * perron(weight.abs()), 1.0, "weighted maximum norm (Perron)")
+        )
+    elif box is not None:
+        inside = intervals(layer, x, box)
+        found.append(
+            Certificate(
+                "rho(sup |J|)",
+                perron(largest_jacobian(layer, inside)),
+                1.0,
+                "weighted maximum norm over the box",
+            )
+        )
+        if layer.equations.key == CELLS["lstm"].equations.key:
+            found.append(_miller_hardt(layer, inside))
+    return found
+
+
+def _balanced(weight: Tensor) -> Tensor:
+    """D W D^-1 with rows and columns of like norm, which lowers the Frobenius norm as far as a diagonal D can."""
+    w = weight.clone()
+    off = ~torch.eye(len(w), dtype=torch.bool)
+    for _ in range(20):
+        for i in range(len(w)) if len(w) <= 64 else [None]:
+            rows = (w.square() * off).sum(dim=1).sqrt()
+            columns = (w.square() * off).sum(dim=0).sqrt()
+            scale = ((columns + 1e-12) / (rows + 1e-12)).sqrt().clamp(1e-3, 1e3)
+            # all units at once go half way, or rows and columns would change places
+            scale = scale.sqrt() if i is None else torch.where(torch.arange(len(w)) == i, scale, 1.0)
+            w = scale.unsqueeze(1) * w / scale
+    return w
+
+
+def perron(matrix: Tensor) -> float:
+    """An upper bound on the spectral radius of a matrix without negative entries (Collatz and Wielandt), near to it."""
+    if not bool(torch.isfinite(matrix).all()):
+        return float("inf")
+    v = matrix.new_ones(len(matrix))
+    best = float("inf")
+    for _ in range(200):
+        new = matrix @ v + 1e-12 * v.mean()
+        best = min(best, float((new / v).max()))
+        v = (new + v) / 2  # half steps: a periodic matrix would circle
+        v = v / v.max() + 1e-9
+    return best
+
+
+def _miller_hardt(layer: RecurrentLayer, inside: dict[Node, Interval]) -> Certificate:
+    """||U_i||, ||U_o|| < 1 - f, ||U_g|| <= (1 - f) / 4, ||U_f|| < (1 - f)^2, maximum norms; f the largest gate."""
+    equations = layer.equations
+    gate = next(node for node, name in equations.names.items() if name == "f")
+    rest = 1 - float(inside[gate].high.max())
+    limits = {"i": rest, "o": rest, "g": rest / 4, "f": rest**2}
+    ratios = []
+    for affine in equations.affines:
+        [vector] = [v for v in affine.operands if v.operation == "state"]
+        norm = float(layer.weight(affine, vector).abs().sum(dim=1).max())
+        ratios.append(norm / limits[affine.name] if rest > 0 else float("inf"))
+    return Certificate(
+        "largest of the LSTM's norms to their limits", max(ratios), 1.0, "Miller and Hardt (2019)"
+    )
+
+
+def _measured(trajectory: Trajectory, seed: int) -> float:
+    """Two starts on the same inputs: the slope of the ln of their distance, until it is lost in rounding or so large
+    that the bounds of the states hold it.
+    """
+    layer, instances = trajectory.layer, min(4, trajectory.instances)
+    generator = torch.Generator().manual_seed(seed)
+    scale = float(trajectory.states.std().nan_to_num(0.0)) or 1.0
+    s = trajectory.states[0, :instances]
+    near = s + APART * scale * torch.randn(s.shape, generator=generator, dtype=s.dtype)
+    logs = []
+    for t in range(trajectory.steps):
+        both = layer.step(trajectory.inputs[t, :instances].repeat(2, 1), torch.cat([s, near]))
+        s, near = both.split(instances)
+        off = (near - s).norm(dim=-1)
+        logs.append(torch.where(trajectory.lengths[:instances] > t, off, torch.nan).nanmean().item())
+        if not LOST < logs[-1] / scale < FAR:
+            break
+    distances = np.array(logs) / scale
+    inside = (distances > LOST) & (distances < FAR)
+    last = (
+        len(inside) if inside.all() else int(np.argmin(inside))
+    )  # before it leaves the range for the first time
+    if last < 3:
+        return float("-inf") if last < len(inside) and distances[last] <= LOST else float("nan")
+    return float(np.polyfit(np.arange(last), np.log(distances[:last]), 1)[0])

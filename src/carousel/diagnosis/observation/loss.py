@@ -1,0 +1,122 @@
+"""What a diagnosis follows back: the loss that was given, the default one, the next symbol of a language model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from carousel.diagnosis.observation.module_run import ModuleRun
+from carousel.diagnosis.observation.recording import Batch, Call
+from carousel.errors import CarouselError
+
+Loss = Callable[[Any], Tensor]
+DEFAULT_LOSS = "the squared norm of the last valid output"
+
+
+@dataclass(frozen=True, eq=False)
+class NextSymbol:
+    """The cross-entropy of the symbol that follows the last step, of a model's (logits (T, B, V), state).
+
+    Args:
+        targets: (B,), the symbols that follow.
+
+    >>> import torch
+    >>> round(NextSymbol(torch.tensor([1, 0]))((torch.zeros(5, 2, 4), None)).item() / 2, 4)  # ln 4 each
+    1.3863
+    """
+
+    targets: Tensor
+    words: ClassVar[str] = "the cross-entropy, in nats, of the symbols that follow, one after each sequence"
+
+    def __call__(self, output: Any) -> Tensor:
+        return torch.nn.functional.cross_entropy(output[0][-1], self.targets, reduction="sum")
+
+
+def loss_of(loss: Loss | None, output: Any, calls: Sequence[Call]) -> Tensor:
+    """The loss as one number that can be sent back; of None the default."""
+    if loss is None:
+        return last_valid_output(output, calls).square().sum()
+    try:
+        total = loss(output)
+    except (AttributeError, TypeError) as error:
+        if isinstance(output, Tensor):
+            raise
+        raise CarouselError(
+            f"The loss failed on the model's output, {shapes(output)}: {error}. It takes what the model returns, all "
+            "of it: of an LSTM that is (output, (h, c))."
+        ) from error
+    if not isinstance(total, Tensor) or not total.is_floating_point():
+        raise CarouselError(
+            f"A loss takes the model's output and returns one number as a tensor; it returned a {type(total).__name__}."
+        )
+    sequences = int(ModuleRun.of(calls[-1:], torch.float64).lengths.numel())
+    if total.numel() != 1 and tuple(total.shape) != (sequences,):
+        raise CarouselError(
+            f"A loss returns one number; it returned {total.numel()}, in shape {tuple(total.shape)}. Sum or average "
+            "them in the loss, as in loss=lambda output: output[0].square().mean()."
+        )
+    total = total.sum()
+    if not bool(torch.isfinite(total)):
+        raise CarouselError(
+            f"The loss on this batch is {total.item()}. A gradient cannot be taken of it; look at the data and "
+            "the weights."
+        )
+    return total
+
+
+def loss_words(loss: Loss | None) -> str:
+    """A loss may bring its own, as `words`."""
+    return DEFAULT_LOSS if loss is None else str(getattr(loss, "words", "the loss that was given"))
+
+
+def last_valid_output(output: Any, calls: Sequence[Call]) -> Tensor:
+    """The model's output at the last step of each sequence, (B, ...); the whole output if it has no time."""
+    if isinstance(output, PackedSequence):
+        padded, lengths = nn.utils.rnn.pad_packed_sequence(output)
+        return padded[lengths - 1, torch.arange(len(lengths))]
+    if isinstance(output, dict):
+        output = next((each for each in output.values() if _is_output(each)), output)
+    if isinstance(output, (tuple, list)):
+        output = next((each for each in output if _is_output(each)), output)
+        if isinstance(output, PackedSequence):
+            return last_valid_output(output, calls)
+    if not isinstance(output, Tensor) or not output.is_floating_point():
+        raise CarouselError(
+            f"The model's output is a {type(output).__name__} without a tensor of numbers to take a loss of; "
+            "give a loss of its output."
+        )
+    last = ModuleRun.of(calls[-1:], torch.float64)
+    steps, batch = last.inputs.shape[:2]
+    t, b = last.lengths - 1, torch.arange(batch)
+    if not last.stepwise and output.dim() >= 2:
+        if last.unbatched and output.shape[0] == steps:
+            return output[-1:]
+        if last.batch_first and output.shape[:2] == (batch, steps):
+            return output[b, t]
+        if not last.unbatched and output.shape[:2] == (steps, batch):
+            return output[t, b]
+        if not last.unbatched and output.shape[:2] == (batch, steps):
+            return output[b, t]
+    return output
+
+
+def _is_output(value: Any) -> bool:
+    return isinstance(value, PackedSequence) or (isinstance(value, Tensor) and value.is_floating_point())
+
+
+def shapes(batch: Batch) -> str:
+    """A batch, or an output, in words: of errors."""
+    if isinstance(batch, PackedSequence):
+        return f"a PackedSequence of {tuple(batch.data.shape)}"
+    if isinstance(batch, Tensor):
+        return f"a tensor {tuple(batch.shape)}"
+    if isinstance(batch, (tuple, list)):
+        return f"({', '.join(shapes(each) for each in batch)})"
+    if isinstance(batch, dict):
+        return f"{{{', '.join(f'{key}: {shapes(each)}' for key, each in batch.items())}}}"
+    return f"a {type(batch).__name__}"

@@ -1,0 +1,121 @@
+"""What a diagnosis says: a finding with its evidence, the threshold it crossed and what can be done."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from textwrap import fill
+
+from torch import nn
+
+from carousel.diagnosis.verdicts.remedies import Remedy
+from carousel.errors import CarouselError
+
+NOTE, WARNING, CRITICAL = "note", "warning", "critical"
+SEVERITIES = (NOTE, WARNING, CRITICAL)
+NO_TROUBLE = "no trouble"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One measured number beside the threshold it is held against.
+
+    Attributes:
+        what: the quantity, in words.
+        value: what was measured.
+        threshold: the limit; `above` says on which side of it the trouble lies.
+        source: where the threshold comes from.
+    """
+
+    what: str
+    value: float
+    threshold: float
+    above: bool
+    source: str
+
+    @property
+    def crossed(self) -> bool:
+        return self.value > self.threshold if self.above else self.value < self.threshold
+
+    def __str__(self) -> str:
+        side = "above" if self.above else "below"
+        return f"{self.what}: {figure(self.value)} (trouble {side} {figure(self.threshold)}; {self.source})"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong with some layers, or the statement that nothing is.
+
+    Attributes:
+        name: "vanishing", "exploding", "chaotic", "saturated", "dead", "memoryless", "no trouble", ...
+        severity: "note", "warning" or "critical".
+        layers: names of the layers and directions that it is about.
+        sentence: what is wrong, in words, with the numbers that matter.
+        evidence: what was measured, the first number being the one that decided.
+        remedies: what can be done, the best first.
+    """
+
+    name: str
+    severity: str
+    layers: tuple[str, ...]
+    sentence: str
+    evidence: tuple[Evidence, ...] = ()
+    remedies: tuple[Remedy, ...] = ()
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether it is a warning or worse; notes are for information."""
+        return self.severity != NOTE
+
+    @property
+    def treatment(self) -> Remedy | None:
+        """The best remedy that changes weights, or None if there is only advice."""
+        return next((remedy for remedy in self.remedies if not remedy.is_advice), None)
+
+    def apply(self, model: nn.Module, remedy: str | None = None) -> list[str]:
+        """Treat the model in place, by the best remedy or by the one of that name; what was done, in words.
+
+        A remedy whose `keeps` is false is a new start: the model has to be trained again.
+
+        Raises CarouselError if there is no such remedy, or none that changes weights.
+
+        >>> import torch, carousel
+        >>> rnn = torch.nn.RNN(3, 32)
+        >>> _ = rnn.weight_hh_l0.data.mul_(0.3)
+        >>> before = carousel.diagnose(rnn, torch.randn(60, 4, 3))
+        >>> before.findings[0].name
+        'vanishing'
+        >>> _ = before.findings[0].apply(rnn)
+        >>> carousel.diagnose(rnn, torch.randn(60, 4, 3)).findings[0].name
+        'no trouble'
+        """
+        if remedy is None:
+            chosen = self.treatment
+        else:
+            chosen = next((each for each in self.remedies if each.name == remedy), None)
+        if chosen is None:
+            names = ", ".join(repr(each.name) for each in self.remedies) or "none"
+            wanted = "remedy that changes weights" if remedy is None else f"remedy {remedy!r}"
+            raise CarouselError(f"The finding {self.name!r} has no {wanted}; its remedies are: {names}.")
+        return chosen.apply(model)
+
+    def __str__(self) -> str:
+        lines = [_wrapped(f"{self.severity}: {self.name}. {self.sentence}", "    ")]
+        lines += [_wrapped(f"    measured  {each}", " " * 14) for each in self.evidence]
+        for number, remedy in enumerate(self.remedies, 1):
+            kind = "advice" if remedy.is_advice else "keeps weights" if remedy.keeps else "new start"
+            lines.append(_wrapped(f"    {number}. {remedy.name} ({kind}): {remedy.words}", " " * 7))
+        return "\n".join(lines)
+
+
+def _wrapped(line: str, indent: str) -> str:
+    return fill(line, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def figure(value: float) -> str:
+    """A number in three digits, infinity and nothing in words."""
+    if math.isnan(value):
+        return "not known"
+    if math.isinf(value):
+        return "infinite" if value > 0 else "minus infinity"
+    return f"{value:.3g}"

@@ -1,0 +1,38 @@
+"""Where trouble begins: every limit of the verdicts, with its source. Fixed on a development set of nets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CALIBRATION = "calibrated"  # on the development nets of bench.calibration
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """The limits that the rules hold measured numbers against.
+
+    Attributes:
+        vanishing: a worst direction that keeps less than exp of this per step: 1 % is left after 9 steps.
+        memoryless: likewise, so that a tenth is left after one step.
+        kept: ln of what one step leaves of the best-kept direction, at nine of ten steps of the batch: a network that
+            leaves more is not memoryless, however fast it forgets afterwards.
+        growing: rate of growth per step, in nats, that is no noise of a finite window.
+        transient: ln of a growth of the worst direction, at whatever lag, that is too much though it passes.
+        saturated: share of (unit, step) at which gates and activations are, with less than 1 % of their steepest slope.
+        silent: share of units that put out nothing.
+        steps: shorter batches say nothing about memory.
+        noted: the part of `saturated` and `silent` from which they are worth a note.
+    """
+
+    vanishing: float = -0.5
+    memoryless: float = -2.3
+    kept: float = -1.0
+    growing: float = 0.03
+    transient: float = 6.9
+    saturated: float = 0.6
+    silent: float = 0.5
+    steps: int = 10
+    noted: float = 0.8
+
+
+THRESHOLDS = Thresholds()

@@ -1,0 +1,1 @@
+"""The page of a diagnosis and its figures, which training pages show as well."""

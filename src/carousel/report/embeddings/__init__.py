@@ -1,0 +1,1 @@
+"""The map of words, as a page and as a still picture."""

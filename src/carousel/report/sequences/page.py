@@ -1,0 +1,257 @@
+"""What the page of a run on sequences says and draws, worked out from the numbers; the template only places it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from carousel.atomic import write_atomic
+from carousel.report.charts.line import Chart, Line, svg, thin
+from carousel.report.diagnosis.figures import Figure
+from carousel.report.diagnosis.gradient_figures import gradient_figure
+from carousel.report.sequences.numbers import SequenceReport, Track
+from carousel.report.template import render_template
+from carousel.report.words import count, number
+from carousel.training.sequences.score import ForecastScore, LabelScore
+
+_TASKS = {"tag": "a label at each step", "classify": "a label for each sequence", "forecast": "forecasts"}
+MOST_LABELS = 30  # that a table of confusions shows
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One row of the comparison: a bar of `share` of the full width."""
+
+    name: str
+    figure: float
+    share: float
+    own: bool
+
+
+class SequencePage:
+    """The page's derived words and pictures."""
+
+    def __init__(self, report: SequenceReport) -> None:
+        self.report = report
+
+    @property
+    def title(self) -> str:
+        report = self.report
+        layers = f"{report.layers} × " if report.layers > 1 else ""
+        cell = report.cell.upper() if "-" not in report.cell else report.cell
+        return f"{cell}, {layers}{report.hidden} units: {_TASKS[report.task]}"
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: how good the model is, beside what it has to beat."""
+        score = self.report.test
+        rest = " and ".join(f"{self._figure(each.figure)} of {each.name}" for each in self.report.beside)
+        if isinstance(score, LabelScore):
+            return f"{self._figure(score.error)} of {count(score.count)} held-out labels are wrong, beside {rest}."
+        return (
+            f"The mean absolute error on {count(score.count)} held-out values is {number(score.error, 3)} of that of "
+            f"the seasonal-naive forecast; {100 * score.coverage:.1f} % of them lie within the "
+            f"{100 * self.report.interval:g} % interval."
+        )
+
+    @property
+    def facts(self) -> list[tuple[str, str, str]]:
+        """(name, value, what it is) of the figures at the head."""
+        report, score = self.report, self.report.test
+        if isinstance(score, LabelScore):
+            first = [
+                ("right", f"{100 * score.accuracy:.1f} %", "of test labels"),
+                ("balanced", f"{100 * score.balanced:.1f} %", "the mean over labels"),
+            ]
+        else:
+            first = [
+                ("error", number(score.error, 3), "of the seasonal-naive forecast's"),
+                ("covered", f"{100 * score.coverage:.1f} %", f"by the {100 * report.interval:g} % interval"),
+            ]
+        return [
+            *first,
+            ("valid loss", number(report.valid.value, 3), f"best, of step {count(report.best_step)}"),
+            ("parameters", count(report.parameters), report.contents),
+        ]
+
+    @cached_property
+    def bars(self) -> list[Bar]:
+        """All figures, worst first, the bars starting at zero."""
+        rows = [(each.name, each.figure, False) for each in self.report.beside]
+        rows.append((f"this {self.report.cell}", self.report.test.error, True))
+        top = max(figure for _, figure, _ in rows) or 1.0
+        return [
+            Bar(name, figure, figure / top, own)
+            for name, figure, own in sorted(rows, key=lambda row: -row[1])
+        ]
+
+    @property
+    def bars_words(self) -> str:
+        if self.report.task == "forecast":
+            return "Mean absolute error on the test part, as a share of that of the seasonal-naive forecast."
+        return "Share of the test labels that are wrong."
+
+    def figure(self, value: float) -> str:
+        """A figure of the comparison, as it is written there."""
+        return self._figure(value)
+
+    @property
+    def labels(self) -> list[tuple[Any, int, float, float]]:
+        """(label, how many there are, share of them found, share of those so called that are it), of test labels."""
+        score = self.report.test
+        if not isinstance(score, LabelScore):
+            return []
+        table = np.array(score.confusion)
+        called = table.sum(axis=0)
+        return [
+            (label, int(table[k].sum()), _share(table[k, k], table[k].sum()), _share(table[k, k], called[k]))
+            for k, label in enumerate(score.labels)
+        ]
+
+    @property
+    def confusion(self) -> list[tuple[Any, list[tuple[int, float]]]]:
+        """(label, of each label how often it was called so and which share of the row that is); none of very many."""
+        score = self.report.test
+        if not isinstance(score, LabelScore) or len(score.labels) > MOST_LABELS:
+            return []
+        return [
+            (label, [(value, value / max(1, sum(row))) for value in row])
+            for label, row in zip(score.labels, score.confusion, strict=True)
+        ]
+
+    @property
+    def series(self) -> list[tuple[str, float, float, float, int]]:
+        """(name, mean absolute error, root mean square, that of the naive forecast, how many) of each series."""
+        score = self.report.test
+        if not isinstance(score, ForecastScore):
+            return []
+        columns = (
+            score.names,
+            score.mean_absolute,
+            score.root_mean_square,
+            score.mean_naive,
+            map(sum, score.counts),
+        )
+        return list(zip(*columns, strict=True))
+
+    @property
+    def tracks(self) -> list[tuple[Markup, str]]:
+        """A picture and its caption for each stretch that is drawn."""
+        return [
+            (_track(each, self.report.interval), _caption(each, self.report.interval))
+            for each in self.report.tracks
+        ]
+
+    @property
+    def ahead_chart(self) -> Markup | None:
+        """The error by how many steps ahead, beside the seasonal-naive forecast; of the first series."""
+        score = self.report.test
+        if not isinstance(score, ForecastScore) or len(score.counts[0]) < 2:
+            return None
+        known = [k for k, number_ in enumerate(score.counts[0]) if number_]
+        x = [k + 1 for k in known]
+        own, naive = (
+            [sums[0][k] / score.counts[0][k] for k in known] for sums in (score.absolute, score.naive)
+        )
+        lines = [
+            Line(f"this {self.report.cell}", x, own, "s1", dots=True),
+            Line("naive", x, naive, "s2", dots=True),
+        ]
+        return svg(
+            Chart(
+                "Error by steps ahead",
+                f"Mean absolute error of {score.names[0]} for each number of steps ahead",
+                "steps ahead",
+                "mean absolute error",
+                lines,
+                y_range=(0.0, 1.1 * max([*own, *naive])),
+                height=240,
+            )
+        )
+
+    @property
+    def loss_chart(self) -> Markup | None:
+        rows = self.report.curves
+        valid = [(row.step, row.valid_loss) for row in rows if row.valid_loss is not None]
+        if len(rows) < 2:
+            return None
+        xs, ys = thin([row.step for row in rows], [row.train_loss for row in rows])
+        lines = [
+            Line("train", xs, ys, "train"),
+            Line("valid", [a for a, _ in valid], [b for _, b in valid], "valid", dots=len(valid) < 60),
+        ]
+        # the last value that a test of weights saw decides the picture, not the first steps
+        seen = sorted([*ys, *(b for _, b in valid)])
+        low, high = seen[0], seen[int(0.95 * (len(seen) - 1))]
+        pad = 0.06 * (high - low) or 1.0
+        best = next(((a, b) for a, b in valid if a == self.report.best_step), None)
+        return svg(
+            Chart(
+                "Learning curves",
+                "Loss of the train and of the valid part against steps",
+                "steps",
+                "nats",
+                lines,
+                mark=(best[0], best[1], f"best {number(best[1], 3)}") if best else None,
+                y_range=(low - pad, high + pad),
+            )
+        )
+
+    @cached_property
+    def flows(self) -> list[Figure]:
+        """The gradient by lag of each layer that was diagnosed."""
+        found = self.report.diagnosis
+        return [] if found is None else [gradient_figure(layer.gradient) for layer in found.layers]
+
+    def _figure(self, value: float) -> str:
+        return number(value, 3) if self.report.task == "forecast" else f"{100 * value:.1f} %"
+
+
+def _track(track: Track, interval: float) -> Markup:
+    x = list(range(1, len(track.came) + 1))
+    known = np.concatenate([track.came, track.low, track.high])
+    low, high = float(np.nanmin(known)), float(np.nanmax(known))
+    pad = 0.04 * (high - low) or 1.0
+    lines = [
+        Line("forecast", x, track.middle.tolist(), "s1", band=(track.low.tolist(), track.high.tolist())),
+        Line("came", x, track.came.tolist(), "s2"),
+    ]
+    chart = Chart(
+        f"{track.name}, forecast {_before(track)}",
+        _caption(track, interval),
+        "steps of the test part",
+        track.name,
+        lines,
+        y_range=(low - pad, high + pad),
+    )
+    return svg(chart)
+
+
+def _caption(track: Track, interval: float) -> str:
+    return f"What came, and what had been forecast {_before(track)} with its {100 * interval:g} % interval."
+
+
+def _before(track: Track) -> str:
+    return "one step before" if track.ahead == 1 else f"{track.ahead} steps before"
+
+
+def _share(part: int, whole: int) -> float:
+    return float(part / whole) if whole else math.nan
+
+
+def sequence_report(report: SequenceReport) -> str:
+    """The page as HTML text: style and pictures are all inside it."""
+    return render_template("sequence.html.j2", page=SequencePage(report), report=report)
+
+
+def write_sequence_report(report: SequenceReport, path: str | Path) -> Path:
+    """Write the page; a file half written never takes the place of a good one."""
+    target = Path(path)
+    write_atomic(target, sequence_report(report))
+    return target

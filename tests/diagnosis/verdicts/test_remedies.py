@@ -1,0 +1,139 @@
+"""Each remedy does what it says, to torch's modules and to ours, and cures what it is given for."""
+
+import copy
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from sick import MODELS, batch, exploding, saturated, vanishing, vanishing_lstm
+
+import carousel
+from carousel.diagnosis import diagnose, judge
+from carousel.diagnosis.verdicts import remedies
+from carousel.errors import CarouselError
+
+SICK = [(name, make) for name, make in MODELS if name != "no trouble"]
+
+
+@pytest.mark.parametrize(("name", "make"), SICK, ids=lambda value: getattr(value, "__name__", value))
+def test_the_first_treatment_cures(name, make):
+    """After the best remedy the finding is gone, and the model still runs."""
+    model = make()
+    done = judge(model, batch())[0].apply(model)
+    assert done
+    assert name not in [finding.name for finding in judge(model, batch()) if finding.is_trouble]
+
+
+@pytest.mark.parametrize("kind", [torch.nn.LSTM, carousel.LSTM])
+def test_chrono_measures_the_times_it_asks_for(kind):
+    """1 / (1 - f) of the biases alone lies between 2 and T, with the mean of a uniform draw; i is the mirror of f."""
+    torch.manual_seed(0)
+    lstm = kind(3, 400, num_layers=2)
+    remedies.chrono(lstm, longest=100)
+    for layer in (0, 1):
+        bias = getattr(lstm, f"bias_ih_l{layer}") + getattr(lstm, f"bias_hh_l{layer}")
+        i, f = bias[:400], bias[400:800]
+        times = 1 / (1 - torch.sigmoid(f))
+        assert times.min() >= 2 - 1e-4
+        assert times.max() <= 100 + 1e-2
+        assert abs(times.mean() - 51) < 6
+        assert torch.equal(i, -f)
+
+
+@pytest.mark.parametrize("kind", [torch.nn.GRU, carousel.GRU])
+def test_a_gru_keeps_by_z(kind):
+    """The forget bias of a GRU goes to its update gate, which keeps the state where it is open."""
+    gru = kind(3, 4)
+    assert remedies.forget_bias(gru, value=2.0) == ["GRU.l0: biases of z add up to 2"]
+    assert (gru.bias_ih_l0 + gru.bias_hh_l0)[4:8].tolist() == [2.0] * 4
+
+
+def test_rescaling_keeps_directions():
+    """A matrix above the radius is multiplied by one number; one below is left alone."""
+    rnn = torch.nn.RNN(3, 8, num_layers=2)
+    with torch.no_grad():
+        rnn.weight_hh_l0.mul_(10)
+    before = copy.deepcopy(rnn.state_dict())
+    done = remedies.rescale(rnn, radius=0.9)
+    ratio = rnn.weight_hh_l0 / before["weight_hh_l0"]
+    assert torch.allclose(ratio, ratio[0, 0].expand_as(ratio))
+    assert torch.equal(rnn.weight_hh_l1, before["weight_hh_l1"])
+    assert len(done) == 1
+
+
+def test_scaled_data_is_the_same_as_scaling_the_data():
+    """Folding mean and deviation into the weights gives the outputs of standardised inputs."""
+    gru = torch.nn.GRU(2, 5).double()
+    x = 300 + 20 * torch.randn(30, 4, 2, dtype=torch.float64)
+    mean, deviation = x.flatten(0, 1).mean(0), x.flatten(0, 1).std(0)
+    expected = gru((x - mean) / deviation)[0]
+    remedies.fold_scaling(gru, {"GRU.l0": (mean.tolist(), deviation.tolist())})
+    assert torch.allclose(gru(x)[0], expected, atol=1e-9)
+
+
+def test_unscaled_data_is_named():
+    """A network that reads numbers around 300 is told to scale them."""
+    model = carousel.RNN(3, 24)
+    found = judge(model, 300 + 30 * batch())[0]
+    assert found.name == "saturated"
+    assert "scaled data" in [remedy.name for remedy in found.remedies]
+    found.apply(model, "scaled data")
+
+
+def test_only_the_layers_of_the_finding_change():
+    """A remedy leaves other layers, other modules and other parameters as they are."""
+
+    class Two(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = torch.nn.RNN(3, 24), torch.nn.LSTM(24, 8)
+
+        def forward(self, x):
+            return self.second(self.first(x)[0])[0]
+
+    model = Two()
+    before = copy.deepcopy(model.state_dict())
+    remedies.orthogonal(model, ["second.l0"])
+    changed = [name for name, value in model.state_dict().items() if not torch.equal(value, before[name])]
+    assert changed
+    assert all(name.startswith("second.") and "weight_ih" not in name for name in changed)
+
+
+def test_advice_cannot_be_applied():
+    """Advice says that it is advice; an unknown remedy names those there are."""
+    model = exploding()
+    finding = judge(model, batch())[0]
+    with pytest.raises(CarouselError, match="is advice"):
+        finding.apply(model, "gradient clipping")
+    with pytest.raises(CarouselError, match="spectral rescaling"):
+        finding.apply(model, "prayer")
+
+
+def test_a_comparison_says_what_changed():
+    """What was cured, and every number before and after."""
+    model = vanishing()
+    before = diagnose(model, batch())
+    before.findings[0].apply(model)
+    comparison = before.compare(diagnose(model, batch()))
+    assert comparison.is_better
+    assert [finding.name for finding in comparison.cured] == ["vanishing"]
+    change = next(each for each in comparison.changes if each.what == "worst direction, nats per step")
+    assert change.before < -0.8 < -0.2 < change.after
+    assert "cured: vanishing" in str(comparison)
+    with pytest.raises(CarouselError, match="different models"):
+        before.compare(diagnose(vanishing_lstm(), batch()))
+    assert not before.compare(before).is_better
+
+
+def test_the_saturated_are_brought_back_where_they_are_steep():
+    """Standardising leaves hardly any activation flat."""
+    model = saturated()
+    before = diagnose(model, batch())
+    before.findings[0].apply(model)
+    after = diagnose(model, batch())
+    assert before.layers[0].symptoms.saturation > 0.6
+    assert after.layers[0].symptoms.saturation < 0.1
