@@ -41,8 +41,8 @@ def test_what_was_found_before_ctrl_c_is_told(carousel, tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     findings = Findings([Claim("one is one", Verdict.HOLDS, "1 = 1")], [], {"one": 1.0})
-    monkeypatch.setattr("carousel.lab.adder.run", lambda budget, progress: findings)
-    monkeypatch.setattr("carousel.lab.bounded.run", interrupted)
+    monkeypatch.setattr("carousel.lab.adder.measure.run", lambda budget, progress: findings)
+    monkeypatch.setattr("carousel.lab.bounded.measure.run", interrupted)
     done = carousel("lab", "all", "--out", tmp_path)
     assert done.status == 130
     assert "holds: 1 = 1" in done.out

@@ -6,8 +6,9 @@ from functools import cache
 import pytest
 import torch
 
-from carousel.lab import EXPERIMENTS, Budget, words
+from carousel.lab import EXPERIMENTS, Budget
 from carousel.lab.gallery import SEED
+from carousel.lab.words import measure as words
 from carousel.report.lab import Findings
 
 

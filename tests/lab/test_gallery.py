@@ -15,8 +15,8 @@ from carousel.report.lab import Claim, Figure, Findings, Section, Verdict
 def quick_experiment(monkeypatch):
     """An experiment that takes no time, under the name of one that does."""
     findings = Findings([Claim("one is one", Verdict.HOLDS, "1 = 1")], [], {"one": 1.0})
-    monkeypatch.setattr("carousel.lab.activations.run", lambda budget, progress: findings)
-    monkeypatch.setattr("carousel.lab.bounded.run", lambda budget, progress: findings)
+    monkeypatch.setattr("carousel.lab.activations.measure.run", lambda budget, progress: findings)
+    monkeypatch.setattr("carousel.lab.bounded.measure.run", lambda budget, progress: findings)
 
 
 @pytest.mark.usefixtures("quick_experiment")
@@ -64,8 +64,8 @@ def test_the_index_shows_the_cover_of_earlier_pages(tmp_path, monkeypatch):
     """The picture of an experiment that ran before stands in the index that a later run writes."""
     chart = Chart("c", "d", "x", "y", [Line("up", [0, 1], [0.0, 1.0], "s1")])
     findings = Findings([], [Section("Seen", "words", [Figure(chart, "")])], {})
-    monkeypatch.setattr("carousel.lab.bounded.run", lambda budget, progress: findings)
-    monkeypatch.setattr("carousel.lab.linear.run", lambda budget, progress: Findings([], [], {}))
+    monkeypatch.setattr("carousel.lab.bounded.measure.run", lambda budget, progress: findings)
+    monkeypatch.setattr("carousel.lab.linear.measure.run", lambda budget, progress: Findings([], [], {}))
     gallery.run(["bounded"], tmp_path, Budget.QUICK)
     gallery.run(["linear"], tmp_path, Budget.QUICK)
     assert (tmp_path / "index.html").read_text(encoding="utf-8").count('<svg class="chart narrow"') == 1

@@ -3,7 +3,8 @@
 import pytest
 from browser import attribute, needs_browser, open_page
 
-from carousel.lab import EXPERIMENTS, Budget, long_lag
+from carousel.lab import EXPERIMENTS, Budget
+from carousel.lab.long_lag import measure as long_lag
 from carousel.report.lab import LabPage, Slider, lab_page
 
 # Moves every slider through all its places and counts where not exactly the chosen drawing is shown.

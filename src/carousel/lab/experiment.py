@@ -48,5 +48,5 @@ class Experiment:
     @property
     def run(self) -> _Run:
         """The function that measures; its module is imported when it is asked for."""
-        module = import_module(f"carousel.lab.{self.name.replace('-', '_')}")
+        module = import_module(f"carousel.lab.{self.name.replace('-', '_')}.measure")
         return cast(_Run, module.run)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from carousel.lab import singular_values
+from carousel.lab.singular_values import measure as singular_values
 
 
 @pytest.fixture(scope="module")

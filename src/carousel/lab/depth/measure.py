@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from carousel.lab.experiment import Budget, Progress
-from carousel.lab.forms import Layers, written
+from carousel.lab.formulas import Layers, written
 from carousel.report.charts import Chart, Line, Points, Scatter
 from carousel.report.lab import Claim, Findings, Section, Slider, Table, Verdict
 from carousel.report.words import count, listed, percent, power

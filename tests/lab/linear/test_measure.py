@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from carousel.lab import linear
+from carousel.lab.linear import measure as linear
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from carousel.lab import carousel
+from carousel.lab.carousel import measure as carousel
 from carousel.nn import LSTM
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from carousel.lab import gates
+from carousel.lab.gates import measure as gates
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from carousel.lab import depth
+from carousel.lab.depth import measure as depth
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from carousel.lab import words
+from carousel.lab.words import measure as words
 
 
 def test_one_hot_vectors_are_all_as_far_apart():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from carousel.lab import losses
+from carousel.lab.losses import measure as losses
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from carousel.lab import long_lag
+from carousel.lab.long_lag import measure as long_lag
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from carousel.lab.bounded import drive
+from carousel.lab.bounded.measure import drive
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ from torch import nn
 
 from carousel.emit.reference import evaluate
 from carousel.equations import Cell
-from carousel.lab import depth, forms
+from carousel.lab import formulas
+from carousel.lab.depth import measure as depth
 from carousel.losses import kl_divergence
 from carousel.models import TDNNLanguageModel
 from carousel.nn import Recurrent
@@ -36,7 +37,7 @@ def test_the_divergence_is_kl_and_its_gradient_is_that_of_kl():
     a, target = drawn(5, 2)
     a, target = a.requires_grad_(), torch.softmax(target, dim=0)
     weight = torch.tensor(0.7, dtype=torch.float64)
-    written, *_ = new_states(forms.WeightedKL(), torch.zeros_like(a), a, target, weight.expand(5))
+    written, *_ = new_states(formulas.WeightedKL(), torch.zeros_like(a), a, target, weight.expand(5))
     run = weight * kl_divergence(a, target, reduction="sum")
     torch.testing.assert_close(written[0], run)
     for loss in (written[0], run):
@@ -50,7 +51,7 @@ def test_three_layers_are_those_of_the_deep_net(name):
     torch.manual_seed(0)
     linears = {name: nn.Linear(6, 6, dtype=torch.float64) for name in "abc"}
     [y0] = drawn(6, 1)
-    written, _ = new_states(forms.Layers(name), torch.zeros_like(y0), y0, linears=linears)
+    written, _ = new_states(formulas.Layers(name), torch.zeros_like(y0), y0, linears=linears)
     activation = depth.ACTIVATIONS[name]()
     net = nn.Sequential(*[module for linear in linears.values() for module in (linear, activation)])
     torch.testing.assert_close(written, net(y0))
@@ -61,7 +62,7 @@ def test_the_written_tdnn_is_the_model():
     size = 6  # a cell has one size for all: words, projection, hidden
     torch.manual_seed(1)
     model = TDNNLanguageModel(size, context=4, hidden=size, embedding=size)
-    cell = Recurrent(forms.TDNN(), size, size)
+    cell = Recurrent(formulas.TDNN(), size, size)
     oldest, third, second, newest = model.layers[0].weight.detach().chunk(4, dim=1)
     zero = torch.zeros(size)
     weights = {
@@ -84,17 +85,17 @@ def test_skip_gram_and_cbow_score_as_word2vec_does():
     """Both are the logistic loss of a true and of a drawn word; CBOW's vector is the mean."""
     v, u, n, *around = drawn(7, 7)
     sigma = nn.functional.logsigmoid
-    written, *_ = new_states(forms.SkipGram(), torch.zeros_like(v), v, u, n)
+    written, *_ = new_states(formulas.SkipGram(), torch.zeros_like(v), v, u, n)
     torch.testing.assert_close(written[0], -sigma(u @ v) - sigma(-(n @ v)))
-    written, *_ = new_states(forms.Bag(), torch.zeros_like(v), u, n, *around)
+    written, *_ = new_states(formulas.Bag(), torch.zeros_like(v), u, n, *around)
     mean = torch.stack(around).mean(dim=0)
     torch.testing.assert_close(written[0], -sigma(u @ mean) - sigma(-(n @ mean)))
 
 
 def test_formulas_have_no_time():
     """No index of time is left, nor a line that hands a value on."""
-    for cell in (forms.Layers("tanh"), forms.WeightedKL(), forms.SkipGram(), forms.Bag()):
-        text = forms.written(cell, backward=True)
+    for cell in (formulas.Layers("tanh"), formulas.WeightedKL(), formulas.SkipGram(), formulas.Bag()):
+        text = formulas.written(cell, backward=True)
         assert "_t" not in text
         assert "{t" not in text
         assert all(
@@ -104,6 +105,6 @@ def test_formulas_have_no_time():
 
 def test_the_product_is_derived():
     """From y3 back to y0 every layer gives its slopes and its transposed weights."""
-    text = forms.written(forms.Layers("tanh"), backward=True)
+    text = formulas.written(formulas.Layers("tanh"), backward=True)
     for line in ("δc = ∂y3 ∘ (1 − y3²)", "δb = (U_c^T δc) ∘ (1 − y2²)", "∂y0 = V_a^T δa"):
         assert line in text

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from carousel.lab import streetlight
+from carousel.lab.streetlight import measure as streetlight
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from carousel.lab import adder
+from carousel.lab.adder import measure as adder
 
 
 @pytest.fixture(scope="module")

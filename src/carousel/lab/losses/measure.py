@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from carousel.emit import formula
 from carousel.equations.catalogue import CELLS
 from carousel.lab.experiment import Budget, Progress
-from carousel.lab.forms import WeightedKL, written
+from carousel.lab.formulas import WeightedKL, written
 from carousel.losses import cross_entropy, kl_divergence
 from carousel.models import LanguageModel
 from carousel.nn import GRU

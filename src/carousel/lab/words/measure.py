@@ -25,7 +25,7 @@ from carousel.embeddings.plane import word_map
 from carousel.emit import formula
 from carousel.equations.catalogue import CELLS
 from carousel.lab.experiment import Budget, Progress
-from carousel.lab.forms import TDNN, Bag, SkipGram, written
+from carousel.lab.formulas import TDNN, Bag, SkipGram, written
 from carousel.losses import cross_entropy
 from carousel.models import LanguageModel, TDNNLanguageModel
 from carousel.report.charts import Chart, Line, Points, Scatter

@@ -18,7 +18,7 @@ from carousel.diagnosis import observe
 from carousel.emit import formula
 from carousel.equations.catalogue import CELLS
 from carousel.lab.experiment import Budget, Progress
-from carousel.lab.forms import Layers, written
+from carousel.lab.formulas import Layers, written
 from carousel.nn import LSTM, RNN, Recurrent
 from carousel.report.charts import Chart, Line
 from carousel.report.lab import Claim, Figure, Findings, Section, Slider, Table, Verdict

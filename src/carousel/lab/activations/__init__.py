@@ -1,0 +1,1 @@
+"""What sigmoid, tanh and relu units remember of their initial state."""

@@ -1,0 +1,1 @@
+"""Bounded activations: bounded states, saturation, and what is left of the input."""

@@ -1,0 +1,1 @@
+"""Gates at work: what each gate does, and what is lost without it."""

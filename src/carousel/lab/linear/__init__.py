@@ -1,0 +1,1 @@
+"""The linear recurrence, its eigenvalues, and what they do not tell."""

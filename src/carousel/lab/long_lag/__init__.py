@@ -1,0 +1,1 @@
+"""Long lags: adding, temporal order and copying with plain and gated cells."""

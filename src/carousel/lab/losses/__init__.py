@@ -1,0 +1,1 @@
+"""Losses over time: their weights, their index, and truncated backpropagation."""

@@ -1,0 +1,1 @@
+"""The streetlight effect: how far the answer of a linearisation carries."""

@@ -1,0 +1,1 @@
+"""Words as vectors: one-hot, projected, and learned by language models."""
