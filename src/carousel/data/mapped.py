@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from carousel.atomic import is_leftover, storage_errors, write_atomic
-from carousel.cache import cache_folder
+from carousel.cache import cache_folder, made_cache_folder
 from carousel.data.documents import Document
 from carousel.data.large import LargeDocument
 from carousel.data.vocabularies import BOUNDARY, Vocabulary
@@ -30,12 +30,12 @@ def mapped_streams(
 
     Raises StorageError if the disk refuses.
     """
-    path = cache_folder() / "texts" / f"{_key(documents, vocabulary)}.i4"
+    path = cache_folder("texts") / f"{_key(documents, vocabulary)}.i4"
     about = path.with_suffix(".json")
     ends = _described(path, about)
     if ends is None:
         with storage_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            made_cache_folder("texts")
             ends = _write(path, documents, vocabulary, on_progress)
         write_atomic(about, json.dumps({"symbols": int(ends[-1]) + 1, "ends": ends.tolist()}))
     return np.memmap(path, dtype="<i4", mode="r"), ends
