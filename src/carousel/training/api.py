@@ -76,8 +76,8 @@ def train(config: AnyConfig | None = None, on_event: Observer = silent, **option
 def begin(config: AnyConfig, task: Task, on_event: Observer = silent) -> Run:
     """Train in a new run folder; see `train`."""
     folder = RunFolder.create(config.out)
-    folder.save_config(config)
-    return go_on(folder, task, on_event)
+    with folder.begun(config):
+        return _go_on(folder, task, on_event)
 
 
 def resume(path: str | Path, on_event: Observer = silent) -> Run:
@@ -99,8 +99,13 @@ def resume(path: str | Path, on_event: Observer = silent) -> Run:
 
 def go_on(folder: RunFolder, task: Task, on_event: Observer = silent) -> Run:
     """Train in a run folder from where it stands to the end; see `resume`."""
-    threads = folder.load_config().threads
-    with folder.locked(), _threads(threads), torch.random.fork_rng(devices=[]):
+    with folder.locked():
+        return _go_on(folder, task, on_event)
+
+
+def _go_on(folder: RunFolder, task: Task, on_event: Observer) -> Run:
+    """`go_on`, in a folder that is locked already."""
+    with _threads(folder.load_config().threads), torch.random.fork_rng(devices=[]):
         try:
             atomic.remove_leftovers(folder.path)
             with closing(Session(folder, task, on_event)) as session:
