@@ -122,7 +122,7 @@ def test_the_monitor_looks_at_the_same_steps_after_resuming(config, tmp_path, mo
 
 def test_small_models_are_looked_at_more_seldom(config):
     """The sizes alone decide: a tiny network after its first look every 2,500 steps, a large one every 100."""
-    tiny, large = torch.nn.Linear(10, 10), torch.nn.Linear(2000, 2000)
+    tiny, large = torch.nn.Linear(10, 10), torch.nn.Linear(3000, 3000)
     for model, expected in ((tiny, [100, 2500, 5000]), (large, list(range(100, 5001, 100)))):
         assert [k for k in range(1, 5001) if session.is_look(k, config, model)] == expected
 

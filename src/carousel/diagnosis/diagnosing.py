@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -20,6 +19,7 @@ from carousel.diagnosis.symptoms import symptoms
 from carousel.diagnosis.trajectory import Loss, observe
 from carousel.diagnosis.verdicts import verdicts
 from carousel.errors import CarouselError
+from carousel.ops import torch_threads
 
 SMALL = 128  # units of a layer up to which all of the batch is looked at, in float64
 INSTANCES = 4  # sequences whose products of Jacobians are followed
@@ -64,7 +64,8 @@ def diagnose(
     start = time.perf_counter()
     on_progress("running the model", 0.0)
     on_progress = _rising(on_progress)
-    with _one_thread():
+    # steps are many and small: beside other work a team of threads waits for itself (512 units: 29 s against 1.5)
+    with torch_threads(1):
         seen = observe(model, batch, loss, **_extent(model))
         if text is not None and seen.cut:
             raise CarouselError(
@@ -101,7 +102,7 @@ def judge(model: nn.Module, batch: Batch, loss: Loss | None = None) -> list[Find
     >>> judge(rnn, torch.randn(50, 4, 3))[0].name
     'memoryless'
     """
-    with _one_thread():
+    with torch_threads(1):
         seen = observe(model, batch, loss, gradients=False, **_extent(model))
         return verdicts([symptoms(each, follow(each, None, INSTANCES)) for each in seen.trajectories])
 
@@ -138,14 +139,3 @@ def _rising(on_progress: Progress) -> Progress:
         on_progress(what, highest)
 
     return told
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Steps are many and small: beside other work a team of threads waits for itself (512 units: 29 s against 1.5)."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -4,8 +4,6 @@ import statistics
 import time
 from typing import Any, TypeVar
 
-import torch
-
 from carousel.training.clock import seconds_since
 from carousel.training.loop import Loop
 from carousel.training.loop_config import DEFAULT_MINUTES, LoopConfig
@@ -60,6 +58,5 @@ def _seconds_per_step(loop: Loop[Any]) -> float:
 
 def _seconds_per_evaluation(loop: Loop[Any], task: Task) -> float:
     start = time.perf_counter()
-    with torch.random.fork_rng(devices=[]):
-        task.evaluate(loop.model, sample=True)
+    task.evaluate(loop.model, sample=True)
     return seconds_since(start)

@@ -161,9 +161,8 @@ class Session:
         """What a first evaluation must be below: the initial weights' score, if a guess does not settle it."""
         if self.position.best_value is not None or not self.task.is_guess(score):
             return math.inf
-        with torch.random.fork_rng(devices=[]):
-            initial = self.task.load(self.folder.weights).to(self.loop.fabric.device)
-            return self.task.evaluate(initial, sample=True).value
+        initial = self.task.load(self.folder.weights).to(self.loop.fabric.device)
+        return self.task.evaluate(initial, sample=True).value
 
     def _save_best(self) -> None:
         about = {"step": self.position.best_step, "valid": self.position.best_value}
