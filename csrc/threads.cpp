@@ -1,11 +1,13 @@
 #include "threads.hpp"
 
+#include <atomic>
 #include <mutex>
 #include <thread>
 #include <vector>
 
 #if defined(__unix__)
 #include <dlfcn.h>
+#include <pthread.h>
 #endif
 
 namespace carousel {
@@ -20,23 +22,41 @@ struct OpenMP {
   int (*thread)() = nullptr;
   int (*threads)() = nullptr;
 
-  OpenMP() {
+  static OpenMP found() {
+    OpenMP runtime;
 #if defined(__unix__)
-    parallel = reinterpret_cast<decltype(parallel)>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
-    thread = reinterpret_cast<decltype(thread)>(dlsym(RTLD_DEFAULT, "omp_get_thread_num"));
-    threads = reinterpret_cast<decltype(threads)>(dlsym(RTLD_DEFAULT, "omp_get_num_threads"));
+    runtime.parallel = reinterpret_cast<decltype(runtime.parallel)>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
+    runtime.thread = reinterpret_cast<decltype(runtime.thread)>(dlsym(RTLD_DEFAULT, "omp_get_thread_num"));
+    runtime.threads = reinterpret_cast<decltype(runtime.threads)>(dlsym(RTLD_DEFAULT, "omp_get_num_threads"));
 #endif
+    return runtime;
   }
   explicit operator bool() const { return parallel && thread && threads; }
 };
+
+// The members of a team do not come along when a process is forked, but the child's OpenMP would wait for them: a child
+// of a process that has used the team brings threads of its own.
+std::atomic<bool> has_used_openmp{false}, forked{false};
+
+void leave_team() {
+  if (has_used_openmp) forked = true;
+}
 
 // looked up again until found: torch may be imported after this library; a copy, since another thread may just look
 OpenMP openmp() {
   static std::mutex lock;
   static OpenMP runtime;
   const std::lock_guard<std::mutex> guard(lock);
-  if (!runtime) runtime = OpenMP();
+  if (forked) return {};
+  if (!runtime) runtime = OpenMP::found();
   return runtime;
+}
+
+void watch_forks() {
+#if defined(__unix__)
+  static std::once_flag once;
+  std::call_once(once, [] { pthread_atfork(nullptr, nullptr, leave_team); });
+#endif
 }
 
 struct Call {
@@ -55,6 +75,7 @@ void run_team(int wanted, const std::function<void(int, int)>& body) {
   if (wanted <= 1) return body(0, 1);
   if (const OpenMP runtime = openmp()) {
     Call call{&runtime, &body};
+    if (!has_used_openmp.exchange(true)) watch_forks();
     runtime.parallel(enter, &call, static_cast<unsigned>(wanted), 0);
     return;
   }
@@ -63,6 +84,8 @@ void run_team(int wanted, const std::function<void(int, int)>& body) {
   body(0, wanted);
   for (std::thread& member : team) member.join();
 }
+
+bool has_lost_team() { return forked; }
 
 const char* team_kind() { return openmp() ? "openmp" : "own"; }
 

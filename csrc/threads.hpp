@@ -12,4 +12,7 @@ void run_team(int wanted, const std::function<void(int id, int threads)>& body);
 // "openmp" when the team is that of the OpenMP runtime already in the process, else "own".
 const char* team_kind();
 
+// Whether this process was forked from one that had used the OpenMP team, which did not come along.
+bool has_lost_team();
+
 }  // namespace carousel

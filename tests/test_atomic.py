@@ -3,6 +3,8 @@
 import errno
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -53,8 +55,33 @@ def test_a_missing_folder_is_a_clear_error(tmp_path):
 
 
 def test_leftovers_of_a_killed_process_are_removed(tmp_path):
-    """Temporary files go; every other file stays."""
-    (tmp_path / ".a.0123abcd.part").write_text("half")
-    (tmp_path / ".hidden").write_text("kept")
+    """Temporary files of our own go; every other file stays, a user's own .part file too."""
+    killed = "import os\nos.replace = lambda *_: os._exit(9)\nfrom carousel.atomic import write_atomic\n"
+    code = f"{killed}write_atomic({str(tmp_path / 'a')!r}, 'half')"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 9
+    [left] = tmp_path.iterdir()
+    kept = [
+        ".hidden",
+        ".a.part",
+        ".thesis.0123abcd.part",
+        "a.carousel-0123456789abcdef.part",
+        f"{left.name}.part",
+    ]
+    for name in kept:
+        (tmp_path / name).write_text("kept")
     atomic.remove_leftovers(tmp_path)
-    assert [file.name for file in tmp_path.iterdir()] == [".hidden"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(kept)
+
+
+def test_only_files_of_this_user_are_leftovers(tmp_path, monkeypatch):
+    """A folder, a link, and what belongs to somebody else stay, whatever their names."""
+    name = ".a.carousel-0123456789abcdef.part"
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / name).touch()
+    (tmp_path / name).mkdir()
+    (tmp_path / name.replace(".a.", ".b.")).symlink_to(tmp_path / "others" / name)
+    atomic.remove_leftovers(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 3
+    monkeypatch.setattr(atomic.os, "geteuid", lambda: -1)
+    atomic.remove_leftovers(tmp_path / "others")
+    assert [file.name for file in (tmp_path / "others").iterdir()] == [name]

@@ -6,7 +6,9 @@ inside one file system), flushed to the disk, and renamed over the old file.
 
 import errno
 import os
+import re
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,7 @@ class StorageError(CarouselError):
     """The operating system refused to store something; nothing that was stored before is lost."""
 
 
+_TEMPORARY = re.compile(r"\..+\.carousel-[0-9a-f]{16}\.part", re.DOTALL)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -53,7 +56,7 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
     """
     path = Path(path)
     # opened plainly so that the umask decides who may read it: tempfile's files are for their owner alone
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    temporary = path.with_name(f".{path.name}.carousel-{secrets.token_hex(8)}.part")
     with storage_errors(path):
         try:
             with open(temporary, "xb") as file:
@@ -67,8 +70,13 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
 
 
 def is_leftover(path: Path) -> bool:
-    """Whether this is a temporary file that a killed process left."""
-    return path.name.startswith(".") and path.name.endswith(".part")
+    """Whether this is a temporary file that `replacing` made here, for this user."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return False
+    is_ours = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
+    return is_ours and stat.S_ISREG(status.st_mode) and _TEMPORARY.fullmatch(path.name) is not None
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -5,10 +5,21 @@ import sys
 from pathlib import Path
 
 
-def cache_folder() -> Path:
-    """`CAROUSEL_CACHE`, else the user's own cache folder."""
+def cache_folder(room: str = "") -> Path:
+    """`CAROUSEL_CACHE`, else the user's own cache folder, or a folder in it; it may not exist yet."""
     if chosen := os.environ.get("CAROUSEL_CACHE"):
-        return Path(chosen)
+        return Path(chosen) / room
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "carousel"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "carousel"
+        return Path.home() / "Library" / "Caches" / "carousel" / room
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "carousel" / room
+
+
+def made_cache_folder(room: str = "") -> Path:
+    """`cache_folder`, made if it does not exist, for its owner alone whatever the umask; raises OSError."""
+    for folder in (cache_folder(), cache_folder(room)):
+        try:
+            folder.mkdir(parents=True, mode=0o700)
+        except FileExistsError:
+            if not folder.is_dir():
+                raise
+    return cache_folder(room)

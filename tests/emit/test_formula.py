@@ -234,6 +234,18 @@ class Letters(Cell):
         return h + 1.5e7, memory * h
 
 
+def test_a_name_of_underscores_alone_is_escaped_in_latex():
+    """`W__` would be a double subscript, at which LaTeX stops."""
+
+    class Underscore(Cell):
+        def step(self, x, h):
+            return tanh(affine("_", x, h))
+
+    assert forward_lines(Underscore().equations, latex=True) == [
+        r"h_t &= \tanh(W_{\mathit{\_}} x_t + U_{\mathit{\_}} h_{t-1} + b_{\mathit{\_}})"
+    ]
+
+
 def test_latex():
     """Greek letters are commands, longer names are upright words, primes are no second exponent."""
     lines = forward_lines(Letters().equations, latex=True)

@@ -1,5 +1,7 @@
 """One step at a time gives what the whole sequence gives."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -189,3 +191,29 @@ def test_a_parameter_of_another_shape_or_dtype_is_refused():
     module.weight_hh_l0 = torch.nn.Parameter(torch.zeros(16, 4, dtype=torch.float64))
     with pytest.raises(CarouselError, match="float64"):
         module.stepper()
+
+
+def test_two_threads_at_once_are_told():
+    """A step that overlaps another would read the other's input: it raises, and none is lost silently."""
+    stepper = carousel.LSTM(3, 5).stepper()
+    real, entered, go_on = stepper._core, threading.Event(), threading.Event()
+
+    class Slow:
+        def step(self):
+            entered.set()
+            go_on.wait()
+            real.step()
+
+    stepper._core = Slow()
+    x = np.ones(3, dtype=np.float32)
+    thread = threading.Thread(target=stepper.step, args=(x,))
+    thread.start()
+    entered.wait()
+    for use in (lambda: stepper.step(x), lambda: stepper.state, stepper.reset):
+        with pytest.raises(CarouselError, match="two threads used it at once"):
+            use()
+    go_on.set()
+    thread.join()
+    stepper._core = real
+    assert stepper.state[0].abs().sum() > 0
+    stepper.step(x)

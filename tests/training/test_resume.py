@@ -35,6 +35,7 @@ def assert_same_end(folder, whole):
     assert tensors.keys() == expected.keys()
     assert all(torch.equal(tensors[name], expected[name]) for name in expected), folder.name
     assert rows(folder) == rows(whole)
+    assert (folder / "monitor.csv").read_bytes() == (whole / "monitor.csv").read_bytes()
     assert not [path for path in folder.iterdir() if path.name.endswith(".part")]
 
 
@@ -102,6 +103,38 @@ def stop_at(step):
             raise Stop
 
     return observer
+
+
+def test_the_monitor_looks_at_the_same_steps_after_resuming(config, tmp_path, monkeypatch):
+    """Neither the clock nor the stop decides when it looks, and what it has seen before is known again."""
+    monkeypatch.setattr(session, "LOOKED", 1)
+    config = config.override(monitor=3, steps=310, evaluate_every=100)
+    whole = train(config.override(out=str(tmp_path / "whole")))
+    with pytest.raises(Stop):
+        train(config, on_event=stop_at(100))
+    with pytest.raises(Stop):
+        resume(config.out, on_event=stop_at(200))
+    resume(config.out)
+    assert_same_end(Path(config.out), whole.path)
+    steps = {line.split(",")[0] for line in (whole.path / "monitor.csv").read_text().splitlines()[1:]}
+    assert steps == {"3", "102", "204", "306"}
+
+
+def test_small_models_are_looked_at_more_seldom(config):
+    """The sizes alone decide: a tiny network after its first look every 2,500 steps, a large one every 100."""
+    tiny, large = torch.nn.Linear(10, 10), torch.nn.Linear(3000, 3000)
+    for model, expected in ((tiny, [100, 2500, 5000]), (large, list(range(100, 5001, 100)))):
+        assert [k for k in range(1, 5001) if session.is_look(k, config, model)] == expected
+
+
+def test_a_clock_that_stands_divides_nothing(config, monkeypatch):
+    """Two equal readings of perf_counter, as some virtual machines give, end no training."""
+    monkeypatch.setattr("time.perf_counter", lambda: 7.0)
+    run = train(dataclasses.replace(config, monitor=8))
+    assert run.step == 24
+    assert all(row.tokens_per_second > 0 for row in read_metrics(run.path / "metrics.csv"))
+    config = dataclasses.replace(config, steps=None, minutes=1e-9, out=config.out + "2")
+    assert train(config).step >= 1
 
 
 def test_minutes_are_measured_only_once(config, monkeypatch):

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from carousel import CarouselError
-from carousel.training import Config, RunFolder
+from carousel.training import Config, RunFolder, train
 
 
 def test_runs_are_numbered(tmp_path, monkeypatch):
@@ -24,7 +24,7 @@ def test_a_folder_in_use_is_never_taken(tmp_path):
     """
     (tmp_path / "empty").mkdir()
     (tmp_path / "leftover").mkdir()
-    (tmp_path / "leftover" / ".config.yaml.0123abcd.part").touch()
+    (tmp_path / "leftover" / ".config.yaml.carousel-0123456789abcdef.part").touch()
     for name in ("empty", "leftover", "new/deep"):
         assert RunFolder.create(tmp_path / name).path.is_dir()
     (tmp_path / "used").mkdir()
@@ -57,10 +57,41 @@ def test_only_one_process_trains_in_a_folder(tmp_path):
     code = f"from carousel.training import RunFolder\nwith RunFolder({str(folder.path)!r}).locked(): print(1)"
     with folder.locked():
         refused = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "another process trains in" in refused.stderr
+    assert "only one process at a time trains in" in refused.stderr
     taken = subprocess.run(
         [sys.executable, "-c", code + "; import os; os.kill(os.getpid(), 9)"], capture_output=True
     )
     assert taken.returncode == -9
     with folder.locked():
         pass
+
+
+def test_of_two_that_begin_in_one_folder_the_second_writes_nothing(tmp_path):
+    """Both have found it empty: it is locked, checked again, and only then written to."""
+    first, second = RunFolder.create(tmp_path / "run"), RunFolder.create(tmp_path / "run")
+    with first.begun(Config(hidden=7)):
+        with (
+            pytest.raises(CarouselError, match="only one process at a time trains in"),
+            second.begun(Config(hidden=9)),
+        ):
+            pass
+        assert first.load_config().hidden == 7
+    with pytest.raises(CarouselError, match="a run is never overwritten"), second.begun(Config(hidden=9)):
+        pass
+    assert first.load_config().hidden == 7
+
+
+def test_training_writes_only_under_the_lock(config, monkeypatch):
+    """The configuration of a run that begins is written by the one who holds the folder."""
+    written = []
+
+    def save(folder, given):
+        with pytest.raises(CarouselError, match="only one process"), RunFolder(folder.path).locked():
+            pass
+        written.append(given.hidden)
+        real(folder, given)
+
+    real = RunFolder.save_config
+    monkeypatch.setattr(RunFolder, "save_config", save)
+    train(config.override(steps=1))
+    assert set(written) == {12}

@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -257,3 +258,25 @@ def test_a_row_over_several_steps_holds_their_means(config, monkeypatch, tmp_pat
         for name in ("train_bits_per_character", "gradient_norm"):
             mean = sum(getattr(step, name) for step in steps) / len(steps)
             assert getattr(row, name) == pytest.approx(mean), (row.step, name)
+
+
+def test_runs_in_threads_end_as_runs_one_after_the_other(config, tmp_path):
+    """Two trainings at once, with dropout, while a third thread draws from torch's random state between their steps."""
+    options = [{"seed": seed, "embedding_dropout": 0.1, "weight_drop": 0.2, "layers": 2} for seed in (1, 2)]
+
+    def run(name, given):
+        found = train(config.override(out=str(tmp_path / name), **given), on_event=lambda _: torch.rand(1))
+        return (found.path / "weights.safetensors").read_bytes()
+
+    alone = [run(f"alone {k}", given) for k, given in enumerate(options)]
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(run, ("together 0", "together 1"), options)) == alone
+
+
+def test_training_leaves_torchs_random_numbers_alone(config):
+    """What a program draws after a training is what it would have drawn without it."""
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    train(config)
+    assert torch.equal(torch.rand(3), expected)

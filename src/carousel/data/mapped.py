@@ -6,19 +6,18 @@ leaves nothing that looks whole.
 """
 
 import json
-import os
-import secrets
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
 
-from carousel.atomic import is_leftover, storage_errors, write_atomic
-from carousel.cache import cache_folder
+from carousel.atomic import is_leftover, replacing, storage_errors, write_atomic
+from carousel.cache import cache_folder, made_cache_folder
 from carousel.data.documents import Document
 from carousel.data.large import LargeDocument
 from carousel.data.vocabularies import BOUNDARY, Vocabulary
+from carousel.locks import in_turn
 
 Progress = Callable[[int, int], None]  # (characters done, characters in all)
 
@@ -30,14 +29,15 @@ def mapped_streams(
 
     Raises StorageError if the disk refuses.
     """
-    path = cache_folder() / "texts" / f"{_key(documents, vocabulary)}.i4"
+    path = cache_folder("texts") / f"{_key(documents, vocabulary)}.i4"
     about = path.with_suffix(".json")
     ends = _described(path, about)
     if ends is None:
-        with storage_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            ends = _write(path, documents, vocabulary, on_progress)
-        write_atomic(about, json.dumps({"symbols": int(ends[-1]) + 1, "ends": ends.tolist()}))
+        with storage_errors(path), in_turn(made_cache_folder("texts")):
+            ends = _described(path, about)  # another process may have made it while this one waited
+            if ends is None:
+                ends = _write(path, documents, vocabulary, on_progress)
+                write_atomic(about, json.dumps({"symbols": int(ends[-1]) + 1, "ends": ends.tolist()}))
     return np.memmap(path, dtype="<i4", mode="r"), ends
 
 
@@ -59,31 +59,24 @@ def _write(
     for old in path.parent.iterdir():  # what a killed process left
         if is_leftover(old) and old.name.startswith(f".{path.name}."):
             old.unlink(missing_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     total = sum(document.characters for document in documents)
     boundary = np.array([BOUNDARY], dtype="<i4")
     length, done, ends = 1, 0, []
-    try:
-        with temporary.open("xb") as file:
-            boundary.tofile(file)
-            for document in documents:
-                last = -1
-                for piece in document.pieces():
-                    ids = vocabulary.encode(piece).astype("<i4", copy=False)
-                    ids.tofile(file)
-                    length, done = length + len(ids), done + len(piece)
-                    last = int(ids[-1]) if len(ids) else last
-                    if on_progress is not None:
-                        on_progress(done, total)
-                if not (vocabulary.boundary_text and last == BOUNDARY):
-                    boundary.tofile(file)
-                    length += 1
-                ends.append(length - 1)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as file:
+        boundary.tofile(file)
+        for document in documents:
+            last = -1
+            for piece in document.pieces():
+                ids = vocabulary.encode(piece).astype("<i4", copy=False)
+                ids.tofile(file)
+                length, done = length + len(ids), done + len(piece)
+                last = int(ids[-1]) if len(ids) else last
+                if on_progress is not None:
+                    on_progress(done, total)
+            if not (vocabulary.boundary_text and last == BOUNDARY):
+                boundary.tofile(file)
+                length += 1
+            ends.append(length - 1)
     return np.array(ends, dtype=np.int64)
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -36,6 +35,7 @@ from carousel.diagnosis.verdicts.findings import Finding
 from carousel.diagnosis.verdicts.rules import verdicts
 from carousel.diagnosis.verdicts.symptoms import symptoms
 from carousel.errors import CarouselError
+from carousel.ops import torch_threads
 
 MOST_LAGS = 256
 EXPONENTS = 16  # of the largest
@@ -83,7 +83,8 @@ def diagnose(
     start = time.perf_counter()
     on_progress("running the model", 0.0)
     on_progress = _rising(on_progress)
-    with _one_thread():
+    # steps are many and small: beside other work a team of threads waits for itself (512 units: 29 s against 1.5)
+    with torch_threads(1):
         seen = observe(model, batch, loss, **_extent(model))
         if text is not None and seen.cut:
             raise CarouselError(
@@ -120,7 +121,7 @@ def judge(model: nn.Module, batch: Batch, loss: Loss | None = None) -> list[Find
     >>> judge(rnn, torch.randn(50, 4, 3))[0].name
     'memoryless'
     """
-    with _one_thread():
+    with torch_threads(1):
         seen = observe(model, batch, loss, gradients=False, **_extent(model))
         return verdicts([symptoms(each, follow(each, None, INSTANCES)) for each in seen.trajectories])
 
@@ -157,17 +158,6 @@ def _rising(on_progress: Progress) -> Progress:
         on_progress(what, highest)
 
     return told
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Steps are many and small: beside other work a team of threads waits for itself (512 units: 29 s against 1.5)."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def examine(

@@ -79,10 +79,10 @@ class Monitor:
     every: int = EVERY
     share: float = SHARE
     spent: float = 0.0  # seconds of all looks
+    sick: dict[str, int] = field(default_factory=dict, repr=False)  # in how many looks in a row
     _next: int = field(default=-1, repr=False)
     _ended: float = field(default=0.0, repr=False)
     _cost: float = field(default=0.0, repr=False)
-    _sick: dict[str, int] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if self.every < 1 or not 0 < self.share <= 1:
@@ -151,8 +151,8 @@ class Monitor:
                     f"{name}: {saturated[name]:.0%} of its activations pass no gradient any more. Lower the learning "
                     "rate, or scale the data"
                 )
-        self._sick = {kind: self._sick.get(kind, 0) + 1 for kind in now}
-        return [f"{words}." for kind, words in now.items() if self._sick[kind] == CONFIRMED]
+        self.sick = {kind: self.sick.get(kind, 0) + 1 for kind in now}
+        return [f"{words}." for kind, words in now.items() if self.sick[kind] == CONFIRMED]
 
 
 def total_norm(model: nn.Module) -> float:

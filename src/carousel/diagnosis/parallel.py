@@ -9,9 +9,8 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TypeVar
 
-import torch
-
 from carousel.diagnosis.measures.jacobian_product import Progress
+from carousel.ops import torch_threads
 
 T = TypeVar("T")
 Task = Callable[[Progress], T]
@@ -33,8 +32,8 @@ def run_parallel(tasks: Sequence[Task[T]], together: bool, on_progress: Progress
     if not together or len(tasks) == 1 or (os.cpu_count() or 1) == 1:
         return [task(partial(told, k)) for k, task in enumerate(tasks)]
     messages: SimpleQueue[tuple[int, str, float] | None] = SimpleQueue()  # None: a task has ended
-    with ThreadPoolExecutor(2, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        futures = [pool.submit(task, partial(_put, messages, k)) for k, task in enumerate(tasks)]
+    with ThreadPoolExecutor(2) as pool:
+        futures = [pool.submit(_alone, task, partial(_put, messages, k)) for k, task in enumerate(tasks)]
         for future in futures:
             future.add_done_callback(lambda _: messages.put(None))
         try:
@@ -52,3 +51,8 @@ def run_parallel(tasks: Sequence[Task[T]], together: bool, on_progress: Progress
 
 def _put(messages: SimpleQueue[tuple[int, str, float] | None], k: int, what: str, share: float) -> None:
     messages.put((k, what, share))
+
+
+def _alone(task: Task[T], on_progress: Progress) -> T:
+    with torch_threads(1):
+        return task(on_progress)

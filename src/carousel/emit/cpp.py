@@ -182,7 +182,7 @@ def cell_source(name: str, program: Program) -> str:
         f"{{{', '.join(f'{function}<T>' for function in names)}}};"
         for direction, names in table.items()
     ]
-    return "\n\n".join([f"// {program.equations.title}", *functions, *lists])
+    return "\n\n".join([f"// {program.equations.title!a}", *functions, *lists])
 
 
 def source(cells: Mapping[str, Equations]) -> str:

@@ -45,7 +45,7 @@ class Notation:
         letter = _greek(body)
         if letter:
             body = f"\\{_spelled(letter)}" if self.latex else letter
-        elif self.latex and len(body) > 1:
+        elif self.latex and (len(body) > 1 or body == "_"):
             body = f"\\mathit{{{body.replace('_', chr(92) + '_')}}}"
         return f"{{{body}{primes}}}" if self.latex and primes else body + primes  # a prime is an exponent
 

@@ -13,6 +13,7 @@ from carousel.equations.graph import LEAVES, Node, Starts, make, noting_order, t
 from carousel.equations.mistakes import misfit, place, told
 from carousel.equations.parameters import Layout
 from carousel.errors import CarouselError
+from carousel.printable import one_line
 
 
 class Cell:
@@ -118,7 +119,7 @@ def trace(cell: Cell) -> Equations:
     step uses a name that is not there or a function of torch, does not return one new vector for each of its
     states, reads x other than through `affine` or gives two products one name.
     """
-    title = type(cell).__name__
+    title = one_line(type(cell).__name__)
     _check_states(title, cell.states)
     if type(cell).step is Cell.step:
         cell.step(None)  # says that it must be defined
@@ -138,6 +139,7 @@ def trace(cell: Cell) -> Equations:
         node: f"{variable}'" if variable in cell.states else variable
         for variable, node in run.variables.items()
         if isinstance(node, Node)
+        and variable.isidentifier()  # code that was made, not written, may name it anything
     }
     names |= dict(zip(new_states, cell.states, strict=True))
     named = {node: names[node] for node in nodes if node in names and node.operation not in LEAVES}
@@ -163,7 +165,7 @@ def _run(cell: Cell, x: Node, previous: list[Node]) -> Run:
                 run.lines[argument] = caller.f_lineno
 
     before = sys.getprofile()
-    with told(type(cell).__name__, cell.states, run.code):
+    with told(one_line(type(cell).__name__), cell.states, run.code):
         sys.setprofile(on_event)
         try:
             run.result = cell.step(x, *previous)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from carousel.errors import CarouselError
 from carousel.models.sampling import advance, check_prompt
+from carousel.nn.in_eval import in_eval
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,7 @@ def beam_search(
         raise CarouselError(f"beams must be at least 1; got {beams}.")
     if not 0 <= length_penalty < math.inf:
         raise CarouselError(f"length_penalty must be a finite number of at least 0; got {length_penalty}.")
-    training = model.training
-    model.eval()
-    try:
-        return _search(model, prompt, length, beams, length_penalty, never, stop)
-    finally:
-        model.train(training)
+    return _search(in_eval(model), prompt, length, beams, length_penalty, never, stop)
 
 
 def _search(

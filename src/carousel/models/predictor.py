@@ -16,6 +16,7 @@ from carousel.errors import CarouselError
 from carousel.models.cells import MODELS
 from carousel.models.generation import generate
 from carousel.models.tensors import distinct, load_tensors, save_tensors
+from carousel.nn.drawing import seeded
 from carousel.nn.regularisers import dropped, kept, locked
 
 State = Tensor | tuple[Tensor, ...]
@@ -154,7 +155,7 @@ class Predictor(nn.Module, ABC):
                 "any model by carousel.load."
             )
         try:
-            with torch.random.fork_rng(devices=[]):  # first weights are drawn, only to be replaced
+            with seeded():  # first weights are drawn, only to be replaced
                 model = kind(**description["model"])
             wanted = distinct(model).keys()
             if wanted != tensors.keys():

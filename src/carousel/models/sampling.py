@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from carousel.errors import CarouselError
+from carousel.nn.in_eval import in_eval
 
 
 def sample(
@@ -90,23 +91,19 @@ def _draw(
 ) -> Iterator[list[int | None]]:
     lanes = len(generators)
     live = [True] * lanes
-    training = model.training
-    model.eval()
-    try:
-        logits, state = advance(model, [[token] * lanes for token in prompt], None)
-        for _ in range(length):
-            tokens = [
-                pick(row, generator) if alive else stop
-                for row, generator, alive in zip(logits, generators, live, strict=True)
-            ]
-            live = [alive and token != stop for alive, token in zip(live, tokens, strict=True)]
-            if not any(live):
-                return
-            yield [token if alive else None for token, alive in zip(tokens, live, strict=True)]
-            # a lane that has ended goes on reading, unread
-            logits, state = advance(model, [[0 if token is None else token for token in tokens]], state)
-    finally:
-        model.train(training)
+    model = in_eval(model)
+    logits, state = advance(model, [[token] * lanes for token in prompt], None)
+    for _ in range(length):
+        tokens = [
+            pick(row, generator) if alive else stop
+            for row, generator, alive in zip(logits, generators, live, strict=True)
+        ]
+        live = [alive and token != stop for alive, token in zip(live, tokens, strict=True)]
+        if not any(live):
+            return
+        yield [token if alive else None for token, alive in zip(tokens, live, strict=True)]
+        # a lane that has ended goes on reading, unread
+        logits, state = advance(model, [[0 if token is None else token for token in tokens]], state)
 
 
 # inference mode is entered per step: around a `yield` it would leak into the caller's code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
@@ -14,6 +15,8 @@ from carousel.nn.trace import Named, Trace
 
 if TYPE_CHECKING:
     from carousel.ops import Tape
+
+_lock = threading.Lock()  # recordings begin, end and grow in any thread
 
 Outside = Callable[[Tensor], Any]
 
@@ -36,29 +39,36 @@ class Recording(Sequence[Trace]):
                 f"A recording needs a model with one of carousel's recurrent modules inside; "
                 f"{type(model).__name__} has none. carousel.from_torch converts those of torch."
             )
-        self._paths = {id(module): path for path, module in self._modules.items()}
-        self._calls = dict.fromkeys(self._paths, 0)
+        self._calls = dict.fromkeys(self._modules, 0)
         self._traces: list[Trace] = []
+        self._is_open = False
 
     def __enter__(self) -> Recording:
-        for module in self._modules.values():
-            module._recordings = (*module._recordings, self)
+        with _lock:
+            self._is_open = True
+            for path, module in self._modules.items():
+                module._recordings = (*module._recordings, (self, path))
         return self
 
     def __exit__(self, *error: object) -> None:
-        for module in self._modules.values():
-            module._recordings = tuple(each for each in module._recordings if each is not self)
+        with _lock:
+            self._is_open = False
+            for module in self._modules.values():
+                module._recordings = tuple(each for each in module._recordings if each[0] is not self)
 
     @torch.compiler.disable(
         reason="a recording is kept by Python; compile without fullgraph, or record outside"
     )
-    def keep(self, module: nn.Module, parts: Sequence[tuple[int, str, Tape]], out: Outside) -> None:
+    def keep(self, path: str, parts: Sequence[tuple[int, str, Tape]], out: Outside) -> None:
         """One call of a module: (layer, direction, tape) of its parts; `out` gives vectors the output's layout."""
-        call = self._calls[id(module)]
-        self._calls[id(module)] = call + 1
-        for layer, direction, tape in parts:
-            values, gradients = _named(tape, out, tape.value), _named(tape, out, tape.gradient)
-            self._traces.append(Trace(layer, direction, values, gradients, call, self._paths[id(module)]))
+        with _lock:
+            if not self._is_open:  # ended while the module ran in another thread, or in a twin in eval mode
+                return
+            call = self._calls[path]
+            self._calls[path] = call + 1
+            for layer, direction, tape in parts:
+                values, gradients = _named(tape, out, tape.value), _named(tape, out, tape.gradient)
+                self._traces.append(Trace(layer, direction, values, gradients, call, path))
 
     @overload
     def __getitem__(self, index: int) -> Trace: ...

@@ -8,7 +8,6 @@ from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
 from carousel import _core
@@ -21,7 +20,7 @@ from carousel.nn.lengths import Lengths, Ragged, open_sequences
 from carousel.nn.options import positive, probability, switch
 from carousel.nn.precision import Numbers, cast, matching, numbers_of
 from carousel.nn.recording import Recording
-from carousel.nn.regularisers import RegulariserOptions, Regularisers, locked
+from carousel.nn.regularisers import RegulariserOptions, Regularisers, dropout, locked
 from carousel.nn.resets import Resets, open_resets
 from carousel.nn.sequences import Packed, Padded
 from carousel.nn.states import States, check_states
@@ -87,7 +86,7 @@ class Recurrent(nn.Module):
     """
 
     proj_size = 0  # for code that asks torch's modules
-    _recordings: tuple[Recording, ...] = ()
+    _recordings: tuple[tuple[Recording, str], ...] = ()  # with the path of this module in each
     _masked_equations: Equations | None = None
     _kept: list[_core.Kept] | None = None  # of a frozen network: the packed weights of each part
 
@@ -222,12 +221,13 @@ class Recurrent(nn.Module):
         equations = self._masked() if masked else self._equations
         finals: list[list[Tensor]] = []
         tapes: list[tuple[int, str, Tape]] = []
+        recordings = self._recordings  # of this call, though they may change while it runs
 
         def run(part: Part, x: Tensor, initial: list[Tensor], parameters: Parameters) -> Tensor:
             mask = [self.regularisers.mask(initial[0])] if masked else []
             call = (equations, x, initial + mask, parameters)
             where = (part.reverse, sequence.batch_sizes, begins[part.reverse], numbers.bfloat16)
-            if self._recordings:
+            if recordings:
                 output, final, tape = recorded(*call, *where)
                 tapes.append((part.layer, part.direction, tape))
             else:
@@ -237,8 +237,8 @@ class Recurrent(nn.Module):
             return output
 
         output = cast(self._stack(x, initial, run, sequence.batch_sizes), numbers.outside)
-        for recording in self._recordings:
-            recording.keep(self, tapes, sequence.out)
+        for recording, path in recordings:
+            recording.keep(path, tapes, sequence.out)
         ends = (cast(torch.stack(state), numbers.outside) for state in zip(*finals, strict=True))
         states = tuple(sequence.state_out(end) for end in ends)
         return sequence.out(output), states[0] if len(states) == 1 else states
@@ -326,7 +326,7 @@ class Recurrent(nn.Module):
             for parts in self._layers:
                 if parts[0].layer > 0 and self.dropout > 0 and self.training:
                     per_sequence = self.regularisers.locked_dropout
-                    x = locked(x, self.dropout, batch_sizes) if per_sequence else F.dropout(x, self.dropout)
+                    x = locked(x, self.dropout, batch_sizes) if per_sequence else dropout(x, self.dropout)
                 outputs = []
                 for part in parts:
                     parameters = {

@@ -12,8 +12,10 @@ from typing import TypedDict
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from carousel.errors import CarouselError
+from carousel.nn.drawing import own_generator
 from carousel.ops.transforms import transformed
 
 
@@ -67,10 +69,14 @@ def kept(shape: torch.Size | tuple[int, ...], share: float, like: Tensor) -> Ten
     On the CPU four values share one random number, 16 bits each, because drawing is what masks cost: of (64, 32, 256)
     values 5.1 ms by `bernoulli_`, 1.7 ms so. Shares are then whole 65,536ths, and so is the mean that is kept.
     """
-    if like.device.type != "cpu" or torch.compiler.is_compiling() or transformed():
+    if torch.compiler.is_compiling() or transformed():
         return torch.empty(shape, dtype=like.dtype, device=like.device).bernoulli_(1 - share).div_(1 - share)
+    own = own_generator()
+    if like.device.type != "cpu":
+        drawn = torch.empty(shape, dtype=like.dtype, device=like.device)
+        return drawn.bernoulli_(1 - share, generator=own).div_(1 - share)
     numbers = math.prod(shape)
-    drawn = torch.empty(-(-numbers // 4), dtype=torch.int64).random_(-(2**63), None)
+    drawn = torch.empty(-(-numbers // 4), dtype=torch.int64).random_(-(2**63), None, generator=own)
     dropped = min(round(share * 2**16), 2**16 - 1)  # of the 65,536 numbers of 16 bits, the lowest
     keep = drawn.view(torch.int16)[:numbers].view(shape) >= dropped - 2**15
     return keep.to(like.dtype).mul_(2**16 / (2**16 - dropped))
@@ -79,6 +85,13 @@ def kept(shape: torch.Size | tuple[int, ...], share: float, like: Tensor) -> Ten
 def dropped(x: Tensor, share: float) -> Tensor:
     """Drop each value by itself, as torch's dropout does, by other random numbers."""
     return x if share == 0 else x * kept(x.shape, share, x)
+
+
+def dropout(x: Tensor, share: float) -> Tensor:
+    """torch's dropout and its random numbers, or `dropped` inside `drawing_from`."""
+    if torch.compiler.is_compiling() or own_generator() is None:
+        return F.dropout(x, share)
+    return dropped(x, share)
 
 
 def locked(x: Tensor, share: float, batch_sizes: Tensor | None = None) -> Tensor:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.utils.rnn import PackedSequence
 
 from carousel.errors import CarouselError
@@ -16,6 +15,7 @@ from carousel.nn.lengths import Lengths
 from carousel.nn.options import share
 from carousel.nn.recording import Recording
 from carousel.nn.recurrent import Recurrent
+from carousel.nn.regularisers import dropout
 from carousel.nn.resets import Resets
 from carousel.nn.states import States
 from carousel.nn.stepper import Stepper
@@ -167,8 +167,8 @@ class Stack(nn.Module):
         if not (self.training and self.dropout > 0):
             return x
         if isinstance(x, PackedSequence):
-            return x._replace(data=F.dropout(x.data, self.dropout))
-        return F.dropout(x, self.dropout)
+            return x._replace(data=dropout(x.data, self.dropout))
+        return dropout(x, self.dropout)
 
     def extra_repr(self) -> str:
         return f"dropout={self.dropout}" if self.dropout else ""

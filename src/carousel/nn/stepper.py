@@ -72,6 +72,9 @@ class Stepper:
         self._input: np.ndarray = self._core.input()[0] if self._unbatched else self._core.input()
         self._out_shape, self._dtype = self._output.shape, np.dtype(self._output.dtype.name)
         self._output_tensor = torch.from_numpy(self._output)
+        self._free = [
+            True
+        ]  # empty while a thread is at work: taking from a list and giving back are single steps
 
     @overload
     def step(self, x: np.ndarray, out: None = None) -> np.ndarray: ...
@@ -102,12 +105,26 @@ class Stepper:
             is_usual = type(out) is np.ndarray and out.dtype is self._dtype and out.shape == self._out_shape
             if not (is_usual and out.flags.writeable):
                 self.check_out(out)
-        self._input[...] = given
-        self._core.step()
-        if out is None:
-            return self._output_tensor if is_tensor else self._output
-        out[...] = self._output_tensor if isinstance(out, Tensor) else self._output
-        return out
+        self._take()
+        try:
+            self._input[...] = given
+            self._core.step()
+            if out is None:
+                return self._output_tensor if is_tensor else self._output
+            out[...] = self._output_tensor if isinstance(out, Tensor) else self._output
+            return out
+        finally:
+            self._free.append(True)
+
+    def _take(self) -> None:
+        """For this thread; the caller gives back what was taken."""
+        try:
+            self._free.pop()
+        except IndexError:
+            raise CarouselError(
+                "a stepper reads one stream, step after step; two threads used it at once. Make one for each thread, "
+                "by module.stepper(), or let the threads take turns."
+            ) from None
 
     def check_out(self, out: Any) -> None:
         """Can a step fill this array? Asked before the step, which would be gone otherwise."""
@@ -129,7 +146,11 @@ class Stepper:
     @property
     def state(self) -> tuple[Tensor, ...]:
         """A copy of the state, one tensor (L, B, H) for each state of the cell (without B if made unbatched)."""
-        stacked = [torch.from_numpy(np.stack(list(state))) for state in zip(*self._states, strict=True)]
+        self._take()
+        try:
+            stacked = [torch.from_numpy(np.stack(list(state))) for state in zip(*self._states, strict=True)]
+        finally:
+            self._free.append(True)
         return tuple(tensor.squeeze(1) if self._unbatched else tensor for tensor in stacked)
 
     @state.setter
@@ -141,15 +162,23 @@ class Stepper:
                 f"state must be tensors of shapes {[tuple(c.shape) for c in current]}; "
                 f"it got {[tuple(v.shape) for v in given]}."
             )
-        for layer, states in enumerate(self._states):
-            for held, value in zip(states, given, strict=True):
-                held[...] = value[layer].detach().numpy()
+        self._take()
+        try:
+            for layer, states in enumerate(self._states):
+                for held, value in zip(states, given, strict=True):
+                    held[...] = value[layer].detach().numpy()
+        finally:
+            self._free.append(True)
 
     def reset(self) -> None:
         """Begin a new sequence: every state becomes zero."""
-        for states in self._states:
-            for held in states:
-                held[...] = 0
+        self._take()
+        try:
+            for states in self._states:
+                for held in states:
+                    held[...] = 0
+        finally:
+            self._free.append(True)
 
 
 def _described(given: Any) -> str:

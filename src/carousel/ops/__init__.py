@@ -4,5 +4,6 @@ from carousel.ops.frozen import FrozenLayer
 from carousel.ops.info import info
 from carousel.ops.recurrence import recorded, recurrence, takes_kernel, traced
 from carousel.ops.tape import Tape
+from carousel.ops.threads import torch_threads
 
-__all__ = ["FrozenLayer", "Tape", "info", "recorded", "recurrence", "takes_kernel", "traced"]
+__all__ = ["FrozenLayer", "Tape", "info", "recorded", "recurrence", "takes_kernel", "torch_threads", "traced"]

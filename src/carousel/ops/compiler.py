@@ -7,6 +7,7 @@ of kept libraries, `CAROUSEL_COMPILE=0` keeps every user's cell on the reference
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shlex
@@ -19,10 +20,11 @@ from importlib.resources import files
 from pathlib import Path
 
 from carousel import _core
-from carousel.cache import cache_folder
+from carousel.cache import cache_folder, made_cache_folder
 from carousel.emit.cpp import operand_numbers, source
 from carousel.emit.program import program
 from carousel.equations import Equations
+from carousel.locks import in_turn
 
 FLAGS = ["-std=gnu++20", "-O3", "-fPIC", "-shared", "-ffp-contract=fast", "-fno-math-errno"]
 COMPILERS = ("c++", "g++", "clang++")
@@ -47,12 +49,7 @@ def _load(key: str, text: str, isa: str, title: str, arrays: int) -> bool:
             raise RuntimeError(
                 f"it works on {arrays} vectors at once, kernels on at most {_core.most_arrays}."
             )
-        library = _library(key, text, isa)
-        try:
-            _core.load_cell(str(library))
-        except RuntimeError:  # damaged, by a full disk say: once more from the start
-            library.unlink()
-            _core.load_cell(str(_library(key, text, isa)))
+        _open(key, text, isa)
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         warnings.warn(
             f"{title} has no compiled kernel and runs on its equations in torch, which is slower: {_reason(error)}",
@@ -65,40 +62,84 @@ def _load(key: str, text: str, isa: str, title: str, arrays: int) -> bool:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, subprocess.CalledProcessError):
-        first = next((line for line in error.stderr.splitlines() if "error" in line), error.stderr[-200:])
-        return f"the compiler failed ({first.strip()})."
+        lines = error.stderr.splitlines()
+        told = next((line for line in lines if "error" in line), error.stderr[-200:]).strip()
+        return f"the compiler failed ({told or f'status {error.returncode}'})."
+    if isinstance(error, subprocess.TimeoutExpired):
+        return f"the compiler took longer than {error.timeout:.0f} s."
+    if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.ENOSPC, errno.EDQUOT):
+        return f"{cache_folder()} cannot keep it ({error.strerror}). Set CAROUSEL_CACHE to a folder that can."
     return str(error)
 
 
-def _library(key: str, text: str, isa: str) -> Path:
-    """The compiled cell: from the folder of kept ones, or made now and put there in one move."""
+def _open(key: str, text: str, isa: str) -> None:
+    """Load the compiled cell: the kept one if it is whole, else one that is compiled now and then kept.
+
+    The name of a library ends with the hash of its bytes, because the loader of the system believes what it reads:
+    a library that was cut short kills the process, and a flipped bit computes something else.
+    """
     compiler = _compiler()
     flags = [*FLAGS, *_core.isa_flags().split()]
-    kept = cache_folder() / f"{key}-{isa}-{_digest(text, compiler, flags)}.so"
-    kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _check_owner(kept.parent)
-    if kept.exists():
+    name = f"{key}-{isa}-{_digest(text, compiler, flags)}"
+    if _open_kept(name):
+        return
+    folder = made_cache_folder()
+    _check_owner(folder)
+    with in_turn(
+        folder
+    ):  # of two processes that need the same cell, the second finds what the first has made
+        if not _open_kept(name):
+            _compile(name, folder, text, isa, [*compiler, *flags])
+
+
+def _open_kept(name: str) -> bool:
+    """Whether a kept library of this name is whole and could be loaded."""
+    folder = cache_folder()
+    if not folder.exists():
+        return False
+    _check_owner(folder)
+    for kept in folder.glob(f"{name}-*.so"):
         _check_owner(kept)
-        return kept
-    with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
-        (Path(folder) / "cells.hpp").write_text(text, encoding="utf-8")
-        made = Path(folder) / kept.name
+        if kept.stem == f"{name}-{_hash(kept)}":
+            try:
+                _core.load_cell(str(kept))
+            except RuntimeError:  # made for other system libraries, say
+                continue
+            return True
+    return False
+
+
+def _compile(name: str, folder: Path, text: str, isa: str, command: list[str]) -> None:
+    """Compile and load the cell, and put it among the kept ones in one move."""
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        (Path(temporary) / "cells.hpp").write_text(text, encoding="utf-8")
+        made = Path(temporary) / "cell.so"
         subprocess.run(
             [
-                *compiler, *flags, f"-I{folder}", '-DCAROUSEL_BODY="cell.inc"', '-DCAROUSEL_FLAGS=""',
+                *command, f"-I{temporary}", '-DCAROUSEL_BODY="cell.inc"', '-DCAROUSEL_FLAGS=""',
                 str(_sources() / "isa" / f"{isa}.cpp"), "-o", str(made),
             ],
-            check=True, capture_output=True, text=True, timeout=300,
+            check=True, capture_output=True, text=True, errors="replace", timeout=300,
         )  # fmt: skip
-        made.replace(kept)
-    return kept
+        made.chmod(0o700)
+        _core.load_cell(str(made))
+        for damaged in folder.glob(f"{name}-*.so"):
+            damaged.unlink(missing_ok=True)
+        made.replace(folder / f"{name}-{_hash(made)}.so")
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_owner(path: Path) -> None:
     """What others could have written is not run."""
     status = path.stat()
     if hasattr(os, "geteuid") and (status.st_uid != os.geteuid() or status.st_mode & 0o022):
-        raise OSError(f"{path} must belong to you and be writable by you alone; see its owner and mode.")
+        raise OSError(
+            f"{path} must belong to you and be writable by you alone. Delete it, or run: chmod go-w {path}"
+        )
 
 
 def _sources() -> Path:

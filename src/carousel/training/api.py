@@ -1,15 +1,13 @@
 """Training by one call, and its resumption from any moment."""
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import torch
-
 from carousel import atomic
 from carousel.errors import CarouselError
+from carousel.ops import torch_threads
 from carousel.training.checkpoint import describe_checkpoint, verify_checkpoint
 from carousel.training.config import Config
 from carousel.training.configs import AnyConfig
@@ -76,8 +74,8 @@ def train(config: AnyConfig | None = None, on_event: Observer = silent, **option
 def begin(config: AnyConfig, task: Task, on_event: Observer = silent) -> Run:
     """Train in a new run folder; see `train`."""
     folder = RunFolder.create(config.out)
-    folder.save_config(config)
-    return go_on(folder, task, on_event)
+    with folder.begun(config):
+        return _go_on(folder, task, on_event)
 
 
 def resume(path: str | Path, on_event: Observer = silent) -> Run:
@@ -99,8 +97,13 @@ def resume(path: str | Path, on_event: Observer = silent) -> Run:
 
 def go_on(folder: RunFolder, task: Task, on_event: Observer = silent) -> Run:
     """Train in a run folder from where it stands to the end; see `resume`."""
-    threads = folder.load_config().threads
-    with folder.locked(), _threads(threads), torch.random.fork_rng(devices=[]):
+    with folder.locked():
+        return _go_on(folder, task, on_event)
+
+
+def _go_on(folder: RunFolder, task: Task, on_event: Observer) -> Run:
+    """`go_on`, in a folder that is locked already."""
+    with torch_threads(folder.load_config().threads):
         try:
             atomic.remove_leftovers(folder.path)
             with closing(Session(folder, task, on_event)) as session:
@@ -111,14 +114,3 @@ def go_on(folder: RunFolder, task: Task, on_event: Observer = silent) -> Run:
     run = Run.open(folder.path)
     on_event(Finished(run.path, run.step, run.best_step, run.reason, run.valid, run.test, run.seconds))
     return run
-
-
-@contextmanager
-def _threads(number: int | None) -> Iterator[None]:
-    """Let torch use so many threads: their number decides the order of sums, and so the last bits."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -31,9 +31,7 @@ def save_checkpoint(path: Path, loop: Loop[Any], position: Position, **about: An
             if value is not None:
                 tensors[f"optimizer.{number}.{name}"] = torch.as_tensor(value)
     tensors |= _state_tensors(loop.state)
-    tensors["random.cpu"] = torch.get_rng_state()
-    if loop.fabric.device.type == "cuda":
-        tensors["random.cuda"] = torch.cuda.get_rng_state()
+    tensors["random"] = loop.random.get_state()
     config = loop.config.override(out=None).to_dict()
     save_tensors(path, KIND, tensors, {"config": config, "position": position.to_dict(), **about})
 
@@ -82,9 +80,7 @@ def _restore(loop: Loop[Any], tensors: dict[str, Tensor]) -> None:
     loop.optimizer.load_state_dict({"state": moments, "param_groups": groups})
     parts = [state[name] for name in sorted(state)]
     loop.state = None if not parts else parts[0] if "whole" in state else tuple(parts)
-    torch.set_rng_state(tensors["random.cpu"])
-    if "random.cuda" in tensors:
-        torch.cuda.set_rng_state(tensors["random.cuda"])
+    loop.random.set_state(tensors["random"])
 
 
 def _state_tensors(state: Any) -> dict[str, Tensor]:

@@ -20,6 +20,7 @@ from carousel.errors import CarouselError
 from carousel.losses import linear_cross_entropy
 from carousel.models.generation import check_vocabulary
 from carousel.models.predictor import Predictor
+from carousel.nn.in_eval import in_eval
 from carousel.training.score import Score, TokenScore
 
 SEGMENT = 4096  # symbols scored per segment of a sample
@@ -167,14 +168,10 @@ def _walk(model: Predictor, texts: Sequence[np.ndarray]) -> Iterator[tuple[list[
     Streams of similar length run side by side, the longest first, in windows so that logits fit into memory;
     one that has ended is left out of the windows that follow, and within a window its losses are 0.
     """
-    training = model.training
-    model.eval()
+    model = in_eval(model)
     order = sorted(range(len(texts)), key=lambda k: -len(texts[k]))
-    try:
-        for start in range(0, len(order), _COLUMNS):
-            yield from _side_by_side(model, texts, order[start : start + _COLUMNS])
-    finally:
-        model.train(training)
+    for start in range(0, len(order), _COLUMNS):
+        yield from _side_by_side(model, texts, order[start : start + _COLUMNS])
 
 
 def _side_by_side(

@@ -4,11 +4,11 @@ import math
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from carousel.losses import linear_cross_entropy
 from carousel.models.predictor import Predictor, model_class
+from carousel.nn.drawing import seeded
 from carousel.training.config import Config
 from carousel.training.corpus import Corpus
 from carousel.training.epochs import Epochs
@@ -40,9 +40,10 @@ def build_loop(config: Config, vocabulary_size: int, train: Part) -> Loop[Predic
 
     Everything random follows from `config.seed`: building two of these gives the same weights twice.
     """
-    torch.manual_seed(config.seed)
     batches = Epochs(train.ids, config.batch, config.bptt, config.seed, train.ends)
-    return Loop(config, build_model(config, vocabulary_size), batches, next_symbol)
+    with seeded(config.seed):
+        model = build_model(config, vocabulary_size)
+    return Loop(config, model, batches, next_symbol)
 
 
 def next_symbol(model: Any, window: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:

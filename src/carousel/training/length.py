@@ -4,8 +4,7 @@ import statistics
 import time
 from typing import Any, TypeVar
 
-import torch
-
+from carousel.training.clock import seconds_since
 from carousel.training.loop import Loop
 from carousel.training.loop_config import DEFAULT_MINUTES, LoopConfig
 from carousel.training.task import Task
@@ -51,7 +50,7 @@ def _seconds_per_step(loop: Loop[Any]) -> float:
     for step in range(_WARM_UP + _TIMED):
         start = time.perf_counter()
         loop.step(step)
-        times.append(time.perf_counter() - start)
+        times.append(seconds_since(start))
         if len(times) > _WARM_UP and sum(times[_WARM_UP:]) > _SECONDS:
             break
     return statistics.median(times[_WARM_UP:])
@@ -59,6 +58,5 @@ def _seconds_per_step(loop: Loop[Any]) -> float:
 
 def _seconds_per_evaluation(loop: Loop[Any], task: Task) -> float:
     start = time.perf_counter()
-    with torch.random.fork_rng(devices=[]):
-        task.evaluate(loop.model, sample=True)
-    return time.perf_counter() - start
+    task.evaluate(loop.model, sample=True)
+    return seconds_since(start)

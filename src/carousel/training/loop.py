@@ -9,11 +9,13 @@ import math
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
+import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from carousel.errors import CarouselError
+from carousel.nn.drawing import drawing_from
 from carousel.training.loop_config import LoopConfig
 from carousel.training.optimizers import build_optimizer
 from carousel.training.schedule import decayed, rate
@@ -45,7 +47,8 @@ class Batches(Protocol):
 class Loop(Generic[Model]):
     """A model in training: weights, optimizer, windows and carried state.
 
-    Everything random that follows is drawn from torch's random state, which a checkpoint holds.
+    Everything random that follows is drawn from `random`, the loop's own, so that runs in other threads do not change
+    it; a checkpoint holds its state.
     """
 
     def __init__(self, config: LoopConfig, model: Model, batches: Batches, objective: Objective) -> None:
@@ -53,6 +56,7 @@ class Loop(Generic[Model]):
         self.optimizer = build_optimizer(model, config)
         self.fabric = Fabric(accelerator=config.device, devices=1, precision=PRECISIONS[config.precision])  # type: ignore[arg-type]
         _, self._stepper = self.fabric.setup(model, self.optimizer)
+        self.random = torch.Generator(self.fabric.device).manual_seed(config.seed)
         self.state: Any = None
         self.model.train()
 
@@ -71,7 +75,7 @@ class Loop(Generic[Model]):
         """
         state = None if self.batches.begins(step) else detached(self.state)
         window = tuple(tensor.to(self.fabric.device) for tensor in self.batches.window(step))
-        with self.fabric.autocast():
+        with self.fabric.autocast(), drawing_from(self.random):
             loss, state = self.objective(self.model, window, state)
         self.fabric.backward(loss)
         nats, length = float(loss.detach()), self._clip()

@@ -1,12 +1,12 @@
 """A run folder: where each thing of a training run lies, and who may write there."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from carousel import atomic
 from carousel.errors import CarouselError
+from carousel.locks import locked
 from carousel.training.configs import AnyConfig, read_config
 
 RUNS = Path("runs")
@@ -90,20 +90,20 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from training here; the lock dies with its process, even by kill -9."""
-        try:
-            import fcntl
-        except ImportError:  # Windows has no flock; there two processes are the user's own care
+        """Keep others from training here; the lock dies with its process. Raises CarouselError if another trains."""
+        with locked(self.path, "trains"):
             yield
-            return
-        descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    @contextmanager
+    def begun(self, config: AnyConfig) -> Iterator[None]:
+        """`locked`, in a folder that is still empty, with the configuration written into it.
+
+        Raises CarouselError if another run has begun there in the meantime.
+        """
+        with self.locked():
+            self.check_free(self.path)
+            self.save_config(config)
             yield
-        except BlockingIOError:
-            raise CarouselError(f"another process trains in {self.path}; wait for it, or stop it.") from None
-        finally:
-            os.close(descriptor)
 
 
 def _next_numbered(runs: Path) -> Path:

@@ -5,12 +5,14 @@ import time
 from typing import Any
 
 import torch
+from torch import nn
 
 from carousel.diagnosis.monitor import INSTANCES, Monitor
 from carousel.diagnosis.observation.layers import is_recurrent
 from carousel.errors import CarouselError
 from carousel.interrupt import deferred_interrupt
 from carousel.training.checkpoint import describe_checkpoint, load_checkpoint, save_checkpoint
+from carousel.training.clock import seconds_since
 from carousel.training.interrupt import Interrupted
 from carousel.training.length import settle
 from carousel.training.loop import Diverged
@@ -24,6 +26,8 @@ from carousel.training.task import Task
 
 CHECKPOINT_SECONDS = 30.0  # from one checkpoint to the next at most; there is one at every evaluation too
 TELL_SECONDS = 0.1  # between two Stepped events
+LOOKED = 2e7  # parameters times sequences from which on a look takes 2 % of the time of 100 steps, about
+RAREST = 25  # times: a step of the smallest models takes about 1 ms, a look 50 ms
 ROWS = 400  # of metrics in a run, about
 _SMOOTH = 0.98  # of the training figures shown: a mean over about 50 steps
 
@@ -37,11 +41,13 @@ class Session:
         self.config = folder.load_config() if resumed else self._begin()
         self.loop = task.loop(self.config)
         self.position = Position()
-        if resumed:
-            self._check_data()
-            self.position = load_checkpoint(folder.checkpoint, self.loop)
-        self.metrics = Metrics(folder, self.position.step, task.rows)
         self.monitor = self._make_monitor()
+        if resumed:
+            about = self._checked()
+            self.position = load_checkpoint(folder.checkpoint, self.loop)
+            if self.monitor:
+                self.monitor.sick = about.get("sick") or {}
+        self.metrics = Metrics(folder, self.position.step, task.rows)
         self._resumed = resumed
         self._saved_at = self._told_at = time.monotonic()
         self._shown = (0.0, 0.0, 0.0)  # running sums of nats, norm and seconds, and the weight of their steps
@@ -98,10 +104,10 @@ class Session:
     def _step(self) -> None:
         start = time.perf_counter()
         nats, norm = self.loop.step(self.position.step)
-        seconds = time.perf_counter() - start
+        seconds = seconds_since(start)
         self.position.count(nats, norm, seconds)
         self._tell(nats, norm, seconds)
-        if self.monitor and self.monitor.is_due(self.position.step):
+        if self.monitor and is_look(self.position.step, self.config, self.loop.model):
             self._look(self.monitor, norm)
 
     def _make_monitor(self) -> Monitor | None:
@@ -147,7 +153,7 @@ class Session:
         best = self.position.judge(score.value, self._bound(score))
         if best:
             self._save_best()
-        self.position.seconds += time.perf_counter() - start
+        self.position.seconds += seconds_since(start)
         self.on_event(Evaluated(self.position.step, score, best))
         return score
 
@@ -155,9 +161,8 @@ class Session:
         """What a first evaluation must be below: the initial weights' score, if a guess does not settle it."""
         if self.position.best_value is not None or not self.task.is_guess(score):
             return math.inf
-        with torch.random.fork_rng(devices=[]):
-            initial = self.task.load(self.folder.weights).to(self.loop.fabric.device)
-            return self.task.evaluate(initial, sample=True).value
+        initial = self.task.load(self.folder.weights).to(self.loop.fabric.device)
+        return self.task.evaluate(initial, sample=True).value
 
     def _save_best(self) -> None:
         about = {"step": self.position.best_step, "valid": self.position.best_value}
@@ -165,8 +170,9 @@ class Session:
 
     def _save(self, scores: dict[str, Any] | None = None) -> None:
         self.metrics.sync()
-        fingerprint = self.task.fingerprint
-        save_checkpoint(self.folder.checkpoint, self.loop, self.position, text=fingerprint, scores=scores)
+        sick = self.monitor.sick if self.monitor else {}
+        about = {"text": self.task.fingerprint, "scores": scores, "sick": sick}
+        save_checkpoint(self.folder.checkpoint, self.loop, self.position, **about)
         self._saved_at = time.monotonic()
         self.on_event(Saved(self.position.step))
 
@@ -183,13 +189,15 @@ class Session:
             lr=self.loop.lr(position.step - 1),
         )
 
-    def _check_data(self) -> None:
+    def _checked(self) -> dict[str, Any]:
+        """What the checkpoint says of itself; raises CarouselError if it was written for other data."""
         about = describe_checkpoint(self.folder.checkpoint)
         if about.get("text") != self.task.fingerprint:
             raise CarouselError(
                 f"a run is resumed with the {self.task.what} it began with, but what {self.folder.config} "
                 "names has changed. Put it back, or start a new run."
             )
+        return about
 
     def _advice(self) -> str:
         config = self.config
@@ -243,3 +251,14 @@ class Session:
                 seconds_left=self.position.seconds / step * (self.steps - step),
             )
         )
+
+
+def is_look(step: int, config: LoopConfig, model: nn.Module) -> bool:
+    """Whether the monitor looks after a step.
+
+    Looks are to take 2 % of the time at most. The sizes decide, not the clock, so that a run that was resumed has
+    looked at the steps at which one that never stopped would have.
+    """
+    work = config.batch * sum(parameter.numel() for parameter in model.parameters())
+    spacing = max(config.monitor, 100 * min(RAREST, math.ceil(LOOKED / work)))
+    return step == config.monitor or step % (-(-spacing // config.monitor) * config.monitor) == 0

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from carousel.errors import CarouselError
+from carousel.nn.in_eval import in_eval
 
 # (tokens or inputs of one step (1, B, ...), state or None) -> (logits (1, B, V), state)
 Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
@@ -111,15 +112,8 @@ def gradient_by_distance(
     "On the difficulty of training recurrent neural networks" (2013).
     """
     _check(inputs, targets, distance)
-    module = step if isinstance(step, torch.nn.Module) else None
-    training = module.training if module else False
-    if module:
-        module.eval()
-    try:
-        states, logits = _walk(step, inputs, state, distance)
-    finally:
-        if module:
-            module.train(training)
+    step = in_eval(step) if isinstance(step, torch.nn.Module) else step
+    states, logits = _walk(step, inputs, state, distance)
     # Summed over the batch: the lanes do not mix, so the gradient of the sum holds each lane's own.
     loss = torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
     parts = [part for each in states for part in each]

@@ -126,14 +126,13 @@ def _on_itself(
 
 def _measure(model: nn.Module, batch: Batch, loss: Loss | None, dim: int, dtype: str) -> GradientByLayer:
     with (
-        preserved(model),
         torch.inference_mode(False),
+        preserved(model) as twin,
         torch.enable_grad(),
-        torch.backends.cudnn.flags(enabled=False),
-        _outputs(model) as seen,
-        recording(model) as calls,
+        _outputs(twin) as seen,
+        recording(twin) as calls,
     ):
-        output = call_model(model, batch)
+        output = call_model(twin, batch)
         if not seen:
             raise CarouselError(f"{type(model).__name__} ran no layer that gives a tensor of numbers.")
         total = _default(output, calls) if loss is None else loss(output)

@@ -155,13 +155,12 @@ def observe(
             "Carousel's. For the gradient by layer of any network there is carousel.diagnosis.gradient_by_layer."
         )
     with (
-        preserved(model),
         torch.inference_mode(False),
+        preserved(model) as twin,
         torch.set_grad_enabled(gradients),
-        torch.backends.cudnn.flags(enabled=False),  # it has no backward pass in eval mode
-        recording(model) as calls,
+        recording(twin) as calls,
     ):
-        output = _output(model, batch)
+        output = _output(twin, batch)
         if not calls:
             raise CarouselError("The batch reached no recurrent layer: the model's forward did not call one.")
         value = None

@@ -9,7 +9,6 @@ from typing import Any, Self
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 import carousel.nn
 from carousel.data.sequences import (
@@ -40,7 +39,9 @@ from carousel.models.sequences.layers import Ahead, Labels, Pooled, back
 from carousel.models.sequences.predictions import Prediction, forecasts
 from carousel.models.sequences.without import Without
 from carousel.models.tensors import distinct, load_tensors, save_tensors
-from carousel.nn.regularisers import locked
+from carousel.nn.drawing import seeded
+from carousel.nn.in_eval import in_eval
+from carousel.nn.regularisers import dropout, locked
 
 KIND = "sequence model"
 _TOGETHER = 64  # sequences run side by side
@@ -226,17 +227,12 @@ class SequenceModel(nn.Module):
     @torch.inference_mode()
     def say(self, encoded: list[np.ndarray]) -> Iterator[np.ndarray]:
         """`run`, of sequences that are encoded already, (T_i, I) each."""
-        training = self.training
-        self.eval()
-        device = next(self.parameters()).device
-        try:
-            for start in range(0, len(encoded), _TOGETHER):
-                x, lengths = padded(encoded[start : start + _TOGETHER])
-                said = self(x.to(device), lengths).float().cpu().numpy()
-                for k, length in enumerate(lengths.tolist()):
-                    yield said[k] if isinstance(self.head, Classify) else said[:length, k]
-        finally:
-            self.train(training)
+        model, device = in_eval(self), next(self.parameters()).device
+        for start in range(0, len(encoded), _TOGETHER):
+            x, lengths = padded(encoded[start : start + _TOGETHER])
+            said = model(x.to(device), lengths).float().cpu().numpy()
+            for k, length in enumerate(lengths.tolist()):
+                yield said[k] if isinstance(self.head, Classify) else said[:length, k]
 
     @property
     def known(self) -> Encoding:
@@ -281,7 +277,7 @@ class SequenceModel(nn.Module):
         path = Path(path)
         tensors, about = load_tensors(path / "weights.safetensors" if path.is_dir() else path, KIND)
         try:
-            with torch.random.fork_rng(devices=[]):  # first weights are drawn, only to be replaced
+            with seeded():  # first weights are drawn, only to be replaced
                 model = cls(head=head_from_dict(about["head"]), **about["model"])
                 layout = None if about["layout"] is None else Layout.from_dict(about["layout"])
                 encoding = Encoding.from_dict(about["encoding"])
@@ -302,7 +298,7 @@ class SequenceModel(nn.Module):
 
     def _drop(self, values: Tensor) -> Tensor:
         share = self.options["dropout"] if self.training else 0.0
-        return locked(values, share) if self.options["locked_dropout"] else F.dropout(values, share)
+        return locked(values, share) if self.options["locked_dropout"] else dropout(values, share)
 
 
 def padded(encoded: list[np.ndarray]) -> tuple[Tensor, Tensor]:

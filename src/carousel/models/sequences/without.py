@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from carousel.nn.regularisers import dropout
+
 
 class Without(nn.Module):
     """Hidden layers that see the last N steps and nothing before them; called like a recurrent module.
@@ -30,6 +32,6 @@ class Without(nn.Module):
         padded = F.pad(x, (0, 0, 0, 0, self.context - 1, 0))
         x = torch.cat([padded[k : k + x.shape[0]] for k in range(self.context)], dim=-1)
         for number, layer in enumerate(self.layers):
-            x = F.dropout(x, self.dropout, self.training and number > 0)
+            x = dropout(x, self.dropout) if self.training and number > 0 else x
             x = torch.relu(layer(x))
         return x, None

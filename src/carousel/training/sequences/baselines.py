@@ -6,8 +6,6 @@ import copy
 import math
 from typing import Any
 
-import torch
-
 from carousel.models.sequences.heads import WITHOUT
 from carousel.training.sequences.config import SequenceConfig
 from carousel.training.sequences.task import SequenceTask
@@ -17,14 +15,13 @@ def without_recurrence(task: SequenceTask, config: SequenceConfig, steps: int) -
     """The test score of hidden layers that see one step at a time, with their best weights of as many evaluations."""
     options = {"bidirectional": False, "weight_drop": 0.0, "recurrent_dropout": 0.0}
     own = config.override(cell=WITHOUT, steps=steps, **options)
-    with torch.random.fork_rng(devices=[]):
-        loop = task.loop(own)
-        best, lowest = copy.deepcopy(loop.model.state_dict()), math.inf
-        for step in range(steps):
-            loop.step(step)
-            if step + 1 == steps or (step + 1) % (config.evaluate_every or steps) == 0:
-                value = task.evaluate(loop.model).value
-                if value < lowest:
-                    best, lowest = copy.deepcopy(loop.model.state_dict()), value
-        loop.model.load_state_dict(best)
-        return task.aim.score(loop.model, task.parts.test)
+    loop = task.loop(own)
+    best, lowest = copy.deepcopy(loop.model.state_dict()), math.inf
+    for step in range(steps):
+        loop.step(step)
+        if step + 1 == steps or (step + 1) % (config.evaluate_every or steps) == 0:
+            value = task.evaluate(loop.model).value
+            if value < lowest:
+                best, lowest = copy.deepcopy(loop.model.state_dict()), value
+    loop.model.load_state_dict(best)
+    return task.aim.score(loop.model, task.parts.test)

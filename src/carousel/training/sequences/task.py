@@ -6,7 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from carousel.data.sequences import (
@@ -24,6 +23,7 @@ from carousel.errors import CarouselError
 from carousel.models.sequences.heads import Forecast
 from carousel.models.sequences.model import KIND, SequenceModel
 from carousel.models.tensors import load_description
+from carousel.nn.drawing import seeded
 from carousel.training.loop import Loop
 from carousel.training.run import RunFolder
 from carousel.training.sequences.config import SequenceConfig
@@ -131,7 +131,6 @@ class SequenceTask:
         return model
 
     def loop(self, config: SequenceConfig) -> Loop[SequenceModel]:
-        torch.manual_seed(config.seed)
         length = None if self.aim.uncut() else config.bptt
         batches = Pieces(
             self.parts.train,
@@ -141,7 +140,9 @@ class SequenceTask:
             lead=self.aim.lead,
             seed=config.seed,
         )
-        return Loop(config, self.model(config), batches, self.aim.loss)
+        with seeded(config.seed):
+            model = self.model(config)
+        return Loop(config, model, batches, self.aim.loss)
 
     def evaluate(self, model: SequenceModel, *, sample: bool = False) -> Any:
         return self.aim.score(model, self.parts.valid)
