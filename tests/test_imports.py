@@ -10,7 +10,9 @@ import pytest
 import carousel
 
 PACKAGE = Path(carousel.__file__).parent
-EVERYWHERE = {"errors", "atomic", "cache", "options", "interrupt", "__version__"}
+EVERYWHERE = {
+    "errors", "atomic", "cache", "options", "interrupt", "plain", "reading", "tensor_file", "__version__"
+}  # fmt: skip
 DOORS = {"ops", "nn", "embeddings"}  # to the compiled core: whole sequences, one step at a time, word vectors
 BELOW = {  # room -> the rooms that it may import
     "equations": set(),
@@ -80,8 +82,8 @@ def test_rooms_are_reached_by_name():
 
 
 def test_what_belongs_to_all_stands_alone():
-    """errors, atomic, options and interrupt import no room."""
-    for name in ("errors", "atomic", "options", "interrupt"):
+    """errors, atomic, options, interrupt and the readers of files import no room."""
+    for name in ("errors", "atomic", "options", "interrupt", "plain", "reading", "tensor_file"):
         assert imported_rooms(PACKAGE / f"{name}.py") <= EVERYWHERE
 
 

@@ -40,7 +40,7 @@ class Session:
         if resumed:
             self._check_data()
             self.position = load_checkpoint(folder.checkpoint, self.loop)
-        self.metrics = Metrics(folder, self.position.step, task.rows)
+        self.metrics = Metrics(folder, self.position.step, task.rows, lambda words: on_event(Note(words)))
         self.monitor = self._make_monitor()
         self._resumed = resumed
         self._saved_at = self._told_at = time.monotonic()
