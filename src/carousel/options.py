@@ -6,12 +6,18 @@ the same fields. Loads neither torch nor NumPy.
 
 import dataclasses
 import difflib
+import operator
+import os
+import reprlib
 from collections.abc import Iterable
 from dataclasses import field, fields
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from carousel.errors import CarouselError
+
+MOST = 10**9  # of any option: sizes and counts beyond it overflow what they are multiplied by
+MOST_SEED = 2**64 - 1  # what torch's generators take
 
 
 def option(
@@ -25,9 +31,35 @@ def option(
     choices: tuple[str, ...] = (),
     hidden: bool = False,
 ) -> Any:
-    """A field of a configuration. `minimum` and `maximum` are allowed, `above` and `below` not; `hidden`: no flag."""
+    """A field of a configuration. `minimum` and `maximum` are allowed, `above` and `below` not; `hidden`: no flag.
+
+    Where nothing else is said, no number is above `MOST`.
+    """
+    maximum = MOST if maximum is None and below is None else maximum
     limits = {"minimum": minimum, "maximum": maximum, "above": above, "below": below, "choices": choices}
     return field(default=default, metadata={"help": help, "hidden": hidden, **limits})
+
+
+def seed_option(default: int) -> Any:
+    """The field of a seed."""
+    return option(default, "seed of every random choice", minimum=0, maximum=MOST_SEED)
+
+
+def check_seed(seed: Any) -> int:
+    """A seed as torch takes it; raises CarouselError unless it is a whole number from 0 to 2^64 - 1.
+
+    >>> check_seed(7)
+    7
+    """
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        number = -1
+    if isinstance(seed, bool) or not 0 <= number <= MOST_SEED:
+        raise CarouselError(
+            f"seed must be a whole number from 0 to {MOST_SEED} (2^64 - 1); got {reprlib.repr(seed)}."
+        )
+    return number
 
 
 def again(config: type, name: str, default: Any) -> Any:
@@ -54,9 +86,9 @@ def check_names(options: Iterable[Any], config: type) -> None:
     known = [f.name for f in fields(config)]
     for name in options:
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
+            near = difflib.get_close_matches(str(name)[:80], known, n=1)
             hint = f"Did you mean {near[0]}?" if near else f"Known are: {', '.join(known)}."
-            raise CarouselError(f"there is no option {name!r}. {hint}")
+            raise CarouselError(f"there is no option {reprlib.repr(name)}. {hint}")
 
 
 def _kind(f: dataclasses.Field[Any]) -> tuple[type, bool]:
@@ -81,19 +113,34 @@ def _coerced(f: dataclasses.Field[Any], value: Any) -> Any:
     kind, optional = _kind(f)
     if value is None and optional:
         return None
-    if kind is list and isinstance(value, list | tuple) and all(isinstance(v, str | Path) for v in value):
+    if kind is list and isinstance(value, list | tuple) and all(map(_is_text, value)):
         return [str(v) for v in value]
-    if kind is str and isinstance(value, str | Path):
+    if kind is str and _is_text(value):
         return str(value)
     if kind is bool and isinstance(value, bool):
         return value
     if kind in (int, float) and isinstance(value, int | float | str) and not isinstance(value, bool):
         try:
-            if kind is float or float(value).is_integer():
-                return kind(float(value)) if kind is float or not isinstance(value, int) else value
+            if kind is float:
+                return float(value)
+            if isinstance(value, int) or str(value).isdecimal():
+                return int(value)  # not through a float, which would change a large seed
+            if float(value).is_integer():
+                return int(float(value))
         except (ValueError, OverflowError):
             pass
-    raise CarouselError(f"{f.name} must be {_WORDS[kind]}; got {value!r}.")
+    raise CarouselError(f"{f.name} must be {_WORDS[kind]}; got {reprlib.repr(value)}.")
+
+
+def _is_text(value: Any) -> bool:
+    """Whether this is text that can be the name of a file or of a column."""
+    if not isinstance(value, str | Path) or "\0" in str(value):
+        return False
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
+    return True
 
 
 def _check_limits(f: dataclasses.Field[Any], value: Any) -> None:
@@ -101,7 +148,9 @@ def _check_limits(f: dataclasses.Field[Any], value: Any) -> None:
     if value is None:
         return
     if limits["choices"] and value not in limits["choices"]:
-        raise CarouselError(f"{f.name} must be one of {', '.join(limits['choices'])}; got {value!r}.")
+        raise CarouselError(
+            f"{f.name} must be one of {', '.join(limits['choices'])}; got {reprlib.repr(value)}."
+        )
     if not isinstance(value, int | float):
         return
     if value != value or abs(value) == float("inf"):

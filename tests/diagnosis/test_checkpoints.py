@@ -128,5 +128,5 @@ def test_files_without_recurrent_layers_are_told(tmp_path):
     torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / "w.pt")
     with pytest.raises(CarouselError, match=r"no recurrent layer.*weight, bias"):
         read_layers(tmp_path / "w.pt")
-    with pytest.raises(CarouselError, match="is no file"):
+    with pytest.raises(CarouselError, match="does not exist"):
         read_layers(tmp_path / "none.pt")

@@ -177,7 +177,7 @@ def test_foreign_and_missing_files_are_refused(tmp_path):
     ]:
         with pytest.raises(CarouselError, match=message):
             LanguageModel.load(tmp_path / name)
-    with pytest.raises(CarouselError, match="does not exist"):
+    with pytest.raises(CarouselError, match="is a folder"):
         LanguageModel.load(tmp_path)
 
 

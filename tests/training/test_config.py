@@ -111,7 +111,7 @@ def test_options_without_effect_are_refused_where_they_are_given(options):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [("a: [1", "not a readable YAML"), (b"\xff\xfe", "not a readable")]
+    ("content", "message"), [("a: [1", "is no valid YAML"), (b"\xff\xfe", "is no valid YAML")]
 )
 def test_a_broken_file_is_named(tmp_path, content, message):
     """A file that is no YAML, or no text, is refused with its path."""

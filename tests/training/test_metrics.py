@@ -88,6 +88,10 @@ def test_another_file_is_refused(tmp_path):
     """A missing or foreign CSV is a clear error."""
     (tmp_path / "m.csv").write_text("a,b\n1,2\n")
     (tmp_path / "empty.csv").write_text("")
-    for name in ("m.csv", "empty.csv", "absent.csv"):
-        with pytest.raises(CarouselError, match=f"{name[:-4]}.csv is not the metrics of a run"):
-            read_metrics(tmp_path / name)
+    for name, message in (
+        ("m", "is not the metrics"),
+        ("empty", "is not the metrics"),
+        ("absent", "does not exist"),
+    ):
+        with pytest.raises(CarouselError, match=rf"{name}\.csv {message}"):
+            read_metrics(tmp_path / f"{name}.csv")

@@ -5,23 +5,35 @@ from __future__ import annotations
 import itertools
 import pickle
 import re
+import struct
 import warnings
-from collections.abc import Iterator, Mapping
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from carousel.errors import CarouselError
+from carousel.models.cells import check_layers
+from carousel.models.tensors import DTYPES, read_tensor, restored
 from carousel.nn import GRU, LSTM, RNN
+from carousel.reading import opened
+from carousel.tensor_file import open_tensors
 
 _FIRST = re.compile(r"^(?P<path>.*?)\.?weight_ih_l0$")
 _CELL = re.compile(r"((?:weight|bias)_(?:ih|hh))$")  # of LSTMCell and the like: a module of one layer
 _KINDS = {1: "RNN", 3: "GRU", 4: "LSTM"}
+_WHAT = "a run folder, a .safetensors file or a torch checkpoint"
+# what an unpickler of foreign bytes, and the reader of archives before it, stumble over
+_STUMBLES = (
+    ArithmeticError, AssertionError, AttributeError, BufferError, EOFError, ImportError, LookupError, MemoryError,
+    NameError, OSError, RuntimeError, TypeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 _OUTER = ("state_dict", "model_state_dict", "model", "net", "weights")  # where training scripts keep theirs
 
 
@@ -80,30 +92,52 @@ def read_layers(path: str | Path) -> GuessedModel:
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
     """Every tensor of a file by its name; see `read_layers`."""
     path = Path(path)
-    if not path.is_file():
-        raise CarouselError(
-            f"{path} is no file. Give a run folder, a .safetensors file or a torch checkpoint."
-        )
     if path.suffix == ".safetensors":
-        try:
-            return dict(load_file(path))
-        except (SafetensorError, OSError) as error:
-            raise CarouselError(f"{path} is not a whole safetensors file: {error}") from None
+        with open_tensors(path, _WHAT) as file:
+            return {
+                name: read_tensor(file, name) for name, entry in file.entries.items() if entry.dtype in DTYPES
+            }
+    with opened(path, _WHAT) as file:
+        found = _tensors_in(_unpickled(file, path))
+    if not found:
+        raise CarouselError(f"{path} holds no named tensors; a state_dict is needed.")
+    return {name: tensor for name, tensor in found.items() if _is_plain(tensor)}
+
+
+def _unpickled(file: BinaryIO, path: Path) -> Any:
+    """What torch finds in a checkpoint; in this place all that its readers raise becomes a CarouselError."""
     try:
+        if zipfile.is_zipfile(file) and any(
+            each.compress_type != zipfile.ZIP_STORED for each in zipfile.ZipFile(file).infolist()
+        ):
+            raise CarouselError(
+                f"{path} is compressed, which torch never does: unpacked it could fill the memory."
+            )
+        file.seek(0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of how a foreign file was pickled: it is refused or read
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except CarouselError:
+        raise
     except pickle.UnpicklingError as error:
         raise CarouselError(
             f"{path} was not read: {_refused(error)}. Save only the weights: torch.save(model.state_dict(), path), "
             "or as safetensors."
         ) from None
-    except Exception as error:  # foreign bytes make an unpickler stumble over anything
+    except _STUMBLES as error:
         raise CarouselError(f"{path} is no torch checkpoint, or a damaged one: {_damage(error)}") from None
-    found = _tensors_in(content)
-    if not found:
-        raise CarouselError(f"{path} holds no named tensors; a state_dict is needed.")
-    return found
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor has its numbers in memory, each once: none that is sparse, quantized or spread over a few."""
+    if (
+        tensor.layout != torch.strided
+        or tensor.is_quantized
+        or tensor.is_complex()
+        or tensor.device.type != "cpu"
+    ):
+        return False
+    return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
 def _refused(error: pickle.UnpicklingError) -> str:
@@ -125,14 +159,14 @@ def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
 
 
-def _tensors_in(content: Any) -> dict[str, Tensor]:
-    if not isinstance(content, Mapping):
+def _tensors_in(content: Any, depth: int = 0) -> dict[str, Tensor]:
+    if not isinstance(content, Mapping) or depth > len(_OUTER):  # a dictionary may hold itself
         return {}
     own = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
     if any("weight" in name for name in own):
         return own
     inner = [content[name] for name in _OUTER if name in content]
-    return next((found for each in inner if (found := _tensors_in(each))), own)
+    return next((found for each in inner if (found := _tensors_in(each, depth + 1))), own)
 
 
 def _guesses(tensors: Mapping[str, Tensor]) -> Iterator[Guess]:
@@ -168,8 +202,9 @@ def _rebuilt(path: str, tensors: Mapping[str, Tensor]) -> Guess:
         "bidirectional": "weight_ih_l0_reverse" in own,
     }
     try:
-        module, assumed = _module(kind, inputs, hidden, own, options, projected)
-        module.load_state_dict(own)
+        check_layers(options["num_layers"])
+        make, assumed = _module(kind, inputs, hidden, own, options, projected)
+        module = restored(make, own)
     except (RuntimeError, ValueError) as error:
         raise CarouselError(
             f"The tensors of {prefix or 'the file '}do not fit together: {_first_line(error)}"
@@ -179,16 +214,17 @@ def _rebuilt(path: str, tensors: Mapping[str, Tensor]) -> Guess:
 
 def _module(
     kind: str, inputs: int, hidden: int, own: Mapping[str, Tensor], options: dict[str, Any], projected: bool
-) -> tuple[nn.Module, str]:
+) -> tuple[Callable[[], nn.Module], str]:
+    """How the module is made, and what had to be assumed."""
     if kind == "LSTM" and projected:
         size = own["weight_hr_l0"].shape[0]
-        return nn.LSTM(inputs, hidden, proj_size=size, **options), f"an LSTM projected to {size}"
+        return partial(nn.LSTM, inputs, hidden, proj_size=size, **options), f"an LSTM projected to {size}"
     if kind == "LSTM":
         peephole = "diagonal" if "weight_peephole_l0" in own else "full" if "weight_ch_l0" in own else "none"
-        return LSTM(inputs, hidden, peephole=peephole, **options), f"an LSTM, peephole {peephole}"
+        return partial(LSTM, inputs, hidden, peephole=peephole, **options), f"an LSTM, peephole {peephole}"
     if kind == "GRU":
-        return GRU(inputs, hidden, **options), "a GRU that resets after the product, as torch's"
-    return RNN(inputs, hidden, **options), "an RNN with tanh (a file does not say which)"
+        return partial(GRU, inputs, hidden, **options), "a GRU that resets after the product, as torch's"
+    return partial(RNN, inputs, hidden, **options), "an RNN with tanh (a file does not say which)"
 
 
 def _place(root: nn.Module, path: str, module: nn.Module) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from carousel.errors import CarouselError
-from carousel.options import check_names, described, option, settle
+from carousel.options import check_names, described, option, seed_option, settle
 
 VERSION = 1
 MOST_THREADS = 1024
@@ -111,7 +111,7 @@ class EmbeddingConfig:
         minimum=0,
     )
 
-    seed: int = option(1, "seed of every random choice", minimum=0, maximum=2**63 - 1)
+    seed: int = seed_option(1)
     threads: int | None = option(None, "number of threads (none: all cores)", minimum=1, maximum=MOST_THREADS)
     deterministic: bool = option(False, "the same bits every time: one thread, whatever is asked for")
     checkpoint: str | None = option(

@@ -10,6 +10,7 @@ import numpy as np
 from carousel.embeddings.neighbours import unit
 from carousel.embeddings.vectors import Neighbour, Vectors
 from carousel.errors import CarouselError
+from carousel.options import check_seed
 
 METHODS = ("pca", "tsne")
 MOST = 5000  # points that a picture can show and t-SNE can place in a minute
@@ -65,6 +66,7 @@ def word_map(
     """
     if method not in METHODS:
         raise CarouselError(f"method must be one of {', '.join(METHODS)}; got {method!r}.")
+    seed = check_seed(seed)
     asked = list(dict.fromkeys(words)) or vectors.words[skip : skip + top]
     shown = asked
     if around and words:
@@ -108,5 +110,5 @@ def _tsne(units: np.ndarray, seed: int) -> np.ndarray:
 
     # a neighbourhood of a third of few words, so that there still is an outside
     perplexity = min(_PERPLEXITY, (len(units) - 1) / 3)
-    model = TSNE(2, perplexity=perplexity, metric="cosine", init="random", random_state=seed)
+    model = TSNE(2, perplexity=perplexity, metric="cosine", init="random", random_state=seed % 2**32)
     return np.asarray(model.fit_transform(units), np.float64)

@@ -3,6 +3,9 @@
 Free of torch, so that the command line can offer the names without loading it.
 """
 
+from carousel.errors import CarouselError
+
+MOST_LAYERS = 256  # each takes time to make, even where it takes no memory
 MODELS = ("rnn", "tdnn")  # recurrent; of the last N symbols (the first is meant where a file names none)
 
 # name -> the class in carousel.nn, the options that make it this cell
@@ -19,3 +22,9 @@ CELLS: dict[str, tuple[str, dict[str, str]]] = {
     "gru": ("GRU", {"reset": "after"}),
     "gru-before": ("GRU", {"reset": "before"}),
 }
+
+
+def check_layers(layers: int) -> None:
+    """Raise CarouselError for more layers than anybody trains."""
+    if layers > MOST_LAYERS:
+        raise CarouselError(f"layers must be at most {MOST_LAYERS}; got {layers:,}. Give fewer layers.")

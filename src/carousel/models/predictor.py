@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -13,14 +14,23 @@ from torch.nn import functional as F
 
 from carousel.data import Vocabulary, vocabulary_from_json
 from carousel.errors import CarouselError
-from carousel.models.cells import MODELS
+from carousel.models.cells import MODELS, check_layers
 from carousel.models.generation import generate
-from carousel.models.tensors import distinct, load_tensors, save_tensors
-from carousel.nn.drawing import seeded
+from carousel.models.tensors import distinct, fitting, load_tensors, restored, save_tensors
 from carousel.nn.regularisers import dropped, kept, locked
+from carousel.plain import check_arguments, described
 
 State = Tensor | tuple[Tensor, ...]
 KIND = "language model"
+
+
+@dataclass(frozen=True)
+class _Description:
+    """What a file of weights says of them."""
+
+    model: dict[str, Any]
+    vocabulary: dict[str, Any] | None = None
+    architecture: str = MODELS[0]
 
 
 class Predictor(nn.Module, ABC):
@@ -37,6 +47,7 @@ class Predictor(nn.Module, ABC):
 
     def __init__(self, options: dict[str, Any]) -> None:
         super().__init__()
+        check_arguments(type(self).__init__, options)
         check_options(options)
         self.options = options
 
@@ -147,23 +158,17 @@ class Predictor(nn.Module, ABC):
     @classmethod
     def load_with_vocabulary(cls, path: str | Path) -> tuple[Self, Vocabulary | None]:
         """The model and the vocabulary that were saved together; None if it was saved without one."""
-        tensors, description = load_tensors(path, KIND)
-        kind = model_class(description.get("architecture", MODELS[0]))
-        if not issubclass(kind, cls):
-            raise CarouselError(
-                f"{path} holds a {kind.__name__}, not a {cls.__name__}. Load it by {kind.__name__}.load, or "
-                "any model by carousel.load."
-            )
-        try:
-            with seeded():  # first weights are drawn, only to be replaced
-                model = kind(**description["model"])
-            wanted = distinct(model).keys()
-            if wanted != tensors.keys():
-                raise CarouselError(f"tensors {sorted(wanted ^ tensors.keys())} differ")
-            model.load_state_dict(tensors, strict=False)
-        except (KeyError, TypeError, RuntimeError, CarouselError) as error:
-            raise CarouselError(f"{path} does not hold the weights its options ask for: {error}") from None
-        symbols = description.get("vocabulary")
+        tensors, about = load_tensors(path, KIND)
+        with fitting(path):
+            description = described(_Description, about, "its description")
+            kind = model_class(description.architecture)
+            if not issubclass(kind, cls):
+                raise CarouselError(
+                    f"it holds a {kind.__name__}, not a {cls.__name__}. Load it by {kind.__name__}.load, or any model "
+                    "by carousel.load"
+                )
+            model = restored(lambda: kind(**description.model), tensors)
+        symbols = description.vocabulary
         return model.eval(), None if symbols is None else vocabulary_from_json(symbols)
 
 
@@ -193,6 +198,7 @@ def check_options(options: dict[str, Any]) -> None:
             continue
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             raise CarouselError(f"{name} must be a whole number of at least 1; got {size!r}.")
+    check_layers(options.get("layers", 1))
     for name in ("dropout", "embedding_dropout", "weight_drop", "recurrent_dropout"):
         if not 0 <= options.get(name, 0) < 1:
             raise CarouselError(f"{name} must be at least 0 and below 1; got {options[name]}.")

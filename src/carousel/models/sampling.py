@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from carousel.errors import CarouselError
 from carousel.nn.in_eval import in_eval
+from carousel.options import MOST_SEED, check_seed
 
 
 def sample(
@@ -34,7 +35,7 @@ def sample(
         never: symbols that are not drawn.
         stop: ends before this symbol.
 
-    Raises CarouselError at the call for options out of range.
+    Raises CarouselError at the call for options out of range, and where the model's scores are not finite.
     """
     rows = draw(
         model,
@@ -71,9 +72,10 @@ def draw(
     _check(prompt, length, temperature, top_k, top_p)
     if lanes < 1:
         raise CarouselError(f"there must be at least one sample to draw; got {lanes}.")
+    first = None if seed is None else check_seed(seed)
     generators = [torch.Generator() for _ in range(lanes)]
     for k, generator in enumerate(generators):
-        generator.seed() if seed is None else generator.manual_seed(seed + k)
+        generator.seed() if first is None else generator.manual_seed((first + k) % (MOST_SEED + 1))
 
     def pick(logits: Tensor, generator: torch.Generator) -> int:
         return choose(logits, temperature, top_k, top_p, generator, never)
@@ -109,10 +111,19 @@ def _draw(
 # inference mode is entered per step: around a `yield` it would leak into the caller's code
 @torch.inference_mode()
 def advance(model: nn.Module, tokens: Sequence[Sequence[int]], state: Any) -> tuple[Tensor, Any]:
-    """The logits (B, V) after `tokens`, T rows of B, as float32 on the CPU, and the state."""
+    """The logits (B, V) after `tokens`, T rows of B, as float32 on the CPU, and the state.
+
+    Raises CarouselError if the largest is no finite number, as where one is NaN.
+    """
     device = next(model.parameters()).device
     logits, state = model(torch.tensor(tokens, device=device), state)
-    return logits[-1].float().cpu(), state
+    last = logits[-1].float().cpu()
+    if not last.amax(dim=-1).isfinite().all():  # one symbol may be impossible, not all
+        raise CarouselError(
+            "the scores of a model must be finite numbers to choose symbols by; some are not. Its weights hold NaN or "
+            "are too large: use weights of an earlier step, or train again with a lower learning rate."
+        )
+    return last, state
 
 
 @torch.inference_mode()

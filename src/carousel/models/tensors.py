@@ -6,22 +6,33 @@ a changed bit in a weight or a number is otherwise unseen.
 """
 
 import json
+import reprlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from carousel.atomic import write_atomic
 from carousel.errors import CarouselError
+from carousel.nn.drawing import seeded
+from carousel.reading import check_version, first_line, parse_json
+from carousel.tensor_file import TensorFile, open_tensors
 
 VERSION = 2  # 1 had no checksum of the description
 KEY = "carousel"
 _OWN = "description_checksum"
+DTYPES = {
+    "BOOL": torch.bool, "U8": torch.uint8, "I8": torch.int8, "I16": torch.int16, "F16": torch.float16,
+    "BF16": torch.bfloat16, "I32": torch.int32, "F32": torch.float32, "I64": torch.int64, "F64": torch.float64,
+}  # fmt: skip
+Module = TypeVar("Module", bound=nn.Module)
+# what torch and Python raise where a model is made of options that nobody could have saved
+_NO_OPTIONS = (KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError, MemoryError)
 
 
 def save_tensors(
@@ -48,10 +59,9 @@ def load_tensors(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[s
     Raises CarouselError if the file is missing, truncated, damaged, of another program, kind or a newer
     version.
     """
-    about = load_description(path, kind)
-    with safe_open(str(path), "pt") as file:
-        # cloned out of the mapped file: aligned like any tensor, and free of it when it is replaced
-        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 (no mapping)
+    with open_tensors(path, f"a {kind} that Carousel saved") as file:
+        about = _described(file, kind)
+        tensors = {name: read_tensor(file, name) for name in file.entries}
     if _checksum(tensors) != about.get("checksum"):
         raise CarouselError(f"{path} is damaged: its checksum does not fit. Use a copy or train again.")
     return tensors, about
@@ -59,32 +69,61 @@ def load_tensors(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[s
 
 def load_description(path: str | Path, kind: str) -> dict[str, Any]:
     """The values that `save_tensors` was given as `about`, without reading the tensors."""
-    path = Path(path)
-    if not path.is_file():
-        raise CarouselError(f"{path} does not exist. Give the path of a {kind} that Carousel saved.")
+    with open_tensors(path, f"a {kind} that Carousel saved") as file:
+        return _described(file, kind)
+
+
+def read_tensor(file: TensorFile, name: str) -> Tensor:
+    """A tensor of an open file, in memory of its own; raises CarouselError for a type that is not in `DTYPES`."""
+    entry = file.entries[name]
+    if entry.dtype not in DTYPES:
+        raise CarouselError(
+            f"{file.path}: the tensor {name:.80} has the type {entry.dtype}, which is not read."
+        )
+    tensor = torch.empty(entry.shape, dtype=DTYPES[entry.dtype])
+    if tensor.numel():
+        file.read_into(name, tensor.reshape(-1).view(torch.uint8).numpy())
+    return tensor
+
+
+@contextmanager
+def fitting(path: str | Path) -> Iterator[None]:
+    """Inside, a thing is made of the description in a file; whatever that raises becomes a CarouselError."""
     try:
-        with safe_open(str(path), "pt") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
+        yield
+    except _NO_OPTIONS as error:  # CarouselError is a ValueError
         raise CarouselError(
-            f"{path} is not a whole safetensors file ({error}). It is truncated, damaged or something else; "
-            "use a copy or train again."
+            f"{path} does not hold the weights its options ask for: {first_line(error)}."
         ) from None
-    about = _parse(metadata.get(KEY))
-    if about is None:
-        raise CarouselError(f"{path} was not saved by Carousel: it has no description of a {kind}.")
-    if about.get("version", 0) > VERSION:
-        raise CarouselError(
-            f"{path} has format version {about['version']}, but this Carousel knows versions up to "
-            f"{VERSION}. Upgrade carousel-rnn."
-        )
-    if (about.get("version") != 1 or _OWN in about) and about.get(_OWN) != _own_checksum(about):
-        raise CarouselError(
-            f"{path} is damaged: the checksum of its description does not fit. Use a copy or train again."
-        )
-    if about.get("kind") != kind:
-        raise CarouselError(f"{path} holds a {about.get('kind')}, but a {kind} is needed here.")
-    return about
+
+
+def restored(make: Callable[[], Module], tensors: Mapping[str, Tensor]) -> Module:
+    """The module that `make` makes, with weights that were read from a file.
+
+    Made without memory first: names, shapes and types are compared before a number is stored, so that a small file
+    cannot ask for a large model. Raises CarouselError where they differ.
+    """
+    # weights may have been saved in another precision
+    tensors = {name: each.float() if each.is_floating_point() else each for name, each in tensors.items()}
+    with torch.device("meta"):
+        check_tensors(tensors, distinct(make()))
+    with seeded():  # first weights are drawn, only to be replaced
+        module = make()
+    module.load_state_dict(tensors, strict=False)
+    return module
+
+
+def check_tensors(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    """Raise CarouselError unless these are the names, shapes and types that are expected, on whatever device."""
+    if found.keys() != expected.keys():
+        raise CarouselError(f"tensors {reprlib.repr(sorted(found.keys() ^ expected.keys()))} differ")
+    for name, tensor in found.items():
+        wanted = expected[name]
+        if tensor.shape != wanted.shape or tensor.dtype != wanted.dtype:
+            raise CarouselError(
+                f"the tensor {name} must be {wanted.dtype} of shape {tuple(wanted.shape)}; got {tensor.dtype} of "
+                f"shape {tuple(tensor.shape)}"
+            )
 
 
 def is_saved(path: str | Path, kind: str) -> bool:
@@ -96,18 +135,28 @@ def is_saved(path: str | Path, kind: str) -> bool:
     return True
 
 
+def _described(file: TensorFile, kind: str) -> dict[str, Any]:
+    """The description in an open file, held against its own checksum."""
+    path = file.path
+    if KEY not in file.metadata:
+        raise CarouselError(f"{path} was not saved by Carousel: it has no description of a {kind}.")
+    about = parse_json(file.metadata[KEY], f"the description in {path}")
+    if not isinstance(about, dict):
+        raise CarouselError(f"{path} was not saved by Carousel: it has no description of a {kind}.")
+    check_version(about.get("version"), VERSION, path)
+    if (about["version"] != 1 or _OWN in about) and about.get(_OWN) != _own_checksum(about):
+        raise CarouselError(
+            f"{path} is damaged: the checksum of its description does not fit. Use a copy or train again."
+        )
+    if about.get("kind") != kind:
+        raise CarouselError(f"{path} holds a {about.get('kind')!s:.40}, but a {kind} is needed here.")
+    return about
+
+
 def _own_checksum(description: Mapping[str, Any]) -> int:
     """CRC-32 of the description but for this number itself."""
     rest = {name: value for name, value in description.items() if name != _OWN}
     return zlib.crc32(json.dumps(rest, sort_keys=True).encode())
-
-
-def _parse(text: str | None) -> dict[str, Any] | None:
-    try:
-        about = json.loads(text or "")
-    except ValueError:
-        return None
-    return about if isinstance(about, dict) else None
 
 
 def _checksum(tensors: Mapping[str, Tensor]) -> int:

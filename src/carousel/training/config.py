@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from carousel.errors import CarouselError
-from carousel.models.cells import CELLS, MODELS
+from carousel.models.cells import CELLS, MODELS, MOST_LAYERS
 from carousel.options import described, option
 from carousel.training.loop_config import RATE, LoopConfig, without_dropout
 from carousel.training.presets import preset
@@ -44,7 +44,7 @@ class Config(LoopConfig):
     model: str = option("rnn", "recurrent, or a time-delay network of the last N symbols", choices=MODELS)
     cell: str = option("lstm", "recurrent cell", choices=tuple(CELLS))
     hidden: int = option(384, "units of each layer", minimum=1)
-    layers: int = option(1, "number of hidden layers", minimum=1)
+    layers: int = option(1, "number of hidden layers", minimum=1, maximum=MOST_LAYERS)
     context: int | None = option(None, "tdnn: N, how many symbols a prediction sees (none: 4)", minimum=1)
     direct: bool = option(False, "tdnn: connect the symbols' vectors with the output directly")
     embedding: int | None = option(

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from carousel.losses import linear_cross_entropy
+from carousel.models.memory import check_memory
 from carousel.models.predictor import Predictor, model_class
 from carousel.nn.drawing import seeded
 from carousel.training.config import Config
@@ -31,7 +32,9 @@ def build_model(config: Config, vocabulary_size: int) -> Predictor:
     options = {name: getattr(config, name) for name in names}
     if options.get("context", 0) is None:  # the model's own
         del options["context"]
-    model: Predictor = model_class(config.model)(vocabulary_size, **options)
+    kind = model_class(config.model)
+    check_memory(lambda: kind(vocabulary_size, **options))
+    model: Predictor = kind(vocabulary_size, **options)
     return model
 
 

@@ -14,9 +14,11 @@ import yaml
 
 from carousel.atomic import write_atomic
 from carousel.errors import CarouselError
-from carousel.options import check_names, option, settle
+from carousel.options import check_names, option, seed_option, settle
+from carousel.reading import check_version, parse_yaml, read_file
 
 VERSION = 1
+MOST_YAML = 1 << 22  # bytes: more than the paths that a command line can hold
 RATE = 8e-3  # the learning rate where none is given
 DEFAULT_MINUTES = 3.0
 MOST_THREADS = max(1024, 4 * (os.cpu_count() or 1))  # far beyond, a system may crash instead of refusing
@@ -65,7 +67,7 @@ class LoopConfig:
         "numbers that products are computed in; weights stay float32",
         choices=("float32", "bfloat16"),
     )
-    seed: int = option(1, "seed of every random choice", minimum=0)
+    seed: int = seed_option(1)
     threads: int | None = option(
         None, "number of threads (none: torch's choice)", minimum=1, maximum=MOST_THREADS
     )
@@ -136,11 +138,7 @@ class LoopConfig:
         if not isinstance(options, dict):
             raise CarouselError(f"{source} must hold `name: value` lines; got {type(options).__name__}.")
         version = options.get("version", VERSION)
-        if isinstance(version, int) and version > VERSION:
-            raise CarouselError(
-                f"{source} has version {version}, but this Carousel knows versions up to {VERSION}. "
-                "Upgrade carousel-rnn."
-            )
+        check_version(version, VERSION, source)
         try:
             check_names(options, cls)
             config = cls(**options)
@@ -167,10 +165,5 @@ def without_dropout(config: Any) -> dict[str, str]:
 
 def read_options(path: str | Path) -> Any:
     """The content of a YAML file, {} of an empty one; raises CarouselError for a missing or broken one."""
-    try:
-        options = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CarouselError(f"{path} does not exist. Give the path of a YAML configuration.") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise CarouselError(f"{path} is not a readable YAML file: {error}") from None
+    options = parse_yaml(read_file(path, "a YAML configuration", MOST_YAML), path)
     return {} if options is None else options

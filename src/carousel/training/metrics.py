@@ -5,11 +5,12 @@ and the last row may be torn. On resuming, rows beyond the checkpoint are droppe
 again) and the events are written anew from the rows that stay, so neither ever shows a step twice.
 """
 
+import itertools
 import os
 import socket
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import IO, Any, Self, TypeVar
 
@@ -19,6 +20,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 
 from carousel.atomic import storage_errors, write_atomic
 from carousel.errors import CarouselError
+from carousel.reading import first_line, read_file
 from carousel.training.run import RunFolder
 from carousel.training.score import Score
 
@@ -53,8 +55,11 @@ class CsvRow:
         values = line.split(",")
         if len(values) != len(fields(cls)):
             raise ValueError(f"a row of metrics has {len(fields(cls))} values; got {line!r}")
+        for f, value in zip(fields(cls), values, strict=True):
+            if not value and f.default is MISSING:
+                raise ValueError(f"a row of metrics needs a value for {f.name}; got {line!r}")
         numbers = [float(value) if value else None for value in values[1:]]
-        return cls(int(values[0]), *numbers)  # type: ignore[arg-type]
+        return cls(_step(values[0]), *numbers)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,7 @@ class Row(CsvRow):
 
 
 AnyRow = TypeVar("AnyRow", bound=CsvRow)
+T = TypeVar("T")
 MONITOR_HEADER = "step,name,value"
 
 
@@ -92,24 +98,50 @@ def read_metrics(path: str | Path, kind: type[AnyRow] = Row) -> list[AnyRow]:  #
 
     Raises CarouselError if the file is missing or something else.
     """
+    return _read(Path(path), kind.header(), kind.from_csv)
+
+
+def _read(path: Path, header: str, parse: Callable[[str], T]) -> list[T]:
+    """The whole lines behind the header, parsed."""
+    data = read_file(path, "the metrics of a run")
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        header, *lines = text.split("\n")[:-1] or [""]  # what follows the last line end is torn
-        if header != kind.header():
-            raise ValueError(f"its first line is not {kind.header()!r}")
-        return [kind.from_csv(line) for line in lines]
-    except (OSError, ValueError) as error:
-        raise CarouselError(f"{path} is not the metrics of a run: {error}") from None
+        first, *lines = data.decode().split("\n")[:-1] or [""]  # what follows the last line end is torn
+        if first != header:
+            raise ValueError(f"its first line is not {header!r}")
+        return [parse(line) for line in lines]
+    except ValueError as error:
+        raise CarouselError(f"{path} is not the metrics of a run: {first_line(error)}.") from None
+
+
+def _step(text: str) -> int:
+    step = int(text)
+    if not 0 <= step < 1 << 63:
+        raise ValueError(f"a step is a number from 0 of 64 bits; got {text}")
+    return step
+
+
+def _look(line: str) -> tuple[int, str, float]:
+    """(step, tag, value) of a line of monitor.csv."""
+    step, tag, value = line.split(",")
+    return _step(step), tag, float(value)
 
 
 class Metrics:
     """Writes the rows of a run, starting from those up to `step` that are there already."""
 
-    def __init__(self, folder: RunFolder, step: int = 0, kind: type[CsvRow] = Row) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        step: int = 0,
+        kind: type[CsvRow] = Row,
+        on_damage: Callable[[str], None] = lambda what: None,
+    ) -> None:
+        """`on_damage` is told of a file that cannot be read. It is set aside: a by-product stops no training."""
         self._path = folder.metrics
-        found = read_metrics(self._path, kind) if self._path.exists() else []
-        rows = [row for row in found if row.step <= step]
         with storage_errors(self._path):
+            found = _kept(self._path, lambda path: read_metrics(path, kind), on_damage)
+            rows = [row for row in found if row.step <= step]
+            looks = _kept(folder.monitor, lambda path: _read(path, MONITOR_HEADER, _look), on_damage)
             write_atomic(self._path, "\n".join([kind.header(), *(row.to_csv() for row in rows)]) + "\n")
             self._csv = open(self._path, "a", encoding="utf-8")  # noqa: SIM115 (closed in `close`)
             for old in folder.events:
@@ -122,17 +154,15 @@ class Metrics:
             self._event(session_log=SessionLog(status=SessionLog.START))
             for row in rows:
                 self._scalars(row)
-            self._monitor = self._resume_monitor(folder.monitor, step)
+            self._monitor = self._resume_monitor(folder.monitor, [look for look in looks if look[0] <= step])
             self._events_file.flush()
 
-    def _resume_monitor(self, path: Path, step: int) -> IO[str]:
-        """What the monitor saw up to `step` stays, and stands in the new events too."""
-        lines = path.read_text(encoding="utf-8").split("\n")[1:-1] if path.exists() else []
-        kept = [line for line in lines if int(line.partition(",")[0]) <= step]
-        write_atomic(path, "\n".join([MONITOR_HEADER, *kept]) + "\n")
-        for line in kept:
-            at, tag, value = line.split(",")
-            self._event(step=int(at), summary=_summary({tag: float(value)}))
+    def _resume_monitor(self, path: Path, looks: list[tuple[int, str, float]]) -> IO[str]:
+        """What the monitor saw stays, and stands in the new events too."""
+        lines = [f"{step},{tag},{value!r}" for step, tag, value in looks]
+        write_atomic(path, "\n".join([MONITOR_HEADER, *lines]) + "\n")
+        for step, tag, value in looks:
+            self._event(step=step, summary=_summary({tag: value}))
         return open(path, "a", encoding="utf-8")
 
     def look(self, step: int, numbers: Mapping[str, float]) -> None:
@@ -171,6 +201,20 @@ class Metrics:
     def _event(self, **content: object) -> None:
         event = Event(wall_time=time.time(), **content)
         self._events.write(event.SerializeToString())
+
+
+def _kept(path: Path, read: Callable[[Path], list[T]], on_damage: Callable[[str], None]) -> list[T]:
+    """What a file of an earlier session holds; one that cannot be read gets another name."""
+    if not os.path.lexists(path):
+        return []
+    try:
+        return read(path)
+    except CarouselError as error:
+        names = (path.with_name(f"{path.name}.damaged-{k}") for k in itertools.count(1))
+        aside = next(name for name in names if not os.path.lexists(name))
+        path.rename(aside)
+        on_damage(f"{error} It is now called {aside.name}, and training goes on without its rows.")
+        return []
 
 
 def _summary(numbers: Mapping[str, float]) -> Summary:

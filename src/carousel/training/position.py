@@ -4,6 +4,9 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from carousel.errors import CarouselError
+from carousel.plain import typed
+
 
 @dataclass
 class Position:
@@ -49,6 +52,10 @@ class Position:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, numbers: dict[str, Any]) -> Self:
-        """The position that `to_dict` wrote."""
-        return cls(**numbers)
+    def from_dict(cls, numbers: Any) -> Self:
+        """The position that `to_dict` wrote; raises CarouselError for counters that no loop could reach."""
+        position = typed(cls, numbers, "position")
+        counters = (position.steps, position.best_step, position.worse, position.seconds, position.stepping)
+        if min(counters) < 0 or max(position.steps, position.best_step) > position.step:
+            raise CarouselError(f"position: no run can stand at {position}")
+        return position

@@ -4,6 +4,9 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, Self
 
+from carousel.errors import CarouselError
+from carousel.plain import typed
+
 
 class AnyScore(Protocol):
     """How good a model is on a part of the data; the session keeps the weights of the lowest `value`."""
@@ -57,7 +60,10 @@ class Score:
     @classmethod
     def from_dict(cls, counts: dict[str, Any]) -> Self:
         """The score that `to_dict` wrote."""
-        return cls(**counts)
+        score = typed(cls, counts, "score")
+        if min(score.tokens, score.characters) < 1:
+            raise CarouselError(f"score: it must be of at least one token and character; got {score}")
+        return score
 
 
 @dataclass(frozen=True)

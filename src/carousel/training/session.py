@@ -11,6 +11,7 @@ from carousel.diagnosis.monitor import INSTANCES, Monitor
 from carousel.diagnosis.observation.layers import is_recurrent
 from carousel.errors import CarouselError
 from carousel.interrupt import deferred_interrupt
+from carousel.plain import typed
 from carousel.training.checkpoint import describe_checkpoint, load_checkpoint, save_checkpoint
 from carousel.training.clock import seconds_since
 from carousel.training.interrupt import Interrupted
@@ -46,8 +47,8 @@ class Session:
             about = self._checked()
             self.position = load_checkpoint(folder.checkpoint, self.loop)
             if self.monitor:
-                self.monitor.sick = about.get("sick") or {}
-        self.metrics = Metrics(folder, self.position.step, task.rows)
+                self.monitor.sick = typed(dict[str, int], about.get("sick") or {}, "sick")
+        self.metrics = Metrics(folder, self.position.step, task.rows, lambda words: on_event(Note(words)))
         self._resumed = resumed
         self._saved_at = self._told_at = time.monotonic()
         self._shown = (0.0, 0.0, 0.0)  # running sums of nats, norm and seconds, and the weight of their steps

@@ -135,12 +135,15 @@ def test_a_truncated_file_is_refused_at_every_length(vocabulary: Vocabulary, tmp
     ("change", "rule"),
     [
         ({"format": "other"}, "something else"),
-        ({"version": 2}, "update Carousel"),
-        ({"version": None}, "update Carousel"),
+        ({"version": 2}, "Upgrade"),
+        ({"version": None}, "Upgrade"),
         ({"level": "syllable"}, "one of char, word, bpe"),
         ({"level": ["char"]}, "one of char, word, bpe"),
-        ({"characters": None, "words": None, "tokenizer": None}, "incomplete or damaged"),
-        ({"characters": ["ab"], "words": [1], "tokenizer": {"model": "?"}}, "single characters|damaged"),
+        ({"characters": None, "words": None, "tokenizer": None}, "must be a list|must be names with values"),
+        (
+            {"characters": ["ab"], "words": [1], "tokenizer": {"model": "?"}},
+            "single characters|must be text|must be names with values",
+        ),
     ],
 )
 def test_foreign_and_damaged_files_are_refused(
@@ -164,7 +167,7 @@ def test_json_and_bytes_of_anything_else_are_refused(tmp_path: Path, data: bytes
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     """No OSError escapes."""
-    with pytest.raises(CarouselError, match="cannot read the vocabulary"):
+    with pytest.raises(CarouselError, match="does not exist"):
         load_vocabulary(tmp_path / "vocabulary.json")
 
 

@@ -157,7 +157,7 @@ def test_what_a_model_cannot_do_is_told():
         prepared(Forecast(season=3)).predict(ragged(3))
     with pytest.raises(CarouselError, match="horizon must be a whole number of at least 1"):
         Forecast(horizon=0)
-    with pytest.raises(CarouselError, match="interval must be a share above 0 and below 1"):
+    with pytest.raises(CarouselError, match="interval must be a share from"):
         Forecast(interval=1)
 
 

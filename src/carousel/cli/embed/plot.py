@@ -43,7 +43,7 @@ def plot(
     ] = 300,
     skip: Annotated[int, typer.Option(min=0, help="Leave out so many of the most frequent first.")] = 0,
     around: Annotated[int, typer.Option(min=0, help="Add so many neighbours of each of WORDS.")] = 0,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of t-SNE.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of t-SNE.")] = 1,
     odd: Odd = "strict",
 ) -> None:
     """Draw words so that those with like vectors lie near each other.

@@ -18,6 +18,7 @@ from carousel.data.sequences.parts import Span
 from carousel.data.sequences.sequences import Sequence as Steps
 from carousel.data.sequences.sequences import Sequences
 from carousel.errors import CarouselError
+from carousel.plain import typed
 
 MOST_VALUES = 1000  # of a column of symbols: beyond, it is rather a name or a number
 
@@ -31,6 +32,10 @@ class Number:
     deviation: float
     gaps: bool
     log: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.deviation > 0:
+            raise CarouselError(f"the deviation of {self.name!r} must be above 0; got {self.deviation}.")
 
     def scale(self, values: np.ndarray) -> np.ndarray:
         """Values as the network reads them, of any shape; NaN stays."""
@@ -107,8 +112,7 @@ class Encoding:
     @classmethod
     def from_dict(cls, about: dict[str, Any]) -> Self:
         """The encoding that `to_dict` wrote."""
-        symbols = tuple((name, tuple(values)) for name, values in about["symbols"])
-        return cls(tuple(Number(**each) for each in about["numbers"]), symbols)
+        return typed(cls, about, "encoding")
 
 
 def filled(values: np.ndarray) -> np.ndarray:

@@ -6,6 +6,9 @@ from collections.abc import Container
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
+from carousel.errors import CarouselError
+from carousel.plain import typed
+
 TASKS = ("tag", "classify", "forecast")  # a label at each step, one for a sequence, the next values
 
 
@@ -29,6 +32,10 @@ class Layout:
     categories: str | None = None
     weight: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.task not in TASKS:
+            raise CarouselError(f"task must be one of {', '.join(TASKS)}; got {self.task!r:.40}.")
+
     def to_dict(self) -> dict[str, Any]:
         """The names, for JSON."""
         return {each.name: getattr(self, each.name) for each in fields(self)}
@@ -36,7 +43,7 @@ class Layout:
     @classmethod
     def from_dict(cls, names: dict[str, Any]) -> Self:
         """The layout that `to_dict` wrote."""
-        return cls(**names)
+        return typed(cls, names, "layout")
 
 
 def names(listed: str | None, columns: Container[str] = ()) -> list[str]:

@@ -1,6 +1,5 @@
 """Vocabularies: what one symbol of a text is, one file per level."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from carousel.data.vocabularies.char import CharVocabulary
 from carousel.data.vocabularies.token import TokenVocabulary
 from carousel.data.vocabularies.word import WordVocabulary
 from carousel.errors import CarouselError
+from carousel.reading import check_version, parse_json, read_file
 
 __all__ = [
     "BOUNDARY",
@@ -76,23 +76,8 @@ def vocabulary_from_json(data: dict[str, Any]) -> Vocabulary:
         raise CarouselError(
             f"a vocabulary must be JSON with format {Vocabulary.format!r}: this is something else"
         )
-    version = data.get("version")
-    if not isinstance(version, int) or version > Vocabulary.version:
-        raise CarouselError(
-            f"this Carousel reads vocabularies up to version {Vocabulary.version}: got version {version!r}; "
-            f"update Carousel"
-        )
-    kind = _class(data.get("level"))
-    try:
-        return kind.from_json(data)
-    except CarouselError:
-        raise
-    except (
-        Exception
-    ) as error:  # the tokenizers library raises bare Exception for a description it cannot read
-        raise CarouselError(
-            f"the vocabulary is incomplete or damaged: {type(error).__name__}: {error}"
-        ) from error
+    check_version(data.get("version"), Vocabulary.version, "the vocabulary")
+    return _class(data.get("level")).from_json(data)
 
 
 def load_vocabulary(path: str | Path) -> Vocabulary:
@@ -100,21 +85,14 @@ def load_vocabulary(path: str | Path) -> Vocabulary:
 
     Raises CarouselError, naming the file, when it is missing, truncated, foreign, or from a newer Carousel.
     """
-    try:
-        data = json.loads(Path(path).read_bytes())
-    except OSError as error:
-        raise CarouselError(f"cannot read the vocabulary {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise CarouselError(
-            f"a vocabulary must be JSON: {path} is truncated or something else ({error})"
-        ) from error
+    data = parse_json(read_file(path, "a vocabulary that Carousel saved"), path)
     try:
         return vocabulary_from_json(data)
     except CarouselError as error:
-        raise CarouselError(f"{path}: {error}") from error
+        raise CarouselError(f"{path}: {error}") from None
 
 
 def _class(level: object) -> type[Vocabulary]:
     if level not in LEVELS:
-        raise CarouselError(f"level must be one of {', '.join(LEVELS)}: got {level!r}")
+        raise CarouselError(f"level must be one of {', '.join(LEVELS)}: got {level!r:.40}")
     return _CLASSES[str(level)]

@@ -12,6 +12,7 @@ import numpy as np
 
 from carousel.atomic import write_atomic
 from carousel.errors import CarouselError
+from carousel.plain import typed
 
 BOUNDARY = 0  # the symbol between documents, at every level
 UNKNOWN = 1  # the symbol of what train never showed, at the levels that have one
@@ -147,6 +148,13 @@ def _check_unicode(text: str) -> None:
             f"text must be valid Unicode: character {error.start} is the lone surrogate "
             f"{text[error.start]!r} (often a sign of input that is not UTF-8)"
         ) from error
+
+
+def listed(data: dict[str, Any], name: str) -> list[str]:
+    """The texts that a description lists under a name; raises CarouselError for anything else."""
+    texts = typed(list[str], data.get(name), name)
+    _check_unicode("".join(texts))
+    return texts
 
 
 def check_size(size: int | None, least: int, level: str) -> None:

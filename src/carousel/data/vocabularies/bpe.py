@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -11,11 +12,21 @@ from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 
 from carousel.data.vocabularies.base import BOUNDARY, Vocabulary, check_size, chunks, special_pieces
+from carousel.errors import CarouselError
+from carousel.plain import described, typed
 
 DEFAULT_SIZE = 1024
 _FIRST = (
     BOUNDARY + 1
 )  # the tokenizer numbers its symbols from 0; the boundary is ours, so no text can spell it
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """What is read of a tokenizer's model; merges are pairs, or texts with a blank between the two."""
+
+    vocab: dict[str, int]
+    merges: list[Any]
 
 
 class BytePairVocabulary(Vocabulary):
@@ -38,8 +49,7 @@ class BytePairVocabulary(Vocabulary):
     @classmethod
     def fit(cls, texts: Iterable[str], size: int | None = None) -> Self:
         check_size(size, 256 + _FIRST, cls.level)
-        tokenizer = Tokenizer(BPE())
-        tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
+        tokenizer = _tokenizer(BPE())
         trainer = BpeTrainer(
             vocab_size=(size or DEFAULT_SIZE) - _FIRST,
             initial_alphabet=ByteLevel.alphabet(),
@@ -51,7 +61,22 @@ class BytePairVocabulary(Vocabulary):
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        return cls(Tokenizer.from_str(json.dumps(data["tokenizer"])))
+        """Made anew from the symbols and the merges: nothing else of the description is read."""
+        tokenizer = typed(dict[str, Any], data.get("tokenizer"), "tokenizer")
+        pairs = described(_Pairs, typed(dict[str, Any], tokenizer.get("model"), "model"), "model")
+        letters = set(_letters_of_bytes().values())
+        if sorted(pairs.vocab.values()) != list(range(len(pairs.vocab))) or not letters <= pairs.vocab.keys():
+            raise CarouselError("a bpe vocabulary must number its symbols from 0, and have one for each byte")
+        merges = [each.split(" ") if isinstance(each, str) else each for each in pairs.merges]
+        pairwise = typed(list[tuple[str, str]], merges, "merges")
+        for left, right in pairwise:
+            if not {left, right, left + right} <= pairs.vocab.keys():
+                raise CarouselError(
+                    f"a bpe vocabulary must merge symbols to a symbol; got {left!r:.40}, {right!r:.40}"
+                )
+        if any(not name or not letters.issuperset(name) for name in pairs.vocab):
+            raise CarouselError("the symbols of a bpe vocabulary must be written in the letters of bytes")
+        return cls(_tokenizer(BPE(pairs.vocab, pairwise)))
 
     def _content(self) -> dict[str, Any]:
         return {"tokenizer": json.loads(self._tokenizer.to_str())}
@@ -62,6 +87,12 @@ class BytePairVocabulary(Vocabulary):
 
     def unknown(self, text: str) -> list[str]:
         return []
+
+
+def _tokenizer(model: BPE) -> Tokenizer:
+    tokenizer = Tokenizer(model)
+    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    return tokenizer
 
 
 def _letters_of_bytes() -> dict[int, str]:

@@ -12,8 +12,10 @@ from carousel.data.vocabularies.base import (
     UNKNOWN_SYMBOL,
     Vocabulary,
     check_size,
+    listed,
 )
 from carousel.errors import CarouselError
+from carousel.plain import typed
 
 
 def size_without_rare(texts: Iterable[str]) -> int | None:
@@ -68,7 +70,7 @@ class TokenVocabulary(Vocabulary):
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        return cls(data["words"], data["knows_unknown"])
+        return cls(listed(data, "words"), typed(bool, data.get("knows_unknown"), "knows_unknown"))
 
     @property
     def symbols(self) -> list[str]:

@@ -16,8 +16,10 @@ from carousel.data.vocabularies.base import (
     Vocabulary,
     check_size,
     chunks,
+    listed,
     special_pieces,
 )
+from carousel.errors import CarouselError
 
 DEFAULT_SIZE = 10_000
 # A word or a mark, with the one space before it; a line end with the indentation after it; what space is
@@ -39,6 +41,8 @@ class WordVocabulary(Vocabulary):
         self.pieces = special_pieces(unknown=True) + [word.encode("utf-8") for word in self.words]
         symbols = {BOUNDARY_SYMBOL: 0, UNKNOWN_SYMBOL: UNKNOWN}  # neither can be a word: "<", "eod", ">"
         symbols |= {word: number for number, word in enumerate(self.words, UNKNOWN + 1)}
+        if len(symbols) != len(self.pieces):
+            raise CarouselError("a word vocabulary must list words, each once")
         self._symbols = symbols
         self._tokenizer = _tokenizer(symbols)
 
@@ -51,7 +55,7 @@ class WordVocabulary(Vocabulary):
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        return cls(data["words"])
+        return cls(listed(data, "words"))
 
     def _content(self) -> dict[str, Any]:
         return {"words": self.words}

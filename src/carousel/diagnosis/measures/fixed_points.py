@@ -14,6 +14,7 @@ from carousel.diagnosis.measures.jacobian_product import Progress, silent
 from carousel.diagnosis.observation.layers import RecurrentLayer
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.errors import CarouselError
+from carousel.options import check_seed
 
 SLOW = 1e-18  # q = |F(s) - s|^2 / 2 below this, relative to 1 + |s|^2, is a fixed point
 ALIKE = 1e-4  # points closer than this, relative to 1 + |s|, are one
@@ -84,7 +85,7 @@ def fixed_points(
     """
     of = of.double()
     layer = of.layer if isinstance(of, Trajectory) else of
-    x, s = _start(of, layer, x, starts, seed)
+    x, s = _start(of, layer, x, starts, check_seed(seed))
     s = _descend(layer, x, s, descent, progress)
     s, q = _newton(layer, x, s, newton, progress)
     there = (q <= SLOW * (1 + s.square().sum(dim=-1))) & torch.isfinite(s).all(dim=-1)

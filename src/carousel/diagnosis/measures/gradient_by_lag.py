@@ -26,6 +26,7 @@ from carousel.diagnosis.observation.scaled import Scaled
 from carousel.diagnosis.observation.stack import LayerStack
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.errors import CarouselError
+from carousel.options import check_seed
 
 Array = NDArray[np.float64]
 
@@ -186,6 +187,7 @@ def gradient_by_lag(
     """
     if lags is not None and lags < 1:
         raise CarouselError(f"The gradient is followed over at least 1 step back; {lags} were asked for.")
+    seed = check_seed(seed)
     steps = min(lags or 512, trajectory.steps)
     exact = trajectory.layer.size <= exact_size
     instances = min(instances or (4 if exact else 2), trajectory.instances)

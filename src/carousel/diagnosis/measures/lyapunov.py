@@ -15,6 +15,7 @@ from carousel.diagnosis.measures.jacobian_product import Progress, silent
 from carousel.diagnosis.observation.layers import along
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.errors import CarouselError
+from carousel.options import check_seed
 
 Array = NDArray[np.float64]
 Map = tuple[Callable[[Tensor], Tensor], Callable[[], Tensor]]  # rows -> rows J^T, and the matrices J
@@ -184,7 +185,7 @@ def _walk(
             f"Exponents need at least 2 steps after the transient; of {total} steps, {transient} are the transient. "
             "Give longer sequences, more steps or a shorter transient."
         )
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(check_seed(seed))
     q = torch.linalg.qr(torch.randn(instances, n, k, generator=generator, dtype=torch.float64).to(dtype))[0]
     logs, dets = [], []
     for t, (push, matrix) in enumerate(maps):

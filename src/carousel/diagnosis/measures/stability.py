@@ -24,6 +24,7 @@ from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.equations.catalogue import CELLS
 from carousel.equations.graph import Node
 from carousel.errors import CarouselError
+from carousel.options import check_seed
 
 TERMS = 20_000  # of the sum over k of |W^k W_x|
 APART = 1e-6  # the distance of two near starts, against the size of the states
@@ -102,6 +103,7 @@ def stability(trajectory: Trajectory, *, seed: int = 0) -> Stability:
     >>> found.bounded, bool(found.bound["h"].max() <= 1)
     (True, True)
     """
+    seed = check_seed(seed)
     layer = trajectory.layer
     if isinstance(layer, LayerStack):
         raise CarouselError("Stability is of one layer; take the layers of the stack one by one.")

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from carousel.errors import CarouselError
-from carousel.models.cells import CELLS
+from carousel.models.cells import CELLS, check_layers
+from carousel.plain import typed
 
 WITHOUT = "mlp"  # the cell of a network without recurrence
+# beyond, an interval has no width, or its bounds are farther away than any value
+LEAST_INTERVAL, MOST_INTERVAL = 0.001, 0.9999
 SEQUENCE_CELLS = (*CELLS, WITHOUT)
 
 
@@ -52,9 +55,9 @@ class Forecast:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise CarouselError(f"{name} must be a whole number of at least 1; got {value!r}.")
-        if not 0 < self.interval < 1:
+        if not LEAST_INTERVAL <= typed(float, self.interval, "interval") <= MOST_INTERVAL:
             raise CarouselError(
-                f"interval must be a share above 0 and below 1, such as 0.9; got {self.interval}."
+                f"interval must be a share from {LEAST_INTERVAL} to {MOST_INTERVAL}, such as 0.9; got {self.interval}."
             )
 
 
@@ -84,7 +87,10 @@ def head_to_dict(head: Head) -> dict[str, Any]:
 def head_from_dict(about: dict[str, Any]) -> Head:
     """The head that `head_to_dict` wrote."""
     options = dict(about)
-    return HEADS[options.pop("task")](**options)
+    task = options.pop("task", None)
+    if not isinstance(task, str) or task not in HEADS:
+        raise CarouselError(f"task must be one of {', '.join(HEADS)}; got {task!r:.40}.")
+    return typed(HEADS[task], options, "head")
 
 
 def check_model(task: str, options: dict[str, Any]) -> None:
@@ -96,6 +102,7 @@ def check_model(task: str, options: dict[str, Any]) -> None:
         size = options[name]
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             raise CarouselError(f"{name} must be a whole number of at least 1; got {size!r}.")
+    check_layers(options["layers"])
     for name in ("dropout", "weight_drop", "recurrent_dropout"):
         if not 0 <= options[name] < 1:
             raise CarouselError(f"{name} must be at least 0 and below 1; got {options[name]}.")

@@ -64,9 +64,5 @@ def back(now: Tensor, steps: int) -> Tensor:
 
 def naive(horizon: int, season: int) -> Tensor:
     """(H, S): the weights that make of the last season's changes its forecast: 1 at the same place in the season."""
-    weights = torch.zeros(horizon, season)
-    for ahead in range(1, horizon + 1):
-        ago = -ahead % season  # steps before now at which the season was where it will be
-        if ago:
-            weights[ahead - 1, ago - 1] = 1.0
-    return weights
+    ago = -torch.arange(1, horizon + 1) % season  # steps before now at which the season was where it will be
+    return (ago[:, None] == torch.arange(1, season + 1)).float()

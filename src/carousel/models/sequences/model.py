@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -38,13 +39,46 @@ from carousel.models.sequences.heads import (
 from carousel.models.sequences.layers import Ahead, Labels, Pooled, back
 from carousel.models.sequences.predictions import Prediction, forecasts
 from carousel.models.sequences.without import Without
-from carousel.models.tensors import distinct, load_tensors, save_tensors
-from carousel.nn.drawing import seeded
+from carousel.models.tensors import distinct, fitting, load_tensors, restored, save_tensors
 from carousel.nn.in_eval import in_eval
 from carousel.nn.regularisers import dropout, locked
+from carousel.plain import check_arguments, described
 
 KIND = "sequence model"
+Model = TypeVar("Model", bound="SequenceModel")
 _TOGETHER = 64  # sequences run side by side
+
+
+@dataclass(frozen=True)
+class _Description:
+    """What a file of weights says of them."""
+
+    head: dict[str, Any]
+    model: dict[str, Any]
+    encoding: Encoding
+    labels: list[Any]
+    targets: int
+    layout: Layout | None
+    widening: float
+
+    def __post_init__(self) -> None:
+        task, columns = head_from_dict(self.head).task, len(self.encoding.numbers)
+        if not (0 < self.targets <= columns if task == "forecast" else self.targets == 0 < len(self.labels)):
+            raise CarouselError(
+                f"a {task} of {columns} columns has {self.targets} targets, {len(self.labels)} labels"
+            )
+        if not all(isinstance(label, str | int | float) for label in self.labels):
+            raise CarouselError("labels must be texts or numbers")
+        if self.layout is not None and self.layout.task != task:
+            raise CarouselError(f"the task of its layout is {self.layout.task}, of its head {task}")
+        if self.widening < 0:
+            raise CarouselError(f"widening must be at least 0; got {self.widening}")
+
+    def make(self, kind: type[Model]) -> Model:
+        """The model with first weights."""
+        model = kind(head=head_from_dict(self.head), **self.model)
+        model.prepare(self.encoding, self.labels, self.targets, self.layout)
+        return model
 
 
 class SequenceModel(nn.Module):
@@ -102,6 +136,7 @@ class SequenceModel(nn.Module):
             "weight_drop": weight_drop,
             "recurrent_dropout": recurrent_dropout,
         }
+        check_arguments(SequenceModel.__init__, self.options)
         check_model(self.head.task, self.options)
         self.encoding: Encoding | None = None
         self.layout: Layout | None = None
@@ -231,6 +266,11 @@ class SequenceModel(nn.Module):
         for start in range(0, len(encoded), _TOGETHER):
             x, lengths = padded(encoded[start : start + _TOGETHER])
             said = model(x.to(device), lengths).float().cpu().numpy()
+            if not np.isfinite(said).all():
+                raise CarouselError(
+                    "what a model says must be finite numbers; some are not. Its weights or the data hold NaN or "
+                    "are too large: scale the data, or train again with a lower learning rate."
+                )
             for k, length in enumerate(lengths.tolist()):
                 yield said[k] if isinstance(self.head, Classify) else said[:length, k]
 
@@ -276,16 +316,10 @@ class SequenceModel(nn.Module):
         """
         path = Path(path)
         tensors, about = load_tensors(path / "weights.safetensors" if path.is_dir() else path, KIND)
-        try:
-            with seeded():  # first weights are drawn, only to be replaced
-                model = cls(head=head_from_dict(about["head"]), **about["model"])
-                layout = None if about["layout"] is None else Layout.from_dict(about["layout"])
-                encoding = Encoding.from_dict(about["encoding"])
-                model.prepare(encoding, about["labels"], about["targets"], layout)
-            model.load_state_dict(tensors)
-            model.widening = about["widening"]
-        except (KeyError, TypeError, RuntimeError, CarouselError) as error:
-            raise CarouselError(f"{path} does not hold the weights its options ask for: {error}") from None
+        with fitting(path):
+            description = described(_Description, about, "its description")
+            model = restored(lambda: description.make(cls), tensors)
+        model.widening = description.widening
         return model.eval()
 
     def _shares(self, sequences: Sequences) -> list[np.ndarray]:

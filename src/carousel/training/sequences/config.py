@@ -6,7 +6,10 @@ from typing import Any, Self
 
 from carousel.data.sequences.layout import TASKS, Layout
 from carousel.errors import CarouselError
+from carousel.models.cells import MOST_LAYERS
 from carousel.models.sequences.heads import (
+    LEAST_INTERVAL,
+    MOST_INTERVAL,
     SEQUENCE_CELLS,
     WITHOUT,
     Classify,
@@ -74,12 +77,15 @@ class SequenceConfig(LoopConfig):
     )
     log: bool = option(False, "forecast: learn logarithms, for series above 0 that swing the more the higher")
     interval: float = option(
-        0.9, "forecast: share of what comes that the interval shall hold", above=0, below=1
+        0.9,
+        "forecast: share of what comes that the interval shall hold",
+        minimum=LEAST_INTERVAL,
+        maximum=MOST_INTERVAL,
     )
 
     cell: str = option("lstm", f"cell, or {WITHOUT}: without recurrence", choices=SEQUENCE_CELLS)
     hidden: int = option(64, "units of each layer", minimum=1)
-    layers: int = option(1, "number of hidden layers", minimum=1)
+    layers: int = option(1, "number of hidden layers", minimum=1, maximum=MOST_LAYERS)
     bidirectional: bool = option(False, "task tag, classify: read sequences from both ends")
     context: int = option(1, f"cell {WITHOUT}: how many steps it sees", minimum=1)
     dropout: float = option(0.0, "share of values dropped before, between, after layers", minimum=0, below=1)

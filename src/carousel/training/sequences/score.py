@@ -3,6 +3,9 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from carousel.errors import CarouselError
+from carousel.plain import typed
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -70,8 +73,11 @@ class LabelScore:
     @classmethod
     def from_dict(cls, counts: dict[str, Any]) -> Self:
         """The score that `to_dict` wrote."""
-        rows = tuple(tuple(row) for row in counts["confusion"])
-        return cls(counts["nats"], tuple(counts["labels"]), rows)
+        score = typed(cls, counts, "score")
+        square = {len(score.labels)} == {len(score.confusion), *map(len, score.confusion)}
+        if not square or min(map(min, score.confusion)) < 0 or not score.count:
+            raise CarouselError("score: confusion must count, for each label, what it was called")
+        return score
 
     def __str__(self) -> str:
         return f"{100 * self.accuracy:.1f} % right"
@@ -138,10 +144,16 @@ class ForecastScore:
     @classmethod
     def from_dict(cls, counts: dict[str, Any]) -> Self:
         """The score that `to_dict` wrote."""
-        tables = {
-            name: tuple(map(tuple, value)) for name, value in counts.items() if name not in ("nats", "names")
-        }
-        return cls(nats=counts["nats"], names=tuple(counts["names"]), **tables)
+        score = typed(cls, counts, "score")
+        tables = (score.counts, score.absolute, score.squared, score.naive, score.covered, score.width)
+        shapes = {tuple(map(len, table)) for table in tables}
+        if len(shapes) > 1 or {len(table) for table in tables} != {len(score.names)} or not score.names:
+            raise CarouselError(
+                "score: every table must have a row for each series, and a place for each step ahead"
+            )
+        if any(min(row, default=0) < 0 or not sum(row) for row in score.counts):
+            raise CarouselError("score: each series must have been forecast at least once")
+        return score
 
     def __str__(self) -> str:
         return f"error {self.error:.3f} of seasonal-naive"

@@ -20,6 +20,7 @@ from carousel.data.sequences import (
     read_table,
 )
 from carousel.errors import CarouselError
+from carousel.models.memory import check_memory
 from carousel.models.sequences.heads import Forecast
 from carousel.models.sequences.model import KIND, SequenceModel
 from carousel.models.tensors import load_description
@@ -126,6 +127,10 @@ class SequenceTask:
 
     def model(self, config: SequenceConfig) -> SequenceModel:
         """The model that `config` names, with first weights from torch's random state."""
+        check_memory(lambda: self._made(config))
+        return self._made(config)
+
+    def _made(self, config: SequenceConfig) -> SequenceModel:
         model = SequenceModel(head=config.head, **config.model_options)
         model.prepare(self.encoding, self.labels, self.sequences.targets, self.layout)
         return model
