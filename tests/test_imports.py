@@ -10,7 +10,7 @@ import pytest
 import carousel
 
 PACKAGE = Path(carousel.__file__).parent
-EVERYWHERE = {"errors", "atomic", "cache", "options", "interrupt", "__version__"}
+EVERYWHERE = {"errors", "atomic", "cache", "locks", "options", "interrupt", "__version__"}
 DOORS = {"ops", "nn", "embeddings"}  # to the compiled core: whole sequences, one step at a time, word vectors
 BELOW = {  # room -> the rooms that it may import
     "equations": set(),
