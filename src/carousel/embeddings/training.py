@@ -82,9 +82,7 @@ class Trainer:
             share *= 2
         if self.sentences:
             count = len(self.sentences)
-            self.on_event(
-                Note(f"the text has few sentences; {count:,} are kept out of training for the loss")
-            )
+            self.on_event(Note(f"the text has few sentences; kept out of training for the loss: {count:,}"))
         else:
             self._arrange(corpus, 0)
             self._lose("the text has too few sentences to keep one out of training")

@@ -77,50 +77,56 @@ def save(
 
 def load(source: Source, reading: Reading) -> Content:
     """Read or map it. What is mapped, or read in part, is not held against the checksum."""
-    return _content(*_open(source), source, reading)
+    about, entries, start = _open(source)
+    part = reading.mmap or reading.limit is not None
+    arrays = {
+        name: (_map if part and name == "matrix" else _read)(source, start, entries[name])
+        for name in _TYPES
+        if name in entries
+    }
+    _check_fit(arrays, source.path)
+    if not part and _checksum(arrays) != about.get("checksum"):
+        raise damaged(source.path, "has a checksum that does not fit")
+    return _content(arrays, source.path, reading)
 
 
 def load_more(source: Source) -> tuple[Content, dict[str, np.ndarray], dict[str, Any]] | None:
     """(the vectors, the tensors that ride along, what was said about them); None where nothing rides along."""
-    path = source.path
     about, entries, start = _open(source)
     if MORE not in about:
         return None
     riding = about[MORE]
     if not isinstance(riding, dict) or not isinstance(riding.get("about"), dict):
-        raise damaged(path, "has a description that cannot be read")
+        raise damaged(source.path, "has a description that cannot be read")
     arrays = {name: _read(source, start, entry) for name, entry in entries.items()}
+    _check_fit(arrays, source.path)
     if _checksum(arrays) != riding.get("checksum"):
-        raise damaged(path, "has a checksum that does not fit")
-    content = _content(about, entries, start, source, Reading())
-    return content, {name: array for name, array in arrays.items() if name not in _TYPES}, riding["about"]
+        raise damaged(source.path, "has a checksum that does not fit")
+    more = {name: array for name, array in arrays.items() if name not in _TYPES}
+    return _content(arrays, source.path, Reading()), more, riding["about"]
 
 
-def _content(
-    about: dict[str, Any], entries: dict[str, Entry], start: int, source: Source, reading: Reading
-) -> Content:
-    path = source.path
-    own = {name: entries[name] for name in _TYPES if name in entries}
-    take = _map if reading.mmap or reading.limit is not None else _read
-    arrays = {
-        name: (take if name == "matrix" else _read)(source, start, entry) for name, entry in own.items()
-    }
-    matrix, ends, text = arrays["matrix"], arrays["ends"], arrays["words"].tobytes()
+def _check_fit(arrays: dict[str, np.ndarray], path: Path) -> None:
+    """Raise CarouselError unless the tensors fit each other."""
+    matrix, ends = arrays["matrix"], arrays["ends"]
     count = matrix.shape[0] if matrix.ndim == 2 else 0
     # compared, not subtracted: differences of numbers near 2^63 come out small
-    ordered = ends.shape == (count,) and count and ends[0] >= 0 and (ends[1:] >= ends[:-1]).all()
-    if not ordered or ends[-1] != len(text):
+    ordered = count and ends.shape == (count,) and ends[0] >= 0 and (ends[1:] >= ends[:-1]).all()
+    if not ordered or ends[-1] != arrays["words"].size:
         raise damaged(path, "has words that do not fit its matrix")
-    if take is _read and _checksum(arrays) != about.get("checksum"):
-        raise damaged(path, "has a checksum that does not fit")
     if "counts" in arrays and arrays["counts"].shape != (count,):
         raise damaged(path, "has counts that do not fit its words")
-    rows = reading.rows(count)
+
+
+def _content(arrays: dict[str, np.ndarray], path: Path, reading: Reading) -> Content:
+    rows = reading.rows(len(arrays["matrix"]))
+    matrix, ends, text = arrays["matrix"][:rows], arrays["ends"][:rows], arrays["words"].tobytes()
     starts = np.concatenate([[0], ends[:-1]])
     words = Words(path, reading)
-    kept = words.add_all(text[a:b] for a, b in zip(starts[:rows], ends[:rows], strict=True))
+    kept = words.add_all(text[a:b] for a, b in zip(starts, ends, strict=True))
     counts = arrays["counts"][:rows] if "counts" in arrays else None
-    return content_of(words, kept, matrix[:rows] if reading.mmap else np.array(matrix[:rows]), counts)
+    part = isinstance(matrix, np.memmap) and not reading.mmap
+    return content_of(words, kept, np.array(matrix) if part else matrix, counts)
 
 
 def _open(source: Source) -> tuple[dict[str, Any], dict[str, Entry], int]:
