@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import io
 import lzma
 import re
 from collections import Counter
@@ -38,7 +39,7 @@ def test_words_are_lowercase_without_marks():
 
 def test_spaces_cut_as_python_does():
     """tokens="spaces" is str.split(), Unicode spaces included."""
-    text = "A\u00a0b\u2003C,\td\u3000e.\x1f f \u205fg\u200bh"
+    text = "A\u00a0b\u2003C,\td\u3000e.\x1f f \u205fg"
     assert sentences([text, "x"], tokens="spaces") == [text.split(), ["x"]]
 
 
@@ -97,9 +98,97 @@ def test_what_is_no_text_is_left_out_of_a_folder(tmp_path):
     events = []
     assert load_corpus(tmp_path, ALL, events.append).vocabulary.words == ["one", "two"]
     notes = [event.message for event in events if isinstance(event, Note)]
-    assert notes == [f"left out 1 of 2 files that are no text, as {tmp_path / 'b.png'}"]
+    assert notes == [f"left out 1 of 2 files that are no text in UTF-8, as {tmp_path / 'b.png'}"]
     with pytest.raises(CarouselError, match="is binary"):
         load_corpus(tmp_path / "b.png", ALL)
+
+
+def test_a_file_of_a_folder_is_taken_whole_or_left_out_whole(tmp_path, monkeypatch):
+    """A byte that is not UTF-8, however late, leaves the file out, which is told; a named file raises."""
+    monkeypatch.setattr("carousel.embeddings.corpus._PIECE", 64)
+    (tmp_path / "a.txt").write_text("one two\n" * 50)
+    (tmp_path / "latin.txt").write_bytes(b"early words " * 50 + "größer\n".encode("latin-1"))
+    events = []
+    corpus = load_corpus(tmp_path, ALL, events.append)
+    assert corpus.vocabulary.words == ["one", "two"]
+    assert corpus.tokens == 100
+    notes = [event.message for event in events if isinstance(event, Note)]
+    assert notes == [f"left out 1 of 2 files that are no text in UTF-8, as {tmp_path / 'latin.txt'}"]
+    with pytest.raises(CarouselError, match="0xf6 at byte offset 602"):
+        load_corpus(tmp_path / "latin.txt", ALL)
+
+
+UNSEEN = "\u00ad\u200b\u200c\u200d\u200e\u2060\u00a0\ufeff\ufe0f\u034f\u061c\u180e\u3164\x07\x1b\x7f\x85"
+
+
+@pytest.mark.parametrize("tokens", ["words", "spaces", "identifiers"])
+def test_what_nobody_sees_is_no_word(tmp_path, tokens):
+    """Invisible characters make no words, alone or in a row, in files, strings and lists of tokens."""
+    (tmp_path / "a.txt").write_text(
+        "one " + " ".join(UNSEEN) + f" two {UNSEEN}\n{UNSEEN}\n", encoding="utf-8"
+    )
+    text = (tmp_path / "a.txt").read_text(encoding="utf-8")
+    tokens_of_text = ["one", *UNSEEN, " ", "", "two", UNSEEN]
+    for source in (tmp_path / "a.txt", [text], [tokens_of_text]):
+        assert sentences(source, tokens=tokens) == [["one", "two"]]
+
+
+@pytest.mark.parametrize("tokens", ["words", "spaces"])
+def test_what_nobody_sees_is_no_part_of_a_word(tokens):
+    """Soft hyphens, joiners and marks inside a word are left out; a space of no width ends it."""
+    text = [
+        "co\u00adoperate \ufeffcooperate co\u2060operate\u200bcoop\u200derate",
+        "\u2764\ufe0f love \u2764",
+    ]
+    found = sentences(text, tokens=tokens)
+    assert found[0] == ["cooperate"] * 4
+    assert found[1] == (["love"] if tokens == "words" else ["\u2764", "love", "\u2764"])
+
+
+@pytest.mark.parametrize("tokens", ["words", "spaces"])
+def test_accents_are_composed(tmp_path, tokens):
+    """NFD and NFC of a word are one word, in files, strings and lists of tokens."""
+    words = ["cafe\u0301", "noir", "caf\u00e9", "noir"]
+    (tmp_path / "a.txt").write_text(" ".join(words), encoding="utf-8")
+    for source in (tmp_path / "a.txt", [" ".join(words)], [words]):
+        assert sentences(source, tokens=tokens) == [["caf\u00e9", "noir"] * 2]
+
+
+def test_standard_input(monkeypatch):
+    """The path - is standard input; with other paths it is refused."""
+    monkeypatch.setattr(
+        "sys.stdin", io.TextIOWrapper(io.BytesIO("one two\nthr\u00e9e\n".encode()), encoding="ascii")
+    )
+    assert sentences("-") == [["one", "two"], ["thr\u00e9e"]]
+    with pytest.raises(CarouselError, match="must stand alone"):
+        load_corpus(None, ALL.override(paths=["-", "a.txt"]))
+
+
+def test_a_text_in_place_of_a_path_is_told_in_short():
+    """A string that no file can be named by is told as what it is, and not printed whole."""
+    for text in ("a line\n" * 100_000, "word " * 200_000, "x" * 300, "a\0b"):
+        for options in ({"source": text}, {"source": None, "config": ALL.override(paths=[text])}):
+            with pytest.raises(CarouselError, match="a string is taken as a path") as caught:
+                load_corpus(**{"config": ALL, **options})
+            assert len(str(caught.value)) < 400
+
+
+def test_phrases_end_where_nothing_joins(monkeypatch):
+    """A pass that joins nothing is the last one."""
+    stages = []
+    text = ["a b c", "c b a"] * 5
+    load_corpus(text, ALL.override(phrases=100, phrase_threshold=1e9), stages.append)
+    assert sum("joining phrases" in getattr(each, "message", "") for each in stages) == 1
+
+
+def test_a_text_is_cut_into_sentences():
+    """Long sentences end after so many words; short ones stay."""
+    corpus = load_corpus(["a b c d e f g", "a b c"], ALL)
+    ids = corpus.cut(3).ids
+    words = ["|" if number < 0 else corpus.vocabulary.words[number] for number in ids]
+    assert "".join(words) == "abc|def|g|abc|"
+    assert ids.dtype == np.int32
+    assert corpus.cut(7) is corpus
 
 
 def test_a_mark_of_byte_order_is_no_part_of_a_word(tmp_path):
@@ -211,6 +300,12 @@ def test_more_text_merges_counts_and_adds_words():
         ([["a", 7]], "sentence 0 is"),
         ("no/such/file.txt", "there is no file or folder no/such/file.txt"),
         (["only once"], "at least two words must be left"),
+        (
+            ["a", "flat", "list", "of"] * 5,
+            "two frequent words or more.*20 sentences holds one.*in a list: .words.",
+        ),
+        ([["a"], ["b"]] * 5, "two frequent words or more"),
+        ([f"a {k}" for k in range(9)] + ["b"] * 9, "two frequent words or more"),
     ],
 )
 def test_mistakes_are_told(source, message):
@@ -226,9 +321,9 @@ def test_broken_files_are_told(tmp_path):
     (tmp_path / "no.xz").write_bytes(b"this is no archive")
     (tmp_path / "latin.txt").write_bytes("größer".encode("latin-1"))
     for name, message in (
-        ("cut.gz", "cannot be read"),
-        ("wrong.gz", "cannot be read"),
-        ("no.xz", "cannot be read"),
+        ("cut.gz", "cannot read"),
+        ("wrong.gz", "cannot read"),
+        ("no.xz", "cannot read"),
         ("latin.txt", "must be UTF-8.*0xf6"),
     ):
         with pytest.raises(CarouselError, match=message):

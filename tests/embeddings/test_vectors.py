@@ -65,6 +65,48 @@ def test_restricting_is_that_of_gensim(drawn, witness):
     )
 
 
+def test_the_nearest_among_some_words(drawn, witness):
+    """Only the words of `among` answer, in gensim's order of similarity; those of the question are left out."""
+    some = ["w7", "w250", "w3", "w99", "w3", "w200"]
+    expected = sorted(((witness.similarity("w3", word), word) for word in set(some) - {"w3"}), reverse=True)
+    found = drawn.nearest("w3", among=some)
+    assert [each.word for each in found] == [word for _, word in expected]
+    np.testing.assert_allclose([each.similarity for each in found], [score for score, _ in expected], **CLOSE)
+    assert found[0].word == witness.most_similar_to_given("w3", some[:2] + some[3:4] + some[5:])
+    assert_same(drawn.nearest_each(["w3", "w8"], among=some)[0], [tuple(each) for each in found])
+    assert [each.word for each in drawn.nearest("w3", among=some, restrict=100)] == [
+        word for _, word in expected if word in ("w7", "w99")
+    ]
+    given = drawn.analogy("w1", "w2", "w3", among=["w9", "w4"], method="3cosmul")
+    everywhere = drawn.analogy("w1", "w2", "w3", top=300, method="3cosmul")
+    assert_same(given, [tuple(each) for each in everywhere if each.word in ("w9", "w4")])
+    assert drawn.nearest("w3", among=["w3"]) == []
+    assert drawn.nearest("w3", among=[]) == []
+    with pytest.raises(CarouselError, match="'wx' is not among the 300 words"):
+        drawn.nearest("w3", among=["w1", "wx"])
+    with pytest.raises(CarouselError, match="among must be a list of words; got the text 'w1'"):
+        drawn.nearest("w3", among="w1")
+
+
+def test_both_spellings_of_an_accent_are_one_word():
+    """Words are kept and looked up in NFC; two that differ in that alone are equal."""
+    vectors = Vectors(["cafe\u0301", "x"], np.eye(2))
+    assert vectors.words == ["caf\u00e9", "x"]
+    assert "cafe\u0301" in vectors
+    assert "caf\u00e9" in vectors
+    assert vectors.similarity("cafe\u0301", "caf\u00e9") == 1
+    with pytest.raises(CarouselError, match=r"more than once .in NFC"):
+        Vectors(["cafe\u0301", "caf\u00e9"], np.eye(2))
+
+
+def test_a_long_word_is_told_in_short(drawn):
+    """An error never prints all of what was asked."""
+    for asked in ("x" * 10**6, ["y" * 10**6]):
+        with pytest.raises(CarouselError) as caught:
+            drawn.nearest(asked)
+        assert len(str(caught.value)) < 300
+
+
 def test_a_vector_may_ask(drawn, witness):
     """A vector stands for a word, and then nothing is left out."""
     query = drawn["w3"] * 7

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from carousel.data.opening import STDIN
 from carousel.errors import CarouselError
 
 Paths = str | Path | Sequence[str | Path]
@@ -30,6 +31,11 @@ class Found:
     name: str
     explicit: bool
 
+    @property
+    def size(self) -> int:
+        """Bytes on the disk; 0 of standard input."""
+        return 0 if str(self.path) == STDIN else self.path.stat().st_size
+
 
 def find_files(paths: Paths) -> list[Path]:
     """The files that `paths` stand for: files, folders (searched recursively), globs; sorted, each once.
@@ -50,6 +56,12 @@ def search(paths: Paths) -> list[Found]:
     given = [paths] if isinstance(paths, str | Path) else list(paths)
     if not given:
         raise CarouselError("a corpus needs at least one file, folder or glob: none was given")
+    if STDIN in map(str, given):
+        if len(given) > 1:
+            raise CarouselError(
+                f"standard input, -, must stand alone; got {len(given)} paths. Give one of them."
+            )
+        return [Found(Path(STDIN), STDIN, True)]
     roots: list[str] = []
     explicit: dict[str, bool] = {}  # real path -> named itself? what a search finds again stays named
     where: dict[str, str] = {}  # real path -> path as given

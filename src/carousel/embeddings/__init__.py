@@ -10,7 +10,7 @@ _HOMES = {
     "AnalogyScore": "carousel.embeddings.analogies",
     "Embedding": "carousel.embeddings.embedding",
     "EmbeddingConfig": "carousel.embeddings.config",
-    "Neighbour": "carousel.embeddings.vectors",
+    "Neighbour": "carousel.embeddings.neighbours",
     "PairScore": "carousel.embeddings.pairs",
     "Vectors": "carousel.embeddings.vectors",
     "embed": "carousel.embeddings.embedding",

@@ -13,7 +13,7 @@ from carousel.data.documents import read_document
 from carousel.embeddings import neighbours
 from carousel.embeddings.cases import Lookup
 from carousel.embeddings.vectors import Vectors
-from carousel.errors import CarouselError
+from carousel.errors import CarouselError, shown
 
 SYNTACTIC = "gram"  # how the names of syntactic sections begin, by word2vec's convention
 COMMENTS = ("//", "# ")
@@ -164,7 +164,7 @@ def _questions(path: Path) -> Iterator[tuple[str | None, Sequence[str]]]:
         else:
             raise CarouselError(
                 f"a line of analogies is four words, or a colon and the name of a section: line {number:,} of {path} "
-                f"is {line[:60]!r}."
+                f"is {shown(line)}."
             )
 
 

@@ -4,8 +4,9 @@ from functools import cached_property
 
 import numpy as np
 
+from carousel.embeddings.letters import composed
 from carousel.embeddings.vectors import Vectors
-from carousel.errors import CarouselError
+from carousel.errors import CarouselError, shown
 
 
 class Lookup:
@@ -16,7 +17,7 @@ class Lookup:
 
     def __init__(self, vectors: Vectors, restrict: int | None, case: bool) -> None:
         if restrict is not None and restrict < 1:
-            raise CarouselError(f"restrict must be at least 1 word; got {restrict}.")
+            raise CarouselError(f"restrict must be at least 1 word; got {shown(restrict)}.")
         self.words = vectors.words[:restrict]
         self.case = case
         self._rows: dict[str, int] = {}
@@ -42,4 +43,4 @@ class Lookup:
         return found
 
     def _folded(self, word: str) -> str:
-        return word if self.case else word.lower()
+        return composed(word if self.case else word.lower())

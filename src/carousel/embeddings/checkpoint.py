@@ -5,22 +5,29 @@ The file is written as one step, so that it is always whole, and `Vectors.load` 
 
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from carousel.atomic import storage_errors
 from carousel.embeddings.config import EmbeddingConfig
 from carousel.embeddings.corpus import Corpus
 from carousel.embeddings.formats import safetensors
-from carousel.embeddings.formats.content import Content, Reading, damaged
+from carousel.embeddings.formats.content import Content, damaged
 from carousel.embeddings.formats.detection import detect
+from carousel.embeddings.formats.opening import opened
+from carousel.embeddings.neighbours import pieces
 from carousel.embeddings.position import Position
 from carousel.embeddings.vocabulary import Vocabulary
 from carousel.embeddings.weights import Weights
-from carousel.errors import CarouselError
+from carousel.errors import CarouselError, shown
+from carousel.locks import locked
 
+_MOST = 2.0**62  # tokens
+_LONGEST_NAME = 220  # bytes; what is written first has a longer name
 # how training is watched and stored changes no vector; the text itself has a checksum
 _FREE = {"checkpoint", "checkpoint_seconds", "paths", "threads", "deterministic"}
 
@@ -47,8 +54,42 @@ def fingerprint(corpus: Corpus) -> int:
 def check_place(path: str | Path) -> None:
     """Raise CarouselError unless a checkpoint can be written there: known before training, not after it."""
     path = Path(path)
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise CarouselError(f"checkpoint must be a file in a folder that can be written to; got {path}.")
+    if not writable(path):
+        raise CarouselError(
+            f"checkpoint must be a file in a folder that can be written to; got {shown(path)}."
+        )
+
+
+def writable(path: Path) -> bool:
+    """Whether a file can be written here: no folder, pipe or device is here, and the folder around can be changed."""
+    # os.path answers where Path raises: for names that are too long, or hold a zero byte
+    taken = os.path.exists(path) and not os.path.isfile(path)
+    named = 0 < len(os.fsencode(path.name)) < _LONGEST_NAME and "\0" not in str(path)
+    return named and not taken and os.path.isdir(path.parent) and os.access(path.parent, os.W_OK)
+
+
+@contextmanager
+def alone(path: str | Path) -> Iterator[None]:
+    """Keep other processes, and threads, from training into this file while the block runs.
+
+    Each save replaces the file, and a lock on it would go with it, so a hidden file beside it is locked.
+
+    Raises CarouselError if another one trains into it.
+    """
+    name = Path(path).name
+    beside = Path(path).with_name(f".{name}.lock")
+    with storage_errors(beside):
+        beside.touch()
+        number = beside.stat().st_ino
+    with locked(beside, f"trains into {name}"):
+        if (
+            not beside.exists() or beside.stat().st_ino != number
+        ):  # its holder has just ended, and another began
+            raise CarouselError(f"another process trains into {path}; wait for it, or stop it.")
+        try:
+            yield
+        finally:
+            beside.unlink(missing_ok=True)
 
 
 def save_state(path: str | Path, state: State) -> None:
@@ -72,61 +113,76 @@ def load_state(path: str | Path) -> State:
     Raises CarouselError for a file that is missing, damaged, or holds word vectors without their training.
     """
     path = Path(path)
-    if not path.is_file():
-        raise CarouselError(f"{path} does not exist. Give a file that Embedding.save or a checkpoint wrote.")
-    if detect(path) != "safetensors":
-        raise CarouselError(
-            f"{path} holds word vectors alone, in a format that has no place for their training. Give the "
-            ".safetensors file that `carousel embed train`, Embedding.save or a checkpoint wrote."
-        )
-    content = safetensors.load(path, Reading())
-    found = safetensors.load_more(path)
-    if found is None or "output" not in found[0] or content.counts is None:
+    with opened(path) as (head, source):
+        if detect(head, path) != "safetensors" or source.size is None:
+            raise CarouselError(
+                f"{path} holds word vectors alone, in a format that has no place for their training. Give the "
+                ".safetensors file that `carousel embed train`, Embedding.save or a checkpoint wrote."
+            )
+        found = safetensors.load_more(source)
+    content, more, about = found or (None, {}, {})
+    if content is None or content.counts is None:
         raise CarouselError(
             f"{path} holds word vectors alone; to go on training, the file of Embedding.save is needed. "
             "To use the vectors: carousel.Vectors.load."
         )
-    more, about = found
     try:
         config = EmbeddingConfig(**about["config"])
         position = Position.from_dict(about["position"])
-        text = int(about["text"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise damaged(path, f"has a description that cannot be read ({error})") from None
-    _check_shapes(path, config, content.matrix, more)
+        text = about["text"]
+        if type(text) is not int or not 0 <= text < 1 << 32:
+            raise ValueError(f"the checksum of the text is {shown(text)}")
+        position.check(config)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise damaged(path, f"has a description that cannot be read ({shown(str(error), 200)})") from None
+    vocabulary = Vocabulary(content.words, content.counts)
+    _check_tensors(path, config, content, more)
     weights = Weights.of(content.matrix, more["output"])
     if "best_input" in more:
         position.best = Weights.of(more["best_input"], more["best_output"])
-    return State(config, Vocabulary(content.words, content.counts), weights, position, text)
+    return State(config, vocabulary, weights, position, text)
 
 
-def check_same(state: State, config: EmbeddingConfig, text: int, path: str | Path) -> None:
+def check_same(state: State, config: EmbeddingConfig, words: list[str], text: int, path: str | Path) -> None:
     """Raise CarouselError unless the file was written under these options, for this text."""
     saved, given = asdict(state.config), asdict(config)
     for name, value in given.items():
         if name not in _FREE and saved[name] != value:
             raise CarouselError(
-                f"training goes on with the options it began with: {name} was {saved[name]!r} in {path}, but is "
-                f"{value!r} now. Put it back, or give another checkpoint file."
+                f"training goes on with the options it began with: {name} was {shown(saved[name])} in {path}, but is "
+                f"{shown(value)} now. Put it back, or give another checkpoint file."
             )
-    if state.text != text:
+    if state.text != text or state.vocabulary.words != words:
         raise CarouselError(
             f"training goes on with the text it began with, but {path} was made from another one. "
             "Put it back, give another checkpoint file, or use Embedding.train_more for new text."
         )
 
 
-def _check_shapes(
-    path: Path, config: EmbeddingConfig, matrix: np.ndarray, more: Mapping[str, np.ndarray]
+def _check_tensors(
+    path: Path, config: EmbeddingConfig, content: Content, more: Mapping[str, np.ndarray]
 ) -> None:
-    """Raise CarouselError for matrices that do not fit each other and the options."""
-    words, d = matrix.shape
+    """Raise CarouselError for tensors that do not fit each other and the options, and for numbers out of range."""
+    words, d = content.matrix.shape
     outputs = (words - (config.output == "hierarchical"), d)
     expected = {"output": outputs, "best_input": (words, d), "best_output": outputs}
-    for name, shape in expected.items():
-        if name in more and more[name].shape != shape:
-            raise damaged(
-                path, f"has {name} of shape {more[name].shape} beside vectors of shape {matrix.shape}"
-            )
-    if ("best_input" in more) != ("best_output" in more) or config.dimension != d:
+    both = {"best_input", "best_output"}
+    if words < 2 or config.dimension != d or set(more) not in ({"output"}, {"output"} | both):
         raise damaged(path, "has matrices that do not fit its description")
+    for name, array in more.items():
+        if array.shape != expected[name]:
+            raise damaged(
+                path, f"has {name} of shape {array.shape} beside vectors of shape {content.matrix.shape}"
+            )
+    for array in (content.matrix, *more.values()):
+        if not all(np.isfinite(array[rows]).all() for rows in pieces(*array.shape)):
+            raise damaged(path, "has weights that are not finite")
+    counts = content.counts
+    # summed in floating point, where nothing overflows
+    if (
+        counts is None
+        or counts.min() < 1
+        or (counts[1:] > counts[:-1]).any()
+        or counts.sum(dtype=float) > _MOST
+    ):
+        raise damaged(path, "has counts that are not those of words by their frequency")

@@ -1,18 +1,34 @@
 """What words, vectors and counts must be; each rule told with what came."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from carousel.embeddings.letters import composed
 from carousel.embeddings.neighbours import pieces
-from carousel.errors import CarouselError
+from carousel.errors import CarouselError, shown
+
+
+def as_words(words: Sequence[str]) -> list[str]:
+    """The words in NFC."""
+    for word in words:
+        if not isinstance(word, str):
+            raise CarouselError(f"words must be text; got {shown(word)} of type {type(word).__name__}.")
+    return [composed(word) for word in words]
+
+
+def check_different(index: Mapping[str, int], words: list[str]) -> None:
+    """Raise CarouselError for a word that comes again; `index` says where each came last."""
+    if len(index) < len(words):
+        word = next(word for k, word in enumerate(words) if index[word] != k)
+        raise CarouselError(
+            f"words must be different, but {shown(word)} comes more than once (in NFC, in which an accent and "
+            "its letter are one character)."
+        )
 
 
 def as_matrix(matrix: np.ndarray, words: list[str]) -> np.ndarray:
     """(n, d) float32 with a row for each word; a memory map of float32 stays one."""
-    for word in words:
-        if not isinstance(word, str):
-            raise CarouselError(f"words must be text; got {word!r} of type {type(word).__name__}.")
     mapped = isinstance(matrix, np.memmap) and matrix.dtype == np.float32
     try:
         with np.errstate(over="ignore"):  # too large for float32 is infinite, and refused as such
@@ -50,4 +66,4 @@ def check_finite(matrix: np.ndarray, words: list[str]) -> None:
 
 def not_finite(word: str) -> CarouselError:
     """The error for the vector of this word."""
-    return CarouselError(f"vectors must be finite, but that of {word!r} holds NaN or infinity.")
+    return CarouselError(f"vectors must be finite, but that of {shown(word)} holds NaN or infinity.")

@@ -35,7 +35,8 @@ class EmbeddingConfig:
     paths: list[str] = field(
         default_factory=list,
         metadata=described(
-            "files (plain, .gz, .bz2, .xz), folders or globs of text (none: Python's own standard library)"
+            "files (plain, .gz, .bz2, .xz), folders or globs of text, or - for standard input (none: Python's own "
+            "standard library)"
         ),
     )
 
@@ -54,10 +55,13 @@ class EmbeddingConfig:
         None,
         f"leave out words that come less often (none: {MIN_COUNT}; {LIBRARY_MIN_COUNT} for the standard library)",
         minimum=1,
+        maximum=2**31,
     )
-    max_vocabulary: int | None = option(None, "keep so many words, the most frequent", minimum=1)
+    max_vocabulary: int | None = option(
+        None, "keep so many words, the most frequent", minimum=1, maximum=2**31
+    )
     phrases: int = option(
-        0, "passes that join frequent pairs (new_york): 1 pairs, 2 up to four words", minimum=0
+        0, "passes that join frequent pairs (new_york): 1 pairs, 2 up to four words", minimum=0, maximum=100
     )
     phrase_threshold: float = option(10.0, "score from which a pair is a phrase; higher is fewer", above=0)
 
@@ -93,7 +97,10 @@ class EmbeddingConfig:
     )  # fmt: skip
 
     epochs: int | None = option(
-        None, f"passes over the text (none: {EPOCHS}; {LIBRARY_EPOCHS} for the standard library)", minimum=1
+        None,
+        f"passes over the text (none: {EPOCHS}; {LIBRARY_EPOCHS} for the standard library)",
+        minimum=1,
+        maximum=1_000_000,
     )
     lr: float | None = option(
         None, "learning rate at the beginning; falls linearly to 0 (none: 0.025 skipgram, 0.05 cbow)", above=0
@@ -104,11 +111,14 @@ class EmbeddingConfig:
         minimum=0,
         maximum=0.5,
     )
-    evaluations: int = option(4, "how often in each epoch the held-out loss is estimated", minimum=1)
+    evaluations: int = option(
+        4, "how often in each epoch the held-out loss is estimated", minimum=1, maximum=1_000_000
+    )
     patience: int = option(
         0,
         "stop after so many evaluations without a better one, and keep the best vectors (0: never)",
         minimum=0,
+        maximum=2**31,
     )
 
     seed: int = seed_option(1)

@@ -1,10 +1,7 @@
 """From text to one array of ids: sentences of known words, in memory or, when it is large, in a mapped file."""
 
-import bz2
-import gzip
-import lzma
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -14,11 +11,13 @@ import numpy as np
 from carousel import _core
 from carousel.data.documents import check_text
 from carousel.data.files import Found, search, standard_library
+from carousel.data.opening import opened
 from carousel.embeddings.config import EmbeddingConfig
+from carousel.embeddings.letters import seen
 from carousel.embeddings.progress import Note, Observer, Reading, Stage, silent
 from carousel.embeddings.store import IdStore
 from carousel.embeddings.vocabulary import Vocabulary, choose
-from carousel.errors import CarouselError
+from carousel.errors import CarouselError, shown
 
 Source = str | Path | Iterable[Any] | None
 
@@ -26,8 +25,9 @@ SENTENCE_END = _core.embedding.SENTENCE_END
 _DROPPED = -1
 _PIECE = 1 << 22  # bytes read at a time
 _SNIFFED = 8192  # bytes in which a file that is no text shows a zero
+_CHECKED = 1 << 22  # ids looked at together
 _SENTENCES = 10_000  # of an iterable, taken at a time
-_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_LONGEST_NAME = 255  # characters of a file's
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,18 @@ class Corpus:
     ids: np.ndarray
     vocabulary: Vocabulary
     tokens: int
+
+    def cut(self, longest: int) -> "Corpus":
+        """The same text with sentences of at most so many words."""
+        ends = np.flatnonzero(np.append(self.ids, SENTENCE_END) == SENTENCE_END)
+        begins = np.concatenate([[0], ends[:-1] + 1])
+        places = [
+            np.arange(a + longest, b, longest) for a, b in zip(begins, ends, strict=True) if b - a > longest
+        ]
+        if not places:
+            return self
+        ids = np.insert(self.ids, np.concatenate(places), SENTENCE_END).astype(np.int32)
+        return Corpus(ids, self.vocabulary, self.tokens)
 
 
 @dataclass(frozen=True)
@@ -83,14 +95,15 @@ class Text:
     def corpus(self, numbers: np.ndarray, vocabulary: Vocabulary) -> Corpus:
         """The text by the numbers of a vocabulary; the array is changed where it lies."""
         length = _core.embedding.renumber(self.ids, numbers)
+        _check_windows(self.ids[:length])
         return Corpus(self.ids[:length], vocabulary, int(self.counts.sum()))
 
 
 def load_corpus(source: Source, config: EmbeddingConfig, on_event: Observer = silent) -> Corpus:
     """Read, count, choose the vocabulary, and number the text by it.
 
-    `source`: None (the paths of `config`, or Python's own standard library), a path or glob, Path objects, or any
-    iterable of sentences, each a list of tokens or a string.
+    `source`: None (the paths of `config`, or Python's own standard library), a path or glob ("-": standard input),
+    Path objects, or any iterable of sentences, each a list of tokens or a string.
 
     Raises CarouselError for a missing or broken file, no text, or no words that are frequent enough.
     """
@@ -139,8 +152,24 @@ def read_text(source: Source, config: EmbeddingConfig, on_event: Observer) -> Te
         raise CarouselError("the text must hold words: none were found. Give other files, or other tokens.")
     for number in range(config.phrases):
         on_event(Stage(f"joining phrases, pass {number + 1} of {config.phrases}"))
-        text = text.with_phrases(config.least, config.phrase_threshold)
+        more = text.with_phrases(config.least, config.phrase_threshold)
+        if len(more.pairs) == len(text.pairs):
+            break  # as in every later pass
+        text = more
     return text
+
+
+def _check_windows(ids: np.ndarray) -> None:
+    """Raise CarouselError for a text without two words in one sentence: nobody has a neighbour to learn from."""
+    for begin in range(0, len(ids), _CHECKED):
+        words = ids[begin : begin + _CHECKED + 1] >= 0
+        if (words[1:] & words[:-1]).any():
+            return
+    raise CarouselError(
+        "a sentence must hold two frequent words or more, for words are learned by their neighbours; each of the "
+        f"{int((ids >= 0).sum()):,} sentences holds one. If a list of words is one text, pass it in a list: [words]. "
+        'For files with a word on each line, pass sentences="file" (--sentences file).'
+    )
 
 
 def _tokenise(source: Source, config: EmbeddingConfig, on_event: Observer) -> tuple[Any, IdStore]:
@@ -172,17 +201,28 @@ def _resolve(source: Source, config: EmbeddingConfig) -> tuple[list[Found] | Non
     """(files, None) or (None, sentences)."""
     if source is None:
         if config.paths:
-            return search(config.paths), None
+            return _search(config.paths), None
         return [Found(path, path.name, True) for path in _language()], None
     if isinstance(source, str | Path):
-        return search([source]), None
+        return _search([source]), None
     if isinstance(source, list | tuple) and source and all(isinstance(one, Path) for one in source):
-        return search(source), None
+        return _search(source), None
     if not isinstance(source, Iterable) or isinstance(source, bytes | bytearray):
         raise CarouselError(
             f"a source must be a path, a list of Path objects or an iterable of sentences; got {type(source).__name__}."
         )
     return None, source
+
+
+def _search(paths: Sequence[str | Path]) -> list[Found]:
+    """The files of paths; raises CarouselError for a text that stands where a path belongs."""
+    for path in map(str, paths):
+        if re.search(f"[\n\r\0]|[^/]{{{_LONGEST_NAME + 1}}}", path):
+            raise CarouselError(
+                f"a string is taken as a path, and no file has this one; got {shown(path)}. To train on the text "
+                "itself, pass its lines: text.splitlines()."
+            )
+    return search(paths)
 
 
 def _language() -> list[Path]:
@@ -201,72 +241,79 @@ def _add(tokeniser: Any, sentence: Any, lowers: bool, number: int) -> None:
     else:
         try:
             for token in sentence:
-                tokeniser.add(token.encode("utf-8", "replace"))
+                if word := seen(token).strip():
+                    tokeniser.add(word.encode("utf-8", "replace"))
         except (TypeError, AttributeError):
             raise CarouselError(
-                f"a sentence must be a string or a list of strings; sentence {number} is {sentence!r:.80}."
+                f"a sentence must be a string or a list of strings; sentence {number} is {shown(sentence)}."
             ) from None
     tokeniser.end_sentence()
 
 
 def _bytes(text: str, lowers: bool) -> bytes:
-    return (text.lower() if lowers else text).encode("utf-8", "replace")
+    return seen(text.lower() if lowers else text).encode("utf-8", "replace")
 
 
-def _pieces(files: list[Found], on_event: Observer) -> Iterator[tuple[float, str | None]]:
+def _pieces(files: list[Found], on_event: Observer) -> Iterator[tuple[float | None, str | None]]:
     """(share of all bytes read, text that ends between two words, or None where a file ends)."""
     left_out: list[Path] = []
-    total = sum(found.path.stat().st_size for found in files) or 1
+    total = sum(found.size for found in files)
     before = 0
     for found in files:
-        for at, text in _file_pieces(found, left_out):
-            yield (before + at) / total, text
-        before += found.path.stat().st_size
-        yield before / total, None
+        if not found.explicit and not _is_text(found):
+            left_out.append(found.path)
+        else:
+            for at, text in _file_pieces(found):
+                yield (before + at) / total if total else None, text
+        before += found.size
+        yield before / total if total else None, None
     if left_out:
         on_event(
-            Note(f"left out {len(left_out):,} of {len(files):,} files that are no text, as {left_out[0]}")
+            Note(
+                f"left out {len(left_out):,} of {len(files):,} files that are no text in UTF-8, as {left_out[0]}"
+            )
         )
 
 
-def _file_pieces(found: Found, left_out: list[Path]) -> Iterator[tuple[int, str]]:
-    """(bytes read, text); a file that is no text is an error if it was named itself, else it is left out."""
-    opener = _OPENERS.get(found.path.suffix, open)
+def _is_text(found: Found) -> bool:
+    """Whether a file that nobody named holds UTF-8 from its beginning to its end, so that all of it can be taken."""
     try:
-        with open(found.path, "rb") as raw, opener(raw, "rb") if opener is not open else raw as file:
-            for number, data in enumerate(_whole_lines(file)):
-                if number == 0 and found.explicit:
-                    check_text(data[:_SNIFFED], found.path)
-                elif number == 0 and b"\0" in data[:_SNIFFED]:
-                    left_out.append(found.path)
-                    return
-                text = _decoded(data, found)
-                yield raw.tell(), text if number else text.removeprefix("\ufeff")
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise CarouselError(f"{found.path} cannot be read: {reason}") from error
+        for _ in _file_pieces(found):
+            pass
+    except CarouselError:
+        return False
+    return True
+
+
+def _file_pieces(found: Found) -> Iterator[tuple[int, str]]:
+    """(bytes read, text); raises CarouselError for a file that is no text in UTF-8."""
+    offset = 0
+    with opened(found.path) as (file, raw):
+        for data in _whole_lines(file):
+            if offset == 0:
+                check_text(data[:_SNIFFED], found.path)
+            yield raw.tell() if raw.seekable() else 0, _decoded(data, found.path, offset)
+            offset += len(data)
 
 
 def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
     """Pieces that end after white space, so that no token is cut."""
-    rest = b""
+    rest: list[bytes] = []
     while data := file.read(_PIECE):
-        data = rest + data
         end = max(data.rfind(b"\n"), data.rfind(b" ")) + 1
-        rest = data[end:]
         if end:
-            yield data[:end]
-    if rest:
-        yield rest
+            yield b"".join([*rest, data[:end]])
+            rest = []
+        rest.append(data[end:])
+    if any(rest):
+        yield b"".join(rest)
 
 
-def _decoded(data: bytes, found: Found) -> str:
+def _decoded(data: bytes, path: Path, offset: int) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        if found.explicit:
-            raise CarouselError(
-                f"text files must be UTF-8: {found.path} has the byte 0x{data[error.start]:02x} that is not. "
-                "Convert it (if Latin-1: iconv -f LATIN1 -t UTF-8) or leave it out."
-            ) from None
-        return data.decode("utf-8", "replace")
+        raise CarouselError(
+            f"text files must be UTF-8: {path} has the byte 0x{data[error.start]:02x} at byte offset "
+            f"{offset + error.start:,}. Convert it (if Latin-1: iconv -f LATIN1 -t UTF-8) or leave it out."
+        ) from None

@@ -1,18 +1,21 @@
 """Word vectors by one call, and what it returns: vectors, loss, and all that going on needs."""
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from carousel.embeddings.checkpoint import (
     State,
+    alone,
     check_place,
     check_same,
     fingerprint,
     load_state,
     save_state,
 )
+from carousel.embeddings.checks import check_finite
 from carousel.embeddings.config import EmbeddingConfig
 from carousel.embeddings.corpus import Corpus, Source, load_corpus, load_more
 from carousel.embeddings.position import Position
@@ -21,7 +24,7 @@ from carousel.embeddings.training import Trainer
 from carousel.embeddings.vectors import Vectors
 from carousel.embeddings.vocabulary import Vocabulary
 from carousel.embeddings.weights import Weights
-from carousel.errors import CarouselError
+from carousel.errors import CarouselError, shown
 
 # How wide the first vectors lie: word2vec's 0.5, or gensim's 1. On 2.6 million words, means over seeds: cbow
 # has 0.061 of analogies from 0.5 and 0.064 from 1; skip-gram has 0.183 of SimLex from 0.5 and 0.176 from 1.
@@ -93,31 +96,29 @@ class Embedding:
             if options[name] != getattr(self.config, name):
                 raise CarouselError(
                     f"training goes on with the {name} it began with: {getattr(self.config, name)!r}; "
-                    f"got {options[name]!r}. Leave it out, or train anew."
+                    f"got {shown(options[name])}. Leave it out, or train anew."
                 )
         config = self.config.override(**{"paths": [], "checkpoint": None, **options})
-        if config.checkpoint is not None:
-            check_place(config.checkpoint)
-        on_progress(Stage("reading the text"))
-        corpus, origin = load_more(source, config, self.vocabulary, on_progress)
-        # from other vectors it is another training
-        text = zlib.crc32(self.weights.vectors.data, fingerprint(corpus))
-        if (resumed := _resumed(config, corpus, text, on_progress)) is not None:
-            return resumed
-        weights = Weights.initial(
-            len(origin), outputs_of(config, len(origin)), config.dimension, config.seed, WIDTH[config.method]
-        )
-        old = origin >= 0
-        weights.input[old] = self.weights.input[origin[old]]
-        if config.output == "negative":
-            weights.output[old] = self.weights.output[origin[old]]
-        return _train(config, corpus, weights, Position(), text, on_progress)
+
+        def begin() -> Beginning:
+            corpus, origin = load_more(source, config, self.vocabulary, on_progress)
+            # from other vectors it is another training
+            text = zlib.crc32(self.weights.vectors.data, fingerprint(corpus))
+            weights = initial(config, len(origin))
+            old = origin >= 0
+            weights.input[old] = self.weights.input[origin[old]]
+            if config.output == "negative":
+                weights.output[old] = self.weights.output[origin[old]]
+            return Beginning(corpus, weights, text)
+
+        return _trained(config, begin, on_progress)
 
 
 def embed(
     source: Source = None,
     *,
     config: EmbeddingConfig | None = None,
+    init: Vectors | str | Path | None = None,
     on_progress: Observer = silent,
     **options: Any,
 ) -> Embedding:
@@ -128,48 +129,93 @@ def embed(
     and Phrases and their Compositionality". Noise words shared over a window: Ji, Satish, Li, Dubey 2016.
 
     Args:
-        source: a path or glob, a list of Path objects, an iterable of sentences (strings, or lists of tokens), or
-            None for the source of Python's own standard library.
+        source: a path or glob ("-": standard input), a list of Path objects, an iterable of sentences (strings, or
+            lists of tokens), or None for the source of Python's own standard library.
         config: options; those given by name go before it. They are the fields of `EmbeddingConfig`.
+        init: vectors, or a file of them, that the words they know begin with; the others are drawn. `dimension`
+            is theirs.
         on_progress: is called with the events of `carousel.embeddings.progress`.
 
-    Raises CarouselError for bad options, a source that cannot be read, and text without two frequent words.
+    Words are taken in NFC, without characters that nobody sees (soft hyphens, joiners, marks of byte order).
+
+    Raises CarouselError for bad options, a source that cannot be read, text without two frequent words or without
+    two of them in one sentence, and a checkpoint that another process trains into.
 
     >>> text = [["red", "green", "blue"], ["one", "two", "three"]] * 50
     >>> embedding = embed(text, dimension=8, epochs=2, min_count=1, threads=1)
     >>> sorted(embedding.vectors.words)
     ['blue', 'green', 'one', 'red', 'three', 'two']
     """
+    start = None if init is None else Vectors.load(init) if isinstance(init, str | Path) else init
+    if start is not None and config is None:
+        options.setdefault("dimension", start.dimension)
     config = (config or EmbeddingConfig()).override(**options)
     config = config.settled(source is None and not config.paths)
-    if config.checkpoint is not None:
-        check_place(config.checkpoint)
+    if start is not None and start.dimension != config.dimension:
+        raise CarouselError(
+            f"dimension must be that of the vectors to begin with, {start.dimension}; got {config.dimension}. "
+            "Leave it out."
+        )
+
+    def begin() -> Beginning:
+        corpus = load_corpus(source, config, on_progress)
+        words, text = corpus.vocabulary.words, fingerprint(corpus)
+        weights = initial(config, len(words))
+        if start is not None:
+            known = [k for k, word in enumerate(words) if word in start]
+            if not known:
+                raise CarouselError(
+                    f"vectors to begin with must have a word of the text; of its {len(words):,} words, they have none. "
+                    "Were they made by the same `tokens`, for the same language?"
+                )
+            given = start[[words[k] for k in known]]
+            check_finite(given, [words[k] for k in known])  # a memory map was not read through
+            weights.input[known, : config.dimension] = given
+            on_progress(
+                Note(f"{len(known):,} of {len(words):,} words begin with the vectors that were given")
+            )
+            text = zlib.crc32(weights.vectors.data, text)  # from other vectors it is another training
+        return Beginning(corpus, weights, text)
+
+    return _trained(config, begin, on_progress)
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What training begins with; `text` is the checksum of all that must be the same when it goes on."""
+
+    corpus: Corpus
+    weights: Weights
+    text: int
+
+
+def initial(config: EmbeddingConfig, words: int) -> Weights:
+    """The weights that training begins with."""
+    # a tree has inner nodes, one fewer than words
+    outputs = words - 1 if config.output == "hierarchical" else words
+    return Weights.initial(words, outputs, config.dimension, config.seed, WIDTH[config.method])
+
+
+def _trained(config: EmbeddingConfig, begin: Callable[[], Beginning], on_progress: Observer) -> Embedding:
+    """Train from the beginning or, where there is a checkpoint, from there; no other process may be at it."""
+    if config.checkpoint is None:
+        return _go_on(config, begin, on_progress)
+    check_place(config.checkpoint)
+    with alone(config.checkpoint):
+        return _go_on(config, begin, on_progress)
+
+
+def _go_on(config: EmbeddingConfig, begin: Callable[[], Beginning], on_progress: Observer) -> Embedding:
     on_progress(Stage("reading the text"))
-    corpus = load_corpus(source, config, on_progress)
-    text = fingerprint(corpus)
-    if (resumed := _resumed(config, corpus, text, on_progress)) is not None:
-        return resumed
-    words = len(corpus.vocabulary)
-    weights = Weights.initial(
-        words, outputs_of(config, words), config.dimension, config.seed, WIDTH[config.method]
-    )
-    return _train(config, corpus, weights, Position(), text, on_progress)
-
-
-def outputs_of(config: EmbeddingConfig, words: int) -> int:
-    """Rows of the output matrix: inner nodes of the tree, or words."""
-    return words - 1 if config.output == "hierarchical" else words
-
-
-def _resumed(config: EmbeddingConfig, corpus: Corpus, text: int, on_progress: Observer) -> Embedding | None:
-    """The embedding from the checkpoint on, or None where there is none."""
-    if config.checkpoint is None or not Path(config.checkpoint).exists():
-        return None
-    state = load_state(config.checkpoint)
-    check_same(state, config, text, config.checkpoint)
-    done = "finished" if state.position.reason else f"at epoch {state.position.epoch + 1}"
-    on_progress(Note(f"going on with {config.checkpoint}, {done}"))
-    return _train(config, corpus, state.weights, state.position, text, on_progress)
+    begun = begin()
+    weights, position = begun.weights, Position()
+    if config.checkpoint is not None and Path(config.checkpoint).exists():
+        state = load_state(config.checkpoint)
+        check_same(state, config, begun.corpus.vocabulary.words, begun.text, config.checkpoint)
+        done = "finished" if state.position.reason else f"at epoch {state.position.epoch + 1}"
+        on_progress(Note(f"going on with {config.checkpoint}, {done}"))
+        weights, position = state.weights, state.position
+    return _train(config, begun.corpus, weights, position, begun.text, on_progress)
 
 
 def _train(

@@ -1,13 +1,21 @@
 """The rows of a matrix that point the way a query points, by cosine, in pieces that bound the memory."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from carousel.errors import CarouselError
+from carousel.errors import CarouselError, shown
 
 _CELLS = 1 << 24  # numbers in memory at once beside the matrix itself: 64 MB of float32
 _FLOOR = 1e-6  # keeps the quotient of 3CosMul finite, as in word2vec and gensim
+
+
+class Neighbour(NamedTuple):
+    """A word and how near it is: a cosine, or the score of the method asked for."""
+
+    word: str
+    similarity: float
 
 
 def lengths(matrix: np.ndarray) -> np.ndarray:
@@ -69,7 +77,7 @@ METHODS: dict[str, Method] = {"3cosadd": three_cos_add, "3cosmul": three_cos_mul
 def method(name: str) -> Method:
     """The function of that name; raises CarouselError for another name."""
     if name not in METHODS:
-        raise CarouselError(f"method must be one of {', '.join(METHODS)}; got {name!r}.")
+        raise CarouselError(f"method must be one of {', '.join(METHODS)}; got {shown(name)}.")
     return METHODS[name]
 
 
@@ -78,19 +86,23 @@ def best(
     scale: np.ndarray,
     positive: np.ndarray,
     negative: np.ndarray,
+    rows: range | list[int],
     left_out: Sequence[Sequence[int]],
     top: int,
     score: Method = three_cos_add,
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """For each query the `top` rows of highest score, but for those that it leaves out, and their scores.
+) -> Iterator[tuple[list[int], np.ndarray]]:
+    """For each query the `top` of `rows` of highest score, but for those that it leaves out, and their scores.
 
     positive (q, p, d), negative (q, m, d). Many queries share one matrix product; equal scores keep the order
-    of the rows.
+    of the rows, which rises.
     """
+    taken = slice(len(rows)) if isinstance(rows, range) else rows
+    matrix, scale = matrix[taken], scale[taken]
     for part in pieces(len(positive), len(matrix) * max(1, positive.shape[1])):
         scores = score(matrix, scale, positive[part], negative[part])
         for row, hidden in zip(scores, left_out[part], strict=True):
-            yield _top(row, hidden, top)
+            places, found = _top(row, [rows.index(k) for k in hidden if k in rows], top)
+            yield [rows[k] for k in places], found
 
 
 def _top(scores: np.ndarray, hidden: Sequence[int], top: int) -> tuple[np.ndarray, np.ndarray]:

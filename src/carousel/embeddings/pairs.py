@@ -13,7 +13,7 @@ from carousel.data.documents import read_document
 from carousel.embeddings import neighbours
 from carousel.embeddings.cases import Lookup
 from carousel.embeddings.vectors import Vectors
-from carousel.errors import CarouselError
+from carousel.errors import CarouselError, shown
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def _read(path: Path) -> Iterator[tuple[str, str, float]]:
             yield columns[0], columns[1], rating
         elif not header:
             raise CarouselError(
-                f"a line of pairs is two words and a number: line {number:,} of {path} is {line[:60]!r}."
+                f"a line of pairs is two words and a number: line {number:,} of {path} is {shown(line)}."
             )
         header = False
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from carousel.embeddings.neighbours import unit
-from carousel.embeddings.vectors import Neighbour, Vectors
-from carousel.errors import CarouselError
+from carousel.embeddings.neighbours import Neighbour, unit
+from carousel.embeddings.vectors import Vectors
+from carousel.errors import CarouselError, shown
 from carousel.options import check_seed
 
 METHODS = ("pca", "tsne")
@@ -65,27 +65,27 @@ def word_map(
     np.True_
     """
     if method not in METHODS:
-        raise CarouselError(f"method must be one of {', '.join(METHODS)}; got {method!r}.")
+        raise CarouselError(f"method must be one of {', '.join(METHODS)}; got {shown(method)}.")
     seed = check_seed(seed)
     asked = list(dict.fromkeys(words)) or vectors.words[skip : skip + top]
-    shown = asked
+    drawn = asked
     if around and words:
         near = vectors.nearest_each(asked, around)
-        shown = list(dict.fromkeys([*asked, *(each.word for found in near for each in found)]))
+        drawn = list(dict.fromkeys([*asked, *(each.word for found in near for each in found)]))
     least = 4 if method == "tsne" else 2
-    if not least <= len(shown) <= MOST:
-        raise CarouselError(f"a map by {method} is of {least} to {MOST:,} words; got {len(shown):,}.")
+    if not least <= len(drawn) <= MOST:
+        raise CarouselError(f"a map by {method} is of {least} to {MOST:,} words; got {len(drawn):,}.")
     if vectors.dimension < 2:
         raise CarouselError("a plane needs vectors of at least 2 dimensions; these have 1.")
-    units = unit(np.asarray(vectors[shown], np.float32))
+    units = unit(np.asarray(vectors[drawn], np.float32))
     points, explained = _pca(units) if method == "pca" else (_tsne(units, seed), None)
-    rows = [vectors.index(word) for word in shown]
+    rows = [vectors.index(word) for word in drawn]
     return WordMap(
-        words=shown,
+        words=drawn,
         x=points[:, 0],
         y=points[:, 1],
-        near=vectors.nearest_each(shown, 6),
-        asked=[k < len(asked) for k in range(len(shown))],
+        near=vectors.nearest_each(drawn, 6),
+        asked=[k < len(asked) for k in range(len(drawn))],
         counts=None if vectors.counts is None else vectors.counts[rows],
         method=method,
         explained=explained,

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from carousel.data import Vocabulary
+from carousel.embeddings.letters import composed
 from carousel.errors import CarouselError
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def from_model(model: nn.Module, vocabulary: Symbols) -> tuple[list[str], np.nda
         )
     rows: dict[str, int] = {}
     for row, symbol in enumerate(symbols):
-        rows.setdefault(_visible(symbol.strip() or symbol), row)
+        rows.setdefault(composed(_visible(symbol.strip() or symbol)), row)
     return list(rows), weight.detach().float().cpu().numpy()[list(rows.values())]
 
 

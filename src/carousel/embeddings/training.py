@@ -5,11 +5,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from carousel import _core
 from carousel.embeddings.config import EmbeddingConfig
 from carousel.embeddings.corpus import Corpus
 from carousel.embeddings.position import Position
-from carousel.embeddings.progress import Evaluated, Observer, Started, Stepped
+from carousel.embeddings.progress import Evaluated, Note, Observer, Started, Stepped
 from carousel.embeddings.weights import Weights
 from carousel.errors import CarouselError
 from carousel.interrupt import deferred_interrupt
@@ -17,6 +19,8 @@ from carousel.interrupt import deferred_interrupt
 BLOCK = 4096  # tokens that one thread takes at a time, with a sequence of random numbers of their own
 TURN = 0.1  # seconds between two looks at progress
 MOST_HELD_OUT = 20_000
+MOST_SHARE = 0.1  # of few sentences, kept out so that there is a loss at all
+PART = 100  # tokens of the sentences into which a text of few long ones is cut
 
 
 class Trainer:
@@ -34,19 +38,16 @@ class Trainer:
         position: Position,
         on_event: Observer,
     ) -> None:
-        self.config, self.corpus, self.weights, self.position = config, corpus, weights, position
+        self.config, self.weights, self.position = config, weights, position
         self.on_event = on_event
-        self.blocks = _core.embedding.cut_blocks(corpus.ids, BLOCK)
+        self._hold_out(corpus)
         if position.block >= len(self.blocks) - 1:
             raise CarouselError(
                 f"training cannot go on at block {position.block:,} of {len(self.blocks) - 1:,}: the checkpoint is "
                 "damaged. Use another copy, or train anew."
             )
-        self.tokens = len(corpus.ids)
-        self._held_out = min(config.held_out, MOST_HELD_OUT / max(self.tokens, 1))
-        self.job = self._job()
-        self.sentences = _core.embedding.held_out_sentences(self.job, MOST_HELD_OUT)
-        blocks, n = len(self.blocks) - 1, config.evaluations
+        blocks = len(self.blocks) - 1
+        n = min(config.evaluations, blocks)  # between blocks alone
         self.milestones = sorted({math.ceil(blocks * k / n) for k in range(1, n + 1)})
         self._speed = 1e6  # tokens per second, of the last turn
 
@@ -67,6 +68,38 @@ class Trainer:
                 if on_save and p.reason is None and clock.since_save() > c.checkpoint_seconds:
                     on_save()
                     clock.saved()
+        if not np.isfinite(self.weights.input).all():
+            raise self._diverged("some vectors are not finite")
+
+    def _hold_out(self, corpus: Corpus) -> None:
+        """Choose the sentences for the loss; of a text that has few, more than their share, and parts of long ones."""
+        share = min(self.config.held_out, MOST_HELD_OUT / max(len(corpus.ids), 1))
+        self._arrange(corpus, share)
+        if self.sentences or not share:
+            return
+        while not self.sentences and share < MOST_SHARE:
+            self._arrange(corpus.cut(PART), share)
+            share *= 2
+        if self.sentences:
+            count = len(self.sentences)
+            self.on_event(Note(f"the text has few sentences; kept out of training for the loss: {count:,}"))
+        else:
+            self._arrange(corpus, 0)
+            self._lose("the text has too few sentences to keep one out of training")
+
+    def _arrange(self, corpus: Corpus, share: float) -> None:
+        self.corpus, self.tokens = corpus, len(corpus.ids)
+        self.blocks = _core.embedding.cut_blocks(corpus.ids, BLOCK)
+        self.job = self._job(share)
+        self.sentences = _core.embedding.held_out_sentences(self.job, MOST_HELD_OUT)
+
+    def _lose(self, reason: str) -> None:
+        """Tell that there will be no held-out loss; patience cannot do without."""
+        if self.config.patience:
+            raise CarouselError(
+                f"patience watches the held-out loss, but {reason}. Give more text, or leave patience out."
+            )
+        self.on_event(Note(f"there is no held-out loss: {reason}"))
 
     def _turn(self, clock: "Clock") -> None:
         """Blocks to train on in one call: as many as fill a turn, never across an estimate of the loss."""
@@ -82,7 +115,7 @@ class Trainer:
         self.on_event(self._stepped(clock))
         if c.patience and p.waited >= c.patience:
             p.reason = "patience"
-        elif p.epoch == c.passes:
+        elif p.epoch >= c.passes:
             p.reason = "epochs"
         if p.reason and p.best is not None:
             p.best.copy_to(self.weights)
@@ -108,14 +141,13 @@ class Trainer:
             return
         p = self.position
         loss, count = _core.embedding.held_out_loss(self.job, self.sentences, threads=self.config.team)
-        if not count:  # subsampling left nobody beside anybody
+        if not count:
+            self.sentences = []
+            self._lose("subsampling leaves no two words beside each other in the held-out sentences")
             return
         loss /= count
         if not math.isfinite(loss):
-            raise CarouselError(
-                f"training has diverged: the held-out loss is {loss} after {self.done / self.tokens:.2f} epochs. "
-                "Give a smaller lr."
-            )
+            raise self._diverged(f"the held-out loss is {loss}")
         p.history.append((self.done / self.tokens, loss))
         if self.config.patience and p.waited == 0:
             if p.best is None:
@@ -123,6 +155,10 @@ class Trainer:
             else:
                 self.weights.copy_to(p.best)
         self.on_event(Evaluated(*p.history[-1], p.waited == 0))
+
+    def _diverged(self, what: str) -> CarouselError:
+        epochs = self.done / self.tokens
+        return CarouselError(f"training has diverged: {what} after {epochs:.2f} epochs. Give a smaller lr.")
 
     @property
     def done(self) -> int:
@@ -149,7 +185,7 @@ class Trainer:
             seconds_left=(total - done) / max(speed, 1e-9),
         )
 
-    def _job(self) -> Any:
+    def _job(self, share: float) -> Any:
         c, vocabulary = self.config, self.corpus.vocabulary
         hierarchical = c.output == "hierarchical"
         begin, path = vocabulary.paths() if hierarchical else (None, None)
@@ -170,7 +206,7 @@ class Trainer:
             lr=c.learning_rate,
             total=self.total,
             held_out_seed=_seed(c.seed, -1),
-            held_out=int(self._held_out * 2**32),
+            held_out=int(share * 2**32),
         )
 
 

@@ -5,14 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self, overload
+from typing import TYPE_CHECKING, Self, overload
 
 import numpy as np
 
 from carousel.embeddings import formats, neighbours
-from carousel.embeddings.checks import as_counts, as_matrix, check_finite, not_finite
+from carousel.embeddings.checks import (
+    as_counts,
+    as_matrix,
+    as_words,
+    check_different,
+    check_finite,
+    not_finite,
+)
+from carousel.embeddings.letters import composed, seen
+from carousel.embeddings.neighbours import Neighbour
 from carousel.embeddings.spelling import near_spellings
-from carousel.errors import CarouselError
+from carousel.errors import CarouselError, shown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,18 +31,11 @@ if TYPE_CHECKING:
 Word = str | np.ndarray  # in a query: a word, or a vector (d,) itself
 
 
-class Neighbour(NamedTuple):
-    """A word and how near it is: a cosine, or the score of the method asked for."""
-
-    word: str
-    similarity: float
-
-
 class Vectors:
     """n words and a vector of d numbers for each.
 
     Args:
-        words: n different words; where it is known, the most frequent first.
+        words: n different words, kept in NFC; where it is known, the most frequent first.
         matrix: (n, d), kept as float32. A memory map of float32 stays one and is read as needed.
         counts: (n,) how often each word was seen, or None where nobody knows.
 
@@ -50,13 +52,11 @@ class Vectors:
     def __init__(
         self, words: Sequence[str], matrix: np.ndarray, counts: np.ndarray | Sequence[int] | None = None
     ) -> None:
-        self.words = list(words)
+        self.words = as_words(words)
         self.matrix = as_matrix(matrix, self.words)
         self.counts = None if counts is None else as_counts(counts, self.words)
         self._index = {word: k for k, word in enumerate(self.words)}
-        if len(self._index) < len(self.words):
-            double = next(word for k, word in enumerate(self.words) if self._index[word] != k)
-            raise CarouselError(f"words must be different, but {double!r} comes more than once.")
+        check_different(self._index, self.words)
         check_finite(self.matrix, self.words)
 
     @property
@@ -71,7 +71,7 @@ class Vectors:
         return iter(self.words)
 
     def __contains__(self, word: object) -> bool:
-        return word in self._index
+        return isinstance(word, str) and self._row(word) is not None
 
     def __repr__(self) -> str:
         return f"Vectors({len(self):,} words, {self.dimension} dimensions)"
@@ -87,13 +87,22 @@ class Vectors:
         return self.matrix[[self.index(each) for each in word]]
 
     def index(self, word: str) -> int:
-        """The row of a word; raises CarouselError, with near spellings, for one that is not there."""
-        row = self._index.get(word)
+        """The row of a word; raises CarouselError, with near spellings, for one that is not there.
+
+        A word is looked up in NFC, and then without characters that nobody sees, such as a soft hyphen.
+        """
+        row = self._row(word) if isinstance(word, str) else None
         if row is None:
             near = near_spellings(word, self._index, self.words) if isinstance(word, str) else []
             hint = f"did you mean {' or '.join(near)}?" if near else "no known word is spelt much like it."
-            raise CarouselError(f"{word!r} is not among the {len(self):,} words of these vectors; {hint}")
+            raise CarouselError(
+                f"{shown(word)} is not among the {len(self):,} words of these vectors; {hint}"
+            )
         return row
+
+    def _row(self, word: str) -> int | None:
+        row = self._index.get(composed(word))
+        return self._index.get(seen(word)) if row is None else row
 
     @cached_property
     def lengths(self) -> np.ndarray:
@@ -119,33 +128,41 @@ class Vectors:
         *,
         method: str = "3cosadd",
         restrict: int | None = None,
+        among: Iterable[str] | None = None,
     ) -> list[Neighbour]:
         """The words nearest to all of `positive` and far from all of `negative`, nearest first.
 
         Words of the question are left out of the answer. A single word, or lists; vectors of (d,) may stand
         for words. `method` is "3cosadd" (cosine with the sum of directions, Mikolov et al. 2013) or "3cosmul"
         (a product of cosines, Levy & Goldberg 2014); for one positive word both give the same order.
-        `restrict` looks only through the first so many words, the most frequent ones.
+        `restrict` looks only through the first so many words, the most frequent ones; `among` only through these.
 
-        Raises CarouselError for unknown words, an empty question, and vectors of another dimension.
+        Raises CarouselError for unknown words (in `among` too), an empty question, and vectors of another dimension.
 
         >>> vectors = Vectors(["up", "down", "side"], np.array([[1, 1], [-1, 1], [1, 0]]))
         >>> [each.word for each in vectors.nearest(["up", "side"], negative="down")]
         []
         >>> [each.word for each in vectors.nearest("up")]
         ['side', 'down']
+        >>> [each.word for each in vectors.nearest("up", among=["down"])]
+        ['down']
         """
         wanted, unwanted = _listed(positive), _listed(negative)
         if not wanted and not unwanted:
             raise CarouselError("nearest needs at least one word; got none.")
         known = [self.index(word) for word in wanted + unwanted if isinstance(word, str)]
-        answers = self._best(
-            self._units(wanted)[None], self._units(unwanted)[None], [known], top, method, restrict
+        rows = self._candidates(restrict, among)
+        return next(
+            self._best(self._units(wanted)[None], self._units(unwanted)[None], [known], top, method, rows)
         )
-        return next(answers)
 
     def nearest_each(
-        self, words: Iterable[Word], top: int = 10, *, restrict: int | None = None
+        self,
+        words: Iterable[Word],
+        top: int = 10,
+        *,
+        restrict: int | None = None,
+        among: Iterable[str] | None = None,
     ) -> list[list[Neighbour]]:
         """`nearest` for each of many words, by matrix products over as many as fit into 64 MB at once.
 
@@ -156,7 +173,8 @@ class Vectors:
         asked = list(words)
         units = self._units(asked)[:, None]
         known = [[self.index(word)] if isinstance(word, str) else [] for word in asked]
-        return list(self._best(units, units[:, :0], known, top, "3cosadd", restrict))
+        candidates = self._candidates(restrict, among)
+        return list(self._best(units, units[:, :0], known, top, "3cosadd", candidates))
 
     def analogy(
         self,
@@ -167,12 +185,13 @@ class Vectors:
         *,
         method: str = "3cosadd",
         restrict: int | None = None,
+        among: Iterable[str] | None = None,
     ) -> list[Neighbour]:
         """What is to `c` as `b` is to `a`: a : b = c : ? (man : king = woman : ?).
 
         The same as `nearest([b, c], [a])`.
         """
-        return self.nearest([b, c], [a], top, method=method, restrict=restrict)
+        return self.nearest([b, c], [a], top, method=method, restrict=restrict, among=among)
 
     def odd_one_out(self, words: Sequence[str]) -> str:
         """The word that lies farthest from the mean direction of all.
@@ -191,7 +210,7 @@ class Vectors:
     def restricted(self, count: int) -> Vectors:
         """The first `count` words alone; nothing is copied."""
         if count < 1:
-            raise CarouselError(f"vectors are restricted to at least 1 word; got {count}.")
+            raise CarouselError(f"vectors are restricted to at least 1 word; got {shown(count)}.")
         counts = None if self.counts is None else self.counts[:count]
         return Vectors(self.words[:count], self.matrix[:count], counts)
 
@@ -214,12 +233,20 @@ class Vectors:
         limit: int | None = None,
         mmap: bool = False,
         errors: str = "strict",
+        duplicates: str = "error",
     ) -> Self:
         """Read vectors of any format that `save` knows, and GloVe's text; the content says which it is.
 
-        limit: only the first so many words. mmap: leave the matrix on the disk and read what is needed
-        (.safetensors and .npy). errors: what to do with words that are not UTF-8, as in bytes.decode: "strict",
-        or "backslashreplace" to take them as \\xNN.
+        Text and binary may be compressed (.gz, .bz2, .xz). Words come back in NFC.
+
+        Args:
+            path: a regular file.
+            format: "text", "glove", "binary", "safetensors", "npz" or "npy"; None: what the content shows.
+            limit: only the first so many words.
+            mmap: leave the matrix on the disk and read what is needed (.safetensors and .npy).
+            errors: what to do with words that are not UTF-8, as in bytes.decode: "strict", or "backslashreplace"
+                to take them as \\xNN.
+            duplicates: "error", or "first" to keep the first of equal words.
 
         Raises CarouselError for a missing, truncated, damaged or foreign file; nothing in it is ever executed.
 
@@ -229,7 +256,9 @@ class Vectors:
         >>> Vectors.load(path)
         Vectors(2 words, 2 dimensions)
         """
-        content = formats.load(path, format=format, limit=limit, mmap=mmap, errors=errors)
+        content = formats.load(
+            path, format=format, limit=limit, mmap=mmap, errors=errors, duplicates=duplicates
+        )
         try:
             return cls(content.words, content.matrix, content.counts)
         except CarouselError as error:
@@ -285,7 +314,7 @@ class Vectors:
         if array.shape != (self.dimension,) or not np.isfinite(array).all():
             raise CarouselError(
                 f"a question is made of words and of vectors of {self.dimension} finite numbers; "
-                f"got {type(vector).__name__} of shape {np.shape(array)}."
+                f"got {type(vector).__name__} of shape {shown(np.shape(array))}."
             )
         return array
 
@@ -296,25 +325,26 @@ class Vectors:
         known: list[list[int]],
         top: int,
         method: str,
-        restrict: int | None,
+        rows: range | list[int],
     ) -> Iterator[list[Neighbour]]:
         if top < 1:
-            raise CarouselError(f"top must be at least 1; got {top}.")
+            raise CarouselError(f"top must be at least 1; got {shown(top)}.")
+        score = neighbours.method(method)
+        for found, scores in neighbours.best(
+            self.matrix, self.lengths, positive, negative, rows, known, top, score
+        ):
+            yield [Neighbour(self.words[k], float(value)) for k, value in zip(found, scores, strict=True)]
+
+    def _candidates(self, restrict: int | None, among: Iterable[str] | None) -> range | list[int]:
+        """The rows that may answer, in their order."""
         if restrict is not None and restrict < 1:
-            raise CarouselError(f"restrict must be at least 1; got {restrict}.")
-        end = len(self) if restrict is None else min(restrict, len(self))
-        hidden = [[row for row in rows if row < end] for rows in known]
-        found = neighbours.best(
-            self.matrix[:end],
-            self.lengths[:end],
-            positive,
-            negative,
-            hidden,
-            top,
-            neighbours.method(method),
-        )
-        for rows, scores in found:
-            yield [Neighbour(self.words[k], float(score)) for k, score in zip(rows, scores, strict=True)]
+            raise CarouselError(f"restrict must be at least 1; got {shown(restrict)}.")
+        first = range(len(self))[:restrict]
+        if among is None:
+            return first
+        if isinstance(among, str):
+            raise CarouselError(f"among must be a list of words; got the text {shown(among)}.")
+        return [row for row in sorted({self.index(word) for word in among}) if row in first]
 
 
 def _listed(words: Word | Sequence[Word]) -> list[Word]:

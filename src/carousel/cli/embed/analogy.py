@@ -6,7 +6,18 @@ from typing import Annotated
 
 import typer
 
-from carousel.cli.embed.arguments import File, Method, Odd, Restrict, Top, open_vectors, show
+from carousel.cli.embed.arguments import (
+    Among,
+    Duplicates,
+    File,
+    Method,
+    Odd,
+    Restrict,
+    Top,
+    listed,
+    open_vectors,
+    show,
+)
 from carousel.cli.loading import loaded
 
 
@@ -23,12 +34,14 @@ def analogy(
     top: Top = 5,
     method: Method = "3cosadd",
     restrict: Restrict = None,
+    among: Among = None,
     odd: Odd = "strict",
+    duplicates: Duplicates = "error",
 ) -> None:
     """Show the words that are to C as B is to A.
 
     carousel embed analogy vectors.safetensors man king woman
     """
-    vectors = open_vectors(file, odd)
+    vectors = open_vectors(file, odd, duplicates)
     loaded()
-    show(vectors.analogy(a, b, c, top, method=method, restrict=restrict))
+    show(vectors.analogy(a, b, c, top, method=method, restrict=restrict, among=listed(among)))

@@ -15,7 +15,7 @@ MAPPED = (".safetensors", ".npy")  # opened without being read through
 File = Annotated[
     Path,
     typer.Argument(
-        help="A file of word vectors: word2vec, GloVe, fastText's .vec, .safetensors, .npz, .npy."
+        help="A file of word vectors: word2vec, GloVe, fastText's .vec (also .gz, .bz2, .xz), .safetensors, .npz, .npy."
     ),
 ]
 Top = Annotated[int, typer.Option("--top", "-n", min=1, help="How many words to show.")]
@@ -35,13 +35,29 @@ Odd = Annotated[
         "--odd-bytes", help="What to do with words that are not UTF-8: refuse the file, or escape them."
     ),
 ]
+Duplicates = Annotated[
+    Literal["error", "first"],
+    typer.Option(help="What to do with a word that comes again: refuse the file, or keep the first."),
+]
+Among = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Answer with these words only, separated by blanks; may be given again.",
+        show_default="all words",
+    ),
+]
 
 
-def open_vectors(path: Path, odd: str = "strict") -> Vectors:
+def open_vectors(path: Path, odd: str = "strict", duplicates: str = "error") -> Vectors:
     """Read a file, or map it where its format allows."""
     from carousel.embeddings import Vectors
 
-    return Vectors.load(path, mmap=path.suffix in MAPPED and path.is_file(), errors=odd)
+    return Vectors.load(path, mmap=path.suffix in MAPPED, errors=odd, duplicates=duplicates)
+
+
+def listed(among: list[str] | None) -> list[str] | None:
+    """The words of --among."""
+    return [word for words in among for word in words.split()] if among else None
 
 
 def show(found: list[Neighbour]) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from carousel.cli.embed.arguments import Odd
+from carousel.cli.embed.arguments import Duplicates, Odd
 from carousel.cli.loading import loaded
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def convert(
         int | None, typer.Option(min=1, help="Only the first so many words.", show_default="all")
     ] = None,
     odd: Odd = "strict",
+    duplicates: Duplicates = "error",
 ) -> None:
     """Write word vectors in another format.
 
@@ -49,16 +51,16 @@ def convert(
     from carousel.embeddings.formats import format_of
 
     format_of(target, format)  # before anything large is read
-    vectors = _of_run(source, limit) if source.is_dir() else _of_file(source, limit, odd)
+    vectors = _of_run(source, limit) if os.path.isdir(source) else _of_file(source, limit, odd, duplicates)
     loaded()
     vectors.save(target, format)
     typer.echo(f"{target}: {len(vectors):,} words, {vectors.dimension} dimensions")
 
 
-def _of_file(path: Path, limit: int | None, odd: str) -> Vectors:
+def _of_file(path: Path, limit: int | None, odd: str, duplicates: str) -> Vectors:
     from carousel.embeddings import Vectors
 
-    return Vectors.load(path, limit=limit, errors=odd)
+    return Vectors.load(path, limit=limit, errors=odd, duplicates=duplicates)
 
 
 def _of_run(path: Path, limit: int | None) -> Vectors:

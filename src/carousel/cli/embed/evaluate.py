@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from carousel.cli.embed.arguments import File, Method, Odd, open_vectors
+from carousel.cli.embed.arguments import Duplicates, File, Method, Odd, open_vectors
 from carousel.cli.loading import loaded
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def evaluate(
     ] = 300_000,
     case: Annotated[bool, typer.Option("--case", help="Tell words apart that differ in case alone.")] = False,
     odd: Odd = "strict",
+    duplicates: Duplicates = "error",
 ) -> None:
     """Measure vectors on analogies (share answered) and on rated pairs (rank correlation).
 
@@ -50,7 +51,7 @@ def evaluate(
     from carousel.embeddings import evaluate_pairs
     from carousel.embeddings.evaluation import is_analogies
 
-    vectors = open_vectors(file, odd)
+    vectors = open_vectors(file, odd, duplicates)
     loaded()
     console = Console(highlight=False)
     for path in tests:

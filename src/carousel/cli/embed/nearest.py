@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from carousel.cli.embed.arguments import File, Method, Odd, Restrict, Top, open_vectors, show
+from carousel.cli.embed.arguments import (
+    Among,
+    Duplicates,
+    File,
+    Method,
+    Odd,
+    Restrict,
+    Top,
+    listed,
+    open_vectors,
+    show,
+)
 from carousel.cli.loading import loaded
 from carousel.errors import CarouselError
 
@@ -36,7 +47,9 @@ def nearest(
     top: Top = 10,
     method: Method = "3cosadd",
     restrict: Restrict = None,
+    among: Among = None,
     odd: Odd = "strict",
+    duplicates: Duplicates = "error",
 ) -> None:
     """Show the words nearest to all WORDS together, with the cosine.
 
@@ -48,26 +61,27 @@ def nearest(
         )
     if minus and not words:
         raise CarouselError("--minus needs a word to be taken from; give WORDS too.")
-    vectors = open_vectors(file, odd)
+    ask: dict[str, Any] = {"restrict": restrict, "among": listed(among)}
+    vectors = open_vectors(file, odd, duplicates)
     loaded()
     if not words:
-        _converse(vectors, top, method, restrict)
+        _converse(vectors, top, method, ask)
     elif each:
-        for word, found in zip(words, vectors.nearest_each(words, top, restrict=restrict), strict=True):
+        for word, found in zip(words, vectors.nearest_each(words, top, **ask), strict=True):
             typer.echo(word)
             show(found)
     else:
-        show(vectors.nearest(words, minus or [], top, method=method, restrict=restrict))
+        show(vectors.nearest(words, minus or [], top, method=method, **ask))
 
 
-def _converse(vectors: Vectors, top: int, method: str, restrict: int | None) -> None:
+def _converse(vectors: Vectors, top: int, method: str, ask: dict[str, Any]) -> None:
     """Answer a question on each line; a mistake is told, and the next line is read."""
     for line in _lines():
         words = line.split()
         positive = [word for word in words if word in vectors or not word.startswith("-")]
         negative = [word[1:] for word in words if word not in positive]
         try:
-            show(vectors.nearest(positive, negative, top, method=method, restrict=restrict))
+            show(vectors.nearest(positive, negative, top, method=method, **ask))
         except CarouselError as error:
             typer.echo(f"carousel: {error}", err=True)
 

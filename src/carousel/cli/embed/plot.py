@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from carousel.cli.embed.arguments import File, Odd, open_vectors
+from carousel.cli.embed.arguments import Duplicates, File, Odd, open_vectors
 from carousel.cli.loading import loaded
-from carousel.errors import CarouselError
+from carousel.errors import CarouselError, shown
 
 ENDINGS = (".png", ".html")
 
@@ -45,6 +45,7 @@ def plot(
     around: Annotated[int, typer.Option(min=0, help="Add so many neighbours of each of WORDS.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of t-SNE.")] = 1,
     odd: Odd = "strict",
+    duplicates: Duplicates = "error",
 ) -> None:
     """Draw words so that those with like vectors lie near each other.
 
@@ -59,7 +60,7 @@ def plot(
     from carousel.report.embeddings.still import write_word_map_still
     from carousel.report.embeddings.word_map import write_word_map
 
-    vectors = open_vectors(file, odd)
+    vectors = open_vectors(file, odd, duplicates)
     loaded()
     with Console(stderr=True).status("Placing the words"):
         placed = word_map(vectors, words or (), top=top, skip=skip, around=around, method=method, seed=seed)
@@ -72,5 +73,7 @@ def _targets(out: Path) -> list[Path]:
     if out.suffix in ENDINGS:
         return [out]
     if out.suffix:
-        raise CarouselError(f"--out must end in .png or .html, or have no ending for both; got {out.name}.")
+        raise CarouselError(
+            f"--out must end in .png or .html, or have no ending for both; got {shown(Path(out.name))}."
+        )
     return [out.with_suffix(ending) for ending in ENDINGS]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from carousel.atomic import StorageError
 from carousel.cli.loading import STOPPED, loaded
 from carousel.cli.options import with_config_options
-from carousel.errors import CarouselError
+from carousel.errors import CarouselError, shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,7 +40,7 @@ def train(
     paths: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Files (also compressed), folders or globs of text.",
+            help="Files (also .gz, .bz2, .xz), folders or globs of text; - for standard input.",
             show_default="the source of Python's own standard library",
         ),
     ] = None,
@@ -59,6 +63,14 @@ def train(
             show_default=False,
         ),
     ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="A file of vectors that the words it knows begin with; the others are drawn. --dimension is theirs.",
+            show_default=False,
+        ),
+    ] = None,
     **options: Any,
 ) -> None:
     """Train word vectors on text: skip-gram or cbow (Mikolov et al. 2013).
@@ -71,34 +83,40 @@ def train(
     config = EmbeddingConfig().override(**given, paths=paths or [])
     if more is not None and not paths:
         raise CarouselError("--more goes on with new text: give PATHS too.")
-    target = _target(out)
+    if more is not None and start is not None:
+        raise CarouselError(
+            "--more goes on with a training, --from begins one with given vectors: choose one."
+        )
     from rich.console import Console
 
     from carousel.cli.embed.display import display
 
-    loaded()
     console = Console()
     try:
-        with display(console) as observer:
-            embedding = _train(config, more, given, observer)
+        with _target(out, config.checkpoint) as target:
+            loaded()
+            with display(console) as observer:
+                embedding = _train(config, more, start, given, observer)
+            if target.suffix == ".safetensors":
+                embedding.save(target)
+            else:
+                embedding.vectors.save(target)
     except KeyboardInterrupt:
         raise _stopped(config.checkpoint) from None
-    if target.suffix == ".safetensors":
-        embedding.save(target)
-    else:
-        embedding.vectors.save(target)
     _close(console, embedding, target)
 
 
 def _train(
-    config: EmbeddingConfig, more: Path | None, given: dict[str, Any], observer: Observer
+    config: EmbeddingConfig, more: Path | None, start: Path | None, given: dict[str, Any], observer: Observer
 ) -> Embedding:
     from carousel.embeddings import Embedding, embed
 
     if more is None:
-        return embed(config=config, on_progress=observer)
-    paths = [Path(path) for path in config.paths]
-    return Embedding.load(more).train_more(paths, on_progress=observer, **given)
+        return embed(paths=config.paths, init=start, on_progress=observer, **given)
+    # a list of paths, or all of standard input
+    return Embedding.load(more).train_more(
+        [Path(path) for path in config.paths], on_progress=observer, **given
+    )
 
 
 def _stopped(checkpoint: str | None) -> typer.Exit:
@@ -111,24 +129,46 @@ def _stopped(checkpoint: str | None) -> typer.Exit:
     return typer.Exit(STOPPED)
 
 
-def _target(out: Path | None) -> Path:
-    """Where the vectors will go, known to be possible before any time is spent."""
+@contextmanager
+def _target(out: Path | None, checkpoint: str | None) -> Iterator[Path]:
+    """Where the vectors will go, known to be possible before any time is spent, and kept from other processes."""
+    from carousel.embeddings.checkpoint import alone, writable
     from carousel.embeddings.formats import format_of
 
-    path = out or _free(Path(DEFAULT))
+    path = out or Path(DEFAULT)
     format_of(path)
-    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise CarouselError(f"--out must be a file in a folder that can be written to; got {path}.")
-    return path
+    if not writable(path):
+        raise CarouselError(f"--out must be a file in a folder that can be written to; got {shown(path)}.")
+    if out is None:
+        with _free(path) as path:
+            yield path
+    elif checkpoint is not None and os.path.realpath(checkpoint) == os.path.realpath(path):
+        yield path  # training itself keeps it
+    else:
+        with alone(path):
+            yield path
 
 
-def _free(path: Path) -> Path:
-    """`path`, or with the first number that leaves what is there untouched."""
-    number, free = 1, path
-    while free.exists():
-        number += 1
-        free = path.with_stem(f"{path.stem}-{number}")
-    return free
+@contextmanager
+def _free(path: Path) -> Iterator[Path]:
+    """`path`, or with the first number at which no file is and no other process will write one."""
+    from carousel.embeddings.checkpoint import alone
+
+    for number in count(1):
+        free = path if number == 1 else path.with_stem(f"{path.stem}-{number}")
+        if free.exists():
+            continue
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(alone(free))
+            except StorageError:
+                raise
+            except CarouselError:
+                continue
+            if free.exists():  # its process has just ended
+                continue
+            yield free
+            return
 
 
 def _close(console: Console, embedding: Embedding, path: Path) -> None:

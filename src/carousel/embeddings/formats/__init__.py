@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from carousel.embeddings.formats import binary, numpy, safetensors, text
-from carousel.embeddings.formats.content import Content, Reading
+from carousel.embeddings.formats.content import Content, Reading, Source
 from carousel.embeddings.formats.detection import detect
-from carousel.errors import CarouselError
+from carousel.embeddings.formats.opening import opened
+from carousel.errors import CarouselError, shown
 
 __all__ = ["FORMATS", "Content", "format_of", "load", "save"]
 
@@ -19,7 +20,7 @@ class Format:
     """How a format is written and read, and the endings of its files."""
 
     save: Callable[[str | Path, Content], None]
-    load: Callable[[Path, Reading], Content]
+    load: Callable[[Source, Reading], Content]
     endings: tuple[str, ...]
 
 
@@ -32,6 +33,7 @@ FORMATS = {
     "npy": Format(numpy.save_npy, numpy.load_npy, (".npy",)),
 }
 _MAPPED = ("safetensors", "npy")
+_STREAMED = ("text", "glove", "binary")  # read from the beginning to the end, so that they may be compressed
 
 
 def save(
@@ -44,32 +46,31 @@ def save(
     FORMATS[name].save(path, Content(words, matrix, counts))
 
 
-def load(path: str | Path, *, format: str | None, limit: int | None, mmap: bool, errors: str) -> Content:
+def load(
+    path: str | Path, *, format: str | None, limit: int | None, mmap: bool, errors: str, duplicates: str
+) -> Content:
     """Read a file in the format that is named, or that its content shows."""
-    path = Path(path)
     if limit is not None and limit < 1:
-        raise CarouselError(f"limit must be at least 1 word; got {limit}.")
+        raise CarouselError(f"limit must be at least 1 word; got {shown(limit)}.")
     if errors not in ("strict", "backslashreplace", "replace", "ignore"):
         raise CarouselError(
-            f"errors must be strict, backslashreplace, replace or ignore, as in bytes.decode; got {errors!r}."
+            f"errors must be strict, backslashreplace, replace or ignore, as in bytes.decode; got {shown(errors)}."
         )
-    if path.is_dir():
-        raise CarouselError(
-            f"{path} is a folder; give the path of a file of word vectors. The projection of a trained run is "
-            f"taken out by: carousel embed convert {path} projection.vec"
-        )
-    try:
-        name = detect(path) if format is None else _known(format)
-        if mmap and name not in _MAPPED:
+    if duplicates not in ("error", "first"):
+        raise CarouselError(f"duplicates must be error or first; got {shown(duplicates)}.")
+    with opened(Path(path)) as (head, source):
+        name = detect(head, source.path) if format is None else _known(format)
+        unpacked = source.size is None
+        if mmap and (unpacked or name not in _MAPPED):
             raise CarouselError(
-                f"{path} has the format {name}, which cannot be mapped into memory. Convert it once: "
-                f"carousel embed convert {path} {path.with_suffix('.safetensors')}"
+                f"{path} {'is compressed' if unpacked else f'has the format {name}'}, which cannot be mapped into "
+                f"memory. Convert it once: carousel embed convert {path} {Path(path).with_suffix('.safetensors')}"
             )
-        return FORMATS[name].load(path, Reading(limit, mmap, errors))
-    except FileNotFoundError:
-        raise CarouselError(f"{path} does not exist. Give the path of a file of word vectors.") from None
-    except OSError as error:
-        raise CarouselError(f"cannot read {path}: {error.strerror or error}.") from None
+        if unpacked and name not in _STREAMED:
+            raise CarouselError(
+                f"{path} holds compressed {name}, which is not read as it is. Unpack it first."
+            )
+        return FORMATS[name].load(source, Reading(limit, mmap, errors, duplicates))
 
 
 def format_of(path: str | Path, format: str | None = None) -> str:
@@ -79,7 +80,7 @@ def format_of(path: str | Path, format: str | None = None) -> str:
 
 def _known(format: str) -> str:
     if format not in FORMATS:
-        raise CarouselError(f"format must be one of {', '.join(FORMATS)}; got {format!r}.")
+        raise CarouselError(f"format must be one of {', '.join(FORMATS)}; got {shown(format)}.")
     return format
 
 
@@ -89,7 +90,7 @@ def _of_ending(path: Path) -> str:
             return name
     endings = [ending for each in FORMATS.values() for ending in each.endings]
     raise CarouselError(
-        f"the ending of a file says its format, {', '.join(endings)}: got {path.name}. "
+        f"the ending of a file says its format, {', '.join(endings)}: got {shown(Path(path.name))}. "
         f"Change it, or name a format: {', '.join(FORMATS)}."
     )
 
@@ -98,4 +99,4 @@ def _check_unicode(word: str) -> None:
     try:
         word.encode()
     except UnicodeEncodeError:
-        raise CarouselError(f"words must be valid Unicode to be stored; got {word!r}.") from None
+        raise CarouselError(f"words must be valid Unicode to be stored; got {shown(word)}.") from None

@@ -11,8 +11,17 @@ from tokenize import TokenError
 import numpy as np
 
 from carousel.atomic import replacing
-from carousel.embeddings.formats.content import Content, Reading, damaged, whole_number, words_on_a_line
-from carousel.errors import CarouselError
+from carousel.embeddings.formats.content import (
+    Content,
+    Reading,
+    Source,
+    Words,
+    content_of,
+    damaged,
+    whole_number,
+    words_on_a_line,
+)
+from carousel.errors import CarouselError, shown
 
 _UNFOLDS = 20  # times its size: no matrix of word vectors can be compressed so far
 _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -39,27 +48,34 @@ def save_npz(path: str | Path, content: Content) -> None:
         np.savez(file, allow_pickle=False, **arrays)
 
 
-def load_npz(path: Path, reading: Reading) -> Content:
+def load_npz(source: Source, reading: Reading) -> Content:
     """Read what `save_npz` wrote."""
+    path = source.path
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(source.file) as archive:
             arrays = {name: _member(archive, name, path) for name in ("words", "matrix")}
             counts = _member(archive, "counts", path) if "counts.npy" in archive.namelist() else None
     except CarouselError:
         raise
     except _NO_ARCHIVE as error:
-        raise damaged(path, f"is not a whole archive ({error})") from None
-    words, matrix = arrays["words"], arrays["matrix"]
-    if words.dtype.kind not in "US" or words.ndim != 1 or matrix.ndim != 2 or len(words) != len(matrix):
-        raise damaged(path, "must hold words (n) as text and a matrix (n, d)")
-    rows = reading.rows(len(words))
+        raise damaged(path, f"is not a whole archive ({shown(str(error))})") from None
+    listed, matrix = arrays["words"], arrays["matrix"]
+    fits = listed.dtype.kind in "US" and listed.ndim == 1 and matrix.ndim == 2 and len(listed) == len(matrix)
+    if not fits or matrix.dtype.kind not in "fiu":
+        raise damaged(path, "must hold words (n) as text and a matrix (n, d) of numbers")
+    if counts is not None and (counts.shape != listed.shape or counts.dtype.kind not in "iu"):
+        raise damaged(path, "must hold counts (n) as whole numbers")
+    rows = reading.rows(len(listed))
+    words = Words(path, reading)
     try:
-        listed = words[:rows].tolist()
+        kept = words.add_all(listed[:rows].tolist())
+    except UnicodeError as error:
+        raise damaged(path, f"has words that are not text ({shown(str(error))})") from None
     except ValueError as error:
-        raise damaged(path, f"has words that are not text ({error})") from None
-    if words.dtype.kind == "S":
-        listed = [reading.word(word, path, f"word {k + 1:,}") for k, word in enumerate(listed)]
-    return Content(listed, matrix[:rows], None if counts is None else counts[:rows])
+        if isinstance(error, CarouselError):
+            raise
+        raise damaged(path, f"has words that are not text ({shown(str(error))})") from None
+    return content_of(words, kept, matrix[:rows], None if counts is None else counts[:rows])
 
 
 def save_npy(path: str | Path, content: Content) -> None:
@@ -68,49 +84,71 @@ def save_npy(path: str | Path, content: Content) -> None:
     lines = content.words
     if content.counts is not None:
         lines = [f"{word} {count}" for word, count in zip(content.words, content.counts, strict=True)]
-    # without its words the matrix is worthless, so they are there first
-    with replacing(_vocab(Path(path))) as file:
-        file.writelines(f"{line}\n".encode() for line in lines)
-    with replacing(path) as file:
+    vocab = "".join(f"{line}\n" for line in lines).encode()
+    # both are whole before either is there; the matrix ends with a checksum of its words, a second array
+    with replacing(_vocab(Path(path))) as beside, replacing(path) as file:
+        beside.write(vocab)
         np.save(file, np.asarray(content.matrix, np.float32), allow_pickle=False)
+        np.save(file, np.array(zlib.crc32(vocab), np.uint32), allow_pickle=False)
 
 
-def load_npy(path: Path, reading: Reading) -> Content:
+def load_npy(source: Source, reading: Reading) -> Content:
     """Read or map the matrix, and read the words beside it."""
-    with path.open("rb") as file:
-        shape, fortran, dtype = _header(file, path)
-        start = file.tell()
-    size = path.stat().st_size - start
-    if len(shape) != 2 or fortran or _bytes(shape, dtype) != size:
-        raise damaged(path, f"claims an array of shape {shape} by rows, which its {size:,} bytes are not")
-    words, counts = _read_vocab(_vocab(path), reading)
-    if len(words) != reading.rows(shape[0]):
-        raise damaged(_vocab(path), f"has {len(words):,} words, but {path.name} {shape[0]:,} rows")
-    matrix = np.memmap(path, dtype, "r", start, shape)[: len(words)] if size else np.empty(shape, np.float32)
-    return Content(words, matrix if reading.mmap else np.array(matrix), counts)
+    path, file = source.path, source.file
+    shape, fortran, dtype = _header(file, path)
+    start, nbytes = file.tell(), _bytes(shape, dtype)
+    left = (source.size or 0) - start
+    if len(shape) != 2 or fortran or dtype.kind not in "fiu" or nbytes > left:
+        raise damaged(
+            path, f"claims numbers of shape {shown(shape)} by rows, which its {left:,} bytes are not"
+        )
+    file.seek(start + nbytes)
+    checksum = _second(file, path) if nbytes < left else None
+    listed, counts = _read_vocab(_vocab(path), reading, checksum)
+    if len(listed) != reading.rows(shape[0]):
+        raise damaged(_vocab(path), f"has {len(listed):,} words, but {path.name} {shape[0]:,} rows")
+    words = Words(_vocab(path), reading, "line")
+    kept = words.add_all(listed)
+    if reading.mmap and nbytes:
+        matrix: np.ndarray = np.memmap(file, dtype, "r", start, shape)[: len(listed)]
+    else:
+        file.seek(start)
+        matrix = np.fromfile(file, dtype, len(listed) * shape[1]).reshape(len(listed), shape[1])
+    return content_of(words, kept, matrix, counts)
+
+
+def _second(file: io.BufferedReader, path: Path) -> int:
+    """The checksum of the words, which is an array of its own behind the matrix."""
+    shape, _, dtype = _header(file, path)
+    data = file.read(dtype.itemsize + 1)
+    if shape != () or dtype != np.uint32 or len(data) != dtype.itemsize:
+        raise damaged(path, "goes on after its matrix, and not with the checksum of its words")
+    return int(np.frombuffer(data, dtype)[0])
 
 
 def _vocab(path: Path) -> Path:
     return path.with_suffix(".vocab")
 
 
-def _read_vocab(path: Path, reading: Reading) -> tuple[list[str], np.ndarray | None]:
+def _read_vocab(path: Path, reading: Reading, checksum: int | None) -> tuple[list[bytes], np.ndarray | None]:
+    """The words, each in a line, and their counts; all lines are held against the checksum, if there is one."""
     if not path.is_file():
         raise damaged(path, "must lie beside the .npy with a word on each line, but does not exist")
-    words: list[str] = []
+    data = path.read_bytes()
+    if checksum is not None and zlib.crc32(data) != checksum:
+        raise CarouselError(
+            f"{path} and the .npy beside it are of two versions: one was replaced, perhaps just now. Read them "
+            "again, or write both again. A .safetensors holds all in one file."
+        )
+    words: list[bytes] = []
     counts: list[int] = []
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if reading.limit is not None and len(words) == reading.limit:
-                break
-            pieces = line.rstrip(b"\r\n").split(b" ")
-            count = whole_number(pieces[1]) if len(pieces) == 2 else None
-            if not pieces[0] or len(pieces) > 2 or (len(pieces) == 2 and count is None):
-                raise damaged(
-                    path, f"has in line {number:,} something else than a word, or a word and its count"
-                )
-            words.append(reading.word(pieces[0], path, f"line {number:,}"))
-            counts += [] if count is None else [count]
+    for number, line in enumerate(data.removesuffix(b"\n").split(b"\n")[: reading.limit], 1):
+        pieces = line.rstrip(b"\r").split(b" ")
+        count = whole_number(pieces[1]) if len(pieces) == 2 else None
+        if not pieces[0] or len(pieces) > 2 or (len(pieces) == 2 and count is None):
+            raise damaged(path, f"has in line {number:,} something else than a word, or a word and its count")
+        words.append(pieces[0])
+        counts += [] if count is None else [count]
     if counts and len(counts) != len(words):
         raise damaged(path, "has counts for some of its words only")
     return words, np.array(counts, np.int64) if counts else None
@@ -128,7 +166,7 @@ def _member(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:
     shape, fortran, dtype = _header(data, path)
     raw = data.getbuffer()[data.tell() :]
     if _bytes(shape, dtype) != len(raw):
-        raise damaged(path, f"claims {name!r} of shape {shape}, which its {len(raw):,} bytes are not")
+        raise damaged(path, f"claims {name!r} of shape {shown(shape)}, which its {len(raw):,} bytes are not")
     return np.frombuffer(raw, dtype).reshape(shape, order="F" if fortran else "C")
 
 
@@ -139,9 +177,9 @@ def _header(file: io.BufferedIOBase, path: Path) -> tuple[tuple[int, ...], bool,
             warnings.simplefilter("ignore")  # of headers that Python 2 wrote
             shape, fortran, dtype = _READERS[np.lib.format.read_magic(file)](file)
     except _NO_HEADER as error:
-        raise damaged(path, f"has a header that is none of NumPy's ({error})") from None
+        raise damaged(path, f"has a header that is none of NumPy's ({shown(str(error))})") from None
     if dtype.kind not in "fiuUS" or dtype.itemsize == 0 or any(size < 0 for size in shape):
-        raise damaged(path, f"holds an array of shape {shape} and type {dtype}, not numbers or text")
+        raise damaged(path, f"holds an array of shape {shown(shape)} and type {dtype}, not numbers or text")
     return shape, fortran, dtype
 
 

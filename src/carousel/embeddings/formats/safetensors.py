@@ -5,17 +5,17 @@ of them ends; `counts` (n,) int64 if known. The description says what the file i
 """
 
 import json
+import math
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
 from carousel.atomic import replacing
-from carousel.embeddings.formats.content import Content, Reading, damaged
-from carousel.errors import CarouselError
+from carousel.embeddings.formats.content import Content, Reading, Source, Words, content_of, damaged
+from carousel.errors import CarouselError, shown
 
 KIND = "word vectors"
 VERSION = 1
@@ -23,6 +23,15 @@ KEY = "carousel"
 MORE = "more"  # in the description: of tensors that are no part of the vectors
 _TYPES = {"matrix": "F32", "words": "U8", "ends": "I64", "counts": "I64"}
 _DTYPES: dict[str, np.dtype] = {"F32": np.dtype("<f4"), "U8": np.dtype("u1"), "I64": np.dtype("<i8")}
+_LONGEST_HEADER = 100_000_000  # bytes, as in the library safetensors
+
+
+class Entry(NamedTuple):
+    """A tensor of the header; its bytes begin so many after the header."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    begin: int
 
 
 def save(
@@ -66,87 +75,145 @@ def save(
             file.write(array.reshape(-1).view(np.uint8).data)
 
 
-def load(path: Path, reading: Reading) -> Content:
+def load(source: Source, reading: Reading) -> Content:
     """Read or map it. What is mapped, or read in part, is not held against the checksum."""
-    about, header, start = _open(path)
-    arrays = {name: _map(path, start, header[name]) for name in _TYPES if name in header}
-    matrix, ends = arrays["matrix"], np.array(arrays["ends"])
+    about, entries, start = _open(source)
+    part = reading.mmap or reading.limit is not None
+    arrays = {
+        name: (_map if part and name == "matrix" else _read)(source, start, entries[name])
+        for name in _TYPES
+        if name in entries
+    }
+    _check_fit(arrays, source.path)
+    if not part and _checksum(arrays) != about.get("checksum"):
+        raise damaged(source.path, "has a checksum that does not fit")
+    return _content(arrays, source.path, reading)
+
+
+def load_more(source: Source) -> tuple[Content, dict[str, np.ndarray], dict[str, Any]] | None:
+    """(the vectors, the tensors that ride along, what was said about them); None where nothing rides along."""
+    about, entries, start = _open(source)
+    if MORE not in about:
+        return None
+    riding = about[MORE]
+    if not isinstance(riding, dict) or not isinstance(riding.get("about"), dict):
+        raise damaged(source.path, "has a description that cannot be read")
+    arrays = {name: _read(source, start, entry) for name, entry in entries.items()}
+    _check_fit(arrays, source.path)
+    if _checksum(arrays) != riding.get("checksum"):
+        raise damaged(source.path, "has a checksum that does not fit")
+    more = {name: array for name, array in arrays.items() if name not in _TYPES}
+    return _content(arrays, source.path, Reading()), more, riding["about"]
+
+
+def _check_fit(arrays: dict[str, np.ndarray], path: Path) -> None:
+    """Raise CarouselError unless the tensors fit each other."""
+    matrix, ends = arrays["matrix"], arrays["ends"]
     count = matrix.shape[0] if matrix.ndim == 2 else 0
-    text = arrays["words"].tobytes()
-    if not count or ends.shape != (count,) or (np.diff(ends, prepend=0) < 0).any() or ends[-1] != len(text):
+    # compared, not subtracted: differences of numbers near 2^63 come out small
+    ordered = count and ends.shape == (count,) and ends[0] >= 0 and (ends[1:] >= ends[:-1]).all()
+    if not ordered or ends[-1] != arrays["words"].size:
         raise damaged(path, "has words that do not fit its matrix")
-    if not reading.mmap and reading.limit is None and _checksum(arrays) != about.get("checksum"):
-        raise damaged(path, "has a checksum that does not fit")
     if "counts" in arrays and arrays["counts"].shape != (count,):
         raise damaged(path, "has counts that do not fit its words")
-    rows = reading.rows(count)
+
+
+def _content(arrays: dict[str, np.ndarray], path: Path, reading: Reading) -> Content:
+    rows = reading.rows(len(arrays["matrix"]))
+    matrix, ends, text = arrays["matrix"][:rows], arrays["ends"][:rows], arrays["words"].tobytes()
     starts = np.concatenate([[0], ends[:-1]])
-    words = [
-        reading.word(text[a:b], path, f"word {k + 1:,}")
-        for k, (a, b) in enumerate(zip(starts[:rows], ends[:rows], strict=True))
-    ]
-    counts = np.array(arrays["counts"][:rows]) if "counts" in arrays else None
-    return Content(words, matrix[:rows] if reading.mmap else np.array(matrix[:rows]), counts)
+    words = Words(path, reading)
+    kept = words.add_all(text[a:b] for a, b in zip(starts, ends, strict=True))
+    counts = arrays["counts"][:rows] if "counts" in arrays else None
+    part = isinstance(matrix, np.memmap) and not reading.mmap
+    return content_of(words, kept, np.array(matrix) if part else matrix, counts)
 
 
-def load_more(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
-    """(the tensors that ride along, what was said about them), all read and checked; None where there are none."""
-    description, header, start = _open(path)
-    if MORE not in description:
-        return None
-    riding = description[MORE]
-    if not isinstance(riding, dict) or not isinstance(riding.get("about"), dict):
-        raise damaged(path, "has a description that cannot be read")
-    wrong = [
-        name for name, entry in header.items() if name not in _TYPES and entry.get("dtype", "F32") != "F32"
-    ]
-    if wrong:
-        raise damaged(path, f"has the tensor {wrong[0]} as {header[wrong[0]]['dtype']}, not F32")
-    arrays = {
-        name: np.array(_map(path, start, entry)) for name, entry in header.items() if name != "__metadata__"
-    }
-    if _checksum(arrays) != riding.get("checksum"):
-        raise damaged(path, "has a checksum that does not fit")
-    return {name: array for name, array in arrays.items() if name not in _TYPES}, riding["about"]
-
-
-def _open(path: Path) -> tuple[dict[str, Any], dict[str, Any], int]:
-    """The description, the header and where the data begin, once the library found the file sound."""
-    try:
-        with safe_open(str(path), "np") as file:
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise damaged(path, f"is not a whole safetensors file ({error})") from None
-    with path.open("rb") as opened:
-        length = int.from_bytes(opened.read(8), "little")
-        header = json.loads(opened.read(length))
-    try:
-        about = json.loads(metadata.get(KEY, ""))
-    except (ValueError, RecursionError):
-        about = None
+def _open(source: Source) -> tuple[dict[str, Any], dict[str, Entry], int]:
+    """The description, the tensors and where the data begin, once all of it fits the file."""
+    path = source.path
+    header, start = _header(source)
+    metadata = header.pop("__metadata__", {})
+    about = _parsed(metadata.get(KEY) if isinstance(metadata, dict) else None)
     if not isinstance(about, dict) or about.get("kind") != KIND:
-        kind = about.get("kind") if isinstance(about, dict) else "something else"
-        raise CarouselError(f"{path} holds {kind}, but {KIND} that Carousel saved are needed here.")
-    version = about.get("version")
-    if not isinstance(version, int) or version > VERSION:
+        kind = about.get("kind") if isinstance(about, dict) else None
         raise CarouselError(
-            f"{path} has format version {version}, but this Carousel knows versions up to {VERSION}. "
+            f"{path} holds {shown(kind) if kind else 'something else'}, but {KIND} that Carousel saved are needed here."
+        )
+    version = about.get("version")
+    if type(version) is not int or not 1 <= version <= VERSION:
+        raise CarouselError(
+            f"{path} has format version {shown(version)}, but this Carousel knows versions up to {VERSION}. "
             "Upgrade carousel-rnn."
         )
+    entries = {name: _entry(source, name, value) for name, value in header.items()}
+    place = 0
+    for name, entry in sorted(entries.items(), key=lambda item: item[1].begin):
+        if entry.begin != place:
+            raise damaged(
+                path, f"is not a whole safetensors file (the tensor {shown(name)} begins elsewhere)"
+            )
+        place += _nbytes(entry)
+    if place != (source.size or 0) - start:
+        raise damaged(path, f"is not a whole safetensors file (its tensors need {place:,} bytes)")
     for name in ("matrix", "words", "ends"):
-        if name not in header:
+        if name not in entries:
             raise damaged(path, f"has no tensor {name}")
-    for name, dtype in _TYPES.items():
-        if name in header and header[name]["dtype"] != dtype:
-            raise damaged(path, f"has the tensor {name} as {header[name]['dtype']}, not {dtype}")
-    return about, header, 8 + length
+    return about, entries, start
 
 
-def _map(path: Path, start: int, entry: dict[str, Any]) -> np.ndarray:
-    dtype, shape = _DTYPES[entry["dtype"]], tuple(entry["shape"])
-    if 0 in shape:
-        return np.empty(shape, dtype)
-    return np.memmap(path, dtype, "r", start + entry["data_offsets"][0], shape)
+def _header(source: Source) -> tuple[dict[str, Any], int]:
+    """The JSON at the beginning, and where it ends."""
+    length = int.from_bytes(source.file.read(8), "little")
+    if not 2 <= length <= min(_LONGEST_HEADER, (source.size or 0) - 8):
+        raise damaged(source.path, f"is not a whole safetensors file (its header claims {length:,} bytes)")
+    header = _parsed(source.file.read(length))
+    if not isinstance(header, dict):
+        raise damaged(source.path, "is not a whole safetensors file (its header is no JSON object)")
+    return header, 8 + length
+
+
+def _parsed(text: Any) -> Any:
+    """What JSON says, or None for what is no JSON."""
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
+def _entry(source: Source, name: str, value: Any) -> Entry:
+    """One tensor of the header; raises CarouselError unless type, shape and place fit each other and the file."""
+    path = source.path
+    try:
+        dtype, shape, (begin, end) = value["dtype"], tuple(value["shape"]), value["data_offsets"]
+        sound = all(type(n) is int and 0 <= n <= (source.size or 0) for n in (*shape, begin, end))
+    except (KeyError, TypeError, ValueError):
+        sound = False
+    if sound and dtype != (expected := _TYPES.get(name, "F32")):
+        raise damaged(path, f"has the tensor {shown(name)} as {shown(dtype)}, not {expected}")
+    if not sound or end - begin != _nbytes(entry := Entry(dtype, shape, begin)):
+        raise damaged(path, f"is not a whole safetensors file (it says of {shown(name)}: {shown(value)})")
+    return entry
+
+
+def _nbytes(entry: Entry) -> int:
+    return math.prod(entry.shape) * _DTYPES[entry.dtype].itemsize
+
+
+def _read(source: Source, start: int, entry: Entry) -> np.ndarray:
+    source.file.seek(start + entry.begin)
+    count = math.prod(entry.shape)
+    array = np.fromfile(source.file, _DTYPES[entry.dtype], count)
+    if len(array) != count:
+        raise damaged(source.path, "became shorter while it was read")
+    return array.reshape(entry.shape)
+
+
+def _map(source: Source, start: int, entry: Entry) -> np.ndarray:
+    dtype = _DTYPES[entry.dtype]
+    if 0 in entry.shape:
+        return np.empty(entry.shape, dtype)
+    return np.memmap(source.file, dtype, "r", start + entry.begin, entry.shape)
 
 
 def _checksum(arrays: dict[str, np.ndarray]) -> int:
