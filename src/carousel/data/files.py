@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from carousel.data.opening import STDIN
 from carousel.errors import CarouselError
 
 Paths = str | Path | Sequence[str | Path]
-
-SPLIT_FILES = ("train.txt", "valid.txt", "test.txt")  # a folder with these three brings its own split
 
 # tests are not prose of the library; encodings and pydoc_data are tables whose near-copies would leak across
 # a split
@@ -30,12 +29,17 @@ class Found:
     name: str
     explicit: bool
 
+    @property
+    def size(self) -> int:
+        """Bytes on the disk; 0 of standard input."""
+        return 0 if str(self.path) == STDIN else self.path.stat().st_size
+
 
 def find_files(paths: Paths) -> list[Path]:
     """The files that `paths` stand for: files, folders (searched recursively), globs; sorted, each once.
 
     Hidden files and folders, and links to folders, are skipped in a search; whether a file is text shows when
-    it is read. A folder that holds train.txt, valid.txt and test.txt stands for these three.
+    it is read. The path - is standard input; it stands alone.
 
     Raises CarouselError for a path that does not exist, a glob without a match, a folder without files.
 
@@ -50,6 +54,12 @@ def search(paths: Paths) -> list[Found]:
     given = [paths] if isinstance(paths, str | Path) else list(paths)
     if not given:
         raise CarouselError("a corpus needs at least one file, folder or glob: none was given")
+    if STDIN in map(str, given):
+        if len(given) > 1:
+            raise CarouselError(
+                f"standard input, -, must stand alone; got {len(given)} paths. Give one of them."
+            )
+        return [Found(Path(STDIN), STDIN, True)]
     roots: list[str] = []
     explicit: dict[str, bool] = {}  # real path -> named itself? what a search finds again stays named
     where: dict[str, str] = {}  # real path -> path as given
@@ -76,7 +86,7 @@ def _expand(path: str, given: str) -> tuple[str, list[str], bool]:
             raise CarouselError(
                 f"a folder of text must hold at least one file: {given} holds none that is not hidden"
             )
-        return path, files, files == _own_split(path)
+        return path, files, False
     if os.path.isfile(path):
         return os.path.dirname(path), [path], True
     if os.path.lexists(path):
@@ -103,16 +113,8 @@ def _root_of_glob(pattern: str) -> str:
 
 
 def _walk(folder: str) -> list[str]:
-    """The files under a folder that are not hidden; only the three parts where it brings its own split."""
-    own_split = _own_split(folder)
-    if all(map(os.path.isfile, own_split)):
-        return own_split
+    """The files under a folder that are not hidden."""
     return [os.path.join(where, name) for where, name in _visible(folder)]
-
-
-def _own_split(folder: str) -> list[str]:
-    """The three parts that a folder may bring; each counts as named itself, so that an empty one is told."""
-    return [os.path.join(folder, name) for name in SPLIT_FILES]
 
 
 def _visible(folder: str) -> Iterator[tuple[str, str]]:
