@@ -8,7 +8,6 @@ import dataclasses
 import difflib
 import operator
 import os
-import reprlib
 from collections.abc import Iterable
 from dataclasses import field, fields
 from pathlib import Path
@@ -57,7 +56,7 @@ def check_seed(seed: Any) -> int:
         number = -1
     if isinstance(seed, bool) or not 0 <= number <= MOST_SEED:
         raise CarouselError(
-            f"seed must be a whole number from 0 to {MOST_SEED} (2^64 - 1); got {reprlib.repr(seed)}."
+            f"seed must be a whole number from 0 to {MOST_SEED} (2^64 - 1); got {shown(seed)}."
         )
     return number
 

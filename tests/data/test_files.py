@@ -72,11 +72,11 @@ def test_several_folders_are_told_apart_by_name(tree: Path) -> None:
     ]
 
 
-def test_a_folder_with_a_split_of_its_own_stands_for_its_three_parts(tree: Path) -> None:
-    """A README beside train.txt, valid.txt and test.txt is not part of the corpus."""
-    for name in ("train.txt", "valid.txt", "test.txt"):
-        (tree / name).write_text(name)
-    assert names(tree, ".") == ["test.txt", "train.txt", "valid.txt"]
+def test_standard_input_stands_alone(tree: Path) -> None:
+    """The path - is no file to look for, and cannot be read beside others."""
+    assert [(found.name, found.size, found.explicit) for found in search("-")] == [("-", 0, True)]
+    with pytest.raises(CarouselError, match="must stand alone; got 2 paths"):
+        search([tree, "-"])
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from carousel.data.batches import IGNORED, Windows, stream, streams
     from carousel.data.compression import xz_bits_per_character
-    from carousel.data.corpora import Split, describe_skipped, in_three_files, load_corpus, read, split
+    from carousel.data.corpora import Split, describe_skipped, load_corpus, read, split
     from carousel.data.documents import Document, count_characters
     from carousel.data.files import find_files, standard_library
     from carousel.data.large import LargeDocument
+    from carousel.data.parts import parts_by_name
     from carousel.data.vocabularies import (
         BOUNDARY,
         LEVELS,
@@ -43,9 +44,9 @@ __all__ = [
     "describe_skipped",
     "find_files",
     "fit_vocabulary",
-    "in_three_files",
     "load_corpus",
     "load_vocabulary",
+    "parts_by_name",
     "read",
     "split",
     "standard_library",
@@ -64,11 +65,11 @@ _HOMES = {
     "Split": "carousel.data.corpora",
     "describe_skipped": "carousel.data.corpora",
     "load_corpus": "carousel.data.corpora",
-    "in_three_files": "carousel.data.corpora",
     "read": "carousel.data.corpora",
     "split": "carousel.data.corpora",
     "Document": "carousel.data.documents",
     "LargeDocument": "carousel.data.large",
+    "parts_by_name": "carousel.data.parts",
     "count_characters": "carousel.data.documents",
     "find_files": "carousel.data.files",
     "standard_library": "carousel.data.files",

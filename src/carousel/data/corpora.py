@@ -1,13 +1,15 @@
 """Corpora: documents read from files, and their split into train, valid and test."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 
 from carousel.data.documents import Document, read_document
-from carousel.data.files import SPLIT_FILES, Paths, find_files, search, standard_library
+from carousel.data.files import Found, Paths, find_files, search, standard_library
 from carousel.data.large import LargeDocument
+from carousel.data.opening import is_streamed
+from carousel.data.parts import PARTS, parts_by_name
 from carousel.errors import CarouselError
 
 __all__ = [
@@ -15,7 +17,6 @@ __all__ = [
     "Split",
     "describe_skipped",
     "find_files",
-    "in_three_files",
     "load_corpus",
     "read",
     "split",
@@ -24,43 +25,185 @@ __all__ = [
 
 
 LARGE = 1 << 28  # bytes in all, from which on the large files of a corpus stay on the disk
+SHARE = 0.05  # of the characters that are cut off for the valid part, and for the test part
 _NAMED = 8  # of the files left out; the others are counted
+_LISTED = 3  # of the files of a part
+_BY_NAME = "by its name"
+
+Skip = Callable[[Path], None]
 
 
 @dataclass(frozen=True)
 class Split:
-    """The three parts of a corpus: to learn from, to choose by, and to report."""
+    """The three parts of a corpus: to learn from, to choose by, and to report; `how` each was chosen, in words."""
 
     train: list[Document]
     valid: list[Document]
     test: list[Document]
+    how: dict[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def brought(self) -> bool:
+        """Whether the corpus came with a split of its own, and nothing was cut."""
+        return set(self.how.values()) == {_BY_NAME}
+
+    def described(self) -> dict[str, str]:
+        """Where each part comes from: its size, its files, how it was chosen.
+
+        >>> split([Document("book.txt", "a line of text\\n" * 100)]).described()["test"]
+        '75 characters, 1 file (book.txt), the last 5 % of each'
+        """
+        return {part: self._described(part) for part in PARTS}
+
+    def _described(self, part: str) -> str:
+        documents: list[Document] = getattr(self, part)
+        names = [document.name for document in documents]
+        more = f", and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
+        files = "1 file" if len(names) == 1 else f"{len(names):,} files"
+        listed = ", ".join(names[:_LISTED]) + more
+        return f"{_size(documents):,} characters, {files} ({listed}), {self.how.get(part, '')}"
 
 
 def load_corpus(
-    paths: Paths = (), valid: float = 0.05, test: float = 0.05, on_skip: Callable[[Path], None] | None = None
+    paths: Paths = (),
+    valid: float | None = None,
+    test: float | None = None,
+    on_skip: Skip | None = None,
+    *,
+    train_file: str | Path | None = None,
+    valid_file: str | Path | None = None,
+    test_file: str | Path | None = None,
 ) -> Split:
-    """`read` and `split` in one call; without paths, the source of Python's standard library.
+    """The three parts of the text in files; without paths, of the source of Python's standard library.
+
+    - `valid_file` and `test_file` are these parts, `train_file` (or `paths`) the text to learn from. Each may be a
+      file, a folder or a glob.
+    - Without them, names of `paths` that say train, valid or test are taken at their word: see `parts_by_name`.
+    - A part that has no files is cut off the text to learn from, as `split` does it.
+
+    Raises CarouselError for paths that cannot be read, parts that share a file, names that say parts in more than
+    one way, a part without text, and a share for a part that has its own files.
 
     >>> corpus = load_corpus()
     >>> len(corpus.train) > len(corpus.test) > 0
     True
     """
     given = [paths] if isinstance(paths, str | Path) else list(paths)
-    return split(read(given or standard_library(), on_skip), valid, test)
+    named = {"train": train_file, "valid": valid_file, "test": test_file}
+    files, how = _named(given, named) if any(named.values()) else _by_name(given)
+    _check_apart(files)
+    large = sum(found.size for part in files.values() for found in part) > LARGE
+    documents = {part: _read(found, large, on_skip) for part, found in files.items()}
+    return _arranged(documents, how, {"valid": valid, "test": test})
 
 
-def read(paths: Paths, on_skip: Callable[[Path], None] | None = None) -> list[Document]:
+def _named(
+    given: list[str | Path], named: dict[str, str | Path | None]
+) -> tuple[dict[str, list[Found]], str]:
+    """The files of each part that someone named."""
+    if given and named["train"]:
+        raise CarouselError(
+            f"--train-file and PATHS both say what to learn from; got {named['train']} and {given[0]}. Give one."
+        )
+    if given and parts_by_name([found.name for found in search(given)]):
+        raise CarouselError(
+            f"the files of {given[0]} name parts of their own, beside --valid-file or --test-file. Name the text to "
+            "learn from by --train-file."
+        )
+    learned = [named["train"]] if named["train"] else given or standard_library()
+    held = {part: search(path) for part in PARTS[1:] if (path := named[part])}
+    return {"train": search(learned), **held}, "named by an option"
+
+
+def _by_name(given: list[str | Path]) -> tuple[dict[str, list[Found]], str]:
+    """The files of each part by their names; all of them to learn from where names say nothing."""
+    found = {each.name: each for each in search(given or standard_library())}
+    parts = parts_by_name(list(found))
+    if parts is None:
+        return {"train": list(found.values())}, ""
+    # the only file of a part must be text
+    chosen = {
+        part: [replace(found[name], explicit=found[name].explicit or len(names) == 1) for name in names]
+        for part, names in parts.items()
+    }
+    return chosen, _BY_NAME
+
+
+def _check_apart(files: dict[str, list[Found]]) -> None:
+    """Raise CarouselError for a file in two parts."""
+    part_of: dict[Path, str] = {}
+    for part, each in files.items():
+        for found in each:
+            if (other := part_of.setdefault(found.path.resolve(), part)) != part:
+                raise CarouselError(
+                    f"a file belongs to one part, or what is held out would be learned; {found.path} is in {other} and "
+                    f"in {part}. Name other files."
+                )
+
+
+def _arranged(
+    documents: Mapping[str, Sequence[Document]], how: str, shares: dict[str, float | None]
+) -> Split:
+    """The parts that have documents of their own, and the others cut off the train part."""
+    for part in PARTS[1:]:
+        if part in documents and shares[part] is not None:
+            raise CarouselError(
+                f"{part} is the share to cut off for the {part} part, which has files of its own; got "
+                f"{shares[part]}. Leave the share out, or the files."
+            )
+    cut = {
+        part: 0.0 if part in documents else SHARE if (share := shares[part]) is None else share
+        for part in PARTS[1:]
+    }
+    if not any(cut.values()):
+        return Split(*(list(documents[part]) for part in PARTS), dict.fromkeys(PARTS, how))
+    _check_shares(cut, documents)
+    pool = documents["train"]
+    parts, words = _by_document(pool, **cut), "whole files by a hash of their names"
+    if parts is None:
+        parts, words = _by_line(pool, **cut), ""
+    ends = _ends(cut) if not words else dict.fromkeys(cut, words)
+    held = {part: list(documents[part]) if part in documents else parts[part] for part in PARTS[1:]}
+    told = {part: how if part in documents else ends[part] for part in PARTS[1:]}
+    rest = "what is left" if len(documents) == 1 and not how else f"{how}, what is left"
+    return Split(parts["train"], held["valid"], held["test"], {"train": rest, **told})
+
+
+def _check_shares(cut: dict[str, float], documents: Mapping[str, Sequence[Document]]) -> None:
+    asked = [share for part, share in cut.items() if part not in documents]
+    if not (all(share > 0 for share in asked) and sum(asked) < 1):
+        raise CarouselError(
+            f"valid and test must be shares above 0 that leave train some: got {' and '.join(map(str, asked))}"
+        )
+    if not documents["train"]:
+        raise CarouselError("a corpus must hold at least one document to be split: got none")
+
+
+def _ends(cut: dict[str, float]) -> dict[str, str]:
+    """In words, which end of each file is which part."""
+    before = f" before the last {100 * cut['test']:g} %" if cut["test"] else ""
+    return {
+        "valid": f"the last {100 * cut['valid']:g} %{before} of each",
+        "test": f"the last {100 * cut['test']:g} % of each",
+    }
+
+
+def read(paths: Paths, on_skip: Skip | None = None) -> list[Document]:
     """Read the files that `paths` stand for (see `find_files`) as UTF-8, in the order of their names.
 
-    A document is named by its path below the deepest folder that holds all of `paths`. A file found by a
-    search (folder or glob) that is empty or no text is skipped and passed to `on_skip`, so that a caller can
-    count; a file named itself must be text.
+    A document is named by its path below the deepest folder that holds all of `paths`. Files that end in .gz, .bz2
+    or .xz are unpacked; the path - is standard input. A file found by a search (folder or glob) that is empty or no
+    text is skipped and passed to `on_skip`, so that a caller can count; a file named itself must be text.
 
     Raises CarouselError, naming file and byte offset, for a missing path, an empty, binary or not UTF-8 file.
     """
-    documents, skipped = [], 0
     files = search(paths)
-    read_one = _open_large if sum(found.path.stat().st_size for found in files) > LARGE else read_document
+    return _read(files, sum(found.size for found in files) > LARGE, on_skip)
+
+
+def _read(files: Sequence[Found], large: bool, on_skip: Skip | None) -> list[Document]:
+    documents, skipped = [], 0
+    read_one = _open_large if large else read_document
     for found in files:
         try:
             documents.append(read_one(found.path, found.name))
@@ -79,8 +222,8 @@ def read(paths: Paths, on_skip: Callable[[Path], None] | None = None) -> list[Do
 
 
 def _open_large(path: Path, name: str) -> Document:
-    """A file of a corpus that does not fit into memory; small ones are read all the same."""
-    large = path.stat().st_size > LARGE // 64
+    """A file of a corpus that does not fit into memory; small and packed ones are read all the same."""
+    large = not is_streamed(path) and path.stat().st_size > LARGE // 64
     return LargeDocument.open(path, name) if large else read_document(path, name)
 
 
@@ -98,10 +241,11 @@ def describe_skipped(paths: Sequence[Path]) -> str:
     return f"left out {count} not text: {', '.join(names[:_NAMED])}{more}"
 
 
-def split(documents: Sequence[Document], valid: float = 0.05, test: float = 0.05) -> Split:
-    """Split documents into train, valid and test with the given shares of the characters.
+def split(documents: Sequence[Document], valid: float | None = None, test: float | None = None) -> Split:
+    """Split documents into train, valid and test; the shares of the characters are 0.05 unless they are given.
 
-    - Three documents named train.txt, valid.txt and test.txt are the split themselves.
+    - Documents whose names say train, valid and test are the split themselves (see `parts_by_name`), and of two of
+      these, the third is cut off train.
     - Otherwise whole documents go to one part. They are taken in the order of a hash of their names, so that
       the split depends neither on the machine nor on the order of the files.
     - Too few documents for that (one book, say; a part would be empty, or off its share by more than half):
@@ -114,24 +258,16 @@ def split(documents: Sequence[Document], valid: float = 0.05, test: float = 0.05
         >>> [len(part[0].text) for part in (split([book]).train, split([book]).valid, split([book]).test)]
         [1350, 75, 75]
     """
-    if not (valid > 0 and test > 0 and valid + test < 1):
-        raise CarouselError(
-            f"valid and test must be shares above 0 that leave train some: got {valid} and {test}"
-        )
-    if not documents:
-        raise CarouselError("a corpus must hold at least one document to be split: got none")
-    parts = {document.name: document for document in documents}
-    if len(documents) == len(SPLIT_FILES) and set(parts) == set(SPLIT_FILES):
-        return Split(*([parts[name]] for name in SPLIT_FILES))
-    return _by_document(documents, valid, test) or _by_line(documents, valid, test)
+    parts = parts_by_name([document.name for document in documents])
+    if parts is None:
+        return _arranged({"train": documents}, "", {"valid": valid, "test": test})
+    of_part = {part: [each for each in documents if each.name in names] for part, names in parts.items()}
+    return _arranged(of_part, _BY_NAME, {"valid": valid, "test": test})
 
 
-def in_three_files(parts: Split) -> bool:
-    """Whether the split is that of a corpus folder: train.txt, valid.txt and test.txt."""
-    return [one.name for part in (parts.train, parts.valid, parts.test) for one in part] == list(SPLIT_FILES)
-
-
-def _by_document(documents: Sequence[Document], valid: float, test: float) -> Split | None:
+def _by_document(
+    documents: Sequence[Document], valid: float, test: float
+) -> dict[str, list[Document]] | None:
     """Whole documents, or None where there are too few of them to come near the shares."""
     total = _size(documents)
     left = sorted(documents, key=lambda document: (_hash(document.name), document.name, document.characters))
@@ -141,7 +277,7 @@ def _by_document(documents: Sequence[Document], valid: float, test: float) -> Sp
         if abs(_size(taken) - share * total) > share * total / 2:
             return None
     by_name = [sorted(part, key=lambda document: document.name) for part in (left, taken_valid, taken_test)]
-    return Split(*by_name) if left else None
+    return dict(zip(PARTS, by_name, strict=True)) if left else None
 
 
 def _take(documents: Sequence[Document], target: float) -> tuple[list[Document], list[Document]]:
@@ -158,18 +294,18 @@ def _take(documents: Sequence[Document], target: float) -> tuple[list[Document],
     return taken, left
 
 
-def _by_line(documents: Sequence[Document], valid: float, test: float) -> Split:
-    parts: tuple[list[Document], ...] = ([], [], [])
+def _by_line(documents: Sequence[Document], valid: float, test: float) -> dict[str, list[Document]]:
+    parts: dict[str, list[Document]] = {part: [] for part in PARTS}
     for document in documents:
-        for part, piece in zip(parts, _pieces(document, valid, test), strict=True):
+        for part, piece in zip(PARTS, _pieces(document, valid, test), strict=True):
             if piece.characters:
-                part.append(piece)
-    if not all(parts):
+                parts[part].append(piece)
+    if not all(parts[part] for part, share in (("train", 1), ("valid", valid), ("test", test)) if share):
         raise CarouselError(
             f"a corpus must be long enough for a train, a valid and a test part: "
             f"got {_size(documents)} characters in all; give more text"
         )
-    return Split(*parts)
+    return parts
 
 
 def _pieces(document: Document, valid: float, test: float) -> list[Document]:
@@ -180,7 +316,7 @@ def _pieces(document: Document, valid: float, test: float) -> list[Document]:
 
 def _cut(text: str, valid: float, test: float) -> tuple[str, str, str]:
     """Cut near the shares, after the next line end where one is near, else between two characters."""
-    tolerance = int(min(valid, test) * len(text) / 2)
+    tolerance = int(min(share for share in (valid, test) if share) * len(text) / 2)
     ends = []
     for share in (1 - valid - test, 1 - test):
         at = round(share * len(text))

@@ -4,8 +4,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from carousel.data.cuts import pieces
+from carousel.data.opening import is_streamed, opened
 from carousel.errors import CarouselError
 
+UNPACKED = 1 << 30  # bytes of a packed text, or of standard input, at most
 _SNIFFED = 8192  # bytes: a zero byte shows up this early in practically every binary file (git looks at 8000)
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -23,8 +26,8 @@ class Document:
         return len(self.text)
 
     def pieces(self) -> Iterator[str]:
-        """The text in pieces that fit into memory, cut where no word can be: here all of it."""
-        yield self.text
+        """The text in pieces of a few megabytes at most, cut where no word is (see `carousel.data.cuts`)."""
+        return pieces(self.text)
 
 
 def count_characters(documents: Iterable[Document]) -> int:
@@ -39,17 +42,19 @@ def count_characters(documents: Iterable[Document]) -> int:
 
 
 def read_document(path: Path, name: str) -> Document:
-    """Read one UTF-8 file; a byte order mark is stripped, line ends are kept as they are.
+    """Read one UTF-8 file, unpacked if it is packed; a byte order mark is stripped, line ends are kept as they are.
 
     Raises CarouselError when the file cannot be read, is empty, or is not UTF-8 text.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(_SNIFFED)
-            if b"\0" not in data:  # a large binary file is never read whole
-                data += file.read()
-    except OSError as error:
-        raise CarouselError(f"cannot read {path}: {error.strerror}") from error
+    with opened(path) as (file, _):
+        data = file.read(_SNIFFED)
+        if b"\0" not in data:  # a large binary file is never read whole
+            data += file.read(UNPACKED) if is_streamed(path) else file.read()
+    if is_streamed(path) and len(data) > UNPACKED:
+        raise CarouselError(
+            f"packed texts and standard input are read into memory, at most {UNPACKED >> 20} MB; {path} holds more. "
+            "Unpack it into a file, which stays on the disk."
+        )
     return Document(name, _decode(data, path))
 
 

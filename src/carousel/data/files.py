@@ -12,8 +12,6 @@ from carousel.errors import CarouselError
 
 Paths = str | Path | Sequence[str | Path]
 
-SPLIT_FILES = ("train.txt", "valid.txt", "test.txt")  # a folder with these three brings its own split
-
 # tests are not prose of the library; encodings and pydoc_data are tables whose near-copies would leak across
 # a split
 _LEFT_OUT = frozenset(
@@ -41,7 +39,7 @@ def find_files(paths: Paths) -> list[Path]:
     """The files that `paths` stand for: files, folders (searched recursively), globs; sorted, each once.
 
     Hidden files and folders, and links to folders, are skipped in a search; whether a file is text shows when
-    it is read. A folder that holds train.txt, valid.txt and test.txt stands for these three.
+    it is read. The path - is standard input; it stands alone.
 
     Raises CarouselError for a path that does not exist, a glob without a match, a folder without files.
 
@@ -88,7 +86,7 @@ def _expand(path: str, given: str) -> tuple[str, list[str], bool]:
             raise CarouselError(
                 f"a folder of text must hold at least one file: {given} holds none that is not hidden"
             )
-        return path, files, files == _own_split(path)
+        return path, files, False
     if os.path.isfile(path):
         return os.path.dirname(path), [path], True
     if os.path.lexists(path):
@@ -115,16 +113,8 @@ def _root_of_glob(pattern: str) -> str:
 
 
 def _walk(folder: str) -> list[str]:
-    """The files under a folder that are not hidden; only the three parts where it brings its own split."""
-    own_split = _own_split(folder)
-    if all(map(os.path.isfile, own_split)):
-        return own_split
+    """The files under a folder that are not hidden."""
     return [os.path.join(where, name) for where, name in _visible(folder)]
-
-
-def _own_split(folder: str) -> list[str]:
-    """The three parts that a folder may bring; each counts as named itself, so that an empty one is told."""
-    return [os.path.join(folder, name) for name in SPLIT_FILES]
 
 
 def _visible(folder: str) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
 
+from carousel.data.cuts import last_cut
 from carousel.data.documents import Document, check_text
 from carousel.errors import CarouselError
 
@@ -64,12 +65,12 @@ class LargeDocument(Document):
         return "".join(self.pieces())
 
     def pieces(self) -> Iterator[str]:
-        """The text piece by piece, cut where no word can be: before a line end that follows a visible character."""
+        """The text piece by piece, cut where no word is (see `carousel.data.cuts`)."""
         decoder = codecs.getincrementaldecoder("utf-8")()
         held = ""
         for block in self._blocks():
             held += decoder.decode(block)
-            at = _last_cut(held)
+            at = last_cut(held, BLOCK)
             if at > 0:
                 yield held[:at]
                 held = held[at:]
@@ -104,11 +105,3 @@ class LargeDocument(Document):
 
     def __repr__(self) -> str:
         return f"LargeDocument(name={self.name!r}, bytes={self.stop - self.start})"
-
-
-def _last_cut(text: str) -> int:
-    """The last line end behind a visible character, which is where no word or indentation is cut; 0 if none."""
-    at = text.rfind("\n")
-    while at > 0 and text[at - 1].isspace():
-        at = text.rfind("\n", 0, at)
-    return max(at, 0)

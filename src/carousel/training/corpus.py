@@ -15,7 +15,6 @@ from carousel.data import (
     Windows,
     describe_skipped,
     fit_vocabulary,
-    in_three_files,
     load_corpus,
     load_vocabulary,
 )
@@ -76,7 +75,7 @@ def load(config: Config, vocabulary: Path | None = None, on_event: Observer = si
 def _learned(config: Config, split: Split, on_event: Observer) -> Vocabulary:
     """The vocabulary of the train part; text that is no corpus of three files may well write no `<unk>`."""
     size = config.vocabulary_size
-    if config.level == "token" and size is None and not in_three_files(split):
+    if config.level == "token" and size is None and not split.brought:
         size = size_without_rare(piece for document in split.train for piece in document.pieces())
         if size is not None:
             on_event(

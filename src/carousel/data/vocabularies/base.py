@@ -11,12 +11,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from carousel.atomic import write_atomic
+from carousel.data.cuts import pieces
 from carousel.errors import CarouselError
 from carousel.plain import typed
 
 BOUNDARY = 0  # the symbol between documents, at every level
 UNKNOWN = 1  # the symbol of what train never showed, at the levels that have one
 BOUNDARY_SYMBOL, UNKNOWN_SYMBOL = "<eod>", "<unk>"
+_SHOWN = 40  # characters of a symbol in a message
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -51,7 +53,7 @@ class Vocabulary(ABC):
 
     @abstractmethod
     def _encode(self, text: str) -> np.ndarray:
-        """`encode` for text that is valid Unicode."""
+        """`encode` for a piece of text that is valid Unicode."""
 
     @abstractmethod
     def unknown(self, text: str) -> list[str]:
@@ -78,7 +80,7 @@ class Vocabulary(ABC):
         name.
         """
         _check_unicode(text)
-        ids = self._encode(text)
+        ids = np.concatenate([self._encode(piece) for piece in pieces(text)])
         if strict and (unknown := self.unknown(text)):
             raise CarouselError(self._complaint(unknown))
         return ids
@@ -129,13 +131,21 @@ class Vocabulary(ABC):
         return f"{type(self).__name__}(size={self.size})"
 
     def _complaint(self, unknown: Sequence[str]) -> str:
-        shown = ", ".join(repr(one) for one in unknown[:10])
-        more = f" and {len(unknown) - 10} more" if len(unknown) > 10 else ""
         noun = {"char": "character", "word": "word"}.get(self.level, "symbol")
         return (
             f"every {noun} must be in the vocabulary, learned from the train text: "
-            f"it has no {shown}{more}; use other {noun}s, or train at the level bpe, which knows every text"
+            f"it has no {listed(unknown)}; use other {noun}s, or train at the level bpe, which knows every text"
         )
+
+
+def listed(symbols: Sequence[str], most: int = 10) -> str:
+    """Symbols for a message: the first ones, a long one by its beginning, and how many more there are.
+
+    >>> listed(["a", "bb", "c"], most=2)
+    "'a', 'bb' and 1 more"
+    """
+    shown = ", ".join(repr(one if len(one) <= _SHOWN else one[:_SHOWN] + "...") for one in symbols[:most])
+    return shown + (f" and {len(symbols) - most:,} more" if len(symbols) > most else "")
 
 
 def _check_unicode(text: str) -> None:
@@ -150,7 +160,7 @@ def _check_unicode(text: str) -> None:
         ) from error
 
 
-def listed(data: dict[str, Any], name: str) -> list[str]:
+def texts_in(data: dict[str, Any], name: str) -> list[str]:
     """The texts that a description lists under a name; raises CarouselError for anything else."""
     texts = typed(list[str], data.get(name), name)
     _check_unicode("".join(texts))
@@ -170,18 +180,4 @@ def special_pieces(unknown: bool) -> list[bytes]:
     return [b"", _REPLACEMENT.encode("utf-8")] if unknown else [b""]
 
 
-def chunks(text: str, length: int = 1 << 16) -> list[str]:
-    """Cut a long text where no word can be cut: before a line end that follows a visible character.
-
-    A tokenizer holds its input several times over; whole books in one piece would need gigabytes.
-    """
-    parts, start = [], 0
-    while len(text) - start > length:
-        at = text.find("\n", start + length)
-        while at > 0 and text[at - 1].isspace():
-            at = text.find("\n", at + 1)
-        if at < 0:
-            break
-        parts.append(text[start:at])
-        start = at
-    return [*parts, text[start:]]
+BATCHED = 1 << 16  # characters that a tokenizer is given at once; it holds them several times over

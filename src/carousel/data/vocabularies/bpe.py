@@ -1,7 +1,7 @@
 """Byte pairs as symbols: frequent strings become one symbol, and no text is unknown."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,11 +11,13 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 
-from carousel.data.vocabularies.base import BOUNDARY, Vocabulary, check_size, chunks, special_pieces
+from carousel.data.cuts import pieces
+from carousel.data.vocabularies.base import BATCHED, BOUNDARY, Vocabulary, check_size, special_pieces
 from carousel.errors import CarouselError
 from carousel.plain import described, typed
 
 DEFAULT_SIZE = 1024
+LONGEST = 1024  # characters of a word that pairs are learned from
 _FIRST = (
     BOUNDARY + 1
 )  # the tokenizer numbers its symbols from 0; the boundary is ours, so no text can spell it
@@ -56,7 +58,7 @@ class BytePairVocabulary(Vocabulary):
             show_progress=False,
             special_tokens=[],
         )
-        tokenizer.train_from_iterator((part for text in texts for part in chunks(text)), trainer)
+        tokenizer.train_from_iterator((part for text in texts for part in _short(text)), trainer)
         return cls(tokenizer)
 
     @classmethod
@@ -82,7 +84,7 @@ class BytePairVocabulary(Vocabulary):
         return {"tokenizer": json.loads(self._tokenizer.to_str())}
 
     def _encode(self, text: str) -> np.ndarray:
-        encoded = self._tokenizer.encode_batch_fast(chunks(text), add_special_tokens=False)
+        encoded = self._tokenizer.encode_batch_fast(list(pieces(text, BATCHED)), add_special_tokens=False)
         return np.concatenate([np.array(one.ids, dtype=np.int32) for one in encoded]) + np.int32(_FIRST)
 
     def unknown(self, text: str) -> list[str]:
@@ -93,6 +95,15 @@ def _tokenizer(model: BPE) -> Tokenizer:
     tokenizer = Tokenizer(model)
     tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
     return tokenizer
+
+
+def _short(text: str) -> Iterator[str]:
+    """A text in pieces without a longer word than `LONGEST`: the time of learning grows with the square of that."""
+    for piece in pieces(text, BATCHED):
+        if max(map(len, piece.split()), default=0) <= LONGEST:
+            yield piece
+        else:
+            yield from (piece[at : at + LONGEST] for at in range(0, len(piece), LONGEST))
 
 
 def _letters_of_bytes() -> dict[int, str]:

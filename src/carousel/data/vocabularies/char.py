@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from carousel.data.vocabularies.base import UNKNOWN, Vocabulary, check_size, listed, special_pieces
+from carousel.data.vocabularies.base import UNKNOWN, Vocabulary, check_size, special_pieces, texts_in
 from carousel.errors import CarouselError
 
 
@@ -48,7 +48,7 @@ class CharVocabulary(Vocabulary):
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        return cls(listed(data, "characters"))
+        return cls(texts_in(data, "characters"))
 
     def _content(self) -> dict[str, Any]:
         return {"characters": self.characters}

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from carousel.data.cuts import pieces
 from carousel.data.vocabularies.base import (
     BOUNDARY,
     UNKNOWN,
@@ -13,6 +14,7 @@ from carousel.data.vocabularies.base import (
     Vocabulary,
     check_size,
     listed,
+    texts_in,
 )
 from carousel.errors import CarouselError
 from carousel.plain import typed
@@ -70,7 +72,7 @@ class TokenVocabulary(Vocabulary):
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        return cls(listed(data, "words"), typed(bool, data.get("knows_unknown"), "knows_unknown"))
+        return cls(texts_in(data, "words"), typed(bool, data.get("knows_unknown"), "knows_unknown"))
 
     @property
     def symbols(self) -> list[str]:
@@ -93,15 +95,14 @@ class TokenVocabulary(Vocabulary):
         return np.array(ids, dtype=np.int32)
 
     def _missing(self, unknown: Sequence[str]) -> str:
-        shown = ", ".join(repr(word) for word in unknown[:10])
-        more = f" and {len(unknown) - 10:,} more" if len(unknown) > 10 else ""
         return (
-            f"the train text has no <unk> that could stand for unknown words: it lacks {shown}{more}. Write <unk> "
+            f"the train text has no <unk> that could stand for unknown words: it lacks {listed(unknown)}. Write <unk> "
             "for rare words of the train text, or give a vocabulary size, which makes the rarest ones <unk>"
         )
 
     def unknown(self, text: str) -> list[str]:
-        return [word for word in dict.fromkeys(text.split()) if word not in self._numbers]
+        words = (word for piece in pieces(text) for word in piece.split())
+        return [word for word in dict.fromkeys(words) if word not in self._numbers]
 
     def decode(self, ids: Iterable[int], boundary: str | None = None) -> str:
         return super().decode(ids, boundary).removeprefix(" ")

@@ -9,15 +9,16 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Split
 from tokenizers.trainers import WordLevelTrainer
 
+from carousel.data.cuts import pieces
 from carousel.data.vocabularies.base import (
+    BATCHED,
     BOUNDARY_SYMBOL,
     UNKNOWN,
     UNKNOWN_SYMBOL,
     Vocabulary,
     check_size,
-    chunks,
-    listed,
     special_pieces,
+    texts_in,
 )
 from carousel.errors import CarouselError
 
@@ -55,17 +56,18 @@ class WordVocabulary(Vocabulary):
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        return cls(listed(data, "words"))
+        return cls(texts_in(data, "words"))
 
     def _content(self) -> dict[str, Any]:
         return {"words": self.words}
 
     def _encode(self, text: str) -> np.ndarray:
-        encoded = self._tokenizer.encode_batch_fast(chunks(text), add_special_tokens=False)
+        encoded = self._tokenizer.encode_batch_fast(list(pieces(text, BATCHED)), add_special_tokens=False)
         return np.concatenate([np.array(one.ids, dtype=np.int32) for one in encoded])
 
     def unknown(self, text: str) -> list[str]:
-        words = (word for word, _ in self._tokenizer.pre_tokenizer.pre_tokenize_str(text))
+        split = self._tokenizer.pre_tokenizer.pre_tokenize_str
+        words = (word for piece in pieces(text, BATCHED) for word, _ in split(piece))
         return [word for word in dict.fromkeys(words) if word not in self._symbols]
 
 
@@ -80,6 +82,6 @@ def _frequent(texts: Iterable[str], number: int, at_least: int) -> list[str]:
     trainer = WordLevelTrainer(
         vocab_size=number, min_frequency=at_least, show_progress=False, special_tokens=[]
     )
-    tokenizer.train_from_iterator((part for text in texts for part in chunks(text)), trainer)
+    tokenizer.train_from_iterator((part for text in texts for part in pieces(text, BATCHED)), trainer)
     numbers = tokenizer.get_vocab()
     return sorted(numbers, key=numbers.__getitem__)
