@@ -1,5 +1,8 @@
 """One step at a time gives what the whole sequence gives."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -189,3 +192,11 @@ def test_a_parameter_of_another_shape_or_dtype_is_refused():
     module.weight_hh_l0 = torch.nn.Parameter(torch.zeros(16, 4, dtype=torch.float64))
     with pytest.raises(CarouselError, match="float64"):
         module.stepper()
+
+
+def test_copies_are_refused():
+    """pickle and deepcopy say what to do instead."""
+    for stepper in (carousel.GRU(3, 5).stepper(), carousel.Stack(carousel.GRU(3, 5)).stepper()):
+        for copied in (pickle.dumps, copy.deepcopy):
+            with pytest.raises(CarouselError, match=r"Pickle the module and `stepper\.state`"):
+                copied(stepper)

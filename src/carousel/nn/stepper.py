@@ -10,6 +10,7 @@ from torch import Tensor
 
 from carousel import _core
 from carousel.errors import CarouselError
+from carousel.nn.hooks import compute_weights
 from carousel.ops import kernels
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Stepper:
             if value is not None and value < 1:
                 raise CarouselError(f"{name} must be at least 1; it is {value}.")
         self._unbatched = batch is None
+        compute_weights(module)
         layers = [
             {name: getattr(module, full).detach().contiguous() for name, full in part.names.items()}
             for [part] in module._layers
@@ -72,6 +74,12 @@ class Stepper:
         self._input: np.ndarray = self._core.input()[0] if self._unbatched else self._core.input()
         self._out_shape, self._dtype = self._output.shape, np.dtype(self._output.dtype.name)
         self._output_tensor = torch.from_numpy(self._output)
+
+    def __reduce__(self) -> Any:
+        raise CarouselError(
+            "A stepper cannot be pickled or copied: its packed weights are in the compiled core. Pickle the module and "
+            "`stepper.state`; then make another, as in `other = module.stepper()`, and set `other.state`."
+        )
 
     @overload
     def step(self, x: np.ndarray, out: None = None) -> np.ndarray: ...
