@@ -140,12 +140,86 @@ def test_what_is_put_around_a_module():
     assert torch.equal(stack.frozen()(torch.ones(7, 3, 5))[0], stack(torch.ones(7, 3, 5))[0])
 
 
-def test_what_cannot_be_copied():
-    module = carousel.GRU(5, 19)
+def test_pruned_weights():
+    """A module whose weights torch.nn.utils computes before each call is copied with them."""
+    module, x = carousel.GRU(5, 19), torch.randn(7, 3, 5)
     torch.nn.utils.prune.random_unstructured(module, "weight_hh_l0", 0.5)
-    module(torch.randn(7, 3, 5))
-    with pytest.raises(CarouselError, match=r"prune\.remove"):
-        module.frozen()
+    module(x)
+    assert_same(module.frozen(), module.eval(), x)
+
+
+def test_a_forward_of_the_instance():
+    """What is set on the module counts, as in a call of it."""
+    module, stack = carousel.GRU(5, 19), carousel.Stack(carousel.GRU(5, 19))
+    x, zeros = torch.randn(7, 3, 5), torch.zeros(7, 3, 5)
+    right = module(zeros)
+    module.forward = lambda input, hx=None, **options: carousel.GRU.forward(module, zeros, hx, **options)
+    assert_same(module.frozen(), module, x)
+    assert torch.equal(module.frozen()(x)[0], right[0])
+    stack.forward = lambda *given, **options: ("mine", None)
+    assert stack.frozen()(x)[0] == "mine"
+
+
+def test_copies_of_a_compiled_module(fresh_compiler):
+    """After `module.compile()` a copy, a pickled one and a frozen one run with their own weights."""
+    module, x = carousel.GRU(5, 19), torch.randn(7, 3, 5)
+    module.compile(backend="eager")
+    before = module(x)[0]
+    frozen, copied, pickled = module.frozen(), copy.deepcopy(module), pickle.loads(pickle.dumps(module))
+    with torch.no_grad():
+        module.weight_hh_l0.zero_()
+        copied.weight_ih_l0.zero_()
+    assert torch.equal(frozen(x)[0], before)
+    assert torch.equal(pickled(x)[0], before)
+    assert not torch.equal(copied(x)[0], before)
+
+
+class Model(torch.nn.Module):
+    """A frozen encoder below a layer that learns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = carousel.GRU(5, 6).frozen()
+        self.head = torch.nn.Linear(6, 2)
+
+    def forward(self, x):
+        return self.head(self.encoder(x)[0])
+
+
+def test_in_a_model(fresh_compiler):
+    """Its weights are saved, loaded, moved and exported with the model, and no optimiser sees them."""
+    model, other, encoder, x = Model(), Model(), carousel.GRU(5, 6), torch.randn(7, 3, 5)
+    assert [name for name, _ in model.named_parameters()] == ["head.weight", "head.bias"]
+    model(x)
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(other(x), model(x))
+    model.encoder.load_state_dict(encoder.state_dict())
+    assert torch.equal(model.encoder(x)[0], encoder(x)[0])
+    encoder.load_state_dict(other.encoder.state_dict())
+    assert torch.equal(other.encoder(x)[0], encoder(x)[0])
+    assert torch.equal(torch.compile(model, backend="eager")(x), model(x))
+    assert torch.equal(torch.export.export(model, (x,)).module()(x), model(x))
+    assert torch.equal(pickle.loads(pickle.dumps(model))(x), model(x))
+    assert torch.allclose(model.double()(x.double()).float(), model.float()(x), atol=1e-6)
+    assert not model.train().encoder.training
+    stack = carousel.Stack(carousel.LSTM(5, 8), carousel.GRU(8, 7))
+    frozen = carousel.Stack(carousel.LSTM(5, 8), carousel.GRU(8, 7)).frozen()
+    frozen(x)
+    frozen.load_state_dict(stack.state_dict())
+    assert torch.equal(frozen.train()(x)[0], stack(x)[0])
+    assert frozen.double()(x.double())[0].dtype == torch.float64
+
+
+def test_a_parametrized_encoder_is_loaded():
+    """Weights that a parametrization computes are those of the state that was loaded last."""
+
+    def normed() -> torch.nn.Module:
+        return torch.nn.utils.parametrizations.weight_norm(carousel.GRU(5, 6), "weight_hh_l0")
+
+    frozen, module, x = normed().frozen(), normed(), torch.randn(7, 3, 5)
+    frozen(x)
+    frozen.load_state_dict(module.state_dict())
+    assert_same(frozen, module.eval(), x)
 
 
 def test_a_stack():

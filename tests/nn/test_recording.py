@@ -373,3 +373,18 @@ def test_what_generates_inside_a_block_is_recorded_until_its_end():
     assert [trace.call for trace in recorded] == [0, 1]
     next(drawn)
     assert len(recorded) == 2
+
+
+def test_transforms():
+    """Other weights by functional_call are recorded; inside vmap or grad a recording says that it cannot be."""
+    module, x = carousel.GRU(3, 4), torch.randn(5, 2, 3)
+    doubled = {name: 2 * weight.detach() for name, weight in module.named_parameters()}
+    with module.recording() as recorded:
+        output, _ = torch.func.functional_call(module, doubled, (x,))
+    assert_close(recorded[0].values["h"], output)
+    for transform, given in ((torch.func.vmap, x[None]), (torch.func.grad, x)):
+        with module.recording() as empty, pytest.raises(CarouselError, match=r"module\.trace"):
+            transform(lambda x: module(x)[0].sum())(given)
+        assert len(empty) == 0
+    traced = torch.func.vmap(lambda x: module.trace(x)[0].values["h"])(x[None])
+    assert_close(traced[0], module(x)[0])

@@ -1,5 +1,7 @@
 """One step at a time gives what the whole sequence gives."""
 
+import copy
+import pickle
 import threading
 
 import numpy as np
@@ -217,3 +219,11 @@ def test_two_threads_at_once_are_told():
     stepper._core = real
     assert stepper.state[0].abs().sum() > 0
     stepper.step(x)
+
+
+def test_copies_are_refused():
+    """pickle and deepcopy say what to do instead."""
+    for stepper in (carousel.GRU(3, 5).stepper(), carousel.Stack(carousel.GRU(3, 5)).stepper()):
+        for copied in (pickle.dumps, copy.deepcopy):
+            with pytest.raises(CarouselError, match=r"Pickle the module and `stepper\.state`"):
+                copied(stepper)

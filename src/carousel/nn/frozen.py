@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from carousel import _core
-from carousel.errors import CarouselError
 from carousel.nn.lengths import Lengths
 from carousel.nn.resets import Resets
 from carousel.nn.sequences import Padded
@@ -27,15 +26,16 @@ if TYPE_CHECKING:
 Network = TypeVar("Network", bound=nn.Module)
 
 
-class Frozen:
+class Frozen(nn.Module):
     """A recurrent network that only infers, made by `module.frozen()`.
 
     It is called as the module is, and returns what the module returns in `eval()` under `torch.no_grad()`, to the last
     bit. It has a copy of the weights (later changes of the module do not reach it), which it packs at its first call,
     where the module packs them at each: short calls gain most. Threads may share it.
 
-    Raises:
-        CarouselError: the module cannot be copied, as where torch.nn.utils.prune has been at work.
+    The weights are buffers under the names that the module gives them: an optimiser does not see them,
+    `state_dict()` holds them, `load_state_dict()` takes those of a module or of a frozen one, `to()` moves them. They
+    must not be changed in another way. A frozen network stays in eval mode whatever `train()` says.
 
     >>> import torch
     >>> from carousel.nn import LSTM
@@ -50,14 +50,31 @@ class Frozen:
         self._own(copied(module))
 
     def _own(self, module: Recurrent) -> Frozen:
-        """Take a module that nobody else has."""
-        self._module = module
-        module._kept = [_core.Kept() for parts in module._layers for _ in parts]
-        self._layers = _frozen_layers(module)
+        """Take a module that nobody else has: what it holds by name is held by this one, too."""
+        super().__init__()
+        self.training = False
+        vars(self)["_module"] = module
+        self._buffers, self._modules = module._buffers, module._modules
+        self.register_load_state_dict_post_hook(lambda frozen, _: frozen._pack())
+        self._pack()
+        return self
+
+    def _pack(self) -> None:
+        """Forget the packed weights: the next call packs those of now."""
+        self._module._kept = [_core.Kept() for parts in self._module._layers for _ in parts]
+        self._layers = _frozen_layers(self._module)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Frozen:
+        super()._apply(fn, recurse)
+        self._pack()
+        return self
+
+    def train(self, mode: bool = True) -> Frozen:
+        """Nothing to do: it only infers."""
         return self
 
     @torch.no_grad()
-    def __call__(
+    def forward(
         self,
         input: Tensor | PackedSequence,
         hx: States | None = None,
@@ -110,15 +127,22 @@ class Frozen:
         return f"Frozen({self._module})"
 
 
-class FrozenStack:
+class FrozenStack(nn.Module):
     """Frozen networks one on top of another, made by `stack.frozen()`; called as the stack is."""
 
     def __init__(self, stack: Stack) -> None:
-        self._stack = copied(stack)
-        self._modules = [Frozen.__new__(Frozen)._own(module) for module in self._stack]
+        super().__init__()
+        self.training = False
+        vars(self)["_stack"] = copied(stack)
+        for name, module in self._stack.named_children():
+            self.add_module(name, Frozen.__new__(Frozen)._own(module))
         self._is_plain = is_plain(self._stack)
 
-    def __call__(
+    def train(self, mode: bool = True) -> FrozenStack:
+        """Nothing to do: it only infers."""
+        return self
+
+    def forward(
         self,
         input: Tensor | PackedSequence,
         hx: Sequence[States | None] | None = None,
@@ -128,7 +152,7 @@ class FrozenStack:
     ) -> tuple[Any, tuple[States, ...]]:
         """As `Stack.forward`, whose arguments, results and errors these are."""
         if self._is_plain:
-            return self._stack.through(self._modules, input, hx, lengths, resets)
+            return self._stack.through(list(self.children()), input, hx, lengths, resets)
         with torch.no_grad():
             return self._stack(input, hx, lengths=lengths, resets=resets)
 
@@ -140,14 +164,18 @@ class FrozenStack:
 
 
 def copied(module: Network) -> Network:
-    """The same, in eval mode and without gradients, for nobody else."""
-    try:
-        return copy.deepcopy(module).eval().requires_grad_(False)
-    except RuntimeError as error:
-        raise CarouselError(
-            "frozen() needs a module that can be copied. Make what torch.nn.utils has put on its weights permanent "
-            f"first (prune.remove, remove_weight_norm): {error}"
-        ) from error
+    """The same for nobody else, in eval mode and with its parameters as buffers."""
+    computed = (  # by the hooks of torch.nn.utils: deepcopy copies no tensor that has a history
+        value
+        for each in module.modules()
+        for value in vars(each).values()
+        if isinstance(value, Tensor) and not value.is_leaf
+    )
+    copy_ = copy.deepcopy(module, {id(tensor): tensor.detach().clone() for tensor in computed}).eval()
+    for each in copy_.modules():
+        weights = {name: None if w is None else w.detach() for name, w in each._parameters.items()}
+        each._buffers, each._parameters = {**weights, **each._buffers}, {}
+    return copy_
 
 
 def is_plain(module: nn.Module) -> bool:
@@ -155,7 +183,8 @@ def is_plain(module: nn.Module) -> bool:
     common = nn.modules.module
     hooks = (module._forward_hooks, module._forward_pre_hooks)
     everywhere = (common._global_forward_hooks, common._global_forward_pre_hooks)
-    return type(module).forward.__module__.startswith("carousel.nn.") and not any((*hooks, *everywhere))
+    is_own = "forward" not in vars(module) and type(module).forward.__module__.startswith("carousel.nn.")
+    return is_own and not any((*hooks, *everywhere))
 
 
 def _frozen_layers(module: Recurrent) -> list[list[FrozenLayer]]:

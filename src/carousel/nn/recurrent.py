@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Unpack
@@ -15,6 +16,7 @@ from carousel.equations import Cell, Equations
 from carousel.equations.masked import Masked
 from carousel.errors import CarouselError
 from carousel.nn.frozen import Frozen
+from carousel.nn.hooks import compute_weights
 from carousel.nn.initial import draw
 from carousel.nn.lengths import Lengths, Ragged, open_sequences
 from carousel.nn.options import positive, probability, switch
@@ -144,7 +146,7 @@ class Recurrent(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and deepcopy: a copy is in no recording."""
         gone = ("_recordings", "_equations", "_masked_equations", "_kept")
-        return {name: value for name, value in self.__dict__.items() if name not in gone}
+        return {name: value for name, value in super().__getstate__().items() if name not in gone}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -281,6 +283,7 @@ class Recurrent(nn.Module):
         self, x: Tensor, hx: States | None, lengths: Lengths | None, resets: Resets | None
     ) -> tuple[Tensor, list[Trace]]:
         """The output, and the traces."""
+        compute_weights(self)
         sequence, inside, initial, numbers = self._enter(x, hx, lengths)
         if isinstance(sequence, Packed):
             raise CarouselError(
@@ -365,7 +368,7 @@ class Recurrent(nn.Module):
         ) in self._parameters.values():  # quicker than all that `parameters` may have to look through
             if weight is not None:
                 return weight
-        return next(self.parameters(), x)
+        return next(itertools.chain(self.parameters(), self.buffers()), x)  # a frozen network has buffers
 
     def extra_repr(self) -> str:
         parts = [str(self.input_size), str(self.hidden_size)]

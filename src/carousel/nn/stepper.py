@@ -10,6 +10,7 @@ from torch import Tensor
 
 from carousel import _core
 from carousel.errors import CarouselError
+from carousel.nn.hooks import compute_weights
 from carousel.ops import kernels
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Stepper:
             if value is not None and value < 1:
                 raise CarouselError(f"{name} must be at least 1; it is {value}.")
         self._unbatched = batch is None
+        compute_weights(module)
         layers = [
             {name: getattr(module, full).detach().contiguous() for name, full in part.names.items()}
             for [part] in module._layers
@@ -75,6 +77,12 @@ class Stepper:
         self._free = [
             True
         ]  # empty while a thread is at work: taking from a list and giving back are single steps
+
+    def __reduce__(self) -> Any:
+        raise CarouselError(
+            "A stepper cannot be pickled or copied: its packed weights are in the compiled core. Pickle the module and "
+            "`stepper.state`; then make another, as in `other = module.stepper()`, and set `other.state`."
+        )
 
     @overload
     def step(self, x: np.ndarray, out: None = None) -> np.ndarray: ...

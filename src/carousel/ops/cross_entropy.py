@@ -215,6 +215,7 @@ def _total(targets: Tensor, scale: Tensor, losses: Tensor) -> Tensor:
 def _keep_for_backward(ctx: Any, inputs: tuple, output: tuple[Tensor, ...]) -> None:
     x, weight, bias, targets, scale, _, ctx.bfloat16 = inputs
     _, losses, log_sums, *gradients = output
+    losses = losses.clone() if ctx.needs_input_grad[4] else None  # the caller may change theirs in place
     ctx.set_materialize_grads(False)
     ctx.save_for_backward(x, weight, bias, targets, scale, losses, log_sums, *gradients)
 
@@ -228,7 +229,7 @@ def _backward(
     if torch.is_grad_enabled() or batched(total_gradient, losses_gradient):
         found = _differentiable_gradients(x, weight, bias, scale, targets, total_gradient, losses_gradient)
         return *found[:3], None, found[3], None, None
-    scale_gradient = None if total_gradient is None else total_gradient * losses
+    scale_gradient = None if total_gradient is None or losses is None else total_gradient * losses
     if total_gradient is not None and losses_gradient is None and gradients[0].shape == x.shape:
         x_gradient, weight_gradient, bias_gradient = (_times(one, total_gradient) for one in gradients)
     else:

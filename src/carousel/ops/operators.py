@@ -163,7 +163,10 @@ def _keep_for_backward(ctx: Any, inputs: tuple, output: tuple[Tensor, ...]) -> N
     x, initial, parameters, probe, ctx.key, ctx.reverse, batch_sizes, resets, _, ctx.bfloat16 = inputs
     ctx.states, ctx.has_probe = len(initial), probe is not None
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(x, output[0], output[2], batch_sizes, resets, *initial, *parameters)
+    # the caller may change the output in place: what is saved has a version of its own, and the backward pass sees
+    # by that of the output whether it was changed
+    ctx.output, ctx.version = output[0].detach(), output[0]._version
+    ctx.save_for_backward(x, output[0].data, output[2], batch_sizes, resets, *initial, *parameters)
 
 
 def _backward(
@@ -183,7 +186,13 @@ def _backward(
             ctx, x, initial, parameters, batch_sizes, resets, output_gradient, final_gradient, wants_states
         )
     else:
-        run = run_backward if untouched([x, *rest]) else recurrence_backward
+        is_plain = untouched([x, *rest])
+        run = run_backward if is_plain else recurrence_backward
+        if ctx.output._version != ctx.version:  # it was changed, so it is computed once more
+            again = run_forward if is_plain else recurrence
+            output, _, tape = again(
+                x, initial, parameters, None, ctx.key, ctx.reverse, batch_sizes, resets, True, ctx.bfloat16
+            )
         x_gradient, state_gradients, initial_gradient, *others = run(
             x, initial, parameters, output, tape, output_gradient, final_gradient,
             ctx.key, ctx.reverse, batch_sizes, resets, ctx.needs_input_grad[0], wants_states, ctx.bfloat16,
@@ -241,6 +250,9 @@ def _differentiable_gradients(
 recurrence.register_autograd(_backward, setup_context=_keep_for_backward)
 
 
+_NOTHING = torch.empty(0)
+
+
 class Recurrence(torch.autograd.Function):
     """The same layer, forward and backward, without the dispatcher: an operator's way through it takes 0.3 ms."""
 
@@ -261,6 +273,7 @@ class Recurrence(torch.autograd.Function):
         arguments = (x, initial, parameters, None, key, reverse, batch_sizes, resets, True, bfloat16)
         results = run_forward(*arguments)
         _keep_for_backward(ctx, arguments, results)
+        ctx.output.data = _NOTHING  # it is kept for its version, which it shares, and not for its memory
         return results[0], results[1]
 
     @staticmethod

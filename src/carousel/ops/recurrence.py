@@ -11,6 +11,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from carousel import _core
 from carousel.emit import reference
 from carousel.equations import Equations
+from carousel.errors import CarouselError
 from carousel.ops import kernels, operators
 from carousel.ops.tape import Call, Tape, tape_vectors
 from carousel.ops.transforms import transformed, untouched
@@ -71,7 +72,14 @@ def recorded(
     """As `recurrence`, and what it has computed on the way: the tape that the kernel keeps anyway.
 
     The rest is worked out when it is read, so the tape has copies of what may have changed by then.
+
+    Raises CarouselError inside a transform of torch.func, whose tensors are gone when it returns.
     """
+    if transformed():
+        raise CarouselError(
+            "A recording cannot keep what a transform of torch.func (vmap, grad, jvp) computes: its tensors end with "
+            "it. Record a call outside of the transform, or return what module.trace(x) gives from inside."
+        )
     rows = (*x.shape[:-1], initial[0].shape[-1])
     probe = None
     if torch.is_grad_enabled():
