@@ -48,7 +48,7 @@ class Stepper:
                 raise CarouselError(f"{name} must be at least 1; it is {value}.")
         self._unbatched = batch is None
         layers = [
-            {name: getattr(module, full).detach().contiguous() for name, full in part.names.items()}
+            {name: weight.detach().contiguous() for name, weight in module._weights(part).items()}
             for [part] in module._layers
         ]
         _check(module, layers, weight.dtype)
