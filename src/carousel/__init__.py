@@ -59,6 +59,7 @@ _HOMES = {
     "evaluate_pairs": "carousel.embeddings",
     "load_projection": "carousel.models",
     "from_torch": "carousel.nn",
+    "to_torch": "carousel.nn",
 }
 
 # rooms that are reached by their name too, as in carousel.diagnosis.lyapunov

@@ -1,6 +1,6 @@
 """Recurrent modules: torch.nn's RNN, LSTM and GRU with more of their family, and `Recurrent` for any cell."""
 
-from carousel.nn.convert import from_torch
+from carousel.nn.convert import from_torch, to_torch
 from carousel.nn.frozen import Frozen, FrozenStack
 from carousel.nn.gru import GRU
 from carousel.nn.lstm import LSTM
@@ -24,4 +24,5 @@ __all__ = [
     "Trace",
     "from_torch",
     "recording",
+    "to_torch",
 ]

@@ -17,7 +17,7 @@ from carousel.nn.sequences import Padded
 from carousel.nn.states import States, check_states
 from carousel.ops import FrozenLayer, takes_kernel
 from carousel.ops.autocast import autocasts_bfloat16
-from carousel.ops.transforms import transformed, untouched
+from carousel.ops.transforms import profiled, transformed, untouched
 
 if TYPE_CHECKING:
     from carousel.nn.recurrent import Recurrent
@@ -100,6 +100,7 @@ class Frozen(nn.Module):
             and untouched((input, *states))
             and not transformed()
             and not autocasts_bfloat16()
+            and not profiled()  # the module's way has a name in the profile
         )
 
     def _run(self, sequence: Padded, hx: States | None) -> tuple[Any, States]:
@@ -196,7 +197,7 @@ def _frozen_layers(module: Recurrent) -> list[list[FrozenLayer]]:
         inputs = module.hidden_size * len(parts) if index else module.input_size
         directions = []
         for part in parts:
-            weights = {name: getattr(module, full) for name, full in part.names.items()}
+            weights = module._weights(part)
             tensors = list(weights.values())
             dtypes |= {tensor.dtype for tensor in tensors}
             if len(dtypes) != 1 or not untouched(tensors) or not takes_kernel(equations, tensors):

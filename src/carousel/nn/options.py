@@ -2,7 +2,10 @@
 
 import operator
 import warnings
+from numbers import Real
 from typing import Any, SupportsIndex
+
+import numpy as np
 
 from carousel.errors import CarouselError
 
@@ -19,12 +22,12 @@ def positive(name: str, value: SupportsIndex) -> int:
 
 
 def switch(name: str, value: Any) -> bool:
-    """True or False, nothing that merely counts as one: a misplaced positional argument shows itself here."""
-    if not isinstance(value, bool):
+    """True or False, also as 1 or 0 or NumPy's; a number that was meant for another option shows itself here."""
+    if not isinstance(value, (bool, int, np.bool_)) or value not in (0, 1):
         raise CarouselError(
             f"{name} must be True or False; it is {value!r}. Give options by name if their order is in doubt."
         )
-    return value
+    return bool(value)
 
 
 def probability(value: Any, num_layers: int) -> float:
@@ -41,7 +44,7 @@ def probability(value: Any, num_layers: int) -> float:
 
 def share(name: str, value: Any) -> float:
     """A share of values to be dropped: a number in [0, 1]."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= 1:
         raise CarouselError(
             f"{name} must be a number from 0 to 1, the share of values set to 0; it is {value!r}."
         )

@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import PackedSequence
 from carousel import _core
 from carousel.equations import Cell, Equations
 from carousel.equations.masked import Masked
+from carousel.equations.parameters import BIASES
 from carousel.errors import CarouselError
 from carousel.nn.frozen import Frozen
 from carousel.nn.hooks import compute_weights
@@ -27,6 +28,7 @@ from carousel.nn.resets import Resets, open_resets
 from carousel.nn.sequences import Packed, Padded
 from carousel.nn.states import States, check_states
 from carousel.nn.stepper import Stepper
+from carousel.nn.torch_layer import TorchLayer
 from carousel.nn.trace import Trace
 from carousel.ops import Tape, recorded, recurrence, traced
 from carousel.ops.autocast import outside_autocast
@@ -50,7 +52,7 @@ Parameters = dict[str, Tensor]  # by their names in the cell
 RunPart = Callable[[Part, Tensor, list[Tensor], Parameters], Tensor]
 
 
-class Recurrent(nn.Module):
+class Recurrent(TorchLayer):
     """A recurrent network of any cell, with the interface of torch.nn's recurrent modules.
 
     Parameters carry the names and shapes of `cell.equations.layout` with torch's suffixes, `weight_ih_l0`,
@@ -106,7 +108,7 @@ class Recurrent(nn.Module):
         dtype: torch.dtype | None = None,
         **regularisers: Unpack[RegulariserOptions],
     ) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
         self.cell = _cell(cell)
         self.regularisers = Regularisers(**regularisers)
         self._trace_cell()
@@ -123,13 +125,6 @@ class Recurrent(nn.Module):
     @property
     def directions(self) -> tuple[str, ...]:
         return ("forward", "reverse") if self.bidirectional else ("forward",)
-
-    @property
-    def all_weights(self) -> list[list[nn.Parameter]]:
-        """The parameters of each layer and direction, as in torch.nn."""
-        return [
-            [getattr(self, name) for name in part.names.values()] for layer in self._layers for part in layer
-        ]
 
     def _create_layer(self, layer: int, device: Any, dtype: torch.dtype | None) -> list[Part]:
         width = self.input_size if layer == 0 else self.hidden_size * len(self.directions)
@@ -172,9 +167,6 @@ class Recurrent(nn.Module):
         for part in (part for layer in self._layers for part in layer):
             parameters = {name: getattr(self, full) for name, full in part.names.items()}
             draw(self.cell.equations, parameters, self.hidden_size)
-
-    def flatten_parameters(self) -> None:
-        """Nothing to do: kernels pack the weights themselves. Here so that code written for torch.nn runs."""
 
     def forward(
         self,
@@ -332,13 +324,21 @@ class Recurrent(nn.Module):
                     x = locked(x, self.dropout, batch_sizes) if per_sequence else dropout(x, self.dropout)
                 outputs = []
                 for part in parts:
-                    parameters = {
-                        name: cast(getattr(self, full), x.dtype) for name, full in part.names.items()
-                    }
+                    parameters = {name: cast(value, x.dtype) for name, value in self._weights(part).items()}
                     parameters = self.regularisers.weights(parameters) if self.training else parameters
                     outputs.append(run(part, x, [state[part.index] for state in initial], parameters))
                 x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
         return x
+
+    def _weights(self, part: Part) -> Parameters:
+        """The parameters of a part by their names in the cell; a bias that was set to None counts as zeros."""
+        weights = {name: getattr(self, full) for name, full in part.names.items()}
+        for name in BIASES:
+            if name in weights and weights[name] is None:
+                height = len(self.cell.equations.layout.rows[name])
+                like = next(weight for weight in weights.values() if weight is not None)
+                weights[name] = like.new_zeros(height * self.hidden_size)
+        return weights
 
     def _enter(
         self, input: Tensor | PackedSequence, hx: States | None, lengths: Lengths | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import TypedDict
 
 import torch
@@ -16,6 +17,7 @@ from torch.nn import functional as F
 
 from carousel.errors import CarouselError
 from carousel.nn.drawing import own_generator
+from carousel.nn.options import switch
 from carousel.ops.transforms import transformed
 
 
@@ -42,12 +44,12 @@ class Regularisers:
     recurrent_dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.locked_dropout, bool):
-            raise CarouselError(f"locked_dropout must be True or False; it is {self.locked_dropout!r}.")
+        object.__setattr__(self, "locked_dropout", switch("locked_dropout", self.locked_dropout))
         for name in ("weight_drop", "recurrent_dropout"):
             share = getattr(self, name)
-            if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share < 1:
+            if isinstance(share, bool) or not isinstance(share, Real) or not 0 <= float(share) < 1:
                 raise CarouselError(f"{name} must be a share from 0 to below 1; it is {share!r}.")
+            object.__setattr__(self, name, float(share))
 
     def weights(self, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
         """A layer's parameters, recurrent matrices with numbers dropped; names as in the cell."""

@@ -50,7 +50,7 @@ class Stepper:
         self._unbatched = batch is None
         compute_weights(module)
         layers = [
-            {name: getattr(module, full).detach().contiguous() for name, full in part.names.items()}
+            {name: weight.detach().contiguous() for name, weight in module._weights(part).items()}
             for [part] in module._layers
         ]
         _check(module, layers, weight.dtype)

@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -12,9 +13,9 @@ from carousel import _core
 from carousel.emit import reference
 from carousel.equations import Equations
 from carousel.errors import CarouselError
-from carousel.ops import kernels, operators
+from carousel.ops import fused, kernels, operators
 from carousel.ops.tape import Call, Tape, tape_vectors
-from carousel.ops.transforms import transformed, untouched
+from carousel.ops.transforms import batched, profiled, transformed, untouched
 
 
 def recurrence(
@@ -41,8 +42,7 @@ def recurrence(
     """
     tensors = [x, *initial, *parameters.values()]
     if not takes_kernel(equations, tensors):
-        sizes = None if batch_sizes is None else batch_sizes.tolist()
-        return reference.run(equations, x, initial, parameters, reverse, sizes, resets)
+        return _without_kernel(equations, x, initial, parameters, reverse, batch_sizes, resets)
     ordered = [parameters[name] for name in equations.layout.names if name in parameters]
     is_traced = torch.jit.is_tracing()  # type: ignore[attr-defined]
     keeps = torch.is_grad_enabled() or is_traced  # a traced call is one graph, with and without gradients
@@ -50,11 +50,63 @@ def recurrence(
     options = equations.key, reverse, batch_sizes, resets
     if not untouched(tensors):
         output, final, _ = operators.recurrence(x, initial, ordered, None, *options, keep, bfloat16)
-    elif keep:
-        output, final = operators.Recurrence.apply(x, len(initial), *options, bfloat16, *initial, *ordered)
-    else:
-        output, final, _ = operators.run_forward(x, initial, ordered, None, *options, False, bfloat16, kept)
+        return output, list(final.unbind())
+    # the operator's name in a profile, also where the call goes around the dispatcher
+    with torch.profiler.record_function("carousel::recurrence") if profiled() else nullcontext():
+        if keep:
+            output, final = operators.Recurrence.apply(
+                x, len(initial), *options, bfloat16, *initial, *ordered
+            )
+        else:
+            output, final, _ = operators.run_forward(
+                x, initial, ordered, None, *options, False, bfloat16, kept
+            )
     return output, list(final.unbind())
+
+
+def _without_kernel(
+    equations: Equations,
+    x: Tensor,
+    initial: list[Tensor],
+    parameters: Mapping[str, Tensor],
+    reverse: bool,
+    batch_sizes: Tensor | None,
+    resets: Tensor | None,
+) -> tuple[Tensor, list[Tensor]]:
+    """By torch's operator on other devices where torch has the cell, else by the equations on torch tensors."""
+
+    def by_equations(x: Tensor, *rest: Tensor) -> tuple[Tensor, list[Tensor]]:
+        states, named = rest[: len(initial)], dict(zip(parameters, rest[len(initial) :], strict=True))
+        sizes = None if batch_sizes is None else batch_sizes.tolist()
+        return reference.run(equations, x, list(states), named, reverse, sizes, resets)
+
+    def by_operator(x: Tensor, *rest: Tensor) -> tuple[Tensor, list[Tensor]]:
+        states, named = rest[: len(initial)], dict(zip(parameters, rest[len(initial) :], strict=True))
+        return fused.run(equations, x, list(states), named, reverse, batch_sizes)
+
+    tensors = [x, *initial, *parameters.values()]
+    if not _is_elsewhere(x) or not x.numel() or transformed():
+        return by_equations(*tensors)
+    has_operator = fused.mode_of(equations) is not None
+    if not has_operator or resets is not None:
+        if not x.is_meta and not torch.compiler.is_compiling():
+            fused.warn_of_loop(equations.title, x.device.type, has_operator)
+        return by_equations(*tensors)
+    if not untouched(tensors) or not torch.is_grad_enabled() or not any(t.requires_grad for t in tensors):
+        return by_operator(*tensors)
+    inner = [tensor.detach().requires_grad_(tensor.requires_grad) for tensor in tensors]
+    output, final = by_operator(*inner)
+
+    def again(*leaves: Tensor) -> list[Tensor]:
+        output, final = by_equations(*leaves)
+        return [output, *final]
+
+    output, *final = _Fused.apply(again, [output, *final], inner, *tensors)
+    return output, final
+
+
+def _is_elsewhere(x: Tensor) -> bool:
+    return x.device.type != "cpu"
 
 
 # inside torch.compile a recorded call stands between two graphs: its tape is kept by Python
@@ -204,3 +256,34 @@ class _Again(torch.autograd.Function):
                 )
             )  # fmt: skip
         return None, None, *(next(found) if leaf.requires_grad else None for leaf in leaves)
+
+
+class _Fused(_Again):
+    """What torch's operator gave, with its gradient; where that is differentiated again or carried by vmap, by the
+    equations, since operators such as cuDNN's have no second derivative."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any,
+        again: Callable[..., list[Tensor]],
+        found: list[Tensor],
+        inner: list[Tensor],
+        *leaves: Tensor,
+    ) -> tuple[Tensor, ...]:
+        """found, inner: results of the operator and the leaves of their own graph."""
+        ctx.found, ctx.inner = found, inner
+        return _Again.forward(ctx, again, found, *leaves)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled() or batched(*gradients):
+            return None, *_Again.backward(ctx, *gradients)
+        ends = [(v, g) for v, g in zip(ctx.found, gradients, strict=True) if g is not None]
+        wanted = [leaf for leaf in ctx.inner if leaf.requires_grad]
+        of_each = iter(
+            torch.autograd.grad(
+                [value for value, _ in ends], wanted, [gradient for _, gradient in ends],
+                retain_graph=True, allow_unused=True,
+            )
+        )  # fmt: skip
+        return None, None, None, *(next(of_each) if leaf.requires_grad else None for leaf in ctx.inner)

@@ -28,3 +28,8 @@ def untouched(tensors: Iterable[Tensor]) -> bool:
         and torch._C._len_torch_dispatch_stack() == 0
         and {type(tensor) for tensor in tensors} <= {Tensor, torch.nn.Parameter}
     )
+
+
+def profiled() -> bool:
+    """Does torch's profiler watch?"""
+    return torch._C._autograd._profiler_enabled()

@@ -1,0 +1,96 @@
+"""What code written for torch's recurrent layers asks of them, other than to run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.fx import Proxy
+
+from carousel.equations import Cell
+from carousel.ops.fused import mode_of
+
+
+class TorchLayer(nn.RNNBase):
+    """The base of recurrent modules: a torch.nn.RNNBase by type and attributes, but not by its storage of weights.
+
+    Code that looks for any recurrent layer (to initialise it, to switch off its dropout) finds these by
+    `isinstance(module, torch.nn.RNNBase)`. They are no torch.nn.LSTM, GRU or RNN: torch.compile refuses every instance
+    of those three, and libraries that replace or quantize them compute with torch's own equations.
+    """
+
+    cell: Cell
+    _layers: list[list[Any]]
+
+    __setattr__ = nn.Module.__setattr__  # type: ignore[assignment]  # that of RNNBase keeps a list of weights, which is worked out here
+
+    @property
+    def mode(self) -> str:  # type: ignore[override]
+        """ "LSTM", "GRU", "RNN_TANH" or "RNN_RELU" where the cell is exactly torch's, else the name of the cell."""
+        return mode_of(self.cell.equations) or type(self.cell).__name__
+
+    @property
+    def all_weights(self) -> list[list[nn.Parameter]]:
+        """The parameters of each layer and direction, as in torch.nn."""
+        return [[getattr(self, name) for name in names] for names in self._all_weights]
+
+    @property
+    def _all_weights(self) -> list[list[str]]:  # type: ignore[override]
+        return [list(part.names.values()) for layer in self._layers for part in layer]
+
+    @property
+    def _flat_weights_names(self) -> list[str]:  # type: ignore[override]
+        return [name for names in self._all_weights for name in names]
+
+    @property
+    def _flat_weights(self) -> list[nn.Parameter]:  # type: ignore[override]
+        return [weight for weights in self.all_weights for weight in weights]
+
+    def flatten_parameters(self) -> None:
+        """On a GPU put the weights of each layer and direction side by side, as cuDNN reads them; else do nothing."""
+        if mode_of(self.cell.equations) is None:
+            return
+        for weights in self.all_weights:
+            if _fits_cudnn(weights):
+                _side_by_side(weights, self.mode, self.hidden_size)
+
+    def _init_flat_weights(self) -> None:
+        """What torch calls when the parameters were moved."""
+        self.flatten_parameters()
+
+    def _replicate_for_data_parallel(self) -> Any:
+        return nn.Module._replicate_for_data_parallel(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        nn.Module.__setstate__(self, state)
+
+    def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
+        """torch.fx records a call as one node, as it does for the layers of torch.nn."""
+        for argument in (*args, *kwargs.values()):
+            if isinstance(argument, Proxy):
+                tracer: Any = argument.tracer
+                return tracer.create_proxy("call_module", tracer.path_of_module(self), args, kwargs)
+        return super()._call_impl(*args, **kwargs)
+
+
+def _fits_cudnn(weights: list[nn.Parameter]) -> bool:
+    """Plain parameters of one dtype, each with memory of its own, on a GPU that cuDNN runs."""
+    return (
+        all(type(weight) is nn.Parameter and weight.is_cuda for weight in weights)
+        and len({weight.dtype for weight in weights}) == 1
+        and len({weight.data_ptr() for weight in weights}) == len(weights)
+        and torch._use_cudnn_rnn_flatten_weight()
+        and torch.backends.cudnn.is_acceptable(weights[0])
+    )
+
+
+@torch.no_grad()
+def _side_by_side(weights: list[nn.Parameter], mode: str, hidden: int) -> None:
+    from torch.backends.cudnn import rnn
+
+    plain: list[Tensor] = list(weights)
+    with torch.cuda.device_of(plain[0]):
+        torch._cudnn_rnn_flatten_weight(
+            plain, len(plain), plain[0].shape[1], rnn.get_cudnn_mode(mode), hidden, 0, 1, False, False
+        )

@@ -1,0 +1,69 @@
+"""How many floating-point operations the operators take, for torch.utils.flop_counter: those of products, as there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import register_flop_formula
+
+from carousel.ops import cross_entropy, operators  # noqa: F401  # which define them
+from carousel.ops.kernels import EQUATIONS
+from carousel.ops.layer import parameter_names
+
+Shape = Sequence[int]
+
+
+def _matrices(key: str, shapes: Sequence[Shape]) -> dict[str, int]:
+    """Name -> how many numbers of each matrix that multiplies a vector at each step."""
+    names = parameter_names(EQUATIONS[key], len(shapes))
+    return {
+        name: math.prod(shape)
+        for name, shape in zip(names, shapes, strict=True)
+        if name.startswith("weight_") and name != "weight_peephole"
+    }
+
+
+@register_flop_formula(torch.ops.carousel.recurrence)
+def _(x: Shape, initial: Any, parameters: Sequence[Shape], probe: Any, key: str, *rest: Any, **_: Any) -> int:
+    return 2 * math.prod(x[:-1]) * sum(_matrices(key, parameters).values())
+
+
+@register_flop_formula(torch.ops.carousel.recurrence_backward)
+def _(
+    x: Shape,
+    initial: Any,
+    parameters: Sequence[Shape],
+    output: Any,
+    tape: Any,
+    output_gradient: Any,
+    final_gradient: Any,
+    key: str,
+    reverse: bool,
+    batch_sizes: Any,
+    resets: Any,
+    wants_input: bool,
+    *rest: Any,
+    **_: Any,
+) -> int:
+    matrices = _matrices(key, parameters)
+    of_weights = of_vectors = sum(matrices.values())
+    if not wants_input:
+        of_vectors -= matrices.get("weight_ih", 0)
+    return 2 * math.prod(x[:-1]) * (of_weights + of_vectors)
+
+
+@register_flop_formula(torch.ops.carousel.linear_cross_entropy)
+def _(x: Shape, weight: Shape, bias: Any, targets: Any, scale: Any, keep: bool, *rest: Any, **_: Any) -> int:
+    return _product(x, weight) * (3 if keep else 1)  # the gradients of both factors are taken at once
+
+
+@register_flop_formula(torch.ops.carousel.linear_cross_entropy_backward)
+def _(x: Shape, weight: Shape, *rest: Any, **_: Any) -> int:
+    return _product(x, weight) * 3  # the logits, once more, and the gradients of both factors
+
+
+def _product(x: Shape, weight: Shape) -> int:
+    return 2 * x[0] * math.prod(weight)

@@ -1,0 +1,87 @@
+"""torch's own operators for the cells that torch has: what runs on devices other than the CPU (cuDNN and its like)."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from carousel.equations import Equations
+from carousel.equations.catalogue import CELLS
+
+_MODES = {
+    CELLS[name].equations.key: mode
+    for name, mode in {
+        "lstm": "LSTM",
+        "gru": "GRU",
+        "rnn-tanh": "RNN_TANH",
+        "rnn-relu": "RNN_RELU",
+    }.items()
+}
+_OPERATORS: dict[str, Callable[..., tuple[Tensor, ...]]] = {
+    "LSTM": torch.lstm,
+    "GRU": torch.gru,
+    "RNN_TANH": torch.rnn_tanh,
+    "RNN_RELU": torch.rnn_relu,
+}
+
+
+def mode_of(equations: Equations) -> str | None:
+    """torch's name for these equations, None where torch does not have them."""
+    return _MODES.get(equations.key)
+
+
+def run(
+    equations: Equations,
+    x: Tensor,
+    initial: list[Tensor],
+    parameters: Mapping[str, Tensor],
+    reverse: bool,
+    batch_sizes: Tensor | None,
+) -> tuple[Tensor, list[Tensor]]:
+    """As `recurrence`, of a cell that torch has: one layer in one direction by one operator."""
+    mode = _MODES[equations.key]
+    weights = [parameters[name] for name in equations.layout.names if name in parameters]
+    states = [state.unsqueeze(0).contiguous() for state in initial]
+    hx = states if mode == "LSTM" else states[0]
+    has_biases = "bias_ih" in parameters
+    train = (
+        torch.is_grad_enabled()
+    )  # cuDNN keeps what its backward pass needs; there is no dropout to switch on
+    turned = None if batch_sizes is None or not reverse else _turned(batch_sizes).to(x.device)
+    if reverse:
+        x = x.flip(0) if turned is None else x.index_select(0, turned)
+    if batch_sizes is None:
+        output, *final = _OPERATORS[mode](x, hx, weights, has_biases, 1, 0.0, train, False, False)
+    else:
+        output, *final = _OPERATORS[mode](x, batch_sizes, hx, weights, has_biases, 1, 0.0, train, False)
+    if reverse:
+        output = output.flip(0) if turned is None else output.index_select(0, turned)
+    return output, [state.squeeze(0) for state in final]
+
+
+def _turned(batch_sizes: Tensor) -> Tensor:
+    """Packed rows -> the rows of the same sequences from end to begin; it is its own inverse."""
+    first = torch.cumsum(batch_sizes, 0) - batch_sizes
+    step = torch.repeat_interleave(torch.arange(len(batch_sizes)), batch_sizes)
+    sequence = torch.arange(len(step)) - first[step]
+    lengths = (batch_sizes[:, None] > torch.arange(int(batch_sizes[0]))).sum(0)
+    return first[lengths[sequence] - 1 - step] + sequence
+
+
+@functools.cache
+def warn_of_loop(title: str, device: str, has_operator: bool) -> None:
+    """Say, once for each cell and kind of device, that a sequence runs step by step, and why."""
+    why = (
+        "torch's operator takes no resets"
+        if has_operator
+        else "torch has operators for LSTM without peepholes, GRU with reset='after' and RNN with tanh or relu alone"
+    )
+    warnings.warn(
+        f"{title} runs on {device} as a loop of torch operations, many times slower than one operator: {why}. "
+        "On the CPU Carousel's kernels run every cell.",
+        stacklevel=2,
+    )
