@@ -37,7 +37,11 @@ UPWARDS = (
 CIRCLES = [
     {"nn.frozen", "nn.recording", "nn.recurrent", "nn.stack", "nn.stepper"},
     {"embeddings.projection", "embeddings.vectors"},
-    {"models.language_model", "models.predictor", "models.tdnn"},  # a file of weights names the class that reads it
+    {
+        "models.language_model",
+        "models.predictor",
+        "models.tdnn",
+    },  # a file of weights names the class that reads it
     {"lab.__init__", "lab.catalogue", "lab.experiment"},  # an experiment imports its file when it is run
 ]
 

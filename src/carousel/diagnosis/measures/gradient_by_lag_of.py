@@ -16,14 +16,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from carousel.diagnosis.brief import Brief
 from carousel.errors import CarouselError
 
 # (tokens or inputs of one step (1, B, ...), state or None) -> (logits (1, B, V), state)
 Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
 
 
-@dataclass(frozen=True)
-class GradientByDistance:
+@dataclass(frozen=True, repr=False)
+class GradientByDistance(Brief):
     """Norms of the gradient of one loss with respect to the states before it.
 
     `norms[name]` has shape (K, L, B): the state `name` ("h", "c") k = 1..K steps before the step of the loss,
