@@ -46,7 +46,7 @@ _HOMES = {
     "score_lines": "carousel.training",
     "score_tokens": "carousel.training",
     "score_sequences": "carousel.training",
-    "gradient_by_distance": "carousel.diagnosis",
+    "gradient_by_lag": "carousel.diagnosis",
     "diagnose": "carousel.diagnosis",
     "Diagnosis": "carousel.diagnosis",
     "Finding": "carousel.diagnosis",

@@ -9,7 +9,7 @@ import torch
 
 from carousel.diagnosis import (
     Diagnosis,
-    GradientByDistance,
+    GradientNorms,
     diagnose,
     gate_statistics,
     informative_units,
@@ -70,7 +70,7 @@ def make_report() -> Callable[..., TrainingReport]:
             "samples": [Sample("f(x):\n    return <x> & y", "def ", 0.8, 1)],
             "snippet": Snippet([*TEXT[:150]], strips([trace], units, slice(0, 150)), "a/b.py", len(TEXT)),
             "gates": gate_statistics([trace]),
-            "gradient": GradientByDistance(norms),
+            "gradient": GradientNorms(norms),
             "bptt": 100,
             "clip": 1.0,
             "config": {"cell": cell, "lr": 0.004},

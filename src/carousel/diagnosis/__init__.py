@@ -8,7 +8,7 @@ from carousel.diagnosis.diagnose import diagnose, judge
 from carousel.diagnosis.measures.fixed_points import FixedPoints, fixed_points
 from carousel.diagnosis.measures.gates import GateSeries, gates_over_time, tracking_units
 from carousel.diagnosis.measures.gradient_by_lag import GradientByLag, gradient_by_lag
-from carousel.diagnosis.measures.gradient_by_lag_of import GradientByDistance, gradient_by_distance
+from carousel.diagnosis.measures.gradient_by_lag_of import GradientNorms, gradient_by_lag_of
 from carousel.diagnosis.measures.gradient_by_layer import GradientByLayer, gradient_by_layer
 from carousel.diagnosis.measures.impulse_response import ImpulseResponse, impulse_response
 from carousel.diagnosis.measures.linear_memory import (
@@ -58,7 +58,7 @@ __all__ = [
     "FixedPoints",
     "GateStatistics",
     "GateTimes",
-    "GradientByDistance",
+    "GradientNorms",
     "GradientByLag",
     "GradientByLayer",
     "ImpulseResponse",
@@ -89,7 +89,7 @@ __all__ = [
     "gate_statistics",
     "gate_times",
     "gates_over_time",
-    "gradient_by_distance",
+    "gradient_by_lag_of",
     "gradient_by_lag",
     "gradient_by_layer",
     "impulse_response",

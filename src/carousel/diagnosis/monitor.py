@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.observation.loss import Loss
 from carousel.diagnosis.observation.recording import Batch
 from carousel.diagnosis.observation.trajectory import Trajectory, observe
@@ -30,8 +31,8 @@ LEFT = math.log(0.01)  # of the gradient: what counts as gone
 CONFIRMED = 2  # looks in a row that must agree before a warning
 
 
-@dataclass(frozen=True)
-class Look:
+@dataclass(frozen=True, repr=False)
+class Look(Brief):
     """What one look saw; the gradient is that of the last output, in natural logarithms, against its size there.
 
     Attributes:

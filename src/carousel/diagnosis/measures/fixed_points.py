@@ -10,7 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.measures.jacobian_product import Progress, silent
+from carousel.diagnosis.measures.spectrum import eigenvalues_of
 from carousel.diagnosis.observation.layers import RecurrentLayer
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.errors import CarouselError
@@ -22,8 +24,8 @@ LARGE = 256  # beyond, Newton's method takes seconds for each start
 MARGIN = 1e-6  # an eigenvalue this close to modulus 1 is neither stable nor unstable
 
 
-@dataclass(frozen=True)
-class FixedPoints:
+@dataclass(frozen=True, repr=False)
+class FixedPoints(Brief):
     """States with step(x, s) = s, the most often found first.
 
     Attributes:
@@ -92,9 +94,7 @@ def fixed_points(
     points, found, speeds = _merged(s[there], q[there])
     eigenvalues = np.zeros((len(points), layer.size), dtype=np.complex128)
     if len(points):
-        values = torch.linalg.eigvals(layer.jacobian(x.expand(len(points), -1), points))
-        order = values.abs().argsort(dim=-1, descending=True)
-        eigenvalues = values.gather(-1, order).numpy()
+        eigenvalues = eigenvalues_of(layer.jacobian(x.expand(len(points), -1), points)).numpy()
     return FixedPoints(
         layer.name, points.numpy(), found, speeds.numpy(), eigenvalues, [_kind(each) for each in eigenvalues],
         len(s), int((~there).sum()),

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.measures.text_properties import Property
 from carousel.diagnosis.measures.units import Unit, informative_units
 from carousel.diagnosis.observation.layers import along
@@ -18,8 +19,8 @@ from carousel.errors import CarouselError
 from carousel.nn.trace import Trace
 
 
-@dataclass(frozen=True)
-class GateSeries:
+@dataclass(frozen=True, repr=False)
+class GateSeries(Brief):
     """Every named vector of a layer over some sequences, in the order of the sequence (also for a reverse layer).
 
     Attributes:

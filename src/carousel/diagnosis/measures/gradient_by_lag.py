@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.measures.jacobian_product import (
     JacobianProduct,
     Progress,
@@ -36,8 +37,8 @@ EXACT_SIZE = (
 SPREAD = 12  # lags at which the worst direction is looked for where not all are
 
 
-@dataclass(frozen=True)
-class GradientByLag:
+@dataclass(frozen=True, repr=False)
+class GradientByLag(Brief):
     """Norms by lag k = 0..K, as natural logarithms; NaN beyond the length of a sequence, -inf for zero.
 
     G_k = ds_T / ds_{T-k} is the product of k Jacobians of the full state, of size n. (Columns) B sequences.

@@ -1,4 +1,4 @@
-"""How far back the gradient reaches: the norm of dL_T / ds_{T-k} by the distance k.
+"""How far back the gradient of any step function reaches: the norm of dL_T / ds_{T-k} by the lag k, by autograd alone.
 
 The loss is taken at the last step alone, so that what is measured is the network's own chain of Jacobians and
 not a sum of many losses. s is the full state at a step, every layer of it (h, and c for an LSTM), read as one
@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from carousel.diagnosis.brief import Brief
 from carousel.errors import CarouselError
 from carousel.nn.in_eval import in_eval
 
@@ -23,8 +24,8 @@ from carousel.nn.in_eval import in_eval
 Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
 
 
-@dataclass(frozen=True)
-class GradientByDistance:
+@dataclass(frozen=True, repr=False)
+class GradientNorms(Brief):
     """Norms of the gradient of one loss with respect to the states before it.
 
     `norms[name]` has shape (K, L, B): the state `name` ("h", "c") k = 1..K steps before the step of the loss,
@@ -34,7 +35,7 @@ class GradientByDistance:
     norms: dict[str, NDArray[np.float64]]
 
     @property
-    def distances(self) -> NDArray[np.int64]:
+    def lags(self) -> NDArray[np.int64]:
         """1..K."""
         return np.arange(1, next(iter(self.norms.values())).shape[0] + 1)
 
@@ -54,7 +55,7 @@ class GradientByDistance:
         return np.quantile(self.total(name), q, axis=1)
 
     def reach(self, fraction: float = 0.01) -> int:
-        """The last distance at which the median norm still is at least `fraction` of that one step back."""
+        """The last lag at which the median norm still is at least `fraction` of that one step back."""
         median = self.quantile(0.5)
         above = (
             np.flatnonzero(median >= fraction * median[0]) if median[0] > 0 else np.array([], dtype=np.int64)
@@ -65,38 +66,38 @@ class GradientByDistance:
         """The factor per step back: exp of the slope of log(median norm) over the farther half of them.
 
         1 keeps the gradient for ever (the constant error carousel), below 1 it vanishes, above 1 it explodes.
-        NaN where the norm has reached zero or there are fewer than two distances.
+        NaN where the norm has reached zero or there are fewer than two lags.
         """
         median = self.quantile(0.5)
         tail = slice(len(median) // 2, None)
-        k, norm = self.distances[tail], median[tail]
+        k, norm = self.lags[tail], median[tail]
         if len(k) < 2 or not np.all(np.isfinite(norm)) or np.any(norm <= 0):
             return float("nan")
         return float(np.exp(np.polyfit(k, np.log(norm), 1)[0]))
 
 
-def gradient_by_distance(
+def gradient_by_lag_of(
     step: Step,
     inputs: Tensor,
     targets: Tensor,
     *,
-    distance: int = 100,
+    lags: int = 100,
     state: Any = None,
     names: Sequence[str] = ("h", "c"),
-) -> GradientByDistance:
+) -> GradientNorms:
     """Measure how the gradient of the last step's loss shrinks or grows on its way back in time.
 
     Args:
         step: a language model or any callable `(inputs (1, B, ...), state) -> (logits (1, B, V), state)`, the
             state being a tensor (L, B, H) or a tuple of them. A module is measured in eval mode.
-        inputs: (T, B, ...) with T > distance; steps before the last `distance` only warm the state up.
+        inputs: (T, B, ...) with T > lags; steps before the last `lags` only warm the state up.
         targets: (B,) class indices at the last step.
-        distance: K, how far back to look.
+        lags: K, how far back to look.
         state: the state before the first input; None for the model's own start.
         names: names of the parts of the state, in its order.
 
     Raises:
-        CarouselError: the input is not longer than the distance, or the targets do not fit.
+        CarouselError: the input is not longer than `lags`, or the targets do not fit.
 
     Example:
         >>> import torch
@@ -104,29 +105,29 @@ def gradient_by_distance(
         >>> def step(x, state):
         ...     output, state = rnn(x, state)
         ...     return head(output), state
-        >>> flow = gradient_by_distance(step, torch.randn(30, 4, 3), torch.tensor([0, 1, 0, 1]), distance=20)
+        >>> flow = gradient_by_lag_of(step, torch.randn(30, 4, 3), torch.tensor([0, 1, 0, 1]), lags=20)
         >>> flow.norms["h"].shape
         (20, 1, 4)
 
     Source: Hochreiter, "Untersuchungen zu dynamischen neuronalen Netzen" (1991); Pascanu, Mikolov and Bengio,
     "On the difficulty of training recurrent neural networks" (2013).
     """
-    _check(inputs, targets, distance)
+    _check(inputs, targets, lags)
     step = in_eval(step) if isinstance(step, torch.nn.Module) else step
-    states, logits = _walk(step, inputs, state, distance)
+    states, logits = _walk(step, inputs, state, lags)
     # Summed over the batch: the lanes do not mix, so the gradient of the sum holds each lane's own.
     loss = torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
     parts = [part for each in states for part in each]
     # With all parameters frozen nothing but the states is in the graph; they were made leaves in _walk.
     gradients = torch.autograd.grad(loss, parts, allow_unused=True)
     width = len(states[0])
-    norms = {_name(names, j): _by_distance(parts[j::width], gradients[j::width]) for j in range(width)}
-    return GradientByDistance(norms)
+    norms = {_name(names, j): _by_lag(parts[j::width], gradients[j::width]) for j in range(width)}
+    return GradientNorms(norms)
 
 
-def _walk(step: Step, inputs: Tensor, state: Any, distance: int) -> tuple[list[tuple[Tensor, ...]], Tensor]:
-    """Run all steps: the states entering the last `distance` steps, and the last logits (B, V)."""
-    start = inputs.shape[0] - distance
+def _walk(step: Step, inputs: Tensor, state: Any, lags: int) -> tuple[list[tuple[Tensor, ...]], Tensor]:
+    """Run all steps: the states entering the last `lags` steps, and the last logits (B, V)."""
+    start = inputs.shape[0] - lags
     with torch.no_grad():
         for t in range(start):
             _, state = step(inputs[t : t + 1], state)
@@ -139,7 +140,7 @@ def _walk(step: Step, inputs: Tensor, state: Any, distance: int) -> tuple[list[t
             states.append(state if isinstance(state, tuple) else (state,))
             logits, state = step(inputs[t : t + 1], state)
     if logits is None:
-        raise CarouselError("gradient_by_distance needs a distance of at least 1.")
+        raise CarouselError("gradient_by_lag_of needs at least one lag.")
     return states, logits[-1]
 
 
@@ -153,8 +154,8 @@ def _name(names: Sequence[str], j: int) -> str:
     return names[j] if j < len(names) else f"state {j}"
 
 
-def _by_distance(parts: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> NDArray[np.float64]:
-    """(K, L, B), distance 1 first; a state that does not reach the loss has gradient zero."""
+def _by_lag(parts: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> NDArray[np.float64]:
+    """(K, L, B), lag 1 first; a state that does not reach the loss has gradient zero."""
     norms = []
     for part, gradient in zip(reversed(parts), reversed(gradients), strict=True):
         gradient = torch.zeros_like(part) if gradient is None else gradient
@@ -162,13 +163,13 @@ def _by_distance(parts: Sequence[Tensor], gradients: Sequence[Tensor | None]) ->
     return np.stack(norms)
 
 
-def _check(inputs: Tensor, targets: Tensor, distance: int) -> None:
-    if distance < 1:
-        raise CarouselError(f"The distance must be at least 1 step; got {distance}.")
-    if inputs.dim() < 2 or inputs.shape[0] <= distance:
+def _check(inputs: Tensor, targets: Tensor, lags: int) -> None:
+    if lags < 1:
+        raise CarouselError(f"`lags` must be at least 1; got {lags}. Pass a positive integer.")
+    if inputs.dim() < 2 or inputs.shape[0] <= lags:
         raise CarouselError(
-            f"To look {distance} steps back, inputs of shape (T, B, ...) with T > {distance} are needed; "
-            f"got {tuple(inputs.shape)}. Give longer inputs or a smaller distance."
+            f"To look {lags} steps back, inputs of shape (T, B, ...) with T > {lags} are needed; "
+            f"got {tuple(inputs.shape)}. Give longer inputs or fewer lags."
         )
     if targets.shape != inputs.shape[1:2]:
         raise CarouselError(

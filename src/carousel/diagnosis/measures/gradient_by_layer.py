@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.observation.layers import is_recurrent
 from carousel.diagnosis.observation.loss import Loss, last_valid_output
 from carousel.diagnosis.observation.preserve import preserved
@@ -23,8 +24,8 @@ from carousel.errors import CarouselError
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class GradientByLayer:
+@dataclass(frozen=True, repr=False)
+class GradientByLayer(Brief):
     """Norms of dL/d(output) of every layer, in the order in which they ran, as natural logarithms; -inf for zero.
 
     Attributes:

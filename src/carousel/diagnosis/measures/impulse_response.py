@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.observation.layers import RecurrentLayer
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.errors import CarouselError
@@ -22,8 +23,8 @@ LOST = 1e6  # times the size of its start: beside so large a state an impulse is
 SETTLE = 100  # steps under the mean input before it is struck
 
 
-@dataclass(frozen=True)
-class ImpulseResponse:
+@dataclass(frozen=True, repr=False)
+class ImpulseResponse(Brief):
     """What one impulse in the input does to the output afterwards.
 
     Attributes:
@@ -138,10 +139,17 @@ def impulse_response(
         found.append((layer.output(struck) - layer.output(quiet)) / size)
         for state, each in inside.items():
             moved = (layer.part(struck, state) - layer.part(quiet, state)) / size
-            each.append(torch.linalg.vector_norm(moved, dim=-1))
-    values = torch.stack(found).double().numpy()
+            unit = _power_of_two(moved)
+            each.append(torch.linalg.vector_norm(moved / unit, dim=-1) * unit.squeeze(-1))
+    values, unit = torch.stack(found).double(), _power_of_two(torch.stack(found).double())
+    norms = np.linalg.norm((values / unit).numpy(), axis=-1) * unit.squeeze(-1).numpy()
     states = {state: torch.stack(each).double().numpy() for state, each in inside.items()}
-    return ImpulseResponse(layer.name, tuple(chosen), size, values, np.linalg.norm(values, axis=-1), states)
+    return ImpulseResponse(layer.name, tuple(chosen), size, values.numpy(), norms, states)
+
+
+def _power_of_two(rows: Tensor) -> Tensor:
+    """(..., 1), near the largest number of each row: to divide by it changes no digit, and squares stay numbers."""
+    return 2.0 ** (torch.frexp(rows.abs().amax(dim=-1, keepdim=True)).exponent.to(rows.dtype) - 1)
 
 
 def _settled(trajectory: Trajectory, x: Tensor) -> Tensor:

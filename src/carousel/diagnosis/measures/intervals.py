@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from carousel.diagnosis.observation.layers import RecurrentLayer
-from carousel.diagnosis.observation.linearisation import STEEPEST, Block
+from carousel.diagnosis.observation.linearisation import STEEPEST, Block, block_columns, state_node
 from carousel.emit.reference import OPERATIONS
 from carousel.equations.graph import REDUCTIONS, Node, constant
 
@@ -250,38 +249,22 @@ def steepest_in(node: Node, operands: list[Interval], value: Interval) -> tuple[
 
 def largest_jacobian(layer: RecurrentLayer, found: dict[Node, Interval]) -> Tensor:
     """|J| at most, entry by entry, over the ranges: a matrix (n, n) of numbers that are not negative."""
-    slopes: Callable[[Node], tuple[Tensor, ...]] = lambda node: steepest_in(  # noqa: E731
-        node, [found[operand] for operand in node.operands], found[node]
-    )
-    like = next(iter(layer.parameters.values()))
+    like, width = next(iter(layer.parameters.values())), layer.hidden
+
+    def slopes(node: Node) -> tuple[Tensor, ...]:
+        return steepest_in(node, [found[operand] for operand in node.operands], found[node])
+
     columns = []
     for state in layer.states:
-        blocks: dict[Node, Block] = {}
-        for node in layer.equations.nodes:
-            block = Block()
-            if (node.operation, node.name) == ("state", state):
-                block = Block(diagonal=like.new_ones(1, layer.hidden))
-            elif node.operation == "affine":
-                for vector in node.operands:
-                    if vector in blocks:
-                        block += blocks[vector].after(layer.weight(node, vector).abs())
-            elif node.operation == "scale":
-                if node.operands[0] in blocks:
-                    block = blocks[node.operands[0]].rows_times(layer.diagonal(node).abs())
-            elif node.operation in REDUCTIONS:
-                if node.operands[0] in blocks:
-                    block = blocks[node.operands[0]].over_units(node)
-            elif any(operand in blocks for operand in node.operands):
-                for operand, slope in zip(node.operands, slopes(node), strict=True):
-                    if operand in blocks:
-                        block += blocks[operand].rows_times(slope)
-            if not block.is_zero:
-                blocks[node] = block
-        parts = [
-            blocks.get(node, Block()).matrix(1, layer.hidden, layer.hidden, like)[0]
-            for node in layer.equations.new_states
-        ]
-        columns.append(torch.cat(parts))
+        blocks = block_columns(
+            layer,
+            state_node(state),
+            Block(diagonal=like.new_ones(1, width)),
+            lambda affine, vector: layer.weight(affine, vector).abs(),
+            lambda scale: layer.diagonal(scale).abs(),
+            slopes,
+        )
+        columns.append(torch.cat([block.matrix(1, width, width, like)[0] for block in blocks]))
     return torch.cat(columns, dim=1)
 
 

@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from carousel.diagnosis.brief import Brief
+from carousel.diagnosis.measures.spectrum import eigenvalues_of
 from carousel.diagnosis.observation.layers import RecurrentLayer
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.equations import Equations
@@ -19,8 +21,8 @@ Array = NDArray[np.float64]
 LINEAR = frozenset({"input", "state", "affine", "scale", "+", "-", "neg", "sum", "mean"})
 
 
-@dataclass(frozen=True)
-class FisherMemory:
+@dataclass(frozen=True, repr=False)
+class FisherMemory(Brief):
     """J(k), what the state still knows of an input k steps back, beside noise in every unit.
 
     Attributes:
@@ -31,8 +33,8 @@ class FisherMemory:
     total: float
 
 
-@dataclass(frozen=True)
-class LinearMemory:
+@dataclass(frozen=True, repr=False)
+class LinearMemory(Brief):
     """What theory says of a layer that is linear, one input channel at a time.
 
     Attributes:
@@ -149,7 +151,7 @@ def linear_memory(
     w, columns = at.matrix()[0], at.input_matrix()[0]
     norms = torch.linalg.vector_norm(columns, dim=0)
     chosen = [c for c in norms.argsort(descending=True, stable=True)[:channels].tolist() if norms[c] > 0]
-    radius = float(torch.linalg.eigvals(w).abs().max())
+    radius = float(eigenvalues_of(w)[0].abs())
     return LinearMemory(
         layer.name,
         layer.size,

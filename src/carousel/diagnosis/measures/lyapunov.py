@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.measures.jacobian_product import Progress, silent
 from carousel.diagnosis.observation.layers import along
 from carousel.diagnosis.observation.trajectory import Trajectory
@@ -26,8 +27,8 @@ BLOCKS = 10
 LARGE = 256
 
 
-@dataclass(frozen=True)
-class Lyapunov:
+@dataclass(frozen=True, repr=False)
+class Lyapunov(Brief):
     """Exponents in nats per step, largest first: exp(exponent) is the factor by which a change grows.
 
     Attributes:

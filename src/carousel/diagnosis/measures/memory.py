@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.measures.gradient_by_lag import GradientByLag, gradient_by_lag, read
 from carousel.diagnosis.measures.jacobian_product import Progress, silent
 from carousel.diagnosis.measures.memory_estimates import Estimate, headline, in_words, is_split, reconciled
@@ -21,8 +22,8 @@ LEFT = 0.05  # memory ends where this share is left: for an exponential decay al
 POINTS = 2048  # steps at which gates are read
 
 
-@dataclass(frozen=True)
-class GateTimes:
+@dataclass(frozen=True, repr=False)
+class GateTimes(Brief):
     """What a state keeps of itself from step to step by its gate alone, unit by unit.
 
     Attributes:
@@ -45,8 +46,8 @@ class GateTimes:
             return 1 / (1 - self.keep)
 
 
-@dataclass(frozen=True)
-class Memory:
+@dataclass(frozen=True, repr=False)
+class Memory(Brief):
     """How far back a layer remembers.
 
     Attributes:

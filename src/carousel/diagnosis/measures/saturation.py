@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.observation.layers import along
 from carousel.diagnosis.observation.linearisation import STEEPEST
 from carousel.diagnosis.observation.stack import LayerStack
@@ -23,8 +24,8 @@ SATURATED = (
 SHUT, OPEN = 0.1, 0.9  # a gate below counts as shut, above as open (Karpathy, Johnson and Li 2015)
 
 
-@dataclass(frozen=True)
-class Activation:
+@dataclass(frozen=True, repr=False)
+class Activation(Brief):
     """One activation of a cell over a batch; a step counts as saturated if f'(z) < 0.01 max f'.
 
     For relu, saturated means that the slope is 0: half of the time is nothing unusual, always is a dead unit.
@@ -52,8 +53,8 @@ class Activation:
         return float(self.by_unit.mean())
 
 
-@dataclass(frozen=True)
-class Saturation:
+@dataclass(frozen=True, repr=False)
+class Saturation(Brief):
     """All activations of a layer, by name, in the order of its equations."""
 
     layer: str

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.measures.jacobian_product import Progress, silent
 from carousel.diagnosis.observation.stack import LayerStack
 from carousel.diagnosis.observation.trajectory import Trajectory
@@ -21,8 +22,8 @@ LARGE = 256  # beyond: float32, some powers only and these by power iteration, a
 SOME_POWERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 
 
-@dataclass(frozen=True)
-class MatrixSpectrum:
+@dataclass(frozen=True, repr=False)
+class MatrixSpectrum(Brief):
     """One square matrix W.
 
     Attributes:
@@ -57,8 +58,8 @@ class MatrixSpectrum:
         return int(self.exponents[self.powers.argmax()])
 
 
-@dataclass(frozen=True)
-class Spectrum:
+@dataclass(frozen=True, repr=False)
+class Spectrum(Brief):
     """The recurrent weights of a layer, gate by gate, and its state Jacobian at some steps of a trajectory.
 
     Attributes:
@@ -103,16 +104,27 @@ def matrix_spectrum(matrix: Tensor, powers: int = POWERS) -> MatrixSpectrum:
             f"{'' if bool(torch.isfinite(w).all()) else ' and values that are NaN or infinite'}."
         )
     quick = w if len(w) <= LARGE else w.float()
-    eigenvalues = torch.linalg.eigvals(quick).to(torch.complex128)
-    eigenvalues = eigenvalues[eigenvalues.abs().argsort(descending=True)]
+    eigenvalues = eigenvalues_of(quick).to(torch.complex128)
     singular_values = torch.linalg.svdvals(quick).double().numpy()
-    gap = w.square().sum() - eigenvalues.abs().square().sum()
+    unit = _power_of_two(w)  # or squares of large numbers would overflow
+    gap = (w / unit).square().sum() - (eigenvalues / unit).abs().square().sum()
     return MatrixSpectrum(
         eigenvalues.numpy(),
         singular_values,
-        float(gap.clamp(min=0).sqrt()),
+        float(gap.clamp(min=0).sqrt() * unit),
         *_norms_of_powers(quick, powers, float(singular_values[0])),
     )
+
+
+def eigenvalues_of(matrices: Tensor) -> Tensor:
+    """(..., n, n) -> (..., n), complex, largest modulus first.
+
+    Numbers whose squares vanish beside the largest, as saturated gates leave in a Jacobian, are taken as 0: they
+    change no digit of a result, but LAPACK may not converge on them.
+    """
+    floor = torch.finfo(matrices.dtype).tiny ** 0.5 * matrices.abs().amax(dim=(-2, -1), keepdim=True)
+    values = torch.linalg.eigvals(torch.where(matrices.abs() < floor, 0, matrices))
+    return values.gather(-1, values.abs().argsort(dim=-1, descending=True))
 
 
 def spectrum(trajectory: Trajectory, *, steps: int = 8, progress: Progress = silent) -> Spectrum:
@@ -162,10 +174,13 @@ def _norms_of_powers(w: Tensor, powers: int, norm: float) -> tuple[NDArray[np.in
     """Exponents k and ||W^k||_2: exact up to `LARGE`, else from below by power iteration on (W^k)' W^k."""
     n = len(w)
     if n <= LARGE:
-        power, norms = torch.eye(n, dtype=w.dtype), [1.0]
+        power, norms, size = torch.eye(n, dtype=w.dtype), [1.0], 0  # the power is `power` times 2 ** size
         for _ in range(powers):
             power = w @ power
-            norms.append(float(torch.linalg.eigvalsh(power @ power.T)[-1].clamp(min=0).sqrt()))
+            unit = _power_of_two(power)
+            power, size = power / unit, size + int(unit.log2())
+            root = torch.linalg.eigvalsh(power @ power.T)[-1].clamp(min=0).sqrt()
+            norms.append(float(torch.ldexp(root, torch.tensor(size))))
         return np.arange(powers + 1), np.array(norms)
     # formed once, by ten products of matrices, and then asked by vectors
     of = {1: _Power.of(w)}
@@ -173,6 +188,11 @@ def _norms_of_powers(w: Tensor, powers: int, norm: float) -> tuple[NDArray[np.in
         half = max(j for j in of if 2 * j <= k)
         of[k] = of[half].times(of[k - half])
     return np.array([0, *SOME_POWERS]), np.array([1.0, norm, *(of[k].norm() for k in SOME_POWERS[1:])])
+
+
+def _power_of_two(matrix: Tensor) -> Tensor:
+    """One near the largest entry: to divide by it changes no digit."""
+    return 2.0 ** (torch.frexp(matrix.abs().max()).exponent.to(matrix.dtype) - 1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.measures.intervals import (
     Interval,
     by_activations,
@@ -18,6 +19,7 @@ from carousel.diagnosis.measures.intervals import (
     rounds_of,
     steepest_of,
 )
+from carousel.diagnosis.measures.spectrum import eigenvalues_of
 from carousel.diagnosis.observation.layers import RecurrentLayer
 from carousel.diagnosis.observation.stack import LayerStack
 from carousel.diagnosis.observation.trajectory import Trajectory
@@ -48,8 +50,8 @@ class Certificate:
         return self.value < self.limit
 
 
-@dataclass(frozen=True)
-class Stability:
+@dataclass(frozen=True, repr=False)
+class Stability(Brief):
     """Boundedness and contraction of one layer, for all inputs within those of the batch.
 
     Attributes:
@@ -136,7 +138,7 @@ def _linear(
     """h_t = sum_k W^k (W_x x_{t-k} + b) + W^t h_0."""
     [affine] = layer.equations.affines
     weight = layer.weight(affine, affine.operands[1])
-    radius = float(torch.linalg.eigvals(weight).abs().max())
+    radius = float(eigenvalues_of(weight)[0].abs())
     if radius >= 1:
         return (
             False,

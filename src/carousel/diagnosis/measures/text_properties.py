@@ -11,11 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from carousel.diagnosis.brief import Brief
+
 _OPEN, _CLOSE = "([{", ")]}"
 
 
-@dataclass(frozen=True)
-class Property:
+@dataclass(frozen=True, repr=False)
+class Property(Brief):
     """One number per character (or token), with the words that say what it is.
 
     A binary property is 0 or 1, and `meaning` then completes "whether ..."; otherwise it completes "how ...".

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.measures.text_properties import Property
 from carousel.errors import CarouselError
 
@@ -29,8 +30,8 @@ class Trace(Protocol):
     def values(self) -> Mapping[str, Tensor]: ...
 
 
-@dataclass(frozen=True)
-class GateStatistics:
+@dataclass(frozen=True, repr=False)
+class GateStatistics(Brief):
     """One gate of one layer over a text: per unit, the share of steps on which it was shut or open."""
 
     layer: int
@@ -59,8 +60,8 @@ class Unit:
     outside: float
 
 
-@dataclass(frozen=True)
-class UnitStrip:
+@dataclass(frozen=True, repr=False)
+class UnitStrip(Brief):
     """A unit's gates and states over a snippet: `values[name]` has one number per token."""
 
     unit: Unit

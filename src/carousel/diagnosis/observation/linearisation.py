@@ -7,9 +7,12 @@ All three are derived from the equations of the cell: every elementwise operatio
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
+from operator import add
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -18,9 +21,12 @@ from carousel.diagnosis.observation.cell import WeightedCell
 from carousel.emit.reference import evaluate
 from carousel.equations import Equations
 from carousel.equations.derive import SLOPES
-from carousel.equations.graph import REDUCTIONS, Node, constant, topological
+from carousel.equations.graph import REDUCTIONS, Node, constant, make, topological
 from carousel.errors import CarouselError
 
+T = TypeVar("T")
+
+INPUT = make("input", name="x")
 STEEPEST = {"sigmoid": 0.25, "tanh": 1.0, "relu": 1.0, "elu": 1.0}  # the largest slope of each activation
 
 
@@ -41,10 +47,6 @@ class Block:
     diagonal: Tensor | None = None
     dense: Tensor | None = None
 
-    @property
-    def is_zero(self) -> bool:
-        return self.diagonal is None and self.dense is None
-
     def __add__(self, other: Block) -> Block:
         return Block(_plus(self.diagonal, other.diagonal), _plus(self.dense, other.dense))
 
@@ -63,8 +65,7 @@ class Block:
 
     def over_units(self, node: Node) -> Block:
         """The sum or mean over units of this."""
-        diagonal = None if self.diagonal is None else torch.diag_embed(self.diagonal)
-        dense = _plus(diagonal, self.dense)
+        dense = self.dense if self.diagonal is None else _plus(torch.diag_embed(self.diagonal), self.dense)
         return self if dense is None else Block(None, _over_units(node, dense, dim=-2))
 
     def matrix(self, points: int, height: int, width: int, like: Tensor) -> Tensor:
@@ -126,32 +127,22 @@ class Linearisation:
         if v.dim() == 2:
             return self.jvp(v.unsqueeze(1), None if dx is None else dx.unsqueeze(1)).squeeze(1)
         parts = v.split(self.layer.hidden, dim=-1)
-        tangents: dict[Node, Tensor] = {}
+        seeds = dict(zip(map(state_node, self.equations.states), parts, strict=True))
         products: dict[Node, Tensor] = {}
-        for node in self.equations.nodes:
-            tangent: Tensor | None = None
-            if node.operation == "state":
-                tangent = parts[self.equations.states.index(node.name)]
-            elif node.operation == "input":
-                tangent = dx
-            elif node.operation == "affine":
-                for vector in node.operands:
-                    if vector in tangents:
-                        if vector not in products:
-                            products[vector] = tangents[vector] @ self.layer.stacked[vector].T
-                        tangent = _plus(tangent, self.layer.block_of(products[vector], vector, node))
-            elif node.operation == "scale":
-                if node.operands[0] in tangents:
-                    tangent = tangents[node.operands[0]] * self.layer.diagonal(node)
-            elif node.operation in REDUCTIONS:
-                if node.operands[0] in tangents:
-                    tangent = _over_units(node, tangents[node.operands[0]])
-            elif node in self.slopes:
-                for operand, slope in zip(node.operands, self.slopes[node], strict=True):
-                    if operand in tangents:
-                        tangent = _plus(tangent, tangents[operand] * _wide(slope))
-            if tangent is not None:
-                tangents[node] = tangent
+
+        def through(node: Node, k: int, tangent: Tensor) -> Tensor:
+            vector = node.operands[k]
+            if node.operation == "affine":
+                if vector not in products:
+                    products[vector] = tangent @ self.layer.stacked[vector].T
+                return self.layer.block_of(products[vector], vector, node)
+            if node.operation == "scale":
+                return tangent * self.layer.diagonal(node)
+            if node.operation in REDUCTIONS:
+                return _over_units(node, tangent)
+            return tangent * _wide(self.slopes[node][k])
+
+        tangents = forward_mode(self.equations, seeds if dx is None else {**seeds, INPUT: dx}, through)
         zero = torch.zeros_like(parts[0])
         return torch.cat([tangents.get(node, zero) for node in self.equations.new_states], dim=-1)
 
@@ -198,60 +189,79 @@ class Linearisation:
 
     def matrix(self) -> Tensor:
         """J = ds'/ds, (N, n, n), in closed form: row a, column b is the derivative of s'_a by s_b."""
-        return torch.cat(
-            [self._columns("state", state, self.layer.hidden) for state in self.equations.states], dim=-1
-        )
+        width = self.layer.hidden
+        return torch.cat([self._columns(state_node(state), width) for state in self.equations.states], dim=-1)
 
     def input_matrix(self) -> Tensor:
         """ds'/dx, (N, n, I)."""
-        return self._columns("input", "x", self.layer.input_size)
+        return self._columns(INPUT, self.layer.input_size)
 
     def carry(self, state: str) -> Tensor | None:
         """What a state keeps of itself by elementwise paths alone, (N, H): f of an LSTM's c, z of a GRU's h.
 
         None if every path leads through a product, as in a simple network.
         """
-        kept: dict[Node, Tensor] = {}
-        for node in self.equations.nodes:
-            if (node.operation, node.name) == ("state", state):
-                kept[node] = self._like.new_ones(self.points, self.layer.hidden)
-            elif node.operation == "scale":
-                if node.operands[0] in kept:
-                    kept[node] = kept[node.operands[0]] * self.layer.diagonal(node)
-            elif node in self.slopes:
-                for operand, slope in zip(node.operands, self.slopes[node], strict=True):
-                    if operand in kept:
-                        kept[node] = _plus(kept.get(node), kept[operand] * slope)  # type: ignore[assignment]
+
+        def through(node: Node, k: int, kept: Tensor) -> Tensor | None:
+            if node.operation == "scale":
+                return kept * self.layer.diagonal(node)
+            return kept * self.slopes[node][k] if node in self.slopes else None
+
+        whole = self._like.new_ones(self.points, self.layer.hidden)
+        kept = forward_mode(self.equations, {state_node(state): whole}, through)
         return kept.get(self.equations.new_states[self.equations.states.index(state)])
 
-    def _columns(self, operation: str, name: str, width: int) -> Tensor:
-        """Forward mode with all unit vectors of one leaf at once, diagonal as long as it is."""
-        blocks: dict[Node, Block] = {}
-        for node in self.equations.nodes:
-            block = Block()
-            if (node.operation, node.name) == (operation, name):
-                block = Block(diagonal=self._like.new_ones(1, width))
-            elif node.operation == "affine":
-                for vector in node.operands:
-                    if vector in blocks:
-                        block += blocks[vector].after(self.layer.weight(node, vector))
-            elif node.operation == "scale":
-                if node.operands[0] in blocks:
-                    block = blocks[node.operands[0]].rows_times(self.layer.diagonal(node))
-            elif node.operation in REDUCTIONS:
-                if node.operands[0] in blocks:
-                    block = blocks[node.operands[0]].over_units(node)
-            elif node in self.slopes:
-                for operand, slope in zip(node.operands, self.slopes[node], strict=True):
-                    if operand in blocks:
-                        block += blocks[operand].rows_times(slope)
-            if not block.is_zero:
-                blocks[node] = block
-        rows = [
-            blocks.get(node, Block()).matrix(self.points, self.layer.hidden, width, self._like)
-            for node in self.equations.new_states
-        ]
-        return torch.cat(rows, dim=-2)
+    def _columns(self, leaf: Node, width: int) -> Tensor:
+        """All unit vectors of one leaf at once."""
+        unit = Block(diagonal=self._like.new_ones(1, width))
+        blocks = block_columns(
+            self.layer, leaf, unit, self.layer.weight, self.layer.diagonal, self.slopes.__getitem__
+        )
+        return torch.cat(
+            [block.matrix(self.points, self.layer.hidden, width, self._like) for block in blocks], dim=-2
+        )
+
+
+def forward_mode(
+    equations: Equations, seeds: Mapping[Node, T], through: Callable[[Node, int, T], T | None]
+) -> dict[Node, T]:
+    """What reaches each vector of a step from the seeds: of every operand that was reached, what goes `through`.
+
+    through(node, k, value): the value of operand k behind the node, or None where it does not pass. Values add up in
+    the order of the operands.
+    """
+    found = dict(seeds)
+    for node in equations.nodes:
+        come = [through(node, k, found[each]) for k, each in enumerate(node.operands) if each in found]
+        if parts := [part for part in come if part is not None]:
+            found[node] = reduce(add, parts)
+    return found
+
+
+def block_columns(
+    cell: WeightedCell,
+    leaf: Node,
+    unit: Block,
+    weight: Callable[[Node, Node], Tensor],
+    diagonal: Callable[[Node], Tensor],
+    slopes: Callable[[Node], Sequence[Tensor]],
+) -> list[Block]:
+    """For each new state its matrix by one leaf, from matrices, diagonals and slopes; diagonal as long as it is."""
+
+    def through(node: Node, k: int, block: Block) -> Block:
+        if node.operation == "affine":
+            return block.after(weight(node, node.operands[k]))
+        if node.operation == "scale":
+            return block.rows_times(diagonal(node))
+        return block.over_units(node) if node.operation in REDUCTIONS else block.rows_times(slopes(node)[k])
+
+    found = forward_mode(cell.equations, {leaf: unit}, through)
+    return [found.get(node, Block()) for node in cell.equations.new_states]
+
+
+def state_node(name: str) -> Node:
+    """The leaf of the graph that stands for a state before the step."""
+    return make("state", name=name)
 
 
 def _rows(value: Tensor, points: slice) -> Tensor:

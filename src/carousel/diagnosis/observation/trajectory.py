@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.observation.backpropagation import back_through
 from carousel.diagnosis.observation.layers import RecurrentLayer, layers_of, recurrent_layers
 from carousel.diagnosis.observation.loss import Loss, loss_of, loss_words, shapes
@@ -23,8 +24,8 @@ from carousel.errors import CarouselError
 LARGE = 512
 
 
-@dataclass(frozen=True, eq=False)
-class Trajectory:
+@dataclass(frozen=True, eq=False, repr=False)
+class Trajectory(Brief):
     """One layer on a batch, in its own order of time: a reverse layer's step 0 reads the end of the sequence.
 
     Attributes:
@@ -72,8 +73,8 @@ class Trajectory:
         return self.inputs[t, b], self.states[t, b]
 
 
-@dataclass(frozen=True, eq=False)
-class Observation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Observation(Brief):
     """A model run once on a batch.
 
     Attributes:

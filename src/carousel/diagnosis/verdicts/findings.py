@@ -8,6 +8,7 @@ from textwrap import fill
 
 from torch import nn
 
+from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.verdicts.remedies import Remedy
 from carousel.errors import CarouselError
 
@@ -42,8 +43,8 @@ class Evidence:
         return f"{self.what}: {figure(self.value)} (trouble {side} {figure(self.threshold)}; {self.source})"
 
 
-@dataclass(frozen=True)
-class Finding:
+@dataclass(frozen=True, repr=False)
+class Finding(Brief):
     """One thing that is wrong with some layers, or the statement that nothing is.
 
     Attributes:

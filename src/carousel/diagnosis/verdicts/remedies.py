@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from carousel.diagnosis.brief import Brief
+from carousel.diagnosis.measures.spectrum import eigenvalues_of
 from carousel.diagnosis.verdicts.parameters import BIAS, INPUT, RECURRENT, Layer, layers_in
 from carousel.errors import CarouselError
 
@@ -212,8 +214,8 @@ def fold_scaling(
     return done
 
 
-@dataclass(frozen=True)
-class PreActivations:
+@dataclass(frozen=True, repr=False)
+class PreActivations(Brief):
     """Mean and deviation of what goes into each unit of each gate, over the batch: gate -> (H,)."""
 
     mean: Mapping[str, Tensor]
@@ -277,4 +279,4 @@ def _radius(matrix: Tensor) -> float:
     """Spectral radius; the largest singular value of a matrix that is not square (a projected LSTM's)."""
     if matrix.shape[0] != matrix.shape[1]:
         return float(torch.linalg.matrix_norm(matrix.double(), 2))
-    return float(torch.linalg.eigvals(matrix.double()).abs().max())
+    return float(eigenvalues_of(matrix.double())[0].abs())

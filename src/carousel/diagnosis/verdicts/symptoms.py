@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.measures.gradient_by_lag import EXACT_SIZE, GradientByLag, gradient_by_lag
 from carousel.diagnosis.measures.saturation import SATURATED
 from carousel.diagnosis.observation.layers import along
@@ -30,8 +31,8 @@ MOST = 0.9  # of them must agree
 ROUNDS = 10  # of power iteration, for states too large for a matrix
 
 
-@dataclass(frozen=True, eq=False)
-class Symptoms:
+@dataclass(frozen=True, eq=False, repr=False)
+class Symptoms(Brief):
     """One layer and direction, as numbers.
 
     Attributes:

@@ -59,8 +59,8 @@ def svg(chart: Chart, sizes: Sequence[str] = tuple(_SIZES)) -> Markup:
 def _draw(chart: Chart, name: str, width: int) -> str:
     left, right, top = 44, (chart.margin if name == "wide" else 74), 26
     bottom = 84 if _upright(chart) else 40
-    x_low, x_high = _range([value for line in chart.lines for value in line.x])
-    y_low, y_high = chart.y_range or _range([value for line in chart.lines for value in line.y])
+    x_low, x_high = _range([value for line in chart.lines for value in line.x], chart.x_log)
+    y_low, y_high = chart.y_range or _range([value for line in chart.lines for value in line.y], chart.log)
     x = Scale(x_low / chart.x_scale, x_high / chart.x_scale, left, width - right, chart.x_log)
     y = Scale(y_low, y_high, chart.height - bottom, top, chart.log)
     clip = f"clip-{crc32(chart.title.encode())}-{name}"
@@ -177,12 +177,14 @@ def _mark(chart: Chart, x: Scale, y: Scale) -> str:
     )
 
 
-def _range(values: Sequence[float]) -> tuple[float, float]:
-    finite = [value for value in values if math.isfinite(value)]
+def _range(values: Sequence[float], log: bool = False) -> tuple[float, float]:
+    finite = [value for value in values if math.isfinite(value) and (value > 0 or not log)]
     if not finite:
-        return 0.0, 1.0
+        return (0.1, 1.0) if log else (0.0, 1.0)
     low, high = min(finite), max(finite)
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    if high > low:
+        return low, high
+    return (low / 2, high * 2) if log else (low - 0.5, high + 0.5)
 
 
 def thin(xs: Sequence[float], ys: Sequence[float], points: int = 240) -> tuple[list[float], list[float]]:

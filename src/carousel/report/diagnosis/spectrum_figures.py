@@ -78,8 +78,8 @@ def lyapunov_figure(found: Lyapunov) -> Figure:
     some = [k for k in range(min(5, found.running.shape[1])) if np.isfinite(found.running[:, k]).any()]
     lines = [Line(f"{k + 1}", *finite(steps.tolist(), found.running[:, k]), STYLES[k]) for k in some]
     tail = found.running[len(found.running) // 8 :, some]
-    tail = tail[np.isfinite(tail)] if some else np.zeros(1)
-    low, high = min(0.0, float(tail.min())), max(0.0, float(tail.max()))
+    known = [0.0, *tail[np.isfinite(tail)].tolist()]  # of a direction that is lost whole, nothing
+    low, high = min(known), max(known)
     room = max(0.01, 0.1 * (high - low))
     chart = Chart(
         f"Lyapunov exponents, {found.layer}",

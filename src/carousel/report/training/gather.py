@@ -15,12 +15,12 @@ from carousel.data import BOUNDARY, Document, Vocabulary, fit_vocabulary, stream
 from carousel.diagnosis import (
     Diagnosis,
     GateStatistics,
-    GradientByDistance,
+    GradientNorms,
     NextSymbol,
     Property,
     diagnose,
     gate_statistics,
-    gradient_by_distance,
+    gradient_by_lag_of,
     informative_units,
     strips,
     token_properties,
@@ -233,7 +233,7 @@ def examined(model: Predictor, ids: NDArray[np.integer]) -> Diagnosis | None:
     return diagnose(model, tokens[:-1], NextSymbol(tokens[-1]))
 
 
-def follow_gradient(model: Predictor, ids: NDArray[np.integer]) -> GradientByDistance | None:
+def follow_gradient(model: Predictor, ids: NDArray[np.integer]) -> GradientNorms | None:
     """The gradient by distance at places spread evenly over the test text.
 
     None where that is too short, and for a model without recurrence.
@@ -250,4 +250,4 @@ def follow_gradient(model: Predictor, ids: NDArray[np.integer]) -> GradientByDis
     )
     # in double precision, so that a gradient that vanishes is not taken for one that is zero
     precise = copy.deepcopy(model).cpu().double().requires_grad_(False)
-    return gradient_by_distance(precise, tokens[:-1], tokens[-1], distance=distance)
+    return gradient_by_lag_of(precise, tokens[:-1], tokens[-1], lags=distance)

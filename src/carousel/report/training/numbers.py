@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from carousel.diagnosis.measures.gradient_by_lag_of import GradientByDistance
+from carousel.diagnosis.measures.gradient_by_lag_of import GradientNorms
 from carousel.diagnosis.measures.units import GateStatistics, UnitStrip
 from carousel.diagnosis.result import Diagnosis
 
@@ -78,7 +78,7 @@ class TrainingReport:
     samples: Sequence[Sample] = ()
     snippet: Snippet | None = None
     gates: Sequence[GateStatistics] = ()
-    gradient: GradientByDistance | None = None
+    gradient: GradientNorms | None = None
     diagnosis: Diagnosis | None = None
     bptt: int = 0
     clip: float | None = None

@@ -178,7 +178,7 @@ class TrainingPage:
         flow = self.report.gradient
         if flow is None:
             return None
-        x = flow.distances.tolist()
+        x = flow.lags.tolist()
         lines = [
             Line(
                 f"∂L/∂{name}",
@@ -211,7 +211,7 @@ class TrainingPage:
         flow = self.report.gradient
         if flow is None:
             return ""
-        reach, longest, decay = flow.reach(), int(flow.distances[-1]), flow.decay()
+        reach, longest, decay = flow.reach(), int(flow.lags[-1]), flow.decay()
         if reach == 0:
             return "No gradient reaches any state before the loss."
         part = f"1{THIN}% of the norm that it had one step back"
@@ -229,7 +229,7 @@ class TrainingPage:
         flow = self.report.gradient
         if flow is None:
             return []
-        last = int(flow.distances[-1])
+        last = int(flow.lags[-1])
         wanted = sorted({k for k in (1, 2, 5, 10, 20, 50, 100, 200, 500) if k <= last} | {last})
         medians = [flow.quantile(0.5, name) for name in flow.norms]
         return [(k, [float(median[k - 1]) for median in medians]) for k in wanted]
