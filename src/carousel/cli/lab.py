@@ -79,7 +79,7 @@ def _tell(result: Result) -> None:
     """The verdicts in the terminal, beside where the page is."""
     typer.echo(f"{result.experiment.title} ({result.seconds:.0f} s): {result.path}")
     for claim in result.findings.claims:
-        typer.echo(f"  {claim.words}\n    {claim.verdict}: {claim.evidence}")
+        typer.echo(f"  {claim.statement}\n    {claim.judgement}. {claim.evidence}")
 
 
 def _bar(console: Console) -> Progress:

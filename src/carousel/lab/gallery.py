@@ -112,7 +112,12 @@ def _keep_numbers(folder: Path, page: LabPage) -> dict[str, Any]:
         "budget": page.budget,
         "seconds": round(page.seconds, 1),
         "claims": [
-            {"claim": claim.words, "verdict": str(claim.verdict), "evidence": claim.evidence}
+            {
+                "claim": claim.statement,
+                "verdict": str(claim.verdict),
+                "condition": claim.condition,
+                "evidence": claim.evidence,
+            }
             for claim in page.findings.claims
         ],
         "numbers": dict(page.findings.numbers),
@@ -129,7 +134,10 @@ def _entries(kept: Mapping[str, Any], folder: Path) -> list[Entry]:
             name,
             EXPERIMENTS[name].title,
             EXPERIMENTS[name].chapter,
-            [Claim(each["claim"], Verdict(each["verdict"]), each["evidence"]) for each in found["claims"]],
+            [
+                Claim(each["claim"], Verdict(each["verdict"]), each["evidence"], each["condition"])
+                for each in found["claims"]
+            ],
             _cover(folder / f"{name}.html"),
         )
         for name, found in kept.items()
