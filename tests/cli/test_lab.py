@@ -31,7 +31,7 @@ def test_mistakes_are_told(carousel, tmp_path):
     assert "no experiment 'streetlamp'" in carousel("lab", "streetlamp", "--out", tmp_path).err
     done = carousel("lab", "activations", "--quick", "--full")
     assert done.status == 2
-    assert "choose one" in done.err
+    assert "Pass one of them" in done.err
 
 
 def test_what_was_found_before_ctrl_c_is_told(carousel, tmp_path, monkeypatch):

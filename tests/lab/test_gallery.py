@@ -54,7 +54,7 @@ def test_an_unknown_name_is_refused_before_anything_is_written(tmp_path):
 def test_numbers_that_are_none_are_told_before_anything_runs(tmp_path, damaged):
     """A numbers.json that someone else wrote is neither read as ours nor overwritten."""
     (tmp_path / "numbers.json").write_text(damaged, encoding="utf-8")
-    with pytest.raises(CarouselError, match=r"numbers.json should hold .* Remove it"):
+    with pytest.raises(CarouselError, match=r"numbers.json should hold .* Remove the file"):
         gallery.run(["bounded"], tmp_path, Budget.QUICK)
     assert (tmp_path / "numbers.json").read_text(encoding="utf-8") == damaged
     assert not (tmp_path / "bounded.html").exists()

@@ -95,7 +95,11 @@ def _task_section(task: str, found: Measurements) -> Section:
     for k, name in enumerate(CELLS, start=1):
         seeds = [[min(steps, found.most) for steps in found.steps[task, name, lag]] for lag in found.lags]
         band = (list(map(min, seeds)), list(map(max, seeds)))
-        lines.append(Line(name, list(found.lags), list(map(median, seeds)), f"s{k}", dots=True, band=band))
+        lines.append(
+            Line(
+                name, list(found.lags), [float(median(each)) for each in seeds], f"s{k}", dots=True, band=band
+            )
+        )
     chart = Chart(
         f"{task.capitalize()}: training steps until solved",
         "By lag, the median seed of each cell and the spread over seeds; at the top: not solved",

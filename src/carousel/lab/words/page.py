@@ -170,7 +170,9 @@ def _context_section(found: Measurements) -> Section:
 
 def _map_section(found: Measurements) -> Section:
     drawings = {name: _map(name, vectors) for name, vectors in found.projections.items()}
-    caption = "The same words in the first two principal directions of each projection. Similar words lie together."
+    caption = (
+        "The same words in the first two principal directions of each projection. Similar words lie together."
+    )
     cosines = Table(
         ["", "related words", "other words"],
         [[name, number(each.related), number(each.other)] for name, each in found.cosines.items()],
