@@ -2,7 +2,7 @@
 
 import json
 
-from carousel.lab import EXPERIMENTS
+from carousel.lab import EXPERIMENTS, Experiment
 from carousel.report.lab import Claim, Findings, Verdict
 
 
@@ -31,20 +31,22 @@ def test_mistakes_are_told(carousel, tmp_path):
     assert "no experiment 'streetlamp'" in carousel("lab", "streetlamp", "--out", tmp_path).err
     done = carousel("lab", "activations", "--quick", "--full")
     assert done.status == 2
-    assert "choose one" in done.err
+    assert "Pass one of them" in done.err
 
 
 def test_what_was_found_before_ctrl_c_is_told(carousel, tmp_path, monkeypatch):
     """Of `all`, experiments that have ended are printed and written when the next one is interrupted."""
 
-    def interrupted(budget, progress):
-        raise KeyboardInterrupt
-
     findings = Findings([Claim("one is one", Verdict.HOLDS, "1 = 1")], [], {"one": 1.0})
-    monkeypatch.setattr("carousel.lab.adder.measure.run", lambda budget, progress: findings)
-    monkeypatch.setattr("carousel.lab.bounded.measure.run", interrupted)
+
+    def run(experiment, budget, progress):
+        if experiment.name == "bounded":
+            raise KeyboardInterrupt
+        return findings
+
+    monkeypatch.setattr(Experiment, "run", run)
     done = carousel("lab", "all", "--out", tmp_path)
     assert done.status == 130
-    assert "holds: 1 = 1" in done.out
+    assert "holds. 1 = 1" in done.out
     assert (tmp_path / "adder.html").exists()
     assert "interrupted" in done.err

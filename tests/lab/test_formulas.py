@@ -51,7 +51,7 @@ def test_three_layers_are_those_of_the_deep_net(name):
     torch.manual_seed(0)
     linears = {name: nn.Linear(6, 6, dtype=torch.float64) for name in "abc"}
     [y0] = drawn(6, 1)
-    written, _ = new_states(formulas.Layers(name), torch.zeros_like(y0), y0, linears=linears)
+    written, _ = new_states(formulas.ThreeLayers(name), torch.zeros_like(y0), y0, linears=linears)
     activation = depth.ACTIVATIONS[name]()
     net = nn.Sequential(*[module for linear in linears.values() for module in (linear, activation)])
     torch.testing.assert_close(written, net(y0))
@@ -87,15 +87,15 @@ def test_skip_gram_and_cbow_score_as_word2vec_does():
     sigma = nn.functional.logsigmoid
     written, *_ = new_states(formulas.SkipGram(), torch.zeros_like(v), v, u, n)
     torch.testing.assert_close(written[0], -sigma(u @ v) - sigma(-(n @ v)))
-    written, *_ = new_states(formulas.Bag(), torch.zeros_like(v), u, n, *around)
+    written, *_ = new_states(formulas.CBOW(), torch.zeros_like(v), u, n, *around)
     mean = torch.stack(around).mean(dim=0)
     torch.testing.assert_close(written[0], -sigma(u @ mean) - sigma(-(n @ mean)))
 
 
 def test_formulas_have_no_time():
     """No index of time is left, nor a line that hands a value on."""
-    for cell in (formulas.Layers("tanh"), formulas.WeightedKL(), formulas.SkipGram(), formulas.Bag()):
-        text = formulas.written(cell, backward=True)
+    for cell in (formulas.ThreeLayers("tanh"), formulas.WeightedKL(), formulas.SkipGram(), formulas.CBOW()):
+        text = formulas.without_time(cell, backward=True)
         assert "_t" not in text
         assert "{t" not in text
         assert all(
@@ -105,6 +105,6 @@ def test_formulas_have_no_time():
 
 def test_the_product_is_derived():
     """From y3 back to y0 every layer gives its slopes and its transposed weights."""
-    text = formulas.written(formulas.Layers("tanh"), backward=True)
+    text = formulas.without_time(formulas.ThreeLayers("tanh"), backward=True)
     for line in ("δc = ∂y3 ∘ (1 − y3²)", "δb = (U_c^T δc) ∘ (1 − y2²)", "∂y0 = V_a^T δa"):
         assert line in text

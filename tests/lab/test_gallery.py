@@ -1,12 +1,13 @@
 """Running experiments: pages, the index, numbers.json, and names that do not exist."""
 
 import json
+from importlib import import_module
 
 import pytest
 import torch
 
 from carousel.errors import CarouselError
-from carousel.lab import EXPERIMENTS, Budget, gallery
+from carousel.lab import EXPERIMENTS, Budget, Experiment, gallery
 from carousel.report.charts import Chart, Line
 from carousel.report.lab import Claim, Figure, Findings, Section, Verdict
 
@@ -15,8 +16,7 @@ from carousel.report.lab import Claim, Figure, Findings, Section, Verdict
 def quick_experiment(monkeypatch):
     """An experiment that takes no time, under the name of one that does."""
     findings = Findings([Claim("one is one", Verdict.HOLDS, "1 = 1")], [], {"one": 1.0})
-    monkeypatch.setattr("carousel.lab.activations.measure.run", lambda budget, progress: findings)
-    monkeypatch.setattr("carousel.lab.bounded.measure.run", lambda budget, progress: findings)
+    monkeypatch.setattr(Experiment, "run", lambda self, budget, progress: findings)
 
 
 @pytest.mark.usefixtures("quick_experiment")
@@ -54,7 +54,7 @@ def test_an_unknown_name_is_refused_before_anything_is_written(tmp_path):
 def test_numbers_that_are_none_are_told_before_anything_runs(tmp_path, damaged):
     """A numbers.json that someone else wrote is neither read as ours nor overwritten."""
     (tmp_path / "numbers.json").write_text(damaged, encoding="utf-8")
-    with pytest.raises(CarouselError, match=r"numbers.json should hold .* Remove it"):
+    with pytest.raises(CarouselError, match=r"numbers.json should hold .* Remove the file"):
         gallery.run(["bounded"], tmp_path, Budget.QUICK)
     assert (tmp_path / "numbers.json").read_text(encoding="utf-8") == damaged
     assert not (tmp_path / "bounded.html").exists()
@@ -64,8 +64,8 @@ def test_the_index_shows_the_cover_of_earlier_pages(tmp_path, monkeypatch):
     """The picture of an experiment that ran before stands in the index that a later run writes."""
     chart = Chart("c", "d", "x", "y", [Line("up", [0, 1], [0.0, 1.0], "s1")])
     findings = Findings([], [Section("Seen", "words", [Figure(chart, "")])], {})
-    monkeypatch.setattr("carousel.lab.bounded.measure.run", lambda budget, progress: findings)
-    monkeypatch.setattr("carousel.lab.linear.measure.run", lambda budget, progress: Findings([], [], {}))
+    found = {"bounded": findings, "linear": Findings([], [], {})}
+    monkeypatch.setattr(Experiment, "run", lambda self, budget, progress: found[self.name])
     gallery.run(["bounded"], tmp_path, Budget.QUICK)
     gallery.run(["linear"], tmp_path, Budget.QUICK)
     assert (tmp_path / "index.html").read_text(encoding="utf-8").count('<svg class="chart narrow"') == 1
@@ -73,5 +73,7 @@ def test_the_index_shows_the_cover_of_earlier_pages(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_can_be_loaded(name):
-    """The catalogue's names have files, each with a function that runs it."""
-    assert callable(EXPERIMENTS[name].run)
+    """Every name of the catalogue has a room, with a function that measures and one that writes the findings."""
+    room = f"carousel.lab.{name.replace('-', '_')}"
+    assert callable(import_module(f"{room}.measure").measure)
+    assert callable(import_module(f"{room}.page").findings)

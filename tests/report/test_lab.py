@@ -56,7 +56,7 @@ def page() -> LabPage:
     )
     table = Table(["", "value"], [["first", "1.5"]], "numbers")
     section = Section("What was measured", "Words.", [slider, Figure(points, "a map"), table])
-    claim = Claim("Everything grows.", Verdict.CONDITIONAL, "the power is above 0: 4³ = 64.")
+    claim = Claim.judged("Everything grows.", [True, False], "4³ = 64.", "the power is above 0")
     findings = Findings([claim], [section], {"largest": 64.0}, {"RNN": "h_t = tanh(W x_t)"})
     return LabPage("growth", "Growth", "2 Stability", findings, "quick", 1.5)
 
@@ -94,8 +94,47 @@ def test_the_gallery_shows_the_cover_and_counts_verdicts(page):
     held = Claim("Nothing shrinks.", Verdict.HOLDS, "0 of 3.")
     html = lab_gallery([Entry("a", "First", "1 One", [*page.findings.claims, held], picture)], {})
     assert picture in html
-    assert "the power is above 0: 4³ = 64" in html
+    assert "the power is above 0" in html
     assert re.findall(r'class="tag (\w+)">1 ', html) == ["holds", "conditional"]
+
+
+@pytest.mark.parametrize(
+    ("cases", "verdict"),
+    [
+        ([True], Verdict.HOLDS),
+        ([True, True], Verdict.HOLDS),
+        ([True, False], Verdict.CONDITIONAL),
+        ([True, None], Verdict.CONDITIONAL),
+        ([True, False, None, None], Verdict.CONDITIONAL),
+        ([False], Verdict.FAILS),
+        ([False, False, None], Verdict.FAILS),
+        ([False, None], Verdict.UNDECIDED),
+        ([False, None, None], Verdict.UNDECIDED),
+        ([None], Verdict.UNDECIDED),
+    ],
+)
+def test_the_verdict_follows_from_the_cases(cases, verdict):
+    """All agree, some agree, most contradict, or too few are decided; the order of the cases does not matter."""
+    assert Verdict.of(cases) is Verdict.of(cases[::-1]) is verdict
+
+
+def test_only_a_conditional_claim_has_a_condition():
+    """The condition completes "holds only when", and no other verdict shows it."""
+    conditional, held = (Claim.judged("c", cases, "e", "w is 1") for cases in ([True, False], [True]))
+    assert conditional.judgement == "holds only when w is 1"
+    assert held.judgement == "holds"
+
+
+def test_an_undecided_claim_says_so(page):
+    """The page and the gallery show the verdict of a claim that training was too short to decide."""
+    claim = Claim.judged("It learns.", [None], "Nothing was solved.")
+    findings = Findings([claim], [], {})
+    html = lab_page(LabPage("a", "A", "1", findings, "quick", 1.0))
+    assert (
+        '<span class="tag undecided" data-verdict="undecided">Not decided at this budget</span> Nothing'
+        in html
+    )
+    assert "1 not decided at this budget" in lab_gallery([Entry("a", "A", "1", [claim])], {})
 
 
 def test_a_page_without_a_picture_has_no_cover(page):

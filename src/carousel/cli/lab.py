@@ -1,4 +1,4 @@
-"""`carousel lab [NAME]`: the lecture's claims run, measured and drawn."""
+"""`carousel lab [NAME]`: run, measure and draw the claims of the lecture."""
 
 from __future__ import annotations
 
@@ -25,21 +25,23 @@ def register(app: typer.Typer) -> None:
 
 def lab(
     name: Annotated[
-        str | None, typer.Argument(help="An experiment, or `all`; without a name they are listed.")
+        str | None, typer.Argument(help="An experiment, or `all`. Without a name the experiments are listed.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the pages and numbers.json.")] = Path(
         "runs/lab"
     ),
     quick: Annotated[
-        bool, typer.Option("--quick", help="Smaller experiments: all in a few minutes.")
+        bool, typer.Option("--quick", help="Run smaller experiments; all of them take a few minutes.")
     ] = False,
-    full: Annotated[bool, typer.Option("--full", help="The long ones too; takes hours.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Run the long experiments too; all of them take hours.")
+    ] = False,
 ) -> None:
-    """Run the experiments of the lecture, and write a page with figures and a verdict for each."""
+    """Run experiments on the claims of a lecture, and write a page with figures and verdicts for each."""
     from carousel.lab import EXPERIMENTS, Budget, known
 
     if quick and full:
-        raise CarouselError("--quick and --full cannot both be asked for; choose one.")
+        raise CarouselError("--quick and --full exclude each other. Pass one of them.")
     if name is None:
         _list()
         return
@@ -51,7 +53,7 @@ def lab(
 
 
 def _run(name: str, heading: str, out: Path, budget: Budget) -> None:
-    """Run one with a bar on a terminal, then say what was found: Ctrl-C loses only the one that is running."""
+    """Run one experiment with a progress bar, and print its verdicts; Ctrl-C loses only this one."""
     from carousel.lab import gallery
 
     with _bar(Console(stderr=True)) as bar:
@@ -59,7 +61,7 @@ def _run(name: str, heading: str, out: Path, budget: Budget) -> None:
         [result] = gallery.run(
             [name], out, budget, lambda _, share, words: bar.update(task, completed=share, words=words)
         )
-    _tell(result)
+    _print(result)
 
 
 def _list() -> None:
@@ -72,14 +74,14 @@ def _list() -> None:
             chapter = experiment.chapter
             typer.echo(f"\n{chapter}")
         typer.echo(f"  {experiment.name:<{width}}  {experiment.claim}")
-    typer.echo("\n`carousel lab NAME` runs one, `carousel lab all` runs all of them.")
+    typer.echo("\n`carousel lab NAME` runs one experiment, and `carousel lab all` runs all of them.")
 
 
-def _tell(result: Result) -> None:
-    """The verdicts in the terminal, beside where the page is."""
-    typer.echo(f"{result.experiment.title} ({result.seconds:.0f} s): {result.path}")
-    for claim in result.findings.claims:
-        typer.echo(f"  {claim.words}\n    {claim.verdict}: {claim.evidence}")
+def _print(result: Result) -> None:
+    """Print the verdicts and the path of the page."""
+    typer.echo(f"{result.page.title} ({result.page.seconds:.0f} s): {result.path}")
+    for claim in result.page.findings.claims:
+        typer.echo(f"  {claim.statement}\n    {claim.judgement}. {claim.evidence}")
 
 
 def _bar(console: Console) -> Progress:

@@ -1,7 +1,7 @@
-"""The lecture on recurrent networks as experiments: each claim run, measured and drawn.
+"""The lecture on recurrent networks as experiments: each claim is run, measured and drawn.
 
-One file per claim, named as `carousel lab NAME` names it and read from top to bottom; what they share is in
-experiment.py (how long), catalogue.py (which) and gallery.py (the pages).
+Each experiment is a room with the name that `carousel lab NAME` takes: measure.py holds cells, tasks, training and
+numbers, page.py claims, figures and words. gallery.py runs experiments and writes their pages.
 """
 
 from carousel.lab.catalogue import EXPERIMENTS, known

@@ -1,4 +1,4 @@
-"""The experiments in the lecture's order; each is in the file of its name."""
+"""The experiments in the order of the lecture; each is in the room of its name."""
 
 from carousel.errors import CarouselError
 from carousel.lab.experiment import Experiment
@@ -17,7 +17,7 @@ EXPERIMENTS = {
             "adder",
             "Adding numbers of any length",
             _BENEFITS,
-            "An MLP needs a large share of all pairs and stops at N bits; a recurrent net learns from 8 cases",
+            "An MLP needs a large share of all pairs and stops at N bits; a recurrent network learns from 8 cases",
         ),
         Experiment(
             "bounded",
@@ -29,7 +29,7 @@ EXPERIMENTS = {
             "streetlight",
             "The streetlight effect",
             _STABILITY,
-            "Linear systems are studied because there the light is: how far does their answer carry?",
+            "We study linear systems because we can solve them: how far does their answer carry?",
         ),
         Experiment(
             "linear",
@@ -59,25 +59,25 @@ EXPERIMENTS = {
             "carousel",
             "The constant error carousel",
             _CELLS,
-            "The LSTM's cell keeps a gradient over time; its backward formulas, as printed and corrected",
+            "The cell state of the LSTM keeps a gradient over time; the backward formulas, as printed and corrected",
         ),
         Experiment(
             "gates",
             "Gates at work",
             _CELLS,
-            "What the forget, input and output gate, the peephole and the GRU's gates do, and what is lost without",
+            "What the gates of LSTM and GRU and the peepholes do, and what is lost without them",
         ),
         Experiment(
             "long-lag",
             "Long lags",
             _CELLS,
-            "Plain nets lose their memories over time; LSTM and GRU bridge long lags",
+            "Plain recurrent networks lose their memories over time; LSTM and GRU bridge long lags",
         ),
         Experiment(
             "losses",
             "Losses over time",
             _LOSSES,
-            "A loss is a weighted sum over time; what its weights, its index and its window train",
+            "A loss is a weighted sum over time; the effects of its weights, its index and its window",
         ),
         Experiment(
             "words",
@@ -99,5 +99,5 @@ def known(name: str) -> Experiment:
         'Adding numbers of any length'
     """
     if name not in EXPERIMENTS:
-        raise CarouselError(f"there is no experiment {name!r}; there are {', '.join(EXPERIMENTS)}.")
+        raise CarouselError(f"there is no experiment {name!r}. Choose one of {', '.join(EXPERIMENTS)}.")
     return EXPERIMENTS[name]

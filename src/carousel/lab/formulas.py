@@ -1,24 +1,31 @@
-"""Formulas of the lecture that are no recurrences, written in the language of cells, which derives their gradients.
+"""The formulas that the pages print: of the cells that Carousel ships, and of models that are not recurrent.
 
-A deep net, a divergence, a model of the past N words and word vectors are steps too: what a cell calls the state
-before is here what comes in. The tests hold each of them against the code that the experiments run.
+A deep network, a divergence, a TDNN and word vectors are written as cells too, so that their gradients are derived.
+Their inputs stand in the place of a cell's previous states. Tests compare each of them with the code that runs.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from carousel.emit import formula
 from carousel.equations import Cell, affine, elu, exp, log, relu, sigmoid, sum, tanh
+from carousel.equations.catalogue import CELLS
 from carousel.equations.graph import Node
 
 NONLINEARITIES = {"ELU": elu, "ReLU": relu, "sigmoid": sigmoid, "tanh": tanh}
 
 
-def written(cell: Cell, backward: bool = False, weights: bool = True) -> str:
-    """The formula of one step, and with `backward` the derived gradients, without indices of time: there is none here.
+def of_cells(names: Mapping[str, str]) -> dict[str, str]:
+    """The formulas of shipped cells under the headings of a page: {heading: name in the catalogue}."""
+    return {heading: formula.text(CELLS[name].equations) for heading, name in names.items()}
 
-    What a step hands on as it is has no line; without `weights` nor have the gradients of learned numbers.
+
+def without_time(cell: Cell, backward: bool = False, weights: bool = True) -> str:
+    """The formula of one step without indices of time, and with `backward` the derived gradients.
+
+    A state that the step leaves as it is has no line. Without `weights` the gradients of parameters have none.
     """
     passes = [formula.forward_lines(cell.equations)]
     if backward:
@@ -27,20 +34,20 @@ def written(cell: Cell, backward: bool = False, weights: bool = True) -> str:
 
 
 def _block(lines: list[str]) -> str:
-    pairs = [timeless(line).split(" = ") for line in lines]
+    pairs = [_drop_time(line).split(" = ") for line in lines]
     shown = [(left, right) for left, right in pairs if left != right]
     width = max(len(left) for left, _ in shown)
     return "\n".join(f"{left:>{width}} = {right}" for left, right in shown)
 
 
-def timeless(line: str) -> str:
-    """`h_t = tanh(U_h h_{t-1})` -> `h = tanh(U_h h)`; a gradient is without what the next step would send."""
+def _drop_time(line: str) -> str:
+    """`h_t = tanh(U_h h_{t-1})` -> `h = tanh(U_h h)`; a gradient loses the term from the next step."""
     line = re.sub(r"(?<= )∂\w+_\{t\+1\} (?:\+ |(−) )", r"\1", line)
     return re.sub(r"_\{t[-+]1\}|_t(?![a-z0-9])", "", line)
 
 
-class Layers(Cell):
-    """Three layers of a deep net, from what comes in, y0, to what goes out, y3."""
+class ThreeLayers(Cell):
+    """Three layers of a deep network, from the input y0 to the output y3."""
 
     states = ("y3", "y0")
 
@@ -55,7 +62,7 @@ class Layers(Cell):
 
 
 class WeightedKL(Cell):
-    """w Div(d, Y) with Div = KL and Y = softmax(a): what one step adds to the loss."""
+    """w Div(d, Y) with Div = KL and Y = softmax(a): the term that one step adds to the loss."""
 
     states = ("Div", "a", "d", "w")
 
@@ -67,7 +74,7 @@ class WeightedKL(Cell):
 class TDNN(Cell):
     """The next word from the last four: a projection of each, one hidden layer, a score for every word.
 
-    What was read is a state that moves on by one word a step; x is a word, one-hot.
+    x is a one-hot word. The projections of earlier words are states that move on by one word a step.
     """
 
     states = ("z", "p1", "p2", "p3")
@@ -80,7 +87,7 @@ class TDNN(Cell):
 
 
 class SkipGram(Cell):
-    """The vector v of a word, the output vectors u of a word beside it and n of a word drawn at random."""
+    """The vector v of a word scores the output vectors u of a word beside it and n of a negative sample."""
 
     states = ("Div", "v", "u", "n")
 
@@ -89,8 +96,8 @@ class SkipGram(Cell):
         return Div, v, u, n
 
 
-class Bag(Cell):
-    """CBOW: the mean of the vectors v1 ... v4 of the words around it scores a word, u, and one drawn at random, n."""
+class CBOW(Cell):
+    """The mean of the vectors v1 ... v4 of the words around scores a word, u, and a negative sample, n."""
 
     states = ("Div", "u", "n", "v1", "v2", "v3", "v4")
 

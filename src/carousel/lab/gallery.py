@@ -1,4 +1,4 @@
-"""Run experiments and write their pages: a folder of HTML files that need no network, and numbers.json."""
+"""Run experiments, and write a folder of HTML pages that need no network, and numbers.json."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from carousel.atomic import storage_errors, write_atomic
 from carousel.errors import CarouselError
 from carousel.lab.catalogue import EXPERIMENTS, known
 from carousel.lab.experiment import Budget, Experiment
-from carousel.report.lab import Claim, Entry, Findings, LabPage, Verdict, cover_of, lab_gallery, lab_page
+from carousel.report.lab import Claim, Entry, LabPage, Verdict, cover_of, lab_gallery, lab_page
 
 NUMBERS = "numbers.json"
 SEED = 1
@@ -26,11 +26,9 @@ SEED = 1
 
 @dataclass(frozen=True)
 class Result:
-    """An experiment that has been run, and the page that was written."""
+    """The page of an experiment that has run, and the file that holds it."""
 
-    experiment: Experiment
-    findings: Findings
-    seconds: float
+    page: LabPage
     path: Path
 
 
@@ -42,11 +40,11 @@ def run(
 ) -> list[Result]:
     """Run the experiments of these names and write a page for each into `folder`.
 
-    Pages and numbers of other experiments in the folder stay, and index.html lists them all.
-    `on_progress(name, share, words)` is called as each goes on.
+    Pages and numbers of other experiments in the folder stay, and index.html lists them all. During each experiment
+    `on_progress(name, share, words)` reports the share done, from 0 to 1, and the current task in words.
 
-    Raises CarouselError for a name that no experiment has, if the folder cannot be written, and for a numbers.json in
-    it that is none: before anything is run.
+    Raises CarouselError before anything runs: for a name that no experiment has, for a folder that cannot be written,
+    and for a damaged numbers.json in it.
 
     Example:
         >>> import tempfile
@@ -58,20 +56,22 @@ def run(
     folder = Path(folder)
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    _kept(folder / NUMBERS)  # told before minutes are spent
+    _stored(folder / NUMBERS)  # an error comes before minutes are spent
     results = []
     for experiment in experiments:
-        result, page = _run_one(experiment, folder, budget, on_progress)
+        result = _run_one(experiment, folder, budget, on_progress)
         results.append(result)
-        kept = _keep_numbers(folder, page)  # after each: an interrupted run keeps what it has measured
-        write_atomic(folder / "index.html", lab_gallery(_entries(kept, folder), environment()))
+        stored = _store_numbers(
+            folder, result.page
+        )  # after each one, so that an interrupted run loses little
+        write_atomic(folder / "index.html", lab_gallery(_entries(stored, folder), environment()))
     return results
 
 
 def _run_one(
     experiment: Experiment, folder: Path, budget: Budget, on_progress: Callable[[str, float, str], None]
-) -> tuple[Result, LabPage]:
-    """One experiment from the same random state, whichever ran before it; the caller's state comes back."""
+) -> Result:
+    """Run one experiment from its own random state, and restore the caller's state."""
     state = torch.get_rng_state()
     torch.manual_seed(SEED)
     start = time.monotonic()
@@ -83,56 +83,64 @@ def _run_one(
     page = LabPage(experiment.name, experiment.title, experiment.chapter, findings, str(budget), seconds)
     path = folder / f"{experiment.name}.html"
     write_atomic(path, lab_page(page))
-    return Result(experiment, findings, seconds, path), page
+    return Result(page, path)
 
 
-def _kept(path: Path) -> dict[str, Any]:
-    """What an earlier run left in numbers.json; nothing if there is none."""
+def _stored(path: Path) -> dict[str, Any]:
+    """The numbers.json of an earlier run; empty if there is none."""
     if not path.exists():
         return {}
     with storage_errors(path):
         text = path.read_bytes()
     try:
-        kept = json.loads(text)
+        stored = json.loads(text)
     except ValueError:
-        kept = None
-    if not isinstance(kept, dict):
+        stored = None
+    if not isinstance(stored, dict):
         raise CarouselError(
-            f"{path} should hold the numbers of earlier experiments as JSON, and does not. Remove it, or choose "
+            f"{path} should hold the numbers of earlier experiments as JSON, and does not. Remove the file, or choose "
             "another folder with --out."
         )
-    return kept
+    return stored
 
 
-def _keep_numbers(folder: Path, page: LabPage) -> dict[str, Any]:
-    """Put this experiment's verdicts and numbers into numbers.json beside those of others."""
+def _store_numbers(folder: Path, page: LabPage) -> dict[str, Any]:
+    """Add the verdicts and numbers of this experiment to numbers.json."""
     path = folder / NUMBERS
-    kept = _kept(path)
-    kept[page.name] = {
+    stored = _stored(path)
+    stored[page.name] = {
         "budget": page.budget,
         "seconds": round(page.seconds, 1),
         "claims": [
-            {"claim": claim.words, "verdict": str(claim.verdict), "evidence": claim.evidence}
+            {
+                "claim": claim.statement,
+                "verdict": str(claim.verdict),
+                "condition": claim.condition,
+                "evidence": claim.evidence,
+            }
             for claim in page.findings.claims
         ],
         "numbers": dict(page.findings.numbers),
     }
-    ordered = {name: kept[name] for name in EXPERIMENTS if name in kept}
+    ordered = {name: stored[name] for name in EXPERIMENTS if name in stored}
     write_atomic(path, json.dumps(ordered, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     return ordered
 
 
-def _entries(kept: Mapping[str, Any], folder: Path) -> list[Entry]:
-    """What the gallery lists: every experiment of which this folder has the numbers, with the cover of its page."""
+def _entries(stored: Mapping[str, Any], folder: Path) -> list[Entry]:
+    """The entries of the gallery: every experiment with numbers in this folder, with the cover of its page."""
     return [
         Entry(
             name,
             EXPERIMENTS[name].title,
             EXPERIMENTS[name].chapter,
-            [Claim(each["claim"], Verdict(each["verdict"]), each["evidence"]) for each in found["claims"]],
+            [
+                Claim(each["claim"], Verdict(each["verdict"]), each["evidence"], each["condition"])
+                for each in found["claims"]
+            ],
             _cover(folder / f"{name}.html"),
         )
-        for name, found in kept.items()
+        for name, found in stored.items()
     ]
 
 
@@ -141,7 +149,7 @@ def _cover(page: Path) -> Markup:
 
 
 def environment() -> dict[str, str]:
-    """What the numbers were measured with."""
+    """Versions, machine and date of the measurement."""
     threads = torch.get_num_threads()
     return {
         "Carousel": __version__,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -17,34 +17,57 @@ _COVER = '<template id="cover">'  # as lab.html.j2 writes it
 
 
 class Verdict(StrEnum):
-    """What the measurement says of a claim."""
+    """What the measurement says about a claim."""
 
     HOLDS = "holds"
     CONDITIONAL = "holds only when"
     FAILS = "does not hold"
+    UNDECIDED = "not decided at this budget"
 
     @classmethod
-    def of(cls, true: int, cases: int) -> Verdict:
-        """Of a claim that was looked at in so many cases and was true of some of them, all or none.
+    def of(cls, cases: Iterable[bool | None]) -> Verdict:
+        """The verdict on a claim that was measured in several cases; there is at least one.
 
-        >>> Verdict.of(2, 3)
-        <Verdict.CONDITIONAL: 'holds only when'>
+        A case is True where the measurement agrees with the claim, False where it contradicts the claim, and None
+        where it decides nothing, because training ended before there was anything to compare. A claim fails if no
+        case agrees and most cases contradict it.
+
+        Example:
+            >>> Verdict.of([True, False, None])
+            <Verdict.CONDITIONAL: 'holds only when'>
+            >>> Verdict.of([False, None, None])
+            <Verdict.UNDECIDED: 'not decided at this budget'>
         """
-        return cls.HOLDS if true == cases else cls.CONDITIONAL if true else cls.FAILS
+        found = Counter(cases)
+        if found[True]:
+            return cls.HOLDS if found[True] == found.total() else cls.CONDITIONAL
+        return cls.FAILS if found[False] > found[None] else cls.UNDECIDED
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of the lecture in plain words, the verdict, and the sentence with the numbers behind it."""
+    """One claim of the lecture, the verdict on it, and the sentences with the measured numbers.
 
-    words: str
+    `condition` completes the verdict "holds only when ..."; it is empty for every other verdict.
+    """
+
+    statement: str
     verdict: Verdict
     evidence: str
+    condition: str = ""
+
+    @classmethod
+    def judged(
+        cls, statement: str, cases: Iterable[bool | None], evidence: str, condition: str = ""
+    ) -> Claim:
+        """The claim with the verdict of these cases; the condition is kept only if the verdict needs it."""
+        verdict = Verdict.of(cases)
+        return cls(statement, verdict, evidence, condition if verdict is Verdict.CONDITIONAL else "")
 
     @property
-    def condition(self) -> str:
-        """Of a claim that holds only when ...: the first sentence of its evidence, which says when."""
-        return self.evidence.partition(". ")[0].rstrip(".") if self.verdict is Verdict.CONDITIONAL else ""
+    def judgement(self) -> str:
+        """The verdict with its condition, such as "holds only when w is not 1"."""
+        return f"{self.verdict} {self.condition}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -94,7 +117,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Formula:
-    """Lines of a formula that Carousel does not hold: as the lecture prints it, or corrected by hand."""
+    """Lines of a formula that no cell of Carousel holds: printed by the lecture, or corrected by hand."""
 
     name: str
     lines: str
@@ -102,10 +125,10 @@ class Formula:
 
 @dataclass(frozen=True)
 class Section:
-    """One step of the argument: words, then what was measured."""
+    """One step of the argument: a text, then what was measured."""
 
     heading: str
-    words: str
+    text: str
     shown: Sequence[Figure | Slider | Table | Formula] = ()
 
 
@@ -113,9 +136,9 @@ class Section:
 class Findings:
     """All that an experiment found.
 
-    `equations` are lines of text as the formula writer prints them; `numbers` is what `numbers.json` keeps: every
-    number that a verdict rests on, by a name that says its unit. `cover` is the number of the section whose first
-    picture stands for the experiment in the gallery.
+    `equations` are lines of text as the formula writer prints them. `numbers` is what `numbers.json` keeps: every
+    number that a verdict depends on, under a name that states its unit. `cover` is the index of the section whose
+    first picture represents the experiment in the gallery.
     """
 
     claims: Sequence[Claim]
@@ -134,7 +157,7 @@ class Findings:
 
 @dataclass(frozen=True)
 class LabPage:
-    """An experiment's page: where it stands in the lecture, and what was found."""
+    """The page of an experiment: its place in the lecture, what it found, and how long it ran in seconds."""
 
     name: str
     title: str

@@ -58,9 +58,3 @@ def test_every_activation_has_its_fixed_point(numbers, weight):
     assert multiplier == pytest.approx(weight * (1 - point**2), abs=1e-12)
     assert numbers[f"relu w={weight} multiplier"] == weight
     assert numbers[f"relu w={weight} fixed point"] == (1.0 if weight == 1 else 0.0)
-
-
-def test_sigmoid_forgets_but_not_by_saturation(findings):
-    """Two claims, two verdicts: where it rests the curve is nearly as steep as it can be."""
-    forgets, saturates = findings("activations").claims[:2]
-    assert (forgets.verdict, saturates.verdict) == ("holds", "does not hold")

@@ -18,30 +18,30 @@ def test_no_bit_of_any_sum_is_wrong(numbers):
 
 
 def test_an_interval_around_each_carry_stays(numbers):
-    """The proof was found for both machines."""
+    """The proof was found for both networks."""
     assert numbers["box radius"] >= 0.05
     assert numbers["parity box radius"] >= 0.05
 
 
 def test_the_interval_is_one():
     """Carries drawn from the whole interval, unit by unit, come out within it, and the written bit is right."""
-    task = adder.adding()
-    machine, _, _ = adder.learn(task)
-    radius = adder.invariant_box(machine, task)
+    table = adder.sum_table()
+    network, _, _ = adder.learn(table)
+    radius = adder.invariant_box(network, table)
     generator = torch.Generator().manual_seed(0)
     for _ in range(50):
         noise = torch.rand(8, adder.HIDDEN, generator=generator)
-        carry = torch.where(task.carry[:, None] == 1, 1 - radius * noise, radius * noise)
+        carry = torch.where(table.carry[:, None] == 1, 1 - radius * noise, radius * noise)
         with torch.no_grad():
-            written, carried = machine(task.inputs[None].float(), carry)
-        assert torch.equal((written[0] > 0).long(), task.output)
-        assert float((carried - task.next_carry[:, None]).abs().max()) <= radius
+            written, carried = network(table.inputs[None].float(), carry)
+        assert torch.equal((written[0] > 0).long(), table.output)
+        assert float((carried - table.next_carry[:, None]).abs().max()) <= radius
 
 
-def test_an_untrained_machine_has_no_interval():
+def test_an_untrained_network_has_no_interval():
     """The proof does not accept weights that have learned nothing."""
     torch.manual_seed(0)
-    assert adder.invariant_box(adder.Machine(2), adder.adding()) == 0.0
+    assert adder.invariant_box(adder.CarryNetwork(2), adder.sum_table()) == 0.0
 
 
 def test_the_mlp_needs_its_pairs(numbers):
@@ -53,17 +53,17 @@ def test_the_mlp_needs_its_pairs(numbers):
 
 def test_the_images_hold_what_comes_out():
     """Of carries drawn from the box, every carry and every logit that comes out lies within the bounds told."""
-    task = adder.parity()
-    machine, _, _ = adder.learn(task)
-    low, high, margin = adder.box_images(machine, task, 0.05)
+    table = adder.parity_table()
+    network, _, _ = adder.learn(table)
+    low, high, margin = adder.image_bounds(network, table, 0.05)
     generator = torch.Generator().manual_seed(1)
     for _ in range(50):
         noise = 0.05 * torch.rand(4, adder.HIDDEN, generator=generator)
-        carry = torch.where(task.carry[:, None] == 1, 1 - noise, noise)
+        carry = torch.where(table.carry[:, None] == 1, 1 - noise, noise)
         with torch.no_grad():
-            written, carried = machine(task.inputs[None].float(), carry)
+            written, carried = network(table.inputs[None].float(), carry)
         assert bool(((carried >= low - 1e-5) & (carried <= high + 1e-5)).all())
-        assert bool((torch.where(task.output == 1, written[0], -written[0]) >= margin - 1e-4).all())
+        assert bool((torch.where(table.output == 1, written[0], -written[0]) >= margin - 1e-4).all())
 
 
 def test_an_mlp_guesses_parities_it_has_not_seen(numbers):

@@ -46,7 +46,7 @@ def test_the_carousel_alone_is_sigmoid_b_to_the_k(numbers):
 @pytest.mark.parametrize("gradient", ["h", "C"])
 def test_the_formulas_of_the_lecture(numbers, gradient):
     """Corrected they are the derived gradients of h and of C; each misprint alone spoils both."""
-    error = {name: numbers[f"error of grad {gradient}, {name}"] for name in carousel.lecture_errors()}
+    error = {name: numbers[f"error of grad {gradient}, {name}"] for name in carousel.formula_errors()}
     assert error.pop(carousel.RIGHT) < 1e-12
     assert min(error.values()) > 1e-3
 
@@ -76,6 +76,6 @@ def test_the_derived_gradients_are_autograds():
 
 def test_distance_counts_from_the_end():
     """The curve of a tanh net starts at one step back and falls with the distance."""
-    curve = carousel.gradient_by_distance(carousel._layers()["RNN, tanh"], 0, steps=20)
+    curve = carousel.gradient_by_distance(carousel.LAYERS["RNN, tanh"], 0, steps=20)
     assert len(curve) == 20
     assert curve[0] > curve[9] > curve[19]

@@ -54,20 +54,3 @@ def test_the_response_is_the_powers_of_w():
     matrix, weight_x = linear.random_matrix(0.9, 3, size=5), torch.ones(5, 2, dtype=torch.float64)
     path = linear.respond(matrix, linear.impulse(torch.tensor([1.0, 2.0]).double(), 6), weight_x=weight_x)
     torch.testing.assert_close(path[5], torch.linalg.matrix_power(matrix, 5) @ weight_x.sum(1) * 1.5)
-
-
-def test_the_page_shows_scalar_and_vector_responses(findings):
-    """Both units of a rotation of modulus 1 keep their norm √2 at every step that is drawn."""
-    [slider] = next(
-        part for part in findings("linear").sections if part.heading == "The same for a vector"
-    ).shown
-    chart = slider.drawings[slider.labels.index("pair of modulus 1")]
-    first, second = (np.array(line.y) for line in chart.lines)
-    np.testing.assert_allclose(np.hypot(first, second), np.sqrt(2), rtol=1e-12)
-
-
-def test_superposition_is_drawn(findings):
-    """The two responses put together lie on the response to both inputs."""
-    chart = findings("linear").sections[0].shown[0].drawing
-    together, summed = (np.array(line.y) for line in chart.lines[2:])
-    np.testing.assert_allclose(together, summed, atol=1e-12)

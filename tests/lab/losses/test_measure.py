@@ -47,36 +47,8 @@ def test_an_output_has_read_the_word_before_the_one_it_scores(numbers):
     assert numbers["change of Y(t) by w(t+1)"] == 0.0
 
 
-def test_the_axis_cuts_no_curve_off(findings):
-    """The losses that weights train are drawn in full, however small they are."""
-    section = next(part for part in findings("losses").sections if part.heading == "Weights over time")
-    chart = section.shown[0].drawing
-    assert chart.y_range[0] <= min(min(line.y) for line in chart.lines)
-
-
-def test_each_window_has_its_curve(findings):
-    """The slider draws how that window learns: a short one stays near chance at the end, the longest is right."""
-    [slider] = [part for part in findings("losses").sections[-1].shown if hasattr(part, "drawings")]
-    ends = [sum(chart.lines[-1].y[-5:]) / 5 for chart in slider.drawings]
-    assert ends[0] < 0.75
-    assert ends[-1] > 0.9
-
-
 def test_a_short_window_cannot_teach_a_long_lag(numbers):
     """A window of one step stays near chance, the longest learns the lag."""
     accuracy = dict(zip(numbers["windows"], numbers["accuracy by window"], strict=True))
     assert accuracy[1] < 0.75
     assert accuracy[16] > 0.95
-
-
-def test_windows_that_teach_nothing_are_told(findings):
-    """If no window, or every window, comes to the answer, the verdict says so and no sentence breaks."""
-    numbers = findings("losses").numbers
-    reach = {"MLP at each step": [1.0] + [0.0] * 23, "GRU": numbers["GRU gradient by distance"]}
-    trained = {name: numbers[f"loss by step, weights on {name}"] for name in losses.WEIGHTINGS}
-    checks = dict.fromkeys(losses.identities(), 0.0)
-    shifted = {"w(t+1)": [1.0], "w(t)": [0.0]}
-    reads = {"change of Y(t) by w(t)": 0.1, "change of Y(t) by w(t+1)": 0.0}
-    for accuracy, verdict in ((0.5, "does not hold"), (1.0, "holds")):
-        windows = dict.fromkeys(losses.WINDOWS, accuracy)
-        assert losses._claims(reach, trained, checks, shifted, reads, windows)[-1].verdict == verdict

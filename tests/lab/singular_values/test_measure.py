@@ -69,7 +69,7 @@ def test_the_deep_product_is_the_derivative():
 
 def test_the_last_direction_is_not_rounding(numbers):
     """Over two steps the inverse product and the singular values agree; over ten the last is far below rounding."""
-    _, last, _ = singular_values.directions(5, lag=2)
+    last = singular_values.directional_growth(5, lag=2)["last"]
     spectrum = singular_values.spectrum_by_lag(singular_values.jacobians(singular_values.tanh_layer(1.5)))
     assert last == pytest.approx(float(spectrum[1, -1]), rel=1e-6)
     assert 0 < numbers["growth along the last singular direction"] < 1e-17

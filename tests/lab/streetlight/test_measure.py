@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from carousel.lab.networks import rnn
 from carousel.lab.streetlight import measure as streetlight
 
 
@@ -39,9 +40,7 @@ def test_a_relu_network_that_blows_up_rests_nowhere():
 
 def test_large_states_do_not_hide_a_small_distance():
     """A relu net that grows by half a step takes a distance with it, also where rounding is larger than 1e-6."""
-    layer = streetlight._layer(
-        "relu", 1.5 * torch.eye(streetlight.HIDDEN).double(), torch.zeros(streetlight.HIDDEN)
-    )
+    layer = rnn("relu", 1.5 * torch.eye(streetlight.HIDDEN).double(), bias=torch.zeros(streetlight.HIDDEN))
     net = streetlight.Network("relu", 1.5, layer, torch.ones(streetlight.HIDDEN).double(), 1.5)
     assert streetlight.factors(net) == [pytest.approx(1.5, rel=1e-6)]
 

@@ -1,35 +1,32 @@
-"""Adding two binary numbers: an MLP for N bits against a recurrent cell that learns the 8 one-bit cases.
+"""Binary sums and parities, by MLPs and by a recurrent network that is trained on the cases of one column.
 
-The recurrent net is a cell of two lines. Its carry is its own hidden value, never rounded between bits; an interval
-around each carry value that all 8 cases map into itself is the proof that it adds numbers of any length.
+The cell of the recurrent network has two lines. Its carry is a hidden value that is never rounded between bits. If
+all cases map an interval around each carry value into itself, the network is right for numbers of any length.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from carousel.emit import formula
-from carousel.equations import Cell, affine, sigmoid, trace
-from carousel.lab.experiment import Budget, Progress
+from carousel.equations import Cell, affine, sigmoid
+from carousel.lab.experiment import Budget, Numbers, Progress
+from carousel.lab.training import updates
 from carousel.nn import Recurrent
-from carousel.report.charts import Chart, Line
-from carousel.report.lab import Claim, Figure, Findings, Section, Slider, Table, Verdict
-from carousel.report.words import count, number, percent, power
 
 LENGTHS = (1, 8, 64, 1_000, 10_000)
 SHARES = (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95)
 HIDDEN = 8
-LARGE = 0.2  # of all pairs is a large share
-BY_HEART = 1e-3  # nats a bit: what was seen is known, and more steps change nothing
+MEMORISED = 1e-3  # nats a bit: below it more steps change nothing
 
 
-class Carry(Cell):
-    """A hidden layer sees the input and the carry; the next carry sees the hidden layer."""
+class CarryCell(Cell):
+    """The hidden layer reads the input and the carry; the next carry reads the hidden layer."""
 
     states = ("h", "carry")
 
@@ -40,8 +37,8 @@ class Carry(Cell):
 
 
 @dataclass(frozen=True)
-class Task:
-    """One step of a sum or of a parity: all inputs with both carries, and what must come out."""
+class TruthTable:
+    """One step of a sum or of a parity: every input with either carry, the output and the next carry."""
 
     inputs: torch.Tensor  # (cases, bits a step)
     carry: torch.Tensor  # (cases,)
@@ -49,25 +46,25 @@ class Task:
     next_carry: torch.Tensor
 
 
-def adding() -> Task:
+def sum_table() -> TruthTable:
     """The 8 cases of one column of an addition."""
     a, b, carry = (torch.tensor([case >> k & 1 for case in range(8)]) for k in (2, 1, 0))
     total = a + b + carry
-    return Task(torch.stack([a, b], dim=1), carry, total % 2, total // 2)
+    return TruthTable(torch.stack([a, b], dim=1), carry, total % 2, total // 2)
 
 
-def parity() -> Task:
+def parity_table() -> TruthTable:
     """The 4 cases of one step of a running parity."""
     bit, carry = (torch.tensor([case >> k & 1 for case in range(4)]) for k in (1, 0))
-    return Task(bit[:, None], carry, bit ^ carry, bit ^ carry)
+    return TruthTable(bit[:, None], carry, bit ^ carry, bit ^ carry)
 
 
-class Machine(nn.Module):
-    """The cell, and a read-out of its hidden layer: one logit for the bit that is written."""
+class CarryNetwork(nn.Module):
+    """The cell, and a read-out of its hidden layer: one logit for the output bit."""
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
-        self.cell = Recurrent(Carry, inputs, HIDDEN)
+        self.cell = Recurrent(CarryCell, inputs, HIDDEN)
         self.read = nn.Linear(HIDDEN, 1)
 
     def forward(self, bits: torch.Tensor, carry: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -77,133 +74,166 @@ class Machine(nn.Module):
         return self.read(output)[..., 0], last[0]
 
 
-def run(budget: Budget, progress: Progress) -> Findings:
-    """Train both, test both beyond what they saw, prove the recurrent one."""
-    progress(0.0, "the recurrent net, from 8 cases")
-    machine, maps, steps = learn(adding())
-    box = invariant_box(machine, adding())
-    wrong = {length: wrong_sums(machine, length) for length in LENGTHS}
-    progress(0.2, "parity, from 4 cases")
-    counter, _, parity_steps = learn(parity())
-    parity_box = invariant_box(counter, parity())
-    odd = {length: wrong_parities(counter, length) for length in LENGTHS}
+@dataclass(frozen=True)
+class Trained:
+    """A network that was trained on a truth table, and what it makes of longer numbers."""
+
+    table: TruthTable
+    network: CarryNetwork
+    carry_maps: list[tuple[int, torch.Tensor]]  # training steps so far, carry out by carry in
+    steps: int
+    box: float  # radius of the invariant box; 0 if none was found
+    wrong: dict[int, int]  # wrong bits by length
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """The share of rows on which every bit is right, of the rows that an MLP was trained on and of the others."""
+
+    seen: float
+    unseen: float
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """Both recurrent networks, and the accuracies of MLPs by number of bits, one for each of SHARES."""
+
+    sums: Trained
+    parities: Trained
+    mlp_sums: dict[int, list[Accuracy]]
+    mlp_parities: dict[int, list[Accuracy]]
+    longer: Accuracy  # unseen: sums of one bit more
+
+    @property
+    def numbers(self) -> Numbers:
+        numbers: Numbers = {
+            "shares": SHARES,
+            "training steps": float(self.sums.steps),
+            "parity training steps": float(self.parities.steps),
+            "box radius": self.sums.box,
+            "parity box radius": self.parities.box,
+            "sums wrong by length": [float(wrong) for wrong in self.sums.wrong.values()],
+            "parities wrong by length": [float(wrong) for wrong in self.parities.wrong.values()],
+            "MLP beyond its bits": self.longer.unseen,
+            "MLP beyond its bits, on the pairs it was trained on": self.longer.seen,
+        }
+        for name, found in (("MLP {} bits", self.mlp_sums), ("MLP parity of {} bits", self.mlp_parities)):
+            for width, accuracies in found.items():
+                numbers[name.format(width)] = [each.unseen for each in accuracies]
+                numbers[f"{name.format(width)}, seen"] = [each.seen for each in accuracies]
+        return numbers
+
+
+def measure(budget: Budget, progress: Progress) -> Measurements:
+    """Train both kinds of network, test both beyond what they saw, and look for the proof of the recurrent one."""
+    progress(0.0, "the recurrent network for sums, from 8 cases")
+    sums = trained(sum_table(), wrong_sums)
+    progress(0.2, "the recurrent network for parity, from 4 cases")
+    parities = trained(parity_table(), wrong_parities)
     bits = budget.choose((3, 4), (3, 4, 5, 6), (3, 4, 5, 6, 7))
-    most = budget.choose(600, 3_000)
-    accuracy: dict[int, list[float]] = {}
+    steps = budget.choose(600, 3_000)
+    mlp_sums: dict[int, list[Accuracy]] = {}
     for k, width in enumerate(bits):
-        progress(0.3 + 0.5 * k / len(bits), f"an MLP for {width} bits")
-        accuracy[width] = [mlp_accuracy(*_pairs(width), share, most) for share in SHARES]
-    guessed: dict[int, list[float]] = {}
+        progress(0.3 + 0.5 * k / len(bits), f"an MLP for sums of {width} bits")
+        mlp_sums[width] = [mlp_accuracy(*_pairs(width), share, steps) for share in SHARES]
+    mlp_parities: dict[int, list[Accuracy]] = {}
     for width in budget.choose((4, 6), (6, 8, 10)):
         progress(0.8, f"an MLP for the parity of {width} bits")
-        guessed[width] = [mlp_accuracy(*_patterns(width), share, most) for share in SHARES]
-    progress(0.95, "an MLP and one bit more")
-    beyond = mlp_beyond(bits[-1], most)
-    numbers: dict[str, float | Sequence[float]] = {
-        "shares": SHARES,
-        "training steps": float(steps),
-        "parity training steps": float(parity_steps),
-        "box radius": box,
-        "parity box radius": parity_box,
-        "sums wrong by length": [float(wrong[length]) for length in LENGTHS],
-        "parities wrong by length": [float(odd[length]) for length in LENGTHS],
-        "MLP beyond its bits": beyond,
-    }
-    numbers |= {f"MLP {width} bits": accuracy[width] for width in bits}
-    numbers |= {f"MLP parity of {width} bits": right for width, right in guessed.items()}
-    sections = [
-        _mlp_section(accuracy),
-        _machine_section(maps),
-        _length_section(wrong, odd),
-        _proof_section((machine, adding(), box), (counter, parity(), parity_box)),
-        _parity_section(guessed),
-    ]
-    equations = {"The cell": formula.text(trace(Carry()))}
-    claims = _claims(accuracy, beyond, wrong, odd, box, parity_box, guessed)
-    return Findings(claims, sections, numbers, equations, cover=1)
+        mlp_parities[width] = [mlp_accuracy(*_patterns(width), share, steps) for share in SHARES]
+    progress(0.95, "an MLP for sums of one bit more")
+    return Measurements(sums, parities, mlp_sums, mlp_parities, mlp_longer(bits[-1], steps))
 
 
 # ---- the recurrent net ----
 
 
-def learn(task: Task, most: int = 5_000) -> tuple[Machine, list[tuple[int, torch.Tensor]], int]:
-    """Train a machine on the cases of one step alone: (machine, its carry maps on the way, steps taken).
+def trained(table: TruthTable, wrong: Callable[[CarryNetwork, int], int]) -> Trained:
+    """Train on the truth table of one step, then count wrong bits over every length."""
+    network, carry_maps, steps = learn(table)
+    errors = {length: wrong(network, length) for length in LENGTHS}
+    return Trained(table, network, carry_maps, steps, invariant_box(network, table), errors)
 
-    It stops when every case is right, with room, on a whole interval around each carry value.
+
+def learn(table: TruthTable, most: int = 5_000) -> tuple[CarryNetwork, list[tuple[int, torch.Tensor]], int]:
+    """Train on the cases of one step alone: (network, its carry maps during training, steps taken).
+
+    Training stops when every case is right, with room, on a whole interval around each carry value.
     """
     torch.manual_seed(3)
-    machine = Machine(task.inputs.shape[1])
-    optimizer = torch.optim.Adam(machine.parameters(), lr=0.02, fused=True)
-    bits, carry = task.inputs[None].float(), task.carry[:, None].float().expand(-1, HIDDEN)
+    network = CarryNetwork(table.inputs.shape[1])
+    bits, carry = table.inputs[None].float(), table.carry[:, None].float().expand(-1, HIDDEN)
+    target = table.next_carry[:, None].float().expand(-1, HIDDEN)
+
+    def loss() -> torch.Tensor:
+        logits, carried = network(bits, carry)
+        of_output = F.binary_cross_entropy_with_logits(logits[0], table.output.float())
+        return of_output + F.binary_cross_entropy(carried.clamp(1e-7, 1 - 1e-7), target)
+
+    training = updates([network], loss, 0.02)
     maps = []
     for step in range(most + 1):
         if step % 50 == 0:
-            maps.append((step, carry_map(machine, task)))
-            if invariant_box(machine, task) >= 0.1:
+            maps.append((step, carry_map(network, table)))
+            if invariant_box(network, table) >= 0.1:
                 break
-        written, carried = machine(bits, carry)
-        wanted = task.next_carry[:, None].float().expand(-1, HIDDEN)
-        loss = F.binary_cross_entropy_with_logits(written[0], task.output.float())
-        loss = loss + F.binary_cross_entropy(carried.clamp(1e-7, 1 - 1e-7), wanted)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return machine, maps, step
+        next(training)
+    return network, maps, step
 
 
-def carry_map(machine: Machine, task: Task, points: int = 41) -> torch.Tensor:
-    """The mean carry that comes out, (cases, points), by a carry that goes in, from 0 to 1 in all its units."""
+def carry_map(network: CarryNetwork, table: TruthTable, points: int = 41) -> torch.Tensor:
+    """The mean next carry (cases, points), by a carry from 0 to 1 that is the same in all units."""
     values = torch.linspace(0, 1, points)
-    cases = len(task.inputs)
-    bits = task.inputs.float().repeat_interleave(points, dim=0)[None]
+    cases = len(table.inputs)
+    bits = table.inputs.float().repeat_interleave(points, dim=0)[None]
     with torch.no_grad():
-        _, carried = machine(bits, values.repeat(cases)[:, None].expand(-1, HIDDEN))
+        _, carried = network(bits, values.repeat(cases)[:, None].expand(-1, HIDDEN))
     return carried.mean(dim=1).reshape(cases, points)
 
 
-def invariant_box(machine: Machine, task: Task) -> float:
-    """The largest radius r of those tried such that carries within r of 0 or 1 stay so, and every bit is right.
+def invariant_box(network: CarryNetwork, table: TruthTable) -> float:
+    """The largest tried radius r such that carries within r of 0 or 1 stay within r, and every bit is right.
 
     Interval arithmetic in float64 over all cases: centre plus or minus |W| times the radius bounds each product, and
-    the sigmoid is monotone. 0 if no radius will do. By induction over the bits the machine is then right for numbers
-    of any length, up to the rounding of float arithmetic, which the room between the image and the box covers.
+    the sigmoid is monotone. The result is 0 if no radius will do. By induction over the bits, the network is then right
+    for numbers of any length. The room between the image and the box covers the rounding of float arithmetic.
     """
     for radius in (0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001):
-        if _stays(machine, task, radius):
+        if _is_invariant(network, table, radius):
             return radius
     return 0.0
 
 
-def _stays(machine: Machine, task: Task, radius: float) -> bool:
-    """Every carry that can come out is in the box of the right value, with room, and every bit is right."""
-    low, high, margin = box_images(machine, task, radius)
+def _is_invariant(network: CarryNetwork, table: TruthTable, radius: float) -> bool:
+    """Is every possible next carry in the box of the right value, with room, and every bit right?"""
+    low, high, margin = image_bounds(network, table, radius)
     room = 0.01 * radius  # far above float32 rounding, which is about 1e-7
-    wanted = task.next_carry[:, None].double()
+    wanted = table.next_carry[:, None].double()
     kept = (low >= wanted - radius + room) & (high <= wanted + radius - room)
     return bool(kept.all()) and bool((margin > 0.01).all())
 
 
-def box_images(
-    machine: Machine, task: Task, radius: float
+def image_bounds(
+    network: CarryNetwork, table: TruthTable, radius: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """What each case makes of all carries within `radius` of 0 or 1: bounds of the carries, margin of the bit.
+    """The image of all carries within `radius` of 0 or 1, by case.
 
-    Lowest and highest carry that can come out, (cases, HIDDEN) each, and the least logit for the right bit, (cases,).
+    Returns the lowest and the highest next carry, (cases, HIDDEN) each, and the least logit in favour of the right
+    bit, (cases,).
     """
-    weights = {name: value.detach().double() for name, value in machine.cell.named_parameters()}
-    centre = task.carry[:, None].double().expand(-1, HIDDEN)
+    weights = {name: value.detach().double() for name, value in network.cell.named_parameters()}
+    centre = table.carry[:, None].double().expand(-1, HIDDEN)
     low, high = (centre - radius).clamp(0, 1), (centre + radius).clamp(0, 1)
     bias = weights["bias_hh_l0"].clone()  # the carry sees no input: it has no bias_ih
     bias[:HIDDEN] += weights["bias_ih_l0"]
-    driven = task.inputs.double() @ weights["weight_ih_l0"].T + bias[:HIDDEN]
+    driven = table.inputs.double() @ weights["weight_ih_l0"].T + bias[:HIDDEN]
     z, spread = _product((low + high) / 2, (high - low) / 2, weights["weight_carryh_l0"])  # from the carry
     low, high = torch.sigmoid(driven + z - spread), torch.sigmoid(driven + z + spread)
     middle, half = (low + high) / 2, (high - low) / 2
     z, spread = _product(middle, half, weights["weight_hh_l0"])  # from the hidden layer
     z = z + bias[HIDDEN:]
-    read, offset = machine.read.weight.detach().double(), machine.read.bias.detach().double()
+    read, offset = network.read.weight.detach().double(), network.read.bias.detach().double()
     written, doubt = (each[:, 0] for each in _product(middle, half, read))
-    signed = torch.where(task.output == 1, written + offset, -written - offset)
+    signed = torch.where(table.output == 1, written + offset, -written - offset)
     return torch.sigmoid(z - spread), torch.sigmoid(z + spread), signed - doubt
 
 
@@ -214,7 +244,7 @@ def _product(
     return middle @ weight.T, half @ weight.abs().T
 
 
-def wrong_sums(machine: Machine, length: int) -> int:
+def wrong_sums(network: CarryNetwork, length: int) -> int:
     """Bits that are wrong in random sums of two numbers of `length` bits (100,000 bits in all, at least 10 sums)."""
     sums = max(10, 100_000 // length)
     bits = torch.randint(2, (length, sums, 2), generator=torch.Generator().manual_seed(length))
@@ -223,19 +253,19 @@ def wrong_sums(machine: Machine, length: int) -> int:
     for place in range(length + 1):
         total = bits[place].sum(dim=1) + carry
         wanted[place], carry = total % 2, total // 2
-    return _wrong(machine, bits, wanted)
+    return _wrong(network, bits, wanted)
 
 
-def wrong_parities(machine: Machine, length: int) -> int:
+def wrong_parities(network: CarryNetwork, length: int) -> int:
     """Steps at which the running parity of random bits is wrong (100,000 bits in all, at least 10 sequences)."""
     sequences = max(10, 100_000 // length)
     bits = torch.randint(2, (length, sequences, 1), generator=torch.Generator().manual_seed(length))
-    return _wrong(machine, bits, bits[:, :, 0].cumsum(dim=0) % 2)
+    return _wrong(network, bits, bits[:, :, 0].cumsum(dim=0) % 2)
 
 
-def _wrong(machine: Machine, bits: torch.Tensor, wanted: torch.Tensor) -> int:
+def _wrong(network: CarryNetwork, bits: torch.Tensor, wanted: torch.Tensor) -> int:
     with torch.no_grad():
-        written, _ = machine(bits.float(), torch.zeros(bits.shape[1], HIDDEN))
+        written, _ = network(bits.float(), torch.zeros(bits.shape[1], HIDDEN))
     return int(((written > 0).long() != wanted).sum())
 
 
@@ -259,242 +289,56 @@ def _bits(values: torch.Tensor, width: int) -> torch.Tensor:
     return (values[:, None] >> torch.arange(width) & 1).float()
 
 
-def _fit(inputs: torch.Tensor, sums: torch.Tensor, steps: int) -> nn.Module:
-    """An MLP of two hidden layers, trained on these pairs until it has them by heart, at most for so many steps."""
+def _fit(inputs: torch.Tensor, targets: torch.Tensor, steps: int) -> nn.Module:
+    """An MLP of two hidden layers, trained until it has memorised these rows, at most for so many steps."""
     torch.manual_seed(5)
     model = nn.Sequential(
         nn.Linear(inputs.shape[1], 128),
         nn.ReLU(),
         nn.Linear(128, 128),
         nn.ReLU(),
-        nn.Linear(128, sums.shape[1]),
+        nn.Linear(128, targets.shape[1]),
     )
-    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3, fused=True)
-    smooth = 1.0  # the loss, averaged over about 50 steps
-    for _ in range(steps):
+
+    def loss() -> torch.Tensor:
         chosen = torch.randint(len(inputs), (min(len(inputs), 256),))
-        loss = F.binary_cross_entropy_with_logits(model(inputs[chosen]), sums[chosen])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        smooth += 0.02 * (float(loss.detach()) - smooth)
-        if smooth < BY_HEART:
+        return F.binary_cross_entropy_with_logits(model(inputs[chosen]), targets[chosen])
+
+    mean = 1.0  # of the loss over about 50 steps
+    for value in islice(updates([model], loss, 3e-3), steps):
+        mean += 0.02 * (value - mean)
+        if mean < MEMORISED:
             break
     return model
 
 
-def _right(model: nn.Module, inputs: torch.Tensor, sums: torch.Tensor) -> float:
-    """The share of pairs of which every bit of the sum is right."""
+def _right(model: nn.Module, inputs: torch.Tensor, targets: torch.Tensor) -> float:
+    """The share of rows of which every bit is right."""
     with torch.no_grad():
-        return float(((model(inputs) > 0).float() == sums).all(dim=1).float().mean())
+        return float(((model(inputs) > 0).float() == targets).all(dim=1).float().mean())
 
 
-def mlp_accuracy(inputs: torch.Tensor, sums: torch.Tensor, share: float, steps: int) -> float:
-    """Accuracy on the rows not seen of an MLP trained on this share of all rows."""
-    seen = max(1, round(share * len(inputs)))
-    splits = max(1, min(8, 100 // (len(inputs) - seen)))  # where few pairs are left to test on, several times
-    right = []
+def mlp_accuracy(inputs: torch.Tensor, targets: torch.Tensor, share: float, steps: int) -> Accuracy:
+    """Accuracy of an MLP that was trained on this share of all rows."""
+    count = max(1, round(share * len(inputs)))
+    splits = max(1, min(8, 100 // (len(inputs) - count)))  # several where few rows are left to test on
+    found = []
     for split in range(splits):
-        order = torch.randperm(
-            len(inputs), generator=torch.Generator().manual_seed(100 * inputs.shape[1] + split)
-        )
-        model = _fit(inputs[order[:seen]], sums[order[:seen]], steps)
-        right.append(_right(model, inputs[order[seen:]], sums[order[seen:]]))
-    return sum(right) / splits
+        generator = torch.Generator().manual_seed(100 * inputs.shape[1] + split)
+        seen, unseen = torch.randperm(len(inputs), generator=generator).tensor_split([count])
+        found.append(_accuracy(inputs, targets, seen, unseen, steps))
+    return Accuracy(min(each.seen for each in found), sum(each.unseen for each in found) / splits)
 
 
-def mlp_beyond(width: int, steps: int) -> float:
-    """Accuracy on numbers of one bit more, of an MLP with room for it, trained on all pairs of `width` bits."""
-    inputs, sums = _pairs(width + 1)
+def mlp_longer(width: int, steps: int) -> Accuracy:
+    """Accuracy on numbers of one bit more, of an MLP with inputs for them, trained on all pairs of `width` bits."""
+    inputs, targets = _pairs(width + 1)
     small = (inputs[:, width] == 0) & (inputs[:, 2 * width + 1] == 0)
-    model = _fit(inputs[small], sums[small], steps)
-    return _right(model, inputs[~small], sums[~small])
+    return _accuracy(inputs, targets, small, ~small, steps)
 
 
-# ---- what the page says ----
-
-
-def _claims(
-    accuracy: dict[int, list[float]],
-    beyond: float,
-    wrong: dict[int, int],
-    odd: dict[int, int],
-    box: float,
-    parity_box: float,
-    guessed: dict[int, list[float]],
-) -> list[Claim]:
-    widest = max(accuracy)
-    longest, half = max(guessed), SHARES.index(0.4)
-    needed = {width: _enough(right) for width, right in accuracy.items()}
-    words = ", ".join(
-        f"{percent(share)} of {count(4**width)} pairs for {width} bits"
-        if share
-        else f"more than {percent(SHARES[-1])} of {count(4**width)} pairs for {width} bits"
-        for width, share in needed.items()
-    )
-    tested = f"{count(LENGTHS[-1])} bits"
-    errors, parities = sum(wrong.values()), sum(odd.values())
-    large = [width for width, share in needed.items() if (share or 1.0) >= LARGE]
-    condition = f"N is {' or '.join(map(str, large))}. " if 0 < len(large) < len(needed) else ""
-    return [
-        Claim(
-            "An MLP needs a large number of training instances, of all 2^N × 2^N.",
-            Verdict.of(len(large), len(needed)),
-            f"{condition}To have 99 % of the sums right that it has not seen it needed {words}. With "
-            f"{percent(SHARES[0])} of the pairs of {widest} bits it has {percent(accuracy[widest][0])} "
-            "right. As N grows, the share that is needed may fall, but the number of pairs rises.",
-        ),
-        Claim(
-            "An MLP does not work for numbers of N + 1 bits.",
-            Verdict.HOLDS if beyond < 0.05 else Verdict.FAILS,
-            f"It has no input for them. Given one, and all pairs of {widest} bits to learn from, it has "
-            f"{percent(beyond)} of the longer sums right.",
-        ),
-        Claim(
-            "A recurrent net needs 2 × 2 × 2 cases and adds numbers of any size.",
-            Verdict.HOLDS if errors == 0 and box > 0 else Verdict.FAILS,
-            f"Trained on the 8 cases of one column, it made {count(errors)} errors in sums of 1 to {tested}, the "
-            f"carry never rounded. {_proved(box, 8)}",
-        ),
-        Claim(
-            "Parity in the same way.",
-            Verdict.HOLDS if parities == 0 and parity_box > 0 else Verdict.FAILS,
-            f"Trained on 4 cases, it made {count(parities)} errors up to {tested}. {_proved(parity_box, 4)} An MLP "
-            f"that has seen {percent(SHARES[half])} of all patterns of {longest} bits has "
-            f"{percent(guessed[longest][half])} of the others right, where a guess has 50.",
-        ),
-    ]
-
-
-def _proved(box: float, cases: int) -> str:
-    if not box:
-        return "For any length there is no proof: no interval was found that maps into itself."
-    return f"For any length: carries within {box:g} of 0 or 1 stay there in all {cases} cases, by interval arithmetic."
-
-
-def _enough(right: list[float]) -> float | None:
-    """The smallest share from which on more than 99 % of the unseen sums are right."""
-    return next((share for k, share in enumerate(SHARES) if min(right[k:]) > 0.99), None)
-
-
-def _mlp_section(accuracy: dict[int, list[float]]) -> Section:
-    lines = [
-        Line(f"{width} bits", SHARES, right, f"s{k + 1}", dots=True)
-        for k, (width, right) in enumerate(accuracy.items())
-    ]
-    chart = Chart(
-        "Sums an MLP gets right",
-        "Accuracy on pairs it has not seen, by the share of pairs it was trained on",
-        "share of all pairs seen",
-        "share of unseen sums right",
-        lines,
-        y_range=(0.0, 1.03),
-    )
-    words = "Two hidden layers of 128 units, all bits of the sum at once. A sum counts as right when every bit is."
-    return Section(
-        "The MLP: a large share of all pairs", words, [Figure(chart, "Each width is its own network.")]
-    )
-
-
-def _machine_section(maps: list[tuple[int, torch.Tensor]]) -> Section:
-    cases = [f"{case >> 2 & 1}+{case >> 1 & 1}" for case in range(8)]
-    drawings = []
-    for step, carried in maps:
-        values = torch.linspace(0, 1, carried.shape[1]).tolist()
-        # the two carries of one pair of bits are the two ends of one curve: four curves
-        lines = [
-            Line(cases[case], values, carried[case].tolist(), f"s{case // 2 + 1}") for case in (0, 2, 4, 6)
-        ]
-        drawings.append(
-            Chart(
-                f"Carry out by carry in, after {step} steps of training",
-                "One curve for each pair of bits",
-                "carry that goes in",
-                "carry that comes out",
-                lines,
-                y_range=(-0.03, 1.03),
-                height=260,
-            )
-        )
-    slider = Slider(
-        "training",
-        [f"{step} steps" for step, _ in maps],
-        drawings,
-        "What comes out for 0+0 and 1+1 forgets the old carry; 0+1 and 1+0 hand it on, steeper than it came: values "
-        "near 0 and 1 are pulled back to 0 and 1, which is why nothing has to be rounded.",
-        start=len(maps) - 1,
-    )
-    words = (
-        "The hidden layer sees two bits and the carry; the next carry and the bit that is written see the hidden "
-        "layer. Only the eight cases of a single column were trained on."
-    )
-    return Section("The recurrent net: how it learns to carry", words, [slider])
-
-
-def _length_section(wrong: dict[int, int], odd: dict[int, int]) -> Section:
-    rows = [
-        [f"{count(length)} bit{'s' if length > 1 else ''}", count(wrong[length]), count(odd[length])]
-        for length in LENGTHS
-    ]
-    table = Table(
-        ["length", "wrong bits, sums", "wrong bits, parity"], rows, "Of at least 100,000 random bits each."
-    )
-    return Section("Longer and longer", "The same weights, run over longer numbers.", [table])
-
-
-Proof = tuple[Machine, Task, float]  # a machine, the cases that it must get right, the radius of the box
-
-
-def _proof_section(sums: Proof, parities: Proof) -> Section:
-    box, parity_box = sums[2], parities[2]
-    if not (box and parity_box):
-        return Section(
-            "Why any length", "No interval was found that all cases map into itself: nothing is proved."
-        )
-    words = (
-        f"Take any carry within {number(box, 3)} of 0 (or of 1), unit by unit. Interval arithmetic over the weights "
-        "bounds what each of the 8 cases can make of it: the carry that comes out is again within that distance of "
-        "the right value, with room for rounding, and the written bit is right on the whole interval. The first "
-        "carry is 0. So by induction every bit of every sum is right, for numbers of any length. For parity the "
-        f"same holds with {number(parity_box, 3)}. Float32 rounds by about {power(1e-7)}, far less than the room."
-    )
-    caption = (
-        "Bounds over all carries of the box, of all units of the carry; the last column is the least logit in favour "
-        "of the right bit: positive is right."
-    )
-    head = ["bits + carry", "carry that goes in", "carry that comes out", "bit", "least logit"]
-    rows = [*_box_rows(*sums), *[[f"parity of {row[0]}", *row[1:]] for row in _box_rows(*parities)]]
-    return Section("Why any length", words, [Table(head, rows, caption)])
-
-
-def _box_rows(machine: Machine, task: Task, radius: float) -> list[list[str]]:
-    low, high, margin = box_images(machine, task, radius)
-    rows = []
-    for case, carry in enumerate(task.carry.tolist()):
-        bits = " + ".join(f"{bit:.0f}" for bit in [*task.inputs[case].tolist(), carry])
-        before = (max(carry - radius, 0), min(carry + radius, 1))
-        after = float(low[case].min()), float(high[case].max())
-        spans = [f"{number(a, 3)} to {number(b, 3)}" for a, b in (before, after)]
-        rows.append([bits, *spans, str(int(task.output[case])), number(float(margin[case]), 2)])
-    return rows
-
-
-def _parity_section(guessed: dict[int, list[float]]) -> Section:
-    lines = [
-        Line(f"{width} bits", SHARES, right, f"s{k + 1}", dots=True)
-        for k, (width, right) in enumerate(guessed.items())
-    ]
-    chart = Chart(
-        "Parities an MLP gets right",
-        "Accuracy on patterns it has not seen, by the share of patterns it was trained on",
-        "share of all patterns seen",
-        "share of unseen parities right",
-        lines,
-        levels=[("a guess", 0.5)],
-        y_range=(0.0, 1.03),
-    )
-    words = (
-        "One bit more or less changes every parity, so patterns near each other say nothing of each other: an MLP that "
-        "sees all bits at once has to learn them by heart. The recurrent net of four cases has no such trouble."
-    )
-    return Section("Parity, the MLP's worst case", words, [Figure(chart, "The same MLP as for sums.")])
+def _accuracy(
+    inputs: torch.Tensor, targets: torch.Tensor, seen: torch.Tensor, unseen: torch.Tensor, steps: int
+) -> Accuracy:
+    model = _fit(inputs[seen], targets[seen], steps)
+    return Accuracy(*(_right(model, inputs[rows], targets[rows]) for rows in (seen, unseen)))

@@ -1,0 +1,212 @@
+"""What the page on sigmoid, tanh and relu says."""
+
+from __future__ import annotations
+
+import math
+
+from carousel.lab.activations.measure import (
+    ACTIVATIONS,
+    BLOWN_UP,
+    RADII,
+    STARTS,
+    VECTOR_STEPS,
+    WEIGHTS,
+    Measurements,
+    blow_up,
+    trajectories,
+)
+from carousel.lab.figures import curves, slider
+from carousel.lab.formulas import of_cells
+from carousel.report.charts import Chart
+from carousel.report.lab import Claim, Figure, Findings, Section, Table
+from carousel.report.words import number, percent, power
+
+STEEPEST = 0.25  # slope of sigmoid, at 0
+ROUNDING = 1e-16  # of float64: a smaller distance is none
+
+
+def findings(found: Measurements) -> Findings:
+    """The claims about three activations, and the figures behind them."""
+    claims = [_sigmoid_claim(found), _saturation_claim(found), _relu_claim(found), _tanh_claim(found)]
+    sections = [
+        _scalar_section(),
+        _fixed_points_section(found),
+        _memory_section(found),
+        _network_section(found),
+    ]
+    equations = of_cells({f"RNN, {name}": f"rnn-{name}" for name in ACTIVATIONS})
+    return Findings(claims, sections, found.numbers, equations, cover=2)
+
+
+def _steps(value: float) -> str:
+    return f"{value:.0f} steps" if math.isfinite(value) else "for ever"
+
+
+def _sigmoid_claim(found: Measurements) -> Claim:
+    slowest = max(found.scalars["sigmoid", w].memory for w in WEIGHTS)
+    tanh, network = min(found.scalars["tanh", w].memory for w in WEIGHTS), max(found.memories["sigmoid"])
+    return Claim.judged(
+        "With sigmoid activations the network cannot retain information.",
+        [max(slowest, network) < tanh],
+        f"A sigmoid unit with w = 0.9, 1.0 or 1.1 brings the starts 0.5 and 1 to within 1 % of their distance after "
+        f"at most {slowest:.0f} steps. A random network of 64 sigmoid units takes at most {network:.0f} steps. A "
+        f"tanh unit takes at least {tanh:.0f} steps.",
+    )
+
+
+def _saturation_claim(found: Measurements) -> Claim:
+    units = [found.scalars["sigmoid", w] for w in WEIGHTS]
+    slopes = [unit.fixed_point * (1 - unit.fixed_point) / STEEPEST for unit in units]
+    return Claim.judged(
+        "A sigmoid unit forgets because it saturates.",
+        [max(slopes) < 0.1, min(slopes) <= 0.5],
+        f"For w = 0.9, 1.0 and 1.1 the unit comes to rest at {', '.join(number(u.fixed_point) for u in units)}. "
+        f"There the sigmoid has {', '.join(map(percent, slopes))} of its steepest slope, so that it is not "
+        "saturated. It forgets because even the steepest slope is only 0.25: every step multiplies a distance by "
+        f"w f′, which is {', '.join(number(u.multiplier) for u in units)}.",
+        "the weight is large enough",
+    )
+
+
+def _relu_claim(found: Measurements) -> Claim:
+    grows, dies, keeps = (math.isinf(found.scalars["relu", w].memory) for w in (1.1, 0.9, 1.0))
+    bursts = next((r for r, share in zip(RADII, found.blown_up["relu"], strict=True) if share >= 0.5), None)
+    fate = (
+        f"blow up from a spectral radius of {bursts:g} on"
+        if bursts
+        else f"do not blow up within {VECTOR_STEPS} steps up to a spectral radius of {RADII[-1]:g}"
+    )
+    return Claim.judged(
+        "Relu activations blow up or vanish rapidly.",
+        [grows, not dies, not keeps] if grows and not dies else [False],
+        f"Every step multiplies a positive start by w. After 50 steps {0.9**50:.4f} of it is left at w = 0.9, and "
+        f"{1.1**50:.0f} times the start at w = 1.1. At w = 1 the start is kept for ever. A negative start is lost in "
+        f"one step. Most random networks {fate}.",
+        "w is not 1",
+    )
+
+
+def _tanh_claim(found: Measurements) -> Claim:
+    kept = {case: unit.memory for case, unit in found.scalars.items()}
+    edge = next((r for r, m in zip(RADII, found.memories["tanh"], strict=True) if math.isinf(m)), math.inf)
+    longest = max(memory for memory in found.memories["tanh"] if math.isfinite(memory))
+    best = [kept["tanh", w] >= max(kept[f, w] for f in ACTIVATIONS) for w in WEIGHTS]
+    longer = kept["tanh", 1.0] > kept["sigmoid", 1.0] and edge < math.inf
+    return Claim.judged(
+        "Tanh activations store best, but not for very long.",
+        [*best, longer],
+        f"At w = 1 the distance of two starts falls like a power of the step: tanh takes "
+        f"{_steps(kept['tanh', 1.0])} to 1 %, sigmoid {_steps(kept['sigmoid', 1.0])}. Above w = 1 a tanh unit keeps "
+        f"the sign of its start for ever. Random tanh networks keep two starts apart for more than {VECTOR_STEPS} "
+        f"steps from a spectral radius of {edge:g} on, and for at most {longest:.0f} steps below it. A single relu "
+        f"unit keeps a positive start longer than tanh: {_steps(kept['relu', 0.9])} against "
+        f"{_steps(kept['tanh', 0.9])} at w = 0.9, and for ever at w = 1.",
+        "w, or the spectral radius, is at least 1, and relu is left out",
+    )
+
+
+_SCALAR_CAPTIONS = {
+    "sigmoid": "A sigmoid unit forgets every start within about five steps.",
+    "tanh": "Below w = 1 every start fades to zero. Above w = 1 the unit keeps the sign of its start.",
+    "relu": "Relu is linear for positive values, so that only w = 1 keeps the start.",
+}
+
+
+def _scalar_section() -> Section:
+    labels = {f"w = {w:.2f}": w for w in (round(0.5 + 0.05 * k, 2) for k in range(21))}
+    sliders = [
+        slider(f"w of {f}", {label: _scalar_chart(f, w) for label, w in labels.items()}, caption, "w = 0.90")
+        for f, caption in _SCALAR_CAPTIONS.items()
+    ]
+    return Section(
+        "From several starts",
+        "One unit without input runs from five starts between −1 and 1. When w passes 1, the single resting point of "
+        "tanh splits into two, relu turns from vanishing to blowing up, and sigmoid hardly changes.",
+        sliders,
+    )
+
+
+def _scalar_chart(activation: str, weight: float) -> Chart:
+    found = trajectories(activation, weight, 40)
+    return Chart(
+        f"{activation}, w = {weight:.2f}",
+        f"States of one {activation} unit over 40 steps from five starts",
+        "step k",
+        "state h",
+        curves(range(41), {f"from {number(s, 1)}": found[:, k].tolist() for k, s in enumerate(STARTS)}),
+        y_range=(-1.05, 2.0 if activation == "relu" else 1.05),
+        height=230,
+    )
+
+
+def _fixed_points_section(found: Measurements) -> Section:
+    rows = [
+        [
+            f"{f}, w = {w}",
+            number(unit.fixed_point, 7),
+            number(unit.end, 7) if abs(unit.end) < BLOWN_UP else power(unit.end),
+            number(unit.multiplier, 7),
+        ]
+        for (f, w), unit in found.scalars.items()
+    ]
+    table = Table(
+        ["", "fixed point in theory", "last state, measured", "multiplier w f′"],
+        rows,
+        "A multiplier below 1 pulls the state back. The smaller it is, the faster the unit forgets its start.",
+    )
+    return Section(
+        "Where the units come to rest",
+        "A unit comes to rest where h = f(w h). Near this point every step multiplies a distance by w f′(w h). For "
+        "tanh at w = 1 the multiplier is exactly 1, and the state falls like √(3/(2k)), so that the last state is "
+        "not yet at rest. Relu rests at 0, which repels positive starts at w = 1.1. At w = 1 it rests wherever it "
+        "starts.",
+        [table],
+    )
+
+
+def _memory_section(found: Measurements) -> Section:
+    rows = [[f, *[_steps(found.scalars[f, w].memory) for w in WEIGHTS]] for f in ACTIVATIONS]
+    rows[-1][-1] = f"until it blows up ({blow_up(1.1)} steps to a million)"
+    table = Table(
+        ["", *[f"w = {w}" for w in WEIGHTS]],
+        rows,
+        "Steps until the distance of the starts 0.5 and 1 is below 1 % of the first one, out of "
+        f"{found.steps:,} steps.",
+    )
+    starts = {f: trajectories(f, 1.0, 200) for f in ACTIVATIONS}
+    gaps = {f: ((h[:, 4] - h[:, 3]).abs() / 0.5).clamp_min(ROUNDING).tolist() for f, h in starts.items()}
+    chart = Chart(
+        "Distance of two starts, w = 1",
+        f"After 10 steps sigmoid has {power(gaps['sigmoid'][10])} of the distance left, tanh {power(gaps['tanh'][10])}",
+        "step k",
+        "share of the first distance",
+        curves(range(201), gaps),
+        log=True,
+        y_range=(ROUNDING, 2.0),
+    )
+    caption = (
+        "At w = 1 sigmoid forgets exponentially, until rounding leaves no distance. Tanh forgets like a power of k. "
+        "Relu keeps the distance."
+    )
+    return Section("How long two starts stay apart", "", [table, Figure(chart, caption)])
+
+
+def _network_section(found: Measurements) -> Section:
+    memories = {f: [min(m, float(VECTOR_STEPS)) for m in each] for f, each in found.memories.items()}
+    chart = Chart(
+        "Steps for which two random starts stay apart",
+        "By spectral radius, for sigmoid, tanh and relu",
+        "spectral radius of W",
+        f"steps ({VECTOR_STEPS}: to the end)",
+        curves(RADII, memories, dots=True),
+        y_range=(0.0, 1.05 * VECTOR_STEPS),
+    )
+    text = (
+        f"Networks of 64 units with Gaussian weights run from two random starts without input. The curves show the "
+        f"median of {found.networks} networks for each spectral radius. A state beyond a million counts as lost."
+    )
+    caption = (
+        "Well above a spectral radius of 1 tanh networks are chaotic and keep two starts apart for ever, which does "
+        "not mean that the starts can be read out. Relu networks keep them apart until the states vanish or blow up."
+    )
+    return Section("Networks", text, [Figure(chart, caption)])

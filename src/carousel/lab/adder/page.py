@@ -1,0 +1,249 @@
+"""What the page on binary sums says."""
+
+from __future__ import annotations
+
+import torch
+
+from carousel.emit import formula
+from carousel.equations import trace
+from carousel.lab.adder.measure import (
+    LENGTHS,
+    SHARES,
+    Accuracy,
+    CarryCell,
+    Measurements,
+    Trained,
+    image_bounds,
+)
+from carousel.lab.figures import curves, slider
+from carousel.report.charts import Chart
+from carousel.report.lab import Claim, Figure, Findings, Section, Table
+from carousel.report.words import count, number, percent, power
+
+LARGE = 0.2  # of all pairs is a large share
+LEARNED = 0.99  # share of rows that are right
+
+
+def findings(found: Measurements) -> Findings:
+    """The claims about MLPs and recurrent networks, and the figures behind them."""
+    sections = [
+        _sums_section(found.mlp_sums),
+        _training_section(found.sums),
+        _length_section(found),
+        _proof_section(found),
+        _parity_section(found.mlp_parities),
+    ]
+    claims = [
+        _instances_claim(found.mlp_sums),
+        _longer_claim(found),
+        _sums_claim(found.sums),
+        _parity_claim(found),
+    ]
+    return Findings(claims, sections, found.numbers, {"The cell": formula.text(trace(CarryCell()))}, cover=1)
+
+
+def _instances_claim(sums: dict[int, list[Accuracy]]) -> Claim:
+    cases = {width: _needs_many(accuracies) for width, accuracies in sums.items()}
+    shares = {width: _needed_share(accuracies) for width, accuracies in sums.items()}
+    needed = ", ".join(
+        f"{percent(share) if share else f'more than {percent(SHARES[-1])}'} of the {count(4**width)} pairs of "
+        f"{width} bits"
+        for width, share in shares.items()
+    )
+    widest = max(sums)
+    return Claim.judged(
+        "An MLP needs a large number of training instances, out of 2^N × 2^N.",
+        cases.values(),
+        f"To compute 99 % of the unseen sums, the MLP needs {needed}. Trained on {percent(SHARES[0])} of the pairs "
+        f"of {widest} bits, it computes {percent(sums[widest][0].unseen)} of the unseen sums. As N grows, the share "
+        "that it needs may fall, but the number of pairs rises.",
+        f"N is {' or '.join(str(width) for width, many in cases.items() if many)}",
+    )
+
+
+def _needed_share(accuracies: list[Accuracy]) -> float | None:
+    """The smallest share from which on more than 99 % of the unseen sums are right."""
+    return next(
+        (share for k, share in enumerate(SHARES) if min(a.unseen for a in accuracies[k:]) > LEARNED), None
+    )
+
+
+def _needs_many(accuracies: list[Accuracy]) -> bool | None:
+    """Does an MLP need a large share? None if it did not learn the pairs of a small share before training ended."""
+    if (_needed_share(accuracies) or 1.0) < LARGE:
+        return False
+    small = [accuracy for share, accuracy in zip(SHARES, accuracies, strict=True) if share < LARGE]
+    return True if min(accuracy.seen for accuracy in small) >= LEARNED else None
+
+
+def _longer_claim(found: Measurements) -> Claim:
+    longer, widest = found.longer, max(found.mlp_sums)
+    return Claim.judged(
+        "An MLP does not work for numbers of N + 1 bits.",
+        [longer.unseen < 0.05 if longer.seen >= LEARNED else None],
+        "The MLP has no inputs for the additional bits. An MLP that has these inputs was trained on all pairs of "
+        f"{widest} bits. It computes {percent(longer.seen)} of these sums, and {percent(longer.unseen)} of the sums "
+        f"of {widest + 1} bits.",
+    )
+
+
+def _sums_claim(sums: Trained) -> Claim:
+    return Claim.judged(
+        "A recurrent network needs 2 × 2 × 2 cases and adds numbers of any length.",
+        [_is_right(sums)],
+        f"The network was trained on the 8 cases of one column. {_errors(sums)} The carry is never rounded. "
+        f"{_proof(sums)}",
+    )
+
+
+def _parity_claim(found: Measurements) -> Claim:
+    widest, k = max(found.mlp_parities), SHARES.index(0.4)
+    return Claim.judged(
+        "A recurrent network computes parity in the same way.",
+        [_is_right(found.parities)],
+        f"The network was trained on 4 cases. {_errors(found.parities)} {_proof(found.parities)} An MLP that was "
+        f"trained on {percent(SHARES[k])} of all patterns of {widest} bits computes "
+        f"{percent(found.mlp_parities[widest][k].unseen)} of the other parities, while guessing gives 50 %.",
+    )
+
+
+def _is_right(network: Trained) -> bool | None:
+    """Is every bit of every length right? None if training ended before the invariant box was found."""
+    return not any(network.wrong.values()) if network.box else None
+
+
+def _errors(network: Trained) -> str:
+    return (
+        f"It makes {count(sum(network.wrong.values()))} errors in numbers of 1 to {count(LENGTHS[-1])} bits."
+    )
+
+
+def _proof(network: Trained) -> str:
+    if not network.box:
+        return (
+            "Nothing is proved for other lengths, since no interval was found that all cases map into itself."
+        )
+    return (
+        f"All {len(network.table.carry)} cases map carries within {network.box:g} of 0 or 1 into the same interval, "
+        "by interval arithmetic, which proves the result for any length."
+    )
+
+
+def _mlp_chart(title: str, what: str, found: dict[int, list[Accuracy]]) -> Chart:
+    return Chart(
+        title,
+        f"Accuracy on unseen {what}, by the share of {what} in the training set",
+        f"share of all {what} in the training set",
+        f"share of unseen {what} computed rightly",
+        curves(
+            SHARES,
+            {f"{width} bits": [a.unseen for a in accuracies] for width, accuracies in found.items()},
+            True,
+        ),
+        y_range=(0.0, 1.03),
+    )
+
+
+def _sums_section(sums: dict[int, list[Accuracy]]) -> Section:
+    return Section(
+        "The MLP needs a large share of all pairs",
+        "The MLP has two hidden layers of 128 units and writes all bits of the sum at once. A sum counts as right if "
+        "every bit is right.",
+        [
+            Figure(
+                _mlp_chart("Sums that an MLP computes", "pairs", sums), "Every curve is a network of its own."
+            )
+        ],
+    )
+
+
+def _training_section(sums: Trained) -> Section:
+    charts = {
+        f"{step} steps": Chart(
+            f"Next carry by carry, after {step} steps of training",
+            "A curve for each pair of bits",
+            "carry",
+            "next carry",
+            # the two carries of one pair of bits are the two ends of one curve: four curves
+            curves(
+                torch.linspace(0, 1, carried.shape[1]).tolist(),
+                {f"{case >> 2}+{case >> 1 & 1}": carried[case].tolist() for case in (0, 2, 4, 6)},
+            ),
+            y_range=(-0.03, 1.03),
+            height=260,
+        )
+        for step, carried in sums.carry_maps
+    }
+    caption = (
+        "For 0+0 and 1+1 the next carry does not depend on the carry. For 0+1 and 1+0 the curve is steep in the "
+        "middle, so that values near 0 or 1 come nearer to 0 or 1. This is why nothing has to be rounded."
+    )
+    return Section(
+        "How the recurrent network learns to carry",
+        "The hidden layer reads two bits and the carry. The output bit and the next carry read the hidden layer. The "
+        "network was trained on the eight cases of one column.",
+        [slider("training", charts, caption, list(charts)[-1])],
+    )
+
+
+def _length_section(found: Measurements) -> Section:
+    rows = [
+        [f"{count(length)} bits", *(count(each.wrong[length]) for each in (found.sums, found.parities))]
+        for length in LENGTHS
+    ]
+    table = Table(
+        ["length", "wrong bits of sums", "wrong bits of parities"],
+        rows,
+        "Each row counts at least 100,000 random bits.",
+    )
+    return Section("Longer numbers", "The same weights run over longer numbers.", [table])
+
+
+def _proof_section(found: Measurements) -> Section:
+    sums, parities = found.sums, found.parities
+    if not (sums.box and parities.box):
+        return Section(
+            "Why the length does not matter",
+            "Nothing is proved, since no interval was found that all cases map into itself.",
+        )
+    text = (
+        f"Take any carry whose units lie within {number(sums.box, 3)} of 0, or of 1. Interval arithmetic over the "
+        "weights bounds the next carry for each of the 8 cases. The next carry lies within the same distance of the "
+        "right value, and the output bit is right on the whole interval. The first carry is 0. By induction every "
+        "bit of every sum is right, for numbers of any length. The same holds for parity within "
+        f"{number(parities.box, 3)}. Float32 rounds by about {power(1e-7)}, which is far less than the remaining room."
+    )
+    caption = (
+        "Bounds over all carries of the box and over all units of the carry. The last column is the least logit in "
+        "favour of the right bit, so that a positive number proves the bit."
+    )
+    head = ["bits + carry", "carry", "next carry", "bit", "least logit"]
+    rows = [*_box_rows(sums), *[[f"parity of {row[0]}", *row[1:]] for row in _box_rows(parities)]]
+    return Section("Why the length does not matter", text, [Table(head, rows, caption)])
+
+
+def _box_rows(network: Trained) -> list[list[str]]:
+    table, radius = network.table, network.box
+    low, high, margin = image_bounds(network.network, table, radius)
+    rows = []
+    for case, carry in enumerate(table.carry.tolist()):
+        bits = " + ".join(f"{bit:.0f}" for bit in [*table.inputs[case].tolist(), carry])
+        before = (max(carry - radius, 0), min(carry + radius, 1))
+        after = float(low[case].min()), float(high[case].max())
+        spans = [f"{number(a, 3)} to {number(b, 3)}" for a, b in (before, after)]
+        rows.append([bits, *spans, str(int(table.output[case])), number(float(margin[case]), 2)])
+    return rows
+
+
+def _parity_section(parities: dict[int, list[Accuracy]]) -> Section:
+    return Section(
+        "Parity is the worst case of the MLP",
+        "Every bit changes the parity, so that similar patterns say nothing about each other. An MLP that reads all "
+        "bits at once has to memorise the patterns. The recurrent network reads one bit a step and needs four cases.",
+        [
+            Figure(
+                _mlp_chart("Parities that an MLP computes", "patterns", parities),
+                "The MLP is the one for sums. Guessing gives 0.5.",
+            )
+        ],
+    )

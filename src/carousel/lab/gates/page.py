@@ -1,0 +1,328 @@
+"""What the page on gates says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from carousel.emit import formula
+from carousel.lab.figures import curves, slider
+from carousel.lab.formulas import of_cells
+from carousel.lab.gates.measure import (
+    COMMANDS,
+    GATES,
+    HELD,
+    PULSE,
+    REDUCED,
+    SIZES,
+    STEPS,
+    Measurements,
+    commands,
+    held_at,
+    seen_commands,
+    spike,
+    timer_unit,
+)
+from carousel.nn import Recurrent
+from carousel.report.charts import Chart, Line
+from carousel.report.lab import Claim, Figure, Findings, Section, Table
+from carousel.report.words import number, power
+
+SOLVED = 0.05  # squared error left, as a share of the target's power
+APART = 0.3  # difference of a gate between the commands at which it should be open and shut
+LSTM_GATES = {"i": "input", "f": "forget", "o": "output"}
+GRU_GATES = {"z": "update", "r": "reset"}
+FLAGS = ("show", "hide")
+ERRORS = ["", "median seed", "best", "worst"]
+
+
+def findings(found: Measurements) -> Findings:
+    """The claims about gates and peepholes, and the figures behind them."""
+    claims = [_jobs_claim(found), _needed_claim(found), _peephole_claim(found), _held_claim(found)]
+    sections = [
+        _lstm_section(found),
+        _gru_section(found),
+        _reduced_section(found),
+        _spike_section(found),
+        _held_section(found),
+    ]
+    shipped = {"LSTM": "lstm", "LSTM, peepholes": "lstm-diagonal", "GRU, reset after": "gru"}
+    equations = of_cells({**shipped, "GRU, reset before": "gru-before"})
+    for gate, cell in REDUCED.items():
+        equations[f"{GATES[gate][1].partition(',')[0]} without the {gate} gate"] = formula.text(
+            cell.equations
+        )
+    return Findings(claims, sections, found.numbers, equations)
+
+
+# ---- claims ----
+
+
+def _jobs_claim(found: Measurements) -> Claim:
+    jobs = {  # where the gate should be open, where shut
+        "i": (("store", "add"), ("ignore", "clear")),
+        "f": (("add", "ignore"), ("store", "clear")),
+        "o": (("show",), ("hide",)),
+    }
+    learned = min(found.errors["commands", "LSTM"]) <= SOLVED
+    cases = {
+        LSTM_GATES[gate]: _does_job(found.gates, gate, *job) if learned else None
+        for gate, job in jobs.items()
+    }
+    means = " ".join(_means(found.gates, gate, name) for gate, name in LSTM_GATES.items())
+    return Claim.judged(
+        "The forget gate determines whether to carry the history on or to forget it; the input gate whether what is "
+        "new is worth remembering.",
+        cases.values(),
+        f"An LSTM of one unit {'has learned' if learned else 'was trained'} to store, add, ignore and clear. {means}",
+        f"the gate is the {' or '.join(name for name, does in cases.items() if does)} gate",
+    )
+
+
+def _does_job(gates: Mapping[str, float], gate: str, opened: Sequence[str], shut: Sequence[str]) -> bool:
+    lowest = min(gates[f"{gate} at {command}"] for command in opened)
+    return lowest - max(gates[f"{gate} at {command}"] for command in shut) > APART
+
+
+def _means(gates: Mapping[str, float], gate: str, name: str) -> str:
+    values = [
+        f"{number(gates[f'{gate} at {command}'])} at “{command}”"
+        for command in (FLAGS if gate == "o" else COMMANDS)
+    ]
+    return f"The mean of the {name} gate is {', '.join(values)}."
+
+
+def _decisive(with_it: Sequence[float], without: Sequence[float]) -> bool | None:
+    """Does the median seed solve the task with it, and no seed without it? None if neither solves it."""
+    if median(with_it) <= SOLVED:
+        return min(without) > SOLVED
+    return None if min(without) > SOLVED else False
+
+
+def _needed_claim(found: Measurements) -> Claim:
+    cases = {gate: _needed(found, gate) for gate in GATES}
+    errors = ", ".join(f"{power(min(found.errors_of(gate)[1]))} without the {gate} gate" for gate in GATES)
+    lstm, gru = found.errors["commands", "LSTM"], found.errors["seen", "GRU, reset before"]
+    return Claim.judged(
+        "Every gate is needed.",
+        cases.values(),
+        "Each gate has one job in one unit, and all cells are trained alike. The error is the share of the target's "
+        f"power that is left. For the median seed, of {len(lstm)} in all, it is {power(median(lstm))} for the full "
+        f"LSTM and {power(median(gru))} for the full GRU. For the best seed it is {errors}. A gate is needed if the "
+        f"median seed with it has an error of at most {SOLVED:g}, and no seed without it has.",
+        f"the gate is the {' or '.join(gate for gate, needed in cases.items() if needed)} gate",
+    )
+
+
+def _needed(found: Measurements, gate: str) -> bool | None:
+    """Is the gate needed? None if its cell has not learned the task: then the cell without it says nothing."""
+    with_it, without = found.errors_of(gate)
+    return _decisive(with_it, without) if median(with_it) <= SOLVED else None
+
+
+def _timers(found: Measurements, units: int) -> tuple[list[float], list[float]]:
+    """Errors with and without peepholes."""
+    return found.errors[spike(units), "LSTM, peepholes"], found.errors[spike(units), "LSTM"]
+
+
+def _peephole_claim(found: Measurements) -> Claim:
+    cases = {units: _decisive(*_timers(found, units)) for units in SIZES}
+    errors = "; ".join(
+        "{}: {} with, {} without".format(_units(units), *(power(median(e)) for e in _timers(found, units)))
+        for units in SIZES
+    )
+    return Claim.judged(
+        "Peepholes, which let the gates see the cell, help to tell the time.",
+        cases.values(),
+        f"The target is a spike {PULSE} steps after a trigger, and all cells are trained alike. The error of the "
+        f"median seed, as a share of the target's power, is: {errors}. Peepholes help if the median seed with them has "
+        f"an error of at most {SOLVED:g}, and no seed without them has. This is so at "
+        f"{list(cases.values()).count(True)} of {len(cases)} sizes, and neither cell learns the task at "
+        f"{list(cases.values()).count(None)}. Without peepholes the gates still see the cell through h, as long as the "
+        "output gate is not shut.",
+        f"the network has {' or '.join(_units(units) for units, helps in cases.items() if helps)}",
+    )
+
+
+def _units(units: int) -> str:
+    return "one unit" if units == 1 else f"{units} units"
+
+
+def _held_claim(found: Measurements) -> Claim:
+    change, distance = found.held["z = 1: change of h"], found.held["z = 0: distance of h and candidate"]
+    return Claim.judged(
+        "GRU: with z at 1 the forget gate is open and the input gate shut, with z at 0 the reverse.",
+        [max(change, distance) < 1e-12],
+        f"With z held at 1, h changes by {power(change)} in 50 steps. With z held at 0, the distance between h and the "
+        f"candidate is {power(distance)}. (z has this sense in torch, and some papers write 1 − z.)",
+    )
+
+
+# ---- figures ----
+
+
+def _gates_chart(title: str, layer: Recurrent, inputs: Tensor, lines: Mapping[str, tuple[str, str]]) -> Chart:
+    """Gates of the unit over one sequence with its commands below; `lines` gives {gate: (label, style)}."""
+    with torch.no_grad():
+        values = layer.trace(inputs)[0].values
+    steps = range(1, STEPS + 1)
+    flagged = inputs.shape[-1] > 5
+    names = [COMMANDS[k] for k in inputs[:, 0, 1:5].argmax(dim=-1).tolist()]
+    shown = inputs[:, 0, 5].tolist() if flagged else [0.0] * STEPS
+    events = [f"• {name}" if show else name for name, show in zip(names, shown, strict=True)]
+    return Chart(
+        title,
+        f"Commands: {' '.join(events)}",
+        "command at each step" + (", • show" if flagged else ""),
+        "gate",
+        [
+            Line(label, steps, values[gate][:, 0, 0].tolist(), style, dots=True)
+            for gate, (label, style) in lines.items()
+        ],
+        y_range=(-0.03, 1.03),
+        height=340,
+        events=list(zip(steps, events, strict=True)),
+    )
+
+
+def _gates_table(found: Measurements, gates: Mapping[str, str], columns: Sequence[str]) -> Table:
+    rows = [
+        [name, *[number(found.gates[f"{gate} at {column}"]) for column in columns]]
+        for gate, name in gates.items()
+    ]
+    return Table(["gate", *columns], rows, "Mean over 500 sequences.")
+
+
+def _lstm_section(found: Measurements) -> Section:
+    inputs, _ = commands(1, torch.Generator().manual_seed(21))
+    chart = _gates_chart(
+        "The three gates of the LSTM during a sequence of commands",
+        found.best["commands", "LSTM"],
+        inputs,
+        {"i": ("input", "s1"), "f": ("forget", "s2"), "o": ("output", "s3")},
+    )
+    caption = (
+        "The input gate is open at “store” and “add”, the forget gate at “add” and “ignore”, the output gate where the "
+        "step says show (•). The four commands are the four settings of input and forget gate."
+    )
+    return Section(
+        "Each gate of the LSTM has one job",
+        "The LSTM has one unit. Each step brings a value between −1 and 1 and a command: store it, add it to what is "
+        "stored, ignore it, or clear what is stored. A flag says whether to show what is stored. The target is the "
+        "stored number where the flag is set, and 0 elsewhere.",
+        [Figure(chart, caption), _gates_table(found, LSTM_GATES, (*COMMANDS, *FLAGS))],
+    )
+
+
+def _gru_section(found: Measurements) -> Section:
+    inputs, _ = seen_commands(1, torch.Generator().manual_seed(21))
+    chart = _gates_chart(
+        "The two gates of the GRU during a sequence of commands",
+        found.best["seen", "GRU, reset before"],
+        inputs,
+        {"z": ("update z", "s2"), "r": ("reset r", "s1")},
+    )
+    caption = "z rises at “ignore”, where h is kept. r rises at “add”, where the candidate must see h."
+    return Section(
+        "The two gates of the GRU",
+        "The GRU has one unit and resets before the product. With z near 1 it keeps what is stored, with z near 0 it "
+        "writes the candidate. r decides whether the candidate sees h, which separates “add” from “store”. A GRU has "
+        "no output gate, so that its task is to show what is stored at every step. It has no “clear”, which is the "
+        "same as to store 0.",
+        [Figure(chart, caption), _gates_table(found, GRU_GATES, COMMANDS[:3])],
+    )
+
+
+def _error_row(name: str, errors: Sequence[float]) -> list[str]:
+    return [name, power(median(errors)), power(min(errors)), power(max(errors))]
+
+
+def _reduced_section(found: Measurements) -> Section:
+    tables = [
+        Table(
+            ERRORS,
+            [_error_row(name, errors) for (of, name), errors in found.errors.items() if of == task],
+            f"{cell} of one unit: squared error left, as a share of the target's power.",
+        )
+        for task, cell in (("commands", "LSTM"), ("seen", "GRU"))
+    ]
+    seeds = len(found.errors["commands", "LSTM"])
+    return Section(
+        "What is lost without a gate",
+        f"All cells are trained alike, with seeds: {seeds}. The equations of the reduced cells are at the top.",
+        tables,
+    )
+
+
+def _spike_section(found: Measurements) -> Section:
+    rows = [
+        _error_row(f"{task}: {name}", errors)
+        for (task, name), errors in found.errors.items()
+        if task.startswith("spike")
+    ]
+    table = Table(
+        ERRORS,
+        rows,
+        f"A spike {PULSE} steps after a trigger: squared error left, as a share of the target's power.",
+    )
+    caption = f"Of {SIZES[-1]} units, the one whose h follows the spike most closely, for the best seed."
+    return Section(
+        "Telling the time",
+        "Peepholes were made for this task: gates open by what the cell has counted. No input follows the trigger.",
+        [Figure(_timer_chart(found.best[spike(SIZES[-1]), "LSTM, peepholes"]), caption), table],
+    )
+
+
+def _timer_chart(layer: Recurrent) -> Chart:
+    inputs, trigger = torch.zeros(STEPS, 1, 1), 4
+    inputs[trigger - 1] = 1.0
+    unit = timer_unit(layer)
+    with torch.no_grad():
+        values = layer.trace(inputs)[0].values
+    names = {"h": "h", "cell c": "c", "output gate": "o"}
+    return Chart(
+        "A unit with peepholes tells the time",
+        f"Trigger at step {trigger}, spike wanted at step {trigger + PULSE}",
+        "step",
+        "value",
+        curves(
+            range(1, STEPS + 1),
+            {label: values[name][:, 0, unit].tolist() for label, name in names.items()},
+            dots=True,
+        ),
+        height=300,
+        events=[(trigger, "trigger"), (trigger + PULSE, "spike")],
+    )
+
+
+def _held_section(found: Measurements) -> Section:
+    rows = [[name, power(value)] for name, value in found.held.items()]
+    table = Table(["", "largest over 50 steps"], rows, "GRU, reset before, z held by its bias, float64.")
+    charts = {}
+    for name, bias in HELD.items():
+        h, n, start = held_at(bias)
+        path = [float(start[0]), *h[:, 0].tolist()]
+        charts[f"z = {name}"] = Chart(
+            f"One unit of a GRU driven by noise, z held at {name}",
+            f"h starts at {number(float(start[0]))} and ends at {number(path[-1])}",
+            "step",
+            "value",
+            [
+                Line("candidate n", range(1, 51), n[:, 0].tolist(), "s6 dashed"),
+                Line("h", range(51), path, "s2", dots=True),
+            ],
+            y_range=(-1.05, 1.05),
+            height=250,
+        )
+    caption = (
+        "At z = 0, h is the candidate. At z = 1, h does not move. Between them h follows the candidate over about "
+        "1/(1 − z) steps."
+    )
+    return Section(
+        "The update gate of the GRU at 0, at 1 and between",
+        "h_t = z ∘ h_{t−1} + (1 − z) ∘ n_t.",
+        [slider("z", charts, caption, "z = 0.9"), table],
+    )

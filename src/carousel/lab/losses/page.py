@@ -1,0 +1,222 @@
+"""What the page on losses over time says."""
+
+from __future__ import annotations
+
+import math
+
+from carousel.lab.figures import curves, slider
+from carousel.lab.formulas import WeightedKL, of_cells, without_time
+from carousel.lab.losses.measure import DELAY, LAG, MLP, SEQUENCE, WINDOWS, Measurements
+from carousel.report.charts import Chart, Line, thin
+from carousel.report.lab import Claim, Figure, Findings, Section, Table
+from carousel.report.words import count, number, percent, power
+
+ROUNDING = 1e-12
+LEARNED, MISSED = 0.95, 0.75  # accuracy from which on a window teaches the lag, and below which it does not
+
+
+def findings(found: Measurements) -> Findings:
+    """The claims about losses over time, and the figures behind them."""
+    claims = [_mlp_claim(found), _weights_claim(found), _index_claim(found), _window_claim(found)]
+    sections = [
+        _gradient_section(found),
+        _weights_section(found),
+        _identity_section(found),
+        _index_section(found),
+        _window_section(found),
+    ]
+    equations = of_cells({"GRU": "gru"})
+    equations["w Div(d, Y) with Div = KL and Y = softmax(a), the term of one step"] = without_time(
+        WeightedKL(), True
+    )
+    return Findings(claims, sections, found.numbers, equations, cover=4)
+
+
+def _mlp_claim(found: Measurements) -> Claim:
+    gru, mlp = found.gradients["GRU"], max(found.gradients[MLP][1:])
+    return Claim.judged(
+        "Regular MLP: “No recurrence. The output at time t is related to the output at t′ ≠ t.”",
+        [mlp > 0],
+        "This is a misprint for “unrelated”. For t′ < t, dY(t)/dX(t′) of an MLP at each step is exactly "
+        f"{mlp:g}. The norm of this gradient in a GRU is {power(gru[1])} one step back and {power(gru[10])} ten steps "
+        "back.",
+    )
+
+
+def _weights_claim(found: Measurements) -> Claim:
+    errors, first = found.identities, found.weighted["the first half only"]
+    return Claim.judged(
+        "Div is a weighted sum over time, and its gradient at Y(t) is w_t times the gradient of Div there.",
+        [max(errors.values()) < ROUNDING],
+        f"The two gradients agree to {power(errors['gradient at t is w_t times the gradient of Div'])}. The gradient "
+        "of KL with respect to the input of the softmax is Y − target, to "
+        f"{power(errors['gradient of KL is Y - target'])}. The weights decide which steps are learned. With weights on "
+        f"the first half alone the loss of a GRU is {power(first[SEQUENCE // 2 - 1])} bits there, and "
+        f"{number(first[-1], 1)} bits at the end, where the target is the opposite bit. With weights on every step the "
+        f"loss after the start is at most {power(max(found.weighted['every step'][DELAY:]))} bits.",
+    )
+
+
+def _index_claim(found: Measurements) -> Claim:
+    change = found.change
+    return Claim.judged(
+        "The language model's loss is −Σ log Y(t, w_{t+1}), with Y(t, i) = P(V_i | w_0 … w_{t−1}).",
+        [change["w(t)"] == 0],
+        "The two formulas do not fit together, since the Y(t) of a model that is trained by this loss has read w_0 … "
+        f"w_t. Another w_t changes Y(t) by up to {number(change['w(t)'])}. Another w_{{t+1}}, the word that it scores, "
+        f"changes Y(t) by {change['w(t+1)']:g}. If Y(t) scores the word that it has just read, the loss falls to "
+        f"{power(found.by_index['w(t)'][-1])} bits, since the model copies. If it scores the next word, the loss falls "
+        f"to {number(found.by_index['w(t+1)'][-1], 2)} bits.",
+    )
+
+
+def _window_claim(found: Measurements) -> Claim:
+    accuracy = {window: each.accuracy for window, each in found.windows.items()}
+    passed = [window for window in WINDOWS if accuracy[window] > LEARNED]
+    missed = max((window for window in WINDOWS if accuracy[window] < MISSED), default=WINDOWS[0])
+    shortest = min(passed, default=WINDOWS[-1])
+    return Claim.judged(
+        "Training is backpropagation through time.",
+        # if no window teaches the lag, training ended too early to compare them
+        [accuracy[window] > LEARNED if passed else None for window in WINDOWS],
+        f"The target is the bit {LAG} steps back, and guessing is right in 50 % of the cases. With a window of "
+        f"{_steps(missed)} the accuracy is {percent(accuracy[missed])}. With a window of {_steps(shortest)} it is "
+        f"{percent(accuracy[shortest])}. Both take as many updates on as many bits, and both carry the state over.",
+        "the window spans the lag",
+    )
+
+
+def _steps(window: int) -> str:
+    return f"{window} step{'s' if window > 1 else ''}"
+
+
+def _gradient_section(found: Measurements) -> Section:
+    chart = Chart(
+        "Gradient of the last output with respect to each input",
+        "The gradient of the MLP is exactly zero for every earlier input and drawn on the floor",
+        "steps between X(t′) and Y(t)",
+        "norm of dY(t) / dX(t′)",
+        curves(
+            range(SEQUENCE),
+            {name: [max(norm, 1e-8) for norm in norms] for name, norms in found.gradients.items()},
+            dots=True,
+        ),
+        log=True,
+        y_range=(1e-8, 3.0),
+        margin=140,
+    )
+    gru = found.gradients["GRU"]
+    caption = (
+        f"Both outputs depend on the input of their own step. The gradient of the MLP to every earlier input is "
+        f"{max(found.gradients[MLP][1:]):g} and drawn on the floor. That of the GRU falls from {power(gru[1])} one "
+        f"step back to {power(gru[-1])} after {SEQUENCE - 1} steps."
+    )
+    return Section(
+        "Does Y(t) depend on X(t′)?",
+        "Both networks are untrained and have four inputs, 16 units and three outputs.",
+        [Figure(chart, caption)],
+    )
+
+
+def _weights_section(found: Measurements) -> Section:
+    smallest = max(min(map(min, found.weighted.values())), 1e-30)
+    chart = Chart(
+        "What weights over time train",
+        f"Held-out loss by step of three GRUs; the target is the bit {DELAY} steps back, in the second half its "
+        "opposite",
+        "step",
+        "bits",
+        curves(range(1, SEQUENCE + 1), found.weighted, dots=True),
+        levels=[("a guess", 1.0)],
+        y_range=(10.0 ** math.floor(math.log10(smallest)), 40.0),
+        log=True,
+        margin=150,
+    )
+    caption = (
+        "The loss is low where the weights were. Elsewhere it is far above a guess, since the network applies the rule "
+        "of the other half."
+    )
+    return Section(
+        "Weights over time",
+        f"The target is the bit {DELAY} steps earlier, and its opposite from step {SEQUENCE // 2 + 1} on. The three "
+        "networks differ only in w_t. It is 1 for every step, for the last step alone, or for the first half alone. "
+        "Guessing has a loss of one bit.",
+        [Figure(chart, caption)],
+    )
+
+
+def _identity_section(found: Measurements) -> Section:
+    rows = [[name.replace(" - ", " − "), power(error)] for name, error in found.identities.items()]
+    table = Table(["", "largest difference"], rows, "Random logits and targets, float64.")
+    return Section(
+        "KL, cross-entropy and their gradients", "These identities must hold to rounding.", [table]
+    )
+
+
+def _index_section(found: Measurements) -> Section:
+    losses = {f"scores {word}": values for word, values in found.by_index.items()}
+    chart = Chart(
+        "Loss of a character model during training",
+        "Scoring the next character, and, wrongly, the one just read",
+        "training steps",
+        "bits per character",
+        curves(range(1, len(found.by_index["w(t)"]) + 1), losses),
+        y_range=(0.0, 5.0),
+        margin=130,
+    )
+    return Section(
+        "Which word does Y(t) score?",
+        "By the condition on the slide Y(t) scores w_t, which it has not read. By the loss on the slide it scores "
+        "w_{t+1}.",
+        [Figure(chart, "A model that may copy has nothing to learn.")],
+    )
+
+
+def _accuracy_chart(title: str, description: str, x_label: str, lines: list[Line]) -> Chart:
+    return Chart(
+        title,
+        description,
+        x_label,
+        "share of bits right",
+        lines,
+        levels=[("chance", 0.5)],
+        y_range=(0.4, 1.05),
+        height=260,
+    )
+
+
+def _window_section(found: Measurements) -> Section:
+    accuracy = {window: each.accuracy for window, each in found.windows.items()}
+    shares = ", ".join(f"{percent(share)} with {window}" for window, share in accuracy.items())
+    chart = _accuracy_chart(
+        "Accuracy by window",
+        shares,
+        "window of backpropagation, steps",
+        curves(list(accuracy), {"accuracy": list(accuracy.values())}, dots=True),
+    )
+    courses = {
+        window: thin(range(1, len(each.course) + 1), each.course, 80)
+        for window, each in found.windows.items()
+    }
+    updates = count(len(found.windows[WINDOWS[0]].course))
+    charts = {
+        _steps(window): _accuracy_chart(
+            f"How a window of {_steps(window)} learns",
+            f"{percent(accuracy[window])} right after {updates} updates; faint, the other windows",
+            "updates",
+            [
+                *[Line("", *courses[other], "s6 faint") for other in WINDOWS if other != window],
+                Line(_steps(window), *courses[window], "s2"),
+            ],
+        )
+        for window in WINDOWS
+    }
+    caption = f"The target is the bit {LAG} steps back. The state is carried from window to window, but no gradient is."
+    return Section(
+        "Truncated backpropagation",
+        "All windows take as many updates on as many bits, since shorter windows read more streams at once.",
+        [
+            Figure(chart, f"Accuracy on held-out streams after training, by window: {shares}."),
+            slider("window", charts, caption, _steps(4)),
+        ],
+    )

@@ -1,0 +1,177 @@
+"""What the page on the singular values of a product says."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from carousel.emit import formula
+from carousel.equations.catalogue import CELLS
+from carousel.lab.figures import curves, slider
+from carousel.lab.formulas import ThreeLayers, of_cells, without_time
+from carousel.lab.singular_values.measure import DEEP, DEPTH, HIDDEN, LAGS, WIDTH, Measurements
+from carousel.report.charts import Chart, Line
+from carousel.report.lab import Claim, Figure, Findings, Section, Table
+from carousel.report.words import number, power
+
+FLOOR = 1e-16  # of float64: a smaller number beside values near 1 is rounding
+
+
+def findings(found: Measurements) -> Findings:
+    """The claims about growing directions and bounded Jacobians, and the figures behind them."""
+    sections = [_spectrum_section(found), _parts_section(found), _depth_section(found), _lstm_section(found)]
+    equations = {
+        "RNN, and the factor by which a gradient goes back one step": formula.text(
+            CELLS["rnn-tanh"].equations, backward=True
+        ),
+        **of_cells({"LSTM": "lstm"}),
+        **{
+            f"The product through three layers of {name}: ∂y0 from ∂y3": without_time(
+                ThreeLayers(name), True, weights=False
+            )
+            for name in ("tanh", *(name for name in DEEP if name != "tanh"))
+        },
+    }
+    return Findings([_direction_claim(found), _activation_claim(found)], sections, found.numbers, equations)
+
+
+def _direction_claim(found: Measurements) -> Claim:
+    growth = found.growth
+    counts = ", ".join(
+        f"{product.growing} of {HIDDEN} at gain {gain:g}" for gain, product in found.products.items()
+    )
+    return Claim.judged(
+        "The gradient expands along directions with singular values above 1 and shrinks along those below.",
+        # of the whole product, and never of one weight matrix, of which the lecture speaks
+        [growth["first"] > 1 > growth["last"], False],
+        "A gradient goes back over 10 steps at gain 1.5. Along the first singular direction of the product it is "
+        f"multiplied by {number(growth['first'], 2)}. Along the last one it is multiplied by {power(growth['last'])}, "
+        f"measured by the inverse product. A random gradient is multiplied by {number(growth['random'], 2)}. "
+        f"Directions that grow over 10 steps: {counts}.",
+        "the singular values are those of the whole product, not of one weight matrix",
+    )
+
+
+def _activation_claim(found: Measurements) -> Claim:
+    never = max(max(product.activations) for product in found.products.values()) <= 0
+    one, two = found.products[1.0], found.products[2.0]
+    added, taken = two.weights[-1] - one.weights[-1], one.activations[-1] - two.activations[-1]
+    return Claim.judged(
+        "The Jacobians of the activations are bounded: they only shrink.",
+        [never],
+        f"tanh′ is at most 1. The part of the activations in the log volume is {'never' if never else 'sometimes'} "
+        f"positive. Over {LAGS} steps it is {number(one.activations[-1], 1)} nats a direction at gain 1, and "
+        f"{number(two.activations[-1], 1)} nats at gain 2. The part of the weights goes from "
+        f"{number(one.weights[-1], 1)} to {number(two.weights[-1], 1)} nats. Larger weights saturate units, and here "
+        f"the activations take back {'more than' if taken > added else 'part of'} what the weights add.",
+    )
+
+
+def _spectrum_chart(title: str, description: str, x_label: str, values: Tensor) -> Chart:
+    """All singular values (lags, n) by the number of factors; the largest and the root mean square stand out."""
+    lags = range(1, len(values) + 1)
+    lines = [Line("", lags, column.tolist(), "s6 faint") for column in values.T[1:]]
+    typical = values.square().mean(1).sqrt().tolist()
+    return Chart(
+        title,
+        description,
+        x_label,
+        "singular value",
+        [*lines, *curves(lags, {"typical": typical, "largest": values[:, 0].tolist()})],
+        log=True,
+        levels=[("1", 1.0)],
+        y_range=(FLOOR, 1e4),
+        height=340,
+        ticks=7,
+    )
+
+
+def _spectrum_section(found: Measurements) -> Section:
+    charts = {
+        f"{gain:g}": _spectrum_chart(
+            f"All {HIDDEN} singular values of the product, gain {gain:g}",
+            f"At lag {LAGS} {int((product.values[-1] > 1).sum())} are above 1, "
+            f"the largest {power(float(product.values[-1, 0]))}",
+            "lag: factors in the product",
+            product.values,
+        )
+        for gain, product in found.products.items()
+    }
+    caption = (
+        "Every line is a direction. With more factors, a few directions keep their size while most vanish. Values "
+        "below 10⁻¹⁶ are hidden by rounding and lie on the floor."
+    )
+    return Section(
+        "The spectrum of the product",
+        f"Weak noise drives a tanh network of {HIDDEN} units. The product is J_T ⋯ J_{{T−k+1}} for lags k to {LAGS}.",
+        [slider("gain of the weights", charts, caption, "1.5")],
+    )
+
+
+def _parts_section(found: Measurements) -> Section:
+    rows = []
+    for gain, p in found.products.items():
+        parts = (p.weights[-1], p.activations[-1], p.weights[-1] + p.activations[-1])
+        rows.append([f"gain {gain:g}", *(number(part, 1) for part in parts)])
+    caption = f"Mean log singular value over {LAGS} steps, in nats a direction."
+    table = Table(["", "weights", "activations", "together"], rows, caption)
+    product = found.products[1.5]
+    together = [a + b for a, b in zip(product.weights, product.activations, strict=True)]
+    chart = Chart(
+        "Log volume of the product at gain 1.5",
+        "In nats a direction: the part of the weights, the part of the activations, and their sum",
+        "lag",
+        "nats a direction",
+        curves(
+            range(1, LAGS + 1),
+            {"activations": product.activations, "weights": product.weights, "together": together},
+        ),
+    )
+    return Section(
+        "The parts of weights and activations",
+        "The mean log singular value of a product is exactly the sum of those of its factors. The shrinking can "
+        "therefore be divided into a part of the weights and a part of the slopes of tanh.",
+        [Figure(chart, "Straight lines mean the same loss at every step."), table],
+    )
+
+
+def _depth_section(found: Measurements) -> Section:
+    charts = {
+        name: _spectrum_chart(
+            f"All {WIDTH} singular values of the product through a deep network, {name}",
+            f"Through {DEPTH} layers {int((values[-1] > 1).sum())} of {WIDTH} directions grow",
+            "layers in the product, counted from the output",
+            values,
+        )
+        for name, values in found.deep.items()
+    }
+    caption = (
+        "The slope of sigmoid is at most a quarter and shrinks every direction at once. The others spread like those "
+        "of a recurrent network. Half of the directions of ReLU are exactly zero after one layer and lie below the "
+        "floor."
+    )
+    return Section(
+        "The same against depth",
+        f"{DEPTH} layers of {WIDTH} units have random weights of variance 1/n (ReLU: 2/n), at one random input. In "
+        "depth every factor has weights of its own, while in time all factors share them.",
+        [slider("activation", charts, caption, "tanh")],
+    )
+
+
+def _lstm_section(found: Measurements) -> Section:
+    charts = {
+        f"{bias:g}": _spectrum_chart(
+            f"All {2 * HIDDEN} singular values of the product of an LSTM, forget bias {bias:g}",
+            f"Largest singular value at lag {LAGS}: {power(float(values[-1, 0]))}",
+            "lag: factors in the product",
+            values,
+        )
+        for bias, values in found.lstms.items()
+    }
+    caption = (
+        "Half of the directions belong to the cell state, and the forget gate decides how long they are kept."
+    )
+    return Section(
+        "The same for an LSTM",
+        f"The LSTM has {HIDDEN} units and is not trained. Its h and c together have {2 * HIDDEN} directions.",
+        [slider("forget bias", charts, caption, "1")],
+    )

@@ -1,0 +1,213 @@
+"""What the page on words as vectors says."""
+
+from __future__ import annotations
+
+import math
+
+from carousel.embeddings import Vectors
+from carousel.embeddings.plane import word_map
+from carousel.emit import formula
+from carousel.lab.figures import curves, slider
+from carousel.lab.formulas import CBOW, TDNN, SkipGram, of_cells, without_time
+from carousel.lab.words.measure import CONTEXTS, LONGER, MAPPED, VOCABULARY, Learned, Measurements
+from carousel.report.charts import Chart, Points, Scatter
+from carousel.report.lab import Claim, Figure, Findings, Section, Table
+from carousel.report.words import count, listed, number, power
+
+MARGIN = 0.1  # related words are near each other if their mean cosine is larger by more
+PROJECTED, ONE_HOT = "GRU, projection", "GRU, one-hot"
+
+
+def findings(found: Measurements) -> Findings:
+    """The claims about one-hot vectors, projections and the TDNN, and the figures behind them."""
+    sections = [_distance_section(found), _model_section(found), _context_section(found), _map_section(found)]
+    equations = {
+        "TDNN, N = 4: x is a one-hot word, p1 a projection, z the scores of the next word": formula.text(
+            TDNN().equations
+        ),
+        **of_cells({"GRU": "gru"}),
+        "Skip-gram: v is a word's vector, u that of a word beside it, n a negative sample": without_time(
+            SkipGram(), True
+        ),
+        "CBOW: the mean of the vectors of the words around": without_time(CBOW(), True),
+    }
+    claims = [_distance_claim(found), _waste_claim(found), _tdnn_claim(found)]
+    return Findings(claims, sections, found.numbers, equations, cover=3)
+
+
+def _has_learned(found: Measurements, model: Learned) -> bool:
+    """Is the model better than word frequencies alone? If not, training ended too early to compare it."""
+    return model.perplexity < found.frequency_perplexity
+
+
+def _near(found: Measurements, projection: str) -> bool | None:
+    """Does this projection bring related words near each other?"""
+    if projection == "TDNN, N = 4" and not _has_learned(found, found.models[LONGER]):
+        return None
+    return found.cosines[projection].related > found.cosines[projection].other + MARGIN
+
+
+def _distance_claim(found: Measurements) -> Claim:
+    cases = {name: _near(found, name) for name in found.projections}
+    one_hot, skip_gram = found.distances["one-hot"], found.distances["skip-gram"]
+    means = "; ".join(
+        f"{name} {number(each.related)} and {number(each.other)}" for name, each in found.cosines.items()
+    )
+    return Claim.judged(
+        "One-hot vectors make no assumptions about words: all are equally far apart. A projection brings related "
+        "words together.",
+        cases.values(),
+        f"The distance of any two one-hot vectors is {number(one_hot.nearest, 4)} to {number(one_hot.farthest, 4)}, "
+        f"and √2 is {number(math.sqrt(2), 4)}. The distance of skip-gram vectors of length 1 goes from "
+        f"{number(skip_gram.nearest, 2)} to {number(skip_gram.farthest, 2)}. The mean cosine of related words (append, "
+        f"extend; if, else; …) and of other words is: {means}. Related words are near each other if the difference is "
+        f"more than {MARGIN:g}.",
+        f"the projection is that of {' or '.join(name for name, near in cases.items() if near)}",
+    )
+
+
+def _waste_claim(found: Measurements) -> Claim:
+    projected, one_hot = found.models[PROJECTED], found.models[ONE_HOT]
+    comparable = _has_learned(found, projected) and _has_learned(found, one_hot)
+    return Claim.judged(
+        "One-hot vectors are wasteful; PW is a linear transform of them.",
+        [
+            projected.parameters < one_hot.parameters,
+            projected.perplexity <= one_hot.perplexity if comparable else None,
+        ],
+        f"PW times a one-hot vector equals the look-up, to {power(found.product_error)}. A GRU with a projection has "
+        f"{count(projected.parameters)} parameters, a held-out perplexity of {number(projected.perplexity, 0)} and "
+        f"{number(projected.milliseconds, 1)} ms a training step. With one-hot input it has "
+        f"{count(one_hot.parameters)} parameters, a perplexity of {number(one_hot.perplexity, 0)} and "
+        f"{number(one_hot.milliseconds, 1)} ms a step.{'' if comparable else ' ' + _too_short(found)}",
+        "parameters count for more than the loss",
+    )
+
+
+def _too_short(found: Measurements) -> str:
+    return (
+        "At this budget their order says nothing, since not all of them are better than word frequencies alone, with "
+        f"a perplexity of {number(found.frequency_perplexity, 0)}."
+    )
+
+
+def _tdnn_claim(found: Measurements) -> Claim:
+    tdnns = {n: found.models[f"TDNN, N = {n}"] for n in CONTEXTS}
+    perplexities = listed([f"{number(model.perplexity, 0)} for N = {n}" for n, model in tdnns.items()])
+    predicts = min(tdnns.values(), key=lambda model: model.perplexity)
+    cosines = found.cosines["TDNN, N = 4"]
+    return Claim.judged(
+        "The TDNN predicts each word from the past N words, and learns projections on the way.",
+        [_has_learned(found, predicts) or None, _near(found, "TDNN, N = 4")],
+        f"The held-out perplexity of the TDNN is {perplexities}. {_order(found)} A GRU of the same width that reads "
+        f"everything has {number(found.models[PROJECTED].perplexity, 0)} after as many steps. A TDNN with N = 4 that "
+        f"takes {count(found.longer)} steps has {number(found.models[LONGER].perplexity, 0)}. In its projection, the "
+        f"mean cosine of related words is {number(cosines.related)}, and that of other words {number(cosines.other)}.",
+        "the claim is about predicting alone",
+    )
+
+
+def _order(found: Measurements) -> str:
+    """The best context, or why the contexts cannot be compared."""
+    tdnns = {n: found.models[f"TDNN, N = {n}"] for n in CONTEXTS}
+    if not all(_has_learned(found, model) for model in tdnns.values()):
+        return _too_short(found)
+    best = min(tdnns, key=lambda n: tdnns[n].perplexity)
+    return f"N = {best} is best. Word frequencies alone, without context, have {number(found.frequency_perplexity, 0)}."
+
+
+def _distance_section(found: Measurements) -> Section:
+    rows = [
+        [name, number(each.nearest, 4), number(each.farthest, 4)] for name, each in found.distances.items()
+    ]
+    table = Table(
+        ["", "nearest pair", "farthest pair"], rows, "Euclidean distance between the 300 most frequent words."
+    )
+    return Section(
+        "How far apart words are",
+        "A one-hot vector is 1 at its word and 0 elsewhere, so that no word is nearer to another than the rest.",
+        [table],
+    )
+
+
+def _model_section(found: Measurements) -> Section:
+    rows = [
+        [name, count(model.parameters), number(model.milliseconds, 1), number(model.perplexity, 0)]
+        for name, model in found.models.items()
+    ]
+    rows.append(["word frequencies alone", "", "", number(found.frequency_perplexity, 0)])
+    table = Table(
+        ["", "parameters", "ms a training step", "held-out perplexity"],
+        rows,
+        "A training step reads 16 windows of 32 words.",
+    )
+    return Section(
+        "Language models of the same text",
+        f"The vocabulary has the {count(VOCABULARY - 1)} most frequent words and one entry for all rare words. Each "
+        f"model takes {count(found.steps)} steps, and the one that is trained longer {count(found.longer)}.",
+        [table],
+    )
+
+
+def _context_section(found: Measurements) -> Section:
+    values = [found.models[f"TDNN, N = {n}"].perplexity for n in CONTEXTS]
+    gru = found.models[PROJECTED].perplexity
+    chart = Chart(
+        "Held-out perplexity of the TDNN by its context",
+        f"The level is a GRU with {gru:.0f}",
+        "N, words in the context",
+        "held-out perplexity",
+        curves(list(CONTEXTS), {"TDNN": values}, dots=True),
+        levels=[("GRU", gru)],
+        y_range=(0.9 * min(*values, gru), 1.05 * max(*values, gru)),
+    )
+    caption = (
+        f"{_order(found)} Every further word of context costs parameters. The recurrent network has no N."
+    )
+    return Section("How many past words?", "", [Figure(chart, caption)])
+
+
+def _map_section(found: Measurements) -> Section:
+    drawings = {name: _map(name, vectors) for name, vectors in found.projections.items()}
+    caption = (
+        "The same words in the first two principal directions of each projection. Similar words lie together."
+    )
+    cosines = Table(
+        ["", "related words", "other words"],
+        [[name, number(each.related), number(each.other)] for name, each in found.cosines.items()],
+        "Mean cosine of two words on the map, of one kind (append, extend, …) and of different kinds.",
+    )
+    nearest = Table(
+        ["word, projection", "nearest words"],
+        [
+            [f"{word}, {name}", _neighbours(vectors, word)]
+            for word in ("append", "keys", "true", "for", "raise")
+            for name, vectors in found.projections.items()
+        ],
+        "By cosine, in all directions of a projection.",
+    )
+    return Section(
+        "A map of words",
+        "CBOW and skip-gram read the words on both sides, and the TDNN only those before. The map shows the TDNN that "
+        f"was trained for {count(found.longer)} steps.",
+        [slider("projection", drawings, caption, "skip-gram"), cosines, nearest],
+    )
+
+
+def _map(name: str, vectors: Vectors) -> Scatter:
+    words = [word for word in MAPPED if word in vectors]
+    placed = word_map(vectors, words=words, method="pca")
+    return Scatter(
+        f"Words by {name}",
+        f"{len(words)} words in the first two of {vectors.dimension} principal directions",
+        "first direction",
+        "second direction",
+        [Points("", placed.x.tolist(), placed.y.tolist(), "s1", words=placed.words)],
+        height=460,
+    )
+
+
+def _neighbours(vectors: Vectors, word: str) -> str:
+    if word not in vectors:
+        return "not in the vocabulary"
+    return ", ".join(near.word for near in vectors.nearest(word, top=4))

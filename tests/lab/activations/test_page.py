@@ -1,0 +1,7 @@
+"""The verdicts on sigmoid follow from its fixed points."""
+
+
+def test_sigmoid_forgets_but_not_by_saturation(findings):
+    """Two claims, two verdicts: where it rests the curve is nearly as steep as it can be."""
+    forgets, saturates = findings("activations").claims[:2]
+    assert (forgets.verdict, saturates.verdict) == ("holds", "does not hold")
