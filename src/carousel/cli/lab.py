@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from carousel.cli.output import say
+from carousel.cli.terminal import Terminal
 from carousel.errors import CarouselError
 
 if TYPE_CHECKING:  # the list of experiments needs no torch
@@ -47,14 +48,14 @@ def lab(
     names = list(EXPERIMENTS) if name == ALL else [known(name).name]  # before torch is loaded
     for k, each in enumerate(names, start=1):
         _run(each, f"{k}/{len(names)} {each}" if len(names) > 1 else each, out, budget)
-    typer.echo(out / "index.html")
+    say(out / "index.html")
 
 
 def _run(name: str, heading: str, out: Path, budget: Budget) -> None:
     """Run one with a bar on a terminal, then say what was found: Ctrl-C loses only the one that is running."""
     from carousel.lab import gallery
 
-    with _bar(Console(stderr=True)) as bar:
+    with _bar(Terminal(stderr=True)) as bar:
         task = bar.add_task(heading, total=1.0, words="")
         [result] = gallery.run(
             [name], out, budget, lambda _, share, words: bar.update(task, completed=share, words=words)
@@ -70,19 +71,19 @@ def _list() -> None:
     for experiment in EXPERIMENTS.values():
         if experiment.chapter != chapter:
             chapter = experiment.chapter
-            typer.echo(f"\n{chapter}")
-        typer.echo(f"  {experiment.name:<{width}}  {experiment.claim}")
-    typer.echo("\n`carousel lab NAME` runs one, `carousel lab all` runs all of them.")
+            say(f"\n{chapter}")
+        say(f"  {experiment.name:<{width}}  {experiment.claim}")
+    say("\n`carousel lab NAME` runs one, `carousel lab all` runs all of them.")
 
 
 def _tell(result: Result) -> None:
     """The verdicts in the terminal, beside where the page is."""
-    typer.echo(f"{result.experiment.title} ({result.seconds:.0f} s): {result.path}")
+    say(f"{result.experiment.title} ({result.seconds:.0f} s): {result.path}")
     for claim in result.findings.claims:
-        typer.echo(f"  {claim.words}\n    {claim.verdict}: {claim.evidence}")
+        say(f"  {claim.words}\n    {claim.verdict}: {claim.evidence}")
 
 
-def _bar(console: Console) -> Progress:
+def _bar(console: Terminal) -> Progress:
     return Progress(
         TextColumn("{task.description:<21}"),
         BarColumn(bar_width=24),

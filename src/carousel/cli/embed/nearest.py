@@ -10,6 +10,7 @@ import typer
 
 from carousel.cli.embed.arguments import File, Method, Odd, Restrict, Top, open_vectors, show
 from carousel.cli.loading import loaded
+from carousel.cli.output import give, say
 from carousel.errors import CarouselError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def nearest(
         _converse(vectors, top, method, restrict)
     elif each:
         for word, found in zip(words, vectors.nearest_each(words, top, restrict=restrict), strict=True):
-            typer.echo(word)
+            give(f"{word}\n")
             show(found)
     else:
         show(vectors.nearest(words, minus or [], top, method=method, restrict=restrict))
@@ -69,14 +70,14 @@ def _converse(vectors: Vectors, top: int, method: str, restrict: int | None) -> 
         try:
             show(vectors.nearest(positive, negative, top, method=method, restrict=restrict))
         except CarouselError as error:
-            typer.echo(f"carousel: {error}", err=True)
+            say(f"carousel: {error}", err=True)
 
 
 def _lines() -> Iterator[str]:
     shown = sys.stdin.isatty()
     while True:
         if shown:
-            typer.echo("words: ", nl=False)
+            say("words: ", nl=False)
         line = sys.stdin.readline()
         if not line:
             return
