@@ -79,9 +79,8 @@ class Stepper:
         self._input: np.ndarray = self._core.input()[0] if self._unbatched else self._core.input()
         self._out_shape, self._dtype = self._output.shape, np.dtype(self._output.dtype.name)
         self._output_tensor = torch.from_numpy(self._output)
-        self._free = [
-            True
-        ]  # empty while a thread is at work: taking from a list and giving back are single steps
+        # empty while a thread is at work: to take from a list, and to give back, is a single step each
+        self._free = [True]
 
     @overload
     def step(self, x: np.ndarray, out: None = None) -> np.ndarray: ...
