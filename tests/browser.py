@@ -4,6 +4,8 @@ import os
 import re
 import shutil
 import subprocess
+from base64 import b64encode
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,15 @@ def open_page(page: Path, profile: Path, *, width: int = 1000) -> tuple[str, str
     environment = {**os.environ, "HOME": str(profile)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=True)
     return done.stdout, done.stderr
+
+
+def with_reader(html: str, reader: str) -> str:
+    """The page with a script of a test at its end, which its content policy is made to allow."""
+    script = reader.split("<script>")[1].split("</script>")[0]
+    own = b64encode(sha256(script.encode()).digest()).decode()
+    allowed = re.sub("script-src (?:'none')?", f"script-src 'sha256-{own}' ", html, count=1)
+    assert allowed != html, "the page has no policy for scripts"
+    return allowed.replace("</body>", reader + "</body>")
 
 
 def attribute(dom: str, name: str) -> str:

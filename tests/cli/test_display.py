@@ -4,9 +4,9 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from carousel.cli.display import LiveBar, PlainLines, by_level, clock, display
+from carousel.cli.terminal import Terminal
 from carousel.training.progress import Evaluated, Finished, Note, Stage, Started, Stepped
 from carousel.training.score import Score
 
@@ -24,7 +24,7 @@ EVENTS = [
 
 def _shown(terminal: bool, level: str = "char") -> tuple[object, str]:
     out = StringIO()
-    console = Console(file=out, force_terminal=terminal, width=140, color_system=None)
+    console = Terminal(file=out, force_terminal=terminal, width=140, color_system=None)
     with display(console, by_level(level)) as observer:
         for event in EVENTS:
             observer(event)
@@ -56,7 +56,7 @@ def test_a_note_stays(kind):
     """What should be known is a line of its own, brackets and all, on a terminal as in a log."""
     out = StringIO()
     with kind(
-        Console(file=out, force_terminal=kind is LiveBar, width=140, color_system=None), str, "tokens"
+        Terminal(file=out, force_terminal=kind is LiveBar, width=140, color_system=None), str, "tokens"
     ) as shown:
         shown(Note("left out [b].py"))
         shown(EVENTS[0])
@@ -75,7 +75,7 @@ def test_the_terminal_is_given_back_after_an_error():
     out = StringIO()
 
     def fail() -> None:
-        with LiveBar(Console(file=out, force_terminal=True), str, "tokens") as bar:
+        with LiveBar(Terminal(file=out, force_terminal=True), str, "tokens") as bar:
             bar(EVENTS[1])
             raise KeyboardInterrupt
 

@@ -1,7 +1,7 @@
 """Every experiment's page in a real browser, without a network: no error, and each slider moves its drawing."""
 
 import pytest
-from browser import attribute, needs_browser, open_page
+from browser import attribute, needs_browser, open_page, with_reader
 
 from carousel.lab import EXPERIMENTS, Budget
 from carousel.lab.long_lag import measure as long_lag
@@ -52,7 +52,7 @@ def test_the_page_works_without_a_network(name, findings, words_findings, tmp_pa
     experiment = EXPERIMENTS[name]
     page = LabPage(name, experiment.title, experiment.chapter, found, "quick", 1.0)
     path = tmp_path / "page.html"
-    path.write_text(lab_page(page).replace("</body>", READER + "</body>"), encoding="utf-8")
+    path.write_text(with_reader(lab_page(page), READER), encoding="utf-8")
     dom, log = open_page(path, tmp_path / "profile")
     assert "CONSOLE" not in log
     assert "data-error" not in dom

@@ -351,7 +351,7 @@ def test_a_cache_that_cannot_keep_it_is_named(
     """On a full or read-only disk the warning names the folder and says what to do."""
 
     def refuse(*args: object, **kwargs: object) -> None:
-        raise OSError(number, os.strerror(number))
+        raise OSError(number, os.strerror(number), str(empty_cache / "tmp"))
 
     monkeypatch.setattr(compiler.tempfile, "mkdtemp", refuse)
     with pytest.warns(
@@ -359,6 +359,16 @@ def test_a_cache_that_cannot_keep_it_is_named(
     ):
         assert not _load_anew()
     assert copies() == 0
+
+
+def test_a_compiler_that_may_not_run_is_not_taken_for_a_full_cache(
+    empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The warning names the file that was refused."""
+    (tmp_path / "cc").write_text("no program")
+    monkeypatch.setenv("CXX", str(tmp_path / "cc"))
+    with pytest.warns(compiler.CompileWarning, match=r"Permission denied: .*cc"):
+        assert not _load_anew()
 
 
 def test_a_kept_library_is_loaded_where_nothing_can_be_written(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from browser import attribute, open_page
+from browser import attribute, open_page, with_reader
 
 READER = f"<script>{Path(__file__).with_name('reader.js').read_text(encoding='utf-8')}</script>"
 RAISED = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
@@ -59,7 +59,7 @@ def number(label):
 
 def read_page(path: Path, profile: Path, width: int = 1000):
     """(what the page holds, the browser's log) of a saved page."""
-    path.write_text(path.read_text(encoding="utf-8").replace("</body>", READER + "</body>"), encoding="utf-8")
+    path.write_text(with_reader(path.read_text(encoding="utf-8"), READER), encoding="utf-8")
     dom, log = open_page(path, profile, width=width)
     assert 'data-ready="yes"' in dom
     assert "data-error" not in dom

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from browser import attribute, needs_browser, open_page
+from browser import attribute, needs_browser, open_page, with_reader
 
 from carousel.report.charts.line import Chart, Line
 from carousel.report.charts.scatter import Points, Scatter, scatter_svg
@@ -165,7 +165,7 @@ def test_words_on_a_map_stand_beside_each_other():
 def test_the_drawing_follows_the_slider(page, tmp_path, width):
     """Without a network and without an error, exactly the chosen picture is shown, on a desk and on a phone."""
     path = tmp_path / "page.html"
-    path.write_text(lab_page(page).replace("</body>", READER + "</body>"), encoding="utf-8")
+    path.write_text(with_reader(lab_page(page), READER), encoding="utf-8")
     dom, log = open_page(path, tmp_path / "profile", width=width)
     assert "CONSOLE" not in log
     assert "data-error" not in dom

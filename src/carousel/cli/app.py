@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from carousel.cli import diagnose, embed, equations, evaluate, generate, info, lab, predict, train
 from carousel.cli.loading import STOPPED
+from carousel.cli.output import say
 from carousel.errors import CarouselError
 
 BAD_INPUT = 2  # the exit status of every mistake in what was asked for
@@ -24,7 +25,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            typer.echo("carousel: interrupted", err=True)
+            say("carousel: interrupted", err=True)
             raise typer.Exit(STOPPED) from None
         except BrokenPipeError:
             _discard_output()
@@ -53,7 +54,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from carousel import __version__
 
-        typer.echo(__version__)
+        say(__version__)
         raise typer.Exit
 
 
@@ -72,5 +73,5 @@ def run() -> None:
         app()
     except CarouselError as error:
         sys.stdout.flush()
-        typer.echo(f"carousel: {error}", err=True)
+        say(f"carousel: {error}", err=True)
         raise SystemExit(BAD_INPUT) from None

@@ -47,26 +47,25 @@ def diagnose(
 
     Checkpoints are read without executing anything in them.
     """
-    from rich.console import Console
-
+    from carousel.cli.terminal import Terminal, plain
     from carousel.diagnosis import diagnose as examine
 
     read = _sequences if _is_of_sequences(path) else _run if _is_run(path) else _file
     model, batch, text, loss, words = read(path, data, steps)
     loaded()
-    console = Console()
-    console.print(words, soft_wrap=True, markup=False, highlight=False)
+    console = Terminal()
+    console.print(words, soft_wrap=True)
     with console.status("measuring") as status:
         report = examine(
             model,
             batch,
             loss,
             text=text,
-            on_progress=lambda what, share: status.update(f"{what} {share:.0%}"),
+            on_progress=lambda what, share: status.update(plain(f"{what} {share:.0%}")),
         )
     page = report.save(out or (path / "diagnosis.html" if path.is_dir() else Path("diagnosis.html")))
-    console.print(str(report), soft_wrap=True, markup=False, highlight=False)
-    console.print(f"\nreport {page}", soft_wrap=True, markup=False, highlight=False)
+    console.print(str(report), soft_wrap=True)
+    console.print(f"\nreport {page}", soft_wrap=True)
 
 
 def _is_run(path: Path) -> bool:

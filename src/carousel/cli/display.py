@@ -7,9 +7,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from carousel.cli.terminal import Terminal, plain
 from carousel.training.config import WORDS
 from carousel.training.progress import Evaluated, Event, Finished, Note, Stage, Started, Stepped
 
@@ -30,7 +30,7 @@ class Display(Protocol):
     ) -> None: ...
 
 
-def display(console: Console, measure: Measure = str, unit: str = "tokens") -> Display:
+def display(console: Terminal, measure: Measure = str, unit: str = "tokens") -> Display:
     """The display that fits where the output goes; `unit`: of what is read."""
     kind = LiveBar if console.is_terminal else PlainLines
     return kind(console, measure, unit)
@@ -61,7 +61,7 @@ def started(event: Started) -> str:
 class PlainLines:
     """A line at each evaluation and every ten seconds: right for a log file."""
 
-    def __init__(self, console: Console, measure: Measure, unit: str) -> None:
+    def __init__(self, console: Terminal, measure: Measure, unit: str) -> None:
         self.console, self.measure, self.unit = console, measure, unit
         self._last = -SECONDS_BETWEEN_LINES
 
@@ -84,7 +84,7 @@ class PlainLines:
 
     def _print(self, text: str) -> None:
         # Rich would wrap a line of a log at 80 columns
-        self.console.print(text, soft_wrap=True, markup=False, highlight=False)
+        self.console.print(text, soft_wrap=True)
 
     def __enter__(self) -> Self:
         return self
@@ -98,7 +98,7 @@ class PlainLines:
 class LiveBar:
     """One line that keeps itself up to date; stages and the run's size are printed above it."""
 
-    def __init__(self, console: Console, measure: Measure, unit: str) -> None:
+    def __init__(self, console: Terminal, measure: Measure, unit: str) -> None:
         self.console, self.measure, self.unit = console, measure, unit
         self._status = console.status("Starting")
         self._bar = Progress(
@@ -116,10 +116,10 @@ class LiveBar:
     def __call__(self, event: Event) -> None:
         if isinstance(event, Stage):
             self._bar.stop()
-            self._status.update(event.message)
+            self._status.update(plain(event.message))
             self._status.start()
         elif isinstance(event, Note):
-            self.console.print(event.message, markup=False, highlight=False)
+            self.console.print(event.message)
         elif isinstance(event, Started):
             self._start(event)
         elif isinstance(event, Stepped) and self._task is not None:
@@ -139,7 +139,7 @@ class LiveBar:
 
     def _start(self, event: Started) -> None:
         self._status.stop()
-        self.console.print(f"[dim]{started(event)}[/]", highlight=False)
+        self.console.print(started(event), style="dim")
         self._task = self._bar.add_task(
             "", total=event.steps, completed=event.step, measure="", valid="", speed="", left=""
         )

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from carousel.cli.output import say
 from carousel.errors import CarouselError
 
 
@@ -33,4 +34,4 @@ def equations(
         near = difflib.get_close_matches(cell, CELLS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(CELLS)}."
         raise CarouselError(f"there is no cell {cell!r}; {hint}")
-    typer.echo(formula.text(CELLS[cell].equations, backward=backward, latex=latex))
+    say(formula.text(CELLS[cell].equations, backward=backward, latex=latex))

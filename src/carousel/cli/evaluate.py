@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from carousel.cli.loading import loaded
+from carousel.cli.output import give, say
 from carousel.cli.sequences import evaluated, is_of_sequences
 from carousel.errors import CarouselError
 
@@ -56,7 +57,7 @@ def evaluate(
                 f"--lines and --tokens are of text, but {run} learned from sequences. Leave them out."
             )
         for line in evaluated(run, paths or []):
-            typer.echo(line)
+            say(line)
         return
     model, vocabulary = load(run)
     documents = _documents(run, paths)
@@ -64,7 +65,7 @@ def evaluate(
     if not (lines or tokens):
         score = score_documents(model, vocabulary, documents)
         number = f"{len(documents)} document{'s' if len(documents) > 1 else ''}"
-        typer.echo(
+        say(
             f"{score.bits_per_character:.4f} bits per character, "
             f"perplexity {score.perplexity:.3f} per token, "
             f"{score.characters:,} characters, {score.tokens:,} tokens in {number}"
@@ -74,11 +75,11 @@ def evaluate(
     if tokens:
         for each in score_tokens(model, vocabulary, texts):
             for token in each:
-                typer.echo(f"{token.bits:.4f}\t{token.text!r}")
-            typer.echo(f"{sum(token.bits for token in each):.4f}\t{len(each)} tokens\n")
+                give(f"{token.bits:.4f}\t{token.text!r}\n")
+            give(f"{sum(token.bits for token in each):.4f}\t{len(each)} tokens\n\n")
         return
     for line, score in zip(texts, score_lines(model, vocabulary, texts), strict=True):
-        typer.echo(f"{score.bits_per_character:.4f}\t{line}")
+        give(f"{score.bits_per_character:.4f}\t{line}\n")
 
 
 def _documents(run: Path, paths: Sequence[str] | None) -> list[Document]:
@@ -90,7 +91,7 @@ def _documents(run: Path, paths: Sequence[str] | None) -> list[Document]:
         skipped: list[Path] = []
         documents = read(paths, skipped.append)
         if skipped:
-            typer.echo(f"carousel: {describe_skipped(skipped)}", err=True)
+            say(f"carousel: {describe_skipped(skipped)}", err=True)
         return documents
     return load_corpus(RunFolder.open(run).load_config().paths).test
 
@@ -100,7 +101,7 @@ def _tell_unknown(vocabulary: Vocabulary, documents: Sequence[Document]) -> None
     unknown = dict.fromkeys(piece for document in documents for piece in vocabulary.unknown(document.text))
     if unknown:
         shown = ", ".join(repr(piece) for piece in list(unknown)[:8]) + (", ..." if len(unknown) > 8 else "")
-        typer.echo(f"carousel: {len(unknown)} not in the vocabulary, scored as <unk>: {shown}", err=True)
+        say(f"carousel: {len(unknown)} not in the vocabulary, scored as <unk>: {shown}", err=True)
 
 
 def _lines(text: str) -> list[str]:

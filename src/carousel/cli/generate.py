@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 
 from carousel.cli.loading import loaded
 from carousel.cli.options import flag
+from carousel.cli.output import give
 from carousel.errors import CarouselError
 
 TEMPERATURE = 0.8
@@ -75,22 +75,25 @@ def generate(
     drawing: dict[str, Any] = {
         **options, "temperature": TEMPERATURE if temperature is None else temperature, "stop": stops
     }  # fmt: skip
-    shown = typer.style(prompt, bold=True) if sys.stdout.isatty() else prompt
     if beams:
         found = generate_best(
             model, vocabulary, prompt, length, beams=beams, length_penalty=length_penalty or 0.0
         )
         for text, nats in found:
-            _write(f"--- {nats / math.log(2):.2f} bits\n{shown}{text}\n")
+            give(f"--- {nats / math.log(2):.2f} bits\n")
+            give(prompt, bold=True)
+            give(f"{text}\n")
     elif samples > 1:
         for k, text in enumerate(generate_many(model, vocabulary, prompt, length, samples, **drawing), 1):
-            _write(f"--- {k}\n{shown}{text}\n")
+            give(f"--- {k}\n")
+            give(prompt, bold=True)
+            give(f"{text}\n")
     else:
         pieces = model.generate(vocabulary, prompt, length, **drawing)
-        _write(shown)
+        give(prompt, bold=True)
         for piece in pieces:
-            _write(piece)
-        _write("\n")
+            give(piece)
+        give("\n")
 
 
 def _check(beams: int | None, drawing: dict[str, Any], length_penalty: float | None) -> None:
@@ -102,10 +105,3 @@ def _check(beams: int | None, drawing: dict[str, Any], length_penalty: float | N
         )
     if not beams and length_penalty is not None:
         raise CarouselError("--length-penalty ranks what --beams finds; give --beams, or leave it out.")
-
-
-def _write(text: str) -> None:
-    """Straight to stdout, at once; a terminal that lacks a character gets a question mark, not an error."""
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
-    sys.stdout.flush()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from carousel.cli.output import say
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -18,4 +20,4 @@ def info() -> None:
     width = max(len(name) for name in facts)
     for name, value in facts.items():
         shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
-        typer.echo(f"{name:<{width}}  {shown}")
+        say(f"{name:<{width}}  {shown}")

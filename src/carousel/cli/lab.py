@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from carousel.cli.output import say
+from carousel.cli.terminal import Terminal
 from carousel.errors import CarouselError
 
 if TYPE_CHECKING:  # the list of experiments needs no torch
@@ -49,14 +50,14 @@ def lab(
     names = list(EXPERIMENTS) if name == ALL else [known(name).name]  # before torch is loaded
     for k, each in enumerate(names, start=1):
         _run(each, f"{k}/{len(names)} {each}" if len(names) > 1 else each, out, budget)
-    typer.echo(out / "index.html")
+    say(out / "index.html")
 
 
 def _run(name: str, heading: str, out: Path, budget: Budget) -> None:
     """Run one experiment with a progress bar, and print its verdicts; Ctrl-C loses only this one."""
     from carousel.lab import gallery
 
-    with _bar(Console(stderr=True)) as bar:
+    with _bar(Terminal(stderr=True)) as bar:
         task = bar.add_task(heading, total=1.0, words="")
         [result] = gallery.run(
             [name], out, budget, lambda _, share, words: bar.update(task, completed=share, words=words)
@@ -72,19 +73,19 @@ def _list() -> None:
     for experiment in EXPERIMENTS.values():
         if experiment.chapter != chapter:
             chapter = experiment.chapter
-            typer.echo(f"\n{chapter}")
-        typer.echo(f"  {experiment.name:<{width}}  {experiment.claim}")
-    typer.echo("\n`carousel lab NAME` runs one experiment, and `carousel lab all` runs all of them.")
+            say(f"\n{chapter}")
+        say(f"  {experiment.name:<{width}}  {experiment.claim}")
+    say("\n`carousel lab NAME` runs one experiment, and `carousel lab all` runs all of them.")
 
 
 def _print(result: Result) -> None:
     """Print the verdicts and the path of the page."""
-    typer.echo(f"{result.page.title} ({result.page.seconds:.0f} s): {result.path}")
+    say(f"{result.page.title} ({result.page.seconds:.0f} s): {result.path}")
     for claim in result.page.findings.claims:
-        typer.echo(f"  {claim.statement}\n    {claim.judgement}. {claim.evidence}")
+        say(f"  {claim.statement}\n    {claim.judgement}. {claim.evidence}")
 
 
-def _bar(console: Console) -> Progress:
+def _bar(console: Terminal) -> Progress:
     return Progress(
         TextColumn("{task.description:<21}"),
         BarColumn(bar_width=24),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from carousel.cli.loading import loaded
+from carousel.cli.output import give
 
 if TYPE_CHECKING:
     from carousel.data.sequences import Sequences
@@ -49,7 +50,7 @@ def predict(
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(_rows(model, sequences))
     if out is None:
-        typer.echo(text.getvalue(), nl=False)
+        give(text.getvalue())
     else:
         write_atomic(out, text.getvalue())
 

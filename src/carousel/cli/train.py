@@ -9,14 +9,14 @@ import typer
 
 from carousel.cli.loading import STOPPED, loaded
 from carousel.cli.options import flag, with_config_options
+from carousel.cli.output import say
 from carousel.errors import CarouselError
 from carousel.options import check_names
 from carousel.training.config import WORDS
 from carousel.training.presets import PRESETS
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from carousel.cli.terminal import Terminal
     from carousel.training import Run
     from carousel.training.configs import AnyConfig
     from carousel.training.progress import Observer
@@ -66,17 +66,16 @@ def train(
         _refuse_beside_resume(given, config, preset)
 
     settings = _settings(config, preset, given) if resume is None else None
-    from rich.console import Console
-
     from carousel import report, training
     from carousel.cli.display import by_level, display
+    from carousel.cli.terminal import Terminal
     from carousel.training.sequences.config import SequenceConfig
 
     begin, go_on = training.train, training.resume  # each loads torch when first named
     _ = report.report_run
 
     loaded()
-    console = Console()
+    console = Terminal()
     stored = settings or training.RunFolder.open(resume).load_config()
     shown = (
         display(console, unit="steps")
@@ -158,11 +157,11 @@ def _report(run: Run, observer: Observer) -> Path:
 
 def _stopped(message: str) -> typer.Exit:
     """Ctrl-C is no mistake: say what to do next and end as a stopped process does."""
-    typer.echo(f"carousel: {message}", err=True)
+    say(f"carousel: {message}", err=True)
     return typer.Exit(STOPPED)
 
 
-def _close(console: Console, run: Run, report: Path) -> None:
+def _close(console: Terminal, run: Run, report: Path) -> None:
     """Say how it ended, where everything lies and what to do next."""
     from carousel.training.sequences.config import SequenceConfig
 
@@ -176,9 +175,11 @@ def _close(console: Console, run: Run, report: Path) -> None:
         if of_text
         else [f"  carousel predict {run.path} NEW.csv", f"  carousel diagnose {run.path}"]
     )
+    result = _result(run) if of_text else _of_sequences(run)
+    console.print(
+        f"\n{result}; best weights of step {run.best_step:,} of {run.step:,}", markup=True, soft_wrap=True
+    )
     lines = [
-        "",
-        f"{_result(run) if of_text else _of_sequences(run)}; best weights of step {run.best_step:,} of {run.step:,}",
         "",
         f"  run folder   {run.path}",
         f"  report       {report}",
@@ -188,7 +189,7 @@ def _close(console: Console, run: Run, report: Path) -> None:
         *use,
         f"  tensorboard --logdir {run.path}",
     ]
-    console.print("\n".join(lines), highlight=False, soft_wrap=True)
+    console.print("\n".join(lines), soft_wrap=True)
 
 
 def _of_sequences(run: Run) -> str:

@@ -13,31 +13,10 @@ from torch.overrides import TorchFunctionMode
 
 _generator: ContextVar[torch.Generator | None] = ContextVar("generator", default=None)
 
-_DRAWS = frozenset(
-    [
-        *(
-            "bernoulli",
-            "bernoulli_",
-            "cauchy_",
-            "exponential_",
-            "geometric_",
-            "kaiming_uniform_",
-            "log_normal_",
-        ),
-        *(
-            "multinomial",
-            "normal",
-            "normal_",
-            "poisson",
-            "rand",
-            "randint",
-            "randn",
-            "random_",
-            "randperm",
-            "uniform_",
-        ),
-    ]
-)
+_DRAWS = {
+    "bernoulli", "bernoulli_", "cauchy_", "exponential_", "geometric_", "kaiming_uniform_", "log_normal_",
+    "multinomial", "normal", "normal_", "poisson", "rand", "randint", "randn", "random_", "randperm", "uniform_",
+}  # fmt: skip
 _LIKE = {"rand_like": torch.rand, "randn_like": torch.randn}  # take no generator themselves
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
@@ -16,6 +18,11 @@ from carousel.ops import kernels
 if TYPE_CHECKING:
     from carousel.nn.recurrent import Recurrent
 
+
+SHARED = (
+    "a stepper reads one stream, step after step; two threads used it at once. Make one for each thread, by "
+    "module.stepper(), or let the threads take turns."
+)
 
 Out = TypeVar("Out", np.ndarray, Tensor)
 
@@ -74,9 +81,8 @@ class Stepper:
         self._input: np.ndarray = self._core.input()[0] if self._unbatched else self._core.input()
         self._out_shape, self._dtype = self._output.shape, np.dtype(self._output.dtype.name)
         self._output_tensor = torch.from_numpy(self._output)
-        self._free = [
-            True
-        ]  # empty while a thread is at work: taking from a list and giving back are single steps
+        # empty while a thread is at work: to take from a list, and to give back, is a single step each
+        self._free = [True]
 
     def __reduce__(self) -> Any:
         raise CarouselError(
@@ -113,7 +119,10 @@ class Stepper:
             is_usual = type(out) is np.ndarray and out.dtype is self._dtype and out.shape == self._out_shape
             if not (is_usual and out.flags.writeable):
                 self.check_out(out)
-        self._take()
+        try:
+            self._free.pop()
+        except IndexError:
+            raise CarouselError(SHARED) from None
         try:
             self._input[...] = given
             self._core.step()
@@ -123,16 +132,6 @@ class Stepper:
             return out
         finally:
             self._free.append(True)
-
-    def _take(self) -> None:
-        """For this thread; the caller gives back what was taken."""
-        try:
-            self._free.pop()
-        except IndexError:
-            raise CarouselError(
-                "a stepper reads one stream, step after step; two threads used it at once. Make one for each thread, "
-                "by module.stepper(), or let the threads take turns."
-            ) from None
 
     def check_out(self, out: Any) -> None:
         """Can a step fill this array? Asked before the step, which would be gone otherwise."""
@@ -154,11 +153,8 @@ class Stepper:
     @property
     def state(self) -> tuple[Tensor, ...]:
         """A copy of the state, one tensor (L, B, H) for each state of the cell (without B if made unbatched)."""
-        self._take()
-        try:
+        with self._alone():
             stacked = [torch.from_numpy(np.stack(list(state))) for state in zip(*self._states, strict=True)]
-        finally:
-            self._free.append(True)
         return tuple(tensor.squeeze(1) if self._unbatched else tensor for tensor in stacked)
 
     @state.setter
@@ -170,21 +166,27 @@ class Stepper:
                 f"state must be tensors of shapes {[tuple(c.shape) for c in current]}; "
                 f"it got {[tuple(v.shape) for v in given]}."
             )
-        self._take()
-        try:
+        with self._alone():
             for layer, states in enumerate(self._states):
                 for held, value in zip(states, given, strict=True):
                     held[...] = value[layer].detach().numpy()
-        finally:
-            self._free.append(True)
 
     def reset(self) -> None:
         """Begin a new sequence: every state becomes zero."""
-        self._take()
-        try:
+        with self._alone():
             for states in self._states:
                 for held in states:
                     held[...] = 0
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Inside, no other thread steps; `step` does the same without the cost of a block."""
+        try:
+            self._free.pop()
+        except IndexError:
+            raise CarouselError(SHARED) from None
+        try:
+            yield
         finally:
             self._free.append(True)
 

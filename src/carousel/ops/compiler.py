@@ -27,6 +27,7 @@ from carousel.equations import Equations
 from carousel.locks import in_turn
 
 FLAGS = ["-std=gnu++20", "-O3", "-fPIC", "-shared", "-ffp-contract=fast", "-fno-math-errno"]
+_REFUSALS = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT)
 COMPILERS = ("c++", "g++", "clang++")
 
 
@@ -67,8 +68,10 @@ def _reason(error: Exception) -> str:
         return f"the compiler failed ({told or f'status {error.returncode}'})."
     if isinstance(error, subprocess.TimeoutExpired):
         return f"the compiler took longer than {error.timeout:.0f} s."
-    if isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.ENOSPC, errno.EDQUOT):
-        return f"{cache_folder()} cannot keep it ({error.strerror}). Set CAROUSEL_CACHE to a folder that can."
+    if isinstance(error, OSError) and error.errno in _REFUSALS:
+        kept, refused = cache_folder(), Path(error.filename or "/")
+        if kept.is_relative_to(refused) or refused.is_relative_to(kept):
+            return f"{kept} cannot keep it ({error.strerror}). Set CAROUSEL_CACHE to a folder that can."
     return str(error)
 
 
@@ -85,9 +88,8 @@ def _open(key: str, text: str, isa: str) -> None:
         return
     folder = made_cache_folder()
     _check_owner(folder)
-    with in_turn(
-        folder
-    ):  # of two processes that need the same cell, the second finds what the first has made
+    # of two processes that need the same cell, the second finds what the first has made
+    with in_turn(folder):
         if not _open_kept(name):
             _compile(name, folder, text, isa, [*compiler, *flags])
 

@@ -46,8 +46,8 @@ def torch_threads(number: int | None) -> Iterator[None]:
 
 def _after_fork() -> None:
     """The team of threads does not come along into a child, where OpenMP would wait for it for ever."""
-    global _lock
-    _lock = threading.Lock()
+    global _lock, _inside
+    _lock, _inside = threading.Lock(), getattr(_depth, "value", 0)  # the blocks of this thread alone
     if _core.has_lost_team():
         torch.set_num_threads(1)
 

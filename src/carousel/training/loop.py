@@ -56,7 +56,8 @@ class Loop(Generic[Model]):
         self.optimizer = build_optimizer(model, config)
         self.fabric = Fabric(accelerator=config.device, devices=1, precision=PRECISIONS[config.precision])  # type: ignore[arg-type]
         _, self._stepper = self.fabric.setup(model, self.optimizer)
-        self.random = torch.Generator(self.fabric.device).manual_seed(config.seed)
+        # not the seed of the first weights, which the masks would repeat
+        self.random = torch.Generator(self.fabric.device).manual_seed((config.seed + 0x9E3779B9) % 2**63)
         self.state: Any = None
         self.model.train()
 

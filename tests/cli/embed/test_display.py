@@ -3,9 +3,9 @@
 from io import StringIO
 
 import pytest
-from rich.console import Console
 
 from carousel.cli.embed.display import display
+from carousel.cli.terminal import Terminal
 from carousel.embeddings.progress import Evaluated, Finished, Note, Reading, Stage, Started, Stepped
 
 EVENTS = [
@@ -23,7 +23,7 @@ EVENTS = [
 
 def shown(terminal: bool) -> str:
     out = StringIO()
-    with display(Console(file=out, force_terminal=terminal, width=150)) as observer:
+    with display(Terminal(file=out, force_terminal=terminal, width=150)) as observer:
         for event in EVENTS:
             observer(event)
     return out.getvalue()
@@ -52,7 +52,7 @@ def test_a_terminal_is_given_back():
     out = StringIO()
 
     def stop() -> None:
-        with display(Console(file=out, force_terminal=True)) as observer:
+        with display(Terminal(file=out, force_terminal=True)) as observer:
             observer(EVENTS[3])
             raise KeyboardInterrupt
 
@@ -66,7 +66,7 @@ def test_slow_work_is_told_now_and_then(monkeypatch):
     clock = iter(range(0, 1000, 6))
     monkeypatch.setattr("carousel.cli.embed.display.time.monotonic", lambda: next(clock))
     out = StringIO()
-    with display(Console(file=out, width=150)) as observer:
+    with display(Terminal(file=out, width=150)) as observer:
         for _ in range(4):
             observer(EVENTS[6])
         for _ in range(2):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from browser import attribute, needs_browser, open_page
+from browser import attribute, needs_browser, open_page, with_reader
 
 from carousel.embeddings import Neighbour
 from carousel.embeddings.plane import WordMap
@@ -83,7 +83,7 @@ def profile(tmp_path_factory):
 
 def _open(words, tmp_path, profile, *, width=1000):
     path = tmp_path / "map.html"
-    path.write_text(word_map_page(words, "A <map>").replace("</body>", READER + "</body>"), encoding="utf-8")
+    path.write_text(with_reader(word_map_page(words, "A <map>"), READER), encoding="utf-8")
     return open_page(path, profile, width=width)
 
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from browser import attribute, needs_browser, open_page
+from browser import attribute, needs_browser, open_page, with_reader
 
 from carousel.report import TrainingReport, training_report
 
@@ -40,7 +40,7 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _write(report: TrainingReport, path: Path) -> Path:
-    path.write_text(training_report(report).replace("</body>", READER + "</body>"), encoding="utf-8")
+    path.write_text(with_reader(training_report(report), READER), encoding="utf-8")
     return path
 
 

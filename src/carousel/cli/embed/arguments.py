@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from carousel.cli.output import give
+
 if TYPE_CHECKING:
     from carousel.embeddings import Neighbour, Vectors
 
@@ -63,4 +65,4 @@ def listed(among: list[str] | None) -> list[str] | None:
 def show(found: list[Neighbour]) -> None:
     """A line for each word: how near, and which."""
     for word, similarity in found:
-        typer.echo(f"{similarity:7.4f}  {word}")
+        give(f"{similarity:7.4f}  {word}\n")

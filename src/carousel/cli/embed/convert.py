@@ -10,6 +10,7 @@ import typer
 
 from carousel.cli.embed.arguments import Duplicates, Odd
 from carousel.cli.loading import loaded
+from carousel.cli.output import say
 
 if TYPE_CHECKING:
     from carousel.embeddings import Vectors
@@ -54,7 +55,7 @@ def convert(
     vectors = _of_run(source, limit) if os.path.isdir(source) else _of_file(source, limit, odd, duplicates)
     loaded()
     vectors.save(target, format)
-    typer.echo(f"{target}: {len(vectors):,} words, {vectors.dimension} dimensions")
+    say(f"{target}: {len(vectors):,} words, {vectors.dimension} dimensions")
 
 
 def _of_file(path: Path, limit: int | None, odd: str, duplicates: str) -> Vectors:

@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from carousel.cli.display import SECONDS_BETWEEN_LINES, clock
+from carousel.cli.terminal import Terminal, plain
 from carousel.embeddings.progress import (
     Evaluated,
     Event,
@@ -24,7 +24,7 @@ from carousel.embeddings.progress import (
 
 
 @contextmanager
-def display(console: Console) -> Iterator[Observer]:
+def display(console: Terminal) -> Iterator[Observer]:
     """The observer that fits where the output goes; a terminal is always given back as it was."""
     if not console.is_terminal:
         yield PlainLines(console)
@@ -60,7 +60,7 @@ def _loss(loss: float | None) -> str:
 class PlainLines:
     """A line at each estimate of the loss and every ten seconds: right for a log file."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Terminal) -> None:
         self.console = console
         self._last = time.monotonic()
 
@@ -84,13 +84,13 @@ class PlainLines:
 
     def _print(self, text: str) -> None:
         self._last = time.monotonic()
-        self.console.print(text, soft_wrap=True, markup=False, highlight=False)
+        self.console.print(text, soft_wrap=True)
 
 
 class LiveBar:
     """One line that keeps itself up to date, with the loss, words a second, learning rate and time left."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Terminal) -> None:
         self.console = console
         self._status = console.status("Starting")
         self._bar = Progress(
@@ -107,9 +107,9 @@ class LiveBar:
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Stage | Reading):
-            self._status.update(event.message if isinstance(event, Stage) else _reading(event))
+            self._status.update(plain(event.message if isinstance(event, Stage) else _reading(event)))
         elif isinstance(event, Note):
-            self.console.print(event.message, markup=False, highlight=False)
+            self.console.print(event.message)
         elif isinstance(event, Started):
             self._start(event)
         elif isinstance(event, Stepped) and self._task is not None:
@@ -129,7 +129,7 @@ class LiveBar:
 
     def _start(self, event: Started) -> None:
         self._status.stop()
-        self.console.print(f"[dim]{started(event)}[/]", highlight=False)
+        self.console.print(started(event), style="dim")
         self._task = self._bar.add_task("", total=1, completed=0, epoch="", loss="", speed="", left="")
         self._bar.start()
 

@@ -10,11 +10,12 @@ import typer
 
 from carousel.cli.embed.arguments import Duplicates, File, Method, Odd, open_vectors
 from carousel.cli.loading import loaded
+from carousel.printable import one_line
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
 
+    from carousel.cli.terminal import Terminal
     from carousel.embeddings import AnalogyScore, Vectors
     from carousel.embeddings.analogies import Section
 
@@ -45,38 +46,37 @@ def evaluate(
 
     With the defaults the numbers are those that gensim and word2vec give.
     """
-    from rich.console import Console
-    from rich.markup import escape  # names may look like markup
-
+    from carousel.cli.terminal import Terminal
     from carousel.embeddings import evaluate_pairs
     from carousel.embeddings.evaluation import is_analogies
 
     vectors = open_vectors(file, odd, duplicates)
     loaded()
-    console = Console(highlight=False)
+    console = Terminal()
     for path in tests:
         if is_analogies(path):
             score = _answer(console, vectors, path, method, restrict, case)
-            console.print(f"[bold]{escape(path.name)}[/]")
+            console.print(path.name, style="bold")
             console.print(_table(score))
             continue
         rated = evaluate_pairs(vectors, path, restrict=restrict, case=case)
         console.print(
-            f"[bold]{escape(path.name)}[/]  Spearman {_number(rated.spearman)}, Pearson {_number(rated.pearson)} over "
+            f"{path.name}  Spearman {_number(rated.spearman)}, Pearson {_number(rated.pearson)} over "
             f"{rated.known:,} pairs; {_percent(rated.unknown_share)} unknown",
             soft_wrap=True,
         )
 
 
 def _answer(
-    console: Console, vectors: Vectors, path: Path, method: str, restrict: int, case: bool
+    console: Terminal, vectors: Vectors, path: Path, method: str, restrict: int, case: bool
 ) -> AnalogyScore:
+    from rich.markup import escape
     from rich.progress import Progress
 
     from carousel.embeddings import evaluate_analogies
 
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(path.name)
+        task = bar.add_task(escape(one_line(path.name)))
 
         def advance(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
@@ -103,10 +103,8 @@ def _table(score: AnalogyScore) -> Table:
 
 
 def _row(section: Section) -> tuple[str, ...]:
-    from rich.markup import escape
-
     return (
-        escape(section.name),
+        section.name,
         f"{section.correct:,}",
         f"{section.known:,}",
         _percent(section.accuracy),

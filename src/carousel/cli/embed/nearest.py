@@ -21,6 +21,7 @@ from carousel.cli.embed.arguments import (
     show,
 )
 from carousel.cli.loading import loaded
+from carousel.cli.output import give, say
 from carousel.errors import CarouselError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def nearest(
         _converse(vectors, top, method, ask)
     elif each:
         for word, found in zip(words, vectors.nearest_each(words, top, **ask), strict=True):
-            typer.echo(word)
+            give(f"{word}\n")
             show(found)
     else:
         show(vectors.nearest(words, minus or [], top, method=method, **ask))
@@ -83,14 +84,14 @@ def _converse(vectors: Vectors, top: int, method: str, ask: dict[str, Any]) -> N
         try:
             show(vectors.nearest(positive, negative, top, method=method, **ask))
         except CarouselError as error:
-            typer.echo(f"carousel: {error}", err=True)
+            say(f"carousel: {error}", err=True)
 
 
 def _lines() -> Iterator[str]:
     shown = sys.stdin.isatty()
     while True:
         if shown:
-            typer.echo("words: ", nl=False)
+            say("words: ", nl=False)
         line = sys.stdin.readline()
         if not line:
             return

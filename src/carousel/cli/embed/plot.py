@@ -9,6 +9,7 @@ import typer
 
 from carousel.cli.embed.arguments import Duplicates, File, Odd, open_vectors
 from carousel.cli.loading import loaded
+from carousel.cli.output import say
 from carousel.errors import CarouselError, shown
 
 ENDINGS = (".png", ".html")
@@ -54,19 +55,18 @@ def plot(
     if around and not words:
         raise CarouselError("--around adds neighbours of the words that are given; give WORDS too.")
     targets = [file.with_suffix(ending) for ending in ENDINGS] if out is None else _targets(out)
-    from rich.console import Console
-
+    from carousel.cli.terminal import Terminal
     from carousel.embeddings.plane import word_map
     from carousel.report.embeddings.still import write_word_map_still
     from carousel.report.embeddings.word_map import write_word_map
 
     vectors = open_vectors(file, odd, duplicates)
     loaded()
-    with Console(stderr=True).status("Placing the words"):
+    with Terminal(stderr=True).status("Placing the words"):
         placed = word_map(vectors, words or (), top=top, skip=skip, around=around, method=method, seed=seed)
     for target in targets:
         write = write_word_map_still if target.suffix == ".png" else write_word_map
-        typer.echo(write(placed, file.name, target))
+        say(write(placed, file.name, target))
 
 
 def _targets(out: Path) -> list[Path]:

@@ -15,11 +15,11 @@ import typer
 from carousel.atomic import StorageError
 from carousel.cli.loading import STOPPED, loaded
 from carousel.cli.options import with_config_options
+from carousel.cli.output import say
 from carousel.errors import CarouselError, shown
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from carousel.cli.terminal import Terminal
     from carousel.embeddings import Embedding, EmbeddingConfig
     from carousel.embeddings.progress import Observer
 
@@ -87,11 +87,10 @@ def train(
         raise CarouselError(
             "--more goes on with a training, --from begins one with given vectors: choose one."
         )
-    from rich.console import Console
-
     from carousel.cli.embed.display import display
+    from carousel.cli.terminal import Terminal
 
-    console = Console()
+    console = Terminal()
     try:
         with _target(out, config.checkpoint) as target:
             loaded()
@@ -125,7 +124,7 @@ def _stopped(checkpoint: str | None) -> typer.Exit:
         rest = f"the same command goes on from {checkpoint}"
     else:
         rest = "nothing was written; with --checkpoint FILE it could go on from there"
-    typer.echo(f"carousel: interrupted; {rest}", err=True)
+    say(f"carousel: interrupted; {rest}", err=True)
     return typer.Exit(STOPPED)
 
 
@@ -171,23 +170,21 @@ def _free(path: Path) -> Iterator[Path]:
             return
 
 
-def _close(console: Console, embedding: Embedding, path: Path) -> None:
+def _close(console: Terminal, embedding: Embedding, path: Path) -> None:
     """Say what was learned, by a few words and their neighbours, and what to do next."""
-    from rich.markup import escape  # words and names of files may look like markup
-
     vectors = embedding.vectors
     words = [vectors.words[int(rank * len(vectors))] for rank in _RANKS] if len(vectors) > 100 else []
-    lines = ["", f"[bold]{len(vectors):,} words[/] in {vectors.dimension} dimensions -> {escape(str(path))}"]
+    lines = ["", f"{len(vectors):,} words in {vectors.dimension} dimensions -> {path}"]
     if embedding.loss is not None:
         lines[-1] += f", held-out loss {embedding.loss:.4f}"
     lines += [""] * bool(words)
     for word, near in zip(words, vectors.nearest_each(words, 5) if words else [], strict=True):
-        lines.append(escape(f"  {word} is near {', '.join(each.word for each in near)}"))
+        lines.append(f"  {word} is near {', '.join(each.word for each in near)}")
     asked, file = shlex.quote(words[0] if words else vectors.words[0]), shlex.quote(str(path))
     lines += [
         "",
         "What to do next:",
-        escape(f"  carousel embed nearest {file} {asked}"),
-        escape(f"  carousel embed plot {file}"),
+        f"  carousel embed nearest {file} {asked}",
+        f"  carousel embed plot {file}",
     ]
-    console.print("\n".join(lines), highlight=False, soft_wrap=True)
+    console.print("\n".join(lines), soft_wrap=True)
