@@ -10,7 +10,9 @@ import pytest
 import carousel
 
 PACKAGE = Path(carousel.__file__).parent
-EVERYWHERE = {"errors", "atomic", "cache", "locks", "options", "interrupt", "__version__"}
+EVERYWHERE = {
+    "errors", "atomic", "cache", "locks", "options", "interrupt", "plain", "reading", "tensor_file", "__version__"
+}  # fmt: skip
 DOORS = {"ops", "nn", "embeddings"}  # to the compiled core: whole sequences, one step at a time, word vectors
 BELOW = {  # room -> the rooms that it may import
     "equations": set(),

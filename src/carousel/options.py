@@ -11,7 +11,7 @@ from dataclasses import field, fields
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-from carousel.errors import CarouselError, shown
+from carousel.errors import CarouselError
 
 
 def option(
@@ -56,7 +56,7 @@ def check_names(options: Iterable[Any], config: type) -> None:
         if name not in known:
             near = difflib.get_close_matches(str(name), known, n=1)
             hint = f"Did you mean {near[0]}?" if near else f"Known are: {', '.join(known)}."
-            raise CarouselError(f"there is no option {shown(name)}. {hint}")
+            raise CarouselError(f"there is no option {name!r}. {hint}")
 
 
 def _kind(f: dataclasses.Field[Any]) -> tuple[type, bool]:
@@ -93,7 +93,7 @@ def _coerced(f: dataclasses.Field[Any], value: Any) -> Any:
                 return kind(float(value)) if kind is float or not isinstance(value, int) else value
         except (ValueError, OverflowError):
             pass
-    raise CarouselError(f"{f.name} must be {_WORDS[kind]}; got {shown(value)}.")
+    raise CarouselError(f"{f.name} must be {_WORDS[kind]}; got {value!r}.")
 
 
 def _check_limits(f: dataclasses.Field[Any], value: Any) -> None:
@@ -101,16 +101,16 @@ def _check_limits(f: dataclasses.Field[Any], value: Any) -> None:
     if value is None:
         return
     if limits["choices"] and value not in limits["choices"]:
-        raise CarouselError(f"{f.name} must be one of {', '.join(limits['choices'])}; got {shown(value)}.")
+        raise CarouselError(f"{f.name} must be one of {', '.join(limits['choices'])}; got {value!r}.")
     if not isinstance(value, int | float):
         return
     if value != value or abs(value) == float("inf"):
-        raise CarouselError(f"{f.name} must be finite; got {shown(value)}.")
+        raise CarouselError(f"{f.name} must be finite; got {value}.")
     if limits["minimum"] is not None and value < limits["minimum"]:
-        raise CarouselError(f"{f.name} must be at least {limits['minimum']}; got {shown(value)}.")
+        raise CarouselError(f"{f.name} must be at least {limits['minimum']}; got {value}.")
     if limits["maximum"] is not None and value > limits["maximum"]:
-        raise CarouselError(f"{f.name} must be at most {limits['maximum']}; got {shown(value)}.")
+        raise CarouselError(f"{f.name} must be at most {limits['maximum']}; got {value}.")
     if limits["above"] is not None and value <= limits["above"]:
-        raise CarouselError(f"{f.name} must be above {limits['above']}; got {shown(value)}.")
+        raise CarouselError(f"{f.name} must be above {limits['above']}; got {value}.")
     if limits["below"] is not None and value >= limits["below"]:
-        raise CarouselError(f"{f.name} must be below {limits['below']}; got {shown(value)}.")
+        raise CarouselError(f"{f.name} must be below {limits['below']}; got {value}.")

@@ -209,8 +209,6 @@ def test_what_cannot_change_is_refused():
         ({"epochs": 10**18}, "epochs must be at most"),
         ({"evaluations": 10**12}, "evaluations must be at most"),
         ({"phrases": 10**9}, "phrases must be at most 100"),
-        ({"min_count": 10**5000}, "min_count must be .*more than 4,300 digits"),
-        ({"method": "x" * 10**6}, r"method must be one of .*\.\.\. .1,000,000 long"),
         ({"seed": -1}, "seed must be at least 0"),
     ],
 )

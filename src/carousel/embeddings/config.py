@@ -55,7 +55,6 @@ class EmbeddingConfig:
         None,
         f"leave out words that come less often (none: {MIN_COUNT}; {LIBRARY_MIN_COUNT} for the standard library)",
         minimum=1,
-        maximum=2**31,
     )
     max_vocabulary: int | None = option(
         None, "keep so many words, the most frequent", minimum=1, maximum=2**31
@@ -118,7 +117,6 @@ class EmbeddingConfig:
         0,
         "stop after so many evaluations without a better one, and keep the best vectors (0: never)",
         minimum=0,
-        maximum=2**31,
     )
 
     seed: int = option(1, "seed of every random choice", minimum=0, maximum=2**63 - 1)

@@ -1,0 +1,104 @@
+"""Untrusted files: how each is opened, and what its text must be.
+
+A file may be a pipe that never ends, may be replaced while it is read, and may hold anything. So it is opened once,
+only regular files are read, and what the parsers of JSON and YAML raise becomes a CarouselError here and nowhere else.
+"""
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import yaml
+
+from carousel.errors import CarouselError
+
+MOST_TEXT = 1 << 28  # bytes of a file that is read as one text; a vocabulary of ten million words takes less
+_FLAGS = (
+    os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+)  # a pipe never waits for a writer
+# PyYAML builds dates, numbers and mappings by plain Python, which raises its own errors; of one value as of another
+_NO_YAML = (
+    yaml.YAMLError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError,
+)  # fmt: skip
+
+
+@contextmanager
+def opened(path: str | Path, what: str) -> Iterator[BinaryIO]:
+    """A regular file, open to be read; `what` names in errors what the file should be: "a checkpoint".
+
+    Raises CarouselError for a path that does not exist, that is a folder, a pipe or a device, or that cannot be read.
+    """
+    try:
+        descriptor = os.open(path, _FLAGS)
+        with open(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise CarouselError(f"{path} is no regular file. Give the path of {what}.")
+            yield file
+    except FileNotFoundError:
+        raise CarouselError(f"{path} does not exist. Give the path of {what}.") from None
+    except IsADirectoryError:
+        raise CarouselError(f"{path} is a folder. Give the path of {what}.") from None
+    except OSError as error:
+        raise CarouselError(f"{path} could not be read: {error.strerror or error}.") from None
+
+
+def read_file(path: str | Path, what: str, most: int = MOST_TEXT) -> bytes:
+    """The bytes of a regular file; raises CarouselError as `opened` does, and for more than `most` bytes."""
+    with opened(path, what) as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise CarouselError(f"{path} must have at most {most:,} bytes to be {what}. It is something else.")
+    return data
+
+
+def parse_json(text: str | bytes, source: str | Path) -> Any:
+    """The value of a JSON text; raises CarouselError for broken or endless nesting, and for text that is not Unicode.
+
+    >>> parse_json('{"a": 1}', "the example")
+    {'a': 1}
+    >>> parse_json("{", "the example")
+    Traceback (most recent call last):
+    carousel.errors.CarouselError: the example is no valid JSON: Expecting property name enclosed in double quotes: ...
+    """
+    try:
+        value = json.loads(text)
+        escape = b"\\ud" if isinstance(text, bytes) else "\\ud"
+        if escape in text.lower():  # type: ignore[operator]
+            json.dumps(
+                value, ensure_ascii=False
+            ).encode()  # half a surrogate pair can be neither stored nor shown
+    except (ValueError, RecursionError) as error:
+        raise CarouselError(
+            f"{source} is no valid JSON: {first_line(error)}. It is damaged or something else; use another copy."
+        ) from None
+    return value
+
+
+def parse_yaml(text: bytes, source: str | Path) -> Any:
+    """The plain value of a YAML text; raises CarouselError for anything else.
+
+    >>> parse_yaml(b"a: 1", "the example")
+    {'a': 1}
+    """
+    try:
+        return yaml.safe_load(text.decode())
+    except _NO_YAML as error:
+        raise CarouselError(f"{source} is no valid YAML: {first_line(error)}.") from None
+
+
+def check_version(version: Any, newest: int, source: str | Path) -> None:
+    """Raise CarouselError unless the version of a format is a whole number from 1 to the newest one that is known."""
+    if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= newest:
+        raise CarouselError(
+            f"{source} has format version {version!r:.40}, but this Carousel knows versions 1 to {newest}. "
+            "Upgrade carousel-rnn if the file is of a newer one."
+        )
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one short line."""
+    return (" ".join(str(error).split()) or type(error).__name__)[:200].rstrip(".")
