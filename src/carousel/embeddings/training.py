@@ -76,13 +76,15 @@ class Trainer:
         """Choose the sentences for the loss; of a text that has few, more than their share, and parts of long ones."""
         share = min(self.config.held_out, MOST_HELD_OUT / max(len(corpus.ids), 1))
         self._arrange(corpus, share)
-        few = share and not self.sentences
-        while share and not self.sentences and share < MOST_SHARE:
-            self._arrange(corpus.cut(PART), share)
-            share *= 2
-        if few and self.sentences:
-            count = len(self.sentences)
-            self.on_event(Note(f"the text has few sentences; kept out of training for the loss: {count:,}"))
+        if share and not self.sentences:
+            parts, share = corpus.cut(PART), max(share, 1 / len(corpus.ids))
+            while not self.sentences and share < MOST_SHARE:
+                self._arrange(parts, share)
+                share *= 2
+            if count := len(self.sentences):
+                self.on_event(
+                    Note(f"the text has few sentences; kept out of training for the loss: {count:,}")
+                )
         if share and not self.sentences:
             self._arrange(corpus, 0)
             self._lose("the text has too few sentences to keep one out of training")
