@@ -13,7 +13,7 @@ from dataclasses import field, fields
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-from carousel.errors import CarouselError, shown
+from carousel.errors import CarouselError
 
 MOST = 10**9  # of any option: sizes and counts beyond it overflow what they are multiplied by
 MOST_SEED = 2**64 - 1  # what torch's generators take
@@ -87,7 +87,7 @@ def check_names(options: Iterable[Any], config: type) -> None:
         if name not in known:
             near = difflib.get_close_matches(str(name)[:80], known, n=1)
             hint = f"Did you mean {near[0]}?" if near else f"Known are: {', '.join(known)}."
-            raise CarouselError(f"there is no option {shown(name)}. {hint}")
+            raise CarouselError(f"there is no option {name!r}. {hint}")
 
 
 def _kind(f: dataclasses.Field[Any]) -> tuple[type, bool]:
@@ -128,7 +128,7 @@ def _coerced(f: dataclasses.Field[Any], value: Any) -> Any:
                 return int(float(value))
         except (ValueError, OverflowError):
             pass
-    raise CarouselError(f"{f.name} must be {_WORDS[kind]}; got {shown(value)}.")
+    raise CarouselError(f"{f.name} must be {_WORDS[kind]}; got {value!r}.")
 
 
 def _is_text(value: Any) -> bool:
@@ -147,16 +147,16 @@ def _check_limits(f: dataclasses.Field[Any], value: Any) -> None:
     if value is None:
         return
     if limits["choices"] and value not in limits["choices"]:
-        raise CarouselError(f"{f.name} must be one of {', '.join(limits['choices'])}; got {shown(value)}.")
+        raise CarouselError(f"{f.name} must be one of {', '.join(limits['choices'])}; got {value!r}.")
     if not isinstance(value, int | float):
         return
     if value != value or abs(value) == float("inf"):
-        raise CarouselError(f"{f.name} must be finite; got {shown(value)}.")
+        raise CarouselError(f"{f.name} must be finite; got {value}.")
     if limits["minimum"] is not None and value < limits["minimum"]:
-        raise CarouselError(f"{f.name} must be at least {limits['minimum']}; got {shown(value)}.")
+        raise CarouselError(f"{f.name} must be at least {limits['minimum']}; got {value}.")
     if limits["maximum"] is not None and value > limits["maximum"]:
-        raise CarouselError(f"{f.name} must be at most {limits['maximum']}; got {shown(value)}.")
+        raise CarouselError(f"{f.name} must be at most {limits['maximum']}; got {value}.")
     if limits["above"] is not None and value <= limits["above"]:
-        raise CarouselError(f"{f.name} must be above {limits['above']}; got {shown(value)}.")
+        raise CarouselError(f"{f.name} must be above {limits['above']}; got {value}.")
     if limits["below"] is not None and value >= limits["below"]:
-        raise CarouselError(f"{f.name} must be below {limits['below']}; got {shown(value)}.")
+        raise CarouselError(f"{f.name} must be below {limits['below']}; got {value}.")

@@ -65,19 +65,23 @@ def open_tensors(path: str | Path, what: str) -> Iterator[TensorFile]:
 
     Raises CarouselError for a file that is missing, no regular file, truncated, damaged or something else.
     """
-    path = Path(path)
     with opened(path, what) as file:
-        size = os.fstat(file.fileno()).st_size
-        length = int.from_bytes(file.read(8), "little")
-        if not 0 < length <= min(size - 8, MOST_HEADER):
-            raise damaged(path, f"its header has {length:,} of {size:,} bytes")
-        header = parse_json(file.read(length), f"the header of {path}")
-        if not isinstance(header, dict):
-            raise damaged(path, "its header lists no tensors")
-        metadata = typed(dict[str, str], header.pop("__metadata__", {}), f"the metadata of {path}")
-        entries = typed(dict[str, Entry], header, f"the header of {path}")
-        _check(path, entries, size - 8 - length)
-        yield TensorFile(path, metadata, entries, file, 8 + length)
+        yield tensors_of(file, Path(path))
+
+
+def tensors_of(file: BinaryIO, path: Path) -> TensorFile:
+    """The tensors of a file that is open at its beginning; raises CarouselError as `open_tensors` does."""
+    size = os.fstat(file.fileno()).st_size
+    length = int.from_bytes(file.read(8), "little")
+    if not 0 < length <= min(size - 8, MOST_HEADER):
+        raise damaged(path, f"its header has {length:,} of {size:,} bytes")
+    header = parse_json(file.read(length), f"the header of {path}")
+    if not isinstance(header, dict):
+        raise damaged(path, "its header lists no tensors")
+    metadata = typed(dict[str, str], header.pop("__metadata__", {}), f"the metadata of {path}")
+    entries = typed(dict[str, Entry], header, f"the header of {path}")
+    _check(path, entries, size - 8 - length)
+    return TensorFile(path, metadata, entries, file, 8 + length)
 
 
 def damaged(path: Path, what: str) -> CarouselError:

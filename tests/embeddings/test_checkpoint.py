@@ -13,9 +13,12 @@ from embeddings.planted import planted
 
 from carousel import CarouselError, Embedding, embed
 from carousel.embeddings import training
+from carousel.embeddings.corpus import load_corpus
 from carousel.embeddings.formats import safetensors
 from carousel.embeddings.formats.content import Content
-from carousel.embeddings.progress import Finished, Note, Saved, Stepped
+from carousel.embeddings.position import Position
+from carousel.embeddings.progress import Finished, Note, Saved, Stepped, silent
+from carousel.embeddings.training import Trainer
 
 OPTIONS = {"dimension": 24, "epochs": 3, "deterministic": True, "min_count": 1, "checkpoint_seconds": 1e-6}
 
@@ -147,9 +150,57 @@ def test_new_text_is_gone_on_with_to_the_same_bits(text, tmp_path):
         other.train_more(fresh, checkpoint=path, seed=1)
 
 
+def test_only_one_training_at_a_time_writes_a_checkpoint(text, tmp_path):
+    """A second training into the same file is refused before it reads; after the first one it may go on."""
+    path = tmp_path / "state.safetensors"
+    other: list[object] = []
+
+    def meddle(event: object) -> None:
+        if isinstance(event, Stepped) and not other:
+            with pytest.raises(
+                CarouselError, match=r"only one process at a time trains into state.safetensors"
+            ):
+                embed(text, **OPTIONS, checkpoint=str(path), on_progress=other.append)
+            with pytest.raises(CarouselError, match="only one process at a time"):
+                first.train_more(text, checkpoint=str(path), on_progress=other.append)
+            assert other == []
+            other.append("refused")
+
+    first = embed(text, **OPTIONS)
+    embed(text, **OPTIONS, checkpoint=str(path), on_progress=meddle)
+    assert other == ["refused"]
+    assert embed(text, **OPTIONS, checkpoint=str(path)).position.reason == "epochs"
+    assert [each.name for each in tmp_path.iterdir()] == ["state.safetensors"]
+
+
+def test_a_lock_of_a_killed_process_keeps_nobody_out(text, tmp_path):
+    """The hidden file that a killed process leaves is no lock by itself."""
+    path = tmp_path / "state.safetensors"
+    (tmp_path / ".state.safetensors.lock").touch()
+    embed(text, **OPTIONS, checkpoint=str(path))
+    assert [each.name for each in tmp_path.iterdir()] == ["state.safetensors"]
+
+
+def test_training_behind_its_end_ends(text):
+    """A position behind the last epoch is the end of training, and not the beginning of endless epochs."""
+    first = embed(text, **OPTIONS)
+    corpus = load_corpus(text, first.config)
+    position = Position(epoch=first.config.passes + 1)
+    Trainer(first.config, corpus, first.weights, position, silent).run()
+    assert position.reason == "epochs"
+
+
 def test_where_no_checkpoint_can_be_is_told_first(text, tmp_path):
     """A folder that is not there, or a folder itself, costs no training."""
-    for path in (tmp_path / "no" / "state.safetensors", tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    names = [
+        tmp_path / "no" / "state.safetensors",
+        tmp_path,
+        tmp_path / "pipe",
+        tmp_path / ("x" * 300),
+        tmp_path / "a\0b",
+    ]
+    for path in names:
         events = []
         with pytest.raises(CarouselError, match="checkpoint must be a file in a folder"):
             embed(text, **OPTIONS, checkpoint=str(path), on_progress=events.append)

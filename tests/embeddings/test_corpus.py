@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -162,6 +163,16 @@ def test_standard_input(monkeypatch):
     assert sentences("-") == [["one", "two"], ["thr\u00e9e"]]
     with pytest.raises(CarouselError, match="must stand alone"):
         load_corpus(None, ALL.override(paths=["-", "a.txt"]))
+
+
+def test_what_is_no_regular_file_is_refused(tmp_path):
+    """Pipes and devices are refused at once; in a folder they are passed over."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "a.txt").write_text("one two\n")
+    for source in (tmp_path / "pipe", "/dev/zero", str(tmp_path / "pip*")):
+        with pytest.raises(CarouselError):
+            load_corpus(source, ALL)
+    assert sentences(tmp_path) == [["one", "two"]]
 
 
 def test_a_text_in_place_of_a_path_is_told_in_short():

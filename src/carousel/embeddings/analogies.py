@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from carousel.data.documents import read_document
 from carousel.embeddings import neighbours
 from carousel.embeddings.cases import Lookup
+from carousel.embeddings.questions import lines
 from carousel.embeddings.vectors import Vectors
 from carousel.errors import CarouselError, shown
 
@@ -149,7 +149,7 @@ def _read(
 def _questions(path: Path) -> Iterator[tuple[str | None, Sequence[str]]]:
     """(name, no words) for each section, (None, four words) for each question."""
     named = False
-    for number, line in enumerate(read_document(path, path.name).text.split("\n"), 1):
+    for number, line in enumerate(lines(path), 1):
         words = line.split()
         if not words or line.startswith(COMMENTS):
             continue

@@ -55,11 +55,8 @@ class EmbeddingConfig:
         None,
         f"leave out words that come less often (none: {MIN_COUNT}; {LIBRARY_MIN_COUNT} for the standard library)",
         minimum=1,
-        maximum=2**31,
     )
-    max_vocabulary: int | None = option(
-        None, "keep so many words, the most frequent", minimum=1, maximum=2**31
-    )
+    max_vocabulary: int | None = option(None, "keep so many words, the most frequent", minimum=1)
     phrases: int = option(
         0, "passes that join frequent pairs (new_york): 1 pairs, 2 up to four words", minimum=0, maximum=100
     )
@@ -118,7 +115,6 @@ class EmbeddingConfig:
         0,
         "stop after so many evaluations without a better one, and keep the best vectors (0: never)",
         minimum=0,
-        maximum=2**31,
     )
 
     seed: int = seed_option(1)

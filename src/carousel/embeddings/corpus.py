@@ -27,7 +27,7 @@ _PIECE = 1 << 22  # bytes read at a time
 _SNIFFED = 8192  # bytes in which a file that is no text shows a zero
 _CHECKED = 1 << 22  # ids looked at together
 _SENTENCES = 10_000  # of an iterable, taken at a time
-_LONGEST_NAME = 255  # characters of a file's
+_LONGEST_NAME = 255  # characters in the name of a file
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,10 @@ class Corpus:
         """The same text with sentences of at most so many words."""
         ends = np.flatnonzero(np.append(self.ids, SENTENCE_END) == SENTENCE_END)
         begins = np.concatenate([[0], ends[:-1] + 1])
-        places = [
-            np.arange(a + longest, b, longest) for a, b in zip(begins, ends, strict=True) if b - a > longest
-        ]
-        if not places:
+        long = np.flatnonzero(ends - begins > longest)
+        if not len(long):
             return self
+        places = [np.arange(begins[k] + longest, ends[k], longest) for k in long]
         ids = np.insert(self.ids, np.concatenate(places), SENTENCE_END).astype(np.int32)
         return Corpus(ids, self.vocabulary, self.tokens)
 

@@ -146,11 +146,12 @@ def embed(
     >>> sorted(embedding.vectors.words)
     ['blue', 'green', 'one', 'red', 'three', 'two']
     """
-    start = None if init is None else Vectors.load(init) if isinstance(init, str | Path) else init
-    if start is not None and config is None:
-        options.setdefault("dimension", start.dimension)
+    theirs = config is None and "dimension" not in options
     config = (config or EmbeddingConfig()).override(**options)
     config = config.settled(source is None and not config.paths)
+    start = Vectors.load(init) if isinstance(init, str | Path) else init
+    if start is not None and theirs:
+        config = config.override(dimension=start.dimension)
     if start is not None and start.dimension != config.dimension:
         raise CarouselError(
             f"dimension must be that of the vectors to begin with, {start.dimension}; got {config.dimension}. "

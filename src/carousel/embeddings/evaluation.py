@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from carousel.data.documents import read_document
 from carousel.embeddings.analogies import COMMENTS
+from carousel.embeddings.questions import lines
 
 _LOOKED_AT = 20  # lines that are neither empty nor comments
 
@@ -13,10 +13,9 @@ def is_analogies(path: str | Path) -> bool:
 
     Raises CarouselError for a file that cannot be read as text.
     """
-    lines = read_document(Path(path), Path(path).name).text.split("\n")
-    told = [line.split() for line in lines if line.strip() and not line.startswith((*COMMENTS, "#"))][
-        :_LOOKED_AT
-    ]
+    told = [
+        line.split() for line in lines(Path(path)) if line.strip() and not line.startswith((*COMMENTS, "#"))
+    ][:_LOOKED_AT]
     if any(words[0].startswith(":") for words in told):
         return True
     return bool(told) and all(len(words) == 4 and not _has_number(words[2:]) for words in told)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from carousel.data.documents import read_document
 from carousel.embeddings import neighbours
 from carousel.embeddings.cases import Lookup
+from carousel.embeddings.questions import lines
 from carousel.embeddings.vectors import Vectors
 from carousel.errors import CarouselError, shown
 
@@ -110,7 +110,7 @@ def _cosines(vectors: Vectors, rows: np.ndarray) -> np.ndarray:
 
 def _read(path: Path) -> Iterator[tuple[str, str, float]]:
     header = True  # may still come
-    for number, line in enumerate(read_document(path, path.name).text.split("\n"), 1):
+    for number, line in enumerate(lines(path), 1):
         if not line.strip() or line.startswith("#"):
             continue
         columns = _columns(line.rstrip("\r"))

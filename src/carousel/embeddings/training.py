@@ -40,6 +40,7 @@ class Trainer:
     ) -> None:
         self.config, self.weights, self.position = config, weights, position
         self.on_event = on_event
+        self.sentences: list[int]
         self._hold_out(corpus)
         if position.block >= len(self.blocks) - 1:
             raise CarouselError(
@@ -75,19 +76,24 @@ class Trainer:
         """Choose the sentences for the loss; of a text that has few, more than their share, and parts of long ones."""
         share = min(self.config.held_out, MOST_HELD_OUT / max(len(corpus.ids), 1))
         self._arrange(corpus, share)
-        if self.sentences or not share:
-            return
-        while not self.sentences and share < MOST_SHARE:
-            self._arrange(corpus.cut(PART), share)
-            share *= 2
-        if self.sentences:
-            count = len(self.sentences)
-            self.on_event(Note(f"the text has few sentences; kept out of training for the loss: {count:,}"))
-        else:
+        if share and not self.sentences:
+            parts, share = corpus.cut(PART), max(share, 1 / len(corpus.ids))
+            while not self.sentences and share < MOST_SHARE:
+                self._arrange(parts, share)
+                share *= 2
+            if count := len(self.sentences):
+                self.on_event(
+                    Note(f"the text has few sentences; kept out of training for the loss: {count:,}")
+                )
+        if share and not self.sentences:
             self._arrange(corpus, 0)
             self._lose("the text has too few sentences to keep one out of training")
+        elif share and not self._held_out_loss()[1]:
+            self.sentences = []
+            self._lose("subsampling leaves no two words beside each other in the held-out sentences")
 
     def _arrange(self, corpus: Corpus, share: float) -> None:
+        """Cut the text into blocks, and choose its held-out sentences."""
         self.corpus, self.tokens = corpus, len(corpus.ids)
         self.blocks = _core.embedding.cut_blocks(corpus.ids, BLOCK)
         self.job = self._job(share)
@@ -140,11 +146,7 @@ class Trainer:
         if not self.sentences:
             return
         p = self.position
-        loss, count = _core.embedding.held_out_loss(self.job, self.sentences, threads=self.config.team)
-        if not count:
-            self.sentences = []
-            self._lose("subsampling leaves no two words beside each other in the held-out sentences")
-            return
+        loss, count = self._held_out_loss()
         loss /= count
         if not math.isfinite(loss):
             raise self._diverged(f"the held-out loss is {loss}")
@@ -155,6 +157,13 @@ class Trainer:
             else:
                 self.weights.copy_to(p.best)
         self.on_event(Evaluated(*p.history[-1], p.waited == 0))
+
+    def _held_out_loss(self) -> tuple[float, int]:
+        """(the sum over all predictions of the held-out sentences, how many these are): the same windows every time."""
+        found: tuple[float, int] = _core.embedding.held_out_loss(
+            self.job, self.sentences, threads=self.config.team
+        )
+        return found
 
     def _diverged(self, what: str) -> CarouselError:
         epochs = self.done / self.tokens

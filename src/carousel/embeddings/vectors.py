@@ -237,16 +237,14 @@ class Vectors:
     ) -> Self:
         """Read vectors of any format that `save` knows, and GloVe's text; the content says which it is.
 
-        Text and binary may be compressed (.gz, .bz2, .xz). Words come back in NFC.
-
         Args:
-            path: a regular file.
+            path: a regular file; text and binary may be compressed (.gz, .bz2, .xz).
             format: "text", "glove", "binary", "safetensors", "npz" or "npy"; None: what the content shows.
             limit: only the first so many words.
             mmap: leave the matrix on the disk and read what is needed (.safetensors and .npy).
             errors: what to do with words that are not UTF-8, as in bytes.decode: "strict", or "backslashreplace"
                 to take them as \\xNN.
-            duplicates: "error", or "first" to keep the first of equal words.
+            duplicates: "error", or "first" to keep the first of equal words; words are compared in NFC.
 
         Raises CarouselError for a missing, truncated, damaged or foreign file; nothing in it is ever executed.
 

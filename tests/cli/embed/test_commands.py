@@ -1,5 +1,6 @@
 """`carousel embed nearest, analogy, evaluate, convert, plot` on prepared vectors."""
 
+import gzip
 import io
 
 import numpy as np
@@ -135,6 +136,9 @@ def test_a_dotted_name_keeps_its_dots(carousel, file, tmp_path):
         (("nearest", "FILE", "--minus", "man"), "--minus needs a word"),
         (("analogy", "FILE", "man", "kign", "woman"), "did you mean king?"),
         (("evaluate", "FILE", "no.txt"), "cannot read"),
+        (("evaluate", "FILE", "/dev/urandom"), "/dev/urandom is no regular file"),
+        (("nearest", "/dev/zero", "king"), "/dev/zero is no regular file"),
+        (("nearest", "FILE", "king", "--among", "kingg"), "did you mean king?"),
         (("convert", "FILE", "new.pkl"), "the ending of a file says its format"),
         (("convert", "FILE", "new.vec", "--format", "pickle"), "format must be one of"),
         (("convert", "no.bin", "new.vec"), "no.bin does not exist"),
@@ -148,3 +152,28 @@ def test_mistakes(carousel, file, arguments, rule):
     done = carousel("embed", *(file if each == "FILE" else each for each in arguments))
     assert (done.status, done.out) == (2, "")
     assert rule in " ".join(done.err.split())
+
+
+@pytest.mark.parametrize(
+    "among", [("--among", "queen man"), ("--among", "queen", "--among", "man"), ("--among", "man queen king")]
+)
+def test_among_some_words(carousel, file, among):
+    """Only the words of --among answer, nearest first."""
+    assert answers(carousel("embed", "nearest", file, "king", *among)) == ["man", "queen"]
+    done = carousel("embed", "analogy", file, "man", "king", "woman", "--among", "apple queen")
+    assert answers(done) == ["queen", "apple"]
+
+
+def test_equal_words_on_the_command_line(carousel, tmp_path):
+    """A file with a word twice is refused with its lines, or the first is kept; compressed files are read."""
+    with gzip.open(tmp_path / "v.vec.gz", "wt") as file:
+        file.write("king 1 0\nqueen 1 0.1\nking 0 1\nman 0 1\n")
+    done = carousel("embed", "nearest", tmp_path / "v.vec.gz", "king")
+    assert done.status == 2
+    assert "'king' in line 3" in done.err
+    assert "--duplicates first" in done.err
+    done = carousel("embed", "nearest", tmp_path / "v.vec.gz", "king", "--duplicates", "first")
+    assert answers(done) == ["queen", "man"]
+    target = tmp_path / "new.npz"
+    assert carousel("embed", "convert", tmp_path / "v.vec.gz", target, "--duplicates", "first").status == 0
+    assert Vectors.load(target).words == ["king", "queen", "man"]

@@ -1,11 +1,13 @@
 """`carousel embed train`: from a planted text to vectors whose clusters are found, by the command line alone."""
 
+import io
 import random
 
 import pytest
 
 from carousel.cli.embed import train
 from carousel.embeddings import Vectors
+from carousel.embeddings.training import Trainer
 
 GROUPS = [[f"{letter}{k}" for k in range(8)] for letter in "abc"]
 
@@ -71,6 +73,7 @@ def test_without_a_name_nothing_is_overwritten(carousel, planted, tmp_path, monk
     [
         (("--out", "v.pkl"), "the ending of a file says its format"),
         (("--out", "no/such/folder/v.vec"), "--out must be a file in a folder that can be written to"),
+        (("--out", "x" * 300 + ".vec"), "--out must be a file in a folder"),
         (("--dimension", 0), "dimension must be at least 1; got 0"),
         (("nowhere.txt",), "nowhere.txt"),
         (("--checkpoint", "no/such/folder/c.safetensors"), "checkpoint must be a file in a folder"),
@@ -103,8 +106,6 @@ def test_ctrl_c(carousel, planted, tmp_path, monkeypatch):
 
 def test_ctrl_c_with_a_checkpoint(carousel, planted, tmp_path, monkeypatch):
     """What was reached is kept, the message says how to go on, and the same command does."""
-    from carousel.embeddings.training import Trainer
-
     checkpoint, path = tmp_path / "training.safetensors", tmp_path / "v.vec"
     command = ("embed", "train", planted, "-o", path, "--checkpoint", checkpoint, *OPTIONS)
     whole = Trainer.run
@@ -144,6 +145,68 @@ def test_more_needs_text_and_a_training(carousel, planted, tmp_path):
     done = carousel("embed", "train", planted, "--more", tmp_path / "v.safetensors", "-o", tmp_path / "w.vec")
     assert done.status == 2
     assert "v.safetensors" in done.err
+
+
+def test_from_given_vectors(carousel, planted, tmp_path):
+    """--from begins with the vectors of a file, whose dimension is taken; --more goes on with a training instead."""
+    given, path = tmp_path / "given.vec", tmp_path / "v.vec"
+    Vectors(["a0", "a1", "other"], [[1.0] * 6, [2.0] * 6, [3.0] * 6]).save(given)
+    rest = ("--epochs", 1, "--threads", 1, "--lr", 1e-9, "--tokens", "spaces")
+    done = carousel("embed", "train", planted, "--from", given, "-o", path, *rest)
+    assert (done.status, done.err) == (0, "")
+    assert "2 of 26 words begin with the vectors that were given" in done.out
+    vectors = Vectors.load(path)
+    assert vectors.dimension == 6
+    assert vectors["a1"].tolist() == pytest.approx([2.0] * 6, abs=1e-5)
+    done = carousel("embed", "train", planted, "--from", given, "--more", given, "-o", path)
+    assert done.status == 2
+    assert "--more goes on with a training, --from begins one" in done.err
+    done = carousel("embed", "train", planted, "--from", given, "-o", path, "--dimension", 7)
+    assert "dimension must be that of the vectors to begin with, 6; got 7" in done.err
+
+
+def test_text_from_a_pipe(carousel, planted, tmp_path, monkeypatch):
+    """- is standard input, for a training and for --more: the same words and counts as of the file."""
+    path, more = tmp_path / "v.safetensors", tmp_path / "w.safetensors"
+    for given, rest in (((), ("-o", path)), (("--more", path), ("-o", more))):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(planted.read_bytes())))
+        done = carousel("embed", "train", "-", *given, *rest, *(() if given else OPTIONS))
+        assert (done.status, done.err) == (0, "")
+    carousel("embed", "train", planted, "-o", tmp_path / "file.safetensors", *OPTIONS)
+    expected = Vectors.load(tmp_path / "file.safetensors")
+    assert Vectors.load(path).words == expected.words
+    assert Vectors.load(path).counts.tolist() == expected.counts.tolist()
+    assert sum(Vectors.load(more).counts) == 2 * sum(expected.counts)
+
+
+def test_two_trainings_at_once_write_two_files(carousel, planted, tmp_path, monkeypatch):
+    """While a training into the default file runs, another takes the next name, and one into its file is refused."""
+    monkeypatch.chdir(tmp_path)
+    whole, inner = Trainer.run, []
+
+    def run(self, save):
+        if not inner:
+            inner.append(None)
+            inner.append(carousel("embed", "train", planted, *OPTIONS, "--epochs", 1))
+            inner.append(carousel("embed", "train", planted, "-o", train.DEFAULT, *OPTIONS, "--epochs", 1))
+        whole(self, save)
+
+    monkeypatch.setattr(Trainer, "run", run)
+    done = carousel("embed", "train", planted, *OPTIONS, "--epochs", 1)
+    assert f"-> {train.DEFAULT}" in done.out
+    assert "-> vectors-2.safetensors" in inner[1].out
+    assert inner[2].status == 2
+    assert f"only one process at a time trains into {train.DEFAULT}" in inner[2].err
+    assert {each.name for each in tmp_path.iterdir()} == {train.DEFAULT, "vectors-2.safetensors"}
+
+
+def test_one_file_for_the_checkpoint_and_the_vectors(carousel, planted, tmp_path):
+    """--out may be the checkpoint."""
+    path = tmp_path / "v.safetensors"
+    for _ in range(2):
+        done = carousel("embed", "train", planted, "-o", path, "--checkpoint", path, *OPTIONS, "--epochs", 1)
+        assert (done.status, done.err) == (0, "")
+    assert len(Vectors.load(path)) == 26
 
 
 def test_no_torch_is_loaded(planted, tmp_path):

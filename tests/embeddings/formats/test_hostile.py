@@ -230,7 +230,7 @@ DATA = np.array([1, 2]).tobytes() + np.ones(2, np.float32).tobytes() + b"ab"
         (tensors(described(), np.array([1, 1 << 60]).tobytes() + DATA[16:]), "words that do not fit"),
         (
             tensors(described(matrix={"dtype": "I32", "shape": [2, 1], "data_offsets": [16, 24]}), DATA),
-            "'matrix' as 'I32', not F32",
+            "'matrix' as I32, not F32",
         ),
         (
             tensors(described(matrix={"dtype": "F32", "shape": [2], "data_offsets": [16, 24]}), DATA),

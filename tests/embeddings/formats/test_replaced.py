@@ -11,7 +11,7 @@ from carousel.embeddings import checkpoint, formats
 
 OLD = Vectors(["a", "b", "c"], np.full((3, 4), 1.0), [3, 2, 1])
 NEW = Vectors(["x", "y", "z"], np.full((3, 4), 2.0), [3, 2, 1])
-NAMES = ["text", "glove", "binary", "safetensors", "npz"]
+WAYS = [(name, False) for name in ("text", "glove", "binary", "safetensors", "npz")] + [("safetensors", True)]
 
 
 def replacing(monkeypatch, where, swap):
@@ -25,15 +25,14 @@ def replacing(monkeypatch, where, swap):
     monkeypatch.setattr(where, "detect", swapped)
 
 
-@pytest.mark.parametrize("format", NAMES)
-@pytest.mark.parametrize("mmap", [False, True])
+@pytest.mark.parametrize(("format", "mmap"), WAYS)
 def test_all_is_of_the_version_that_was_opened(tmp_path, monkeypatch, format, mmap):
     """Words, numbers and counts are those of the file as it was opened."""
     path = tmp_path / "v"
     OLD.save(path, format=format)
     NEW.save(tmp_path / "new", format=format)
     replacing(monkeypatch, formats, lambda: os.replace(tmp_path / "new", path))
-    found = Vectors.load(path, mmap=mmap and format == "safetensors")
+    found = Vectors.load(path, mmap=mmap)
     assert found.words == OLD.words
     assert np.array_equal(found.matrix, OLD.matrix)
     monkeypatch.undo()

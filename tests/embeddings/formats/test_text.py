@@ -161,8 +161,8 @@ def test_a_broken_or_endless_archive_is_refused(tmp_path, monkeypatch, pack):
     path.write_bytes(packed[: len(packed) // 2])
     with pytest.raises(CarouselError, match="cannot be unpacked"):
         Vectors.load(path)
-    monkeypatch.setattr(opening, "_SMALL", 100_000)
-    path.write_bytes(pack(b"a 1 2\n" * 2_000_000))
+    monkeypatch.setattr(opening, "_SMALL", 10_000)
+    path.write_bytes(pack(b"a 1 2\n" * 200_000))
     with pytest.raises(CarouselError, match=r"unfolds to more than .* bytes, which is refused"):
         Vectors.load(path, duplicates="first")
     Vectors(["a"], [[1.0]]).save(tmp_path / "v.npz")
@@ -176,11 +176,11 @@ def test_what_is_no_regular_file_is_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "zero").symlink_to("/dev/zero")
     for path in (tmp_path / "pipe", tmp_path / "zero", "/dev/zero", "/dev/null"):
-        with pytest.raises(CarouselError, match="regular files"):
+        with pytest.raises(CarouselError, match="is no regular file"):
             Vectors.load(path)
     with pytest.raises(CarouselError, match="is a folder"):
         Vectors.load(tmp_path)
     for strange in ("a\0b", "x" * 5000):
-        with pytest.raises(CarouselError, match="cannot read") as caught:
+        with pytest.raises(CarouselError, match="does not exist") as caught:
             Vectors.load(strange)
         assert len(str(caught.value)) < 200

@@ -5,13 +5,13 @@ import gzip
 import io
 import lzma
 import os
-import stat
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
+from carousel import reading
 from carousel.embeddings.formats.content import Source, damaged
 from carousel.errors import CarouselError, shown
 
@@ -31,44 +31,23 @@ def opened(path: Path) -> Iterator[tuple[bytes, Source]]:
 
     Raises CarouselError for what is missing, cannot be read, or is no regular file.
     """
-    with _opened(path) as raw:
-        try:
-            status = os.fstat(raw.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise CarouselError(
-                    f"vectors are read from regular files, which {shown(path)} is not. Store them in one first."
-                )
-            start = raw.read(HEAD)
-            raw.seek(0)
-            packed = next((reader for mark, reader in _PACKED.items() if start.startswith(mark)), None)
-            if packed is None:
-                yield start, Source(path, raw, status.st_size)
-            else:
-                head = _unpacked(packed, raw, path).read(HEAD)
-                raw.seek(0)
-                yield head, Source(path, _unpacked(packed, raw, path), None)
-        except OSError as error:
-            raise CarouselError(f"cannot read {shown(path)}: {error.strerror or error}.") from None
-
-
-def _opened(path: Path) -> io.BufferedReader:
-    try:
-        # without waiting: a pipe that nobody writes to would never open
-        return open(
-            path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
-        )
-    except FileNotFoundError:
-        raise CarouselError(
-            f"{shown(path)} does not exist. Give the path of a file of word vectors."
-        ) from None
-    except IsADirectoryError:
+    if os.path.isdir(path):
         raise CarouselError(
             f"{shown(path)} is a folder; give the path of a file of word vectors. The projection of a trained run is "
             f"taken out by: carousel embed convert {path} projection.vec"
-        ) from None
-    except (OSError, ValueError) as error:  # ValueError: a path with a zero byte
-        reason = getattr(error, "strerror", None) or error
-        raise CarouselError(f"cannot read {shown(path)}: {reason}.") from None
+        )
+    if not os.path.exists(path):
+        raise CarouselError(f"{shown(path)} does not exist. Give the path of a file of word vectors.")
+    with reading.opened(path, "a file of word vectors") as raw:
+        start = raw.read(HEAD)
+        raw.seek(0)
+        packed = next((reader for mark, reader in _PACKED.items() if start.startswith(mark)), None)
+        if packed is None:
+            yield start, Source(path, cast("io.BufferedReader", raw), os.fstat(raw.fileno()).st_size)
+        else:
+            head = _unpacked(packed, raw, path).read(HEAD)
+            raw.seek(0)
+            yield head, Source(path, _unpacked(packed, raw, path), None)
 
 
 def _unpacked(reader: Callable[..., io.BufferedIOBase], raw: BinaryIO, path: Path) -> io.BufferedReader:
