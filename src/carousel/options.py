@@ -147,19 +147,18 @@ def _check_limits(f: dataclasses.Field[Any], value: Any) -> None:
     limits = f.metadata
     if value is None:
         return
+    shown = reprlib.repr(value)
     if limits["choices"] and value not in limits["choices"]:
-        raise CarouselError(
-            f"{f.name} must be one of {', '.join(limits['choices'])}; got {reprlib.repr(value)}."
-        )
+        raise CarouselError(f"{f.name} must be one of {', '.join(limits['choices'])}; got {shown}.")
     if not isinstance(value, int | float):
         return
     if value != value or abs(value) == float("inf"):
-        raise CarouselError(f"{f.name} must be finite; got {value}.")
+        raise CarouselError(f"{f.name} must be finite; got {shown}.")
     if limits["minimum"] is not None and value < limits["minimum"]:
-        raise CarouselError(f"{f.name} must be at least {limits['minimum']}; got {value}.")
+        raise CarouselError(f"{f.name} must be at least {limits['minimum']}; got {shown}.")
     if limits["maximum"] is not None and value > limits["maximum"]:
-        raise CarouselError(f"{f.name} must be at most {limits['maximum']}; got {value}.")
+        raise CarouselError(f"{f.name} must be at most {limits['maximum']}; got {shown}.")
     if limits["above"] is not None and value <= limits["above"]:
-        raise CarouselError(f"{f.name} must be above {limits['above']}; got {value}.")
+        raise CarouselError(f"{f.name} must be above {limits['above']}; got {shown}.")
     if limits["below"] is not None and value >= limits["below"]:
-        raise CarouselError(f"{f.name} must be below {limits['below']}; got {value}.")
+        raise CarouselError(f"{f.name} must be below {limits['below']}; got {shown}.")
