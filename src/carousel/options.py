@@ -13,7 +13,7 @@ from dataclasses import field, fields
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-from carousel.errors import CarouselError
+from carousel.errors import CarouselError, shown
 
 MOST = 10**9  # of any option: sizes and counts beyond it overflow what they are multiplied by
 MOST_SEED = 2**64 - 1  # what torch's generators take
@@ -146,17 +146,18 @@ def _check_limits(f: dataclasses.Field[Any], value: Any) -> None:
     limits = f.metadata
     if value is None:
         return
+    came = shown(value)
     if limits["choices"] and value not in limits["choices"]:
-        raise CarouselError(f"{f.name} must be one of {', '.join(limits['choices'])}; got {value!r}.")
+        raise CarouselError(f"{f.name} must be one of {', '.join(limits['choices'])}; got {came}.")
     if not isinstance(value, int | float):
         return
     if value != value or abs(value) == float("inf"):
-        raise CarouselError(f"{f.name} must be finite; got {value}.")
+        raise CarouselError(f"{f.name} must be finite; got {came}.")
     if limits["minimum"] is not None and value < limits["minimum"]:
-        raise CarouselError(f"{f.name} must be at least {limits['minimum']}; got {value}.")
+        raise CarouselError(f"{f.name} must be at least {limits['minimum']}; got {came}.")
     if limits["maximum"] is not None and value > limits["maximum"]:
-        raise CarouselError(f"{f.name} must be at most {limits['maximum']}; got {value}.")
+        raise CarouselError(f"{f.name} must be at most {limits['maximum']}; got {came}.")
     if limits["above"] is not None and value <= limits["above"]:
-        raise CarouselError(f"{f.name} must be above {limits['above']}; got {value}.")
+        raise CarouselError(f"{f.name} must be above {limits['above']}; got {came}.")
     if limits["below"] is not None and value >= limits["below"]:
-        raise CarouselError(f"{f.name} must be below {limits['below']}; got {value}.")
+        raise CarouselError(f"{f.name} must be below {limits['below']}; got {came}.")

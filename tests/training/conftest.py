@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from carousel.training import Config
+from tests.training.hostile import make_runs
 
 TEXT = "".join(f"def add_{k % 13}(x):\n    return x + {k % 7}\n\n\n" for k in range(150))
 
@@ -39,3 +40,13 @@ def config(text, tmp_path) -> Config:
 def _short_samples(monkeypatch):
     """Drawing samples would take most of the time of these runs."""
     monkeypatch.setattr("carousel.training.samples.LENGTH", 20)
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory) -> Path:
+    """A folder with a finished run, and the same one halfway, of each kind; they are copied, not changed."""
+    root = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("carousel.training.samples.LENGTH", 5)
+        make_runs(root)
+    return root

@@ -19,7 +19,7 @@ def check_memory(make: Callable[[], nn.Module]) -> None:
     >>> import carousel
     >>> check_memory(lambda: carousel.models.LanguageModel(50, hidden=10**6))
     Traceback (most recent call last):
-    carousel.errors.CarouselError: a model must fit into memory to be trained: 4,000,564,000,050 weights take ...
+    carousel.errors.CarouselError: a model must fit into memory to be trained: 4,000,570,006,450 weights take ...
     """
     try:
         with torch.device("meta"):
@@ -30,7 +30,7 @@ def check_memory(make: Callable[[], nn.Module]) -> None:
     if there and needed > there:
         raise CarouselError(
             f"a model must fit into memory to be trained: {weights:,} weights take at least {needed / 2**30:,.0f} GiB, "
-            f"this machine has {there / 2**30:,.0f} GiB. Give a smaller hidden, embedding, layers or vocabulary_size."
+            f"but this machine has {there / 2**30:,.0f} GiB. Give a smaller hidden, embedding or vocabulary_size."
         )
 
 

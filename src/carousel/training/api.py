@@ -8,15 +8,26 @@ from typing import Any, Self
 from carousel import atomic
 from carousel.errors import CarouselError
 from carousel.ops import torch_threads
+from carousel.plain import typed
 from carousel.training.checkpoint import describe_checkpoint, verify_checkpoint
 from carousel.training.config import Config
 from carousel.training.configs import AnyConfig
 from carousel.training.devices import check_device
+from carousel.training.position import Position
 from carousel.training.progress import Finished, Note, Observer, silent
 from carousel.training.run import RunFolder
 from carousel.training.session import Session
 from carousel.training.task import Task
 from carousel.training.tasks import open_task
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """What the checkpoint of a finished run says of its best weights."""
+
+    reason: str
+    valid: dict[str, Any]
+    test: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -39,17 +50,24 @@ class Run:
         about = describe_checkpoint(folder.checkpoint) if folder.checkpoint.exists() else {}
         if about.get("scores") is None:
             raise CarouselError(f"the run {path} has not finished. Finish it: carousel train --resume {path}")
-        position, scores = about["position"], about["scores"]
         config = folder.load_config()
+        try:
+            position = Position.from_dict(about.get("position"))
+            scores = typed(_Scores, about["scores"], "scores")
+            valid, test = config.score(scores.valid), config.score(scores.test)
+        except CarouselError as error:
+            raise CarouselError(
+                f"{folder.checkpoint} does not hold what a finished run does: {error}"
+            ) from None
         return cls(
             path=folder.path,
             config=config,
-            step=position["step"],
-            best_step=position["best_step"],
-            reason=scores["reason"],
-            seconds=position["seconds"],
-            valid=config.score(scores["valid"]),
-            test=config.score(scores["test"]),
+            step=position.step,
+            best_step=position.best_step,
+            reason=scores.reason,
+            seconds=position.seconds,
+            valid=valid,
+            test=test,
         )
 
 

@@ -173,7 +173,7 @@ class SequenceTask:
         """Stretches the intervals of a forecast until they hold their share of the valid part."""
         if isinstance(self.aim, ForecastAim):
             model.widening = self.aim.widening(model, self.parts.valid)
-            model.save(folder.weights, load_description(folder.weights, KIND)["about"])
+            model.save(folder.weights, load_description(folder.weights, KIND).get("about"))
         return self.aim.score(model, self.parts.valid), self.aim.score(model, self.parts.test)
 
 
