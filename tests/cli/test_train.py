@@ -179,7 +179,8 @@ def test_a_preset_is_refused_beside_a_file_and_by_a_wrong_name(carousel, tmp_pat
     path.write_text("hidden: 8\n")
     done = carousel("train", "--preset", "char-rnn", "--config", path)
     assert done.status == 2
-    assert "Give one of the two" in done.err
+    assert "--config" in done.err
+    assert "Give one of them" in done.err
     done = carousel("train", "--preset", "char-rn")
     assert done.status == 2
     assert "did you mean char-rnn" in done.err

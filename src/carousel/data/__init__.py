@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from carousel.data.batches import IGNORED, Windows, stream, streams
     from carousel.data.compression import xz_bits_per_character
-    from carousel.data.corpora import Split, describe_skipped, load_corpus, read, split
+    from carousel.data.corpora import Split, describe_skipped, find_parts, load_corpus, read, split
     from carousel.data.documents import Document, count_characters
     from carousel.data.files import find_files, standard_library
     from carousel.data.large import LargeDocument
@@ -43,6 +43,7 @@ __all__ = [
     "count_characters",
     "describe_skipped",
     "find_files",
+    "find_parts",
     "fit_vocabulary",
     "load_corpus",
     "load_vocabulary",
@@ -64,6 +65,7 @@ _HOMES = {
     "xz_bits_per_character": "carousel.data.compression",
     "Split": "carousel.data.corpora",
     "describe_skipped": "carousel.data.corpora",
+    "find_parts": "carousel.data.corpora",
     "load_corpus": "carousel.data.corpora",
     "read": "carousel.data.corpora",
     "split": "carousel.data.corpora",

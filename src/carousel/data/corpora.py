@@ -9,7 +9,7 @@ from carousel.data.documents import Document, read_document
 from carousel.data.files import Found, Paths, find_files, search, standard_library
 from carousel.data.large import LargeDocument
 from carousel.data.opening import is_streamed
-from carousel.data.parts import PARTS, parts_by_name
+from carousel.data.parts import PARTS, SHARE, parts_by_name
 from carousel.errors import CarouselError
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Split",
     "describe_skipped",
     "find_files",
+    "find_parts",
     "load_corpus",
     "read",
     "split",
@@ -25,7 +26,6 @@ __all__ = [
 
 
 LARGE = 1 << 28  # bytes in all, from which on the large files of a corpus stay on the disk
-SHARE = 0.05  # of the characters that are cut off for the valid part, and for the test part
 _NAMED = 8  # of the files left out; the others are counted
 _LISTED = 3  # of the files of a part
 _BY_NAME = "by its name"
@@ -76,25 +76,40 @@ def load_corpus(
 ) -> Split:
     """The three parts of the text in files; without paths, of the source of Python's standard library.
 
-    - `valid_file` and `test_file` are these parts, `train_file` (or `paths`) the text to learn from. Each may be a
-      file, a folder or a glob.
-    - Without them, names of `paths` that say train, valid or test are taken at their word: see `parts_by_name`.
-    - A part that has no files is cut off the text to learn from, as `split` does it.
+    The files are those of `find_parts`; a part that has none is cut off the text to learn from, as `split` does it.
 
-    Raises CarouselError for paths that cannot be read, parts that share a file, names that say parts in more than
-    one way, a part without text, and a share for a part that has its own files.
+    Raises CarouselError as `find_parts`, and for a part without text and a share for a part that has its own files.
 
     >>> corpus = load_corpus()
     >>> len(corpus.train) > len(corpus.test) > 0
     True
     """
+    files, how = find_parts(paths, train_file=train_file, valid_file=valid_file, test_file=test_file)
+    large = sum(found.size for part in files.values() for found in part) > LARGE
+    documents = {part: _read(found, large, on_skip) for part, found in files.items()}
+    return _arranged(documents, how, {"valid": valid, "test": test})
+
+
+def find_parts(
+    paths: Paths = (),
+    *,
+    train_file: str | Path | None = None,
+    valid_file: str | Path | None = None,
+    test_file: str | Path | None = None,
+) -> tuple[dict[str, list[Found]], str]:
+    """(the files of each part that has its own, how they were chosen); nothing is read.
+
+    - `valid_file` and `test_file` are these parts, `train_file` (or `paths`) the text to learn from. Each may be a
+      file, a folder or a glob.
+    - Without them, names of `paths` that say train, valid or test are taken at their word: see `parts_by_name`.
+
+    Raises CarouselError for paths that do not exist, parts that share a file, and names that leave a doubt.
+    """
     given = [paths] if isinstance(paths, str | Path) else list(paths)
     named = {"train": train_file, "valid": valid_file, "test": test_file}
     files, how = _named(given, named) if any(named.values()) else _by_name(given)
     _check_apart(files)
-    large = sum(found.size for part in files.values() for found in part) > LARGE
-    documents = {part: _read(found, large, on_skip) for part, found in files.items()}
-    return _arranged(documents, how, {"valid": valid, "test": test})
+    return files, how
 
 
 def _named(
@@ -156,7 +171,8 @@ def _arranged(
         for part in PARTS[1:]
     }
     if not any(cut.values()):
-        return Split(*(list(documents[part]) for part in PARTS), dict.fromkeys(PARTS, how))
+        train, valid, test = (list(documents[part]) for part in PARTS)
+        return Split(train, valid, test, dict.fromkeys(PARTS, how))
     _check_shares(cut, documents)
     pool = documents["train"]
     parts, words = _by_document(pool, **cut), "whole files by a hash of their names"
