@@ -14,7 +14,7 @@ def test_every_field_is_an_option(carousel, monkeypatch):
     monkeypatch.setenv("COLUMNS", "400")
     shown = " ".join(carousel("train", "--help").out.split())
     for each in fields(Config):
-        flag = "--" + each.name.replace("_", "-")
+        flag = "--" + each.name.strip("_").replace("_", "-")
         if each.metadata["hidden"]:
             assert f"{flag} " not in shown
         elif each.name != "paths":

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from carousel.data.batches import IGNORED, Windows, stream, streams
     from carousel.data.compression import xz_bits_per_character
-    from carousel.data.corpora import Split, describe_skipped, find_parts, load_corpus, read, split
+    from carousel.data.corpora import Split, describe_skipped, load_corpus, read, split
     from carousel.data.documents import Document, count_characters
     from carousel.data.files import find_files, standard_library
     from carousel.data.large import LargeDocument
     from carousel.data.parts import parts_by_name
+    from carousel.data.sources import find_parts
     from carousel.data.vocabularies import (
         BOUNDARY,
         LEVELS,
@@ -65,13 +66,13 @@ _HOMES = {
     "xz_bits_per_character": "carousel.data.compression",
     "Split": "carousel.data.corpora",
     "describe_skipped": "carousel.data.corpora",
-    "find_parts": "carousel.data.corpora",
     "load_corpus": "carousel.data.corpora",
     "read": "carousel.data.corpora",
     "split": "carousel.data.corpora",
     "Document": "carousel.data.documents",
     "LargeDocument": "carousel.data.large",
     "parts_by_name": "carousel.data.parts",
+    "find_parts": "carousel.data.sources",
     "count_characters": "carousel.data.documents",
     "find_files": "carousel.data.files",
     "standard_library": "carousel.data.files",

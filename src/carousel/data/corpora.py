@@ -1,7 +1,7 @@
 """Corpora: documents read from files, and their split into train, valid and test."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from carousel.data.files import Found, Paths, find_files, search, standard_libra
 from carousel.data.large import LargeDocument
 from carousel.data.opening import is_streamed
 from carousel.data.parts import PARTS, SHARE, parts_by_name
+from carousel.data.sources import BY_NAME, find_parts
 from carousel.errors import CarouselError
 
 __all__ = [
@@ -17,7 +18,6 @@ __all__ = [
     "Split",
     "describe_skipped",
     "find_files",
-    "find_parts",
     "load_corpus",
     "read",
     "split",
@@ -28,7 +28,6 @@ __all__ = [
 LARGE = 1 << 28  # bytes in all, from which on the large files of a corpus stay on the disk
 _NAMED = 8  # of the files left out; the others are counted
 _LISTED = 3  # of the files of a part
-_BY_NAME = "by its name"
 
 Skip = Callable[[Path], None]
 
@@ -45,7 +44,7 @@ class Split:
     @property
     def brought(self) -> bool:
         """Whether the corpus came with a split of its own, and nothing was cut."""
-        return set(self.how.values()) == {_BY_NAME}
+        return set(self.how.values()) == {BY_NAME}
 
     def described(self) -> dict[str, str]:
         """Where each part comes from: its size, its files, how it was chosen.
@@ -88,72 +87,6 @@ def load_corpus(
     large = sum(found.size for part in files.values() for found in part) > LARGE
     documents = {part: _read(found, large, on_skip) for part, found in files.items()}
     return _arranged(documents, how, {"valid": valid, "test": test})
-
-
-def find_parts(
-    paths: Paths = (),
-    *,
-    train_file: str | Path | None = None,
-    valid_file: str | Path | None = None,
-    test_file: str | Path | None = None,
-) -> tuple[dict[str, list[Found]], str]:
-    """(the files of each part that has its own, how they were chosen); nothing is read.
-
-    - `valid_file` and `test_file` are these parts, `train_file` (or `paths`) the text to learn from. Each may be a
-      file, a folder or a glob.
-    - Without them, names of `paths` that say train, valid or test are taken at their word: see `parts_by_name`.
-
-    Raises CarouselError for paths that do not exist, parts that share a file, and names that leave a doubt.
-    """
-    given = [paths] if isinstance(paths, str | Path) else list(paths)
-    named = {"train": train_file, "valid": valid_file, "test": test_file}
-    files, how = _named(given, named) if any(named.values()) else _by_name(given)
-    _check_apart(files)
-    return files, how
-
-
-def _named(
-    given: list[str | Path], named: dict[str, str | Path | None]
-) -> tuple[dict[str, list[Found]], str]:
-    """The files of each part that someone named."""
-    if given and named["train"]:
-        raise CarouselError(
-            f"--train-file and PATHS both say what to learn from; got {named['train']} and {given[0]}. Give one."
-        )
-    if given and parts_by_name([found.name for found in search(given)]):
-        raise CarouselError(
-            f"the files of {given[0]} name parts of their own, beside --valid-file or --test-file. Name the text to "
-            "learn from by --train-file."
-        )
-    learned = [named["train"]] if named["train"] else given or standard_library()
-    held = {part: search(path) for part in PARTS[1:] if (path := named[part])}
-    return {"train": search(learned), **held}, "named by an option"
-
-
-def _by_name(given: list[str | Path]) -> tuple[dict[str, list[Found]], str]:
-    """The files of each part by their names; all of them to learn from where names say nothing."""
-    found = {each.name: each for each in search(given or standard_library())}
-    parts = parts_by_name(list(found))
-    if parts is None:
-        return {"train": list(found.values())}, ""
-    # the only file of a part must be text
-    chosen = {
-        part: [replace(found[name], explicit=found[name].explicit or len(names) == 1) for name in names]
-        for part, names in parts.items()
-    }
-    return chosen, _BY_NAME
-
-
-def _check_apart(files: dict[str, list[Found]]) -> None:
-    """Raise CarouselError for a file in two parts."""
-    part_of: dict[Path, str] = {}
-    for part, each in files.items():
-        for found in each:
-            if (other := part_of.setdefault(found.path.resolve(), part)) != part:
-                raise CarouselError(
-                    f"a file belongs to one part, or what is held out would be learned; {found.path} is in {other} and "
-                    f"in {part}. Name other files."
-                )
 
 
 def _arranged(
@@ -278,7 +211,7 @@ def split(documents: Sequence[Document], valid: float | None = None, test: float
     if parts is None:
         return _arranged({"train": documents}, "", {"valid": valid, "test": test})
     of_part = {part: [each for each in documents if each.name in names] for part, names in parts.items()}
-    return _arranged(of_part, _BY_NAME, {"valid": valid, "test": test})
+    return _arranged(of_part, BY_NAME, {"valid": valid, "test": test})
 
 
 def _by_document(

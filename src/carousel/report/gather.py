@@ -143,7 +143,7 @@ def gather(run: Run, corpus: Corpus, model: Predictor, on_event: Observer = sile
 def _text(config: Config, corpus: Corpus) -> dict[str, object]:
     """What a run learned from, and where each part comes from."""
     paths = ", ".join(config.paths) or config.train_file or "Python's own standard library"
-    return {"paths": paths} | {f"{part} part": words for part, words in corpus.split.described().items()}
+    return {"paths": paths, **{f"{part} part": words for part, words in corpus.split.described().items()}}
 
 
 def yardsticks(corpus: Corpus) -> list[Comparison]:
