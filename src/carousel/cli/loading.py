@@ -36,11 +36,11 @@ def check_files(*paths: str | Path | None) -> None:
 
     None and the text - (standard input) are passed over.
     """
-    from carousel.data.files import find_files
+    from carousel.data.files import STDIN, find_files
 
     for path in paths:
-        if path is not None and str(path) != "-":
-            find_files(path)
+        if path is not None and str(path) != STDIN and not Path(path).exists():
+            find_files(path)  # a glob, or an error
 
 
 def loaded() -> None:

@@ -10,7 +10,7 @@ from carousel.data.files import Found, Paths, find_files, search, standard_libra
 from carousel.data.large import LargeDocument
 from carousel.data.opening import is_streamed
 from carousel.data.parts import PARTS, SHARE, parts_by_name
-from carousel.data.sources import BY_NAME, find_parts
+from carousel.data.sources import BY_NAME, BY_OPTION, find_parts
 from carousel.errors import CarouselError
 
 __all__ = [
@@ -44,7 +44,7 @@ class Split:
     @property
     def brought(self) -> bool:
         """Whether the corpus came with a split of its own, and nothing was cut."""
-        return set(self.how.values()) == {BY_NAME}
+        return bool(self.how) and set(self.how.values()) <= {BY_NAME, BY_OPTION}
 
     def described(self) -> dict[str, str]:
         """Where each part comes from: its size, its files, how it was chosen.

@@ -8,7 +8,7 @@ from carousel.data.parts import PARTS, parts_by_name
 from carousel.errors import CarouselError
 
 BY_NAME = "by its name"
-_BY_OPTION = "named by an option"
+BY_OPTION = "named by an option"
 
 
 def find_parts(
@@ -48,7 +48,7 @@ def _named(
         )
     learned = [named["train"]] if named["train"] else given or standard_library()
     held = {part: search(path) for part in PARTS[1:] if (path := named[part])}
-    return {"train": search(learned), **held}, _BY_OPTION
+    return {"train": search(learned), **held}, BY_OPTION
 
 
 def _by_name(given: list[str | Path]) -> tuple[dict[str, list[Found]], str]:

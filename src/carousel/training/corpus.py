@@ -121,13 +121,14 @@ def _tell_unknown(corpus: Corpus, run: str, on_event: Observer) -> None:
         if count := int(np.count_nonzero(part.ids == UNKNOWN)):
             documents = getattr(corpus.split, name)
             pieces = (piece for document in documents for piece in document.pieces())
-            first = next(found for piece in pieces if (found := corpus.vocabulary.unknown(piece)))
-            on_event(
-                Note(
-                    f"{name}: {count:,} of {part.tokens:,} symbols are not in the vocabulary of {run} and count as "
-                    f"<unk>, such as {listed(first, most=5)}"
+            first = next((found for piece in pieces if (found := corpus.vocabulary.unknown(piece))), None)
+            if first is not None:  # None where the text itself writes <unk>
+                on_event(
+                    Note(
+                        f"{name}: {count:,} of {part.tokens:,} symbols are not in the vocabulary of {run} and count as "
+                        f"<unk>, such as {listed(first, most=5)}"
+                    )
                 )
-            )
 
 
 def _learned(config: Config, split: Split, on_event: Observer) -> Vocabulary:
