@@ -90,3 +90,24 @@ def test_the_terminal_is_given_back_after_an_error():
 def test_clock(seconds, text):
     """Minutes and seconds, hours where there are some."""
     assert clock(seconds) == text
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 140])
+@pytest.mark.parametrize("level", ["char", "word"])
+def test_no_figure_of_the_bar_is_cut(width, level):
+    """On a narrow terminal less important figures are left out whole; steps, loss and time left always stay."""
+    out = StringIO()
+    score = Score(bits=1100.0, tokens=100, characters=100)
+    console = Terminal(file=out, force_terminal=True, width=width, color_system=None)
+    with LiveBar(console, by_level(level), "tokens") as bar:
+        bar(Started(Path("runs/001"), 0, 12_345, 1234, "56 symbols"))
+        bar(Evaluated(10_000, score, False))
+        bar(Stepped(10_000, 12_345, 0.1, score, 145_678.0, 12.42, 4e-3, 1.0, 7_265.0))
+    last = [line for line in out.getvalue().replace("\r", "\n").splitlines() if "left" in line][-1]
+    measure = by_level(level)(score)
+    assert "…" not in last
+    assert f"10000/12345 {measure}" in last
+    assert "2:01:05 left" in last
+    assert (f"valid {measure} (worse)" in last) is (width >= 80)
+    assert ("145,678 tokens/s" in last) is (width >= 120)
+    assert ("|g| 12.42" in last) is (width >= 140)

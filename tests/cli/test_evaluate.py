@@ -58,3 +58,32 @@ def test_tokens_are_scored_one_by_one(carousel, run, tmp_path):
     assert second.endswith("\t2 tokens")
     done = carousel("evaluate", run[0], path, "--tokens", "--lines")
     assert done.status == 2
+
+
+def test_a_text_that_has_changed_has_no_test_part(carousel, tmp_path):
+    """The fingerprint of the run tells: no score of another text under the run's name, nor a diagnosis or a report."""
+    text = tmp_path / "text.py"
+    text.write_text("".join(f"a = {k}\n" for k in range(500)))
+    small = ("--level", "char", "--hidden", 8, "--batch", 2, "--bptt", 8, "--steps", 2, "--threads", 1)
+    folder = tmp_path / "run"
+    assert carousel("train", text, "--out", folder, *small).status == 0
+    assert carousel("evaluate", folder).status == 0
+    text.write_text("b = 1\n" + text.read_text())
+    (folder / "report.html").unlink()
+    for arguments in (("evaluate", folder), ("diagnose", folder), ("train", "--resume", folder)):
+        done = carousel(*arguments)
+        assert done.status == 2
+        assert "has changed since the run began" in done.err
+    assert carousel("evaluate", folder, text).status == 0
+
+
+def test_a_long_unknown_word_is_shown_by_its_beginning(carousel, run, tmp_path, monkeypatch):
+    """A text of one word is scored from standard input too, and no message repeats it whole."""
+    import io
+    import sys
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("é\n".encode())))
+    done = carousel("evaluate", run[0], "-")
+    assert done.status == 0
+    assert "1 not in the vocabulary" in done.err
+    assert "in 1 document" in done.out

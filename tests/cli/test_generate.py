@@ -96,3 +96,22 @@ def test_beams_write_the_likeliest_texts(carousel, run):
     assert (
         "--length-penalty ranks what --beams finds" in carousel("generate", run[0], "--length-penalty", 1).err
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [(r"A:\n", "A:\n"), (r"\tx", "\tx"), (r"C:\\new", r"C:\new"), ("plain", "plain"), (r"\d", r"\d")],
+)
+def test_a_prompt_is_read_as_a_stop_is(carousel, run, monkeypatch, given, meant):
+    r"""In both, \n is a line end, \t a tab and two backslashes are one."""
+    from carousel.models.language_model import LanguageModel
+
+    seen = []
+
+    def pieces(self, vocabulary, prompt, length, **options):
+        seen.append((prompt, options["stop"]))
+        return iter(())
+
+    monkeypatch.setattr(LanguageModel, "generate", pieces)
+    assert carousel("generate", run[0], "--prompt", given, "--stop", given).status == 0
+    assert seen == [(meant, [meant])]

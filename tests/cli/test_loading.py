@@ -82,3 +82,38 @@ def test_a_reader_that_leaves_ends_the_text_quietly(run):
     with process.stderr:
         assert process.stderr.read() == ""
     assert process.wait(timeout=60) == 141
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "no.txt"),
+        ("train", "--train-file", "no.txt"),
+        ("train", "--from", "no"),
+        ("train", "--task", "classify", "no.csv"),
+        ("train", ".", "--out", "."),
+        ("generate", "no"),
+        ("evaluate", "no"),
+        ("evaluate", "model.safetensors", "no.txt"),
+        ("predict", "no", "no.csv"),
+        ("diagnose", "no"),
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_path_is_told_before_torch_is_loaded(tmp_path, arguments):
+    """The answer to a mistyped path does not wait for seconds of imports."""
+    (tmp_path / "model.safetensors").touch()
+    program = f"""
+import os, sys
+os.chdir({str(tmp_path)!r})
+from carousel.cli import main
+sys.argv = ["carousel", *{arguments!r}]
+try:
+    main()
+finally:
+    print("torch" in sys.modules, end="")
+"""
+    process = start(program)
+    out, err = process.communicate(timeout=60)
+    assert (out, process.returncode) == ("False", 2), err
+    assert err.startswith("carousel: ")

@@ -14,7 +14,7 @@ def test_every_field_is_an_option(carousel, monkeypatch):
     monkeypatch.setenv("COLUMNS", "400")
     shown = " ".join(carousel("train", "--help").out.split())
     for each in fields(Config):
-        flag = "--" + each.name.replace("_", "-")
+        flag = "--" + each.name.strip("_").replace("_", "-")
         if each.metadata["hidden"]:
             assert f"{flag} " not in shown
         elif each.name != "paths":
@@ -46,3 +46,22 @@ def test_switches_have_two_sides(carousel, monkeypatch, flag, value):
     monkeypatch.setattr(training, "train", train, raising=False)
     assert carousel("train", flag, "--lr", "0.5").status == 130
     assert (caught["one_hot"], caught["lr"], caught["hidden"]) == (value, 0.5, Config().hidden)
+
+
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [
+        ("--bptt", "default 64, with --task 128."),
+        ("--hidden", "default 384, with --task 64."),
+        ("--lr", "(none: 0.008, of a GRU 0.004); with --task 0.004."),
+        ("--cell", "default lstm"),
+        ("--batch", "default 16."),
+        ("--from", "A run whose best weights"),
+    ],
+)
+def test_the_default_shown_is_that_of_text(carousel, monkeypatch, flag, words):
+    """Language models come first; where sequences have another default, it stands behind."""
+    monkeypatch.setenv("COLUMNS", "400")
+    shown = carousel("train", "--help").out
+    [line] = [line for line in shown.splitlines() if f" {flag} " in line.split("<")[0]]
+    assert words in line

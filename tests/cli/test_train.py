@@ -179,7 +179,25 @@ def test_a_preset_is_refused_beside_a_file_and_by_a_wrong_name(carousel, tmp_pat
     path.write_text("hidden: 8\n")
     done = carousel("train", "--preset", "char-rnn", "--config", path)
     assert done.status == 2
-    assert "Give one of the two" in done.err
+    assert "--config" in done.err
+    assert "Give one of them" in done.err
     done = carousel("train", "--preset", "char-rn")
     assert done.status == 2
     assert "did you mean char-rnn" in done.err
+
+
+def test_parts_are_told_and_a_run_goes_on_in_another(carousel, tmp_path):
+    """Names of a published corpus are its parts, printed before training; --from trains on from there."""
+    for part, lines in (("train", 400), ("valid", 40), ("test", 30)):
+        (tmp_path / f"ptb.{part}.txt").write_text("the cat <unk> the dog\n" * lines)
+    small = ("--level", "token", "--hidden", 6, "--batch", 2, "--bptt", 8, "--steps", 2, "--threads", 1)
+    first = carousel("train", tmp_path, "--out", tmp_path / "runs" / "1", *small)
+    assert first.status == 0
+    assert "test: 660 characters, 1 file (ptb.test.txt), by its name\n" in first.out
+    assert first.out.index("test: 660") < first.out.index("parameters,")
+    on = carousel("train", "--from", tmp_path / "runs" / "1", "--steps", 1, "--out", tmp_path / "runs" / "2")
+    assert on.status == 0
+    assert "test: 660 characters" in on.out
+    refused = carousel("train", "--from", tmp_path / "runs" / "1", "--hidden", 7)
+    assert refused.status == 2
+    assert "hidden is 6 in" in refused.err

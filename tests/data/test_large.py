@@ -68,6 +68,15 @@ def test_one_large_file_is_split_at_line_ends(tmp_path):
     assert 0.85 < parts[0].characters / len(TEXT) < 0.95
 
 
+def test_one_large_line_is_split_between_characters(tmp_path):
+    """Where no line ends for long, no more than a block is read to find the place, and no character is cut."""
+    text = "é字x" * 1_000
+    split = load_corpus(write(tmp_path, text=text))
+    parts = [part[0] for part in (split.train, split.valid, split.test)]
+    assert "".join(part.text for part in parts) == text
+    assert [round(part.characters / len(text), 2) for part in parts] == [0.9, 0.05, 0.05]
+
+
 def test_a_text_becomes_numbers_once(tmp_path, monkeypatch):
     """A second time the file is only mapped; another text or vocabulary makes another file, with progress."""
     path = write(tmp_path)

@@ -126,6 +126,8 @@ def test_parts_can_be_named(tmp_path: Path) -> None:
     assert parts.how["test"] == parts.how["train"].removesuffix(", what is left") == "named by an option"
     whole = load_corpus(folder / "ptb.one.txt", valid_file=folder / "ptb.two.txt", test_file=held)
     assert [each.text for each in whole.train] == [LINES]
+    assert whole.brought
+    assert not parts.brought
 
 
 def test_a_folder_to_learn_from_is_cut_anew_where_that_is_said(tmp_path: Path) -> None:

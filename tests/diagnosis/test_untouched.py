@@ -40,9 +40,9 @@ CALLS: dict[str, tuple[Callable[[], nn.Module], Callable[[Any], object]]] = {
     "score_documents": (language_model, lambda m: carousel.score_documents(m, VOCABULARY, [TEXT])),
     "score_lines": (language_model, lambda m: carousel.score_lines(m, VOCABULARY, ["abc"])),
     "score_tokens": (language_model, lambda m: carousel.score_tokens(m, VOCABULARY, ["abc"])),
-    "gradient_by_distance": (
+    "gradient_by_lag_of": (
         language_model,
-        lambda m: carousel.gradient_by_distance(m, TOKENS, TOKENS[0], distance=10),
+        lambda m: diagnosis.gradient_by_lag_of(m, TOKENS, TOKENS[0], lags=10),
     ),
     "predict": (sequences, lambda m: m.predict(["abc"])),
     "score_sequences": (sequences, lambda m: carousel.score_sequences(m, ["abc"], ["up"])),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from carousel.cli.loading import loaded
+from carousel.cli.loading import check_files, loaded
 from carousel.errors import CarouselError
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def diagnose(
     Checkpoints are read without executing anything in them.
     """
     from carousel.cli.terminal import Terminal, plain
+
+    check_files(path, data)
     from carousel.diagnosis import diagnose as examine
 
     read = _sequences if _is_of_sequences(path) else _run if _is_run(path) else _file
@@ -110,14 +112,15 @@ def _run(path: Path, data: Path | None, steps: int) -> tuple[Any, Any, list[str]
     """The model of a run, held-out text cut into sequences, and the loss of the symbol that follows each."""
     import torch
 
-    from carousel.data import load_corpus, read
+    from carousel.data import read
     from carousel.diagnosis import NextSymbol
     from carousel.training import RunFolder, load
+    from carousel.training.corpus import of_run
 
     model, vocabulary = load(path)
     if data is None and not path.is_dir():
         raise CarouselError("Weights alone have no test files: give text with --data, or the run's folder.")
-    documents = read([str(data)]) if data else load_corpus(RunFolder.open(path).load_config().paths).test
+    documents = read([str(data)]) if data else of_run(RunFolder.open(path)).split.test
     text = "\n".join(document.text for document in documents)
     ids = torch.as_tensor(vocabulary.encode(text[: 40 * steps * SEQUENCES]))
     *read_on, following = _cut(ids[:, None], steps + 1)[..., 0].long()

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TaskID, TextColumn
+from rich.table import Column
 
 from carousel.cli.terminal import Terminal, plain
 from carousel.training.config import WORDS
@@ -16,6 +17,7 @@ from carousel.training.progress import Evaluated, Event, Finished, Note, Stage, 
 Measure = Callable[[Any], str]  # a score as the number one watches
 
 SECONDS_BETWEEN_LINES = 10.0
+ROOM = {4: 124, 3: 108, 2: 80}  # a figure of the bar -> columns of a terminal that it needs
 
 
 class Display(Protocol):
@@ -95,6 +97,23 @@ class PlainLines:
         return None
 
 
+def _columns(width: int) -> list[ProgressColumn]:
+    """What fits beside the bar: a figure is left out whole, never cut; steps, loss and time left always stay."""
+    columns: list[ProgressColumn] = [
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
+        _figure("[bold]{task.fields[measure]}[/]"),
+        _figure("{task.fields[valid]}"),
+        _figure("[dim]{task.fields[speed]}[/]"),
+        _figure("[dim]{task.fields[norm]}[/]"),
+        _figure("{task.fields[left]}"),
+    ]
+    return [column for k, column in enumerate(columns) if width >= ROOM.get(k, 0)]
+
+
+def _figure(text: str) -> TextColumn:
+    return TextColumn(text, table_column=Column(no_wrap=True))
+
+
 class LiveBar:
     """One line that keeps itself up to date; stages and the run's size are printed above it."""
 
@@ -103,11 +122,7 @@ class LiveBar:
         self._status = console.status("Starting")
         self._bar = Progress(
             BarColumn(bar_width=None, complete_style="dark_orange3", finished_style="dark_orange3"),
-            MofNCompleteColumn(),
-            TextColumn("[bold]{task.fields[measure]}[/]"),
-            TextColumn("{task.fields[valid]}"),
-            TextColumn("[dim]{task.fields[speed]}[/]"),
-            TextColumn("{task.fields[left]}"),
+            *_columns(console.width),
             console=console,
             expand=True,
         )
@@ -128,11 +143,12 @@ class LiveBar:
                 completed=event.step,
                 total=event.steps,
                 measure=self.measure(event.score),
-                speed=f"{event.tokens_per_second:,.0f} {self.unit}/s  |g| {event.gradient_norm:.2f}",
+                speed=f"{event.tokens_per_second:,.0f} {self.unit}/s",
+                norm=f"|g| {event.gradient_norm:.2f}",
                 left=f"{clock(event.seconds_left)} left",
             )
         elif isinstance(event, Evaluated) and self._task is not None:
-            mark = "" if event.best else " (no better)"
+            mark = "" if event.best else " (worse)"
             self._bar.update(self._task, valid=f"valid {self.measure(event.score)}{mark}")
         elif isinstance(event, Finished) and self._task is not None:
             self._bar.update(self._task, completed=event.step, left="done")
@@ -141,7 +157,7 @@ class LiveBar:
         self._status.stop()
         self.console.print(started(event), style="dim")
         self._task = self._bar.add_task(
-            "", total=event.steps, completed=event.step, measure="", valid="", speed="", left=""
+            "", total=event.steps, completed=event.step, measure="", valid="", speed="", norm="", left=""
         )
         self._bar.start()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from carousel.cli.loading import loaded
+from carousel.cli.loading import check_files, loaded
 from carousel.cli.output import give, say
 from carousel.cli.sequences import evaluated, is_of_sequences
 from carousel.errors import CarouselError
@@ -27,7 +27,7 @@ def evaluate(
     paths: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Files, folders or globs of text; for a run of --task a CSV file.",
+            help="Files, folders or globs of text, or - for standard input; for a run of --task a CSV file.",
             show_default="the run's own test part",
         ),
     ] = None,
@@ -45,10 +45,13 @@ def evaluate(
 
     Of a run of --task: labels that are right, or errors beside those of the seasonal-naive forecast.
     """
-    from carousel.training import load, score_documents, score_lines, score_tokens
+    from carousel.training.run import weights_of
 
     if lines and tokens:
         raise CarouselError("--lines and --tokens print different things; give one of the two.")
+    weights_of(run)  # told before torch is loaded, which takes seconds
+    check_files(*paths or [])
+    from carousel.training import load, score_documents, score_lines, score_tokens
 
     loaded()
     if is_of_sequences(run):
@@ -84,8 +87,9 @@ def evaluate(
 
 def _documents(run: Path, paths: Sequence[str] | None) -> list[Document]:
     """The documents at these paths, or the test files of the run's corpus."""
-    from carousel.data import describe_skipped, load_corpus, read
+    from carousel.data import describe_skipped, read
     from carousel.training import RunFolder
+    from carousel.training.corpus import of_run
 
     if paths:
         skipped: list[Path] = []
@@ -93,14 +97,19 @@ def _documents(run: Path, paths: Sequence[str] | None) -> list[Document]:
         if skipped:
             say(f"carousel: {describe_skipped(skipped)}", err=True)
         return documents
-    return load_corpus(RunFolder.open(run).load_config().paths).test
+    if not run.is_dir():
+        raise CarouselError("weights alone have no test part; give a text to score, or the run's folder.")
+    return of_run(RunFolder.open(run)).split.test
 
 
 def _tell_unknown(vocabulary: Vocabulary, documents: Sequence[Document]) -> None:
     """What has no symbol of its own is cheap to predict: a score that gains by it must not go unnoticed."""
-    unknown = dict.fromkeys(piece for document in documents for piece in vocabulary.unknown(document.text))
+    from carousel.data.vocabularies.base import listed
+
+    pieces = (piece for document in documents for piece in document.pieces())
+    unknown = dict.fromkeys(symbol for piece in pieces for symbol in vocabulary.unknown(piece))
     if unknown:
-        shown = ", ".join(repr(piece) for piece in list(unknown)[:8]) + (", ..." if len(unknown) > 8 else "")
+        shown = listed(list(unknown), most=8)
         say(f"carousel: {len(unknown)} not in the vocabulary, scored as <unk>: {shown}", err=True)
 
 

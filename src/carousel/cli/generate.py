@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,7 +26,10 @@ def generate(
     run: Annotated[
         Path, typer.Argument(help="A run folder, or its weights.safetensors.", show_default=False)
     ],
-    prompt: Annotated[str, typer.Option(help="Text to go on from.", show_default="a new document")] = "",
+    prompt: Annotated[
+        str,
+        typer.Option(help=r"Text to go on from (\n is a line end, \t a tab).", show_default="a new document"),
+    ] = "",
     length: Annotated[
         int, typer.Option(help="Symbols to write at most; the model may end the document earlier.")
     ] = 500,
@@ -64,14 +68,17 @@ def generate(
     ] = None,
 ) -> None:
     """Write text with a trained model, symbol by symbol."""
-    from carousel.models import generate_best, generate_many
-    from carousel.training import load
+    from carousel.training.run import weights_of
 
     options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     _check(beams, {**options, "samples": samples if samples > 1 else None, "stop": stop}, length_penalty)
+    weights_of(run)  # told before torch is loaded, which takes seconds
+    from carousel.models import generate_best, generate_many
+    from carousel.training import load
+
     loaded()
     model, vocabulary = load(run)
-    stops = [text.replace("\\n", "\n") for text in stop or []]
+    stops, prompt = [_unescaped(text) for text in stop or []], _unescaped(prompt)
     drawing: dict[str, Any] = {
         **options, "temperature": TEMPERATURE if temperature is None else temperature, "stop": stops
     }  # fmt: skip
@@ -94,6 +101,11 @@ def generate(
         for piece in pieces:
             give(piece)
         give("\n")
+
+
+def _unescaped(text: str) -> str:
+    r"""What a shell cannot write with ease: \n is a line end, \t a tab, and two backslashes are one."""
+    return re.sub(r"\\([nt\\])", lambda match: {"n": "\n", "t": "\t"}.get(match[1], "\\"), text)
 
 
 def _check(beams: int | None, drawing: dict[str, Any], length_penalty: float | None) -> None:

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 STOPPED = 130  # what shells report of a process that Ctrl-C ended
@@ -28,6 +29,18 @@ def loading() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+def check_files(*paths: str | Path | None) -> None:
+    """Raise CarouselError for a path that is not there: before torch is loaded, which takes seconds.
+
+    None and the text - (standard input) are passed over.
+    """
+    from carousel.data.files import STDIN, find_files
+
+    for path in paths:
+        if path is not None and str(path) != STDIN and not Path(path).exists():
+            find_files(path)  # a glob, or an error
 
 
 def loaded() -> None:

@@ -16,22 +16,22 @@ _FEW = 4  # choices that fit beside an option
 def with_config_options(command: Callable[..., None], *configs: type) -> Callable[..., None]:
     """Give a command `(..., **options)` one option per field of its configurations; those not given are None.
 
-    A field that several have is described by the first, with the choices of all.
+    A field that several have is described by the first, with the choices of all and the defaults of each.
     """
     own = [
         parameter
         for parameter in inspect.signature(command, eval_str=True).parameters.values()
         if parameter.kind is not inspect.Parameter.VAR_KEYWORD
     ]
-    parameters = own + [_parameter(each[0], _choices(each)) for each in _merged(configs).values()]
+    parameters = own + [_parameter(each, _choices(each)) for each in _merged(configs).values()]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: each.annotation for each in parameters}
     return command
 
 
 def flag(name: str) -> str:
-    """The flag of a field: top_k is --top-k."""
-    return "--" + name.replace("_", "-")
+    """The flag of a field: top_k is --top-k, from_ is --from."""
+    return "--" + name.strip("_").replace("_", "-")
 
 
 def _is_option(each: Field[Any]) -> bool:
@@ -46,7 +46,10 @@ def _merged(configs: tuple[type, ...]) -> dict[str, list[Field[Any]]]:
         for config in configs:
             for each in fields(config):
                 if _is_option(each) and (each.name in config.__annotations__) is own:
-                    found.setdefault(each.name, []).append(each)
+                    found[each.name] = []
+    for config in configs:
+        for each in filter(_is_option, fields(config)):
+            found[each.name].append(each)
     return found
 
 
@@ -55,12 +58,13 @@ def _choices(fields_of_a_name: list[Field[Any]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(listed))
 
 
-def _parameter(each: Field[Any], choices: tuple[str, ...]) -> inspect.Parameter:
+def _parameter(of_a_name: list[Field[Any]], choices: tuple[str, ...]) -> inspect.Parameter:
+    each = of_a_name[0]
     kind = _plain_type(each.type)
     name = flag(each.name)
     declared = f"{name}/--no-{name[2:]}" if kind is bool else name
     listed = len(choices) <= _FEW  # a long list would squeeze all help into a narrow column
-    text = _sentence(each, "" if listed else f": {', '.join(choices)}")
+    text = _sentence(of_a_name, "" if listed else f": {', '.join(choices)}")
     option = typer.Option(declared, help=text, show_default=False, show_choices=listed)
     annotation = Literal[choices] if choices else kind
     return inspect.Parameter(
@@ -78,11 +82,24 @@ def _plain_type(declared: Any) -> Any:
     return declared
 
 
-def _sentence(each: Field[Any], choices: str) -> str:
-    """The field's help with its default: that of the parameter, None, only says that nothing was given."""
-    text, default = each.metadata["help"], each.default
-    if default is not MISSING and default is not None:
-        plain = ("yes" if default else "no") if isinstance(default, bool) else default
-        shown = f"{plain:g}" if isinstance(plain, float) else str(plain)
-        choices += f"; default {shown}" if not choices else f" (default {shown})"
+def _sentence(of_a_name: list[Field[Any]], choices: str) -> str:
+    """The field's help with its default, and that of --task where it is another one.
+
+    The default of the parameter, None, only says that nothing was given.
+    """
+    text = of_a_name[0].metadata["help"]
+    shown = list(dict.fromkeys(_shown(each.default) for each in of_a_name))
+    defaults = [f"default {shown[0]}"] if shown[0] else []
+    defaults += [f"with --task {each}" for each in shown[1:] if each]
+    if defaults:
+        choices += f" ({', '.join(defaults)})" if choices else f"; {', '.join(defaults)}"
     return f"{text[0].upper()}{text[1:]}{choices}."
+
+
+def _shown(default: Any) -> str:
+    """A default in words; "" of one that the help has to describe."""
+    if default is MISSING or default is None:
+        return ""
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    return f"{default:g}" if isinstance(default, float) else str(default)

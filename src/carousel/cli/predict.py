@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from carousel.cli.loading import loaded
+from carousel.cli.loading import check_files, loaded
 from carousel.cli.output import give
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ def predict(
 
     A tag or a class comes with its probability, a forecast with the bounds of its interval.
     """
+    from carousel.training.run import weights_of
+
+    weights_of(run)  # told before torch is loaded, which takes seconds
+    check_files(data)
     from carousel.atomic import write_atomic
     from carousel.models import SequenceModel
 

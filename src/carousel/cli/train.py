@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from carousel.cli.loading import STOPPED, loaded
+from carousel.cli.loading import STOPPED, check_files, loaded
 from carousel.cli.options import flag, with_config_options
 from carousel.cli.output import say
 from carousel.errors import CarouselError
@@ -34,7 +34,7 @@ def train(
     paths: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Files, folders or globs of text; with --task a CSV file.",
+            help="Files, folders or globs of text, packed or not, or - for standard input; with --task a CSV file.",
             show_default="the source of Python's own standard library",
         ),
     ] = None,
@@ -66,6 +66,7 @@ def train(
         _refuse_beside_resume(given, config, preset)
 
     settings = _settings(config, preset, given) if resume is None else None
+    _check_paths(settings)  # before torch, which takes seconds to load
     from carousel import report, training
     from carousel.cli.display import by_level, display
     from carousel.cli.terminal import Terminal
@@ -93,6 +94,7 @@ def train(
 
 def _settings(path: Path | None, preset: str | None, given: dict[str, Any]) -> AnyConfig:
     """The options of the YAML file or the preset, or the defaults, under those given on the command line."""
+    from carousel.training.beginning import begun_from
     from carousel.training.config import Config
     from carousel.training.configs import kind_of, read_config
     from carousel.training.loop_config import LENGTHS
@@ -100,16 +102,33 @@ def _settings(path: Path | None, preset: str | None, given: dict[str, Any]) -> A
     lengths = [flag(name) for name in LENGTHS if name in given]
     if len(lengths) > 1:
         raise CarouselError(f"a run has one length: give {' or '.join(lengths)}, not both.")
-    if path and preset:
-        raise CarouselError(
-            f"--config and --preset both say where options come from; got {path} and {preset}. Give one of the two."
-        )
+    origins = {"--config": path, "--preset": preset, "--from": given.get("from_")}
+    named = [f"{name} {value}" for name, value in origins.items() if value]
+    if len(named) > 1:
+        raise CarouselError(f"options come from one place; got {' and '.join(named)}. Give one of them.")
     if preset:
         _refuse_foreign(given, Config)
         return Config.preset(preset, **given)
+    if "from_" in given:
+        _refuse_foreign(given, Config)
+        return begun_from(given.pop("from_"), **given)
     settings = read_config(path) if path else kind_of(given)()
     _refuse_foreign(given, type(settings))
     return settings.override(**given)
+
+
+def _check_paths(settings: AnyConfig | None) -> None:
+    """Raise CarouselError for data that is not there, or a run folder that is."""
+    from carousel.data import find_parts
+    from carousel.training.config import Config
+    from carousel.training.run import RunFolder
+
+    if settings is not None:
+        RunFolder.check_free(settings.out)
+        if isinstance(settings, Config):
+            find_parts(**settings.sources)
+        else:
+            check_files(*settings.paths, settings.test_file)
 
 
 def _refuse_foreign(given: dict[str, Any], kind: type[AnyConfig]) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from carousel.data.files import find_files, standard_library
     from carousel.data.large import LargeDocument
     from carousel.data.parts import parts_by_name
+    from carousel.data.sources import find_parts
     from carousel.data.vocabularies import (
         BOUNDARY,
         LEVELS,
@@ -43,6 +44,7 @@ __all__ = [
     "count_characters",
     "describe_skipped",
     "find_files",
+    "find_parts",
     "fit_vocabulary",
     "load_corpus",
     "load_vocabulary",
@@ -70,6 +72,7 @@ _HOMES = {
     "Document": "carousel.data.documents",
     "LargeDocument": "carousel.data.large",
     "parts_by_name": "carousel.data.parts",
+    "find_parts": "carousel.data.sources",
     "count_characters": "carousel.data.documents",
     "find_files": "carousel.data.files",
     "standard_library": "carousel.data.files",

@@ -1,7 +1,7 @@
 """Corpora: documents read from files, and their split into train, valid and test."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 
@@ -9,7 +9,8 @@ from carousel.data.documents import Document, read_document
 from carousel.data.files import Found, Paths, find_files, search, standard_library
 from carousel.data.large import LargeDocument
 from carousel.data.opening import is_streamed
-from carousel.data.parts import PARTS, parts_by_name
+from carousel.data.parts import PARTS, SHARE, parts_by_name
+from carousel.data.sources import BY_NAME, BY_OPTION, find_parts
 from carousel.errors import CarouselError
 
 __all__ = [
@@ -25,10 +26,8 @@ __all__ = [
 
 
 LARGE = 1 << 28  # bytes in all, from which on the large files of a corpus stay on the disk
-SHARE = 0.05  # of the characters that are cut off for the valid part, and for the test part
 _NAMED = 8  # of the files left out; the others are counted
 _LISTED = 3  # of the files of a part
-_BY_NAME = "by its name"
 
 Skip = Callable[[Path], None]
 
@@ -45,7 +44,7 @@ class Split:
     @property
     def brought(self) -> bool:
         """Whether the corpus came with a split of its own, and nothing was cut."""
-        return set(self.how.values()) == {_BY_NAME}
+        return bool(self.how) and set(self.how.values()) <= {BY_NAME, BY_OPTION}
 
     def described(self) -> dict[str, str]:
         """Where each part comes from: its size, its files, how it was chosen.
@@ -76,69 +75,18 @@ def load_corpus(
 ) -> Split:
     """The three parts of the text in files; without paths, of the source of Python's standard library.
 
-    - `valid_file` and `test_file` are these parts, `train_file` (or `paths`) the text to learn from. Each may be a
-      file, a folder or a glob.
-    - Without them, names of `paths` that say train, valid or test are taken at their word: see `parts_by_name`.
-    - A part that has no files is cut off the text to learn from, as `split` does it.
+    The files are those of `find_parts`; a part that has none is cut off the text to learn from, as `split` does it.
 
-    Raises CarouselError for paths that cannot be read, parts that share a file, names that say parts in more than
-    one way, a part without text, and a share for a part that has its own files.
+    Raises CarouselError as `find_parts`, and for a part without text and a share for a part that has its own files.
 
     >>> corpus = load_corpus()
     >>> len(corpus.train) > len(corpus.test) > 0
     True
     """
-    given = [paths] if isinstance(paths, str | Path) else list(paths)
-    named = {"train": train_file, "valid": valid_file, "test": test_file}
-    files, how = _named(given, named) if any(named.values()) else _by_name(given)
-    _check_apart(files)
+    files, how = find_parts(paths, train_file=train_file, valid_file=valid_file, test_file=test_file)
     large = sum(found.size for part in files.values() for found in part) > LARGE
     documents = {part: _read(found, large, on_skip) for part, found in files.items()}
     return _arranged(documents, how, {"valid": valid, "test": test})
-
-
-def _named(
-    given: list[str | Path], named: dict[str, str | Path | None]
-) -> tuple[dict[str, list[Found]], str]:
-    """The files of each part that someone named."""
-    if given and named["train"]:
-        raise CarouselError(
-            f"--train-file and PATHS both say what to learn from; got {named['train']} and {given[0]}. Give one."
-        )
-    if given and parts_by_name([found.name for found in search(given)]):
-        raise CarouselError(
-            f"the files of {given[0]} name parts of their own, beside --valid-file or --test-file. Name the text to "
-            "learn from by --train-file."
-        )
-    learned = [named["train"]] if named["train"] else given or standard_library()
-    held = {part: search(path) for part in PARTS[1:] if (path := named[part])}
-    return {"train": search(learned), **held}, "named by an option"
-
-
-def _by_name(given: list[str | Path]) -> tuple[dict[str, list[Found]], str]:
-    """The files of each part by their names; all of them to learn from where names say nothing."""
-    found = {each.name: each for each in search(given or standard_library())}
-    parts = parts_by_name(list(found))
-    if parts is None:
-        return {"train": list(found.values())}, ""
-    # the only file of a part must be text
-    chosen = {
-        part: [replace(found[name], explicit=found[name].explicit or len(names) == 1) for name in names]
-        for part, names in parts.items()
-    }
-    return chosen, _BY_NAME
-
-
-def _check_apart(files: dict[str, list[Found]]) -> None:
-    """Raise CarouselError for a file in two parts."""
-    part_of: dict[Path, str] = {}
-    for part, each in files.items():
-        for found in each:
-            if (other := part_of.setdefault(found.path.resolve(), part)) != part:
-                raise CarouselError(
-                    f"a file belongs to one part, or what is held out would be learned; {found.path} is in {other} and "
-                    f"in {part}. Name other files."
-                )
 
 
 def _arranged(
@@ -156,7 +104,8 @@ def _arranged(
         for part in PARTS[1:]
     }
     if not any(cut.values()):
-        return Split(*(list(documents[part]) for part in PARTS), dict.fromkeys(PARTS, how))
+        train, valid, test = (list(documents[part]) for part in PARTS)
+        return Split(train, valid, test, dict.fromkeys(PARTS, how))
     _check_shares(cut, documents)
     pool = documents["train"]
     parts, words = _by_document(pool, **cut), "whole files by a hash of their names"
@@ -262,7 +211,7 @@ def split(documents: Sequence[Document], valid: float | None = None, test: float
     if parts is None:
         return _arranged({"train": documents}, "", {"valid": valid, "test": test})
     of_part = {part: [each for each in documents if each.name in names] for part, names in parts.items()}
-    return _arranged(of_part, _BY_NAME, {"valid": valid, "test": test})
+    return _arranged(of_part, BY_NAME, {"valid": valid, "test": test})
 
 
 def _by_document(

@@ -10,6 +10,7 @@ from carousel.data.cuts import last_cut
 from carousel.data.documents import Document, check_text
 from carousel.errors import CarouselError
 
+_INSIDE = bytes(range(0x80, 0xC0))  # of a character in UTF-8, but never its first byte
 BLOCK = 1 << 22  # bytes read at a time
 
 
@@ -78,16 +79,20 @@ class LargeDocument(Document):
             yield held
 
     def cut(self, shares: tuple[float, float]) -> list[Document]:
-        """Three parts, cut at the first line ends after these shares of the bytes; empty ones are left out."""
+        """Three parts, cut behind these shares of the bytes, at a line end if one is near."""
         ends = [self._line_end(self.start + round(share * (self.stop - self.start))) for share in shares]
         places = [self.start, *ends, self.stop]
         return [LargeDocument(self.name, self.path, start, stop) for start, stop in pairwise(places)]
 
     def _line_end(self, at: int) -> int:
+        """Behind the first line end from `at` - 1 on; where a line is longer than a block, between two characters."""
         with self.path.open("rb") as file:
             file.seek(max(self.start, at - 1))
-            file.readline()
-            return min(file.tell(), self.stop)
+            if file.readline(BLOCK).endswith(b"\n"):
+                return min(file.tell(), self.stop)
+            file.seek(at)
+            begun = file.read(4)
+            return at + len(begun) - len(begun.lstrip(_INSIDE))
 
     def _blocks(self) -> Iterator[bytes]:
         with self.path.open("rb") as file:

@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from carousel.errors import CarouselError
 
 PARTS = ("train", "valid", "test")
+SHARE = 0.05  # of the characters that is cut off for a held-out part without files of its own
 _SAID = {
     "train": "train",
     "training": "train",

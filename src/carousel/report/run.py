@@ -32,6 +32,6 @@ def report_run(path: str | Path, on_event: Observer = silent) -> Path:
         task = SequenceTask.read(run.config)
         return write_sequence_report(gather_sequences(run, run.config, task, on_event), folder.report)
     on_event(Stage("reading the text for the report"))
-    corpus = corpora.load(run.config, folder.vocabulary)
+    corpus = corpora.of_run(folder)
     model = Predictor.load(folder.weights)
     return write_training_report(gather(run, corpus, model, on_event), folder.report)

@@ -26,7 +26,7 @@ def why_stopped(run: Run) -> str:
 
 def configuration(run: Run) -> dict[str, object]:
     """The options of a run as a reader sees them."""
-    options = {name.replace("_", " "): value for name, value in run.config.to_dict().items()}
+    options = {name.replace("_", " ").strip(): value for name, value in run.config.to_dict().items()}
     options["paths"] = ", ".join(run.config.paths)
     return {
         name: "–" if value is None else "yes" if value is True else "no" if value is False else value

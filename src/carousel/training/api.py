@@ -9,6 +9,7 @@ from carousel import atomic
 from carousel.errors import CarouselError
 from carousel.ops import torch_threads
 from carousel.plain import typed
+from carousel.training.beginning import begun_from
 from carousel.training.checkpoint import describe_checkpoint, verify_checkpoint
 from carousel.training.config import Config
 from carousel.training.configs import AnyConfig
@@ -75,6 +76,7 @@ def train(config: AnyConfig | None = None, on_event: Observer = silent, **option
     """Train a model as `config` says (none: a language model), with single `options` of it given by name.
 
     A `SequenceConfig` trains a model of sequences out of a CSV file; for data in memory there is `carousel.fit`.
+    With `from_` alone, the path of a run, the options are that run's, and so are the first weights.
 
     Raises CarouselError for bad options, text or folder (before anything is written), for a loss that is no
     longer finite, and for a full disk; Interrupted on Ctrl-C. Whatever was saved before stays whole.
@@ -83,7 +85,9 @@ def train(config: AnyConfig | None = None, on_event: Observer = silent, **option
         model, vocabulary = carousel.load(run.path)
         print("".join(model.generate(vocabulary, "Once", length=200)))
     """
-    config = (config or Config()).override(**options).absolute()
+    begun = None if config is not None else options.pop("from_", None)
+    config = begun_from(begun, **options) if begun else (config or Config()).override(**options)
+    config = config.absolute()
     RunFolder.check_free(config.out)
     check_device(config.device)
     return begin(config, open_task(config, on_event=on_event), on_event)
@@ -110,7 +114,7 @@ def resume(path: str | Path, on_event: Observer = silent) -> Run:
         return run
     config = folder.load_config()
     check_device(config.device)
-    return go_on(folder, open_task(config, folder.vocabulary, on_event), on_event)
+    return go_on(folder, open_task(config, folder, on_event), on_event)
 
 
 def go_on(folder: RunFolder, task: Task, on_event: Observer = silent) -> Run:

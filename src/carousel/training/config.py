@@ -7,6 +7,8 @@ import os
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from carousel.data.opening import STDIN
+from carousel.data.parts import SHARE
 from carousel.errors import CarouselError
 from carousel.models.cells import CELLS, MODELS, MOST_LAYERS
 from carousel.options import described, option
@@ -17,6 +19,7 @@ from carousel.training.score import Score
 # Of 384 units on Python's source, 680 steps: a GRU stands at 2.05 bits per character with 8e-3, at 1.97 with 4e-3;
 # an LSTM at 1.94 with 8e-3.
 GRU_RATE = 4e-3
+_FILES = ("train_file", "valid_file", "test_file", "from_")
 WORDS = ("word", "token")  # levels whose unknown words hide their characters: perplexity says more there
 
 
@@ -37,6 +40,19 @@ class Config(LoopConfig):
         default_factory=list,
         metadata=described("files, folders or globs of text (none: Python's own standard library)"),
     )
+
+    train_file: str | None = option(
+        None, "text to learn from instead of PATHS, a file, folder or glob; its names say nothing of parts"
+    )
+    valid_file: str | None = option(None, "text that chooses the best weights (none: a share of the text)")
+    test_file: str | None = option(None, "text that judges them (none: a share of the text)")
+    valid: float | None = option(
+        None, f"share cut off the text to choose the best weights (none: {SHARE:g})", above=0, below=1
+    )
+    test: float | None = option(
+        None, f"share cut off the text to judge them (none: {SHARE:g})", above=0, below=1
+    )
+    from_: str | None = option(None, "a run whose best weights and vocabulary this one begins with")
 
     level: str = option("bpe", "what a symbol is", choices=("char", "word", "bpe", "token"))
     vocabulary_size: int | None = option(None, "most symbols told apart (none: the level's own)", minimum=2)
@@ -89,11 +105,29 @@ class Config(LoopConfig):
         return super().idle() | of_tdnn | without_dropout(self)
 
     def absolute(self) -> Self:
-        return self.override(paths=[os.path.abspath(os.path.expanduser(path)) for path in self.paths])
+        named = {name: value for name in _FILES if (value := getattr(self, name)) is not None}
+        return self.override(
+            paths=[_absolute(path) for path in self.paths],
+            **{name: _absolute(path) for name, path in named.items()},
+        )
+
+    @property
+    def piped(self) -> list[str]:
+        """The options that name standard input."""
+        return [name for name, value in self.sources.items() if value in (STDIN, [STDIN])]
+
+    @property
+    def sources(self) -> dict[str, Any]:
+        """Where the text comes from, as `carousel.data.find_parts` takes it."""
+        return {"paths": self.paths} | {name: getattr(self, name) for name in _FILES[:-1]}
 
     def score(self, counts: dict[str, Any]) -> Score:
         """The score of such a run that its checkpoint holds."""
         return Score.from_dict(counts)
+
+
+def _absolute(path: str) -> str:
+    return path if path == STDIN else os.path.abspath(os.path.expanduser(path))
 
 
 def _check_together(config: Config) -> None:

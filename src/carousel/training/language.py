@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from carousel.atomic import write_atomic
 from carousel.losses import linear_cross_entropy
 from carousel.models.memory import check_memory
 from carousel.models.predictor import Predictor, model_class
@@ -38,14 +39,18 @@ def build_model(config: Config, vocabulary_size: int) -> Predictor:
     return model
 
 
-def build_loop(config: Config, vocabulary_size: int, train: Part) -> Loop[Predictor]:
-    """A loop that learns the part `train`.
+def build_loop(
+    config: Config, vocabulary_size: int, train: Part, weights: dict[str, Tensor] | None = None
+) -> Loop[Predictor]:
+    """A loop that learns the part `train`, from `weights` on if there are some.
 
     Everything random follows from `config.seed`: building two of these gives the same weights twice.
     """
     batches = Epochs(train.ids, config.batch, config.bptt, config.seed, train.ends)
     with seeded(config.seed):
         model = build_model(config, vocabulary_size)
+    if weights is not None:
+        model.load_state_dict(weights)
     return Loop(config, model, batches, next_symbol)
 
 
@@ -61,13 +66,16 @@ def next_symbol(model: Any, window: tuple[Tensor, ...], state: Any) -> tuple[Ten
 
 
 class LanguageTask:
-    """A language model and its corpus, as `carousel.training.task.Task` says."""
+    """A language model and its corpus, as `carousel.training.task.Task` says.
+
+    `begun`: whether the run begins with the weights of another one; `weights`: these, until a checkpoint has its own.
+    """
 
     what = "text"
     rows = Row
 
-    def __init__(self, corpus: Corpus) -> None:
-        self.corpus = corpus
+    def __init__(self, corpus: Corpus, begun: bool = False, weights: dict[str, Tensor] | None = None) -> None:
+        self.corpus, self.begun, self.weights = corpus, begun, weights
 
     @property
     def fingerprint(self) -> str:
@@ -79,16 +87,18 @@ class LanguageTask:
 
     def begin(self, folder: RunFolder) -> None:
         self.corpus.vocabulary.save(folder.vocabulary)
+        if text := self.corpus.piped:
+            write_atomic(folder.text, text)
 
     def loop(self, config: Config) -> Loop[Predictor]:
-        return build_loop(config, self.corpus.vocabulary.size, self.corpus.train)
+        return build_loop(config, self.corpus.vocabulary.size, self.corpus.train, self.weights)
 
     def evaluate(self, model: Predictor, *, sample: bool = False) -> Score:
         return evaluate(model, self.corpus.valid, limit=EVALUATED if sample else None)
 
     def is_guess(self, score: Score) -> bool:
-        """Whether all symbols equally likely would do as well."""
-        return score.bits >= math.log2(self.corpus.vocabulary.size) * score.tokens
+        """Whether all symbols equally likely would do as well, or the weights that the run began with might."""
+        return self.begun or score.bits >= math.log2(self.corpus.vocabulary.size) * score.tokens
 
     def train_score(self, nats: float) -> Score:
         part = self.corpus.train

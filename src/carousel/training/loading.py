@@ -5,7 +5,7 @@ from pathlib import Path
 from carousel.data import Vocabulary, load_vocabulary
 from carousel.errors import CarouselError
 from carousel.models.predictor import Predictor
-from carousel.training.run import RunFolder
+from carousel.training.run import weights_of
 
 
 def load(path: str | Path) -> tuple[Predictor, Vocabulary]:
@@ -17,13 +17,7 @@ def load(path: str | Path) -> tuple[Predictor, Vocabulary]:
 
         model, vocabulary = carousel.load("runs/001")
     """
-    path = Path(path)
-    weights = path
-    if path.is_dir():
-        folder = RunFolder.open(path)
-        weights = folder.weights
-        if not weights.exists():
-            raise CarouselError(f"the run {path} has no weights yet: carousel train --resume {path}")
+    weights = weights_of(path)
     model, vocabulary = Predictor.load_with_vocabulary(weights)
     if vocabulary is None:
         vocabulary = load_vocabulary(weights.with_name("vocabulary.json"))

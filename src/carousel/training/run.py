@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from carousel import atomic
 from carousel.errors import CarouselError
@@ -17,6 +18,7 @@ class RunFolder:
 
     config.yaml             every option; trains the same again with --config
     vocabulary.json         the symbols of a language model
+    text.txt                the text of a language model, if it came by standard input
     data.safetensors        the sequences that `fit` was given in memory
     weights.safetensors     the best model so far with options and vocabulary: all that loading needs
     checkpoint.safetensors  what resuming needs: model, optimizer, carried state, random state, position
@@ -31,6 +33,7 @@ class RunFolder:
         self.path = Path(path)
         self.config = self.path / "config.yaml"
         self.vocabulary = self.path / "vocabulary.json"
+        self.text = self.path / "text.txt"
         self.data = self.path / "data.safetensors"
         self.weights = self.path / "weights.safetensors"
         self.checkpoint = self.path / "checkpoint.safetensors"
@@ -88,6 +91,13 @@ class RunFolder:
         """Write the configuration, without `out`: it must run again, elsewhere."""
         config.override(out=None).save(self.config)
 
+    def kept(self, config: Any) -> Any:
+        """A configuration with the text that was kept here in the place of standard input."""
+        if not self.text.exists():
+            return config
+        text = {name: [str(self.text)] if name == "paths" else str(self.text) for name in config.piped}
+        return config.override(**text)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep others from training here; the lock dies with its process. Raises CarouselError if another trains."""
@@ -104,6 +114,19 @@ class RunFolder:
             self.check_free(self.path)
             self.save_config(config)
             yield
+
+
+def weights_of(path: str | Path) -> Path:
+    """The weights of a run, by its folder or by their own path; raises CarouselError if there are none."""
+    path = Path(path)
+    if not path.exists():
+        raise CarouselError(f"there is no run and no file of weights at {path}; check its spelling.")
+    if not path.is_dir():
+        return path
+    weights = RunFolder.open(path).weights
+    if not weights.exists():
+        raise CarouselError(f"the run {path} has no weights yet: carousel train --resume {path}")
+    return weights
 
 
 def _next_numbered(runs: Path) -> Path:

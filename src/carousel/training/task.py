@@ -40,7 +40,7 @@ class Task(Protocol):
         """The score on the valid part, or on a sample of it."""
 
     def is_guess(self, score: Any) -> bool:
-        """Whether a score is no better than that of a guess that has learned nothing."""
+        """Whether a score may be no better than that of a guess, or of the weights that the run began with."""
 
     def train_score(self, nats: float) -> AnyScore:
         """The mean loss of windows of the train part as a score."""

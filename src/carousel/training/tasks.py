@@ -1,18 +1,19 @@
 """From a configuration to its task, with the data read."""
 
-from pathlib import Path
-
+from carousel.models.predictor import Predictor
 from carousel.training import corpus
+from carousel.training.beginning import check_begun
 from carousel.training.configs import AnyConfig
 from carousel.training.language import LanguageTask
 from carousel.training.progress import Observer, Stage, silent
+from carousel.training.run import RunFolder, weights_of
 from carousel.training.sequences.config import SequenceConfig
 from carousel.training.sequences.task import SequenceTask
 from carousel.training.task import Task
 
 
-def open_task(config: AnyConfig, vocabulary: Path | None = None, on_event: Observer = silent) -> Task:
-    """Read the data that `config` names; of a run that goes on, its symbols are in the file `vocabulary`.
+def open_task(config: AnyConfig, folder: RunFolder | None = None, on_event: Observer = silent) -> Task:
+    """Read the data that `config` names; of a run that goes on, `folder` has what it kept.
 
     Raises CarouselError for data that cannot be learned from.
     """
@@ -20,4 +21,9 @@ def open_task(config: AnyConfig, vocabulary: Path | None = None, on_event: Obser
         on_event(Stage("reading the data"))
         return SequenceTask.read(config)
     on_event(Stage("reading the text"))
-    return LanguageTask(corpus.load(config, vocabulary, on_event))
+    text = corpus.load(config, folder, on_event)
+    begun = config.from_ is not None
+    if not begun or (folder is not None and folder.checkpoint.exists()):
+        return LanguageTask(text, begun)
+    check_begun(config)
+    return LanguageTask(text, begun, Predictor.load(weights_of(str(config.from_))).state_dict())

@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from carousel import training
+from carousel.diagnosis import gradient_by_lag_of
 from carousel.models.language_model import LanguageModel
 from carousel.report import gather
-from carousel.report.training.gather import follow_gradient
+from carousel.report.training.gather import LANES, examined, follow_gradient
 from carousel.training import corpus as corpora
 from carousel.training.api import Run
 from carousel.training.run import RunFolder
@@ -34,7 +36,7 @@ def _run(folder: Path, **options) -> Run:
 
 def _gather(run: Run):
     folder = RunFolder.open(run.path)
-    return gather(run, corpora.load(run.config, folder.vocabulary), LanguageModel.load(folder.weights))
+    return gather(run, corpora.load(run.config, folder), LanguageModel.load(folder.weights))
 
 
 def test_the_bar_of_characters_is_the_same_for_every_level(tmp_path):
@@ -93,3 +95,34 @@ def test_the_strips_are_the_models_own_trace(tmp_path):
 def test_a_text_too_short_has_no_gradient():
     """Where there is no room to look back, there is no figure rather than an error."""
     assert follow_gradient(LanguageModel(5, hidden=4), torch.zeros(6, dtype=torch.int64).numpy()) is None
+
+
+def test_logits_of_many_steps_never_exist(monkeypatch):
+    """The gradient's stages need those of one step at each place, whatever the number of words."""
+    model = LanguageModel(5_000, hidden=12, layers=2)
+    ids = torch.arange(1_000).numpy() % 5_000
+    sizes = []
+    run = torch.nn.functional.linear
+
+    def linear(x, weight, *bias):
+        sizes.append(x.shape[:-1].numel() * len(weight))
+        return run(x, weight, *bias)
+
+    monkeypatch.setattr(torch.nn.functional, "linear", linear)
+    assert examined(model, ids) is not None
+    assert max(sizes) == LANES * 5_000
+    sizes.clear()
+    flow = follow_gradient(model, ids)
+    assert flow.norms["h"].shape == (200, 2, 32)
+    assert max(sizes, default=0) < 5_000
+
+
+def test_the_gradient_is_that_of_the_whole_model():
+    """Without logits on the way, the norms are those of the model run step by step in float64."""
+    model = LanguageModel(50, cell="gru", hidden=12, tie=True)
+    ids = torch.arange(600).numpy() * 7 % 50
+    flow = follow_gradient(model, ids)
+    places = np.linspace(0, len(ids) - 250 - 1, 32).astype(np.int64)
+    tokens = torch.from_numpy(np.stack([ids[k : k + 251] for k in places], axis=1))
+    expected = gradient_by_lag_of(model.double(), tokens[:-1], tokens[-1], lags=150)
+    np.testing.assert_allclose(flow.norms["h"], expected.norms["h"], rtol=1e-5)

@@ -22,6 +22,11 @@ from carousel.nn.in_eval import in_eval
 
 # (tokens or inputs of one step (1, B, ...), state or None) -> (logits (1, B, V), state)
 Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    return torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
 
 
 @dataclass(frozen=True, repr=False)
@@ -84,6 +89,7 @@ def gradient_by_lag_of(
     lags: int = 100,
     state: Any = None,
     names: Sequence[str] = ("h", "c"),
+    loss: Loss = _cross_entropy,
 ) -> GradientNorms:
     """Measure how the gradient of the last step's loss shrinks or grows on its way back in time.
 
@@ -95,6 +101,8 @@ def gradient_by_lag_of(
         lags: K, how far back to look.
         state: the state before the first input; None for the model's own start.
         names: names of the parts of the state, in its order.
+        loss: `(output of the last step (B, ...), targets) -> the loss summed over B`. Where logits of every step would
+            take much memory, let `step` return what the output layer reads, and `loss` contain that layer.
 
     Raises:
         CarouselError: the input is not longer than `lags`, or the targets do not fit.
@@ -114,34 +122,34 @@ def gradient_by_lag_of(
     """
     _check(inputs, targets, lags)
     step = in_eval(step) if isinstance(step, torch.nn.Module) else step
-    states, logits = _walk(step, inputs, state, lags)
+    states, output = _walk(step, inputs, state, lags)
     # Summed over the batch: the lanes do not mix, so the gradient of the sum holds each lane's own.
-    loss = torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
+    total = loss(output, targets)
     parts = [part for each in states for part in each]
     # With all parameters frozen nothing but the states is in the graph; they were made leaves in _walk.
-    gradients = torch.autograd.grad(loss, parts, allow_unused=True)
+    gradients = torch.autograd.grad(total, parts, allow_unused=True)
     width = len(states[0])
     norms = {_name(names, j): _by_lag(parts[j::width], gradients[j::width]) for j in range(width)}
     return GradientNorms(norms)
 
 
 def _walk(step: Step, inputs: Tensor, state: Any, lags: int) -> tuple[list[tuple[Tensor, ...]], Tensor]:
-    """Run all steps: the states entering the last `lags` steps, and the last logits (B, V)."""
+    """Run all steps: the states entering the last `lags` steps, and the last output (B, ...)."""
     start = inputs.shape[0] - lags
     with torch.no_grad():
         for t in range(start):
             _, state = step(inputs[t : t + 1], state)
     states: list[tuple[Tensor, ...]] = []
-    logits = None
+    output = None
     with torch.enable_grad():
         for t in range(start, inputs.shape[0]):
             # The first is a leaf; those after it are in the graph already unless nothing requires a gradient.
             state = _map(lambda part: part if part.requires_grad else part.detach().requires_grad_(), state)
             states.append(state if isinstance(state, tuple) else (state,))
-            logits, state = step(inputs[t : t + 1], state)
-    if logits is None:
+            output, state = step(inputs[t : t + 1], state)
+    if output is None:
         raise CarouselError("gradient_by_lag_of needs at least one lag.")
-    return states, logits[-1]
+    return states, output[-1]
 
 
 def _map(function: Callable[[Tensor], Tensor], state: Any) -> Any:

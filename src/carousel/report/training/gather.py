@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from carousel.data import BOUNDARY, Document, Vocabulary, fit_vocabulary, stream, xz_bits_per_character
 from carousel.diagnosis import (
@@ -27,6 +30,7 @@ from carousel.diagnosis import (
     varied_window,
 )
 from carousel.diagnosis.observation.layers import is_recurrent
+from carousel.losses import linear_cross_entropy
 from carousel.models.language_model import LanguageModel
 from carousel.models.ngram import interpolated
 from carousel.models.predictor import Predictor
@@ -104,9 +108,15 @@ def gather(run: Run, corpus: Corpus, model: Predictor, on_event: Observer = sile
         bptt=config.bptt,
         clip=config.clip or None,
         stopped=why_stopped(run),
-        config=configuration(run) | {"paths": ", ".join(config.paths) or "Python's own standard library"},
+        config=configuration(run) | _text(config, corpus),
         environment=environment(run),
     )
+
+
+def _text(config: Config, corpus: Corpus) -> dict[str, object]:
+    """What a run learned from, and where each part comes from."""
+    paths = ", ".join(config.paths) or config.train_file or "Python's own standard library"
+    return {"paths": paths, **{f"{part} part": words for part, words in corpus.split.described().items()}}
 
 
 def yardsticks(corpus: Corpus) -> list[Comparison]:
@@ -230,7 +240,8 @@ def examined(model: Predictor, ids: NDArray[np.integer]) -> Diagnosis | None:
     tokens = torch.from_numpy(
         np.stack([ids[start : start + size] for start in starts], axis=1).astype(np.int64)
     )
-    return diagnose(model, tokens[:-1], NextSymbol(tokens[-1]))
+    with _last_step_alone(model.head):
+        return diagnose(model, tokens[:-1], NextSymbol(tokens[-1]))
 
 
 def follow_gradient(model: Predictor, ids: NDArray[np.integer]) -> GradientNorms | None:
@@ -249,5 +260,23 @@ def follow_gradient(model: Predictor, ids: NDArray[np.integer]) -> GradientNorms
         np.stack([ids[start : start + length + 1] for start in places], axis=1).astype(np.int64)
     )
     # in double precision, so that a gradient that vanishes is not taken for one that is zero
-    precise = copy.deepcopy(model).cpu().double().requires_grad_(False)
-    return gradient_by_lag_of(precise, tokens[:-1], tokens[-1], lags=distance)
+    recurrent = copy.deepcopy(model.recurrent).double().requires_grad_(False).eval()
+    weight, bias = (each.detach().double() for each in (model.head.weight, model.head.bias))
+
+    def step(tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+        return recurrent(model.embed(tokens).detach().double(), state)
+
+    def loss(features: Tensor, targets: Tensor) -> Tensor:
+        return linear_cross_entropy(features, weight, targets, bias, reduction="sum")
+
+    return gradient_by_lag_of(step, tokens[:-1], tokens[-1], lags=distance, loss=loss)
+
+
+@contextmanager
+def _last_step_alone(head: nn.Module) -> Iterator[None]:
+    """Inside, the output layer reads the last step alone, as the loss does; logits of all steps may take gigabytes."""
+    handle = head.register_forward_pre_hook(lambda _, given: (given[0][-1:],))
+    try:
+        yield
+    finally:
+        handle.remove()

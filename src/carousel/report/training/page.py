@@ -79,6 +79,8 @@ class TrainingPage:
 
     def _against(self, other: Comparison) -> str:
         name = other.name.replace(" ", "\u00a0").replace("-", "\u2011")  # "xz -9" must not break
+        if not other.bits:  # a text that an n-gram knows for sure
+            return f"{number(self.report.test)} above {name} (0)"
         share = self.report.test / other.bits - 1
         if abs(share) < 0.005:
             return f"as good as {name} ({number(other.bits)})"
