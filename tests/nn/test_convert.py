@@ -284,9 +284,3 @@ def test_no_way_back(module, reason):
     """Where torch has no such cell the reason is told."""
     with pytest.raises(CarouselError, match=reason):
         to_torch(module)
-
-
-def test_projection_refused():
-    """An LSTM with a projection has no counterpart yet."""
-    with pytest.raises(CarouselError, match="proj_size must be 0"):
-        from_torch(nn.LSTM(3, 5, proj_size=2))

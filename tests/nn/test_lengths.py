@@ -131,8 +131,8 @@ def test_dropout_between_layers():
         (torch.tensor([[7, 3]]), "shape (2,); the shape is (1, 2)"),
         (torch.tensor(7), "shape (2,); the shape is ()"),
         (
-            [7, 0],
-            "lengths must be from 1 to the 7 steps of the input; lengths[1] is 0. Leave empty sequences out.",
+            [7, 9],
+            "lengths must be from 0 to the 7 steps of the input; lengths[1] is 9.",
         ),
         ([-1, 7], "lengths[0] is -1"),
         (torch.tensor([8, 7]), "lengths[0] is 8"),

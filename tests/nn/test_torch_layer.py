@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -131,12 +132,12 @@ class Model(nn.Module):
 
 
 def test_fx_of_a_stack():
-    """A Stack becomes one node for each of its modules."""
-    stack = carousel.Stack(carousel.LSTM(3, 5), carousel.GRU(5, 4))
-    traced = torch.fx.symbolic_trace(stack, concrete_args={"hx": None, "lengths": None, "resets": None})
+    """A Stack inside a model becomes one node for each of its modules."""
+    model = nn.Sequential(nn.Linear(3, 3), carousel.Stack(carousel.LSTM(3, 5), carousel.GRU(5, 4)))
+    traced = torch.fx.symbolic_trace(model)
     x = torch.randn(6, 2, 3)
-    assert [node.target for node in traced.graph.nodes if node.op == "call_module"] == ["0", "1"]
-    assert_close(traced(x)[0], stack(x)[0])
+    assert [node.target for node in traced.graph.nodes if node.op == "call_module"] == ["0", "1.0", "1.1"]
+    assert_close(traced(x)[0], model(x)[0])
 
 
 @pytest.mark.usefixtures("fresh_compiler")
@@ -267,4 +268,7 @@ def test_old_pickles():
     old.__setstate__(pickle.loads(pickle.dumps(state)))
     assert torch.equal(old(x)[0], module(x)[0])
     assert old.mode == "LSTM"
+    assert import_module("carousel.nn.recurrent").Part is type(
+        old._layers[0][0]
+    )  # where pickles of then look for it
     assert old.double()(x.double())[0].dtype == torch.float64

@@ -81,11 +81,14 @@ class Frozen(nn.Module):
         *,
         lengths: Lengths | None = None,
         resets: Resets | None = None,
+        mask: Tensor | None = None,
+        reset_to: States | None = None,
     ) -> tuple[Any, States]:
         """As `Recurrent.forward`, whose arguments, results and errors these are."""
-        if lengths is None and resets is None and isinstance(input, Tensor) and self._takes(input, hx):
+        steps = lengths, resets, mask, reset_to
+        if all(each is None for each in steps) and isinstance(input, Tensor) and self._takes(input, hx):
             return self._run(Padded(input, self._module.batch_first), hx)
-        return self._module(input, hx, lengths=lengths, resets=resets)
+        return self._module(input, hx, lengths=lengths, resets=resets, mask=mask, reset_to=reset_to)
 
     def _takes(self, input: Tensor, hx: States | None) -> bool:
         """Plain numbers of the weights' kind, of the right width: all else is the module's business."""
@@ -108,7 +111,8 @@ class Frozen(nn.Module):
         parts, names = module.num_layers * len(module.directions), module.cell.states
         initial = None
         if hx is not None:
-            given = check_states(hx, names, sequence.state_shape(parts, module.hidden_size), x)
+            shape = sequence.state_shape(parts, module.hidden_size)
+            given = check_states(hx, names, [shape] * len(names), x)
             initial = [sequence.state_in(state).contiguous() for state in given]
         finals = [x.new_empty(parts, sequence.batch, module.hidden_size) for _ in names]
         index = 0
@@ -118,7 +122,7 @@ class Frozen(nn.Module):
                 outputs.append(layer.run(x, initial, finals, index))
                 index += 1
             x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
-        states = tuple(sequence.state_out(final) for final in finals)
+        states = tuple(sequence.state_out(final, final) for final in finals)
         return sequence.out(x), states[0] if len(states) == 1 else states
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -150,12 +154,14 @@ class FrozenStack(nn.Module):
         *,
         lengths: Lengths | None = None,
         resets: Resets | None = None,
+        mask: Tensor | None = None,
+        reset_to: Sequence[States | None] | None = None,
     ) -> tuple[Any, tuple[States, ...]]:
         """As `Stack.forward`, whose arguments, results and errors these are."""
         if self._is_plain:
-            return self._stack.through(list(self.children()), input, hx, lengths, resets)
+            return self._stack.through(list(self.children()), input, hx, lengths, resets, mask, reset_to)
         with torch.no_grad():
-            return self._stack(input, hx, lengths=lengths, resets=resets)
+            return self._stack(input, hx, lengths=lengths, resets=resets, mask=mask, reset_to=reset_to)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._stack,)
@@ -191,7 +197,7 @@ def is_plain(module: nn.Module) -> bool:
 def _frozen_layers(module: Recurrent) -> list[list[FrozenLayer]]:
     """The directions of each layer; nothing where a call needs more than the compiled kernels."""
     equations, layers, dtypes = module.cell.equations, [], set()
-    if not is_plain(module) or not module._kept:
+    if not is_plain(module) or not module._kept or module.proj_size:
         return []
     for index, parts in enumerate(module._layers):
         inputs = module.hidden_size * len(parts) if index else module.input_size

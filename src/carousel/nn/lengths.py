@@ -82,7 +82,7 @@ def _packing(lengths: Tensor, time: int, batch_first: bool) -> tuple[Tensor, Ten
 # one node of a compiled graph, whatever the numbers in `lengths`, which are checked when it runs
 @torch.library.custom_op("carousel::packing", mutates_args=())
 def packing(lengths: Tensor, time: int, batch_first: bool) -> tuple[Tensor, Tensor, Tensor]:
-    _check_values(lengths, time)
+    _check_values(lengths, time, least=1)
     return _packing(lengths, time, batch_first)
 
 
@@ -100,6 +100,14 @@ def open_sequences(
     sequence = open_sequence(input, batch_first)
     if lengths is None:
         return sequence
+    numbers = checked_lengths(lengths, input, sequence)
+    if not torch.compiler.is_compiling() and all(n == sequence.x.shape[0] for n in numbers.tolist()):
+        return sequence
+    return Ragged(input, numbers, batch_first)  # type: ignore[arg-type]  # checked to be a tensor
+
+
+def checked_lengths(lengths: Lengths, input: Tensor | PackedSequence, sequence: Padded | Packed) -> Tensor:
+    """(B,), int64 on the CPU, each from 0 to T."""
     if not isinstance(input, Tensor):
         raise CarouselError(
             "lengths go with a padded tensor; a PackedSequence holds its own. Give one or the other."
@@ -109,14 +117,7 @@ def open_sequences(
             f"lengths go with a batch of sequences; the input is one sequence, {tuple(input.shape)}. "
             "Cut it: input[:length]."
         )
-    numbers = _numbers(lengths, sequence.batch, sequence.x.shape[0])
-    if not torch.compiler.is_compiling() and all(n == sequence.x.shape[0] for n in numbers.tolist()):
-        return sequence
-    return Ragged(input, numbers, batch_first)
-
-
-def _numbers(lengths: Lengths, batch: int, time: int) -> Tensor:
-    """(B,), int64 on the CPU, each from 1 to T."""
+    batch, time = sequence.batch, sequence.x.shape[0]
     numbers = _integers(lengths)
     if numbers.shape != (batch,):
         raise CarouselError(
@@ -124,16 +125,20 @@ def _numbers(lengths: Lengths, batch: int, time: int) -> Tensor:
             f"the shape is {tuple(numbers.shape)}."
         )
     if not torch.compiler.is_compiling():
-        _check_values(numbers, time)
+        _check_values(numbers, time, least=0)
     return numbers
 
 
-def _check_values(numbers: Tensor, time: int) -> None:
+def _check_values(numbers: Tensor, time: int, least: int) -> None:
     for index, length in enumerate(numbers.tolist()):
-        if not 1 <= length <= time:
+        if not least <= length <= time:
+            advice = (
+                " A compiled or exported graph takes no empty sequences; leave them out."
+                if length == 0
+                else ""
+            )
             raise CarouselError(
-                f"lengths must be from 1 to the {time} steps of the input; lengths[{index}] is {length}. "
-                "Leave empty sequences out."
+                f"lengths must be from {least} to the {time} steps of the input; lengths[{index}] is {length}.{advice}"
             )
 
 

@@ -5,7 +5,8 @@ from typing import Any, Unpack
 import torch
 
 from carousel.equations.catalogue import CELLS
-from carousel.nn.options import no_projection, one_of
+from carousel.errors import CarouselError
+from carousel.nn.options import one_of, projection
 from carousel.nn.recurrent import Recurrent
 from carousel.nn.regularisers import RegulariserOptions
 
@@ -19,7 +20,8 @@ class LSTM(Recurrent):
         peephole: "none", as in torch.nn; "diagonal": each gate sees its own cell (Gers & Schmidhuber 2000),
             parameter `weight_peephole_l{k}` (3, H), rows i, f, o; "full": each gate sees all cells, parameter
             `weight_ch_l{k}` (3H, H). i and f see c_{t-1}, o sees c_t.
-        proj_size: only 0.
+        proj_size: P, from 1 to below H: h is projected to P numbers (Sak et al. 2014), as in torch.nn, with the
+            parameter `weight_hr_l{k}` (P, H); 0 for no projection. See `carousel.nn.projected` for how it runs.
         The others, shapes and errors: see `Recurrent`.
 
     >>> import torch
@@ -45,7 +47,7 @@ class LSTM(Recurrent):
         peephole: str = "none",
         **regularisers: Unpack[RegulariserOptions],
     ) -> None:
-        no_projection(proj_size)
+        self.proj_size = projection(proj_size, hidden_size)  # which the parameters, made below, follow
         cell = CELLS[one_of("peephole", peephole, PEEPHOLES)]
         super().__init__(
             cell,
@@ -61,6 +63,11 @@ class LSTM(Recurrent):
             **regularisers,
         )
         self.peephole = peephole
+        if self.proj_size and self.regularisers.recurrent_dropout:
+            raise CarouselError(
+                "recurrent_dropout masks h, which an LSTM with proj_size does not keep; use weight_drop."
+            )
 
     def extra_repr(self) -> str:
-        return super().extra_repr() + (f", peephole={self.peephole}" if self.peephole != "none" else "")
+        text = super().extra_repr() + (f", proj_size={self.proj_size}" if self.proj_size else "")
+        return text + (f", peephole={self.peephole}" if self.peephole != "none" else "")

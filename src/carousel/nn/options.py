@@ -59,9 +59,24 @@ def one_of(name: str, value: Any, choices: dict[str, Any]) -> Any:
 
 
 def no_projection(proj_size: int) -> None:
-    """torch's LSTM can project h to a smaller size; no cell here does yet."""
+    """Only the LSTM projects its h, as in torch."""
     if proj_size != 0:
         raise CarouselError(
-            f"proj_size must be 0: there is no cell with a projected state yet; it is {proj_size!r}. "
-            "Put a torch.nn.Linear after the module, or keep torch.nn.LSTM for this model."
+            f"proj_size must be 0: only the LSTM projects its state, as in torch; it is {proj_size!r}. "
+            "Use carousel.LSTM, or put a torch.nn.Linear after the module."
         )
+
+
+def projection(proj_size: SupportsIndex, hidden_size: SupportsIndex) -> int:
+    """To how many numbers h is projected: from 1 to below H, or 0 for no projection."""
+    limit = positive("hidden_size", hidden_size)
+    try:
+        size = operator.index(proj_size)
+    except TypeError:
+        size = -1
+    if isinstance(proj_size, bool) or not 0 <= size < limit:
+        raise CarouselError(
+            f"proj_size must be a whole number below hidden_size = {limit}, or 0 for no projection; "
+            f"it is {proj_size!r}."
+        )
+    return size

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Unpack
 
 import torch
@@ -14,42 +12,23 @@ from torch.nn.utils.rnn import PackedSequence
 from carousel import _core
 from carousel.equations import Cell, Equations
 from carousel.equations.masked import Masked
-from carousel.equations.parameters import BIASES
 from carousel.errors import CarouselError
+from carousel.nn.entered import Entered, enter
 from carousel.nn.frozen import Frozen
-from carousel.nn.hooks import compute_weights
-from carousel.nn.initial import draw
-from carousel.nn.lengths import Lengths, Ragged, open_sequences
+from carousel.nn.lengths import Lengths
 from carousel.nn.options import positive, probability, switch
-from carousel.nn.precision import Numbers, cast, matching, numbers_of
+from carousel.nn.precision import cast
+from carousel.nn.projected import projected
 from carousel.nn.recording import Recording
 from carousel.nn.regularisers import RegulariserOptions, Regularisers, dropout, locked
-from carousel.nn.resets import Resets, open_resets
-from carousel.nn.sequences import Packed, Padded
-from carousel.nn.states import States, check_states
+from carousel.nn.resets import Resets
+from carousel.nn.sequences import Packed
+from carousel.nn.states import States
 from carousel.nn.stepper import Stepper
-from carousel.nn.torch_layer import TorchLayer
+from carousel.nn.torch_layer import Parameters, Part, RunPart, TorchLayer
 from carousel.nn.trace import Trace
 from carousel.ops import Tape, recorded, recurrence, traced
 from carousel.ops.autocast import outside_autocast
-
-
-@dataclass(frozen=True)
-class Part:
-    """One layer in one direction: its place in h_n, and its parameters by their names in the cell."""
-
-    index: int
-    layer: int
-    direction: str
-    names: dict[str, str]
-
-    @property
-    def reverse(self) -> bool:
-        return self.direction == "reverse"
-
-
-Parameters = dict[str, Tensor]  # by their names in the cell
-RunPart = Callable[[Part, Tensor, list[Tensor], Parameters], Tensor]
 
 
 class Recurrent(TorchLayer):
@@ -122,22 +101,6 @@ class Recurrent(TorchLayer):
         self._layers = [self._create_layer(layer, device, dtype) for layer in range(self.num_layers)]
         self.reset_parameters()
 
-    @property
-    def directions(self) -> tuple[str, ...]:
-        return ("forward", "reverse") if self.bidirectional else ("forward",)
-
-    def _create_layer(self, layer: int, device: Any, dtype: torch.dtype | None) -> list[Part]:
-        width = self.input_size if layer == 0 else self.hidden_size * len(self.directions)
-        shapes = self.cell.equations.layout.shapes(width, self.hidden_size, self.bias)
-        parts = []
-        for index, direction in enumerate(self.directions, layer * len(self.directions)):
-            suffix = f"_l{layer}" + ("_reverse" if direction == "reverse" else "")
-            for name, shape in shapes.items():
-                parameter = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
-                self.register_parameter(name + suffix, parameter)
-            parts.append(Part(index, layer, direction, {name: name + suffix for name in shapes}))
-        return parts
-
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and deepcopy: a copy is in no recording."""
         gone = ("_recordings", "_equations", "_masked_equations", "_kept")
@@ -159,15 +122,6 @@ class Recurrent(TorchLayer):
             self._masked_equations = _known(Masked(self.cell).equations)
         return self._masked_equations
 
-    def reset_parameters(self) -> None:
-        """Draw every parameter anew, in torch.nn's order: a seed gives both the same weights.
-
-        Where the cell says how its numbers start (`param(..., init=)`, `affine(..., bias=)`), they start so.
-        """
-        for part in (part for layer in self._layers for part in layer):
-            parameters = {name: getattr(self, full) for name, full in part.names.items()}
-            draw(self.cell.equations, parameters, self.hidden_size)
-
     def forward(
         self,
         input: Tensor | PackedSequence,
@@ -175,6 +129,8 @@ class Recurrent(TorchLayer):
         *,
         lengths: Lengths | None = None,
         resets: Resets | None = None,
+        mask: Tensor | None = None,
+        reset_to: States | None = None,
     ) -> tuple[Any, States]:
         """Run the sequence.
 
@@ -182,12 +138,18 @@ class Recurrent(TorchLayer):
             input: (T, B, I), (B, T, I) with batch_first, (T, I) unbatched, or a PackedSequence in any order.
             hx: the initial state (layers x directions, B, H), without B if unbatched; for a cell with several
                 states a tuple of them, such as (h_0, c_0). Zeros if None.
-            lengths: how many steps of each sequence count, (B,), each from 1 to T, in any order; the rest is
+            lengths: how many steps of each sequence count, (B,), each from 0 to T, in any order; the rest is
                 padding, which is neither read nor computed. With it the output is 0 after each sequence's end,
-                the final states are those at its end, and there the reverse direction begins.
+                the final states are those at its end, and there the reverse direction begins. The final state of
+                a sequence without a step is its initial state.
             resets: bool, true at the steps before which the state becomes zero, as where an episode or a document
                 begins: (T, B), (B, T) with batch_first, (T,) unbatched; a PackedSequence with one. In either
                 direction and in every layer nothing crosses from step t - 1 to t, nor back, where it is true at t.
+            mask: bool, true at the steps that count, in the shape of resets, in place of lengths: any steps may be
+                left out. Such a step is neither read nor computed, keeps the state and gives an output of 0. A
+                reset there falls on the next step that counts.
+            reset_to: the state that resets lead to in place of zero, in each direction, in the form of hx, with a
+                batch of B or of 1; gradients reach it from every reset. hx stays the state before the first step.
 
         Returns:
             The output in the form of the input, width H, or 2 H if bidirectional; and the final states in the
@@ -205,37 +167,40 @@ class Recurrent(TorchLayer):
         >>> output[4:, 0].any().item(), torch.equal(h_n[0, 0], output[3, 0])
         (False, True)
         """
-        sequence, x, initial, numbers = self._enter(input, hx, lengths)
-        begins = open_resets(resets, sequence, both=self.bidirectional)
+        entered = enter(self, input, hx, lengths, resets, mask, reset_to)
+        sequence, numbers = entered.sequence, entered.numbers
         masked = self.training and self.regularisers.recurrent_dropout > 0
-        if masked and resets is not None:
+        if masked and resets is not None and reset_to is None:
             raise CarouselError(
-                "recurrent_dropout keeps its mask as a state, which resets would clear; train without one of the two."
+                "recurrent_dropout keeps its mask as a state, which resets would clear; train without one of the two, "
+                "or give reset_to=, as zeros."
             )
         equations = self._masked() if masked else self._equations
-        finals: list[list[Tensor]] = []
         tapes: list[tuple[int, str, Tape]] = []
         recordings = self._recordings  # of this call, though they may change while it runs
 
-        def run(part: Part, x: Tensor, initial: list[Tensor], parameters: Parameters) -> Tensor:
-            mask = [self.regularisers.mask(initial[0])] if masked else []
-            call = (equations, x, initial + mask, parameters)
-            where = (part.reverse, sequence.batch_sizes, begins[part.reverse], numbers.bfloat16)
+        def run(
+            part: Part, x: Tensor, initial: list[Tensor], parameters: Parameters
+        ) -> tuple[Tensor, list[Tensor]]:
+            dropped = [self.regularisers.mask(initial[0])] if masked else []
+            call = (equations, x, initial + dropped, parameters)
+            where = (part.reverse, sequence.batch_sizes, entered.begins[part.reverse], numbers.bfloat16)
             if recordings:
                 output, final, tape = recorded(*call, *where)
                 tapes.append((part.layer, part.direction, tape))
             else:
-                kept = self._kept[part.index] if self._kept else None
+                kept = self._kept[part.index] if self._kept and not self.proj_size else None
                 output, final = recurrence(*call, *where, kept)
-            finals.append(final[: len(initial)])
-            return output
+            return output, final[: len(initial)]
 
-        output = cast(self._stack(x, initial, run, sequence.batch_sizes), numbers.outside)
+        output, finals = self._stack(entered, run)
         for recording, path in recordings:
             recording.keep(path, tapes, sequence.out)
-        ends = (cast(torch.stack(state), numbers.outside) for state in zip(*finals, strict=True))
-        states = tuple(sequence.state_out(end) for end in ends)
-        return sequence.out(output), states[0] if len(states) == 1 else states
+        states = tuple(
+            cast(sequence.state_out(final, first), numbers.outside)
+            for final, first in zip(finals, entered.given, strict=True)
+        )
+        return sequence.out(cast(output, numbers.outside)), states[0] if len(states) == 1 else states
 
     def recording(self) -> Recording:
         """A block in which every call of this module is recorded at full speed: gates, states and, after backward,
@@ -250,11 +215,13 @@ class Recurrent(TorchLayer):
         *,
         lengths: Lengths | None = None,
         resets: Resets | None = None,
+        mask: Tensor | None = None,
+        reset_to: States | None = None,
     ) -> list[Trace]:
         """Every gate and state at every step, by the names of the equations.
 
         Args:
-            x, hx, lengths, resets: as in `forward`; a PackedSequence is refused.
+            x, hx, lengths, resets, mask, reset_to: as in `forward`; a PackedSequence is refused.
 
         Returns:
             One Trace per layer and direction, in the order of the final states. While training, dropout
@@ -269,33 +236,40 @@ class Recurrent(TorchLayer):
         >>> {name: tuple(value.shape) for name, value in trace.values.items() if name in "fc"}
         {'f': (7, 2, 5), 'c': (7, 2, 5)}
         """
-        return self._traced(x, hx, lengths, resets)[1]
+        return self._traced(x, hx, lengths, resets, mask, reset_to)[1]
 
     def _traced(
-        self, x: Tensor, hx: States | None, lengths: Lengths | None, resets: Resets | None
+        self,
+        x: Tensor,
+        hx: States | None,
+        lengths: Lengths | None,
+        resets: Resets | None,
+        mask: Tensor | None,
+        reset_to: States | None,
     ) -> tuple[Tensor, list[Trace]]:
         """The output, and the traces."""
-        compute_weights(self)
-        sequence, inside, initial, numbers = self._enter(x, hx, lengths)
+        entered = enter(self, x, hx, lengths, resets, mask, reset_to)
+        sequence, numbers = entered.sequence, entered.numbers
         if isinstance(sequence, Packed):
             raise CarouselError(
                 "trace needs a tensor; it got a PackedSequence. Give a padded tensor and its lengths=, or trace each "
                 "sequence alone, as (T, I): "
                 "[module.trace(each) for each in torch.nn.utils.rnn.unpack_sequence(packed)]."
             )
-        begins = open_resets(resets, sequence, both=self.bidirectional)
         equations = self._equations
         traces: list[Trace] = []
 
-        def run(part: Part, x: Tensor, initial: list[Tensor], parameters: Parameters) -> Tensor:
-            where = (part.reverse, sequence.batch_sizes, begins[part.reverse], numbers.bfloat16)
+        def run(
+            part: Part, x: Tensor, initial: list[Tensor], parameters: Parameters
+        ) -> tuple[Tensor, list[Tensor]]:
+            where = (part.reverse, sequence.batch_sizes, entered.begins[part.reverse], numbers.bfloat16)
             output, values = traced(equations, x, initial, parameters, *where)
             outside = {name: sequence.out(value) for name, value in values.items()}
             traces.append(Trace(part.layer, part.direction, outside))
-            return output
+            return output, initial
 
-        output = cast(self._stack(inside, initial, run, sequence.batch_sizes), numbers.outside)
-        return sequence.out(output), traces
+        output, _ = self._stack(entered, run)
+        return sequence.out(cast(output, numbers.outside)), traces
 
     def frozen(self) -> Frozen:
         """This network for inference, with a copy of its weights that is packed once; see `Frozen`."""
@@ -309,14 +283,19 @@ class Recurrent(TorchLayer):
             threads: a second thread pays from about 256 units on.
 
         Raises:
-            CarouselError: the network is bidirectional, not on the CPU, or not in float32 or float64.
+            CarouselError: the network is bidirectional, not on the CPU, not in float32 or float64, or has proj_size.
         """
+        if self.proj_size:
+            raise CarouselError(
+                "A stepper takes no LSTM with proj_size. Call the module step by step instead: "
+                "output, hx = module(x.unsqueeze(0), hx)."
+            )
         return Stepper(self, batch, threads)
 
-    def _stack(
-        self, x: Tensor, initial: list[Tensor], run: RunPart, batch_sizes: Tensor | None = None
-    ) -> Tensor:
-        """Each layer reads the output of the one below, its directions side by side."""
+    def _stack(self, entered: Entered, run: RunPart) -> tuple[Tensor, list[Tensor]]:
+        """Each layer reads the output of the one below, its directions side by side: the output, the final states."""
+        x, batch_sizes, finals = entered.x, entered.sequence.batch_sizes, []
+        run = projected(run, entered, self.hidden_size) if self.proj_size else run
         with outside_autocast(x.device.type):
             for parts in self._layers:
                 if parts[0].layer > 0 and self.dropout > 0 and self.training:
@@ -326,40 +305,11 @@ class Recurrent(TorchLayer):
                 for part in parts:
                     parameters = {name: cast(value, x.dtype) for name, value in self._weights(part).items()}
                     parameters = self.regularisers.weights(parameters) if self.training else parameters
-                    outputs.append(run(part, x, [state[part.index] for state in initial], parameters))
+                    output, final = run(part, x, [state[part.index] for state in entered.initial], parameters)
+                    outputs.append(output)
+                    finals.append(final)
                 x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
-        return x
-
-    def _weights(self, part: Part) -> Parameters:
-        """The parameters of a part by their names in the cell; a bias that was set to None counts as zeros."""
-        weights = {name: getattr(self, full) for name, full in part.names.items()}
-        for name in BIASES:
-            if name in weights and weights[name] is None:
-                height = len(self.cell.equations.layout.rows[name])
-                like = next(weight for weight in weights.values() if weight is not None)
-                weights[name] = like.new_zeros(height * self.hidden_size)
-        return weights
-
-    def _enter(
-        self, input: Tensor | PackedSequence, hx: States | None, lengths: Lengths | None = None
-    ) -> tuple[Padded | Packed | Ragged, Tensor, list[Tensor], Numbers]:
-        """The sequence, its steps and the initial states, checked and in the form in which layers compute."""
-        sequence = open_sequences(input, self.batch_first, lengths)
-        weight = self._first_weight(sequence.x)
-        if sequence.x.shape[-1] != self.input_size:
-            given = tuple(input.data.shape if isinstance(input, PackedSequence) else input.shape)
-            raise CarouselError(
-                f"input must have width input_size = {self.input_size} in its last dimension; "
-                f"its shape is {given}."
-            )
-        numbers = numbers_of(weight)
-        x = cast(matching("input", sequence.x, weight), numbers.inside)
-        layers = self.num_layers * len(self.directions)
-        if hx is None:
-            zeros = torch.zeros(layers, sequence.batch, self.hidden_size, dtype=x.dtype, device=x.device)
-            return sequence, x, [zeros] * len(self.cell.states), numbers
-        states = check_states(hx, self.cell.states, sequence.state_shape(layers, self.hidden_size), weight)
-        return sequence, x, [sequence.state_in(cast(state, numbers.inside)) for state in states], numbers
+        return x, [torch.stack(state) for state in zip(*finals, strict=True)]
 
     def _first_weight(self, x: Tensor) -> Tensor:
         """Whose dtype and device are the module's; x, where a cell learns nothing."""

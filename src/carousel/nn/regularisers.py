@@ -107,4 +107,4 @@ def locked(x: Tensor, share: float, batch_sizes: Tensor | None = None) -> Tensor
 
 
 def _is_recurrent(name: str) -> bool:
-    return name.startswith("weight_") and name not in ("weight_ih", "weight_peephole")
+    return name.startswith("weight_") and name not in ("weight_ih", "weight_hr", "weight_peephole")

@@ -21,7 +21,7 @@ def open_resets(resets: Resets | None, sequence: Padded | Packed | Ragged, both:
     only if there are `both` directions."""
     if resets is None:
         return None, None
-    mask = sequence.mask_in(_checked(resets, sequence))
+    mask = sequence.mask_in(checked_resets(resets, sequence))
     return mask, before_the_step_below(mask, sequence.batch_sizes) if both else None
 
 
@@ -39,7 +39,7 @@ def before_the_step_below(mask: Tensor, batch_sizes: Tensor | None) -> Tensor:
     return torch.zeros_like(mask).index_copy(0, below, mask[first:])
 
 
-def _checked(resets: Resets, sequence: Padded | Packed | Ragged) -> Tensor:
+def checked_resets(resets: Resets, sequence: Padded | Packed | Ragged) -> Tensor:
     """The mask as one tensor of `sequence.mask_shape`."""
     mask = _packed_alike(resets, sequence) if isinstance(sequence, Packed) else resets
     if not isinstance(mask, Tensor):

@@ -49,7 +49,8 @@ class Padded:
     def state_in(self, state: Tensor) -> Tensor:
         return state if self.batched else state.unsqueeze(1)
 
-    def state_out(self, state: Tensor) -> Tensor:
+    def state_out(self, state: Tensor, initial: Tensor) -> Tensor:
+        """The final states in the caller's form; `initial` stands where a sequence has no step."""
         return state if self.batched else state.squeeze(1)
 
     def state_shape(self, layers: int, hidden_size: int) -> tuple[int, ...]:
@@ -69,7 +70,7 @@ class Unpadded:
         """The caller's order of sequences -> longest first."""
         return state if self.sorted_indices is None else state.index_select(1, self.sorted_indices)
 
-    def state_out(self, state: Tensor) -> Tensor:
+    def state_out(self, state: Tensor, initial: Tensor) -> Tensor:
         return state if self.unsorted_indices is None else state.index_select(1, self.unsorted_indices)
 
     def state_shape(self, layers: int, hidden_size: int) -> tuple[int, ...]:

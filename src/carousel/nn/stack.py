@@ -75,8 +75,8 @@ class Stack(nn.Module):
 
     @property
     def output_size(self) -> int:
-        """The width of the output: H of the last module, 2 H if it is bidirectional."""
-        return _width(self[-1])
+        """The width of the output, that of the last module."""
+        return self[-1].output_size
 
     def reset_parameters(self) -> None:
         for module in self:
@@ -92,21 +92,23 @@ class Stack(nn.Module):
         *,
         lengths: Lengths | None = None,
         resets: Resets | None = None,
+        mask: Tensor | None = None,
+        reset_to: Sequence[States | None] | None = None,
     ) -> tuple[Any, tuple[States, ...]]:
         """Run the sequence through all modules.
 
         Args:
-            input, lengths, resets: as in `Recurrent.forward`; lengths and resets hold for every module.
-            hx: the initial states, one entry for each module, in the form in which the module takes it, or None
-                for zeros.
+            input, lengths, resets, mask: as in `Recurrent.forward`; lengths, resets and mask hold for every module.
+            hx, reset_to: the initial states, and those that resets lead to: one entry for each module, in the form in
+                which the module takes it, or None for zeros.
 
         Returns:
             The output of the last module, and the final states, one entry for each module: what `hx` takes.
 
         Raises:
-            CarouselError: as `Recurrent.forward`; hx has not one entry for each module.
+            CarouselError: as `Recurrent.forward`; hx or reset_to has not one entry for each module.
         """
-        return self.through(list(self), input, hx, lengths, resets)
+        return self.through(list(self), input, hx, lengths, resets, mask, reset_to)
 
     def through(
         self,
@@ -115,12 +117,15 @@ class Stack(nn.Module):
         hx: Sequence[States | None] | None,
         lengths: Lengths | None,
         resets: Resets | None,
+        mask: Tensor | None,
+        reset_to: Sequence[States | None] | None,
     ) -> tuple[Any, tuple[States, ...]]:
         """Each of the modules, or what stands for it, reads the output of the one before."""
         finals = []
-        for index, (module, state) in enumerate(zip(modules, self._states(hx), strict=True)):
+        states = zip(self._states("hx", hx), self._states("reset_to", reset_to), strict=True)
+        for index, (module, (state, anew)) in enumerate(zip(modules, states, strict=True)):
             x = self._between(x) if index else x
-            x, final = module(x, state, lengths=lengths, resets=resets)
+            x, final = module(x, state, lengths=lengths, resets=resets, mask=mask, reset_to=anew)
             finals.append(final)
         return x, tuple(finals)
 
@@ -131,12 +136,15 @@ class Stack(nn.Module):
         *,
         lengths: Lengths | None = None,
         resets: Resets | None = None,
+        mask: Tensor | None = None,
+        reset_to: Sequence[States | None] | None = None,
     ) -> list[Trace]:
         """Every gate and state at every step, of all modules; `trace.module` says whose: "0", "1", ..."""
         traces = []
-        for index, (module, state) in enumerate(zip(self, self._states(hx), strict=True)):
+        states = zip(self._states("hx", hx), self._states("reset_to", reset_to), strict=True)
+        for index, (module, (state, anew)) in enumerate(zip(self, states, strict=True)):
             x = self._between(x) if index else x
-            x, found = module._traced(x, state, lengths, resets)
+            x, found = module._traced(x, state, lengths, resets, mask, anew)
             traces += [replace(each, module=str(index)) for each in found]
         return traces
 
@@ -152,13 +160,13 @@ class Stack(nn.Module):
         """This network one step at a time; see `Stepper`."""
         return StackStepper([module.stepper(batch, threads) for module in self])
 
-    def _states(self, hx: Sequence[States | None] | None) -> Sequence[States | None]:
+    def _states(self, name: str, hx: Sequence[States | None] | None) -> Sequence[States | None]:
         if hx is None:
             return [None] * len(self)
         if not isinstance(hx, (tuple, list)) or len(hx) != len(self):
             given = f"{len(hx)} entries" if isinstance(hx, (tuple, list)) else f"a {type(hx).__name__}"
             raise CarouselError(
-                f"hx must be a tuple with one entry for each of the {len(self)} modules, its states or None; "
+                f"{name} must be a tuple with one entry for each of the {len(self)} modules, its states or None; "
                 f"it is {given}."
             )
         return hx
@@ -209,14 +217,10 @@ class StackStepper:
             stepper.reset()
 
 
-def _width(module: Recurrent) -> int:
-    return module.hidden_size * len(module.directions)
-
-
 def _check_fit(index: int, below: Recurrent, module: Recurrent) -> None:
-    if module.input_size != _width(below):
+    if module.input_size != below.output_size:
         raise CarouselError(
-            f"Module {index} of a Stack must read what module {index - 1} gives, input_size {_width(below)}; "
+            f"Module {index} of a Stack must read what module {index - 1} gives, input_size {below.output_size}; "
             f"its input_size is {module.input_size}."
         )
     if module.batch_first != below.batch_first:

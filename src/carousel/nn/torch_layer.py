@@ -1,7 +1,9 @@
-"""What code written for torch's recurrent layers asks of them, other than to run."""
+"""A recurrent layer's parameters by torch's names, and what code written for torch's layers asks of them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -9,7 +11,28 @@ from torch import Tensor, nn
 from torch.fx import Proxy
 
 from carousel.equations import Cell
+from carousel.equations.parameters import BIASES
+from carousel.nn.initial import draw
 from carousel.ops.fused import mode_of
+
+
+@dataclass(frozen=True)
+class Part:
+    """One layer in one direction: its place in h_n, and its parameters by their names in the cell."""
+
+    index: int
+    layer: int
+    direction: str
+    names: dict[str, str]
+
+    @property
+    def reverse(self) -> bool:
+        return self.direction == "reverse"
+
+
+Parameters = dict[str, Tensor]  # by their names in the cell
+# x, initial states, parameters -> output, final states
+RunPart = Callable[[Part, Tensor, list[Tensor], Parameters], tuple[Tensor, list[Tensor]]]
 
 
 class TorchLayer(nn.RNNBase):
@@ -21,9 +44,52 @@ class TorchLayer(nn.RNNBase):
     """
 
     cell: Cell
-    _layers: list[list[Any]]
+    _layers: list[list[Part]]
 
     __setattr__ = nn.Module.__setattr__  # type: ignore[assignment]  # that of RNNBase keeps a list of weights, which is worked out here
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        return ("forward", "reverse") if self.bidirectional else ("forward",)
+
+    @property
+    def output_size(self) -> int:
+        """The width of the output: H, or P with proj_size; twice that if bidirectional."""
+        return (self.proj_size or self.hidden_size) * len(self.directions)
+
+    def _create_layer(self, layer: int, device: Any, dtype: torch.dtype | None) -> list[Part]:
+        width = self.input_size if layer == 0 else self.output_size
+        shapes = self.cell.equations.layout.shapes(width, self.hidden_size, self.bias)
+        if self.proj_size:
+            shapes["weight_hh"] = (shapes["weight_hh"][0], self.proj_size)
+            shapes["weight_hr"] = (self.proj_size, self.hidden_size)
+        parts = []
+        for index, direction in enumerate(self.directions, layer * len(self.directions)):
+            suffix = f"_l{layer}" + ("_reverse" if direction == "reverse" else "")
+            for name, shape in shapes.items():
+                parameter = nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+                self.register_parameter(name + suffix, parameter)
+            parts.append(Part(index, layer, direction, {name: name + suffix for name in shapes}))
+        return parts
+
+    def reset_parameters(self) -> None:
+        """Draw every parameter anew, in torch.nn's order: a seed gives both the same weights.
+
+        Where the cell says how its numbers start (`param(..., init=)`, `affine(..., bias=)`), they start so.
+        """
+        for part in (part for layer in self._layers for part in layer):
+            parameters = {name: getattr(self, full) for name, full in part.names.items()}
+            draw(self.cell.equations, parameters, self.hidden_size)
+
+    def _weights(self, part: Part) -> Parameters:
+        """The parameters of a part by their names in the cell; a bias that was set to None counts as zeros."""
+        weights = {name: getattr(self, full) for name, full in part.names.items()}
+        for name in BIASES:
+            if name in weights and weights[name] is None:
+                height = len(self.cell.equations.layout.rows[name])
+                like = next(weight for weight in weights.values() if weight is not None)
+                weights[name] = like.new_zeros(height * self.hidden_size)
+        return weights
 
     @property
     def mode(self) -> str:  # type: ignore[override]
@@ -49,7 +115,7 @@ class TorchLayer(nn.RNNBase):
 
     def flatten_parameters(self) -> None:
         """On a GPU put the weights of each layer and direction side by side, as cuDNN reads them; else do nothing."""
-        if mode_of(self.cell.equations) is None:
+        if mode_of(self.cell.equations) is None or self.proj_size:
             return
         for weights in self.all_weights:
             if _fits_cudnn(weights):

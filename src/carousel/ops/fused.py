@@ -51,19 +51,19 @@ def run(
     train = (
         torch.is_grad_enabled()
     )  # cuDNN keeps what its backward pass needs; there is no dropout to switch on
-    turned = None if batch_sizes is None or not reverse else _turned(batch_sizes).to(x.device)
+    backwards = None if batch_sizes is None or not reverse else turned(batch_sizes).to(x.device)
     if reverse:
-        x = x.flip(0) if turned is None else x.index_select(0, turned)
+        x = x.flip(0) if backwards is None else x.index_select(0, backwards)
     if batch_sizes is None:
         output, *final = _OPERATORS[mode](x, hx, weights, has_biases, 1, 0.0, train, False, False)
     else:
         output, *final = _OPERATORS[mode](x, batch_sizes, hx, weights, has_biases, 1, 0.0, train, False)
     if reverse:
-        output = output.flip(0) if turned is None else output.index_select(0, turned)
+        output = output.flip(0) if backwards is None else output.index_select(0, backwards)
     return output, [state.squeeze(0) for state in final]
 
 
-def _turned(batch_sizes: Tensor) -> Tensor:
+def turned(batch_sizes: Tensor) -> Tensor:
     """Packed rows -> the rows of the same sequences from end to begin; it is its own inverse."""
     first = torch.cumsum(batch_sizes, 0) - batch_sizes
     step = torch.repeat_interleave(torch.arange(len(batch_sizes)), batch_sizes)

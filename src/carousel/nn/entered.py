@@ -1,0 +1,72 @@
+"""A call of a recurrent module, checked and in the form in which layers compute."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
+
+from carousel.errors import CarouselError
+from carousel.nn.lengths import Lengths, Ragged
+from carousel.nn.pieces import Pieces, open_steps
+from carousel.nn.precision import Numbers, cast, matching, numbers_of
+from carousel.nn.resets import Masks, Resets
+from carousel.nn.sequences import Packed, Padded
+from carousel.nn.states import States, check_states, expanded
+
+if TYPE_CHECKING:
+    from carousel.nn.recurrent import Recurrent
+
+
+class Entered(NamedTuple):
+    """x: the steps of the sequence. initial, given: the initial states as layers take them, and as they came. begins:
+    before which steps each direction starts from zero. is_zero: are all initial states zero?"""
+
+    sequence: Padded | Packed | Ragged | Pieces
+    x: Tensor
+    initial: list[Tensor]
+    given: list[Tensor]
+    begins: Masks
+    numbers: Numbers
+    is_zero: bool
+
+
+def enter(
+    module: Recurrent,
+    input: Tensor | PackedSequence,
+    hx: States | None,
+    lengths: Lengths | None,
+    resets: Resets | None,
+    mask: Tensor | None,
+    reset_to: States | None,
+) -> Entered:
+    """The sequence, its steps and the initial states, checked and in the form in which layers compute."""
+    anew = reset_to is not None
+    sequence, begins = open_steps(
+        input, module.batch_first, module.bidirectional, lengths, mask, resets, anew
+    )
+    weight = module._first_weight(sequence.x)
+    if sequence.x.shape[-1] != module.input_size:
+        given_shape = tuple(input.data.shape if isinstance(input, PackedSequence) else input.shape)
+        raise CarouselError(
+            f"input must have width input_size = {module.input_size} in its last dimension; "
+            f"its shape is {given_shape}."
+        )
+    numbers = numbers_of(weight)
+    x = cast(matching("input", sequence.x, weight), numbers.inside)
+    names, layers = module.cell.states, module.num_layers * len(module.directions)
+    sizes = [module.proj_size or module.hidden_size] + [module.hidden_size] * (len(names) - 1)
+    shapes = [sequence.state_shape(layers, size) for size in sizes]
+    if hx is None:
+        given = [torch.zeros(shape, dtype=x.dtype, device=x.device) for shape in shapes]
+    else:
+        given = [cast(state, numbers.inside) for state in check_states(hx, names, shapes, weight)]
+    if reset_to is not None and isinstance(sequence, Pieces):
+        states = check_states(expanded(reset_to, shapes), names, shapes, weight, "reset_to")
+        resets_to = [cast(state, numbers.inside) for state in states]
+        initial = [sequence.state_in(*both) for both in zip(given, resets_to, strict=True)]
+    else:
+        initial = [sequence.state_in(state) for state in given]
+    return Entered(sequence, x, initial, given, begins, numbers, is_zero=hx is None and not anew)
