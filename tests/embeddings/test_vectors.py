@@ -8,7 +8,7 @@ import torch
 from tolerances import TOLERANCES
 
 from carousel import CarouselError
-from carousel.embeddings import Vectors, neighbours, spelling, vectors
+from carousel.embeddings import Vectors, letters, neighbours, spelling, vectors
 
 CLOSE = dict(zip(("rtol", "atol"), TOLERANCES[torch.float32], strict=True))
 
@@ -35,7 +35,9 @@ def assert_same(found, expected):
     np.testing.assert_allclose([each.similarity for each in found], [value for _, value in expected], **CLOSE)
 
 
-@pytest.mark.parametrize("module", [vectors, neighbours, spelling], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [vectors, neighbours, spelling, letters], ids=lambda module: module.__name__
+)
 def test_examples(module):
     """The examples in the docstrings run."""
     assert doctest.testmod(module).failed == 0

@@ -82,9 +82,8 @@ def alone(path: str | Path) -> Iterator[None]:
         beside.touch()
         number = beside.stat().st_ino
     with locked(beside, f"trains into {name}"):
-        if (
-            not beside.exists() or beside.stat().st_ino != number
-        ):  # its holder has just ended, and another began
+        # its holder may have ended just now, and another begun with a file of its own
+        if not beside.exists() or beside.stat().st_ino != number:
             raise CarouselError(f"another process trains into {path}; wait for it, or stop it.")
         try:
             yield

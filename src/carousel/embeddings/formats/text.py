@@ -18,10 +18,11 @@ from carousel.embeddings.formats.content import (
     whole_number,
     words_on_a_line,
 )
+from carousel.errors import CarouselError
 
 LONGEST_LINE = 1 << 22  # bytes; a line of 100,000 numbers has one
 MARK = b"\xef\xbb\xbf"  # of byte order
-_PARSED = 300_000  # numbers parsed together
+_PARSED = 100_000  # numbers parsed together
 _BLANKS = b" \t\r\n"
 
 
@@ -94,7 +95,7 @@ def is_number(piece: bytes) -> bool:
         float(piece)
     except ValueError:
         return False
-    return b"_" not in piece  # Python's own way to group digits
+    return b"_" not in piece
 
 
 def trailing_numbers(line: bytes) -> int:
@@ -154,7 +155,7 @@ def _rows(
 def _row(line: bytes, path: Path, number: int, dimension: int) -> tuple[bytes, list[bytes]]:
     """The word of a line and its numbers, still as text."""
     word, *numbers = line.split(b" ")
-    if len(numbers) != dimension or b"" in numbers or b"\t" in line:
+    if len(numbers) != dimension or b"  " in line or b"\t" in line:
         # from the right: GloVe has words with blanks in them; but a number before the numbers is one too many
         word, *numbers = line.rsplit(None, dimension)
         if len(numbers) != dimension or ((b" " in word or b"\t" in word) and is_number(pieces_of(word)[-1])):
@@ -162,6 +163,8 @@ def _row(line: bytes, path: Path, number: int, dimension: int) -> tuple[bytes, l
                 path,
                 f"has {trailing_numbers(line)} numbers in line {number:,}, but {dimension} by its first line",
             )
+    if b"_" in line and b"_" in b" ".join(numbers):  # Python's own way to group digits
+        raise _no_number(path, next(each for each in numbers if b"_" in each), f" in line {number:,}")
     if not word or b"\r" in word or word.startswith(b" "):
         raise damaged(path, f"has no word at the beginning of line {number:,}")
     return word, numbers
@@ -171,12 +174,12 @@ def _parse(texts: list[bytes], path: Path, number: int | None) -> np.ndarray:
     """(m,) float32; `number` is the last line that they come from."""
     try:
         with np.errstate(over="ignore"):  # too large for float32 is infinite, and refused as such
-            found = np.array([float(text) for text in texts]).astype(np.float32)
+            return np.array([float(text) for text in texts]).astype(np.float32)
     except ValueError:
-        found = None
-    if found is None or any(b"_" in text for text in texts):
         wrong = next(text for text in texts if not is_number(text))
-        part = wrong[:40].decode("utf-8", "backslashreplace")
-        before = f" before line {number + 1:,}" if number else ""
-        raise damaged(path, f"has {part!r}{before} where a number is due")
-    return found
+        raise _no_number(path, wrong, f" before line {number + 1:,}" if number else "") from None
+
+
+def _no_number(path: Path, wrong: bytes, place: str) -> CarouselError:
+    part = wrong[:40].decode("utf-8", "backslashreplace")
+    return damaged(path, f"has {part!r}{place} where a number is due")
