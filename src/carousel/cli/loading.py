@@ -36,7 +36,8 @@ def check_files(*paths: str | Path | None) -> None:
 
     None and the text - (standard input) are passed over.
     """
-    from carousel.data.files import STDIN, find_files
+    from carousel.data.files import find_files
+    from carousel.data.opening import STDIN
 
     for path in paths:
         if path is not None and str(path) != STDIN and not Path(path).exists():
