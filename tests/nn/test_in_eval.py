@@ -1,6 +1,7 @@
 """A model in eval mode beside the one that trains."""
 
 import types
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -59,6 +60,33 @@ def test_the_twin_computes_what_the_model_does_in_eval_mode():
     twin = in_eval(model)
     assert twin[0] is twin[5] is not layer
     assert torch.equal(found, model.eval()(x))
+
+
+@dataclass(frozen=True)
+class Named:
+    layer: nn.Module
+
+
+def test_layers_that_are_held_elsewhere_too_are_the_twins():
+    """A list, a dictionary, a dataclass or an attribute that a forward reads lead to the twin, in eval mode as well."""
+
+    class Holder(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.drop = nn.Dropout(0.9)
+            self.held = [self.drop, {"a": (self.drop, Named(self.drop))}]
+            vars(self)["alias"] = self.drop
+            self.run = self.drop.forward
+
+        def forward(self, x):
+            first, more = self.held
+            for each in (first, more["a"][0], more["a"][1].layer, self.alias, self.run):
+                x = each(x)
+            return x
+
+    model, x = Holder(), torch.ones(50)
+    assert torch.equal(in_eval(model)(x), x)
+    assert not torch.equal(model(x), x)
 
 
 def test_hooks_of_the_twin_are_its_own():

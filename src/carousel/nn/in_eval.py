@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
+from dataclasses import is_dataclass
 from types import MethodType
 from typing import Any, TypeVar, cast
 
 import torch
 from torch import nn
+
+_REGISTERS = ("_parameters", "_buffers", "_modules")
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -27,9 +30,8 @@ def in_eval(model: Model) -> Model:
     twins: dict[nn.Module, nn.Module] = {}
     twin = _twin(model, twins)
     for each in twins.values():
-        for name, value in vars(each).items():
-            if isinstance(value, MethodType) and value.__self__ in twins:  # a forward of its own, say
-                vars(each)[name] = MethodType(value.__func__, twins[value.__self__])
+        own = {name: _rebound(value, twins) for name, value in vars(each).items() if name not in _REGISTERS}
+        vars(each).update(own)
     return cast(Model, twin)
 
 
@@ -42,9 +44,10 @@ def _twin(module: nn.Module, twins: dict[nn.Module, nn.Module]) -> nn.Module:
         twins[module] = copy.deepcopy(module).eval()
         return twins[module]
     twin = twins[module] = object.__new__(type(module))
-    attributes = {name: _own(value) for name, value in vars(module).items()}
-    attributes |= {
+    attributes = {
+        **vars(module),
         "training": False,
+        "_parameters": dict(module._parameters),
         "_compiled_call_impl": None,  # as above
         "_buffers": {name: None if b is None else b.detach().clone() for name, b in module._buffers.items()},
         "_modules": {name: None if m is None else _twin(m, twins) for name, m in module._modules.items()},
@@ -53,6 +56,22 @@ def _twin(module: nn.Module, twins: dict[nn.Module, nn.Module]) -> nn.Module:
     return twin
 
 
-def _own(value: Any) -> Any:
-    """Containers are copied, what they hold is not: registers of parameters and hooks, a state that is carried."""
-    return copy.copy(value) if type(value) in (dict, list, set, OrderedDict) else value
+def _rebound(value: Any, twins: dict[nn.Module, nn.Module]) -> Any:
+    """What a module holds beside its registers, with twins for modules: a list of layers, a forward of its own.
+
+    Containers are copied, so that what the twin adds to them stays with it.
+    """
+    if isinstance(value, nn.Module):
+        return twins.get(value, value)
+    if isinstance(value, MethodType) and isinstance(value.__self__, nn.Module):
+        return MethodType(value.__func__, twins.get(value.__self__, value.__self__))
+    if type(value) in (list, tuple, set):
+        return type(value)(_rebound(each, twins) for each in value)
+    if type(value) in (dict, OrderedDict):
+        return type(value)((key, _rebound(each, twins)) for key, each in value.items())
+    if is_dataclass(value) and hasattr(value, "__dict__") and not isinstance(value, type):
+        changed = copy.copy(value)
+        for name, each in vars(value).items():
+            object.__setattr__(changed, name, _rebound(each, twins))  # also of a frozen one
+        return changed
+    return value
