@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeAlias
 
 from carousel.equations.cell import Equations
 from carousel.equations.graph import (
@@ -21,8 +22,10 @@ from carousel.equations.graph import (
     subtract,
 )
 
+Rules: TypeAlias = Mapping[str, Callable[..., tuple[Node, ...]]]
+
 # operation -> the gradients of its operands, from (own gradient d, own value y, operands)
-SLOPES: dict[str, Callable[..., tuple[Node, ...]]] = {
+SLOPES: Rules = {
     "+": lambda d, y, a, b: (d, d),
     "-": lambda d, y, a, b: (d, negate(d)),
     "*": lambda d, y, a, b: (multiply(d, b), multiply(d, a)),
@@ -81,7 +84,12 @@ class Backward:
 
 @cache
 def backward(equations: Equations) -> Backward:
-    """Reverse mode: visit the step's vectors last to first and hand each one's gradient to its operands."""
+    """The backward pass of a step."""
+    return reverse_mode(equations, SLOPES)
+
+
+def reverse_mode(equations: Equations, rules: Rules) -> Backward:
+    """Visit the step's vectors last to first and hand each one's gradient to its operands, by these rules."""
     elementwise: dict[Node, Node] = {}
     readers: dict[Node, list[Node]] = {}  # vector -> affines that multiply it
     gradients: dict[Node, Node] = {}
@@ -106,9 +114,9 @@ def backward(equations: Equations) -> Backward:
             send(node.operands[0], make("scale", total, name=node.name))
         elif node.operation == "param":
             learned[node] = total
-        elif node.operation in SLOPES:
+        elif node.operation in rules:
             for operand, gradient in zip(
-                node.operands, SLOPES[node.operation](total, node, *node.operands), strict=True
+                node.operands, rules[node.operation](total, node, *node.operands), strict=True
             ):
                 send(operand, gradient)
 

@@ -1,8 +1,9 @@
 """What one step does to small changes of its state: the tangent map, its transpose and its matrix in closed form.
 
-All three are derived from the equations of the cell: every elementwise operation contributes its slope (the rule of
-`equations.derive`), every product its matrix. The state is the full one, all states of the cell side by side, s =
-(h, c) for an LSTM: a map of h alone would leave out the very path that keeps its gradient.
+All three are derived from the equations of the cell. The transpose is the backward pass of `equations.derive`; forwards
+every elementwise operation contributes its slope by the same rules, every product its matrix. The state is the full
+one, all states of the cell side by side, s = (h, c) for an LSTM: a map of h alone would leave out the very path that
+keeps its gradient.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from functools import cache, reduce
+from functools import cache, cached_property, partial, reduce
 from operator import add
 from typing import TypeVar
 
@@ -18,10 +19,10 @@ import torch
 from torch import Tensor
 
 from carousel.diagnosis.observation.cell import WeightedCell
-from carousel.emit.reference import evaluate
+from carousel.emit.reference import OPERATIONS, evaluate
 from carousel.equations import Equations
-from carousel.equations.derive import SLOPES
-from carousel.equations.graph import REDUCTIONS, Node, constant, make, topological
+from carousel.equations.derive import SLOPES, reverse_mode
+from carousel.equations.graph import REDUCTIONS, Node, constant, make, multiply, topological
 from carousel.errors import CarouselError
 
 T = TypeVar("T")
@@ -30,14 +31,51 @@ INPUT = make("input", name="x")
 STEEPEST = {"sigmoid": 0.25, "tanh": 1.0, "relu": 1.0, "elu": 1.0}  # the largest slope of each activation
 
 
+_STEEP = {
+    **SLOPES,
+    **{
+        name: partial(lambda slope, d, y, a: (multiply(d, slope),), slope) for name, slope in STEEPEST.items()
+    },
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Derivatives:
+    """The derivatives of a step as vectors of the same graph.
+
+    Attributes:
+        slopes: elementwise vector -> its derivative by each of its operands.
+        fixed: what is found once at a point: slopes, and what the backward pass needs and no gradient changes.
+        moving: the rest of the backward pass, in its order; gradients: state or "x" -> the last vector of it, if any.
+    """
+
+    slopes: dict[Node, tuple[Node, ...]]
+    fixed: list[Node]
+    moving: list[Node]
+    gradients: dict[str, Node | None]
+
+
 @cache
-def slopes_of(equations: Equations) -> dict[Node, tuple[Node, ...]]:
-    """Elementwise vector -> its derivative by each of its operands, as vectors of the same graph."""
-    return {
-        node: SLOPES[node.operation](constant(1), node, *node.operands)
+def derivatives_of(equations: Equations, steepest: bool) -> Derivatives:
+    """Derived by the rules of `equations.derive`; with `steepest`, by the largest slope of each activation."""
+    rules = _STEEP if steepest else SLOPES
+    slopes = {
+        node: rules[node.operation](constant(1), node, *node.operands)
         for node in equations.nodes
-        if node.operation in SLOPES and node.operation not in REDUCTIONS
+        if node.operation in rules and node.operation not in REDUCTIONS
     }
+    back = reverse_mode(equations, rules)
+    gradients = {name: gradient.total for name, gradient in back.previous.items()} | {"x": back.input}
+    roots = [node for node in gradients.values() if node is not None]
+    known = set(equations.nodes)
+    moving: dict[Node, None] = {}
+    for node in topological(roots, stop=known.__contains__):
+        if node.operation == "cotangent" or any(each in moving for each in node.operands):
+            moving[node] = None
+    needed = [each for all_of_node in slopes.values() for each in all_of_node]
+    needed += [each for node in moving for each in node.operands if each not in moving]
+    fixed = topological(needed, stop=known.__contains__)
+    return Derivatives(slopes, list(fixed), list(moving), gradients)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,28 +128,22 @@ class Linearisation:
         self.points = s.shape[0]
         self.values = layer.vectors(x, s)
         self._like = s[..., : layer.hidden]
-        self.slopes = self._slopes(steepest)
+        self.derivatives = derivatives_of(layer.equations, steepest)
+        evaluate(self.derivatives.fixed, self.values, _no_products, like=self._like)
 
-    def _slopes(self, steepest: bool) -> dict[Node, tuple[Tensor, ...]]:
-        symbolic = slopes_of(self.equations)
-        values = dict(self.values)
-        roots = [slope for all_of_node in symbolic.values() for slope in all_of_node]
-        order = topological(roots, stop=lambda node: node in values)
-        evaluate(order, values, _no_products, like=self._like)
-        found = {node: tuple(values[slope] for slope in each) for node, each in symbolic.items()}
-        if steepest:
-            for node in found:
-                if node.operation in STEEPEST:
-                    found[node] = (self._like.new_tensor(STEEPEST[node.operation]),)
-        return found
+    @cached_property
+    def slopes(self) -> dict[Node, tuple[Tensor, ...]]:
+        """Elementwise vector -> the values of its derivatives by its operands, (N, H) or numbers."""
+        return {
+            node: tuple(self.values[slope] for slope in each)
+            for node, each in self.derivatives.slopes.items()
+        }
 
     def at(self, points: slice) -> Linearisation:
         """The maps at some of the points; nothing is computed again."""
         part = copy(self)
         part.values = {node: _rows(value, points) for node, value in self.values.items()}
-        part.slopes = {
-            node: tuple(_rows(slope, points) for slope in slopes) for node, slopes in self.slopes.items()
-        }
+        part.__dict__.pop("slopes", None)
         part._like = self._like[points]
         part.points = len(part._like)
         return part
@@ -155,37 +187,33 @@ class Linearisation:
         if u.dim() == 2:
             ds, dx = self.pull_back(u.unsqueeze(1))
             return ds.squeeze(1), dx.squeeze(1)
-        cotangents: dict[Node, Tensor] = {}
-        waiting: dict[
-            Node, dict[Node, Tensor]
-        ] = {}  # vector -> affine that reads it -> the affine's gradient
+        found: dict[Node, Tensor] = {}
+        asked = dict(zip(self.equations.states, u.split(self.layer.hidden, dim=-1), strict=True))
 
-        def send(vector: Node, gradient: Tensor) -> None:
-            cotangents[vector] = cotangents[vector] + gradient if vector in cotangents else gradient
+        def value(node: Node) -> Tensor:
+            return found[node] if node in found else _wide(self.values[node])
 
-        for node, part in zip(self.equations.new_states, u.split(self.layer.hidden, dim=-1), strict=True):
-            send(node, part)
-        for node in reversed(self.equations.nodes):
-            if node in waiting:
-                send(node, self.layer.transposed_product(node, waiting[node]))
-            if node not in cotangents:
-                continue
-            own = cotangents[node]
-            if node.operation == "affine":
-                for vector in node.operands:
-                    waiting.setdefault(vector, {})[node] = own
+        for node in self.derivatives.moving:
+            if node.operation == "cotangent":
+                found[node] = asked[node.name]
+            elif node.operation == "transposed":
+                vector, *affines = node.about
+                parts = zip(reversed(affines), reversed(node.operands), strict=True)
+                found[node] = self.layer.transposed_product(
+                    vector, {affine: found[each] for affine, each in parts}
+                )
             elif node.operation == "scale":
-                send(node.operands[0], own * self.layer.diagonal(node))
+                found[node] = found[node.operands[0]] * self.layer.diagonal(node)
             elif node.operation in REDUCTIONS:
-                send(node.operands[0], _over_units(node, own))
-            elif node in self.slopes:
-                for operand, slope in zip(node.operands, self.slopes[node], strict=True):
-                    if operand.operation != "constant":
-                        send(operand, own * _wide(slope))
-        leaves = {node.name: cotangents.get(node) for node in self.equations.nodes if not node.operands}
+                found[node] = _over_units(node, found[node.operands[0]])
+            else:
+                found[node] = OPERATIONS[node.operation](*map(value, node.operands))
+        ends = {
+            name: None if node is None else value(node) for name, node in self.derivatives.gradients.items()
+        }
         zero = torch.zeros_like(u[..., : self.layer.hidden])
-        ds = torch.cat([_or(leaves.get(state), zero) for state in self.equations.states], dim=-1)
-        return ds, _or(leaves.get("x"), u.new_zeros(*u.shape[:-1], self.layer.input_size))
+        ds = torch.cat([_or(ends[state], zero) for state in self.equations.states], dim=-1)
+        return ds, _or(ends["x"], u.new_zeros(*u.shape[:-1], self.layer.input_size))
 
     def matrix(self) -> Tensor:
         """J = ds'/ds, (N, n, n), in closed form: row a, column b is the derivative of s'_a by s_b."""
