@@ -152,7 +152,7 @@ class Recurrent(TorchLayer):
                 batch of B or of 1; gradients reach it from every reset. hx stays the state before the first step.
 
         Returns:
-            The output in the form of the input, width H, or 2 H if bidirectional; and the final states in the
+            The output in the form of the input, width `output_size`: H, or 2 H if bidirectional; and the final states in the
             form of hx. With weights in bfloat16, and under `torch.autocast("cpu", torch.bfloat16)`, products are in
             bfloat16, sums and states in float32, results in bfloat16 (nn/precision.py).
 
