@@ -59,13 +59,9 @@ def test_each_peephole_counts(row):
     assert c_after.allclose(c_before) == (row == 2)
 
 
-def test_no_projection():
-    """proj_size is refused until there is a cell for it, and 0 is fine, also by position."""
-    with pytest.raises(CarouselError, match=r"proj_size must be 0.*it is 2"):
-        carousel.LSTM(3, 5, proj_size=2)
-    for module in (carousel.RNN, carousel.GRU):
-        with pytest.raises(CarouselError, match="proj_size must be 0"):
-            module(3, 5, proj_size=2)
+def test_projection_by_position():
+    """proj_size stands where torch.nn has it, and 0 means none."""
+    assert carousel.LSTM(3, 5, 1, True, False, 0.0, False, 2).proj_size == 2
     assert carousel.LSTM(3, 5, 1, True, False, 0.0, False, 0).proj_size == 0
 
 

@@ -266,6 +266,17 @@ def test_recorded_and_traced():
     assert recorded[0].gradients["h"][mask].ne(0).all()
 
 
+def test_recurrent_dropout():
+    """recurrent_dropout, which goes without resets to zero, goes with a state to reset to."""
+    module, x = carousel.GRU(I, H, recurrent_dropout=0.5), torch.randn(T, B, I)
+    resets, zeros = torch.rand(T, B) < 0.3, torch.zeros(1, 1, H)
+    with pytest.raises(CarouselError, match="or give reset_to=, as zeros"):
+        module(x, resets=resets)
+    assert not module(x, resets=resets, reset_to=zeros)[0].equal(module(x, resets=resets, reset_to=zeros)[0])
+    module.eval()
+    assert_close(module(x, resets=resets, reset_to=zeros), module(x, resets=resets))
+
+
 def test_losses_of_empty_sequences():
     """A loss with the same lengths counts no step of an empty sequence."""
     module, x = carousel.LSTM(I, H), torch.randn(T, B, I)

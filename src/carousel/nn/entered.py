@@ -60,7 +60,8 @@ def enter(
     sizes = [module.proj_size or module.hidden_size] + [module.hidden_size] * (len(names) - 1)
     shapes = [sequence.state_shape(layers, size) for size in sizes]
     if hx is None:
-        given = [torch.zeros(shape, dtype=x.dtype, device=x.device) for shape in shapes]
+        zeros = {shape: torch.zeros(shape, dtype=x.dtype, device=x.device) for shape in {*shapes}}
+        given = [zeros[shape] for shape in shapes]
     else:
         given = [cast(state, numbers.inside) for state in check_states(hx, names, shapes, weight)]
     if reset_to is not None and isinstance(sequence, Pieces):

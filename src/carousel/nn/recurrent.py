@@ -152,13 +152,14 @@ class Recurrent(TorchLayer):
                 batch of B or of 1; gradients reach it from every reset. hx stays the state before the first step.
 
         Returns:
-            The output in the form of the input, width H, or 2 H if bidirectional; and the final states in the
-            form of hx. With weights in bfloat16, and under `torch.autocast("cpu", torch.bfloat16)`, products are in
-            bfloat16, sums and states in float32, results in bfloat16 (nn/precision.py).
+            The output in the form of the input, width H, or 2 H if bidirectional (P in the place of H with
+            proj_size); and the final states in the form of hx. With weights in bfloat16, and under
+            `torch.autocast("cpu", torch.bfloat16)`, products are in bfloat16, sums and states in float32, results in
+            bfloat16 (nn/precision.py).
 
         Raises:
             CarouselError: rank, size, dtype or device of the input or a state is not what the module needs;
-                lengths or resets do not fit the input.
+                lengths, resets, mask or reset_to do not fit the input.
 
         >>> import torch
         >>> from carousel.nn import GRU
