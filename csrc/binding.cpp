@@ -1,5 +1,6 @@
 // The Python side of the compiled core: this file and binding_embedding.cpp alone know nanobind. Arrays come as addresses; that they have
-// the right size, type and layout is seen to in src/carousel/ops/layer.py and frozen.py, which alone describe calls.
+// the right size, type and layout is seen to in src/carousel/ops/layer.py, frozen.py and buffers.py, which alone describe calls.
+// Here it is made sure that there are as many of them as the program reads, that none is missing, and that a team has a bound.
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -26,6 +27,12 @@ using namespace carousel;
 void bind_embedding(nb::module_& m);  // binding_embedding.cpp
 
 namespace {
+
+constexpr int most_threads = 1024;  // of one team, whatever is asked for
+
+void require(bool holds, const char* rule) {
+  if (!holds) throw std::invalid_argument(rule);
+}
 
 using Address = std::uintptr_t;
 using Addresses = std::vector<Address>;
@@ -102,6 +109,35 @@ class StepTable {
   Steps steps_;
 };
 
+std::size_t parameters_of(const Program& program) {
+  int last = -1;
+  const auto see = [&](const Product& product) {
+    for (const Block& block : product.blocks) last = std::max(last, block.parameter);
+  };
+  for (const Product& product : program.input) see(product);
+  for (const Phase& phase : program.forward) std::for_each(phase.products.begin(), phase.products.end(), see);
+  for (const auto& rows : program.biases)
+    for (const Row& row : rows) last = std::max(last, row.parameter);
+  for (const Row& row : program.learned) last = std::max(last, row.parameter);
+  return static_cast<std::size_t>(last + 1);
+}
+
+void check(const Program& program, const Call& call) {
+  const auto states = static_cast<std::size_t>(program.states);
+  require(call.time > 0 && call.batch > 0 && call.inputs > 0 && call.hidden > 0, "sizes must be positive");
+  require(call.x && call.output, "x and the output must have memory");
+  require(call.initial.size() == states && call.final.size() == states, "there must be one address for each state");
+  require(std::find(call.final.begin(), call.final.end(), Address{0}) == call.final.end(), "final states must have memory");
+  require(call.parameters.size() >= parameters_of(program), "there must be one address for each parameter");
+}
+
+void check(const Call& call, const Gradients& gradients) {
+  require(call.tape, "a backward walk needs a tape");
+  require(gradients.final.size() == call.final.size() && gradients.initial.size() == call.initial.size() &&
+              gradients.parameters.size() == call.parameters.size(),
+          "there must be as many gradients as arrays");
+}
+
 template <class T>
 std::vector<T*> pointers(const Addresses& addresses) {
   std::vector<T*> list;
@@ -114,6 +150,8 @@ void walk(const Program& program, const std::string& key, const Call& call, cons
           Products products = Products::exact) {
   const CellKernels<T>* cell = find_cell<T>(chosen(), key);
   if (!cell) throw std::runtime_error("no kernel was built for the cell " + key);
+  check(program, call);
+  if (gradients) check(call, *gradients);
   const StepTable table(call);
   const auto parameters = pointers<const T>(call.parameters), initial = pointers<const T>(call.initial);
   const auto final = pointers<T>(call.final);
@@ -132,7 +170,7 @@ void walk(const Program& program, const std::string& key, const Call& call, cons
   job.output = reinterpret_cast<T*>(call.output);
   job.final = final.data();
   job.tape = reinterpret_cast<T*>(call.tape);
-  if (!gradients) return run_forward<T>(job, call.threads, products, kept);
+  if (!gradients) return run_forward<T>(job, std::min(call.threads, most_threads), products, kept);
   const auto final_gradient = pointers<const T>(gradients->final);
   const auto initial_gradient = pointers<T>(gradients->initial), weight_gradient = pointers<T>(gradients->parameters);
   job.output_gradient = reinterpret_cast<const T*>(gradients->output);
@@ -141,7 +179,7 @@ void walk(const Program& program, const std::string& key, const Call& call, cons
   job.initial_gradient = initial_gradient.data();
   job.parameter_gradients = weight_gradient.data();
   job.state_gradients = reinterpret_cast<T*>(gradients->states);
-  run_backward<T>(job, call.threads, products);
+  run_backward<T>(job, std::min(call.threads, most_threads), products);
 }
 
 // Numbers: "float32", "float64", or "bfloat16", which is float32 but for the products.
@@ -155,6 +193,8 @@ template <class T>
 void lose(Index rows, Index hidden, Index symbols, Address counted, Address targets, const std::vector<Address>& inputs,
           Index x_row, Index weight_row, Address losses, Address log_sums, bool summed, Address scale,
           const std::vector<Address>& gradients, int threads, Products products) {
+  require(inputs.size() == 3 && gradients.size() == 3, "there must be an x, a weight and a bias, and a gradient of each");
+  require(inputs[0] && inputs[1] && targets && log_sums && (losses || summed), "x, weight, targets and sums must have memory");
   const auto in = pointers<const T>(inputs);
   const auto out = pointers<T>(gradients);
   CrossEntropyJob<T> job{};
@@ -175,7 +215,7 @@ void lose(Index rows, Index hidden, Index symbols, Address counted, Address targ
   job.x_gradient = out.at(0);
   job.weight_gradient = out.at(1);
   job.bias_gradient = out.at(2);
-  run_cross_entropy<T>(job, threads, products);
+  run_cross_entropy<T>(job, std::min(threads, most_threads), products);
 }
 
 // One step at a time on a stack of layers; arrays are views of the stepper's own memory.
@@ -193,6 +233,11 @@ void bind_stepper(nb::module_& m, const char* name) {
           "__init__",
           [](Bound* self, const Program& program, const std::string& key, Index batch, Index inputs, Index hidden,
              int threads, const std::vector<Addresses>& layers) {
+            require(batch > 0 && inputs > 0 && hidden > 0 && threads > 0, "sizes and threads must be positive");
+            require(threads <= most_threads, "there must be no more threads than most_threads");
+            require(batch <= (Index{1} << 48) / std::max(inputs, hidden), "a batch must fit into memory");
+            for (const Addresses& layer : layers)
+              require(layer.size() >= parameters_of(program), "there must be one address for each parameter");
             std::vector<std::vector<const T*>> parameters;
             for (const Addresses& layer : layers) parameters.push_back(pointers<const T>(layer));
             new (self) Bound(program, key, batch, inputs, hidden, threads, parameters);
@@ -291,6 +336,7 @@ NB_MODULE(_core, m) {
   bind_stepper<double>(m, "Stepper64");
 
   m.attr("most_arrays") = most_operands;
+  m.attr("most_threads") = most_threads;
   m.def("load_cell", &load_cell, "Open the library of a user's cell.");
   m.def("isa_flags", [] { return std::string(chosen().flags); }, "The compiler's flags for the set in use.");
   m.def("isa", [] { return std::string(chosen().name); }, "The instruction set in use.");
@@ -303,7 +349,12 @@ NB_MODULE(_core, m) {
         return list;
       },
       "Every instruction set that was built, best first, and whether this machine has it.");
-  m.def("multiply_add_peak", &multiply_add_peak, nb::arg("numbers"), nb::arg("threads"), nb::arg("seconds"),
+  m.def(
+      "multiply_add_peak",
+      [](const std::string& numbers, int threads, double seconds) {
+        return multiply_add_peak(numbers, std::min(threads, most_threads), seconds);
+      },
+      nb::arg("numbers"), nb::arg("threads"), nb::arg("seconds"),
         nb::call_guard<nb::gil_scoped_release>(),
         "FLOP/s of a register-resident multiply-add loop on the instruction set and the team in use.");
   bind_embedding(m);

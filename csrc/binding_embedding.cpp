@@ -28,6 +28,8 @@ using Array = nb::ndarray<T, nb::numpy, nb::ndim<1>, nb::c_contig, nb::device::c
 template <class T>
 using Matrix = nb::ndarray<T, nb::numpy, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
+constexpr int most_threads = 1024;  // of one team
+
 void require(bool holds, const char* rule) {
   if (!holds) throw std::invalid_argument(rule);
 }
@@ -74,8 +76,7 @@ void check(const BoundJob& b) {
     for (std::int64_t k = 0; k < job.words; ++k)
       require(b.noise->data()[2 * k + 1] < static_cast<std::uint64_t>(job.words), "noise must name words");
   } else {
-    require(b.path.has_value() && static_cast<std::int64_t>(b.path_begin->shape(0)) == job.words + 1,
-            "there must be a path for each word");
+    require(b.path.has_value(), "there must be a path for each word");
     require(b.path_begin->data()[0] == 0 && static_cast<std::size_t>(job.path_begin[job.words]) == b.path->shape(0),
             "paths must fill their array");
     for (std::size_t k = 0; k < b.path->shape(0); ++k)
@@ -96,6 +97,7 @@ void fill(BoundJob& b) {
   job.noise = b.noise ? reinterpret_cast<const NoiseCell*>(b.noise->data()) : nullptr;
   job.path_begin = b.path_begin ? b.path_begin->data() : nullptr;
   job.path = b.path ? b.path->data() : nullptr;
+  require(!b.path_begin || static_cast<std::int64_t>(b.path_begin->shape(0)) == job.words + 1, "there must be a path for each word");
   for (std::int64_t word = 0; job.path_begin && word < job.words; ++word) {
     const std::int64_t length = job.path_begin[word + 1] - job.path_begin[word];
     require(length >= 0, "paths must not fall");
@@ -280,6 +282,7 @@ void bind_embedding(nb::module_& core) {
   m.def(
       "train",
       [](const BoundJob& b, std::int64_t first, std::int64_t last, std::int64_t position, std::uint64_t seed, int threads) {
+        require(threads >= 1 && threads <= most_threads, "there must be from 1 to 1024 threads");
         require(0 <= first && first <= last && last <= b.job.block_count, "there must be such blocks");
         train(b.at(position, seed), first, last, threads);
       },
@@ -288,6 +291,7 @@ void bind_embedding(nb::module_& core) {
   m.def(
       "held_out_loss",
       [](const BoundJob& b, const std::vector<std::int64_t>& sentences, int threads) {
+        require(threads >= 1 && threads <= most_threads, "there must be from 1 to 1024 threads");
         for (std::int64_t begin : sentences)
           require(begin >= 0 && begin < b.job.blocks[b.job.block_count], "sentences must begin in the text");
         const Loss loss = held_out_loss(b.job, sentences, threads);

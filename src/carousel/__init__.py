@@ -8,6 +8,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from carousel import torch_import
 from carousel.errors import CarouselError
 
 try:
@@ -66,6 +67,8 @@ _HOMES = {
 _ROOMS = ("data", "diagnosis", "embeddings", "equations", "losses", "models", "nn", "report", "training")
 
 __all__ = ["CarouselError", "__version__", *_HOMES]
+
+torch_import.register()
 
 
 def __getattr__(name: str) -> Any:

@@ -91,9 +91,9 @@ def test_all_and_nothing():
 def test_where_the_reverse_direction_starts_anew():
     """The boundary before step t becomes one before step t - 1, sequence by sequence."""
     mask = torch.tensor([[1, 0], [0, 1], [1, 1]], dtype=torch.bool)
-    assert before_the_step_below(mask, None).int().tolist() == [[0, 1], [1, 1], [0, 0]]
+    assert before_the_step_below(mask, 2, None).int().tolist() == [[0, 1], [1, 1], [0, 0]]
     packed = torch.tensor([1, 0, 1, 0, 1, 1], dtype=torch.bool)  # rows of steps 0, 1, 2 of three sequences
-    below = before_the_step_below(packed, torch.tensor([3, 2, 1]))
+    below = before_the_step_below(packed, 3, torch.tensor([3, 2, 1]))
     assert below.int().tolist() == [0, 1, 0, 1, 0, 0]
 
 

@@ -352,5 +352,5 @@ def test_python_goes_on_while_a_kernel_runs():
 
 def _arguments(module, x):
     state = torch.zeros(x.shape[1], module.hidden_size)
-    key = module.cell.equations.key
-    return x, [state, state], list(module.parameters()), None, key, False, None, None, False, False
+    cell = module.cell.equations.text
+    return x, [state, state], list(module.parameters()), None, cell, False, None, None, False, False

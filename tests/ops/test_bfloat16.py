@@ -143,7 +143,18 @@ def test_operators_are_sound():
     """torch's own checks of a custom operator hold with products in bfloat16."""
     layer = random_layer(EVERY["gru"], 3, 2, 3, 4, dtype=torch.float32)
     parameters = list(layer.parameters.values())
-    arguments = (layer.x, layer.initial, parameters, None, layer.equations.key, False, None, None, True, True)
+    arguments = (
+        layer.x,
+        layer.initial,
+        parameters,
+        None,
+        layer.equations.text,
+        False,
+        None,
+        None,
+        True,
+        True,
+    )
     # the equations, which a second derivative goes by, do not round
     torch.library.opcheck(operators.recurrence, arguments)
 

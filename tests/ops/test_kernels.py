@@ -146,7 +146,7 @@ def test_operators_are_sound() -> None:
         layer.initial,
         list(layer.parameters.values()),
         torch.zeros(1, 3, 2, 4, dtype=torch.float64, requires_grad=True),
-        layer.equations.key,
+        layer.equations.text,
         False,
         None,
         None,
@@ -179,7 +179,7 @@ def test_a_wrong_shape_never_reaches_the_core() -> None:
     parameters[1] = parameters[1][:, :3]
     with pytest.raises(CarouselError, match=r"weight_hh.*\(4, 4\).*got.*\(4, 3\)"):
         operators.recurrence(
-            layer.x, layer.initial, parameters, None, layer.equations.key, False, None, None, True, False
+            layer.x, layer.initial, parameters, None, layer.equations.text, False, None, None, True, False
         )
 
 
@@ -237,7 +237,7 @@ def test_counts_that_cannot_be_never_reach_the_core(sizes: list[int]) -> None:
             layer.initial,
             parameters,
             None,
-            layer.equations.key,
+            layer.equations.text,
             False,
             torch.tensor(sizes),
             None,
@@ -256,7 +256,7 @@ def test_nothing_to_do_is_refused_by_the_core(shape: tuple[int, int, int, int]) 
             layer.initial,
             list(layer.parameters.values()),
             None,
-            layer.equations.key,
+            layer.equations.text,
             False,
             None,
             None,
@@ -275,7 +275,7 @@ def test_other_precisions_are_refused_by_the_core() -> None:
             [state.half() for state in layer.initial],
             half,
             None,
-            layer.equations.key,
+            layer.equations.text,
             False,
             None,
             None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +15,8 @@ from carousel.equations.mistakes import misfit, place, told
 from carousel.equations.parameters import Layout
 from carousel.errors import CarouselError
 from carousel.printable import one_line
+
+TEXT_VERSION = 1  # of the form in which equations are written into exported graphs
 
 
 class Cell:
@@ -80,13 +83,39 @@ class Equations:
     @cached_property
     def key(self) -> str:
         """A hash of the mathematics alone: two cells with the same equations share kernels."""
-        number = {node: index for index, node in enumerate(self.nodes)}
         lines = [
-            f"{node.operation} {node.name} {node.value!r} {[number[operand] for operand in node.operands]}"
+            f"{operation} {name} {value!r} {operands}" for operation, name, value, operands in self._rows
+        ]
+        text = "\n".join([*lines, str(self.states), str(self._ends)])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @cached_property
+    def text(self) -> str:
+        """The mathematics alone as JSON, which `equations.text.read` takes back: exported graphs carry it."""
+        given = {
+            "version": TEXT_VERSION,
+            "states": self.states,
+            "nodes": self._rows,
+            "new_states": self._ends,
+        }
+        return json.dumps(given, separators=(",", ":"))
+
+    @property
+    def _rows(self) -> list[tuple[str, str, float, list[int]]]:
+        """Of each node: operation, name, value and the numbers of its operands."""
+        number = self._numbers
+        return [
+            (node.operation, node.name, node.value, [number[operand] for operand in node.operands])
             for node in self.nodes
         ]
-        ends = [number[node] for node in self.new_states]
-        return hashlib.sha256("\n".join([*lines, str(self.states), str(ends)]).encode()).hexdigest()[:16]
+
+    @property
+    def _ends(self) -> list[int]:
+        return [self._numbers[node] for node in self.new_states]
+
+    @property
+    def _numbers(self) -> dict[Node, int]:
+        return {node: index for index, node in enumerate(self.nodes)}
 
 
 @dataclass
@@ -133,7 +162,7 @@ def trace(cell: Cell) -> Equations:
             f"it returned {_shown(run.result)}.{place(run.code, run.returned)}"
         )
     reached = set(topological(new_states))
-    nodes = tuple(node for node in (x, *previous, *written) if node in reached)
+    nodes = tuple(node for node in dict.fromkeys((x, *previous, *written)) if node in reached)
     _check_input(title, run, nodes)
     names = {  # a variable h that is not the new state h is h'
         node: f"{variable}'" if variable in cell.states else variable

@@ -46,6 +46,8 @@ class Frozen(nn.Module):
     True
     """
 
+    _module: Recurrent
+
     def __init__(self, module: Recurrent) -> None:
         self._own(copied(module))
 
@@ -135,12 +137,15 @@ class Frozen(nn.Module):
 class FrozenStack(nn.Module):
     """Frozen networks one on top of another, made by `stack.frozen()`; called as the stack is."""
 
+    _stack: Stack
+
     def __init__(self, stack: Stack) -> None:
         super().__init__()
         self.training = False
         vars(self)["_stack"] = copied(stack)
         for name, module in self._stack.named_children():
             self.add_module(name, Frozen.__new__(Frozen)._own(module))
+        self._frozen = list(self.children())
         self._is_plain = is_plain(self._stack)
 
     def train(self, mode: bool = True) -> FrozenStack:

@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from carousel.errors import CarouselError
 from carousel.nn.sequences import Packed, Padded, Unpadded, open_sequence
+from carousel.ops.packing import check_lengths, pack, packing
 from carousel.ops.transforms import transformed, untouched
 
 Lengths = Tensor | Iterable[int]
@@ -27,10 +28,9 @@ class Ragged(Unpadded):
     def __init__(self, input: Tensor, lengths: Tensor, batch_first: bool) -> None:
         """`lengths`: (B,), int64 on the CPU, each from 1 to T."""
         self.frame = input.shape[:2]
-        self.batch = len(lengths)
-        find = packing if torch.compiler.is_compiling() else _packing
+        self.batch = lengths.shape[0]  # len() would fix it in an exported graph
+        find = packing if torch.compiler.is_compiling() else pack
         self.batch_sizes, rows, order = find(lengths, input.shape[1 if batch_first else 0], batch_first)
-        torch._check(rows.shape[0] >= self.batch)  # never 0, which a compiled graph cannot know
         self._rows = rows.to(input.device)
         self.sorted_indices = order.to(input.device)
         self.unsorted_indices = torch.argsort(order).to(input.device)
@@ -49,7 +49,7 @@ class Ragged(Unpadded):
 
     def out(self, output: Tensor) -> Tensor:
         """(N, H) -> the layout of the input, with zeros after each sequence's end."""
-        rows = output.new_zeros(self.frame.numel(), output.shape[-1])
+        rows = output.new_zeros(self.frame[0] * self.frame[1], output.shape[-1])
         return rows.index_copy_(0, self._rows, output).unflatten(0, self.frame)
 
 
@@ -66,31 +66,6 @@ class _Gather(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (rows,) = ctx.saved_tensors
         return gradient.new_zeros(ctx.height, *gradient.shape[1:]).index_copy_(0, rows, gradient), None
-
-
-def _packing(lengths: Tensor, time: int, batch_first: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """How many sequences have each step; the row, in the padded input, of each step that counts, in the order of a
-    PackedSequence; and the order of the sequences, longest first."""
-    lengths, order = torch.sort(lengths, descending=True, stable=True)
-    counts = torch.arange(int(lengths[0]))[:, None] < lengths
-    step, rank = counts.nonzero().unbind(dim=1)
-    sequence = order[rank]
-    rows = sequence * time + step if batch_first else step * len(lengths) + sequence
-    return counts.sum(dim=1), rows, order
-
-
-# one node of a compiled graph, whatever the numbers in `lengths`, which are checked when it runs
-@torch.library.custom_op("carousel::packing", mutates_args=())
-def packing(lengths: Tensor, time: int, batch_first: bool) -> tuple[Tensor, Tensor, Tensor]:
-    _check_values(lengths, time, least=1)
-    return _packing(lengths, time, batch_first)
-
-
-@packing.register_fake
-def _(lengths: Tensor, time: int, batch_first: bool) -> tuple[Tensor, Tensor, Tensor]:
-    context = torch.library.get_ctx()
-    steps, rows = context.new_dynamic_size(min=1), context.new_dynamic_size(min=1)
-    return lengths.new_empty(steps), lengths.new_empty(rows), torch.empty_like(lengths)
 
 
 def open_sequences(
@@ -125,21 +100,8 @@ def checked_lengths(lengths: Lengths, input: Tensor | PackedSequence, sequence: 
             f"the shape is {tuple(numbers.shape)}."
         )
     if not torch.compiler.is_compiling():
-        _check_values(numbers, time, least=0)
+        check_lengths(numbers, time, least=0)
     return numbers
-
-
-def _check_values(numbers: Tensor, time: int, least: int) -> None:
-    for index, length in enumerate(numbers.tolist()):
-        if not least <= length <= time:
-            advice = (
-                " A compiled or exported graph takes no empty sequences; leave them out."
-                if length == 0
-                else ""
-            )
-            raise CarouselError(
-                f"lengths must be from {least} to the {time} steps of the input; lengths[{index}] is {length}.{advice}"
-            )
 
 
 def _integers(lengths: Any) -> Tensor:

@@ -137,7 +137,7 @@ def open_steps(
     if begins is None or anew:
         return pieces, (None, None)
     rows = pieces.rows_of(begins.to(padded.x.device))
-    return pieces, (rows, before_the_step_below(rows, pieces.batch_sizes) if both else None)
+    return pieces, (rows, before_the_step_below(rows, pieces.batch, pieces.batch_sizes) if both else None)
 
 
 def _carried(resets: Tensor, valid: Tensor) -> Tensor:

@@ -332,7 +332,7 @@ class Recurrent(TorchLayer):
 
 def _known(equations: Equations) -> Equations:
     """With all that a call reads of them worked out."""
-    equations.key, equations.layout.names  # noqa: B018
+    equations.key, equations.text, equations.layout.names  # noqa: B018
     return equations
 
 

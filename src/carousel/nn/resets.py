@@ -22,10 +22,10 @@ def open_resets(resets: Resets | None, sequence: Padded | Packed | Ragged, both:
     if resets is None:
         return None, None
     mask = sequence.mask_in(checked_resets(resets, sequence))
-    return mask, before_the_step_below(mask, sequence.batch_sizes) if both else None
+    return mask, before_the_step_below(mask, sequence.batch, sequence.batch_sizes) if both else None
 
 
-def before_the_step_below(mask: Tensor, batch_sizes: Tensor | None) -> Tensor:
+def before_the_step_below(mask: Tensor, batch: int, batch_sizes: Tensor | None) -> Tensor:
     """The boundary before step t lies, for who comes from the end, before step t - 1.
 
     mask: (T, B), or packed (N,) with the number of rows of each step. The last step of a sequence has no
@@ -33,10 +33,10 @@ def before_the_step_below(mask: Tensor, batch_sizes: Tensor | None) -> Tensor:
     """
     if batch_sizes is None:
         return torch.cat([mask[1:], torch.zeros_like(mask[:1])])
-    first = int(batch_sizes[0])
-    back = torch.repeat_interleave(batch_sizes[:-1], batch_sizes[1:])  # rows of a sequence lie so far apart
-    below = (torch.arange(first, len(mask)) - back).to(mask.device)
-    return torch.zeros_like(mask).index_copy(0, below, mask[first:])
+    rest = mask.shape[0] - batch
+    back = torch.repeat_interleave(batch_sizes[:-1], batch_sizes[1:], output_size=rest)
+    below = (torch.arange(rest) + batch - back).to(mask.device)
+    return torch.zeros_like(mask).index_copy(0, below, mask[batch:])
 
 
 def checked_resets(resets: Resets, sequence: Padded | Packed | Ragged) -> Tensor:

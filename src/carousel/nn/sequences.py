@@ -6,6 +6,7 @@ where L counts layers and directions; a mask is (T, B), or packed (N,).
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
@@ -88,7 +89,11 @@ class Packed(Unpadded):
             )
         self.x = input.data
         self.batch_sizes = input.batch_sizes
+        if self.batch_sizes.dim() != 1 or self.batch_sizes.shape[0] == 0:
+            raise _wrong_counts(input)
         self.batch = int(input.batch_sizes[0])
+        if not torch.compiler.is_compiling() and not 1 <= self.batch <= len(self.x):
+            raise _wrong_counts(input)
         self.sorted_indices = input.sorted_indices
         self.unsorted_indices = input.unsorted_indices
 
@@ -101,6 +106,13 @@ class Packed(Unpadded):
 
     def out(self, output: Tensor) -> PackedSequence:
         return PackedSequence(output, self.batch_sizes, self.sorted_indices, self.unsorted_indices)
+
+
+def _wrong_counts(packed: PackedSequence) -> CarouselError:
+    return CarouselError(
+        "batch_sizes of a PackedSequence must be the number of sequences at each step, (T,), from 1 to the rows of its "
+        f"data, {len(packed.data)}; they are {packed.batch_sizes}. Make one with pack_padded_sequence."
+    )
 
 
 def open_sequence(input: Tensor | PackedSequence, batch_first: bool) -> Padded | Packed:

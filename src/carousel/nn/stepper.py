@@ -13,7 +13,9 @@ from torch import Tensor
 from carousel import _core
 from carousel.errors import CarouselError
 from carousel.nn.hooks import compute_weights
+from carousel.nn.options import positive
 from carousel.ops import kernels
+from carousel.ops.buffers import check_data
 
 if TYPE_CHECKING:
     from carousel.nn.recurrent import Recurrent
@@ -51,9 +53,15 @@ class Stepper:
                 "A stepper needs a network that runs forwards only, on the CPU, in float32 or float64, with a compiled "
                 f"cell; this one is {module} in {weight.dtype} on {weight.device}."
             )
-        for name, value in (("batch", batch), ("threads", threads)):
-            if value is not None and value < 1:
-                raise CarouselError(f"{name} must be at least 1; it is {value}.")
+        batch, threads = None if batch is None else positive("batch", batch), positive("threads", threads)
+        if threads > _core.most_threads:
+            raise CarouselError(
+                f"threads must be at most {_core.most_threads}; it is {threads}. More than the machine has cores only "
+                "wait for each other."
+            )
+        widest = max(module.input_size, module.hidden_size)
+        if batch is not None and batch > 2**48 // widest:
+            raise CarouselError(f"batch must be at most {2**48 // widest} for {widest} units; it is {batch}.")
         self._unbatched = batch is None
         compute_weights(module)
         layers = [
@@ -61,9 +69,10 @@ class Stepper:
             for [part] in module._layers
         ]
         _check(module, layers, weight.dtype)
+        check_data(tensor for layer in layers for tensor in layer.values())
         make = _core.Stepper64 if weight.dtype == torch.float64 else _core.Stepper32
         self._core = make(
-            program=kernels.core_program(equations.key),
+            program=kernels.core_program(equations.text),
             key=equations.key,
             batch=batch or 1,
             inputs=module.input_size,

@@ -1,6 +1,6 @@
 """Where equations meet kernels: one function that runs a sequence, and what the compiled core says of itself."""
 
-from carousel.ops import flops  # noqa: F401  # torch's counter asks a registry
+from carousel.ops import cross_entropy, flops, packing  # noqa: F401 - operators and what torch's counter asks are registered
 from carousel.ops.frozen import FrozenLayer
 from carousel.ops.info import info
 from carousel.ops.recurrence import recorded, recurrence, takes_kernel, traced

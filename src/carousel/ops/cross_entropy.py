@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from carousel import _core
 from carousel.errors import CarouselError
 from carousel.ops.autocast import autocasts, autocasts_bfloat16, outside_autocast
+from carousel.ops.buffers import address, check_data
 from carousel.ops.kernels import DTYPES
 from carousel.ops.transforms import batched, transformed
 
@@ -32,7 +33,7 @@ def linear_cross_entropy(
     rows; and, empty unless `keep`, the gradients of the total by x, weight and bias. With `bfloat16` the factors of
     products are rounded to it.
     """
-    call = _Call(x, weight, bias, targets, bfloat16)
+    call = _Call(x, weight, bias, targets, scale, bfloat16)
     losses, log_sums = x.new_zeros(len(x)), x.new_zeros(len(x))
     gradients = call.gradients(keep)
     call.run(losses, log_sums, scale.contiguous() if keep else None, gradients)
@@ -44,6 +45,7 @@ def linear_cross_entropy(
 def _(
     x: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, scale: Tensor, keep: bool, bfloat16: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    _check_form(x, weight, bias, targets, scale, bfloat16)
     each = x.new_empty(x.shape[0])
     return x.new_empty(()), each, torch.empty_like(each), *_gradients_like(x, weight, bias, keep)
 
@@ -59,7 +61,7 @@ def linear_cross_entropy_backward(
     bfloat16: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of sum(scale * losses) by x, weight and bias (empty without one), from the log_sums of before."""
-    call = _Call(x, weight, bias, targets, bfloat16)
+    call = _Call(x, weight, bias, targets, scale, bfloat16)
     gradients = call.gradients(True)
     call.run(None, log_sums.contiguous(), scale.contiguous(), gradients)
     return gradients
@@ -75,6 +77,8 @@ def _(
     scale: Tensor,
     bfloat16: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
+    for of_rows in (log_sums, scale):
+        _check_form(x, weight, bias, targets, of_rows, bfloat16)
     return _gradients_like(x, weight, bias, True)
 
 
@@ -88,29 +92,53 @@ def _gradients_like(
     )
 
 
+def _check_form(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    of_rows: Tensor,
+    bfloat16: bool,
+) -> None:
+    """Shapes and dtypes, which tensors without data have too; `of_rows`: one number for each row of x."""
+    if x.dim() != 2 or weight.dim() != 2:
+        expected = None
+    else:
+        (rows, hidden), symbols = x.shape, weight.shape[0]
+        expected = [(rows, hidden), (symbols, hidden), (symbols,), (rows,), (rows,)]
+    given = [x, weight, bias, targets, of_rows]
+    if expected is None or any(
+        t is not None and t.shape != shape for t, shape in zip(given, expected, strict=True)
+    ):
+        raise CarouselError(
+            "linear_cross_entropy takes x (N, H), weight (V, H), bias (V), targets (N), and scale and log_sums (N); it "
+            f"got {[None if t is None else tuple(t.shape) for t in given]}."
+        )
+    numbers = [t for t in (x, weight, bias, of_rows) if t is not None]
+    if x.dtype not in DTYPES or any(t.dtype != x.dtype for t in numbers) or targets.dtype != torch.int64:
+        raise CarouselError(
+            "linear_cross_entropy takes float32 or float64, the same for all, and targets of int64; it got "
+            f"{[str(t.dtype) for t in numbers]} and {targets.dtype}."
+        )
+    if bfloat16 and x.dtype != torch.float32:
+        raise CarouselError(f"Products in bfloat16 are of float32 tensors; these are {x.dtype}.")
+
+
 class _Call:
     """One call's arrays, checked: the core believes addresses and targets."""
 
     def __init__(
-        self, x: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, bfloat16: bool
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        targets: Tensor,
+        of_rows: Tensor,
+        bfloat16: bool,
     ) -> None:
-        rows, hidden, symbols = len(x), x.shape[-1], len(weight)
-        given = [x, weight, *([] if bias is None else [bias])]
-        expected = [(rows, hidden), (symbols, hidden), (symbols,)]
-        if any(tuple(t.shape) != s for t, s in zip(given, expected, strict=False)) or targets.shape != (
-            rows,
-        ):
-            raise CarouselError(
-                "linear_cross_entropy takes x (N, H), weight (V, H), bias (V) and targets (N); it got "
-                f"{[tuple(t.shape) for t in given]} and {tuple(targets.shape)}."
-            )
-        if x.dtype not in DTYPES or any(t.dtype != x.dtype for t in given) or targets.dtype != torch.int64:
-            raise CarouselError(
-                "linear_cross_entropy takes float32 or float64, the same for all, and targets of int64; it got "
-                f"{[str(t.dtype) for t in given]} and {targets.dtype}."
-            )
-        if bfloat16 and x.dtype != torch.float32:
-            raise CarouselError(f"Products in bfloat16 are of float32 tensors; these are {x.dtype}.")
+        _check_form(x, weight, bias, targets, of_rows, bfloat16)
+        rows, symbols = x.shape[0], weight.shape[0]
+        check_data([t for t in (x, weight, bias, targets, of_rows) if t is not None])
         self.x = x if x.stride(-1) == 1 else x.contiguous()
         self.weight = weight if weight.stride(-1) == 1 else weight.contiguous()
         self.bias = None if bias is None else bias.contiguous()
@@ -149,27 +177,30 @@ class _Call:
         """Fill losses and log_sums, unless `losses` is None and they are known; with a scale, gradients."""
         if not self._work:
             return
+        (rows, hidden), symbols, dtype = self.x.shape, self.weight.shape[0], self.x.dtype
+        shapes = {"x": (rows, hidden), "weight": (symbols, hidden), "bias": (symbols,)}
+        inputs = dict(zip(shapes, (self.x, self.weight, self.bias), strict=True))
+        wanted = {name: g if g.numel() else None for name, g in zip(shapes, gradients, strict=True)}
         _core.cross_entropy(
             numbers=self.numbers,
             rows=self.rows,
-            hidden=self.x.shape[-1],
-            symbols=len(self.weight),
-            counted=_address(self.counted),
-            targets=self.targets.data_ptr(),
-            inputs=[self.x.data_ptr(), self.weight.data_ptr(), _address(self.bias)],
+            hidden=hidden,
+            symbols=symbols,
+            counted=address("counted", self.counted, (self.rows,), torch.int64),
+            targets=address("targets", self.targets, (rows,), torch.int64),
+            inputs=[address(name, inputs[name], shape, dtype) for name, shape in shapes.items()],
             x_row=self.x.stride(0),
             weight_row=self.weight.stride(0),
-            losses=_address(losses),
-            log_sums=log_sums.data_ptr(),
+            losses=address("losses", losses, (rows,), dtype),
+            log_sums=address("log_sums", log_sums, (rows,), dtype),
             summed=losses is None,
-            scale=_address(scale),
-            gradients=[_address(gradient if gradient.numel() else None) for gradient in gradients],
+            scale=address("scale", scale, (rows,), dtype),
+            gradients=[
+                address(f"the gradient of {name}", wanted[name], shape, dtype)
+                for name, shape in shapes.items()
+            ],
             threads=torch.get_num_threads(),
         )
-
-
-def _address(tensor: Tensor | None) -> int:
-    return 0 if tensor is None else tensor.data_ptr()
 
 
 def reference(x: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:

@@ -10,15 +10,15 @@ import torch
 from torch.utils.flop_counter import register_flop_formula
 
 from carousel.ops import cross_entropy, operators  # noqa: F401  # which define them
-from carousel.ops.kernels import EQUATIONS
+from carousel.ops.kernels import equations_of
 from carousel.ops.layer import parameter_names
 
 Shape = Sequence[int]
 
 
-def _matrices(key: str, shapes: Sequence[Shape]) -> dict[str, int]:
+def _matrices(cell: str, shapes: Sequence[Shape]) -> dict[str, int]:
     """Name -> how many numbers of each matrix that multiplies a vector at each step."""
-    names = parameter_names(EQUATIONS[key], len(shapes))
+    names = parameter_names(equations_of(cell), len(shapes))
     return {
         name: math.prod(shape)
         for name, shape in zip(names, shapes, strict=True)
@@ -27,8 +27,8 @@ def _matrices(key: str, shapes: Sequence[Shape]) -> dict[str, int]:
 
 
 @register_flop_formula(torch.ops.carousel.recurrence)
-def _(x: Shape, initial: Any, parameters: Sequence[Shape], probe: Any, key: str, *rest: Any, **_: Any) -> int:
-    return 2 * math.prod(x[:-1]) * sum(_matrices(key, parameters).values())
+def _(x: Shape, initial: Any, parameters: Sequence[Shape], probe: Any, cell: str, *rest: Any, **_: Any) -> int:
+    return 2 * math.prod(x[:-1]) * sum(_matrices(cell, parameters).values())
 
 
 @register_flop_formula(torch.ops.carousel.recurrence_backward)
@@ -40,7 +40,7 @@ def _(
     tape: Any,
     output_gradient: Any,
     final_gradient: Any,
-    key: str,
+    cell: str,
     reverse: bool,
     batch_sizes: Any,
     resets: Any,
@@ -48,7 +48,7 @@ def _(
     *rest: Any,
     **_: Any,
 ) -> int:
-    matrices = _matrices(key, parameters)
+    matrices = _matrices(cell, parameters)
     of_weights = of_vectors = sum(matrices.values())
     if not wants_input:
         of_vectors -= matrices.get("weight_ih", 0)

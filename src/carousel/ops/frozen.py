@@ -11,6 +11,7 @@ from carousel import _core
 from carousel.equations import Equations
 from carousel.errors import CarouselError
 from carousel.ops import kernels
+from carousel.ops.buffers import check_data
 from carousel.ops.layer import Layer
 
 
@@ -40,7 +41,7 @@ class FrozenLayer:
             some.new_zeros(1, 1, inputs),
             [some.new_zeros(1, hidden)] * len(equations.states),
             list(self._parameters.values()),
-            equations.key,
+            equations.text,
             reverse,
             None,
             None,
@@ -48,7 +49,7 @@ class FrozenLayer:
         self._addresses = checked.addresses(checked.parameters)
         self._numbers, self.dtype = checked.numbers, some.dtype
         self._key, self._inputs, self._hidden, self._reverse = equations.key, inputs, hidden, reverse
-        self._program = kernels.core_program(equations.key)
+        self._program = kernels.core_program(equations.text)
         self._kept = kept
 
     def run(
@@ -62,6 +63,7 @@ class FrozenLayer:
                 f"This frozen layer takes x (T, B, {self._inputs}) in {self.dtype} on the CPU; it got "
                 f"{tuple(x.shape)} in {x.dtype} on {x.device}."
             )
+        check_data((x, *(initial or ())))
         x = x if x.stride(2) == 1 else x.contiguous()
         output = x.new_empty(time, batch, self._hidden)
         above = index * batch * self._hidden * x.element_size()

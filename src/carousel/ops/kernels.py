@@ -10,28 +10,36 @@ from carousel import _core
 from carousel.emit.program import Place, Product, program
 from carousel.equations import Equations
 from carousel.equations.catalogue import CELLS
+from carousel.equations.text import read
 from carousel.ops import compiler
 
 DTYPES = (torch.float32, torch.float64)
 
 _INPUT = -1  # the kind of x in csrc/job.hpp
 
-# key -> equations, for the operators, whose arguments must be tensors, numbers and strings
-EQUATIONS: dict[str, Equations] = {cell.equations.key: cell.equations for cell in CELLS.values()}
+# text -> equations, for the operators, whose arguments must be tensors, numbers and strings
+_KNOWN: dict[str, Equations] = {cell.equations.text: cell.equations for cell in CELLS.values()}
 
 
 def has_kernel(equations: Equations) -> bool:
     """Is there a kernel for these equations? A user's cell gets one here, on first use."""
-    if not _core.has_cell(equations.key) and not compiler.load(equations):  # which says why
-        return False
-    EQUATIONS.setdefault(equations.key, equations)
-    return True
+    _KNOWN.setdefault(equations.text, equations)
+    return _core.has_cell(equations.key) or compiler.load(equations)  # which says why
+
+
+def equations_of(text: str) -> Equations:
+    """The equations that have this text (`Equations.text`); a cell of another process is built from it.
+
+    Raises CarouselError if no cell has this text.
+    """
+    known = _KNOWN.get(text)
+    return known if known is not None else _KNOWN.setdefault(text, read(text))
 
 
 @cache
-def core_program(key: str) -> _core.Program:
-    """The cell's program in the form the compiled loop reads."""
-    plan = program(EQUATIONS[key])
+def core_program(text: str) -> _core.Program:
+    """The program of the cell with this text, in the form the compiled loop reads."""
+    plan = program(equations_of(text))
     return _core.Program(
         states=len(plan.equations.states),
         slots=plan.slots,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -13,7 +14,8 @@ from carousel.emit.program import program
 from carousel.equations import Equations
 from carousel.equations.parameters import BIASES
 from carousel.errors import CarouselError
-from carousel.ops.kernels import DTYPES, EQUATIONS
+from carousel.ops.buffers import check_data
+from carousel.ops.kernels import DTYPES, equations_of
 
 
 def parameter_names(equations: Equations, count: int) -> list[str]:
@@ -28,17 +30,109 @@ def addresses_of_each(states: Tensor) -> list[int]:
     return [begin + s * size for s in range(states.shape[0])]
 
 
-@lru_cache
-def _shapes(key: str, inputs: int, hidden: int, count: int) -> dict[str, tuple[int, ...]]:
+def parameter_shapes(text: str, inputs: int, hidden: int, count: int) -> dict[str, tuple[int, ...]]:
     """The parameters, all or all but the biases, in order: what the shape of each must be."""
-    shapes = EQUATIONS[key].layout.shapes(inputs, hidden)
-    return {name: shapes[name] for name in parameter_names(EQUATIONS[key], count)}
+    equations = equations_of(text)
+    shapes = equations.layout.shapes(inputs, hidden)
+    return {name: shapes[name] for name in parameter_names(equations, count)}
+
+
+_NUMBERS = {dtype: str(dtype).removeprefix("torch.") for dtype in DTYPES}
+_known_shapes = lru_cache(parameter_shapes)
 
 
 def tape_width(equations: Equations, hidden: int) -> int:
     """Numbers in a row of the tape: vectors, then sums over units."""
     plan = program(equations)
     return plan.slots * hidden + len(plan.sums)
+
+
+def check_form(
+    x: Tensor,
+    initial: Sequence[Tensor],
+    parameters: Sequence[Tensor],
+    text: str,
+    batch_sizes: Tensor | None,
+    resets: Tensor | None,
+    bfloat16: bool,
+) -> dict[str, tuple[int, ...]]:
+    """Numbers of dimensions, shapes and dtypes, which tensors without data have too; the shape of each parameter.
+
+    Raises CarouselError if one is not what the cell with this text takes.
+    """
+    equations, packed = equations_of(text), batch_sizes is not None
+    expected: dict[str, tuple[int, ...]] = {}
+    fits = (
+        x.dim() == (2 if packed else 3)
+        and len(initial) == len(equations.states)
+        and initial[0].dim() == 2
+        and (batch_sizes is None or batch_sizes.dim() == 1)
+    )
+    if fits:
+        batch, hidden = initial[0].shape
+        is_plain = type(hidden) is int and type(x.shape[-1]) is int  # and no symbol of a graph being made
+        find = _known_shapes if is_plain else parameter_shapes
+        expected = find(text, x.shape[-1], hidden, len(parameters))
+        fits = (
+            list(expected.values()) == [parameter.shape for parameter in parameters]
+            and [state.shape for state in initial] == [(batch, hidden)] * len(initial)
+            and (packed or x.shape[1] == batch)
+            and (resets is None or resets.shape == x.shape[:-1])
+        )
+    if not fits:
+        raise CarouselError(
+            f"The kernel of {equations.title} takes x (T, B, I), or (N, I) with batch_sizes (T,), one state (B, H) for "
+            f"each of {equations.states}, resets of one value a row and parameters "
+            f"{expected or list(equations.layout.names)}; it got x {tuple(x.shape)}, states {_shapes(initial)}, "
+            f"batch_sizes {_shapes([batch_sizes])}, resets {_shapes([resets])} and parameters {_shapes(parameters)}."
+        )
+    dtype = x.dtype
+    if dtype not in DTYPES or {t.dtype for t in (*initial, *parameters)} != {dtype}:
+        raise _wrong_numbers([x, *initial, *parameters])
+    if bfloat16 and dtype != torch.float32:
+        raise CarouselError(f"Products in bfloat16 are of float32 tensors; these are {dtype}.")
+    if batch_sizes is not None and batch_sizes.dtype != torch.int64:
+        raise CarouselError(f"batch_sizes must have dtype torch.int64; it has {batch_sizes.dtype}.")
+    if resets is not None and resets.dtype != torch.bool:
+        raise CarouselError(f"resets must have dtype torch.bool; it has {resets.dtype}.")
+    return expected
+
+
+def _shapes(tensors: Sequence[Tensor | None]) -> list[tuple[int, ...] | None]:
+    return [None if tensor is None else tuple(tensor.shape) for tensor in tensors]
+
+
+def _wrong_numbers(tensors: Sequence[Tensor]) -> CarouselError:
+    return CarouselError(
+        "The kernel takes tensors of one dtype, float32 or float64, on the CPU; "
+        f"it got {sorted({f'{t.dtype} on {t.device}' for t in tensors})}."
+    )
+
+
+def check_kept(
+    x: Tensor,
+    initial: Sequence[Tensor],
+    text: str,
+    output: Tensor,
+    tape: Tensor,
+    output_gradient: Tensor | None,
+    final_gradient: Tensor | None,
+) -> None:
+    """What the backward pass is handed must be what the forward pass gave, and gradients of it."""
+    batch, hidden = initial[0].shape
+    rows = tuple(x.shape[:-1])
+    expected = [
+        (output, (*rows, hidden)),
+        (tape, (*rows, tape_width(equations_of(text), hidden))),
+        (output_gradient, (*rows, hidden)),
+        (final_gradient, (len(initial), batch, hidden)),
+    ]
+    if any(t is not None and (t.shape != shape or t.dtype != x.dtype) for t, shape in expected):
+        raise CarouselError(
+            "The backward pass takes the output and the tape of the forward pass and gradients of the output and the "
+            f"final states, of shapes {[shape for _, shape in expected]} in {x.dtype}; it got "
+            f"{_shapes([t for t, _ in expected])}."
+        )
 
 
 class Layer:
@@ -49,96 +143,36 @@ class Layer:
         x: Tensor,
         initial: Sequence[Tensor],
         parameters: Sequence[Tensor],
-        key: str,
+        text: str,
         reverse: bool,
         batch_sizes: Tensor | None,
         resets: Tensor | None,
         bfloat16: bool = False,
     ) -> None:
+        names = check_form(x, initial, parameters, text, batch_sizes, resets, bfloat16)
+        check_data([t for t in (x, *initial, *parameters, batch_sizes, resets) if t is not None])
         self.bfloat16 = bfloat16
-        self.key, self.equations, self.reverse = key, EQUATIONS[key], reverse
-        self.hidden = initial[0].shape[-1]
-        self.batch = initial[0].shape[0]
-        self.x = x if x.stride(-1) == 1 and x.shape[-1] > 0 else x.contiguous()
+        self.equations, self.reverse = equations_of(text), reverse
+        self.batch, self.hidden = initial[0].shape
+        if 0 in x.shape or self.hidden == 0:
+            raise CarouselError(
+                "The kernel takes at least one step, sequence, input and unit; the shapes of x and the states are "
+                f"{_shapes([x, *initial])}."
+            )
+        self.x = x if x.stride(-1) == 1 else x.contiguous()
         self.initial = [state.contiguous() for state in initial]
-        self.batch_sizes = None if batch_sizes is None else batch_sizes.to(torch.int64).contiguous()
-        self.resets = None if resets is None else resets.to(torch.bool).contiguous()
+        self.batch_sizes = None if batch_sizes is None else batch_sizes.contiguous()
+        self.resets = None if resets is None else resets.contiguous()
         self.time = x.shape[0] if batch_sizes is None else len(batch_sizes)
         contiguous = [parameter.contiguous() for parameter in parameters]
-        shapes = _shapes(key, x.shape[-1], self.hidden, len(contiguous))
-        self.parameters = dict(zip(shapes, contiguous, strict=True))
-        self._check_shapes(shapes)
-        self._check_numbers()
-        self._check_batch_sizes()
+        self.parameters = dict(zip(names, contiguous, strict=True))
+        if self.batch_sizes is not None:
+            _check_batch_sizes(self.batch_sizes, self.batch, len(x))
 
     @property
     def rows(self) -> tuple[int, ...]:
         """The leading shape of the output: (T, B), or (N,) packed rows."""
         return tuple(self.x.shape[:-1])
-
-    def _check_shapes(self, expected: dict[str, tuple[int, ...]]) -> None:
-        """The core believes addresses; here is where a wrong shape would become a wrong read."""
-        given = {name: parameter.shape for name, parameter in self.parameters.items()}
-        states_fit = [state.shape for state in self.initial] == [(self.batch, self.hidden)] * len(
-            self.equations.states
-        )
-        rows_fit = (
-            self.x.dim() == 3 and self.x.shape[1] == self.batch
-            if self.batch_sizes is None
-            else self.x.dim() == 2 and len(self.batch_sizes) > 0 and int(self.batch_sizes[0]) == self.batch
-        )
-        rows_fit = rows_fit and (self.resets is None or self.resets.shape == self.x.shape[:-1])
-        if expected != given or not states_fit or not rows_fit:
-            raise CarouselError(
-                f"The kernel of {self.equations.title} takes x (T, B, I), states (B, H) and parameters {expected}; "
-                f"it got x {tuple(self.x.shape)}, states {[tuple(s.shape) for s in self.initial]} and "
-                f"{ {name: tuple(shape) for name, shape in given.items()} }."
-            )
-
-    def _check_numbers(self) -> None:
-        tensors = [self.x, *self.initial, *self.parameters.values()]
-        dtype = self.x.dtype
-        if dtype not in DTYPES or any(t.dtype != dtype or not t.is_cpu for t in tensors):
-            raise CarouselError(
-                "The kernel takes tensors of one dtype, float32 or float64, on the CPU; "
-                f"it got {sorted({f'{t.dtype} on {t.device}' for t in tensors})}."
-            )
-        if self.bfloat16 and self.x.dtype != torch.float32:
-            raise CarouselError(f"Products in bfloat16 are of float32 tensors; these are {self.x.dtype}.")
-        if not all(tensor.numel() for tensor in tensors):
-            raise CarouselError(
-                f"The kernel takes at least one step, sequence, input and unit; x is {tuple(self.x.shape)} and "
-                f"states are {[tuple(s.shape) for s in self.initial]}."
-            )
-
-    def _check_batch_sizes(self) -> None:
-        sizes = self.batch_sizes
-        if sizes is None:
-            return
-        falls = int(sizes[-1]) >= 1 and bool((sizes[1:] <= sizes[:-1]).all())
-        if sizes.device.type != "cpu" or not falls or int(sizes.sum()) != len(self.x):
-            raise CarouselError(
-                "batch_sizes must be counts on the CPU that never rise, at least 1, that add up to the packed rows; "
-                f"they are {sizes.tolist()[:8]}{'...' if len(sizes) > 8 else ''} for {len(self.x)} rows."
-            )
-
-    def check_kept(
-        self, output: Tensor, tape: Tensor, output_gradient: Tensor | None, final_gradient: Tensor | None
-    ) -> None:
-        """What the backward pass is handed must be what the forward pass gave."""
-        states = (len(self.initial), self.batch, self.hidden)
-        expected = [
-            (output, (*self.rows, self.hidden)),
-            (tape, (*self.rows, tape_width(self.equations, self.hidden))),
-            (output_gradient, (*self.rows, self.hidden)),
-            (final_gradient, states),
-        ]
-        if any(
-            t is not None and (tuple(t.shape) != shape or t.dtype != self.x.dtype) for t, shape in expected
-        ):
-            raise CarouselError(
-                "The backward pass takes the output and the tape of the forward pass and gradients of their shapes."
-            )
 
     def call(self, output: Tensor, final: Tensor, tape: Tensor | None) -> _core.Call:
         packed = self.batch_sizes is not None
@@ -171,4 +205,14 @@ class Layer:
     @property
     def numbers(self) -> str:
         """In which numbers the core computes: the dtype, or bfloat16 for the products and float32 for all else."""
-        return "bfloat16" if self.bfloat16 else str(self.x.dtype).removeprefix("torch.")
+        return "bfloat16" if self.bfloat16 else _NUMBERS[self.x.dtype]
+
+
+def _check_batch_sizes(sizes: Tensor, batch: int, rows: int) -> None:
+    counts = sizes.tolist()
+    falls = all(one >= other for one, other in itertools.pairwise(counts))
+    if not counts or counts[0] != batch or counts[-1] < 1 or not falls or sum(counts) != rows:
+        raise CarouselError(
+            f"batch_sizes must be counts that begin with the {batch} states, never rise, are at least 1 and add up to "
+            f"the {rows} packed rows; they are {counts[:8]}{'...' if len(counts) > 8 else ''}."
+        )

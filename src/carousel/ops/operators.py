@@ -1,6 +1,8 @@
 """The compiled time loop as torch operators: `carousel::recurrence` and `carousel::recurrence_backward`.
 
-The operators are functional and opaque: torch.compile and torch.export see one node for a whole sequence.
+The operators are functional and opaque: torch.compile and torch.export see one node for a whole sequence. Exported
+graphs make them public: their names, arguments and results stay as they are, and what has to change gets a new name
+(`recurrence_2`) beside the old one. `cell` is `Equations.text`, so that a graph carries its cell wherever it is loaded.
 """
 
 from __future__ import annotations
@@ -13,8 +15,11 @@ from torch import Tensor
 from carousel import _core
 from carousel.emit import reference
 from carousel.emit.program import program
-from carousel.ops.kernels import EQUATIONS, core_program
-from carousel.ops.layer import Layer, addresses_of_each, parameter_names, tape_width
+from carousel.equations import Equations
+from carousel.errors import CarouselError
+from carousel.ops.buffers import check_data
+from carousel.ops.kernels import core_program, equations_of, has_kernel
+from carousel.ops.layer import Layer, addresses_of_each, check_form, check_kept, parameter_names, tape_width
 from carousel.ops.transforms import batched, untouched
 
 
@@ -23,7 +28,7 @@ def run_forward(
     initial: list[Tensor],
     parameters: list[Tensor],
     probe: Tensor | None,
-    key: str,
+    cell: str,
     reverse: bool,
     batch_sizes: Tensor | None,
     resets: Tensor | None,
@@ -38,25 +43,51 @@ def run_forward(
     With `bfloat16` the factors of products are rounded to it; everything else stays in the dtype of x, float32.
     `kept`: see `recurrence`.
     """
-    layer = Layer(x, initial, parameters, key, reverse, batch_sizes, resets, bfloat16)
-    output = x.new_empty(*layer.rows, layer.hidden)
-    final = x.new_empty(len(initial), layer.batch, layer.hidden)
-    tape = x.new_empty(_tape_shape(x, layer.hidden, key) if keep else (0,))
+    layer = Layer(x, initial, parameters, cell, reverse, batch_sizes, resets, bfloat16)
+    output, final, tape = _results(x, layer.equations, layer.batch, layer.hidden, keep)
     call = layer.call(output, final, tape if keep else None)
-    _core.forward(core_program(key), key, layer.numbers, call, kept)
+    _core.forward(core_program(cell), layer.equations.key, layer.numbers, call, kept)
     return output, final, tape
 
 
-def _tape_shape(x: Tensor, hidden: int, key: str) -> tuple[int, ...]:
-    return (*x.shape[:-1], tape_width(EQUATIONS[key], hidden))
+def _results(
+    x: Tensor, equations: Equations, batch: int, hidden: int, keep: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Room for the output, the final states and the tape."""
+    return (
+        x.new_empty(*x.shape[:-1], hidden),
+        x.new_empty(len(equations.states), batch, hidden),
+        x.new_empty((*x.shape[:-1], tape_width(equations, hidden)) if keep else (0,)),
+    )
+
+
+def _run_anywhere(
+    x: Tensor,
+    initial: list[Tensor],
+    parameters: list[Tensor],
+    probe: Tensor | None,
+    cell: str,
+    reverse: bool,
+    batch_sizes: Tensor | None,
+    resets: Tensor | None,
+    keep: bool,
+    bfloat16: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """As `run_forward`; by the equations, with nothing on the tape, where an exported graph meets no compiler."""
+    if has_kernel(equations_of(cell)):
+        return run_forward(x, initial, parameters, probe, cell, reverse, batch_sizes, resets, keep, bfloat16)
+    layer = Layer(x, initial, parameters, cell, reverse, batch_sizes, resets, bfloat16)
+    sizes = None if batch_sizes is None else batch_sizes.tolist()
+    output, final = reference.run(layer.equations, x, initial, layer.parameters, reverse, sizes, resets)
+    return output, torch.stack(final), _results(x, layer.equations, layer.batch, layer.hidden, keep)[2]
 
 
 recurrence = torch.library.custom_op(
     "carousel::recurrence",
-    run_forward,
+    _run_anywhere,
     mutates_args=(),
     device_types="cpu",
-    schema="(Tensor x, Tensor[] initial, Tensor[] parameters, Tensor? probe, str key, bool reverse, "
+    schema="(Tensor x, Tensor[] initial, Tensor[] parameters, Tensor? probe, str cell, bool reverse, "
     "Tensor? batch_sizes, Tensor? resets, bool keep, bool bfloat16) -> (Tensor, Tensor, Tensor)",  # all but `kept`
 )
 
@@ -67,19 +98,15 @@ def _(
     initial: list[Tensor],
     parameters: list[Tensor],
     probe: Tensor | None,
-    key: str,
+    cell: str,
     reverse: bool,
     batch_sizes: Tensor | None,
     resets: Tensor | None,
     keep: bool,
     bfloat16: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    batch, hidden = initial[0].shape
-    return (
-        x.new_empty(*x.shape[:-1], hidden),
-        x.new_empty(len(initial), batch, hidden),
-        x.new_empty(_tape_shape(x, hidden, key) if keep else (0,)),
-    )
+    check_form(x, initial, parameters, cell, batch_sizes, resets, bfloat16)
+    return _results(x, equations_of(cell), *initial[0].shape, keep)
 
 
 def run_backward(
@@ -90,7 +117,7 @@ def run_backward(
     tape: Tensor,
     output_gradient: Tensor | None,
     final_gradient: Tensor | None,
-    key: str,
+    cell: str,
     reverse: bool,
     batch_sizes: Tensor | None,
     resets: Tensor | None,
@@ -99,9 +126,9 @@ def run_backward(
     bfloat16: bool,
 ) -> list[Tensor]:
     """Gradients of x and the probe (empty unless wanted), of the initial states (states, B, H) and each parameter."""
-    layer = Layer(x, initial, parameters, key, reverse, batch_sizes, resets, bfloat16)
+    layer = Layer(x, initial, parameters, cell, reverse, batch_sizes, resets, bfloat16)
+    check_kept(x, initial, cell, output, tape, output_gradient, final_gradient)
     output, tape = output.contiguous(), tape.contiguous()
-    layer.check_kept(output, tape, output_gradient, final_gradient)
     reads_input = program(layer.equations).input_product is not None
     x_gradient = (x.new_empty if reads_input else x.new_zeros)(x.shape if wants_input else (0,))
     initial_gradient = x.new_empty(len(initial), layer.batch, layer.hidden)
@@ -118,15 +145,40 @@ def run_backward(
         states=state_gradients.data_ptr() if wants_states else 0,
     )
     call = layer.call(output, initial_gradient, tape)  # the backward walk does not touch the final states
-    _core.backward(core_program(key), key, layer.numbers, call, wanted)
+    _core.backward(core_program(cell), layer.equations.key, layer.numbers, call, wanted)
     if wants_states and output_gradient is not None:
         state_gradients[0] += output_gradient
     return [x_gradient, state_gradients, initial_gradient, *gradients.values()]
 
 
-recurrence_backward = torch.library.custom_op(
-    "carousel::recurrence_backward", run_backward, mutates_args=(), device_types="cpu"
-)
+@torch.library.custom_op("carousel::recurrence_backward", mutates_args=(), device_types="cpu")
+def recurrence_backward(
+    x: Tensor,
+    initial: list[Tensor],
+    parameters: list[Tensor],
+    output: Tensor,
+    tape: Tensor,
+    output_gradient: Tensor | None,
+    final_gradient: Tensor | None,
+    cell: str,
+    reverse: bool,
+    batch_sizes: Tensor | None,
+    resets: Tensor | None,
+    wants_input: bool,
+    wants_states: bool,
+    bfloat16: bool,
+) -> list[Tensor]:
+    """As `run_backward`."""
+    if not has_kernel(equations_of(cell)):
+        raise CarouselError(
+            "A graph with a backward pass needs the compiled kernel of its cell; install a C++ compiler, or name it in "
+            "CXX (docs/cells.md)."
+        )
+    check_data(tensor for tensor in (output, tape, output_gradient, final_gradient) if tensor is not None)
+    return run_backward(
+        x, initial, parameters, output, tape, output_gradient, final_gradient, cell, reverse, batch_sizes, resets,
+        wants_input, wants_states, bfloat16,
+    )  # fmt: skip
 
 
 @recurrence_backward.register_fake
@@ -138,7 +190,7 @@ def _(
     tape: Tensor,
     output_gradient: Tensor | None,
     final_gradient: Tensor | None,
-    key: str,
+    cell: str,
     reverse: bool,
     batch_sizes: Tensor | None,
     resets: Tensor | None,
@@ -146,6 +198,8 @@ def _(
     wants_states: bool,
     bfloat16: bool,
 ) -> list[Tensor]:
+    check_form(x, initial, parameters, cell, batch_sizes, resets, bfloat16)
+    check_kept(x, initial, cell, output, tape, output_gradient, final_gradient)
     x_gradient = x.new_empty(x.shape if wants_input else (0,))
     initial_gradient = x.new_empty(len(initial), *initial[0].shape)
     return [
@@ -160,7 +214,7 @@ _NOT_TENSORS = (None,) * 7  # the gradient of the probe where there is none, and
 
 
 def _keep_for_backward(ctx: Any, inputs: tuple, output: tuple[Tensor, ...]) -> None:
-    x, initial, parameters, probe, ctx.key, ctx.reverse, batch_sizes, resets, _, ctx.bfloat16 = inputs
+    x, initial, parameters, probe, ctx.cell, ctx.reverse, batch_sizes, resets, _, ctx.bfloat16 = inputs
     ctx.states, ctx.has_probe = len(initial), probe is not None
     ctx.set_materialize_grads(False)
     # the caller may change the output in place: what is saved has a version of its own, and the backward pass sees
@@ -181,7 +235,8 @@ def _backward(
         return None, [None] * len(initial), [None] * len(parameters), *_NOT_TENSORS
     # A gradient of the gradient, or many at once, is asked for: the equations give it to any order.
     wants_states = ctx.has_probe and bool(ctx.needs_input_grad[3])
-    if torch.is_grad_enabled() or batched(output_gradient, final_gradient):
+    by_equations = not has_kernel(equations_of(ctx.cell))
+    if by_equations or torch.is_grad_enabled() or batched(output_gradient, final_gradient):
         gradients = _differentiable_gradients(
             ctx, x, initial, parameters, batch_sizes, resets, output_gradient, final_gradient, wants_states
         )
@@ -191,11 +246,11 @@ def _backward(
         if ctx.output._version != ctx.version:  # it was changed, so it is computed once more
             again = run_forward if is_plain else recurrence
             output, _, tape = again(
-                x, initial, parameters, None, ctx.key, ctx.reverse, batch_sizes, resets, True, ctx.bfloat16
+                x, initial, parameters, None, ctx.cell, ctx.reverse, batch_sizes, resets, True, ctx.bfloat16
             )
         x_gradient, state_gradients, initial_gradient, *others = run(
             x, initial, parameters, output, tape, output_gradient, final_gradient,
-            ctx.key, ctx.reverse, batch_sizes, resets, ctx.needs_input_grad[0], wants_states, ctx.bfloat16,
+            ctx.cell, ctx.reverse, batch_sizes, resets, ctx.needs_input_grad[0], wants_states, ctx.bfloat16,
         )  # fmt: skip
         gradients = [
             x_gradient if x_gradient.numel() or not x.numel() else None,
@@ -219,7 +274,7 @@ def _differentiable_gradients(
     wants_states: bool,
 ) -> list[Tensor | None]:
     """Of x, the probe, the initial states and the parameters."""
-    equations = EQUATIONS[ctx.key]
+    equations = equations_of(ctx.cell)
     names = parameter_names(equations, len(parameters))
     sizes = None if batch_sizes is None else batch_sizes.tolist()
     with torch.enable_grad(), torch.autocast("cpu", enabled=False):
@@ -251,6 +306,7 @@ recurrence.register_autograd(_backward, setup_context=_keep_for_backward)
 
 
 _NOTHING = torch.empty(0)
+Options = tuple[str, bool, Tensor | None, Tensor | None]  # cell, reverse, batch_sizes, resets
 
 
 class Recurrence(torch.autograd.Function):
@@ -258,27 +314,21 @@ class Recurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        x: Tensor,
-        states: int,
-        key: str,
-        reverse: bool,
-        batch_sizes: Tensor | None,
-        resets: Tensor | None,
-        bfloat16: bool,
-        *tensors: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """tensors: the initial states, then the parameters."""
+        ctx: Any, x: Tensor, states: int, options: Options, bfloat16: bool, *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
+        """The output, and each final state. tensors: the initial states, then the parameters."""
         initial, parameters = list(tensors[:states]), list(tensors[states:])
-        arguments = (x, initial, parameters, None, key, reverse, batch_sizes, resets, True, bfloat16)
+        arguments = (x, initial, parameters, None, *options, True, bfloat16)
         results = run_forward(*arguments)
         _keep_for_backward(ctx, arguments, results)
         ctx.output.data = _NOTHING  # it is kept for its version, which it shares, and not for its memory
-        return results[0], results[1]
+        return results[0], *results[1].unbind()
 
     @staticmethod
-    def backward(
-        ctx: Any, output_gradient: Tensor | None, final_gradient: Tensor | None
-    ) -> tuple[object, ...]:
+    def backward(ctx: Any, output_gradient: Tensor | None, *finals: Tensor | None) -> tuple[object, ...]:
+        given = next((gradient for gradient in finals if gradient is not None), None)
+        final_gradient = None
+        if given is not None:
+            final_gradient = torch.stack([torch.zeros_like(given) if g is None else g for g in finals])
         x_gradient, initial, parameters, *_ = _backward(ctx, output_gradient, final_gradient, None)
-        return x_gradient, None, None, None, None, None, None, *initial, *parameters  # type: ignore[misc]
+        return x_gradient, None, None, None, *initial, *parameters  # type: ignore[misc]

@@ -47,20 +47,18 @@ def recurrence(
     is_traced = torch.jit.is_tracing()  # type: ignore[attr-defined]
     keeps = torch.is_grad_enabled() or is_traced  # a traced call is one graph, with and without gradients
     keep = keeps and any(tensor.requires_grad for tensor in tensors)
-    options = equations.key, reverse, batch_sizes, resets
+    options = equations.text, reverse, batch_sizes, resets
     if not untouched(tensors):
         output, final, _ = operators.recurrence(x, initial, ordered, None, *options, keep, bfloat16)
         return output, list(final.unbind())
     # the operator's name in a profile, also where the call goes around the dispatcher
     with torch.profiler.record_function("carousel::recurrence") if profiled() else nullcontext():
         if keep:
-            output, final = operators.Recurrence.apply(
-                x, len(initial), *options, bfloat16, *initial, *ordered
+            output, *finals = operators.Recurrence.apply(
+                x, len(initial), options, bfloat16, *initial, *ordered
             )
-        else:
-            output, final, _ = operators.run_forward(
-                x, initial, ordered, None, *options, False, bfloat16, kept
-            )
+            return output, finals
+        output, final, _ = operators.run_forward(x, initial, ordered, None, *options, False, bfloat16, kept)
     return output, list(final.unbind())
 
 
@@ -141,7 +139,7 @@ def recorded(
     if takes_kernel(equations, tensors):
         ordered = [parameters[name] for name in equations.layout.names if name in parameters]
         output, final, kept = operators.recurrence(
-            x, initial, ordered, probe, equations.key, reverse, batch_sizes, resets, True, bfloat16
+            x, initial, ordered, probe, equations.text, reverse, batch_sizes, resets, True, bfloat16
         )
         finals, vectors = (
             list(final.unbind()),
