@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,9 +15,7 @@ from carousel.nn.precision import Numbers, cast, matching, numbers_of
 from carousel.nn.resets import Masks, Resets
 from carousel.nn.sequences import Packed, Padded
 from carousel.nn.states import States, check_states, expanded
-
-if TYPE_CHECKING:
-    from carousel.nn.recurrent import Recurrent
+from carousel.nn.torch_layer import TorchLayer
 
 
 class Entered(NamedTuple):
@@ -34,7 +32,7 @@ class Entered(NamedTuple):
 
 
 def enter(
-    module: Recurrent,
+    module: TorchLayer,
     input: Tensor | PackedSequence,
     hx: States | None,
     lengths: Lengths | None,
@@ -47,7 +45,7 @@ def enter(
     sequence, begins = open_steps(
         input, module.batch_first, module.bidirectional, lengths, mask, resets, anew
     )
-    weight = module._first_weight(sequence.x)
+    weight = module.first_weight(sequence.x)
     if sequence.x.shape[-1] != module.input_size:
         given_shape = tuple(input.data.shape if isinstance(input, PackedSequence) else input.shape)
         raise CarouselError(
@@ -60,8 +58,11 @@ def enter(
     sizes = [module.proj_size or module.hidden_size] + [module.hidden_size] * (len(names) - 1)
     shapes = [sequence.state_shape(layers, size) for size in sizes]
     if hx is None:
-        zeros = {shape: torch.zeros(shape, dtype=x.dtype, device=x.device) for shape in {*shapes}}
-        given = [zeros[shape] for shape in shapes]
+        zeros = {
+            size: torch.zeros(shape, dtype=x.dtype, device=x.device)
+            for size, shape in zip(sizes, shapes, strict=True)
+        }
+        given = [zeros[size] for size in sizes]
     else:
         given = [cast(state, numbers.inside) for state in check_states(hx, names, shapes, weight)]
     if reset_to is not None and isinstance(sequence, Pieces):

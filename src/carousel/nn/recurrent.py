@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any, Unpack
 
 import torch
@@ -104,7 +103,7 @@ class Recurrent(TorchLayer):
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and deepcopy: a copy is in no recording."""
         gone = ("_recordings", "_equations", "_masked_equations", "_kept")
-        return {name: value for name, value in super().__getstate__().items() if name not in gone}
+        return {name: value for name, value in nn.Module.__getstate__(self).items() if name not in gone}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -311,15 +310,6 @@ class Recurrent(TorchLayer):
                     finals.append(final)
                 x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
         return x, [torch.stack(state) for state in zip(*finals, strict=True)]
-
-    def _first_weight(self, x: Tensor) -> Tensor:
-        """Whose dtype and device are the module's; x, where a cell learns nothing."""
-        for (
-            weight
-        ) in self._parameters.values():  # quicker than all that `parameters` may have to look through
-            if weight is not None:
-                return weight
-        return next(itertools.chain(self.parameters(), self.buffers()), x)  # a frozen network has buffers
 
     def extra_repr(self) -> str:
         parts = [str(self.input_size), str(self.hidden_size)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -90,6 +91,15 @@ class TorchLayer(nn.RNNBase):
                 like = next(weight for weight in weights.values() if weight is not None)
                 weights[name] = like.new_zeros(height * self.hidden_size)
         return weights
+
+    def first_weight(self, x: Tensor) -> Tensor:
+        """Whose dtype and device are the module's; x, where a cell learns nothing."""
+        for (
+            weight
+        ) in self._parameters.values():  # quicker than all that `parameters` may have to look through
+            if weight is not None:
+                return weight
+        return next(itertools.chain(self.parameters(), self.buffers()), x)  # a frozen network has buffers
 
     @property
     def mode(self) -> str:  # type: ignore[override]

@@ -27,7 +27,9 @@ def _matrices(cell: str, shapes: Sequence[Shape]) -> dict[str, int]:
 
 
 @register_flop_formula(torch.ops.carousel.recurrence)
-def _(x: Shape, initial: Any, parameters: Sequence[Shape], probe: Any, cell: str, *rest: Any, **_: Any) -> int:
+def _(
+    x: Shape, initial: Any, parameters: Sequence[Shape], probe: Any, cell: str, *rest: Any, **_: Any
+) -> int:
     return 2 * math.prod(x[:-1]) * sum(_matrices(cell, parameters).values())
 
 
