@@ -22,7 +22,6 @@ from carousel.diagnosis.measures.jacobian_product import (
     unit_vectors,
 )
 from carousel.diagnosis.measures.norm_bound import log_norm_bound
-from carousel.diagnosis.observation.linearisation import Linearisation
 from carousel.diagnosis.observation.scaled import Scaled
 from carousel.diagnosis.observation.stack import LayerStack
 from carousel.diagnosis.observation.trajectory import Trajectory
@@ -31,9 +30,7 @@ from carousel.options import check_seed
 
 Array = NDArray[np.float64]
 
-EXACT_SIZE = (
-    256  # up to this n all unit vectors are carried back; 200 steps of 4 sequences then take about 2 s
-)
+EXACT_SIZE = 256  # up to this n all unit vectors are carried back; 200 steps of 4 sequences take about 2 s
 SPREAD = 12  # lags at which the worst direction is looked for where not all are
 
 
@@ -205,17 +202,15 @@ def gradient_by_lag(
         found.worst, worst_error = logs.numpy(), moved.numpy()
     weights, bound = _steepest(trajectory, chain, exact, number, seed, progress)
     inside = np.stack([chain.inside(k) for k in range(steps + 1)])
-    typical, error = found.typical, found.error
-    log_worst = _between(steps, worst_lags, found.worst, inside)
     with np.errstate(invalid="ignore"):  # -inf - -inf: nothing left to divide between the two
-        activations = np.where(inside, typical - weights, np.nan)
+        activations = np.where(inside, found.typical - weights, np.nan)
     actual, total = _actual(trajectory, steps)
     return GradientByLag(
         layer=trajectory.layer.name,
         lags=np.arange(steps + 1),
-        log_worst=log_worst,
-        log_typical=np.where(inside, typical, np.nan),
-        typical_error=np.where(inside, error, np.nan),
+        log_worst=_between(steps, worst_lags, found.worst, inside),
+        log_typical=np.where(inside, found.typical, np.nan),
+        typical_error=np.where(inside, found.error, np.nan),
         worst_error=worst_error,
         worst_lags=np.array(worst_lags),
         log_actual=actual,
@@ -248,13 +243,9 @@ class _Curves:
         asked: Scaled | None = None,
         progress: Progress = silent,
     ) -> None:
-        layer, like = chain.trajectory.layer, chain.trajectory.states
-        size = layer.size
-        rows = (
-            unit_vectors(chain.instances, size, like)
-            if exact
-            else probes(chain.instances, number, size, like, seed)
-        )
+        size, like = chain.trajectory.layer.size, chain.trajectory.states
+        few = chain.instances
+        rows = unit_vectors(few, size, like) if exact else probes(few, number, size, like, seed)
         self.typical = np.zeros((chain.lags + 1, chain.instances))
         self.error = np.zeros_like(self.typical)
         self.last = np.full_like(self.typical, np.nan)
@@ -292,10 +283,7 @@ def _steepest(
     if not isinstance(trajectory.layer, LayerStack):
         bound[0] = 0.0
         for j in range(chain.lags):
-            at = steep.map(j)
-            bound[j + 1] = bound[j] + (
-                log_norm_bound(at).numpy() if isinstance(at, Linearisation) else np.nan
-            )
+            bound[j + 1] = bound[j] + log_norm_bound(steep.map(j)).numpy()
     return weights, bound
 
 
@@ -329,27 +317,21 @@ def _between(steps: int, lags: list[int], values: Array, inside: NDArray[np.bool
         known = [i for i, lag in enumerate(lags) if inside[lag, b]]
         at = [0, *(lags[i] for i in known)]
         ys = np.array([0.0, *values[known, b]])
-        out[:, b] = (
-            np.interp(np.arange(steps + 1), at, ys) if np.isfinite(ys).all() else _stairs(steps, at, ys)
-        )
+        every = np.arange(steps + 1)
+        # where a value is -inf there is nothing to interpolate: each lag takes the last one measured
+        last = ys[np.searchsorted(at, every, side="right") - 1]
+        out[:, b] = np.interp(every, at, ys) if np.isfinite(ys).all() else last
         out[~inside[:, b], b] = np.nan
     return out
-
-
-def _stairs(steps: int, at: list[int], values: Array) -> Array:
-    """Where a value is -inf there is nothing to interpolate: each lag takes the last one measured."""
-    return values[np.searchsorted(at, np.arange(steps + 1), side="right") - 1]
 
 
 def _actual(trajectory: Trajectory, steps: int) -> tuple[dict[str, Array], Array]:
     """ln ||dL/ds_{T-k}|| of each state apart and together, (K + 1, B)."""
     batch = trajectory.instances
-    nothing = np.full((steps + 1, batch), np.nan)
     if trajectory.gradient is None:
-        return {}, nothing
+        return {}, np.full((steps + 1, batch), np.nan)
     k = torch.arange(steps + 1)[:, None]
-    at = (trajectory.lengths - k).clamp(min=0)
-    b = torch.arange(batch)
+    at, b = (trajectory.lengths - k).clamp(min=0), torch.arange(batch)
     there = Scaled(trajectory.gradient.unit[at, b], trajectory.gradient.log[at, b])
     outside = (trajectory.lengths < k).numpy()
 

@@ -141,8 +141,10 @@ class WeightedCell:
         }
 
     def diagonal(self, scale: Node) -> Tensor:
-        """A learned diagonal, (H,)."""
-        return self.parameters["weight_peephole"][self.equations.layout.vectors[scale].row]
+        """A learned diagonal, (H,), of a step or of its backward pass."""
+        return self.parameters["weight_peephole"][
+            self.equations.layout.rows["weight_peephole"].index(scale.name)
+        ]
 
     def block_of(self, product: Tensor, vector: Node, affine: Node) -> Tensor:
         """The part of a product with `stacked[vector]` that belongs to one affine."""

@@ -21,7 +21,7 @@ from torch import Tensor
 from carousel.diagnosis.observation.cell import WeightedCell
 from carousel.emit.reference import OPERATIONS, evaluate
 from carousel.equations import Equations
-from carousel.equations.derive import SLOPES, reverse_mode
+from carousel.equations.derive import SLOPES, Rules, reverse_mode
 from carousel.equations.graph import REDUCTIONS, Node, constant, make, multiply, topological
 from carousel.errors import CarouselError
 
@@ -31,7 +31,7 @@ INPUT = make("input", name="x")
 STEEPEST = {"sigmoid": 0.25, "tanh": 1.0, "relu": 1.0, "elu": 1.0}  # the largest slope of each activation
 
 
-_STEEP = {
+_STEEP: Rules = {
     **SLOPES,
     **{
         name: partial(lambda slope, d, y, a: (multiply(d, slope),), slope) for name, slope in STEEPEST.items()
@@ -58,7 +58,7 @@ class Derivatives:
 @cache
 def derivatives_of(equations: Equations, steepest: bool) -> Derivatives:
     """Derived by the rules of `equations.derive`; with `steepest`, by the largest slope of each activation."""
-    rules = _STEEP if steepest else SLOPES
+    rules: Rules = _STEEP if steepest else SLOPES
     slopes = {
         node: rules[node.operation](constant(1), node, *node.operands)
         for node in equations.nodes

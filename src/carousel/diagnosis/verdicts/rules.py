@@ -51,7 +51,7 @@ def dead(layers: Sequence[Symptoms]) -> Finding | None:
         tuple(each.layer for each in ill or [worst]),
         f"In {worst.layer}, {number} of {worst.hidden} units put out zero at every step of every sequence: nothing "
         "that comes in changes it, and no gradient gets back through them.",
-        (Evidence("share of silent units", worst.silent, THRESHOLDS.silent, True, CALIBRATION),),
+        (_silence(worst),),
         treatments.dead(ill or [worst]),
     )
 
@@ -70,11 +70,7 @@ def chaotic(layers: Sequence[Symptoms]) -> Finding | None:
         f"{worst.layer} is chaotic: its states stay bounded, but two runs that differ by next to nothing move apart by "
         f"a factor {figure(math.exp(worst.rate))} per step, and the gradient grows with them. Beyond about {window} "
         "steps (1 / rate) it says little; clipping hides that and does not cure it.",
-        (
-            Evidence(
-                "growth of the worst direction, nats per step", worst.rate, THRESHOLDS.growing, True, ENGELKEN
-            ),
-        ),
+        (_growth(worst, ENGELKEN),),
         treatments.chaotic(ill),
     )
 
@@ -91,15 +87,7 @@ def exploding(layers: Sequence[Symptoms]) -> Finding | None:
             tuple(each.layer for each in ill),
             f"In {worst.layer} the gradient grows by a factor {figure(math.exp(worst.rate))} per step back, "
             f"{_power(_last(worst.worst))} over {lag} steps, and nothing bounds the states.",
-            (
-                Evidence(
-                    "growth of the worst direction, nats per step",
-                    worst.rate,
-                    THRESHOLDS.growing,
-                    True,
-                    PASCANU,
-                ),
-            ),
+            (_growth(worst, PASCANU),),
             treatments.exploding(ill),
         )
     passing = [
@@ -237,23 +225,13 @@ def _well(layers: Sequence[Symptoms]) -> Finding:
     horizon = _horizon(keeps.worst)
     reach = f"more than {len(keeps.worst) - 1} steps" if horizon is None else f"{horizon} steps"
     evidence = [
-        Evidence(
-            "growth of the worst direction, nats per step", keeps.rate, THRESHOLDS.growing, True, PASCANU
-        ),
+        _growth(keeps, PASCANU),
         Evidence("the same: what a step keeps", keeps.rate, THRESHOLDS.vanishing, False, PASCANU),
-        Evidence(
-            "share of saturated activations",
-            max(each.saturation for each in layers),
-            THRESHOLDS.saturated,
-            True,
-            CALIBRATION,
-        ),
-        Evidence(
-            "share of silent units", max(each.silent for each in layers), THRESHOLDS.silent, True, CALIBRATION
-        ),
+        _saturation(max(layers, key=lambda each: each.saturation)),
+        _silence(max(layers, key=lambda each: each.silent)),
     ]
     if keeps.steps < THRESHOLDS.steps:
-        evidence = [replace(evidence[0]), *evidence[2:]]
+        evidence.pop(1)
     return Finding(
         NO_TROUBLE,
         NOTE,
@@ -261,6 +239,22 @@ def _well(layers: Sequence[Symptoms]) -> Finding:
         f"Nothing is wrong by these measures: the best-kept direction stays above 1 % for {reach}.",
         tuple(evidence),
     )
+
+
+def _growth(each: Symptoms, source: str) -> Evidence:
+    return Evidence(
+        "growth of the worst direction, nats per step", each.rate, THRESHOLDS.growing, True, source
+    )
+
+
+def _saturation(each: Symptoms) -> Evidence:
+    return Evidence(
+        "share of saturated activations", each.saturation, THRESHOLDS.saturated, True, CALIBRATION
+    )
+
+
+def _silence(each: Symptoms) -> Evidence:
+    return Evidence("share of silent units", each.silent, THRESHOLDS.silent, True, CALIBRATION)
 
 
 def _horizon(worst: np.ndarray) -> int | None:

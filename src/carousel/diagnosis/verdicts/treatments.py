@@ -38,13 +38,7 @@ def vanishing(layers: Sequence[Symptoms]) -> tuple[Remedy, ...]:
                 True,
                 partial(remedies.forget_bias, layers=names),
             ),
-            Remedy(
-                "orthogonal start",
-                "start with orthogonal recurrent matrices and the keeping gate open",
-                "Saxe et al. 2014",
-                False,
-                partial(remedies.orthogonal, layers=names),
-            ),
+            *_plain_start(layers),
         )
     return (*_plain_start(layers), _GATES)
 
