@@ -1,5 +1,8 @@
 """Options at the edge: one rule for seeds, and a largest value for every number."""
 
+import doctest
+from importlib import import_module
+
 import numpy as np
 import pytest
 import torch
@@ -90,3 +93,11 @@ def test_a_model_that_no_machine_holds():
     with pytest.raises(CarouselError, match="must fit into memory"):
         check_memory(lambda: LanguageModel(50, hidden=10**12))
     check_memory(lambda: LanguageModel(50, hidden=8))
+
+
+@pytest.mark.parametrize("name", ["options", "plain", "reading", "models.memory"])
+def test_examples(name):
+    """The examples in the docstrings of what belongs to all run."""
+    found = doctest.testmod(import_module(f"carousel.{name}"), optionflags=doctest.ELLIPSIS)
+    assert found.attempted > 0
+    assert found.failed == 0

@@ -1,6 +1,7 @@
 """Layers out of files of weights: what was saved comes back, and nothing in a file is executed."""
 
 import pickle
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,51 @@ def test_files_without_recurrent_layers_are_told(tmp_path):
         read_layers(tmp_path / "w.pt")
     with pytest.raises(CarouselError, match="does not exist"):
         read_layers(tmp_path / "none.pt")
+
+
+def lstm_with(**changes):
+    """The tensors of an LSTM, of which some are others."""
+    return {**torch.nn.LSTM(3, 4).state_dict(), **changes}
+
+
+def itself():
+    """A dictionary that holds itself where training scripts keep their weights."""
+    found = {}
+    found["state_dict"] = {"model": found}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (itself(), "holds no named tensors"),
+        (lstm_with(weight_hh_l0=torch.zeros(1).expand(80_000, 20_000)), "has no weight_hh_l0"),
+        (lstm_with(weight_hh_l0=torch.eye(16, 4).to_sparse()), "has no weight_hh_l0"),
+        (lstm_with(weight_hh_l0=torch.ones(16, 4, device="meta")), "has no weight_hh_l0"),
+        (lstm_with(weight_hh_l0=torch.ones(16, 5)), "no RNN, GRU or LSTM"),
+        (
+            {
+                "weight_ih_l0": torch.zeros(80_000, 0),
+                "weight_hh_l0": torch.zeros(80_000, 0),
+                "weight_hr_l0": torch.zeros(0, 20_000),
+            },
+            "do not fit together",
+        ),
+        ({f"weight_{a}_l{k}": torch.zeros(4, 4) for k in range(300) for a in ("ih", "hh")}, "at most 256"),
+        ({f"forward.{name}": each for name, each in lstm_with().items()}, "name 'forward'"),
+        ({f"a..{name}": each for name, each in lstm_with().items()}, "name 'a.'"),
+    ],
+)
+def test_contents_that_no_layer_has(tmp_path, content, message):
+    """Dictionaries in themselves, tensors without memory of their own, and names that no module can have."""
+    torch.save(content, tmp_path / "m.pt")
+    with pytest.raises(CarouselError, match=message):
+        read_layers(tmp_path / "m.pt")
+
+
+def test_a_compressed_checkpoint_is_refused(tmp_path):
+    """torch never compresses: 50 KB of zeros would become 50 MB, and 50 MB all of the memory."""
+    with zipfile.ZipFile(tmp_path / "m.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("m/data.pkl", bytes(10**6))
+    with pytest.raises(CarouselError, match="is compressed"):
+        read_layers(tmp_path / "m.pt")

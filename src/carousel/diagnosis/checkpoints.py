@@ -230,8 +230,13 @@ def _module(
 def _place(root: nn.Module, path: str, module: nn.Module) -> None:
     """Put a module where its name says, making what lies between."""
     *above, last = path.split(".")
-    for name in above:
-        if not hasattr(root, name):
-            root.add_module(name, nn.Module())
-        root = getattr(root, name)
-    root.add_module(last, module)
+    try:
+        for name in above:
+            if name not in dict(root.named_children()):
+                root.add_module(name, nn.Module())
+            root = root.get_submodule(name)
+        root.add_module(last, module)
+    except KeyError:  # an empty part, or the name of something else that every module has, such as forward
+        raise CarouselError(
+            f"no layer can have the name {path!r:.80}. Rename the tensors of the file."
+        ) from None

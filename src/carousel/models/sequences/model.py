@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -25,6 +24,7 @@ from carousel.data.sequences import (
 from carousel.errors import CarouselError
 from carousel.models.cells import CELLS
 from carousel.models.initial import initialise
+from carousel.models.sequences.description import Description
 from carousel.models.sequences.heads import (
     WITHOUT,
     Classify,
@@ -45,40 +45,7 @@ from carousel.nn.regularisers import dropout, locked
 from carousel.plain import check_arguments, described
 
 KIND = "sequence model"
-Model = TypeVar("Model", bound="SequenceModel")
 _TOGETHER = 64  # sequences run side by side
-
-
-@dataclass(frozen=True)
-class _Description:
-    """What a file of weights says of them."""
-
-    head: dict[str, Any]
-    model: dict[str, Any]
-    encoding: Encoding
-    labels: list[Any]
-    targets: int
-    layout: Layout | None
-    widening: float
-
-    def __post_init__(self) -> None:
-        task, columns = head_from_dict(self.head).task, len(self.encoding.numbers)
-        if not (0 < self.targets <= columns if task == "forecast" else self.targets == 0 < len(self.labels)):
-            raise CarouselError(
-                f"a {task} of {columns} columns has {self.targets} targets, {len(self.labels)} labels"
-            )
-        if not all(isinstance(label, str | int | float) for label in self.labels):
-            raise CarouselError("labels must be texts or numbers")
-        if self.layout is not None and self.layout.task != task:
-            raise CarouselError(f"the task of its layout is {self.layout.task}, of its head {task}")
-        if self.widening < 0:
-            raise CarouselError(f"widening must be at least 0; got {self.widening}")
-
-    def make(self, kind: type[Model]) -> Model:
-        """The model with first weights."""
-        model = kind(head=head_from_dict(self.head), **self.model)
-        model.prepare(self.encoding, self.labels, self.targets, self.layout)
-        return model
 
 
 class SequenceModel(nn.Module):
@@ -256,8 +223,17 @@ class SequenceModel(nn.Module):
         return from_arrays(self.head.task, data, targets, lengths=lengths)
 
     def run(self, sequences: Sequences) -> Iterator[np.ndarray]:
-        """What `forward` says of each sequence, one after the other, without its padding: (T_i, ...), or (V,)."""
-        return self.say([self.known.encode(item) for item in sequences.items])
+        """What `forward` says of each sequence, one after the other, without its padding: (T_i, ...), or (V,).
+
+        Raises CarouselError if one of these numbers is not finite.
+        """
+        for said in self.say([self.known.encode(item) for item in sequences.items]):
+            if not np.isfinite(said).all():
+                raise CarouselError(
+                    "what a model says must be finite numbers; some are not. Its weights or the data hold NaN or are "
+                    "too large: scale the data, or train again with a lower learning rate."
+                )
+            yield said
 
     @torch.inference_mode()
     def say(self, encoded: list[np.ndarray]) -> Iterator[np.ndarray]:
@@ -266,11 +242,6 @@ class SequenceModel(nn.Module):
         for start in range(0, len(encoded), _TOGETHER):
             x, lengths = padded(encoded[start : start + _TOGETHER])
             said = model(x.to(device), lengths).float().cpu().numpy()
-            if not np.isfinite(said).all():
-                raise CarouselError(
-                    "what a model says must be finite numbers; some are not. Its weights or the data hold NaN or "
-                    "are too large: scale the data, or train again with a lower learning rate."
-                )
             for k, length in enumerate(lengths.tolist()):
                 yield said[k] if isinstance(self.head, Classify) else said[:length, k]
 
@@ -317,8 +288,16 @@ class SequenceModel(nn.Module):
         path = Path(path)
         tensors, about = load_tensors(path / "weights.safetensors" if path.is_dir() else path, KIND)
         with fitting(path):
-            description = described(_Description, about, "its description")
-            model = restored(lambda: description.make(cls), tensors)
+            description = described(Description, about, "its description")
+
+            def make() -> Any:
+                model = cls(head=head_from_dict(description.head), **description.model)
+                model.prepare(
+                    description.encoding, description.labels, description.targets, description.layout
+                )
+                return model
+
+            model: Self = restored(make, tensors)
         model.widening = description.widening
         return model.eval()
 
