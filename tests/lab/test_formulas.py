@@ -95,7 +95,7 @@ def test_skip_gram_and_cbow_score_as_word2vec_does():
 def test_formulas_have_no_time():
     """No index of time is left, nor a line that hands a value on."""
     for cell in (formulas.ThreeLayers("tanh"), formulas.WeightedKL(), formulas.SkipGram(), formulas.CBOW()):
-        text = formulas.without_time(cell, backward=True)
+        text = formulas.static_formula(cell, backward=True)
         assert "_t" not in text
         assert "{t" not in text
         assert all(
@@ -105,6 +105,6 @@ def test_formulas_have_no_time():
 
 def test_the_product_is_derived():
     """From y3 back to y0 every layer gives its slopes and its transposed weights."""
-    text = formulas.without_time(formulas.ThreeLayers("tanh"), backward=True)
+    text = formulas.static_formula(formulas.ThreeLayers("tanh"), backward=True)
     for line in ("δc = ∂y3 ∘ (1 − y3²)", "δb = (U_c^T δc) ∘ (1 − y2²)", "∂y0 = V_a^T δa"):
         assert line in text

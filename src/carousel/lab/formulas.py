@@ -17,12 +17,12 @@ from carousel.equations.graph import Node
 NONLINEARITIES = {"ELU": elu, "ReLU": relu, "sigmoid": sigmoid, "tanh": tanh}
 
 
-def of_cells(names: Mapping[str, str]) -> dict[str, str]:
+def cell_formulas(names: Mapping[str, str]) -> dict[str, str]:
     """The formulas of shipped cells under the headings of a page: {heading: name in the catalogue}."""
     return {heading: formula.text(CELLS[name].equations) for heading, name in names.items()}
 
 
-def without_time(cell: Cell, backward: bool = False, weights: bool = True) -> str:
+def static_formula(cell: Cell, backward: bool = False, weights: bool = True) -> str:
     """The formula of one step without indices of time, and with `backward` the derived gradients.
 
     A state that the step leaves as it is has no line. Without `weights` the gradients of parameters have none.

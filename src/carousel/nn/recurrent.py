@@ -248,6 +248,7 @@ class Recurrent(TorchLayer):
         reset_to: States | None,
     ) -> tuple[Tensor, list[Trace]]:
         """The output, and the traces."""
+        compute_weights(self)
         entered = enter(self, x, hx, lengths, resets, mask, reset_to)
         sequence, numbers = entered.sequence, entered.numbers
         if isinstance(sequence, Packed):

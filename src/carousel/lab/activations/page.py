@@ -16,7 +16,7 @@ from carousel.lab.activations.measure import (
     trajectories,
 )
 from carousel.lab.figures import curves, slider
-from carousel.lab.formulas import of_cells
+from carousel.lab.formulas import cell_formulas
 from carousel.report.charts import Chart
 from carousel.report.lab import Claim, Figure, Findings, Section, Table
 from carousel.report.words import number, percent, power
@@ -34,7 +34,7 @@ def findings(found: Measurements) -> Findings:
         _memory_section(found),
         _network_section(found),
     ]
-    equations = of_cells({f"RNN, {name}": f"rnn-{name}" for name in ACTIVATIONS})
+    equations = cell_formulas({f"RNN, {name}": f"rnn-{name}" for name in ACTIVATIONS})
     return Findings(claims, sections, found.numbers, equations, cover=2)
 
 

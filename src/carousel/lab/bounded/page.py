@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from carousel.lab.bounded.measure import ACTIVATIONS, GAINS, READ_ERROR, SELF_WEIGHTS, Driven, Measurements
 from carousel.lab.figures import curves
-from carousel.lab.formulas import of_cells
+from carousel.lab.formulas import cell_formulas
 from carousel.report.charts import Chart
 from carousel.report.lab import Claim, Figure, Findings, Section
 from carousel.report.words import number, percent, power
@@ -19,7 +19,7 @@ GAIN = "gain: spectral radius of W, scale of the input weights"
 def findings(found: Measurements) -> Findings:
     """The claims about bounded states and saturation, and the figures behind them."""
     sections = [_largest_section(found), _readable_section(found), _unit_section(found), _lstm_section(found)]
-    equations = of_cells({f"RNN, {name}": f"rnn-{name}" for name in ACTIVATIONS})
+    equations = cell_formulas({f"RNN, {name}": f"rnn-{name}" for name in ACTIVATIONS})
     return Findings([_bounded_claim(found), _saturation_claim(found)], sections, found.numbers, equations)
 
 

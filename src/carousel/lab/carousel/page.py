@@ -8,7 +8,7 @@ from carousel.emit import formula
 from carousel.equations.catalogue import CELLS
 from carousel.lab.carousel.measure import AS_PRINTED, FLOOR, HIDDEN, RIGHT, STEPS, Measurements
 from carousel.lab.figures import slider
-from carousel.lab.formulas import of_cells
+from carousel.lab.formulas import cell_formulas
 from carousel.report.charts import Chart, Line
 from carousel.report.lab import Claim, Figure, Findings, Formula, Section, Table
 from carousel.report.words import count, number, power
@@ -42,7 +42,7 @@ Gradients are rows, multiplied unit by unit before the matrix."""
 def findings(found: Measurements) -> Findings:
     """The claims about the LSTM, the GRU and the backward formulas, and the figures behind them."""
     sections = [_distance_section(found), _bias_section(found), _formula_section(found)]
-    equations = of_cells(
+    equations = cell_formulas(
         {"RNN": "rnn-tanh", "LSTM": "lstm", "GRU, reset after": "gru", "GRU, reset before": "gru-before"}
     )
     equations["LSTM, full peepholes, and its derived backward pass"] = formula.text(

@@ -20,7 +20,7 @@ from carousel.lab.depth.measure import (
     Seeds,
 )
 from carousel.lab.figures import slider
-from carousel.lab.formulas import ThreeLayers, without_time
+from carousel.lab.formulas import ThreeLayers, static_formula
 from carousel.report.charts import Chart, Line, Points, Scatter
 from carousel.report.lab import Claim, Findings, Section, Table
 from carousel.report.words import count, listed, percent, power
@@ -39,7 +39,9 @@ def findings(found: Measurements) -> Findings:
         _reach_section(found),
     ]
     equations = {
-        f"Three layers of {name}, forward and backward": without_time(ThreeLayers(name), True, weights=False)
+        f"Three layers of {name}, forward and backward": static_formula(
+            ThreeLayers(name), True, weights=False
+        )
         for name in ACTIVATIONS
     }
     return Findings([_longest_claim(found), _vanishing_claim(found)], sections, found.numbers, equations)

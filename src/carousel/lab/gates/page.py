@@ -10,7 +10,7 @@ from torch import Tensor
 
 from carousel.emit import formula
 from carousel.lab.figures import curves, slider
-from carousel.lab.formulas import of_cells
+from carousel.lab.formulas import cell_formulas
 from carousel.lab.gates.measure import (
     COMMANDS,
     GATES,
@@ -50,7 +50,7 @@ def findings(found: Measurements) -> Findings:
         _held_section(found),
     ]
     shipped = {"LSTM": "lstm", "LSTM, peepholes": "lstm-diagonal", "GRU, reset after": "gru"}
-    equations = of_cells({**shipped, "GRU, reset before": "gru-before"})
+    equations = cell_formulas({**shipped, "GRU, reset before": "gru-before"})
     for gate, cell in REDUCED.items():
         equations[f"{GATES[gate][1].partition(',')[0]} without the {gate} gate"] = formula.text(
             cell.equations

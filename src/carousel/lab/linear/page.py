@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from carousel.lab.figures import curves, slider
-from carousel.lab.formulas import of_cells
+from carousel.lab.formulas import cell_formulas
 from carousel.lab.linear.measure import (
     SIZE,
     SPECIAL,
@@ -43,7 +43,9 @@ def findings(found: Measurements) -> Findings:
         _special_section(found),
         _non_normal_section(found),
     ]
-    return Findings(claims, sections, found.numbers, of_cells({"RNN, identity": "rnn-identity"}), cover=6)
+    return Findings(
+        claims, sections, found.numbers, cell_formulas({"RNN, identity": "rnn-identity"}), cover=6
+    )
 
 
 def _superposition_claim(found: Measurements) -> Claim:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from carousel.lab.formulas import of_cells
+from carousel.lab.formulas import cell_formulas
 from carousel.lab.long_lag.measure import BATCH, CELLS, HIDDEN, TASKS, Measurements
 from carousel.report.charts import Chart, Line
 from carousel.report.lab import Claim, Figure, Findings, Section, Table
@@ -18,7 +18,9 @@ def findings(found: Measurements) -> Findings:
     """The claims about gated cells and peepholes, and the figures behind them."""
     names = dict(zip(CELLS, ("rnn-tanh", "lstm", "lstm-diagonal", "gru", "gru-before"), strict=True))
     sections = [_task_section(task, found) for task in TASKS]
-    return Findings([_bridge_claim(found), _peephole_claim(found)], sections, found.numbers, of_cells(names))
+    return Findings(
+        [_bridge_claim(found), _peephole_claim(found)], sections, found.numbers, cell_formulas(names)
+    )
 
 
 def faster(steps: Sequence[int], others: Sequence[int], most: int) -> bool | None:

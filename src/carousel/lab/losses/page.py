@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from carousel.lab.figures import curves, slider
-from carousel.lab.formulas import WeightedKL, of_cells, without_time
+from carousel.lab.formulas import WeightedKL, cell_formulas, static_formula
 from carousel.lab.losses.measure import DELAY, LAG, MLP, SEQUENCE, WINDOWS, Measurements
 from carousel.report.charts import Chart, Line, thin
 from carousel.report.lab import Claim, Figure, Findings, Section, Table
@@ -25,8 +25,8 @@ def findings(found: Measurements) -> Findings:
         _index_section(found),
         _window_section(found),
     ]
-    equations = of_cells({"GRU": "gru"})
-    equations["w Div(d, Y) with Div = KL and Y = softmax(a), the term of one step"] = without_time(
+    equations = cell_formulas({"GRU": "gru"})
+    equations["w Div(d, Y) with Div = KL and Y = softmax(a), the term of one step"] = static_formula(
         WeightedKL(), True
     )
     return Findings(claims, sections, found.numbers, equations, cover=4)

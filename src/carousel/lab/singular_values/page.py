@@ -7,7 +7,7 @@ from torch import Tensor
 from carousel.emit import formula
 from carousel.equations.catalogue import CELLS
 from carousel.lab.figures import curves, slider
-from carousel.lab.formulas import ThreeLayers, of_cells, without_time
+from carousel.lab.formulas import ThreeLayers, cell_formulas, static_formula
 from carousel.lab.singular_values.measure import DEEP, DEPTH, HIDDEN, LAGS, WIDTH, Measurements
 from carousel.report.charts import Chart, Line
 from carousel.report.lab import Claim, Figure, Findings, Section, Table
@@ -23,9 +23,9 @@ def findings(found: Measurements) -> Findings:
         "RNN, and the factor by which a gradient goes back one step": formula.text(
             CELLS["rnn-tanh"].equations, backward=True
         ),
-        **of_cells({"LSTM": "lstm"}),
+        **cell_formulas({"LSTM": "lstm"}),
         **{
-            f"The product through three layers of {name}: ∂y0 from ∂y3": without_time(
+            f"The product through three layers of {name}: ∂y0 from ∂y3": static_formula(
                 ThreeLayers(name), True, weights=False
             )
             for name in ("tanh", *(name for name in DEEP if name != "tanh"))

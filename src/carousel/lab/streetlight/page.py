@@ -6,7 +6,7 @@ import math
 from statistics import median
 
 from carousel.lab.figures import curves, slider
-from carousel.lab.formulas import of_cells
+from carousel.lab.formulas import cell_formulas
 from carousel.lab.streetlight.measure import (
     ACTIVATIONS,
     CLOSE,
@@ -31,7 +31,7 @@ RIGHT = 0.9  # share of networks from which on a prediction counts as right
 def findings(found: Measurements) -> Findings:
     """The claims about the linearisation, and the figures behind them."""
     sections = [_near_section(found), _memory_section(found), _driven_section(found), _range_section(found)]
-    equations = of_cells({f"RNN, {f}": f"rnn-{f}" for f in ACTIVATIONS})
+    equations = cell_formulas({f"RNN, {f}": f"rnn-{f}" for f in ACTIVATIONS})
     return Findings([_linear_claim(found), _growth_claim(found)], sections, found.numbers, equations, cover=2)
 
 

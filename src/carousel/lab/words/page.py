@@ -8,7 +8,7 @@ from carousel.embeddings import Vectors
 from carousel.embeddings.plane import word_map
 from carousel.emit import formula
 from carousel.lab.figures import curves, slider
-from carousel.lab.formulas import CBOW, TDNN, SkipGram, of_cells, without_time
+from carousel.lab.formulas import CBOW, TDNN, SkipGram, cell_formulas, static_formula
 from carousel.lab.words.measure import CONTEXTS, LONGER, MAPPED, VOCABULARY, Learned, Measurements
 from carousel.report.charts import Chart, Points, Scatter
 from carousel.report.lab import Claim, Figure, Findings, Section, Table
@@ -25,11 +25,11 @@ def findings(found: Measurements) -> Findings:
         "TDNN, N = 4: x is a one-hot word, p1 a projection, z the scores of the next word": formula.text(
             TDNN().equations
         ),
-        **of_cells({"GRU": "gru"}),
-        "Skip-gram: v is a word's vector, u that of a word beside it, n a negative sample": without_time(
+        **cell_formulas({"GRU": "gru"}),
+        "Skip-gram: v is a word's vector, u that of a word beside it, n a negative sample": static_formula(
             SkipGram(), True
         ),
-        "CBOW: the mean of the vectors of the words around": without_time(CBOW(), True),
+        "CBOW: the mean of the vectors of the words around": static_formula(CBOW(), True),
     }
     claims = [_distance_claim(found), _waste_claim(found), _tdnn_claim(found)]
     return Findings(claims, sections, found.numbers, equations, cover=3)
