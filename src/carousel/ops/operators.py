@@ -106,7 +106,8 @@ def _(
     bfloat16: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     check_form(x, initial, parameters, cell, batch_sizes, resets, bfloat16)
-    return _results(x, equations_of(cell), *initial[0].shape, keep)
+    batch, hidden = initial[0].shape
+    return _results(x, equations_of(cell), batch, hidden, keep)
 
 
 def run_backward(
