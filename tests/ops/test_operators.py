@@ -279,7 +279,7 @@ def test_lengths_stay_dynamic(strict):
 
 
 def test_a_cell_without_a_compiler(monkeypatch):
-    """A graph whose cell has no kernel here runs by its equations, gradients too; a backward graph says so."""
+    """Such a graph runs by its equations, with gradients; one with a backward pass says what it needs."""
     monkeypatch.setattr(operators, "has_kernel", lambda _: False)
     layer = random_layer(CELLS["gru"].equations, 3, 2, 3, 4)
     parameters = list(layer.parameters.values())

@@ -74,6 +74,9 @@ def read(text: str) -> Equations:
         raise _unreadable("it is no JSON") from error
     if not isinstance(given, dict) or given.get("version") != TEXT_VERSION:
         raise _unreadable(f"its version is not {TEXT_VERSION}")
+    states: Any
+    nodes: Any
+    ends: Any
     states, nodes, ends = given.get("states"), given.get("nodes"), given.get("new_states")
     fits = (
         isinstance(states, list)

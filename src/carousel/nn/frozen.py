@@ -143,9 +143,11 @@ class FrozenStack(nn.Module):
         super().__init__()
         self.training = False
         vars(self)["_stack"] = copied(stack)
-        for name, module in self._stack.named_children():
-            self.add_module(name, Frozen.__new__(Frozen)._own(module))
-        self._frozen = list(self.children())
+        self._frozen: list[Recurrent | Frozen] = [
+            Frozen.__new__(Frozen)._own(module) for module in self._stack
+        ]
+        for index, frozen in enumerate(self._frozen):
+            self.add_module(str(index), frozen)
         self._is_plain = is_plain(self._stack)
 
     def train(self, mode: bool = True) -> FrozenStack:

@@ -14,6 +14,7 @@ from carousel.equations.masked import Masked
 from carousel.errors import CarouselError
 from carousel.nn.entered import Entered, enter
 from carousel.nn.frozen import Frozen
+from carousel.nn.hooks import compute_weights
 from carousel.nn.lengths import Lengths
 from carousel.nn.options import positive, probability, switch
 from carousel.nn.precision import cast

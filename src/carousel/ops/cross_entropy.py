@@ -246,9 +246,9 @@ def _total(targets: Tensor, scale: Tensor, losses: Tensor) -> Tensor:
 def _keep_for_backward(ctx: Any, inputs: tuple, output: tuple[Tensor, ...]) -> None:
     x, weight, bias, targets, scale, _, ctx.bfloat16 = inputs
     _, losses, log_sums, *gradients = output
-    losses = losses.clone() if ctx.needs_input_grad[4] else None  # the caller may change theirs in place
+    by_scale = losses.clone() if ctx.needs_input_grad[4] else None  # the caller may change theirs in place
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(x, weight, bias, targets, scale, losses, log_sums, *gradients)
+    ctx.save_for_backward(x, weight, bias, targets, scale, by_scale, log_sums, *gradients)
 
 
 def _backward(
