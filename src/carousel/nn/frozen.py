@@ -166,7 +166,7 @@ class FrozenStack(nn.Module):
     ) -> tuple[Any, tuple[States, ...]]:
         """As `Stack.forward`, whose arguments, results and errors these are."""
         if self._is_plain:
-            return self._stack.through(list(self.children()), input, hx, lengths, resets, mask, reset_to)
+            return self._stack.through(self._frozen, input, hx, lengths, resets, mask, reset_to)
         with torch.no_grad():
             return self._stack(input, hx, lengths=lengths, resets=resets, mask=mask, reset_to=reset_to)
 
