@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 from browser import needs_browser, open_page
-from carousel.report.word_map import word_map_page
 from markupsafe import Markup
 
 import carousel
 from carousel.embeddings import Vectors
 from carousel.embeddings.plane import word_map
 from carousel.report import training_report
-from carousel.report.diagnosis import diagnosis_page
+from carousel.report.diagnosis.page import diagnosis_page
+from carousel.report.embeddings.word_map import word_map_page
 from carousel.report.lab import (
     Claim,
     Entry,
