@@ -51,7 +51,7 @@ class Finding:
         return f"{bound}, so out of reach" if self.is_forbidden else bound
 
 
-COLUMNS = ["of", "what", "measured", "target", "verdict", "the machine allows"]
+COLUMNS = ["section", "what", "measured", "target", "verdict", "the machine allows"]
 
 
 def _number(value: float, unit: str) -> str:
@@ -59,7 +59,7 @@ def _number(value: float, unit: str) -> str:
         return f"{value:.0%}"
     return (
         f"{value:.2g} {unit}"
-        if unit == "of the length"
+        if unit == "of its length"
         else f"{value:.3g}{'x' if unit == 'x' else ' ' + unit}"
     )
 

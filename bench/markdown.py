@@ -12,31 +12,47 @@ from bench.tables import markdown_findings, markdown_tables, summary
 PAGE = """\
 # Benchmarks
 
-Speed of the layers beside what else runs recurrent networks on a CPU: one layer, one direction, float32,
-I = H, all in one run. Everybody gets the same weights and input, and is timed only after the results were
-found equal.
+This page compares the speed of Carousel's layers with other libraries that run recurrent networks
+on a CPU. The benchmark is one layer in one direction, in float32, with I = H. All contenders get
+the same weights and input. They are timed only after their results were found equal.
 
 - Machine: {machine}
-- Multiply-add peak, probed in the same run: {peak:.0f} GFLOP/s
-- {rounds} rounds in turns (A B C, A B C, ...); load average of the machine at the start: {load}
+- Multiply-add peak, measured in the same run: {peak:.0f} GFLOP/s
+- {rounds} rounds. In each round the contenders take turns (A B C, A B C, ...).
+- Load average of the machine at the start: {load}
 
-To run it again (`pip install '.[bench]'` brings the optional peers; those that are missing are left out):
+To run the benchmark yourself:
 
     python -m bench kernels --json results.json --markdown {path}
 
+`pip install '.[bench]'` installs the other libraries. The benchmark leaves out those that are
+missing.
+
 ## How to read it
 
-- *ms* is the median over the rounds of the time for one call; a peer's stands before the comma.
-- *GFLOP/s* counts the products alone: 2 T B G H (I + H) operations forward, 6 T B G H (I + H) forward and
-  backward, with G = 1 for the RNN, 3 for the GRU, 4 for the LSTM. *of peak* is their share of the peak above.
-- *forward only* is inference: Carousel is `module.frozen()`, whose weights are packed once, as ONNX Runtime's are
-  when its session is made; *its module* is the module itself, which packs them at each call.
-- *Carousel is* gives the ratio of the medians (above 1: Carousel takes less time) and in brackets the
-  quartiles of the ratio round by round. It says *faster* or *slower* where all three do, else *even*.
-- `torch.nn` is its LSTM, GRU or RNN module; `torch loop` a Python loop over torch operations, where torch.nn
-  does not have the cell; `jax.lax.scan` the same step compiled by XLA, the input product done before the
-  scan; `ONNX Runtime` its RNN operators, which only infer, told to stop spinning when a call is over, since its
-  idle threads would slow the turns of the others. Backward gives the gradients of weights and x.
+(T, B, H) is the shape: T steps, B sequences and H units.
+
+- *ms* is the median time of one call over the rounds. In the columns of other libraries, it is
+  the number before the comma.
+- *GFLOP/s* counts the matrix products alone: 2 T B G H (I + H) operations forward, and 6 T B G H
+  (I + H) forward and backward. G is 1 for the RNN, 3 for the GRU and 4 for the LSTM.
+- *of peak* is the share of the peak above.
+- *Carousel is* contains the ratio of the median times: 2.00x means that Carousel is 2 times as
+  fast. The brackets contain the quartiles of the ratios of the single rounds. The verdict is
+  *faster* or *slower* if all three numbers agree, and *even* otherwise.
+
+*forward + backward* is training: backward computes the gradients of the weights and of x.
+*forward only* is inference.
+
+- **Carousel** is the module in training. In inference it is `module.frozen()`, which packs its
+  weights once, as ONNX Runtime does when its session is created.
+- **its module** is inference by the module itself, which packs its weights at each call.
+- **torch.nn** is torch's LSTM, GRU or RNN module.
+- **torch loop** is a Python loop over torch operations, for cells that torch.nn does not have.
+- **jax.lax.scan** is the same step compiled by XLA. The product with the input is computed before
+  the scan.
+- **ONNX Runtime** is its RNN operators, for inference only. Its threads stop spinning when a call
+  ends, because idle threads would slow the other contenders.
 
 ![Speed of each cell at each shape, under the peak of the machine]({picture})
 
@@ -46,10 +62,14 @@ To run it again (`pip install '.[bench]'` brings the optional peers; those that 
 
 ## Targets, and what was measured
 
-A target is what the version was meant to reach on two Zen 5 cores, whose vector units are twice as wide as those of
-the cores before them; a figure without one is there to be known. Beside a missed one stands what the machine allows,
-where that follows from figures of this run: a peer at 40 % of the multiply-add peak cannot be beaten by more than 2.5x,
-and a step of one sequence cannot take less time than its weights take to be read.
+A target is what this version was meant to reach on two Zen 5 cores, whose vector units are twice
+as wide as those of earlier cores. A row without a target is for information only.
+
+If a target is missed, the last column says what the machine allows, provided that this follows
+from numbers of the same run:
+
+- If a peer reaches 40 % of the multiply-add peak, nothing can be more than 2.5 times as fast.
+- A step of one sequence cannot take less time than reading its weights takes.
 
 {findings}
 
@@ -70,7 +90,7 @@ def write(results: Results, path: Path) -> Path:
 
 def page(results: Results, path: Path, picture: str) -> str:
     count, *lines = summary(results)
-    losses = [f"Of all comparisons below: {count}", "", *(f"- {line}" for line in lines)]
+    losses = [f"Comparisons with other libraries below: {count}", "", *(f"- {line}" for line in lines)]
     absent = [f"- {peer} was left out: {why}" for peer, why in results.absent.items()]
     return PAGE.format(
         machine=results.machine,

@@ -112,7 +112,7 @@ def print_findings(results: Results, console: Console) -> None:
 def count_of(findings: list[Finding]) -> str:
     given = [finding for finding in findings if finding.holds is not None]
     forbidden = sum(finding.is_forbidden and not finding.holds for finding in given)
-    beyond = f" {forbidden} of the others are beyond what the machine allows." if forbidden else ""
+    beyond = f" {forbidden} of the others are out of reach on this machine." if forbidden else ""
     return f"{sum(bool(finding.holds) for finding in given)} of {len(given)} targets hold.{beyond}"
 
 

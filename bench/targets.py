@@ -32,10 +32,10 @@ def _training(case: Case, letter: str, peak: float) -> Iterator[Finding]:
     for (cell, peer), goals in TRAINING.items():
         if cell == case.cell and peer in case.peers:
             goal = goals["abcdef".index(letter)]
-            what = f"{case.title} at {case.shape}: as fast as {peer}"
+            what = f"{case.title} at {case.shape}: times as fast as {peer}"
             yield _against("forward + backward", what, case, peer, goal, peak)
     if case.cell in SHARE_CELLS and letter in "def":
-        what = f"{case.title} at {case.shape}: of the peak"
+        what = f"{case.title} at {case.shape}: share of the peak"
         yield Finding("forward + backward", what, case.gflops(OURS) / peak, "%", SHARE_OF_PEAK, at_least=True)
 
 
@@ -45,12 +45,12 @@ def _inference(case: Case, letter: str, peak: float) -> Iterator[Finding]:
         return
     best = min(peers, key=case.median)
     goal = 1.15 if case.cell != "lstm" or letter in "abc" else 1.0
-    what = f"{case.title} at {case.shape}: as fast as the best, {best}"
+    what = f"{case.title} at {case.shape}: times as fast as the fastest peer, {best}"
     yield _against("forward only", what, case, best, goal, peak)
 
 
 def _against(section: str, what: str, case: Case, peer: str, goal: float, peak: float) -> Finding:
     """The ratio to a peer; it could not be more if every multiply-add ran at the peak and all else took no time."""
     share = case.gflops(peer) / peak
-    why = f"{peer} is at {share:.0%} of the peak"
+    why = f"{peer} reaches {share:.0%} of the peak"
     return Finding(section, what, case.ratio(peer).value, "x", goal, at_least=True, limit=1 / share, why=why)

@@ -77,20 +77,22 @@ def load(path: Path) -> Results:
 
 
 def markdown(results: Results) -> str:
-    """The section of docs/benchmarks.md."""
+    """The tables of docs/benchmarks-embeddings.md, with what each number means."""
     texts = ", ".join(f"{text.name} ({text.words:,} words)" for text in results.texts)
     parts = [
         "## Word vectors",
-        f"100 dimensions, window 5, 5 negatives, sample 1e-3, min count 5; {results.epochs} epochs; {texts}. "
-        "Million words of the text per second of training, the vocabulary already counted: medians of rounds in "
-        "turns, and the least and the largest ratio round by round.",
+        f"Options: 100 dimensions, window 5, 5 negatives, sample 1e-3, min count 5, {results.epochs} epochs. Texts: "
+        f"{texts}.",
+        "Speed is in million words of the text per second of training, after the vocabulary was counted. It is the "
+        "median over rounds in which the contenders take turns. The brackets hold the least and the largest ratio of "
+        "a round.",
         _speed_table(results),
-        "Peak memory of a process that reads the text, trains one epoch and holds the vectors, in MB.",
+        "Peak memory, in MB, is that of a process that reads the text, trains one epoch and keeps the vectors.",
         _memory_table(results),
-        "Quality: Spearman's rank correlation on rated pairs, accuracy on analogies; mean and standard deviation "
-        "over seeds; in brackets the share of questions with unknown words.",
+        "Quality is Spearman's rank correlation on rated pairs, and the accuracy on analogies: the mean and the "
+        "standard deviation over seeds. The brackets hold the share of questions with unknown words.",
         _quality_table(results),
-        f"Machine: {results.machine}; load at the start {results.machine.load}.",
+        f"Machine: {results.machine}. Load at the start: {results.machine.load}.",
         *(f"{name} was left out: {why}." for name, why in results.absent.items()),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

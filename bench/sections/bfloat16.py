@@ -30,12 +30,12 @@ def measure(plan: Plan) -> Iterator[Finding]:
             seconds = interleave(calls, plan.rounds, plan.turn)
             goal = 1.6 if shape.hidden >= 512 else None
             for way in ("autocast", "module dtype"):
-                what = f"{name} at {shape}, {way}: as fast as float32"
+                what = f"{name} at {shape}, {way}: times as fast as float32"
                 yield Finding("bfloat16", what, times_of(seconds, "float32", way), "x", goal, at_least=True)
             truth = training(copy.deepcopy(module).double(), drawn(shape).double().requires_grad_())()
             for way, found in (("bfloat16", _autocast(single)()), ("float32", single())):
-                what = f"{name} at {shape}: gradient in {way} from float64"
-                yield Finding("bfloat16", what, _error(found, truth), "of the length")
+                what = f"{name} at {shape}: largest error of a gradient in {way}, against float64"
+                yield Finding("bfloat16", what, _error(found, truth), "of its length")
 
 
 def _autocast(call: Callable[[], list[Tensor]]) -> Callable[[], list[Tensor]]:

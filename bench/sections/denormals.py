@@ -32,5 +32,5 @@ def measure(plan: Plan) -> Iterator[Finding]:
         }
         seconds = interleave(calls, plan.rounds, plan.turn)
         for way in list(calls)[1:]:
-            what = f"{name} at {shape}, {way}: time of usual numbers'"
+            what = f"{name} at {shape}, {way}: time relative to normal numbers"
             yield Finding("denormals", what, times_of(seconds, way, "usual"), "x", 1.2)

@@ -19,8 +19,10 @@ def measure(plan: Plan) -> Iterator[Finding]:
     shape = Shape(1000, 32, 512) if plan.probe > 0.2 else Shape(300, 32, 256)  # --quick
     size = {name: _fresh(name, shape, plan.threads) for name in ("carousel", "torch")}
     for name, megabytes in size.items():
-        yield Finding("memory", f"{name}, LSTM at {shape}: peak beyond module and input", megabytes, "MB")
-    what = f"LSTM at {shape}: peak of torch.nn's"
+        yield Finding(
+            "memory", f"{name}, LSTM at {shape}: peak memory without module and input", megabytes, "MB"
+        )
+    what = f"LSTM at {shape}: peak memory relative to torch.nn"
     yield Finding("memory", what, size["carousel"] / size["torch"], "x", 1.0)
 
 

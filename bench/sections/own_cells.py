@@ -33,7 +33,7 @@ def measure(plan: Plan) -> Iterator[Finding]:
         }
         recurrent = sum(p.numel() for name, p in module.named_parameters() if name.startswith("weight_hh"))
         products = recurrent >= shape.hidden**2  # else the work is not in products, and GFLOP/s says little
-        what = f"{path.stem} at {shape}: GFLOP/s of the LSTM's"
+        what = f"{path.stem} at {shape}: GFLOP/s relative to the LSTM"
         goal = 0.9 if products else None
         yield Finding("own cells", what, speed["own"] / speed["LSTM"], "x", goal, at_least=True)
 

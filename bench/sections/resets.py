@@ -21,5 +21,5 @@ def measure(plan: Plan) -> Iterator[Finding]:
             resets = torch.rand(shape.time, shape.batch, generator=generator) < 0.02
             calls = {"without": training(module, x), "with": training(module, x, resets=resets)}
             seconds = interleave(calls, plan.rounds, plan.turn)
-            what = f"{name} at {shape}: time of the batch without resets"
+            what = f"{name} at {shape}: time relative to the batch without resets"
             yield Finding("resets", what, times_of(seconds, "with", "without"), "x", 1.05)

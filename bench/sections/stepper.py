@@ -24,7 +24,7 @@ from bench.shapes import Shape
 GOALS: dict[tuple[int, int], tuple[float | None, float | None]] = {
     (64, 1): (2, 5), (64, 2): (None, None), (256, 1): (22, None), (256, 2): (14, None),
 }  # fmt: skip
-READING = "torch.sum of as many numbers as it has weights"
+READING = "torch.sum over as many numbers as the LSTM has weights"
 
 
 def measure(plan: Plan) -> Iterator[Finding]:

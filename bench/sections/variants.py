@@ -22,8 +22,8 @@ def measure(plan: Plan) -> Iterator[Finding]:
             "before": carousel.GRU(width, width, reset="before"),
         }
         seconds = interleave({name: training(m, x) for name, m in modules.items()}, plan.rounds, plan.turn)
-        what = f"LSTM with diagonal peephole at {shape}: time of the LSTM's"
+        what = f"LSTM with diagonal peephole at {shape}: time relative to the LSTM"
         yield Finding("variants", what, times_of(seconds, "peephole", "plain"), "x", 1.1)
         goal = 1.2 if shape.batch >= 16 else None
-        what = f"GRU, reset before, at {shape}: time of reset after"
+        what = f"GRU, reset before, at {shape}: time relative to reset after"
         yield Finding("variants", what, times_of(seconds, "before", "after"), "x", goal)

@@ -41,28 +41,28 @@ def test_targets(results):
     found = {finding.what: finding for finding in targets(results)}
     verdicts = {what: finding.holds for what, finding in found.items()}
     assert verdicts == {
-        "LSTM at (100, 16, 128): as fast as torch.nn": True,
-        "LSTM at (100, 64, 512): as fast as torch.nn": False,
-        "LSTM at (100, 64, 512): of the peak": False,
-        "RNN at (1000, 1, 64): as fast as the best, torch.nn": False,
-        "LSTM at (35, 20, 650): as fast as the best, torch.nn": True,
+        "LSTM at (100, 16, 128): times as fast as torch.nn": True,
+        "LSTM at (100, 64, 512): times as fast as torch.nn": False,
+        "LSTM at (100, 64, 512): share of the peak": False,
+        "RNN at (1000, 1, 64): times as fast as the fastest peer, torch.nn": False,
+        "LSTM at (35, 20, 650): times as fast as the fastest peer, torch.nn": True,
     }
-    share = found["LSTM at (100, 64, 512): of the peak"].value
+    share = found["LSTM at (100, 64, 512): share of the peak"].value
     assert share == pytest.approx(results.cases[1].gflops(OURS) / 110)
 
 
 def test_what_the_machine_allows(results):
     """A missed target says how near the peak its peer is, and whether the target lies beyond; a met one does not."""
     found = {finding.what: finding.row()[-1] for finding in targets(results)}
-    assert found["LSTM at (100, 64, 512): as fast as torch.nn"].startswith(
-        "torch.nn is at 61% of the peak: at most 1.64x"
+    assert found["LSTM at (100, 64, 512): times as fast as torch.nn"].startswith(
+        "torch.nn reaches 61% of the peak: at most 1.64x"
     )
-    assert found["LSTM at (100, 16, 128): as fast as torch.nn"] == ""
+    assert found["LSTM at (100, 16, 128): times as fast as torch.nn"] == ""
     beyond = Finding(
-        "forward only", "LSTM", 0.9, "x", 1.15, at_least=True, limit=1.1, why="ONNX Runtime is at 91%"
+        "forward only", "LSTM", 0.9, "x", 1.15, at_least=True, limit=1.1, why="ONNX Runtime reaches 91%"
     )
     assert beyond.is_forbidden
-    assert beyond.row()[-1] == "ONNX Runtime is at 91%: at most 1.1x, so out of reach"
+    assert beyond.row()[-1] == "ONNX Runtime reaches 91%: at most 1.1x, so out of reach"
 
 
 def test_told_alike_everywhere(results, tmp_path):
