@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from carousel import _core
 from carousel.equations import Cell, Equations
 from carousel.equations.masked import Masked
 from carousel.errors import CarouselError
@@ -69,9 +68,7 @@ class Recurrent(TorchLayer):
     """
 
     proj_size = 0  # for code that asks torch's modules
-    _recordings: tuple[tuple[Recording, str], ...] = ()  # with the path of this module in each
     _masked_equations: Equations | None = None
-    _kept: list[_core.Kept] | None = None  # of a frozen network: the packed weights of each part
 
     def __init__(
         self,
@@ -103,7 +100,7 @@ class Recurrent(TorchLayer):
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and deepcopy: a copy is in no recording."""
-        gone = ("_recordings", "_equations", "_masked_equations", "_kept")
+        gone = ("_recorders", "_equations", "_masked_equations", "_kept")
         return {name: value for name, value in nn.Module.__getstate__(self).items() if name not in gone}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -178,7 +175,7 @@ class Recurrent(TorchLayer):
             )
         equations = self._masked() if masked else self._equations
         tapes: list[tuple[int, str, Tape]] = []
-        recordings = self._recordings  # of this call, though they may change while it runs
+        recordings = self._recorders  # of this call, though they may change while it runs
 
         def run(
             part: Part, x: Tensor, initial: list[Tensor], parameters: Parameters
