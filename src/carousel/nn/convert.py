@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from carousel.errors import CarouselError
+from carousel.nn.computed_weights import compute_weights
 from carousel.nn.gru import GRU
-from carousel.nn.hooks import compute_weights
 from carousel.nn.lstm import LSTM
 from carousel.nn.recurrent import Recurrent
 from carousel.nn.rnn import RNN

@@ -18,7 +18,7 @@ from carousel.nn.states import States, check_states
 from carousel.nn.torch_layer import TorchLayer
 from carousel.ops import FrozenLayer, takes_kernel
 from carousel.ops.autocast import autocasts_bfloat16
-from carousel.ops.transforms import profiled, transformed, untouched
+from carousel.ops.transforms import profiled, runs_eagerly, transformed
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -99,7 +99,7 @@ class Frozen(nn.Module):
             and input.dim() in (2, 3)
             and input.shape[-1] == self._module.input_size
             and input.numel() > 0
-            and untouched((input, *states))
+            and runs_eagerly((input, *states))
             and not transformed()
             and not autocasts_bfloat16()
             and not profiled()  # the module's way has a name in the profile
@@ -167,7 +167,7 @@ def _frozen_layers(module: TorchLayer) -> list[list[FrozenLayer]]:
             weights = module._weights(part)
             tensors = list(weights.values())
             dtypes |= {tensor.dtype for tensor in tensors}
-            if len(dtypes) != 1 or not untouched(tensors) or not takes_kernel(equations, tensors):
+            if len(dtypes) != 1 or not runs_eagerly(tensors) or not takes_kernel(equations, tensors):
                 return []
             kept = module._kept[part.index]
             directions.append(FrozenLayer(equations, weights, inputs, module.hidden_size, part.reverse, kept))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from carousel import _core
 from carousel.errors import CarouselError
-from carousel.nn.hooks import compute_weights
+from carousel.nn.computed_weights import compute_weights
 from carousel.nn.options import positive
 from carousel.nn.torch_layer import TorchLayer
 from carousel.ops import kernels

@@ -16,7 +16,7 @@ from carousel.equations import Cell
 from carousel.equations.parameters import BIASES
 from carousel.nn.initial import draw
 from carousel.ops import Tape
-from carousel.ops.fused import mode_of
+from carousel.ops.native import mode_of
 
 
 @dataclass(frozen=True)
