@@ -48,14 +48,11 @@ UPWARDS = (
 )  # the one arrow that points up: a result asks for its page when it is shown
 # circles among files that are still there; the list may only become shorter
 CIRCLES = [
-    {"nn.frozen", "nn.recording", "nn.recurrent", "nn.stack", "nn.stepper"},
-    {"embeddings.projection", "embeddings.vectors"},
     {
         "models.language_model",
         "models.predictor",
         "models.tdnn",
     },  # a file of weights names the class that reads it
-    {"lab.__init__", "lab.catalogue", "lab.experiment"},  # an experiment imports its file when it is run
 ]
 
 

@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 import torch
 
-from carousel.lab import EXPERIMENTS, Budget
+from carousel.lab import EXPERIMENTS, Budget, gallery
 from carousel.lab.gallery import SEED
 from carousel.lab.words import measure as words
 from carousel.report.lab import Findings
@@ -15,7 +15,7 @@ from carousel.report.lab import Findings
 @cache
 def _findings(name: str) -> Findings:
     torch.manual_seed(SEED)
-    return EXPERIMENTS[name].run(Budget.QUICK, lambda share, words: None)
+    return gallery.measured(EXPERIMENTS[name], Budget.QUICK, lambda share, words: None)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from carousel.errors import CarouselError
-from carousel.lab import EXPERIMENTS, Budget, Experiment, gallery
+from carousel.lab import EXPERIMENTS, Budget, gallery
 from carousel.report.charts import Chart, Line
 from carousel.report.lab import Claim, Figure, Findings, Section, Verdict
 
@@ -16,7 +16,7 @@ from carousel.report.lab import Claim, Figure, Findings, Section, Verdict
 def quick_experiment(monkeypatch):
     """An experiment that takes no time, under the name of one that does."""
     findings = Findings([Claim("one is one", Verdict.HOLDS, "1 = 1")], [], {"one": 1.0})
-    monkeypatch.setattr(Experiment, "run", lambda self, budget, progress: findings)
+    monkeypatch.setattr(gallery, "measured", lambda experiment, budget, progress: findings)
 
 
 @pytest.mark.usefixtures("quick_experiment")
@@ -65,7 +65,7 @@ def test_the_index_shows_the_cover_of_earlier_pages(tmp_path, monkeypatch):
     chart = Chart("c", "d", "x", "y", [Line("up", [0, 1], [0.0, 1.0], "s1")])
     findings = Findings([], [Section("Seen", "words", [Figure(chart, "")])], {})
     found = {"bounded": findings, "linear": Findings([], [], {})}
-    monkeypatch.setattr(Experiment, "run", lambda self, budget, progress: found[self.name])
+    monkeypatch.setattr(gallery, "measured", lambda experiment, budget, progress: found[experiment.name])
     gallery.run(["bounded"], tmp_path, Budget.QUICK)
     gallery.run(["linear"], tmp_path, Budget.QUICK)
     assert (tmp_path / "index.html").read_text(encoding="utf-8").count('<svg class="chart narrow"') == 1

@@ -3,7 +3,7 @@
 import pytest
 from browser import attribute, needs_browser, open_page, with_reader
 
-from carousel.lab import EXPERIMENTS, Budget
+from carousel.lab import EXPERIMENTS, Budget, gallery
 from carousel.lab.long_lag import measure as long_lag
 from carousel.report.lab import LabPage, Slider, lab_page
 
@@ -46,7 +46,7 @@ def shortened(monkeypatch):
 def test_the_page_works_without_a_network(name, findings, words_findings, tmp_path):
     """No console error; sliders show what they say; no drawing is empty; nothing sticks out at the right."""
     if name == "long-lag":
-        found = EXPERIMENTS[name].run(Budget.QUICK, lambda *_: None)
+        found = gallery.measured(EXPERIMENTS[name], Budget.QUICK, lambda *_: None)
     else:
         found = words_findings() if name == "words" else findings(name)
     experiment = EXPERIMENTS[name]

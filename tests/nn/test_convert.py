@@ -205,6 +205,32 @@ def test_deprecated_weight_norm():
     assert_close(converted(x)[0], module(x)[0])
 
 
+@pytest.mark.filterwarnings("ignore:.*deprecated")
+@pytest.mark.parametrize("convert", [from_torch, to_torch])
+@pytest.mark.parametrize(
+    ("put", "source"),
+    [
+        (lambda m: prune.l1_unstructured(m, "weight_hh_l0", 0.5), "weight_hh_l0_orig"),
+        (lambda m: nn.utils.weight_norm(m, "weight_hh_l0"), "weight_hh_l0_g"),
+        (lambda m: nn.utils.spectral_norm(m, "weight_hh_l0"), "weight_hh_l0_orig"),
+    ],
+    ids=["prune", "weight_norm", "spectral_norm"],
+)
+def test_computed_weights_are_those_of_now(convert, put, source):
+    """A weight that a hook computes is computed from the parameters as they are, also without a call in between."""
+    module = nn.GRU(3, 5) if convert is from_torch else carousel.GRU(3, 5)
+    put(module)
+    module(torch.zeros(2, 1, 3))
+    with torch.no_grad():
+        getattr(module, source).copy_(torch.rand_like(getattr(module, source)))
+    converted = convert(module)
+    found, vectors = converted.weight_hh_l0, dict(converted.named_buffers())
+    assert not torch.equal(found, module.weight_hh_l0)
+    assert_close(vectors, dict(module.named_buffers()))
+    module.eval()(torch.zeros(2, 1, 3))
+    assert_close(found, module.weight_hh_l0.detach())
+
+
 def test_a_forward_of_its_own():
     """A subclass of torch's that computes something else stays what it is."""
 

@@ -10,7 +10,7 @@ from tolerances import assert_close
 
 import carousel
 from carousel.equations.catalogue import CELLS
-from carousel.ops import fused
+from carousel.ops import native
 
 ours = import_module("carousel.ops.recurrence")
 OPERATORS = {"lstm": "lstm", "gru": "gru", "rnn-tanh": "rnn_tanh", "rnn-relu": "rnn_relu"}
@@ -23,11 +23,13 @@ def called(monkeypatch):
     names = []
     monkeypatch.setattr(ours, "takes_kernel", lambda *_: False)
     monkeypatch.setattr(ours, "_is_elsewhere", lambda _: True)
-    for mode, operator in list(fused._OPERATORS.items()):
+    for mode, operator in list(native._OPERATORS.items()):
         monkeypatch.setitem(
-            fused._OPERATORS, mode, lambda *given, run=operator: names.append(run.__name__) or run(*given)
+            native._OPERATORS,
+            mode,
+            lambda *given, run=operator: names.append(run.__name__) or run(*given),
         )
-    fused.warn_of_loop.cache_clear()
+    native.warn_of_loop.cache_clear()
     return names
 
 

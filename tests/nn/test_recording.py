@@ -157,7 +157,7 @@ def test_nothing_else_changes():
     for one, two, three in zip(plain, inside, after, strict=True):
         assert torch.equal(one, two)
         assert torch.equal(one, three)
-    assert module._recordings == ()
+    assert module._recorders == ()
 
 
 CHANGED = {"GRU": carousel.GRU(3, 4, reset="before"), "LSTM": carousel.LSTM(3, 4)} | {
@@ -221,7 +221,7 @@ def test_a_copy_is_in_no_recording():
     assert len(recorded) == 1
 
 
-def test_two_recordings_at_once():
+def test_two_recorders_at_once():
     """A block within a block sees what runs in both; the outer one goes on afterwards."""
     module, x = carousel.GRU(3, 4), torch.randn(5, 2, 3)
     with module.recording() as outer:

@@ -9,7 +9,7 @@ import carousel
 from carousel.models.sampling import sample
 
 
-def test_recordings_of_many_threads_end_with_their_blocks():
+def test_recorders_of_many_threads_end_with_their_blocks():
     """Blocks that begin and end at once in ten threads leave no recording behind on the model, and lose no call."""
     module, x = carousel.LSTM(2, 3), torch.ones(2, 1, 2)
     together, lengths = threading.Barrier(10), []
@@ -31,7 +31,7 @@ def test_recordings_of_many_threads_end_with_their_blocks():
             thread.join()
     finally:
         sys.setswitchinterval(before)
-    assert module._recordings == ()
+    assert module._recorders == ()
     assert len(lengths) == 300
     assert min(lengths) >= 1
 

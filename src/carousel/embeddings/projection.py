@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,10 +14,18 @@ from carousel.data import Vocabulary
 from carousel.embeddings.letters import composed
 from carousel.errors import CarouselError
 
-if TYPE_CHECKING:
-    from carousel.embeddings.vectors import Vectors
-
 Symbols = Vocabulary | Sequence[str]
+
+
+class Lookup(Protocol):
+    """What is asked of word vectors here; `Vectors` answers it."""
+
+    matrix: np.ndarray
+
+    @property
+    def dimension(self) -> int: ...
+    def __contains__(self, word: object) -> bool: ...
+    def __getitem__(self, words: list[str], /) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -33,9 +41,7 @@ class Loaded:
         return f"{self.found:,} of {self.found + len(self.missing):,} symbols have a vector{rest}"
 
 
-def to_embedding(
-    vectors: Vectors, vocabulary: Symbols | None = None, *, freeze: bool = False
-) -> nn.Embedding:
+def to_embedding(vectors: Lookup, vocabulary: Symbols | None = None, *, freeze: bool = False) -> nn.Embedding:
     """A layer (n, d) with a row for each word, or for each symbol of `vocabulary`; `load_into` says how.
 
     Symbols without a vector begin with normal numbers of the deviation of the known ones.
@@ -52,7 +58,7 @@ def to_embedding(
 
 
 @torch.no_grad()
-def load_into(layer: nn.Embedding, vectors: Vectors, vocabulary: Symbols, *, rescale: bool = False) -> Loaded:
+def load_into(layer: nn.Embedding, vectors: Lookup, vocabulary: Symbols, *, rescale: bool = False) -> Loaded:
     """Set the rows (V, E) of a layer to the vectors of its symbols; those that have none stay as they are.
 
     A symbol is looked up without the blanks around it, as it is spelt or else in lower case. With `rescale`
@@ -120,7 +126,7 @@ def symbols_of(vocabulary: Symbols) -> list[str]:
     return list(vocabulary.symbols if isinstance(vocabulary, Vocabulary) else vocabulary)
 
 
-def _spelling(symbol: str, vectors: Vectors) -> str | None:
+def _spelling(symbol: str, vectors: Lookup) -> str | None:
     """The word of `vectors` that a symbol is."""
     bare = symbol.strip() or symbol
     return next((word for word in (bare, bare.lower()) if word in vectors), None)

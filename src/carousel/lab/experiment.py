@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib import import_module
-from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
-
-if TYPE_CHECKING:  # the list of experiments is printed without loading what they need
-    from carousel.report.lab import Findings
-
+from typing import TypeAlias, TypeVar
 
 Value = TypeVar("Value")
 
@@ -41,12 +36,3 @@ class Experiment:
     title: str
     chapter: str
     claim: str
-
-    def run(self, budget: Budget, progress: Progress) -> Findings:
-        """Measure, then write the findings; the two modules are imported only here, since they need torch."""
-        measure, page = (import_module(f"{_room(self.name)}.{module}") for module in ("measure", "page"))
-        return cast("Findings", page.findings(measure.measure(budget, progress)))
-
-
-def _room(name: str) -> str:
-    return f"carousel.lab.{name.replace('-', '_')}"

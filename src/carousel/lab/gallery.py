@@ -7,8 +7,9 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from markupsafe import Markup
@@ -17,8 +18,8 @@ from carousel import __version__
 from carousel.atomic import storage_errors, write_atomic
 from carousel.errors import CarouselError
 from carousel.lab.catalogue import EXPERIMENTS, known
-from carousel.lab.experiment import Budget, Experiment
-from carousel.report.lab import Claim, Entry, LabPage, Verdict, cover_of, lab_gallery, lab_page
+from carousel.lab.experiment import Budget, Experiment, Progress
+from carousel.report.lab import Claim, Entry, Findings, LabPage, Verdict, cover_of, lab_gallery, lab_page
 
 NUMBERS = "numbers.json"
 SEED = 1
@@ -76,7 +77,9 @@ def _run_one(
     torch.manual_seed(SEED)
     start = time.monotonic()
     try:
-        findings = experiment.run(budget, lambda share, words: on_progress(experiment.name, share, words))
+        findings = measured(
+            experiment, budget, lambda share, words: on_progress(experiment.name, share, words)
+        )
     finally:
         torch.set_rng_state(state)
     seconds = time.monotonic() - start
@@ -84,6 +87,13 @@ def _run_one(
     path = folder / f"{experiment.name}.html"
     write_atomic(path, lab_page(page))
     return Result(page, path)
+
+
+def measured(experiment: Experiment, budget: Budget, progress: Progress) -> Findings:
+    """Measure, then write the findings."""
+    room = f"carousel.lab.{experiment.name.replace('-', '_')}"
+    measure, page = (import_module(f"{room}.{module}") for module in ("measure", "page"))
+    return cast("Findings", page.findings(measure.measure(budget, progress)))
 
 
 def _stored(path: Path) -> dict[str, Any]:

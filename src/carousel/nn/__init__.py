@@ -1,13 +1,13 @@
 """Recurrent modules: torch.nn's RNN, LSTM and GRU with more of their family, and `Recurrent` for any cell."""
 
 from carousel.nn.convert import from_torch, to_torch
-from carousel.nn.frozen import Frozen, FrozenStack
+from carousel.nn.frozen import Frozen
 from carousel.nn.gru import GRU
 from carousel.nn.lstm import LSTM
 from carousel.nn.recording import Recording, recording
 from carousel.nn.recurrent import Recurrent
 from carousel.nn.rnn import RNN
-from carousel.nn.stack import Stack
+from carousel.nn.stack import FrozenStack, Stack
 from carousel.nn.stepper import Stepper
 from carousel.nn.trace import Trace
 

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from carousel.errors import CarouselError
+from carousel.nn.computed_weights import compute_weights
 from carousel.nn.gru import GRU
 from carousel.nn.lstm import LSTM
 from carousel.nn.recurrent import Recurrent
@@ -129,7 +130,6 @@ def _replaced(
 
 def _take(new: nn.Module, old: nn.Module, attributes: list[str], memory: dict[int, Any]) -> None:
     """Copy what a module holds beside its options: weights, parametrizations, hooks, and what its user gave it."""
-    new.train(old.training)
     names = list(new._parameters)
     state = [name for name in vars(old) if "_hook" in name or "buffers" in name]
     for name in [*state, *(each for each in attributes if each not in names)]:
@@ -152,6 +152,9 @@ def _take(new: nn.Module, old: nn.Module, attributes: list[str], memory: dict[in
     for name, module in old._modules.items():
         if name != "parametrizations":
             new.add_module(name, copy.deepcopy(module, memory))
+    with torch.no_grad():
+        compute_weights(new.eval())  # in training mode spectral_norm would move its vectors on
+    new.train(old.training)
     if not parametrized:
         new.flatten_parameters()  # type: ignore[operator]
 

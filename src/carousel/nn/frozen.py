@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,13 +15,10 @@ from carousel.nn.lengths import Lengths
 from carousel.nn.resets import Resets
 from carousel.nn.sequences import Padded
 from carousel.nn.states import States, check_states
+from carousel.nn.torch_layer import TorchLayer
 from carousel.ops import FrozenLayer, takes_kernel
 from carousel.ops.autocast import autocasts_bfloat16
-from carousel.ops.transforms import profiled, transformed, untouched
-
-if TYPE_CHECKING:
-    from carousel.nn.recurrent import Recurrent
-    from carousel.nn.stack import Stack
+from carousel.ops.transforms import profiled, runs_eagerly, transformed
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -46,12 +43,12 @@ class Frozen(nn.Module):
     True
     """
 
-    _module: Recurrent
+    _module: TorchLayer
 
-    def __init__(self, module: Recurrent) -> None:
+    def __init__(self, module: TorchLayer) -> None:
         self._own(copied(module))
 
-    def _own(self, module: Recurrent) -> Frozen:
+    def _own(self, module: TorchLayer) -> Frozen:
         """Take a module that nobody else has: what it holds by name is held by this one, too."""
         super().__init__()
         self.training = False
@@ -102,7 +99,7 @@ class Frozen(nn.Module):
             and input.dim() in (2, 3)
             and input.shape[-1] == self._module.input_size
             and input.numel() > 0
-            and untouched((input, *states))
+            and runs_eagerly((input, *states))
             and not transformed()
             and not autocasts_bfloat16()
             and not profiled()  # the module's way has a name in the profile
@@ -134,49 +131,6 @@ class Frozen(nn.Module):
         return f"Frozen({self._module})"
 
 
-class FrozenStack(nn.Module):
-    """Frozen networks one on top of another, made by `stack.frozen()`; called as the stack is."""
-
-    _stack: Stack
-
-    def __init__(self, stack: Stack) -> None:
-        super().__init__()
-        self.training = False
-        vars(self)["_stack"] = copied(stack)
-        self._frozen: list[Recurrent | Frozen] = [
-            Frozen.__new__(Frozen)._own(module) for module in self._stack
-        ]
-        for index, frozen in enumerate(self._frozen):
-            self.add_module(str(index), frozen)
-        self._is_plain = is_plain(self._stack)
-
-    def train(self, mode: bool = True) -> FrozenStack:
-        """Nothing to do: it only infers."""
-        return self
-
-    def forward(
-        self,
-        input: Tensor | PackedSequence,
-        hx: Sequence[States | None] | None = None,
-        *,
-        lengths: Lengths | None = None,
-        resets: Resets | None = None,
-        mask: Tensor | None = None,
-        reset_to: Sequence[States | None] | None = None,
-    ) -> tuple[Any, tuple[States, ...]]:
-        """As `Stack.forward`, whose arguments, results and errors these are."""
-        if self._is_plain:
-            return self._stack.through(self._frozen, input, hx, lengths, resets, mask, reset_to)
-        with torch.no_grad():
-            return self._stack(input, hx, lengths=lengths, resets=resets, mask=mask, reset_to=reset_to)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._stack,)
-
-    def __repr__(self) -> str:
-        return f"FrozenStack({self._stack})"
-
-
 def copied(module: Network) -> Network:
     """The same for nobody else, in eval mode and with its parameters as buffers."""
     computed = (  # by the hooks of torch.nn.utils: deepcopy copies no tensor that has a history
@@ -201,7 +155,7 @@ def is_plain(module: nn.Module) -> bool:
     return is_own and not any((*hooks, *everywhere))
 
 
-def _frozen_layers(module: Recurrent) -> list[list[FrozenLayer]]:
+def _frozen_layers(module: TorchLayer) -> list[list[FrozenLayer]]:
     """The directions of each layer; nothing where a call needs more than the compiled kernels."""
     equations, layers, dtypes = module.cell.equations, [], set()
     if not is_plain(module) or not module._kept or module.proj_size:
@@ -213,7 +167,7 @@ def _frozen_layers(module: Recurrent) -> list[list[FrozenLayer]]:
             weights = module._weights(part)
             tensors = list(weights.values())
             dtypes |= {tensor.dtype for tensor in tensors}
-            if len(dtypes) != 1 or not untouched(tensors) or not takes_kernel(equations, tensors):
+            if len(dtypes) != 1 or not runs_eagerly(tensors) or not takes_kernel(equations, tensors):
                 return []
             kept = module._kept[part.index]
             directions.append(FrozenLayer(equations, weights, inputs, module.hidden_size, part.reverse, kept))

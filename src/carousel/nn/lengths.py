@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 from carousel.errors import CarouselError
 from carousel.nn.sequences import Packed, Padded, Unpadded, open_sequence
 from carousel.ops.packing import check_lengths, pack, packing
-from carousel.ops.transforms import transformed, untouched
+from carousel.ops.transforms import runs_eagerly, transformed
 
 Lengths = Tensor | Iterable[int]
 
@@ -43,7 +43,7 @@ class Ragged(Unpadded):
     def mask_in(self, mask: Tensor) -> Tensor:
         """Whatever has a value for each step of the padded input -> one row for each step that counts."""
         rows = mask.flatten(0, 1)
-        if rows.requires_grad and untouched([rows]) and not transformed():
+        if rows.requires_grad and runs_eagerly([rows]) and not transformed():
             return _Gather.apply(rows, self._rows)
         return rows.index_select(0, self._rows)
 

@@ -14,20 +14,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from carousel.nn.entered import Entered
+from carousel.nn.inputs import Inputs
 from carousel.nn.torch_layer import Parameters, Part, RunPart
-from carousel.ops.fused import turned
+from carousel.ops.native import turned
 
 
-def projected(run: RunPart, entered: Entered, hidden: int) -> RunPart:
+def projected(run: RunPart, inputs: Inputs, hidden: int) -> RunPart:
     """As `run`, which runs an LSTM, with h projected."""
 
     def run_projected(
         part: Part, x: Tensor, initial: list[Tensor], parameters: Parameters
     ) -> tuple[Tensor, list[Tensor]]:
         h, *rest = initial
-        given = None if entered.is_zero else h
-        where = (part.reverse, entered.sequence.batch_sizes, entered.begins[part.reverse])
+        given = None if inputs.is_zero else h
+        where = (part.reverse, inputs.sequence.batch_sizes, inputs.begins[part.reverse])
         x, weights = _folded(x, given, parameters, *where)
         output, final = run(part, x, [h.new_zeros(len(h), hidden), *rest], weights)
         project = parameters["weight_hr"]

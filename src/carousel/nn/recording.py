@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 import torch
 from torch import Tensor, nn
 
 from carousel.equations.graph import Node
 from carousel.errors import CarouselError
+from carousel.nn.torch_layer import TorchLayer
 from carousel.nn.trace import Named, Trace
-
-if TYPE_CHECKING:
-    from carousel.ops import Tape
+from carousel.ops import Tape
 
 _lock = threading.Lock()  # recordings begin, end and grow in any thread
 
@@ -31,9 +30,7 @@ class Recording(Sequence[Trace]):
     """
 
     def __init__(self, model: nn.Module) -> None:
-        from carousel.nn.recurrent import Recurrent
-
-        self._modules = {path: each for path, each in model.named_modules() if isinstance(each, Recurrent)}
+        self._modules = {path: each for path, each in model.named_modules() if isinstance(each, TorchLayer)}
         if not self._modules:
             raise CarouselError(
                 f"A recording needs a model with one of carousel's recurrent modules inside; "
@@ -47,14 +44,14 @@ class Recording(Sequence[Trace]):
         with _lock:
             self._is_open = True
             for path, module in self._modules.items():
-                module._recordings = (*module._recordings, (self, path))
+                module._recorders = (*module._recorders, (self, path))
         return self
 
     def __exit__(self, *error: object) -> None:
         with _lock:
             self._is_open = False
             for module in self._modules.values():
-                module._recordings = tuple(each for each in module._recordings if each[0] is not self)
+                module._recorders = tuple(each for each in module._recorders if each[0] is not self)
 
     @torch.compiler.disable(
         reason="a recording is kept by Python; compile without fullgraph, or record outside"

@@ -8,13 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from carousel import _core
 from carousel.equations import Cell, Equations
 from carousel.equations.masked import Masked
 from carousel.errors import CarouselError
-from carousel.nn.entered import Entered, enter
+from carousel.nn.computed_weights import compute_weights
 from carousel.nn.frozen import Frozen
-from carousel.nn.hooks import compute_weights
+from carousel.nn.inputs import Inputs, open_inputs
 from carousel.nn.lengths import Lengths
 from carousel.nn.options import positive, probability, switch
 from carousel.nn.precision import cast
@@ -69,9 +68,7 @@ class Recurrent(TorchLayer):
     """
 
     proj_size = 0  # for code that asks torch's modules
-    _recordings: tuple[tuple[Recording, str], ...] = ()  # with the path of this module in each
     _masked_equations: Equations | None = None
-    _kept: list[_core.Kept] | None = None  # of a frozen network: the packed weights of each part
 
     def __init__(
         self,
@@ -103,7 +100,7 @@ class Recurrent(TorchLayer):
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickle and deepcopy: a copy is in no recording."""
-        gone = ("_recordings", "_equations", "_masked_equations", "_kept")
+        gone = ("_recorders", "_equations", "_masked_equations", "_kept")
         return {name: value for name, value in nn.Module.__getstate__(self).items() if name not in gone}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -168,8 +165,8 @@ class Recurrent(TorchLayer):
         >>> output[4:, 0].any().item(), torch.equal(h_n[0, 0], output[3, 0])
         (False, True)
         """
-        entered = enter(self, input, hx, lengths, resets, mask, reset_to)
-        sequence, numbers = entered.sequence, entered.numbers
+        inputs = open_inputs(self, input, hx, lengths, resets, mask, reset_to)
+        sequence, numbers = inputs.sequence, inputs.numbers
         masked = self.training and self.regularisers.recurrent_dropout > 0
         if masked and resets is not None and reset_to is None:
             raise CarouselError(
@@ -178,14 +175,14 @@ class Recurrent(TorchLayer):
             )
         equations = self._masked() if masked else self._equations
         tapes: list[tuple[int, str, Tape]] = []
-        recordings = self._recordings  # of this call, though they may change while it runs
+        recordings = self._recorders  # of this call, though they may change while it runs
 
         def run(
             part: Part, x: Tensor, initial: list[Tensor], parameters: Parameters
         ) -> tuple[Tensor, list[Tensor]]:
             dropped = [self.regularisers.mask(initial[0])] if masked else []
             call = (equations, x, initial + dropped, parameters)
-            where = (part.reverse, sequence.batch_sizes, entered.begins[part.reverse], numbers.bfloat16)
+            where = (part.reverse, sequence.batch_sizes, inputs.begins[part.reverse], numbers.bfloat16)
             if recordings:
                 output, final, tape = recorded(*call, *where)
                 tapes.append((part.layer, part.direction, tape))
@@ -194,12 +191,12 @@ class Recurrent(TorchLayer):
                 output, final = recurrence(*call, *where, kept)
             return output, final[: len(initial)]
 
-        output, finals = self._stack(entered, run)
+        output, finals = self._stack(inputs, run)
         for recording, path in recordings:
             recording.keep(path, tapes, sequence.out)
         states = tuple(
             cast(sequence.state_out(final, first), numbers.outside)
-            for final, first in zip(finals, entered.given, strict=True)
+            for final, first in zip(finals, inputs.given, strict=True)
         )
         return sequence.out(cast(output, numbers.outside)), states[0] if len(states) == 1 else states
 
@@ -250,8 +247,8 @@ class Recurrent(TorchLayer):
     ) -> tuple[Tensor, list[Trace]]:
         """The output, and the traces."""
         compute_weights(self)
-        entered = enter(self, x, hx, lengths, resets, mask, reset_to)
-        sequence, numbers = entered.sequence, entered.numbers
+        inputs = open_inputs(self, x, hx, lengths, resets, mask, reset_to)
+        sequence, numbers = inputs.sequence, inputs.numbers
         if isinstance(sequence, Packed):
             raise CarouselError(
                 "trace needs a tensor; it got a PackedSequence. Give a padded tensor and its lengths=, or trace each "
@@ -264,13 +261,13 @@ class Recurrent(TorchLayer):
         def run(
             part: Part, x: Tensor, initial: list[Tensor], parameters: Parameters
         ) -> tuple[Tensor, list[Tensor]]:
-            where = (part.reverse, sequence.batch_sizes, entered.begins[part.reverse], numbers.bfloat16)
+            where = (part.reverse, sequence.batch_sizes, inputs.begins[part.reverse], numbers.bfloat16)
             output, values = traced(equations, x, initial, parameters, *where)
             outside = {name: sequence.out(value) for name, value in values.items()}
             traces.append(Trace(part.layer, part.direction, outside))
             return output, initial
 
-        output, _ = self._stack(entered, run)
+        output, _ = self._stack(inputs, run)
         return sequence.out(cast(output, numbers.outside)), traces
 
     def frozen(self) -> Frozen:
@@ -294,10 +291,10 @@ class Recurrent(TorchLayer):
             )
         return Stepper(self, batch, threads)
 
-    def _stack(self, entered: Entered, run: RunPart) -> tuple[Tensor, list[Tensor]]:
+    def _stack(self, inputs: Inputs, run: RunPart) -> tuple[Tensor, list[Tensor]]:
         """Each layer reads the output of the one below, its directions side by side: the output, the final states."""
-        x, batch_sizes, finals = entered.x, entered.sequence.batch_sizes, []
-        run = projected(run, entered, self.hidden_size) if self.proj_size else run
+        x, batch_sizes, finals = inputs.x, inputs.sequence.batch_sizes, []
+        run = projected(run, inputs, self.hidden_size) if self.proj_size else run
         with outside_autocast(x.device.type):
             for parts in self._layers:
                 if parts[0].layer > 0 and self.dropout > 0 and self.training:
@@ -307,7 +304,7 @@ class Recurrent(TorchLayer):
                 for part in parts:
                     parameters = {name: cast(value, x.dtype) for name, value in self._weights(part).items()}
                     parameters = self.regularisers.weights(parameters) if self.training else parameters
-                    output, final = run(part, x, [state[part.index] for state in entered.initial], parameters)
+                    output, final = run(part, x, [state[part.index] for state in inputs.initial], parameters)
                     outputs.append(output)
                     finals.append(final)
                 x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from carousel.errors import CarouselError
-from carousel.nn.frozen import Frozen, FrozenStack
+from carousel.nn.frozen import Frozen, copied, is_plain
 from carousel.nn.lengths import Lengths
 from carousel.nn.options import share
 from carousel.nn.recording import Recording
@@ -180,6 +181,49 @@ class Stack(nn.Module):
 
     def extra_repr(self) -> str:
         return f"dropout={self.dropout}" if self.dropout else ""
+
+
+class FrozenStack(nn.Module):
+    """Frozen networks one on top of another, made by `stack.frozen()`; called as the stack is."""
+
+    _stack: Stack
+
+    def __init__(self, stack: Stack) -> None:
+        super().__init__()
+        self.training = False
+        vars(self)["_stack"] = copied(stack)
+        self._frozen: list[Recurrent | Frozen] = [
+            Frozen.__new__(Frozen)._own(module) for module in self._stack
+        ]
+        for index, frozen in enumerate(self._frozen):
+            self.add_module(str(index), frozen)
+        self._is_plain = is_plain(self._stack)
+
+    def train(self, mode: bool = True) -> FrozenStack:
+        """Nothing to do: it only infers."""
+        return self
+
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: Sequence[States | None] | None = None,
+        *,
+        lengths: Lengths | None = None,
+        resets: Resets | None = None,
+        mask: Tensor | None = None,
+        reset_to: Sequence[States | None] | None = None,
+    ) -> tuple[Any, tuple[States, ...]]:
+        """As `Stack.forward`, whose arguments, results and errors these are."""
+        if self._is_plain:
+            return self._stack.through(self._frozen, input, hx, lengths, resets, mask, reset_to)
+        with torch.no_grad():
+            return self._stack(input, hx, lengths=lengths, resets=resets, mask=mask, reset_to=reset_to)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._stack,)
+
+    def __repr__(self) -> str:
+        return f"FrozenStack({self._stack})"
 
 
 class StackStepper:

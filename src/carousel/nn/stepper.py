@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 import numpy as np
 import torch
@@ -12,14 +12,11 @@ from torch import Tensor
 
 from carousel import _core
 from carousel.errors import CarouselError
-from carousel.nn.hooks import compute_weights
+from carousel.nn.computed_weights import compute_weights
 from carousel.nn.options import positive
+from carousel.nn.torch_layer import TorchLayer
 from carousel.ops import kernels
 from carousel.ops.buffers import check_data
-
-if TYPE_CHECKING:
-    from carousel.nn.recurrent import Recurrent
-
 
 SHARED = (
     "a stepper reads one stream, step after step; two threads used it at once. Make one for each thread, by "
@@ -42,7 +39,7 @@ class Stepper:
     (5,)
     """
 
-    def __init__(self, module: Recurrent, batch: int | None = None, threads: int = 1) -> None:
+    def __init__(self, module: TorchLayer, batch: int | None = None, threads: int = 1) -> None:
         weight = next(module.parameters(), torch.empty(0))
         equations = module.cell.equations
         fits = (
@@ -212,7 +209,7 @@ def _described(given: Any) -> str:
     return f"{text}, whose numbers share memory" if shares else text
 
 
-def _check(module: Recurrent, layers: list[dict[str, Tensor]], dtype: torch.dtype) -> None:
+def _check(module: TorchLayer, layers: list[dict[str, Tensor]], dtype: torch.dtype) -> None:
     """The core believes addresses: every parameter must have the shape and dtype that the module promises."""
     for index, layer in enumerate(layers):
         width = module.input_size if index == 0 else module.hidden_size

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.fx import Proxy
 
+from carousel import _core
 from carousel.equations import Cell
 from carousel.equations.parameters import BIASES
 from carousel.nn.initial import draw
-from carousel.ops.fused import mode_of
+from carousel.ops import Tape
+from carousel.ops.native import mode_of
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,14 @@ Parameters = dict[str, Tensor]  # by their names in the cell
 RunPart = Callable[[Part, Tensor, list[Tensor], Parameters], tuple[Tensor, list[Tensor]]]
 
 
+class Recorder(Protocol):
+    """What every call of a module is handed to while it is recorded; see `carousel.nn.recording`."""
+
+    def keep(self, path: str, parts: Sequence[tuple[int, str, Tape]], out: Callable[[Tensor], Any]) -> None:
+        """One call of the module at `path`: (layer, direction, tape) of its parts; `out` gives vectors the output's
+        layout."""
+
+
 class TorchLayer(nn.RNNBase):
     """The base of recurrent modules: a torch.nn.RNNBase by type and attributes, but not by its storage of weights.
 
@@ -46,6 +56,8 @@ class TorchLayer(nn.RNNBase):
 
     cell: Cell
     _layers: list[list[Part]]
+    _kept: list[_core.Kept] | None = None  # of a frozen network: the packed weights of each part
+    _recorders: tuple[tuple[Recorder, str], ...] = ()  # with the path of this module in each
 
     __setattr__ = nn.Module.__setattr__  # type: ignore[assignment]  # that of RNNBase keeps a list of weights, which is worked out here
 

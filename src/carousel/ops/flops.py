@@ -10,8 +10,8 @@ import torch
 from torch.utils.flop_counter import register_flop_formula
 
 from carousel.ops import cross_entropy, operators  # noqa: F401  # which define them
+from carousel.ops.arrays import parameter_names
 from carousel.ops.kernels import equations_of
-from carousel.ops.layer import parameter_names
 
 Shape = Sequence[int]
 

@@ -11,8 +11,8 @@ from carousel import _core
 from carousel.equations import Equations
 from carousel.errors import CarouselError
 from carousel.ops import kernels
+from carousel.ops.arrays import Layer
 from carousel.ops.buffers import check_data
-from carousel.ops.layer import Layer
 
 
 class FrozenLayer:

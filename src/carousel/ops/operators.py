@@ -17,10 +17,10 @@ from carousel.emit import reference
 from carousel.emit.program import program
 from carousel.equations import Equations
 from carousel.errors import CarouselError
+from carousel.ops.arrays import Layer, addresses_of_each, check_form, check_kept, parameter_names, tape_width
 from carousel.ops.buffers import check_data
 from carousel.ops.kernels import core_program, equations_of, has_kernel
-from carousel.ops.layer import Layer, addresses_of_each, check_form, check_kept, parameter_names, tape_width
-from carousel.ops.transforms import batched, untouched
+from carousel.ops.transforms import batched, runs_eagerly
 
 
 def run_forward(
@@ -242,7 +242,7 @@ def _backward(
             ctx, x, initial, parameters, batch_sizes, resets, output_gradient, final_gradient, wants_states
         )
     else:
-        is_plain = untouched([x, *rest])
+        is_plain = runs_eagerly([x, *rest])
         run = run_backward if is_plain else recurrence_backward
         if ctx.output._version != ctx.version:  # it was changed, so it is computed once more
             again = run_forward if is_plain else recurrence

@@ -13,9 +13,9 @@ from carousel import _core
 from carousel.emit import reference
 from carousel.equations import Equations
 from carousel.errors import CarouselError
-from carousel.ops import fused, kernels, operators
+from carousel.ops import kernels, native, operators
 from carousel.ops.tape import Call, Tape, tape_vectors
-from carousel.ops.transforms import batched, profiled, transformed, untouched
+from carousel.ops.transforms import batched, profiled, runs_eagerly, transformed
 
 
 def recurrence(
@@ -48,7 +48,7 @@ def recurrence(
     keeps = torch.is_grad_enabled() or is_traced  # a traced call is one graph, with and without gradients
     keep = keeps and any(tensor.requires_grad for tensor in tensors)
     options = equations.text, reverse, batch_sizes, resets
-    if not untouched(tensors):
+    if not runs_eagerly(tensors):
         output, final, _ = operators.recurrence(x, initial, ordered, None, *options, keep, bfloat16)
         return output, list(final.unbind())
     # the operator's name in a profile, also where the call goes around the dispatcher
@@ -80,17 +80,17 @@ def _without_kernel(
 
     def by_operator(x: Tensor, *rest: Tensor) -> tuple[Tensor, list[Tensor]]:
         states, named = rest[: len(initial)], dict(zip(parameters, rest[len(initial) :], strict=True))
-        return fused.run(equations, x, list(states), named, reverse, batch_sizes)
+        return native.run(equations, x, list(states), named, reverse, batch_sizes)
 
     tensors = [x, *initial, *parameters.values()]
     if not _is_elsewhere(x) or not x.numel() or transformed():
         return by_equations(*tensors)
-    has_operator = fused.mode_of(equations) is not None
+    has_operator = native.mode_of(equations) is not None
     if not has_operator or resets is not None:
         if not x.is_meta and not torch.compiler.is_compiling():
-            fused.warn_of_loop(equations.title, x.device.type, has_operator)
+            native.warn_of_loop(equations.title, x.device.type, has_operator)
         return by_equations(*tensors)
-    if not untouched(tensors) or not torch.is_grad_enabled() or not any(t.requires_grad for t in tensors):
+    if not runs_eagerly(tensors) or not torch.is_grad_enabled() or not any(t.requires_grad for t in tensors):
         return by_operator(*tensors)
     inner = [tensor.detach().requires_grad_(tensor.requires_grad) for tensor in tensors]
     output, final = by_operator(*inner)

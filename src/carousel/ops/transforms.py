@@ -20,7 +20,7 @@ def batched(*gradients: Tensor | None) -> bool:
     )
 
 
-def untouched(tensors: Iterable[Tensor]) -> bool:
+def runs_eagerly(tensors: Iterable[Tensor]) -> bool:
     """Do these tensors reach the kernel as they are: no tracing, no mode that sees operators, no subclass?"""
     return (
         not torch.compiler.is_compiling()

@@ -1,4 +1,4 @@
-"""Masks inside a sequence, sequences without a step, and resets to a given state: beside each piece run alone."""
+"""Masks inside a sequence, sequences without a step, and resets to a given state: beside each segment run alone."""
 
 import re
 
@@ -49,7 +49,7 @@ def call(module, x, hx, **steps):
     return output.transpose(0, 1) if module.batch_first else output, many(final)
 
 
-def pieces_alone(module, x, hx, valid, resets=None, reset_to=None):
+def segments_alone(module, x, hx, valid, resets=None, reset_to=None):
     """Each run of steps between two resets by itself, by a module that knows of no masks or resets."""
     ways = module.directions * module.num_layers
     output = torch.zeros(T, B, H * len(module.directions), dtype=x.dtype)
@@ -80,8 +80,8 @@ def pieces_alone(module, x, hx, valid, resets=None, reset_to=None):
                     for row, way in enumerate(ways)
                 ]
                 begin.append(torch.stack(rows)[:, None])
-            piece = x[steps, b][:, None]
-            found, end = module(piece.transpose(0, 1) if module.batch_first else piece, one(begin))
+            segment = x[steps, b][:, None]
+            found, end = module(segment.transpose(0, 1) if module.batch_first else segment, one(begin))
             found = found[0] if module.batch_first else found[:, 0]
             output = output.index_put((torch.tensor(steps), torch.tensor(b)), found)
             ends.append(many(end))
@@ -111,7 +111,7 @@ def test_mask(name, options, share):
     mask = torch.rand(T, B) < share
     leaves = [x, *hx, *module.parameters()]
     found = results(call(module, x, hx, mask=mask), leaves)
-    assert_close(found, results(pieces_alone(module, x, hx, mask), leaves))
+    assert_close(found, results(segments_alone(module, x, hx, mask), leaves))
     assert not found[0][0][~mask].any()
     assert not found[1][0][~mask].any()
 
@@ -146,7 +146,7 @@ def test_mask_and_resets(options, share):
     mask, resets = torch.rand(T, B) < share, torch.rand(T, B) < 0.3
     leaves = [x, *hx, *module.parameters()]
     found = results(call(module, x, hx, mask=mask, resets=resets), leaves)
-    assert_close(found, results(pieces_alone(module, x, hx, mask, resets), leaves))
+    assert_close(found, results(segments_alone(module, x, hx, mask, resets), leaves))
 
 
 @pytest.mark.usefixtures("road")
@@ -168,7 +168,7 @@ def test_reset_to(name, options, steps):
     which = {"full": {}, "ragged": {"lengths": lengths}, "masked": {"mask": valid}}[steps]
     leaves = [x, *hx, *reset_to, *module.parameters()]
     found = results(call(module, x, hx, resets=resets, reset_to=reset_to, **which), leaves)
-    assert_close(found, results(pieces_alone(module, x, hx, valid, resets, reset_to), leaves))
+    assert_close(found, results(segments_alone(module, x, hx, valid, resets, reset_to), leaves))
 
 
 def test_a_learned_state():
@@ -208,7 +208,7 @@ def test_empty_sequences(options, lengths):
     leaves = [x, *hx, *module.parameters()]
     valid = torch.arange(T)[:, None] < torch.tensor(lengths)
     found = results(call(module, x, hx, lengths=lengths), leaves)
-    assert_close(found, results(pieces_alone(module, x, hx, valid), leaves))
+    assert_close(found, results(segments_alone(module, x, hx, valid), leaves))
     assert not found[0][0][:, 0].any()
     assert all(torch.equal(final[:, 0], first[:, 0]) for final, first in zip(found[0][1:], hx, strict=True))
     shown = x.transpose(0, 1) if module.batch_first else x

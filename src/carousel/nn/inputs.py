@@ -1,4 +1,4 @@
-"""A call of a recurrent module, checked and in the form in which layers compute."""
+"""What a recurrent module was called with, checked and in the form in which layers compute."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from torch.nn.utils.rnn import PackedSequence
 
 from carousel.errors import CarouselError
 from carousel.nn.lengths import Lengths, Ragged
-from carousel.nn.pieces import Pieces, open_steps
 from carousel.nn.precision import Numbers, cast, matching, numbers_of
 from carousel.nn.resets import Masks, Resets
+from carousel.nn.segments import Segments, open_input
 from carousel.nn.sequences import Packed, Padded
 from carousel.nn.states import States, check_states, expanded
 from carousel.nn.torch_layer import TorchLayer
 
 
-class Entered(NamedTuple):
+class Inputs(NamedTuple):
     """x: the steps of the sequence. initial, given: the initial states as layers take them, and as they came. begins:
     before which steps each direction starts from zero. is_zero: are all initial states zero?"""
 
-    sequence: Padded | Packed | Ragged | Pieces
+    sequence: Padded | Packed | Ragged | Segments
     x: Tensor
     initial: list[Tensor]
     given: list[Tensor]
@@ -31,7 +31,7 @@ class Entered(NamedTuple):
     is_zero: bool
 
 
-def enter(
+def open_inputs(
     module: TorchLayer,
     input: Tensor | PackedSequence,
     hx: States | None,
@@ -39,10 +39,10 @@ def enter(
     resets: Resets | None,
     mask: Tensor | None,
     reset_to: States | None,
-) -> Entered:
+) -> Inputs:
     """The sequence, its steps and the initial states, checked and in the form in which layers compute."""
     anew = reset_to is not None
-    sequence, begins = open_steps(
+    sequence, begins = open_input(
         input, module.batch_first, module.bidirectional, lengths, mask, resets, anew
     )
     weight = module.first_weight(sequence.x)
@@ -65,10 +65,10 @@ def enter(
         given = [zeros[size] for size in sizes]
     else:
         given = [cast(state, numbers.inside) for state in check_states(hx, names, shapes, weight)]
-    if reset_to is not None and isinstance(sequence, Pieces):
+    if reset_to is not None and isinstance(sequence, Segments):
         states = check_states(expanded(reset_to, shapes), names, shapes, weight, "reset_to")
         resets_to = [cast(state, numbers.inside) for state in states]
         initial = [sequence.state_in(*both) for both in zip(given, resets_to, strict=True)]
     else:
         initial = [sequence.state_in(state) for state in given]
-    return Entered(sequence, x, initial, given, begins, numbers, is_zero=hx is None and not anew)
+    return Inputs(sequence, x, initial, given, begins, numbers, is_zero=hx is None and not anew)

@@ -1,7 +1,7 @@
-"""Sequences in pieces: steps left out anywhere, sequences without a step, episodes that begin from a given state.
+"""Sequences in segments: steps left out anywhere, sequences without a step, episodes that begin from a given state.
 
-A piece is a run of the steps of a sequence that count, up to the next step at which the state starts from `reset_to`.
-Pieces are computed as sequences of their own, longest first, so that nothing is computed for steps that do not count,
+A segment is a run of the steps of a sequence that count, up to the next step at which the state starts from `reset_to`.
+Segments are computed as sequences of their own, longest first, so that nothing is computed for steps that do not count,
 and each begins from the state that it has to begin from, to which gradients flow.
 """
 
@@ -20,11 +20,11 @@ from carousel.nn.resets import Masks, Resets, before_the_step_below, checked_res
 from carousel.nn.sequences import Packed, Padded, Unpadded, open_sequence
 
 
-class Pieces(Unpadded):
-    """A padded tensor of which any steps count, each sequence in one or more pieces."""
+class Segments(Unpadded):
+    """A padded tensor of which any steps count, each sequence in one or more segments."""
 
     def __init__(self, padded: Padded, valid: Tensor, begins: Tensor | None, both: bool) -> None:
-        """valid: (T, B), the steps that count; begins: (T, B), those of them with which another piece begins from
+        """valid: (T, B), the steps that count; begins: (T, B), those of them with which another segment begins from
         `reset_to`; both: do states have layers of both directions?"""
         self._padded, self.valid, self._both = padded, valid, both
         self.mask_shape = padded.mask_shape
@@ -35,29 +35,29 @@ class Pieces(Unpadded):
         starts[:1] = True
         starts[1:] |= sequence[1:] != sequence[:-1]
         first = starts.nonzero().squeeze(1)
-        piece = torch.cumsum(starts, 0) - 1
-        within = torch.arange(len(step)) - first[piece]
-        order = torch.sort(torch.bincount(piece), descending=True, stable=True).indices
+        segment = torch.cumsum(starts, 0) - 1
+        within = torch.arange(len(step)) - first[segment]
+        order = torch.sort(torch.bincount(segment), descending=True, stable=True).indices
         rank = torch.argsort(order)
-        packed = torch.argsort(within * max(len(first), 1) + rank[piece])
+        packed = torch.argsort(within * max(len(first), 1) + rank[segment])
         self.batch_sizes = torch.bincount(within, minlength=1)  # without any step: one, which no sequence has
         self.batch = len(first)
         self._rows = (step * valid.shape[1] + sequence)[packed].to(device)
 
-        of_piece = sequence[first]
-        changes = of_piece[1:] != of_piece[:-1]
+        of_segment = sequence[first]
+        changes = of_segment[1:] != of_segment[:-1]
         edge = torch.ones(min(len(first), 1), dtype=torch.bool)
         is_first, is_last = torch.cat([edge, changes]), torch.cat([changes, edge])
-        owner, other = of_piece[order], of_piece[order] + valid.shape[1]
-        self._from = [  # of each direction: where a piece begins, among the states of sequences and those to reset to
+        owner, other = of_segment[order], of_segment[order] + valid.shape[1]
+        self._from = [  # of each direction: where a segment begins, among the states of sequences and those to reset to
             torch.where((is_first & ~fresh[first])[order], owner, other).to(device),
             torch.where(is_last[order], owner, other).to(device),
         ]
         self._ends = [
             rank[is_last].to(device),
             rank[is_first].to(device),
-        ]  # of each direction: the last pieces
-        self._present = of_piece[is_first].to(device)
+        ]  # of each direction: the last segments
+        self._present = of_segment[is_first].to(device)
         self.x = self.rows_of(padded.x)
 
     def rows_of(self, opened: Tensor) -> Tensor:
@@ -73,14 +73,14 @@ class Pieces(Unpadded):
         return self._padded.state_shape(layers, hidden_size)
 
     def state_in(self, state: Tensor, reset_to: Tensor | None = None) -> Tensor:
-        """(L, B, H) -> (L, pieces, H)."""
+        """(L, B, H) -> (L, segments, H)."""
         table = self._padded.state_in(state)
         others = table if reset_to is None else self._padded.state_in(reset_to)
         table = torch.cat([table, others], dim=1)
         return self._by_direction(table, lambda each, d: each.index_select(1, self._from[d]))
 
     def state_out(self, state: Tensor, initial: Tensor) -> Tensor:
-        """(L, pieces, H) -> (L, B, H): of the last piece in each direction; of no piece, the initial state."""
+        """(L, segments, H) -> (L, B, H): of the last segment in each direction; of no segment, the initial state."""
         ends = self._by_direction(state, lambda each, d: each.index_select(1, self._ends[d]))
         found = self._padded.state_in(initial).index_copy(1, self._present, ends)
         return self._padded.state_out(found, initial)
@@ -93,7 +93,7 @@ class Pieces(Unpadded):
         return torch.stack([take(parts[:, d], d) for d in (0, 1)], dim=1).flatten(0, 1)
 
 
-def open_steps(
+def open_input(
     input: Tensor | PackedSequence,
     batch_first: bool,
     both: bool,
@@ -101,7 +101,7 @@ def open_steps(
     mask: Tensor | None,
     resets: Resets | None,
     anew: bool,
-) -> tuple[Padded | Packed | Ragged | Pieces, Masks]:
+) -> tuple[Padded | Packed | Ragged | Segments, Masks]:
     """The input in the form in which layers compute, and before which steps each direction starts from zero.
 
     both: are there two directions? anew: do resets lead to a given state, and not to zero?
@@ -133,11 +133,14 @@ def open_steps(
     begins = None
     if resets is not None:
         begins = _carried(padded.mask_in(checked_resets(resets, padded)).cpu(), valid.cpu())
-    pieces = Pieces(padded, valid, begins if anew else None, both)
+    segments = Segments(padded, valid, begins if anew else None, both)
     if begins is None or anew:
-        return pieces, (None, None)
-    rows = pieces.rows_of(begins.to(padded.x.device))
-    return pieces, (rows, before_the_step_below(rows, pieces.batch, pieces.batch_sizes) if both else None)
+        return segments, (None, None)
+    rows = segments.rows_of(begins.to(padded.x.device))
+    return segments, (
+        rows,
+        before_the_step_below(rows, segments.batch, segments.batch_sizes) if both else None,
+    )
 
 
 def _carried(resets: Tensor, valid: Tensor) -> Tensor:
