@@ -8,7 +8,7 @@ from tolerances import assert_close
 
 from carousel import Forecast, SequenceModel, fit
 from carousel.data.sequences import from_arrays
-from carousel.training.sequences.asked import asked
+from carousel.training.sequences.final_step_loss import asked
 
 SHORT = {"steps": 3, "monitor": 0, "threads": 1}
 

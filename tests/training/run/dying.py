@@ -19,7 +19,9 @@ from typing import Any
 import torch
 
 from carousel import atomic
-from carousel.training import Config, resume, samples, session, train
+from carousel.training import Config, resume, train
+from carousel.training.language import samples
+from carousel.training.run import session
 
 session.CHECKPOINT_SECONDS = 0.02  # so that checkpoints fall between evaluations too
 samples.LENGTH = 20

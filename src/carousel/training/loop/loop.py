@@ -16,9 +16,9 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from carousel.errors import CarouselError
 from carousel.nn.drawing import drawing_from
-from carousel.training.loop_config import LoopConfig
-from carousel.training.optimizers import build_optimizer
-from carousel.training.schedule import decayed, rate
+from carousel.training.loop.config import LoopConfig
+from carousel.training.loop.optimizers import build_optimizer
+from carousel.training.loop.schedule import decayed, rate
 
 Model = TypeVar("Model", bound=nn.Module)
 

@@ -12,9 +12,9 @@ from carousel.data.parts import SHARE
 from carousel.errors import CarouselError
 from carousel.models.cells import CELLS, MODELS, MOST_LAYERS
 from carousel.options import described, option
-from carousel.training.loop_config import RATE, LoopConfig, without_dropout
-from carousel.training.presets import preset
-from carousel.training.score import Score
+from carousel.training.language.presets import preset
+from carousel.training.language.score import Score
+from carousel.training.loop.config import RATE, LoopConfig, without_dropout
 
 # Of 384 units on Python's source, 680 steps: a GRU stands at 2.05 bits per character with 8e-3, at 1.97 with 4e-3;
 # an LSTM at 1.94 with 8e-3.
@@ -88,7 +88,7 @@ class Config(LoopConfig):
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> Self:
-        """A configuration from `carousel.training.presets`, with `changes`.
+        """A configuration from `carousel.training.language.presets`, with `changes`.
 
         >>> Config.preset("zaremba-small", epochs=1).hidden
         200

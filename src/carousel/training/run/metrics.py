@@ -21,8 +21,8 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from carousel.atomic import storage_errors, write_atomic
 from carousel.errors import CarouselError
 from carousel.reading import first_line, read_file
-from carousel.training.run import RunFolder
-from carousel.training.score import Score
+from carousel.training.language.score import Score
+from carousel.training.run.folder import RunFolder
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ import pytest
 
 from carousel import CarouselError
 from carousel.models import LanguageModel, TDNNLanguageModel
-from carousel.training import Config, presets
-from carousel.training.language import build_model
-from carousel.training.presets import PRESETS, preset
+from carousel.training import Config
+from carousel.training.language import presets
+from carousel.training.language.presets import PRESETS, preset
+from carousel.training.language.task import build_model
 
 
 def test_examples():

@@ -9,10 +9,11 @@ import torch
 
 from carousel import CarouselError, load, training
 from carousel.report import report_run
-from carousel.training import Config, corpus
-from carousel.training.beginning import begun_from
-from carousel.training.progress import Note
-from carousel.training.run import RunFolder, weights_of
+from carousel.training import Config
+from carousel.training.language import corpus
+from carousel.training.language.beginning import begun_from
+from carousel.training.run.folder import RunFolder, weights_of
+from carousel.training.run.progress import Note
 
 OTHER = "".join(f"def sub_{k % 11}(y):\n    return y - {k % 5} # Ω\n\n" for k in range(150))
 
@@ -25,7 +26,7 @@ def first(tmp_path_factory):
     text.write_text("".join(f"def add_{k % 13}(x):\n    return x + {k % 7}\n\n\n" for k in range(150)))
     small = {"level": "char", "hidden": 12, "batch": 4, "bptt": 16, "lr": 0.02, "threads": 1}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("carousel.training.samples.LENGTH", 20)
+        patch.setattr("carousel.training.language.samples.LENGTH", 20)
         return training.train(paths=[text], epochs=0.2, out=folder / "run", **small)
 
 

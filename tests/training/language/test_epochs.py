@@ -6,7 +6,7 @@ import torch
 
 from carousel import CarouselError
 from carousel.data import Windows
-from carousel.training.epochs import Epochs
+from carousel.training.language.epochs import Epochs
 
 IDS = np.concatenate([[0], *([*range(10 * d + 1, 10 * d + 1 + 4 + d), 0] for d in range(9))]).astype(np.int32)
 

@@ -9,7 +9,7 @@ import torch
 from carousel.losses import cross_entropy
 from carousel.models import LanguageModel
 from carousel.training import Config, Diverged, Part
-from carousel.training.language import build_loop
+from carousel.training.language.task import build_loop
 
 IDS = np.concatenate([[0], np.random.default_rng(0).integers(1, 9, 200), [0]])
 

@@ -5,10 +5,10 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from carousel.training.loop import Loop
-from carousel.training.metrics import CsvRow
-from carousel.training.run import RunFolder
-from carousel.training.score import AnyScore
+from carousel.training.language.score import AnyScore
+from carousel.training.loop.loop import Loop
+from carousel.training.run.folder import RunFolder
+from carousel.training.run.metrics import CsvRow
 
 
 class Task(Protocol):

@@ -3,7 +3,7 @@
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer, RMSprop
 
-from carousel.training.loop_config import LoopConfig
+from carousel.training.loop.config import LoopConfig
 
 # what each keeps for a parameter once it has moved it; all but the count of steps have the parameter's shape
 _KEPT = {"adamw": ("step", "exp_avg", "exp_avg_sq"), "rmsprop": ("step", "square_avg")}

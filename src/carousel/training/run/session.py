@@ -12,18 +12,18 @@ from carousel.diagnosis.observation.layers import is_recurrent
 from carousel.errors import CarouselError
 from carousel.interrupt import deferred_interrupt
 from carousel.plain import typed
-from carousel.training.checkpoint import describe_checkpoint, load_checkpoint, save_checkpoint
-from carousel.training.clock import seconds_since
-from carousel.training.interrupt import Interrupted
-from carousel.training.length import settle
-from carousel.training.loop import Diverged
-from carousel.training.loop_config import LoopConfig
-from carousel.training.metrics import CsvRow, Metrics
-from carousel.training.position import Position
-from carousel.training.progress import Evaluated, Note, Observer, Saved, Stage, Started, Stepped
-from carousel.training.run import RunFolder
-from carousel.training.score import AnyScore
-from carousel.training.task import Task
+from carousel.training.language.score import AnyScore
+from carousel.training.loop.config import LoopConfig
+from carousel.training.loop.loop import Diverged
+from carousel.training.run.checkpoint import describe_checkpoint, load_checkpoint, save_checkpoint
+from carousel.training.run.clock import seconds_since
+from carousel.training.run.folder import RunFolder
+from carousel.training.run.interrupt import Interrupted
+from carousel.training.run.length import settle
+from carousel.training.run.metrics import CsvRow, Metrics
+from carousel.training.run.position import Position
+from carousel.training.run.progress import Evaluated, Note, Observer, Saved, Stage, Started, Stepped
+from carousel.training.run.task import Task
 
 CHECKPOINT_SECONDS = 30.0  # from one checkpoint to the next at most; there is one at every evaluation too
 TELL_SECONDS = 0.1  # between two Stepped events

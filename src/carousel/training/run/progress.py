@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from carousel.training.score import AnyScore
+from carousel.training.language.score import AnyScore
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,12 @@ from carousel.data.opening import STDIN
 from carousel.data.vocabularies.base import UNKNOWN, UNKNOWN_SYMBOL, listed
 from carousel.data.vocabularies.token import size_without_rare
 from carousel.errors import CarouselError
-from carousel.training.beginning import config_of
-from carousel.training.checkpoint import describe_checkpoint
-from carousel.training.config import Config
-from carousel.training.evaluation import Part
-from carousel.training.progress import Note, Observer, Stage, silent
-from carousel.training.run import RunFolder
+from carousel.training.language.beginning import config_of
+from carousel.training.language.config import Config
+from carousel.training.language.evaluation import Part
+from carousel.training.run.checkpoint import describe_checkpoint
+from carousel.training.run.folder import RunFolder
+from carousel.training.run.progress import Note, Observer, Stage, silent
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ import statistics
 import time
 from typing import Any, TypeVar
 
-from carousel.training.clock import seconds_since
-from carousel.training.loop import Loop
-from carousel.training.loop_config import DEFAULT_MINUTES, LoopConfig
-from carousel.training.task import Task
+from carousel.training.loop.config import DEFAULT_MINUTES, LoopConfig
+from carousel.training.loop.loop import Loop
+from carousel.training.run.clock import seconds_since
+from carousel.training.run.task import Task
 
 EVALUATIONS = 20  # in a run, where nothing else is asked for
 _SHARE = 0.05  # of the minutes that evaluations may take

@@ -3,7 +3,8 @@
 import pytest
 
 from carousel import CarouselError
-from carousel.training import Config, corpus
+from carousel.training import Config
+from carousel.training.language import corpus
 
 SENTENCES = "the cat sat <unk>\nthe dog sat\n" * 20
 

@@ -21,7 +21,7 @@ from carousel.losses import linear_cross_entropy
 from carousel.models.generation import check_vocabulary
 from carousel.models.predictor import Predictor
 from carousel.nn.in_eval import in_eval
-from carousel.training.score import Score, TokenScore
+from carousel.training.language.score import Score, TokenScore
 
 SEGMENT = 4096  # symbols scored per segment of a sample
 LEAD = 512  # symbols read before that for the state

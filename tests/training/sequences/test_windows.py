@@ -3,7 +3,7 @@
 import torch
 
 from carousel.data.sequences import Span
-from carousel.training.sequences.pieces import Pieces
+from carousel.training.sequences.windows import Pieces
 
 
 def pieces(spans, **options):

@@ -19,10 +19,10 @@ from carousel.models.tensors import check_tensors, distinct, load_description, l
 from carousel.nn.drawing import drawing_from
 from carousel.plain import typed
 from carousel.reading import first_line
-from carousel.training.loop import Loop
-from carousel.training.loop_config import LoopConfig
-from carousel.training.optimizers import kept
-from carousel.training.position import Position
+from carousel.training.loop.config import LoopConfig
+from carousel.training.loop.loop import Loop
+from carousel.training.loop.optimizers import kept
+from carousel.training.run.position import Position
 
 KIND = "checkpoint"
 

@@ -8,7 +8,7 @@ import pytest
 
 from carousel import CarouselError
 from carousel.training import Config
-from carousel.training.presets import PRESETS
+from carousel.training.language.presets import PRESETS
 
 
 def test_a_configuration_survives_its_file(tmp_path):
@@ -141,5 +141,5 @@ def test_every_option_has_a_help_text():
 
 def test_the_options_load_no_torch():
     """A command line can offer and check them at once."""
-    code = "import sys, carousel.training.config; sys.exit('torch' in sys.modules)"
+    code = "import sys, carousel.training.language.config; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from carousel.training.schedule import decayed, rate
+from carousel.training.loop.schedule import decayed, rate
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])

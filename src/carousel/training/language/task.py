@@ -11,15 +11,15 @@ from carousel.losses import linear_cross_entropy
 from carousel.models.memory import check_memory
 from carousel.models.predictor import Predictor, model_class
 from carousel.nn.drawing import seeded
-from carousel.training.config import Config
-from carousel.training.corpus import Corpus
-from carousel.training.epochs import Epochs
-from carousel.training.evaluation import Part, evaluate
-from carousel.training.loop import Loop
-from carousel.training.metrics import Row
-from carousel.training.run import RunFolder
-from carousel.training.samples import write_samples
-from carousel.training.score import Score
+from carousel.training.language.config import Config
+from carousel.training.language.corpus import Corpus
+from carousel.training.language.epochs import Epochs
+from carousel.training.language.evaluation import Part, evaluate
+from carousel.training.language.samples import write_samples
+from carousel.training.language.score import Score
+from carousel.training.loop.loop import Loop
+from carousel.training.run.folder import RunFolder
+from carousel.training.run.metrics import Row
 
 _OF_ALL = ("hidden", "layers", "embedding", "one_hot", "tie", "uniform")
 _DROPOUT = ("dropout", "locked_dropout", "embedding_dropout")
@@ -66,7 +66,7 @@ def next_symbol(model: Any, window: tuple[Tensor, ...], state: Any) -> tuple[Ten
 
 
 class LanguageTask:
-    """A language model and its corpus, as `carousel.training.task.Task` says.
+    """A language model and its corpus, as `carousel.training.run.task.Task` says.
 
     `begun`: whether the run begins with the weights of another one; `weights`: these, until a checkpoint has its own.
     """

@@ -13,8 +13,9 @@ import torch
 
 from carousel import CarouselError
 from carousel.models.tensors import load_tensors
-from carousel.training import Config, Run, RunFolder, length, read_metrics, resume, session, train
-from carousel.training.progress import Saved
+from carousel.training import Config, Run, RunFolder, read_metrics, resume, train
+from carousel.training.run import length, session
+from carousel.training.run.progress import Saved
 
 CLOCKS = ("seconds", "tokens_per_second")  # what no run repeats
 

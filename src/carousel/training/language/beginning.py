@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from carousel.errors import CarouselError
-from carousel.training.config import Config
-from carousel.training.run import RunFolder, weights_of
+from carousel.training.language.config import Config
+from carousel.training.run.folder import RunFolder, weights_of
 
 _TEXT = ("paths", "train_file", "valid_file", "test_file")
 _MODEL = ("level", "model", "cell", "hidden", "layers", "context", "direct", "embedding", "one_hot", "tie")

@@ -6,7 +6,7 @@ from tensorboard.compat.proto.event_pb2 import Event
 
 from carousel import CarouselError
 from carousel.training import Row, RunFolder, read_metrics
-from carousel.training.metrics import Metrics
+from carousel.training.run.metrics import Metrics
 
 
 def row(step, valid=None):
