@@ -12,6 +12,7 @@ from carousel.report import report_run
 from carousel.training import Config
 from carousel.training.language import corpus
 from carousel.training.language.beginning import begun_from
+from carousel.training.run import progress
 from carousel.training.run.folder import RunFolder, weights_of
 from carousel.training.run.progress import Note
 
@@ -98,7 +99,7 @@ def test_a_run_that_began_with_another_resumes_without_it(first, tmp_path, monke
     whole = training.train(**options, out=tmp_path / "whole")
 
     def stop(event):
-        if isinstance(event, training.progress.Saved) and event.step == 4:
+        if isinstance(event, progress.Saved) and event.step == 4:
             raise RuntimeError
 
     with pytest.raises(RuntimeError):

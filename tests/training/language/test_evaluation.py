@@ -14,11 +14,11 @@ from carousel.training import (
     Part,
     Score,
     evaluate,
-    evaluation,
     score_documents,
     score_lines,
     score_tokens,
 )
+from carousel.training.language import evaluation
 
 DOCUMENTS = [Document("a", "the cat sat on the mat\n" * 9), Document("b", "a dog\nlay down\n" * 7)]
 
