@@ -163,7 +163,7 @@ def test_the_test_sees_imports(tmp_path):
     path = tmp_path / "file.py"
     path.write_text(
         "import carousel.nn as layers, json\nfrom carousel import data\nfrom carousel.emit.cpp import main\n"
-        "def later():\n    from carousel.training.config import Config\n    import_module('carousel.report.pages')\n"
+        "def later():\n    from carousel.training.api import train\n    import_module('carousel.report.pages')\n"
         "HOMES = {'LSTM': 'carousel.models'}\n"
     )
     assert imported_rooms(path) == {"nn", "data", "emit", "training", "report", "models"}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from carousel.models import LanguageModel
-from carousel.training.language import next_symbol
+from carousel.training.language.task import next_symbol
 
 HIDDEN, LAYERS, BATCH, BPTT = 200, 2, 20, 35
 # At the published rate of 1 two trainings part by rounding alone, torch in float32 and in float64 too.

@@ -7,8 +7,8 @@ import pytest
 
 from carousel.cli.display import LiveBar, PlainLines, by_level, clock, display
 from carousel.cli.terminal import Terminal
-from carousel.training.progress import Evaluated, Finished, Note, Stage, Started, Stepped
-from carousel.training.score import Score
+from carousel.training.language.score import Score
+from carousel.training.run.progress import Evaluated, Finished, Note, Stage, Started, Stepped
 
 SCORE = Score(bits=150.0, tokens=100, characters=100)
 TRAIN = Score(bits=250.0, tokens=100, characters=100)

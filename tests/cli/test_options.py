@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from carousel import training
-from carousel.training.config import Config
+from carousel.training.language.config import Config
 from carousel.training.sequences.config import SequenceConfig
 
 

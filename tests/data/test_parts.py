@@ -39,7 +39,7 @@ def test_names_of_published_corpora_are_their_parts(train: str, valid: str, test
         ["latest.txt", "contest.txt", "restrain.txt"],
         ["train.txt"],
         ["test.txt", "valid.txt"],
-        ["src/training/loop.py", "src/model.py", "tests/test_loop.py"],
+        ["src/training/loop/loop.py", "src/model.py", "tests/test_loop.py"],
         ["train_test_split.py", "emma.txt"],
     ],
 )

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from carousel.training.presets import PRESETS
+from carousel.training.language.presets import PRESETS
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
 

@@ -39,7 +39,7 @@ def config(text, tmp_path) -> Config:
 @pytest.fixture(autouse=True)
 def _short_samples(monkeypatch):
     """Drawing samples would take most of the time of these runs."""
-    monkeypatch.setattr("carousel.training.samples.LENGTH", 20)
+    monkeypatch.setattr("carousel.training.language.samples.LENGTH", 20)
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +47,6 @@ def runs(tmp_path_factory) -> Path:
     """A folder with a finished run, and the same one halfway, of each kind; they are copied, not changed."""
     root = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("carousel.training.samples.LENGTH", 5)
+        patch.setattr("carousel.training.language.samples.LENGTH", 5)
         make_runs(root)
     return root

@@ -15,7 +15,7 @@ import carousel.models.tensors as checksums
 from carousel.models.tensors import read_tensor
 from carousel.tensor_file import open_tensors
 from carousel.training import Config, train
-from carousel.training.progress import Saved
+from carousel.training.run.progress import Saved
 
 LANGUAGE, SEQUENCES = ("char", "bpe"), ("classify", "forecast")
 SERIES = [float(k % 4) + 0.1 * (k % 3) for k in range(60)]

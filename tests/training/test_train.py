@@ -19,15 +19,15 @@ from carousel.training import (
     RunFolder,
     Score,
     evaluate,
-    language,
     load,
     read_metrics,
     resume,
     score_documents,
-    session,
     train,
 )
-from carousel.training.progress import Evaluated, Finished, Saved, Stage, Started, Stepped
+from carousel.training.language import task as language
+from carousel.training.run import session
+from carousel.training.run.progress import Evaluated, Finished, Saved, Stage, Started, Stepped
 
 
 def test_a_run_leaves_everything_in_its_folder(config):
@@ -150,7 +150,7 @@ def test_a_length_becomes_steps_once(config, options, monkeypatch):
     """Epochs are counted and minutes measured; the steps found are stored, with the evaluations and the
     threads.
     """
-    monkeypatch.setattr("carousel.training.length.DEFAULT_MINUTES", 0.01)
+    monkeypatch.setattr("carousel.training.run.length.DEFAULT_MINUTES", 0.01)
     config = dataclasses.replace(config, steps=None, evaluate_every=None, **options)
     stored = train(config).config
     assert stored.threads == 1

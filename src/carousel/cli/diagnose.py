@@ -88,7 +88,7 @@ def _sequences(path: Path, data: Path | None, steps: int) -> tuple[Any, Any, Non
     """The model of a run, held-out sequences, of each the last steps, and the loss that the run has lowered."""
     from carousel.models import SequenceModel
     from carousel.training import RunFolder
-    from carousel.training.sequences.asked import asked
+    from carousel.training.sequences.final_step_loss import asked
     from carousel.training.sequences.task import SequenceTask
 
     model = SequenceModel.load(path)
@@ -115,7 +115,7 @@ def _run(path: Path, data: Path | None, steps: int) -> tuple[Any, Any, list[str]
     from carousel.data import read
     from carousel.diagnosis import NextSymbol
     from carousel.training import RunFolder, load
-    from carousel.training.corpus import of_run
+    from carousel.training.language.corpus import of_run
 
     model, vocabulary = load(path)
     if data is None and not path.is_dir():

@@ -11,8 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Column
 
 from carousel.cli.terminal import Terminal, plain
-from carousel.training.config import WORDS
-from carousel.training.progress import Evaluated, Event, Finished, Note, Stage, Started, Stepped
+from carousel.training.language.config import WORDS
+from carousel.training.run.progress import Evaluated, Event, Finished, Note, Stage, Started, Stepped
 
 Measure = Callable[[Any], str]  # a score as the number one watches
 

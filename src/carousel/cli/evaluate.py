@@ -45,7 +45,7 @@ def evaluate(
 
     Of a run of --task: labels that are right, or errors beside those of the seasonal-naive forecast.
     """
-    from carousel.training.run import weights_of
+    from carousel.training.run.folder import weights_of
 
     if lines and tokens:
         raise CarouselError("--lines and --tokens print different things; give one of the two.")
@@ -89,7 +89,7 @@ def _documents(run: Path, paths: Sequence[str] | None) -> list[Document]:
     """The documents at these paths, or the test files of the run's corpus."""
     from carousel.data import describe_skipped, read
     from carousel.training import RunFolder
-    from carousel.training.corpus import of_run
+    from carousel.training.language.corpus import of_run
 
     if paths:
         skipped: list[Path] = []

@@ -68,7 +68,7 @@ def generate(
     ] = None,
 ) -> None:
     """Write text with a trained model, symbol by symbol."""
-    from carousel.training.run import weights_of
+    from carousel.training.run.folder import weights_of
 
     options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     _check(beams, {**options, "samples": samples if samples > 1 else None, "stop": stop}, length_penalty)

@@ -41,7 +41,7 @@ def predict(
 
     A tag or a class comes with its probability, a forecast with the bounds of its interval.
     """
-    from carousel.training.run import weights_of
+    from carousel.training.run.folder import weights_of
 
     weights_of(run)  # told before torch is loaded, which takes seconds
     check_files(data)

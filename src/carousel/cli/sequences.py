@@ -34,7 +34,7 @@ def evaluated(run: Path, paths: Sequence[str]) -> Iterator[str]:
 def _own(model: SequenceModel, run: Path) -> Any:
     """The score of the test part."""
     from carousel.training import RunFolder
-    from carousel.training.checkpoint import describe_checkpoint
+    from carousel.training.run.checkpoint import describe_checkpoint
     from carousel.training.sequences.task import SequenceTask
 
     if not run.is_dir():

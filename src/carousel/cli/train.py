@@ -12,19 +12,19 @@ from carousel.cli.options import flag, with_config_options
 from carousel.cli.output import say
 from carousel.errors import CarouselError
 from carousel.options import check_names
-from carousel.training.config import WORDS
-from carousel.training.presets import PRESETS
+from carousel.training.language.config import WORDS
+from carousel.training.language.presets import PRESETS
 
 if TYPE_CHECKING:
     from carousel.cli.terminal import Terminal
     from carousel.training import Run
     from carousel.training.configs import AnyConfig
-    from carousel.training.progress import Observer
+    from carousel.training.run.progress import Observer
 
 
 def register(app: typer.Typer) -> None:
     """Add the command with all options of a training configuration."""
-    from carousel.training.config import Config
+    from carousel.training.language.config import Config
     from carousel.training.sequences.config import SequenceConfig
 
     app.command()(with_config_options(train, Config, SequenceConfig))
@@ -94,10 +94,10 @@ def train(
 
 def _settings(path: Path | None, preset: str | None, given: dict[str, Any]) -> AnyConfig:
     """The options of the YAML file or the preset, or the defaults, under those given on the command line."""
-    from carousel.training.beginning import begun_from
-    from carousel.training.config import Config
     from carousel.training.configs import kind_of, read_config
-    from carousel.training.loop_config import LENGTHS
+    from carousel.training.language.beginning import begun_from
+    from carousel.training.language.config import Config
+    from carousel.training.loop.config import LENGTHS
 
     lengths = [flag(name) for name in LENGTHS if name in given]
     if len(lengths) > 1:
@@ -120,8 +120,8 @@ def _settings(path: Path | None, preset: str | None, given: dict[str, Any]) -> A
 def _check_paths(settings: AnyConfig | None) -> None:
     """Raise CarouselError for data that is not there, or a run folder that is."""
     from carousel.data import find_parts
-    from carousel.training.config import Config
-    from carousel.training.run import RunFolder
+    from carousel.training.language.config import Config
+    from carousel.training.run.folder import RunFolder
 
     if settings is not None:
         RunFolder.check_free(settings.out)
@@ -133,7 +133,7 @@ def _check_paths(settings: AnyConfig | None) -> None:
 
 def _refuse_foreign(given: dict[str, Any], kind: type[AnyConfig]) -> None:
     """An option of language models has no meaning for sequences in a CSV file, nor the other way round."""
-    from carousel.training.config import Config
+    from carousel.training.language.config import Config
 
     for name in given:
         try:

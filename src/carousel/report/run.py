@@ -9,10 +9,10 @@ from carousel.report.sequences.gather import gather_sequences
 from carousel.report.sequences.page import write_sequence_report
 from carousel.report.training.gather import gather
 from carousel.report.training.page import write_training_report
-from carousel.training import corpus as corpora
 from carousel.training.api import Run
-from carousel.training.progress import Observer, Stage, silent
-from carousel.training.run import RunFolder
+from carousel.training.language import corpus as corpora
+from carousel.training.run.folder import RunFolder
+from carousel.training.run.progress import Observer, Stage, silent
 from carousel.training.sequences.config import SequenceConfig
 from carousel.training.sequences.task import SequenceTask
 

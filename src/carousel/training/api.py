@@ -9,16 +9,16 @@ from carousel import atomic
 from carousel.errors import CarouselError
 from carousel.ops import torch_threads
 from carousel.plain import typed
-from carousel.training.beginning import begun_from
-from carousel.training.checkpoint import describe_checkpoint, verify_checkpoint
-from carousel.training.config import Config
 from carousel.training.configs import AnyConfig
-from carousel.training.devices import check_device
-from carousel.training.position import Position
-from carousel.training.progress import Finished, Note, Observer, silent
-from carousel.training.run import RunFolder
-from carousel.training.session import Session
-from carousel.training.task import Task
+from carousel.training.language.beginning import begun_from
+from carousel.training.language.config import Config
+from carousel.training.loop.devices import check_device
+from carousel.training.run.checkpoint import describe_checkpoint, verify_checkpoint
+from carousel.training.run.folder import RunFolder
+from carousel.training.run.position import Position
+from carousel.training.run.progress import Finished, Note, Observer, silent
+from carousel.training.run.session import Session
+from carousel.training.run.task import Task
 from carousel.training.tasks import open_task
 
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from carousel.training.config import Config
-from carousel.training.loop_config import read_options
+from carousel.training.language.config import Config
+from carousel.training.loop.config import read_options
 from carousel.training.sequences.config import SequenceConfig
 
 AnyConfig = Config | SequenceConfig

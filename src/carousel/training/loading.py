@@ -5,7 +5,7 @@ from pathlib import Path
 from carousel.data import Vocabulary, load_vocabulary
 from carousel.errors import CarouselError
 from carousel.models.predictor import Predictor
-from carousel.training.run import weights_of
+from carousel.training.run.folder import weights_of
 
 
 def load(path: str | Path) -> tuple[Predictor, Vocabulary]:

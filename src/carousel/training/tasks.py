@@ -1,15 +1,15 @@
 """From a configuration to its task, with the data read."""
 
 from carousel.models.predictor import Predictor
-from carousel.training import corpus
-from carousel.training.beginning import check_begun
 from carousel.training.configs import AnyConfig
-from carousel.training.language import LanguageTask
-from carousel.training.progress import Observer, Stage, silent
-from carousel.training.run import RunFolder, weights_of
+from carousel.training.language import corpus
+from carousel.training.language.beginning import check_begun
+from carousel.training.language.task import LanguageTask
+from carousel.training.run.folder import RunFolder, weights_of
+from carousel.training.run.progress import Observer, Stage, silent
+from carousel.training.run.task import Task
 from carousel.training.sequences.config import SequenceConfig
 from carousel.training.sequences.task import SequenceTask
-from carousel.training.task import Task
 
 
 def open_task(config: AnyConfig, folder: RunFolder | None = None, on_event: Observer = silent) -> Task:

@@ -11,7 +11,7 @@ import carousel
 from carousel import CarouselError, Forecast, SequenceConfig, SequenceModel, fit, score_sequences
 from carousel.models.tensors import load_tensors
 from carousel.training import RunFolder, read_metrics, resume, train
-from carousel.training.progress import Evaluated, Saved, Started
+from carousel.training.run.progress import Evaluated, Saved, Started
 from carousel.training.sequences.row import SequenceRow
 
 CLOCKS = ("seconds", "steps_per_second")

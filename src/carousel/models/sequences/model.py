@@ -37,8 +37,8 @@ from carousel.models.sequences.heads import (
     head_to_dict,
 )
 from carousel.models.sequences.layers import Ahead, Labels, Pooled, back
+from carousel.models.sequences.mlp import Without
 from carousel.models.sequences.predictions import Prediction, forecasts
-from carousel.models.sequences.without import Without
 from carousel.models.tensors import distinct, fitting, load_tensors, restored, save_tensors
 from carousel.nn.in_eval import in_eval
 from carousel.nn.regularisers import dropout, locked

@@ -9,9 +9,9 @@ from carousel.models.sequences.model import SequenceModel, padded
 from carousel.report.run_facts import configuration, environment, why_stopped
 from carousel.report.sequences.numbers import Beside, SequenceReport, Track
 from carousel.training.api import Run
-from carousel.training.metrics import read_metrics
-from carousel.training.progress import Observer, Stage, silent
-from carousel.training.run import RunFolder
+from carousel.training.run.folder import RunFolder
+from carousel.training.run.metrics import read_metrics
+from carousel.training.run.progress import Observer, Stage, silent
 from carousel.training.sequences.baselines import without_recurrence
 from carousel.training.sequences.config import SequenceConfig
 from carousel.training.sequences.forecast import ForecastAim

@@ -43,12 +43,12 @@ from carousel.report.training.numbers import (
     TrainingReport,
 )
 from carousel.training.api import Run
-from carousel.training.config import WORDS, Config
-from carousel.training.corpus import Corpus
-from carousel.training.metrics import Row, read_metrics
-from carousel.training.progress import Observer, Stage, silent
-from carousel.training.run import RunFolder
-from carousel.training.samples import draw_samples
+from carousel.training.language.config import WORDS, Config
+from carousel.training.language.corpus import Corpus
+from carousel.training.language.samples import draw_samples
+from carousel.training.run.folder import RunFolder
+from carousel.training.run.metrics import Row, read_metrics
+from carousel.training.run.progress import Observer, Stage, silent
 
 ORDERS = range(1, 6)
 SYMBOLS = {"word": "words", "token": "words", "bpe": "byte pairs"}

@@ -19,7 +19,7 @@ from carousel.models.sequences.heads import (
     check_model,
 )
 from carousel.options import again, described, option
-from carousel.training.loop_config import LoopConfig, without_dropout
+from carousel.training.loop.config import LoopConfig, without_dropout
 from carousel.training.sequences.score import ForecastScore, LabelScore
 
 FORECAST = ("horizon", "season", "log", "interval")

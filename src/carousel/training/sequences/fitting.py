@@ -19,9 +19,9 @@ from carousel.errors import CarouselError
 from carousel.models.sequences.heads import Forecast
 from carousel.models.sequences.model import SequenceModel
 from carousel.training import api
-from carousel.training.devices import check_device
-from carousel.training.progress import Observer, silent
-from carousel.training.run import RunFolder
+from carousel.training.loop.devices import check_device
+from carousel.training.run.folder import RunFolder
+from carousel.training.run.progress import Observer, silent
 from carousel.training.sequences.config import FORECAST, MODEL, SequenceConfig
 from carousel.training.sequences.task import SequenceTask
 

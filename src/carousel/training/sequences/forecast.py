@@ -15,8 +15,8 @@ from carousel.losses import gaussian
 from carousel.models.sequences.heads import Forecast
 from carousel.models.sequences.model import SequenceModel, padded
 from carousel.models.sequences.predictions import forecasts, quantile
-from carousel.training.sequences.pieces import Piece
 from carousel.training.sequences.score import ForecastScore
+from carousel.training.sequences.windows import Piece
 
 
 class ForecastAim:

@@ -13,8 +13,8 @@ from carousel.data.sequences import Sequence, Sequences, Span, labels_of
 from carousel.errors import CarouselError
 from carousel.losses import cross_entropy
 from carousel.models.sequences.model import SequenceModel, padded
-from carousel.training.sequences.pieces import Piece
 from carousel.training.sequences.score import LabelScore
+from carousel.training.sequences.windows import Piece
 
 
 class LabelAim:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Self
 
-from carousel.training.metrics import CsvRow
+from carousel.training.run.metrics import CsvRow
 
 
 @dataclass(frozen=True)

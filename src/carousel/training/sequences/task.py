@@ -25,21 +25,21 @@ from carousel.models.sequences.heads import Forecast
 from carousel.models.sequences.model import KIND, SequenceModel
 from carousel.models.tensors import load_description
 from carousel.nn.drawing import seeded
-from carousel.training.loop import Loop
-from carousel.training.run import RunFolder
+from carousel.training.loop.loop import Loop
+from carousel.training.run.folder import RunFolder
 from carousel.training.sequences.config import SequenceConfig
 from carousel.training.sequences.forecast import ForecastAim
-from carousel.training.sequences.keeping import keep, kept
 from carousel.training.sequences.labels import LabelAim
-from carousel.training.sequences.pieces import Pieces
 from carousel.training.sequences.row import SequenceRow
 from carousel.training.sequences.score import Loss
+from carousel.training.sequences.storage import keep, kept
+from carousel.training.sequences.windows import Pieces
 
 FEW = 8  # sequences of tags below which time is held out, not sequences
 
 
 class SequenceTask:
-    """Sequences in three parts, and what is to be learned of them; see `carousel.training.task.Task`."""
+    """Sequences in three parts, and what is to be learned of them; see `carousel.training.run.task.Task`."""
 
     what = "data"
     rows = SequenceRow

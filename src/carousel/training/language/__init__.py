@@ -1,0 +1,1 @@
+"""Training and evaluation of language models on text."""

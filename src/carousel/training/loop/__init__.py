@@ -1,0 +1,1 @@
+"""The optimisation of any model: windows, steps, learning rates."""

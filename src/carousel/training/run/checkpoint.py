@@ -1,0 +1,134 @@
+"""All that resuming needs, in one file that is written as one step.
+
+Why best weights and checkpoint never disagree, though they are two files: after an improvement
+`weights.safetensors` is written first, then the checkpoint that knows of it. A process that dies between
+the two leaves newer weights beside an older checkpoint. Resuming from that replays the steps in between;
+every step follows from the checkpoint alone, so the replay meets the same improvement and writes the same
+bytes once more. The other order could lose the best weights: the checkpoint would say that they were kept,
+and nothing would write them again.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from carousel.errors import CarouselError
+from carousel.models.tensors import check_tensors, distinct, load_description, load_tensors, save_tensors
+from carousel.nn.drawing import drawing_from
+from carousel.plain import typed
+from carousel.reading import first_line
+from carousel.training.loop.config import LoopConfig
+from carousel.training.loop.loop import Loop
+from carousel.training.loop.optimizers import kept
+from carousel.training.run.position import Position
+
+KIND = "checkpoint"
+
+
+def save_checkpoint(path: Path, loop: Loop[Any], position: Position, **about: Any) -> None:
+    """Write the loop and where it stands, with the plain values `about` them."""
+    tensors = {f"model.{name}": tensor for name, tensor in distinct(loop.model).items()}
+    for number, values in loop.optimizer.state_dict()["state"].items():
+        for name, value in values.items():
+            if value is not None:
+                tensors[f"optimizer.{number}.{name}"] = torch.as_tensor(value)
+    tensors |= _state_tensors(loop.state)
+    tensors["random"] = loop.random.get_state()
+    config = loop.config.override(out=None).to_dict()
+    save_tensors(path, KIND, tensors, {"config": config, "position": position.to_dict(), **about})
+
+
+def load_checkpoint(path: Path, loop: Loop[Any]) -> Position:
+    """Bring a freshly built loop to where the checkpoint was written.
+
+    Raises CarouselError if the file is damaged, or was written under another configuration.
+    """
+    tensors, about = load_tensors(path, KIND)
+    _check_config(about, loop.config, path)
+    try:
+        position = Position.from_dict(about.get("position"))
+        if position.step > (loop.config.steps or 0):
+            raise CarouselError(f"position: step {position.step} is behind the last, {loop.config.steps}")
+        _restore(loop, tensors)
+    except (CarouselError, RuntimeError, TypeError, ValueError) as error:
+        raise CarouselError(f"{path} does not fit its configuration: {first_line(error)}.") from None
+    return position
+
+
+def describe_checkpoint(path: Path) -> dict[str, Any]:
+    """What a checkpoint says of itself, without its tensors."""
+    return load_description(path, KIND)
+
+
+def verify_checkpoint(path: Path) -> None:
+    """Read every byte; raises CarouselError if the file is damaged."""
+    load_tensors(path, KIND)
+
+
+def _restore(loop: Loop[Any], tensors: dict[str, Tensor]) -> None:
+    """Names, shapes and types are compared before anything is used: torch's fused optimizers trust theirs."""
+    expected = {f"model.{name}": tensor for name, tensor in distinct(loop.model).items()}
+    expected |= _expected_moments(loop, tensors) | {"random": loop.random.get_state()}
+    if any(name.startswith("state.") for name in tensors):
+        expected |= _state_tensors(_state_of_first_window(loop))
+    check_tensors(tensors, expected)
+    loop.model.load_state_dict(_room(tensors, "model"), strict=False)
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in _room(tensors, "optimizer").items():
+        number, _, moment = name.partition(".")
+        moments.setdefault(int(number), {})[moment] = tensor
+    groups = loop.optimizer.state_dict()["param_groups"]
+    loop.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+    state = {name: tensor.to(loop.fabric.device) for name, tensor in _room(tensors, "state").items()}
+    parts = tuple(state[str(k)] for k in range(len(state) - ("whole" in state)))
+    loop.state = state.get("whole", parts or None)
+    loop.random.set_state(tensors["random"])
+
+
+def _room(tensors: dict[str, Tensor], room: str) -> dict[str, Tensor]:
+    """The tensors of a room by the names that they have in it."""
+    return {
+        name.removeprefix(f"{room}."): each for name, each in tensors.items() if name.startswith(f"{room}.")
+    }
+
+
+def _expected_moments(loop: Loop[Any], tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Of the parameters that have moved, of which the file holds something, what the optimizer keeps."""
+    expected = {}
+    parameters = [each for group in loop.optimizer.param_groups for each in group["params"]]
+    for number, parameter in enumerate(parameters):
+        if any(name.startswith(f"optimizer.{number}.") for name in tensors):
+            for moment in kept(loop.config):
+                like = torch.zeros(()) if moment == "step" else parameter
+                expected[f"optimizer.{number}.{moment}"] = like
+    return expected
+
+
+def _state_of_first_window(loop: Loop[Any]) -> Any:
+    """A carried state of the right shapes and types: they do not depend on what was read."""
+    window = tuple(tensor.to(loop.fabric.device) for tensor in loop.batches.window(0))
+    with torch.no_grad(), drawing_from(loop.random):
+        return loop.objective(loop.model, window, None)[1]
+
+
+def _state_tensors(state: Any) -> dict[str, Tensor]:
+    if state is None:
+        return {}
+    if isinstance(state, Tensor):
+        return {"state.whole": state}
+    return {f"state.{k}": part.clone() for k, part in enumerate(state)}  # parts may share memory
+
+
+def _check_config(about: dict[str, Any], config: LoopConfig, path: Path) -> None:
+    saved, given = (
+        typed(dict[str, Any], about.get("config"), f"{path}: config"),
+        config.override(out=None).to_dict(),
+    )
+    for name in given:
+        if saved.get(name) != given[name]:
+            raise CarouselError(
+                f"a run is resumed with the options it began with: {name} was {saved.get(name)!r:.80} in {path}, "
+                f"but is {given[name]!r} in config.yaml. Put it back, or start a new run."
+            )

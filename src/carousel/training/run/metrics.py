@@ -1,0 +1,227 @@
+"""The numbers of a run as it goes: rows of `metrics.csv`, and the same rows as TensorBoard events.
+
+The CSV file is the truth; the events are a copy. Both may be ahead of the checkpoint when a process dies,
+and the last row may be torn. On resuming, rows beyond the checkpoint are dropped (training writes them
+again) and the events are written anew from the rows that stay, so neither ever shows a step twice.
+"""
+
+import itertools
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import IO, Any, Self, TypeVar
+
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from carousel.atomic import storage_errors, write_atomic
+from carousel.errors import CarouselError
+from carousel.reading import first_line, read_file
+from carousel.training.language.score import Score
+from carousel.training.run.folder import RunFolder
+
+
+@dataclass(frozen=True)
+class CsvRow:
+    """What is known after `step`; a subclass adds the figures of its kind of model, of which some may be None."""
+
+    step: int
+    epoch: float
+    seconds: float  # trained so far
+    lr: float
+
+    @classmethod
+    def of(cls, train: Any, valid: Any, *, gradient_norm: float, speed: float, **when: Any) -> Self:
+        """The row with the scores of train and of valid, or None; `when`: the fields of every row."""
+        raise NotImplementedError
+
+    @classmethod
+    def header(cls) -> str:
+        """The first line of the file."""
+        return ",".join(f.name for f in fields(cls))
+
+    def to_csv(self) -> str:
+        """The values with commas between; an unknown one is empty."""
+        values = (getattr(self, f.name) for f in fields(self))
+        return ",".join("" if value is None else repr(value) for value in values)
+
+    @classmethod
+    def from_csv(cls, line: str) -> Self:
+        """The row that `to_csv` wrote; raises ValueError for any other line."""
+        values = line.split(",")
+        if len(values) != len(fields(cls)):
+            raise ValueError(f"a row of metrics has {len(fields(cls))} values; got {line!r}")
+        for f, value in zip(fields(cls), values, strict=True):
+            if not value and f.default is MISSING:
+                raise ValueError(f"a row of metrics needs a value for {f.name}; got {line!r}")
+        numbers = [float(value) if value else None for value in values[1:]]
+        return cls(_step(values[0]), *numbers)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Row(CsvRow):
+    """A row of a language model; training figures are means over the steps since the row before."""
+
+    train_bits_per_character: float
+    train_perplexity: float
+    gradient_norm: float  # before clipping
+    tokens_per_second: float
+    valid_bits_per_character: float | None = None  # where the valid files were scored
+    valid_perplexity: float | None = None
+
+    @classmethod
+    def of(
+        cls, train: Score, valid: Score | None, *, gradient_norm: float, speed: float, **when: Any
+    ) -> Self:
+        return cls(
+            **when,
+            train_bits_per_character=train.bits_per_character,
+            train_perplexity=train.perplexity,
+            gradient_norm=gradient_norm,
+            tokens_per_second=speed,
+            valid_bits_per_character=valid.bits_per_character if valid else None,
+            valid_perplexity=valid.perplexity if valid else None,
+        )
+
+
+AnyRow = TypeVar("AnyRow", bound=CsvRow)
+T = TypeVar("T")
+MONITOR_HEADER = "step,name,value"
+
+
+def read_metrics(path: str | Path, kind: type[AnyRow] = Row) -> list[AnyRow]:  # type: ignore[assignment]
+    """The whole rows of a `metrics.csv` of this kind; a last line that was torn by a sudden end is left out.
+
+    Raises CarouselError if the file is missing or something else.
+    """
+    return _read(Path(path), kind.header(), kind.from_csv)
+
+
+def _read(path: Path, header: str, parse: Callable[[str], T]) -> list[T]:
+    """The whole lines behind the header, parsed."""
+    data = read_file(path, "the metrics of a run")
+    try:
+        first, *lines = data.decode().split("\n")[:-1] or [""]  # what follows the last line end is torn
+        if first != header:
+            raise ValueError(f"its first line is not {header!r}")
+        return [parse(line) for line in lines]
+    except ValueError as error:
+        raise CarouselError(f"{path} is not the metrics of a run: {first_line(error)}.") from None
+
+
+def _step(text: str) -> int:
+    step = int(text)
+    if not 0 <= step < 1 << 63:
+        raise ValueError(f"a step is a number from 0 of 64 bits; got {text}")
+    return step
+
+
+def _look(line: str) -> tuple[int, str, float]:
+    """(step, tag, value) of a line of monitor.csv."""
+    step, tag, value = line.split(",")
+    return _step(step), tag, float(value)
+
+
+class Metrics:
+    """Writes the rows of a run, starting from those up to `step` that are there already."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        step: int = 0,
+        kind: type[CsvRow] = Row,
+        on_damage: Callable[[str], None] = lambda what: None,
+    ) -> None:
+        """`on_damage` is told of a file that cannot be read. It is set aside: a by-product stops no training."""
+        self._path = folder.metrics
+        with storage_errors(self._path):
+            found = _kept(self._path, lambda path: read_metrics(path, kind), on_damage)
+            rows = [row for row in found if row.step <= step]
+            looks = _kept(folder.monitor, lambda path: _read(path, MONITOR_HEADER, _look), on_damage)
+            write_atomic(self._path, "\n".join([kind.header(), *(row.to_csv() for row in rows)]) + "\n")
+            self._csv = open(self._path, "a", encoding="utf-8")  # noqa: SIM115 (closed in `close`)
+            for old in folder.events:
+                old.unlink()
+            name = f"events.out.tfevents.{time.time_ns() // 1_000_000}.{socket.gethostname()}"
+            self._events_file = open(folder.path / name, "ab")  # noqa: SIM115 (closed in `close`)
+            self._events = RecordWriter(self._events_file)
+            self._event(file_version="brain.Event:2")
+            # a TensorBoard that watches forgets what it read from the deleted file
+            self._event(session_log=SessionLog(status=SessionLog.START))
+            for row in rows:
+                self._scalars(row)
+            self._monitor = self._resume_monitor(folder.monitor, [look for look in looks if look[0] <= step])
+            self._events_file.flush()
+
+    def _resume_monitor(self, path: Path, looks: list[tuple[int, str, float]]) -> IO[str]:
+        """What the monitor saw stays, and stands in the new events too."""
+        lines = [f"{step},{tag},{value!r}" for step, tag, value in looks]
+        write_atomic(path, "\n".join([MONITOR_HEADER, *lines]) + "\n")
+        for step, tag, value in looks:
+            self._event(step=step, summary=_summary({tag: value}))
+        return open(path, "a", encoding="utf-8")
+
+    def look(self, step: int, numbers: Mapping[str, float]) -> None:
+        """Add what the monitor saw after `step`, by TensorBoard's names; raises StorageError."""
+        with storage_errors(self._path):
+            self._monitor.writelines(f"{step},{tag},{value!r}\n" for tag, value in numbers.items())
+            self._monitor.flush()
+            self._event(step=step, summary=_summary(numbers))
+            self._events_file.flush()
+
+    def append(self, row: CsvRow) -> None:
+        """Add a row to both files; raises StorageError if the disk refuses."""
+        with storage_errors(self._path):
+            self._csv.write(row.to_csv() + "\n")
+            self._csv.flush()
+            self._scalars(row)
+            self._events_file.flush()
+
+    def sync(self) -> None:
+        """Bring the rows to the disk: called before each checkpoint, which promises that they are there."""
+        with storage_errors(self._path):
+            os.fsync(self._csv.fileno())
+
+    def close(self) -> None:
+        """Close both files."""
+        with storage_errors(self._path):
+            self._csv.close()
+            self._monitor.close()
+            self._events_file.close()
+
+    def _scalars(self, row: CsvRow) -> None:
+        values = {f.name: getattr(row, f.name) for f in fields(row) if f.name != "step"}
+        known = {_tag(name): value for name, value in values.items() if value is not None}
+        self._event(step=row.step, summary=_summary(known))
+
+    def _event(self, **content: object) -> None:
+        event = Event(wall_time=time.time(), **content)
+        self._events.write(event.SerializeToString())
+
+
+def _kept(path: Path, read: Callable[[Path], list[T]], on_damage: Callable[[str], None]) -> list[T]:
+    """What a file of an earlier session holds; one that cannot be read gets another name."""
+    if not os.path.lexists(path):
+        return []
+    try:
+        return read(path)
+    except CarouselError as error:
+        names = (path.with_name(f"{path.name}.damaged-{k}") for k in itertools.count(1))
+        aside = next(name for name in names if not os.path.lexists(name))
+        path.rename(aside)
+        on_damage(f"{error} It is now called {aside.name}, and training goes on without its rows.")
+        return []
+
+
+def _summary(numbers: Mapping[str, float]) -> Summary:
+    return Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in numbers.items()])
+
+
+def _tag(name: str) -> str:
+    """train_perplexity -> train/perplexity: TensorBoard groups by what stands before the stroke."""
+    part, _, rest = name.partition("_")
+    return f"{part}/{rest}" if part in ("train", "valid") else name

@@ -1,0 +1,203 @@
+"""Scores of texts."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from carousel import CarouselError
+from carousel.data import BOUNDARY, Document, Windows, fit_vocabulary
+from carousel.losses import cross_entropy
+from carousel.models import LanguageModel, TDNNLanguageModel
+from carousel.training import (
+    Part,
+    Score,
+    evaluate,
+    score_documents,
+    score_lines,
+    score_tokens,
+)
+from carousel.training.language import evaluation
+
+DOCUMENTS = [Document("a", "the cat sat on the mat\n" * 9), Document("b", "a dog\nlay down\n" * 7)]
+
+
+@pytest.fixture
+def vocabulary():
+    return fit_vocabulary("char", DOCUMENTS)
+
+
+@pytest.fixture
+def model(vocabulary):
+    model = LanguageModel(vocabulary.size, hidden=10, dropout=0.4).double()
+    torch.nn.init.normal_(model.head.weight)  # so that predictions differ
+    return model
+
+
+def one_pass(model, ids):
+    """Bits of a stream read from end to end in a single lane."""
+    model.eval()
+    tokens = torch.from_numpy(np.asarray(ids, dtype=np.int64))
+    logits, _ = model(tokens[:-1, None])
+    return cross_entropy(logits, tokens[1:, None], reduction="sum").item() / math.log(2)
+
+
+def test_each_file_is_one_stream_from_the_zero_state(model, vocabulary):
+    """The score of a corpus is the sum of one pass through each file, its end being predicted and counted."""
+    score = score_documents(model, vocabulary, DOCUMENTS)
+    expected = sum(one_pass(model, [0, *vocabulary.encode(d.text), 0]) for d in DOCUMENTS)
+    assert score.bits == pytest.approx(expected, rel=1e-9)
+    assert score.tokens == score.characters == sum(len(d.text) + 1 for d in DOCUMENTS)
+    alone = [score_documents(model, vocabulary, [d]).bits for d in DOCUMENTS]
+    assert score.bits == pytest.approx(sum(alone), rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", [LanguageModel, TDNNLanguageModel])
+@pytest.mark.parametrize(("columns", "logits"), [(64, 1 << 23), (1, 1 << 23), (3, 200), (64, 1)])
+def test_how_streams_are_grouped_changes_nothing(vocabulary, monkeypatch, kind, columns, logits):
+    """Side by side or one after the other, in long windows or of a single step: the same bits."""
+    documents = [Document(str(k), DOCUMENTS[k % 2].text[: 3 + 29 * k]) for k in range(7)]
+    torch.manual_seed(1)
+    model = kind(vocabulary.size, hidden=10).double()
+    expected = sum(one_pass(model, [0, *vocabulary.encode(d.text), 0]) for d in documents)
+    monkeypatch.setattr(evaluation, "_COLUMNS", columns)
+    monkeypatch.setattr(evaluation, "_LOGITS", logits)
+    assert score_documents(model, vocabulary, documents).bits == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_sample_scores_segments_with_their_lead(model, vocabulary, monkeypatch):
+    """With a limit, each segment is read after the symbols before it, and scored without them."""
+    monkeypatch.setattr(evaluation, "SEGMENT", 20)
+    monkeypatch.setattr(evaluation, "LEAD", 7)
+    ids = Part.of(DOCUMENTS, vocabulary).ids
+    expected = one_pass(model, ids[: 27 + 1])
+    for start in range(20, len(ids) - 1 - 7, 20):
+        piece = ids[start : start + 27 + 1]
+        expected += one_pass(model, piece) - one_pass(model, piece[: 7 + 1])
+    score = evaluate(model, Part(ids, 300), limit=10**9)
+    assert score.bits == pytest.approx(expected, rel=1e-9)
+    assert score.tokens == len(ids) - 1
+    assert score.bits == pytest.approx(one_pass(model, ids), rel=0.02)  # and near one pass through all
+
+
+@pytest.mark.parametrize("length", [2, 6, 7, 8, 9, 26, 27, 28, 29, 47, 48, 49])
+def test_no_length_loses_a_symbol(model, vocabulary, monkeypatch, length):
+    """Around every boundary of segments, the number of tokens scored is that of the stream without its
+    first.
+    """
+    monkeypatch.setattr(evaluation, "SEGMENT", 20)
+    monkeypatch.setattr(evaluation, "LEAD", 7)
+    ids = Part.of(DOCUMENTS, vocabulary).ids[:length]
+    assert evaluate(model, Part(ids, length - 1), limit=10**9).tokens == length - 1
+    assert evaluate(model, Part(ids, length - 1)).tokens == length - 1
+
+
+def test_a_sample_takes_segments_from_everywhere(model, vocabulary, monkeypatch):
+    """With a limit about so many tokens are scored, first and last segment among them, characters in
+    proportion.
+    """
+    monkeypatch.setattr(evaluation, "SEGMENT", 20)
+    monkeypatch.setattr(evaluation, "LEAD", 7)
+    part = Part(Part.of(DOCUMENTS, vocabulary).ids, 10_000)
+    score = evaluate(model, part, limit=60)
+    assert 47 <= score.tokens <= 67
+    assert score.characters == round(10_000 * score.tokens / part.tokens)
+
+
+def test_every_softmax_sums_to_one(vocabulary):
+    """After any text of four symbols the probabilities of all that may follow add up to one."""
+    for model in (LanguageModel(vocabulary.size, hidden=6), TDNNLanguageModel(vocabulary.size, hidden=6)):
+        texts = torch.randint(vocabulary.size, (4, 50))
+        logits, _ = model.double().eval()(texts)
+        ends = torch.arange(vocabulary.size).expand(4, 50, -1)
+        total = sum(
+            (-cross_entropy(logits, ends[..., k], reduction="none")).exp() for k in range(ends.shape[-1])
+        )
+        torch.testing.assert_close(total, torch.ones(4, 50).double())
+
+
+def test_tokens_of_a_line_add_up_to_its_score(model, vocabulary):
+    """Each piece has its own bits, whatever lines are scored beside it, and their sum is the line's."""
+    lines = ["the cat", "", "a dog lay down"]
+    for line, tokens, score in zip(
+        lines, score_tokens(model, vocabulary, lines), score_lines(model, vocabulary, lines), strict=True
+    ):
+        assert "".join(token.text for token in tokens) == line + "\n"
+        assert sum(token.bits for token in tokens) == pytest.approx(score.bits, rel=1e-9)
+        ids = [BOUNDARY, *vocabulary.encode(line + "\n")]
+        assert tokens[-1].bits == pytest.approx(
+            one_pass(model, ids) - one_pass(model, ids[:-1]) if line else score.bits
+        )
+
+
+def test_sentences_end_where_lines_do():
+    """At the level of tokens the last piece of a sentence is its line end, and perplexity counts it."""
+    vocabulary = fit_vocabulary("token", [Document("a", "a b <unk>\nb a\n")])
+    model = LanguageModel(vocabulary.size, hidden=4)
+    [tokens] = score_tokens(model, vocabulary, ["b new a"])
+    assert [token.text for token in tokens] == ["b", "<unk>", "a", "\n"]
+    [score] = score_lines(model, vocabulary, ["b new a"])
+    assert score.tokens == 4
+    assert score.nats_per_token == pytest.approx(math.log(score.perplexity))
+
+
+def test_a_vocabulary_of_another_size_is_refused(model, vocabulary):
+    """Larger or smaller than the model's: its numbers would be those of other symbols."""
+    other = fit_vocabulary("char", [Document("a", "the cat\n")])
+    for score in (
+        lambda: score_lines(model, other, ["the cat"]),
+        lambda: score_tokens(model, other, ["the cat"]),
+        lambda: score_documents(model, other, DOCUMENTS),
+        lambda: score_lines(LanguageModel(other.size, hidden=2), vocabulary, ["the cat"]),
+    ):
+        with pytest.raises(CarouselError, match="model and vocabulary must belong together"):
+            score()
+
+
+def test_the_model_is_left_as_it_was(model, vocabulary):
+    """Scoring runs without dropout and without gradients, and puts the mode back."""
+    model.train()
+    first = score_documents(model, vocabulary, DOCUMENTS)
+    assert first == score_documents(model, vocabulary, DOCUMENTS)
+    assert model.training
+    assert model(torch.zeros(1, 1, dtype=torch.int64))[0].requires_grad
+
+
+def test_each_line_is_scored_by_itself(model, vocabulary):
+    """A line's score is that of a document that begins with it, whatever lines stand around it and in
+    what order.
+    """
+    lines = ["the cat", "", "a dog lay down on the mat", "sat\n", "the cat"] * 30
+    scores = score_lines(model, vocabulary, lines)
+    for line, score in zip(lines[:5], scores, strict=False):
+        text = line.rstrip("\n") + "\n"
+        expected = one_pass(model, [BOUNDARY, *vocabulary.encode(text)])
+        assert score.bits == pytest.approx(expected, rel=1e-9)
+        assert score.characters == len(text)
+    assert scores[0].bits == pytest.approx(scores[4].bits, rel=1e-12)
+    assert score_lines(model, vocabulary, []) == []
+
+
+def test_words_count_their_characters():
+    """At the level of words there are fewer tokens than characters, and bits per character use the latter."""
+    vocabulary = fit_vocabulary("word", DOCUMENTS)
+    score = score_documents(LanguageModel(vocabulary.size, hidden=4), vocabulary, DOCUMENTS)
+    assert score.characters == sum(len(d.text) + 1 for d in DOCUMENTS)
+    assert score.tokens == len(Windows(Part.of(DOCUMENTS, vocabulary).ids, 1, 1))
+    assert score.tokens < score.characters
+    assert score.bits_per_character == score.bits / score.characters
+
+
+def test_perplexity_is_two_to_the_bits_per_token():
+    """And infinite where a float cannot hold it."""
+    assert Score(bits=24, tokens=8, characters=99).perplexity == 8
+    assert Score(bits=1e9, tokens=1, characters=1).perplexity == math.inf
+
+
+def test_nothing_to_score_is_an_error(model, vocabulary):
+    """No document, or a part with nothing to predict, is refused."""
+    with pytest.raises(CarouselError, match="at least one document"):
+        score_documents(model, vocabulary, [])
+    with pytest.raises(CarouselError, match="at least 2 symbols; got 1"):
+        evaluate(model, Part(np.zeros(1, dtype=np.int32), 1))
