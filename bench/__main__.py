@@ -110,12 +110,12 @@ def epoch(
     keep_to_cores(threads)
     from bench import zipf
     from bench.epoch import time_steps
-    from carousel.training import Config
+    from carousel.training import LanguageConfig
 
     with TemporaryDirectory() as folder, console.status("generating a text") as status:
         if not paths:
             zipf.write(Path(folder))
-        config = Config.preset(preset, paths=paths or [folder], precision=precision, threads=threads)
+        config = LanguageConfig.preset(preset, paths=paths or [folder], precision=precision, threads=threads)
         timed = time_steps(config, steps, status.update)
     for line in timed.lines():
         console.print(line, highlight=False)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import torch
 
-from carousel.training import Config
-from carousel.training.language import corpus as corpora
+from carousel.training import LanguageConfig
 from carousel.training.language.task import build_loop
+from carousel.training.language.task import corpus as corpora
 
 WARM_UP = 5
 
@@ -37,7 +37,7 @@ class Timed:
         ]
 
 
-def time_steps(config: Config, steps: int, tell: Callable[[str], None]) -> Timed:
+def time_steps(config: LanguageConfig, steps: int, tell: Callable[[str], None]) -> Timed:
     """Take the first steps of a run, after a few that warm up."""
     torch.set_num_threads(config.threads or torch.get_num_threads())
     tell("reading the text")

@@ -24,6 +24,7 @@ EVERYWHERE = {
     "interrupt",
     "printable",
     "shown",
+    "terminal",
     "__version__",
 }
 DOORS = {"ops", "nn", "embeddings"}  # to the compiled core: whole sequences, one step at a time, word vectors

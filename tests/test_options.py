@@ -16,9 +16,9 @@ from carousel.models import LanguageModel
 from carousel.models.memory import check_memory
 from carousel.models.sampling import sample
 from carousel.options import MOST_SEED, check_seed
-from carousel.training import Config, SequenceConfig
+from carousel.training import LanguageConfig, SequenceConfig
 
-MODEL = LanguageModel(5, hidden=3)
+MODEL = LanguageModel(5, hidden_size=3)
 LAYER = torch.nn.GRU(2, 3)
 
 
@@ -27,7 +27,7 @@ def trajectory():
 
 
 TAKES_A_SEED = {
-    "train": lambda seed: Config(seed=seed),
+    "train": lambda seed: LanguageConfig(seed=seed),
     "fit": lambda seed: SequenceConfig(seed=seed),
     "embed": lambda seed: EmbeddingConfig(seed=seed),
     "word_map": lambda seed: word_map(carousel.Vectors(["a", "b"], np.eye(2)), seed=seed),
@@ -51,8 +51,8 @@ def test_every_seed_has_the_same_range(name):
 
 def test_a_seed_stays_what_it_is():
     """A seed of 2^64 - 1 reaches the generator unrounded, also as text of a YAML file; NumPy's numbers are taken."""
-    assert Config(seed=MOST_SEED - 1).seed == 2**64 - 2
-    assert Config(seed=str(MOST_SEED - 1)).seed == 2**64 - 2
+    assert LanguageConfig(seed=MOST_SEED - 1).seed == 2**64 - 2
+    assert LanguageConfig(seed=str(MOST_SEED - 1)).seed == 2**64 - 2
     assert check_seed(np.uint64(MOST_SEED)) == 2**64 - 1
 
 
@@ -65,15 +65,15 @@ def test_lanes_go_on_behind_the_last_seed():
 @pytest.mark.parametrize(
     ("config", "options", "message"),
     [
-        (Config, {"hidden": 2**63 - 1}, "hidden must be at most 1000000000"),
-        (Config, {"epochs": 1e308}, "epochs must be at most 1000000000"),
-        (Config, {"steps": 10**400}, "steps must be at most"),
-        (Config, {"layers": 257}, "layers must be at most 256"),
-        (Config, {"uniform": 1e300}, "uniform must be at most"),
-        (Config, {"lr": [0.1]}, "lr must be a number; got"),
-        (Config, {"paths": ["a\0b"]}, "paths must be a list of paths"),
-        (Config, {"out": "\ud800"}, "out must be text"),
-        (Config, {"hidden": "x" * 10**6}, "hidden must be a whole number; got 'xxx"),
+        (LanguageConfig, {"hidden_size": 2**63 - 1}, "hidden_size must be at most 1000000000"),
+        (LanguageConfig, {"epochs": 1e308}, "epochs must be at most 1000000000"),
+        (LanguageConfig, {"steps": 10**400}, "steps must be at most"),
+        (LanguageConfig, {"num_layers": 257}, "num_layers must be at most 256"),
+        (LanguageConfig, {"uniform": 1e300}, "uniform must be at most"),
+        (LanguageConfig, {"lr": [0.1]}, "lr must be a number; got"),
+        (LanguageConfig, {"paths": ["a\0b"]}, "paths must be a list of paths"),
+        (LanguageConfig, {"out": "\ud800"}, "out must be text"),
+        (LanguageConfig, {"hidden_size": "x" * 10**6}, "hidden_size must be a whole number; got 'xxx"),
         (SequenceConfig, {"task": "forecast", "interval": 1e-300}, "interval must be at least 0.001"),
         (SequenceConfig, {"task": "forecast", "interval": 1 - 1e-16}, "interval must be at most 0.9999"),
         (EmbeddingConfig, {"epochs": 2**63}, "epochs must be at most"),
@@ -89,10 +89,10 @@ def test_values_at_the_edge(config, options, message):
 def test_a_model_that_no_machine_holds():
     """The number of its weights is known without them."""
     with pytest.raises(CarouselError, match="4,000,570,006,450 weights take at least 59,613 GiB"):
-        check_memory(lambda: LanguageModel(50, hidden=10**6))
+        check_memory(lambda: LanguageModel(50, hidden_size=10**6))
     with pytest.raises(CarouselError, match="must fit into memory"):
-        check_memory(lambda: LanguageModel(50, hidden=10**12))
-    check_memory(lambda: LanguageModel(50, hidden=8))
+        check_memory(lambda: LanguageModel(50, hidden_size=10**12))
+    check_memory(lambda: LanguageModel(50, hidden_size=8))
 
 
 @pytest.mark.parametrize("name", ["options", "plain", "reading", "models.memory"])

@@ -29,7 +29,7 @@ def diagnosis(
     import torch  # after the cores are chosen: torch counts them when imported
 
     from bench.diagnosis.measure import SIZES, time_diagnosis, time_monitor
-    from carousel.training import Config
+    from carousel.training import LanguageConfig
 
     torch.set_num_threads(threads)
     table = Table("network", "seconds")
@@ -37,7 +37,7 @@ def diagnosis(
         for size in SIZES[:1] if quick else SIZES:
             status.update(size.name)
             table.add_row(size.name, f"{time_diagnosis(size):.1f}")
-        found = time_monitor(Config(threads=threads), 2 if quick else steps, status.update)
+        found = time_monitor(LanguageConfig(threads=threads), 2 if quick else steps, status.update)
     console.print(table)
     console.print(
         f"monitor: {found.looks} looks in {found.steps} steps of the default language model, "

@@ -11,9 +11,9 @@ from torch import nn
 
 import carousel
 from carousel.diagnosis.monitor import INSTANCES, Monitor
-from carousel.training import Config
-from carousel.training.language import corpus as corpora
+from carousel.training import LanguageConfig
 from carousel.training.language.task import build_loop
+from carousel.training.language.task import corpus as corpora
 
 WARM_UP = 5
 
@@ -71,7 +71,7 @@ class Monitored:
         return self.spent / (self.seconds + self.spent)
 
 
-def time_monitor(config: Config, steps: int, tell: Callable[[str], None]) -> Monitored:
+def time_monitor(config: LanguageConfig, steps: int, tell: Callable[[str], None]) -> Monitored:
     """The first steps of a run with the monitor at its default interval, as `carousel train` has it."""
     tell("reading the text")
     corpus = corpora.load(config)

@@ -40,7 +40,9 @@ class Trained:
 
 def carousel_model(vocabulary: int) -> LanguageModel:
     torch.manual_seed(0)
-    return LanguageModel(vocabulary, cell="lstm", hidden=HIDDEN, layers=LAYERS, embedding=HIDDEN, uniform=0.1)
+    return LanguageModel(
+        vocabulary, cell="lstm", hidden_size=HIDDEN, num_layers=LAYERS, embedding=HIDDEN, uniform=0.1
+    )
 
 
 def carousel_step(model: LanguageModel, bfloat16: bool = False) -> Step:

@@ -64,7 +64,7 @@ TASKS = {
     "vowels": Task(
         "Japanese vowels, 9 speakers",
         vowels,
-        {"hidden": 100, "dropout": 0.3},
+        {"hidden_size": 100, "dropout": 0.3},
         {"epochs": 60.0, "patience": 0, "valid": 0.15},
         published="87.3 % (an echo state network: ReservoirPy's tutorial), 98.9 % (11 LSTMs together, resampled to one "
         "length: github.com/postnubilaphoebus/Jap_Speak_Recog)",
@@ -72,7 +72,7 @@ TASKS = {
     "names": Task(
         "surnames, 18 languages",
         names,
-        {"hidden": 128, "dropout": 0.5, "bidirectional": True},
+        {"hidden_size": 128, "dropout": 0.5, "bidirectional": True},
         {"epochs": 12.0, "batch": 64, "patience": 0, "valid": 0.1},
         without={"bidirectional": False},
         published="51.2 % (a spiking LSTM of 256 units: SpikingJelly's tutorial, the same cut)",
@@ -80,7 +80,7 @@ TASKS = {
     "airline": Task(
         "airline passengers, 12 months ahead",
         monthly("airline-passengers.csv"),
-        {"hidden": 32},
+        {"hidden_size": 32},
         {"steps": 300, "valid": 0.15, "test": 0.2},
         {"horizon": 12, "season": 12, "log": True},
         {"context": 12},
@@ -88,7 +88,7 @@ TASKS = {
     "sunspots": Task(
         "sunspots, 12 months ahead",
         monthly("monthly-sunspots.csv"),
-        {"hidden": 32},
+        {"hidden_size": 32},
         {"steps": 600},
         {"horizon": 12, "season": 132},
         {"context": 12},

@@ -5,7 +5,7 @@ import numpy as np
 from bench import zipf
 from bench.epoch import time_steps
 from carousel.data import fit_vocabulary, load_corpus
-from carousel.training import Config
+from carousel.training import LanguageConfig
 
 
 def test_the_generated_text_has_the_size_that_it_says(tmp_path, monkeypatch):
@@ -31,7 +31,9 @@ def test_steps_are_timed_and_reckoned_to_a_run(tmp_path, monkeypatch):
     monkeypatch.setattr(zipf, "TOKENS", {"train": 9_000, "valid": 500, "test": 500})
     monkeypatch.setattr(zipf, "WORDS", 100)
     zipf.write(tmp_path)
-    config = Config.preset("zaremba-small", paths=[str(tmp_path)], hidden=8, embedding=8, threads=1)
+    config = LanguageConfig.preset(
+        "zaremba-small", paths=[str(tmp_path)], hidden_size=8, embedding=8, threads=1
+    )
     timed = time_steps(config, 3, lambda text: None)
     assert len(timed.seconds) == 3
     assert timed.steps_per_epoch == 9_000 // 20 // 20

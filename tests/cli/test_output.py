@@ -9,10 +9,10 @@ import pytest
 
 import carousel as package
 from carousel.cli import output
-from carousel.cli.display import LiveBar
-from carousel.cli.terminal import Terminal, plain
 from carousel.embeddings import Vectors
 from carousel.printable import one_line, printable
+from carousel.report.display import LiveBar
+from carousel.terminal import Terminal, plain
 from carousel.training.run.progress import Note, Stage, Started
 
 HOSTILE = "a\x1b[2J\x1b]0;title\x07b\rc\x9b31m\u202ed\ud800"

@@ -62,14 +62,16 @@ def test_the_report_of_a_real_run_has_its_numbers(run):
 def test_options_go_before_the_file(carousel, text, tmp_path):
     """--config gives options, flags override them, and the rest are defaults."""
     config = tmp_path / "options.yaml"
-    config.write_text(f"paths: ['{text}']\nhidden: 9\ncell: gru\nbatch: 4\nbptt: 20\nsteps: 3\nthreads: 1\n")
+    config.write_text(
+        f"paths: ['{text}']\nhidden_size: 9\ncell: gru\nbatch: 4\nbptt: 20\nsteps: 3\nthreads: 1\n"
+    )
     done = carousel(
         "train", "--config", config, "--cell", "rnn-tanh", "--lr", "0.01", "--out", tmp_path / "run"
     )
     assert done.status == 0, done.err
     stored = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
-    assert {name: stored[name] for name in ("hidden", "cell", "lr", "steps")} == {
-        "hidden": 9,
+    assert {name: stored[name] for name in ("hidden_size", "cell", "lr", "steps")} == {
+        "hidden_size": 9,
         "cell": "rnn-tanh",
         "lr": 0.01,
         "steps": 3,
@@ -94,8 +96,8 @@ def test_a_finished_run_resumes_to_itself(carousel, run):
     ("arguments", "words"),
     [
         (["/no/such/file"], "/no/such/file"),
-        (["--hidden", "0"], "hidden must be at least 1; got 0"),
-        (["--hidden", "-3"], "hidden must be at least 1; got -3"),
+        (["--hidden", "0"], "hidden_size must be at least 1; got 0"),
+        (["--hidden", "-3"], "hidden_size must be at least 1; got -3"),
         (["--cell", "lstn"], "lstn"),
         (["--epochs", "1", "--minutes", "1"], "not both"),
         (["--epochs", "1", "--steps", "3"], "give --epochs or --steps, not both"),
@@ -176,7 +178,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(text, tmp_path):
 def test_a_preset_is_refused_beside_a_file_and_by_a_wrong_name(carousel, tmp_path):
     """Either says where options come from; a wrong name gets the nearest."""
     path = tmp_path / "c.yaml"
-    path.write_text("hidden: 8\n")
+    path.write_text("hidden_size: 8\n")
     done = carousel("train", "--preset", "char-rnn", "--config", path)
     assert done.status == 2
     assert "--config" in done.err
@@ -200,4 +202,4 @@ def test_parts_are_told_and_a_run_goes_on_in_another(carousel, tmp_path):
     assert "test: 660 characters" in on.out
     refused = carousel("train", "--from", tmp_path / "runs" / "1", "--hidden", 7)
     assert refused.status == 2
-    assert "hidden is 6 in" in refused.err
+    assert "hidden_size is 6 in" in refused.err

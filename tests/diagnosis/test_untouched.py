@@ -18,7 +18,7 @@ TOKENS = torch.zeros(12, 2, dtype=torch.int64)
 
 
 def language_model() -> LanguageModel:
-    return LanguageModel(VOCABULARY.size, hidden=8, layers=2, dropout=0.5)
+    return LanguageModel(VOCABULARY.size, hidden_size=8, num_layers=2, dropout=0.5)
 
 
 def lstm() -> nn.Module:
@@ -26,7 +26,7 @@ def lstm() -> nn.Module:
 
 
 def sequences() -> carousel.SequenceModel:
-    model = carousel.SequenceModel("gru", hidden=4, dropout=0.5)
+    model = carousel.SequenceModel("gru", hidden_size=4, dropout=0.5)
     carousel.fit(model, ["abc", "cba"] * 10, ["up", "down"] * 10, steps=1, monitor=0)
     return model
 

@@ -48,7 +48,7 @@ def test_out_of_a_language_model():
     """The rows of the symbols, words without the blank before them, the first of equal ones."""
     text = "the cat sat on the mat\nthe dog sat on the cat\n" * 3
     vocabulary = fit_vocabulary("word", [Document("t", text)])
-    model = LanguageModel(vocabulary.size, hidden=6, embedding=5)
+    model = LanguageModel(vocabulary.size, hidden_size=6, embedding=5)
     vectors = Vectors.from_model(model, vocabulary)
     assert {"the", "cat", "<eod>", "<unk>", "\\n"} <= set(vectors.words)
     for word in ("the", "cat"):
@@ -60,7 +60,7 @@ def test_out_of_a_language_model():
 def test_white_space_is_written_as_signs(tmp_path):
     """Symbols of blanks and line ends stay apart, and every format can hold them."""
     symbols = ["<eod>", " ", "\n", "\n  ", "\u2003", "a b", " a"]
-    vectors = Vectors.from_model(LanguageModel(7, hidden=4), symbols)
+    vectors = Vectors.from_model(LanguageModel(7, hidden_size=4), symbols)
     assert vectors.words == ["<eod>", "␣", "\\n", "\\n␣␣", "\\u2003", "a␣b", "a"]
     vectors.save(tmp_path / "v.vec")
     assert Vectors.load(tmp_path / "v.vec").words == vectors.words
@@ -69,9 +69,9 @@ def test_white_space_is_written_as_signs(tmp_path):
 def test_a_model_without_vectors():
     """One-hot input has no projection; a vocabulary of another model is told."""
     with pytest.raises(CarouselError, match="one-hot symbols has none"):
-        Vectors.from_model(LanguageModel(3, hidden=4, one_hot=True), ["a", "b", "c"])
+        Vectors.from_model(LanguageModel(3, hidden_size=4, one_hot=True), ["a", "b", "c"])
     with pytest.raises(CarouselError, match="vectors for 3 symbols, but the vocabulary has 2"):
-        Vectors.from_model(LanguageModel(3, hidden=4), ["a", "b"])
+        Vectors.from_model(LanguageModel(3, hidden_size=4), ["a", "b"])
 
 
 def test_no_symbol_has_a_vector(drawn):

@@ -61,7 +61,7 @@ def test_the_written_tdnn_is_the_model():
     """With the model's weights the cell scores every next word as `TDNNLanguageModel` does, once it has read four."""
     size = 6  # a cell has one size for all: words, projection, hidden
     torch.manual_seed(1)
-    model = TDNNLanguageModel(size, context=4, hidden=size, embedding=size)
+    model = TDNNLanguageModel(size, context=4, hidden_size=size, embedding=size)
     cell = Recurrent(formulas.TDNN(), size, size)
     oldest, third, second, newest = model.layers[0].weight.detach().chunk(4, dim=1)
     zero = torch.zeros(size)

@@ -48,7 +48,7 @@ def test_one_beam_is_greedy_and_two_see_further():
 def test_wide_beams_find_the_best_of_all():
     """Beams as wide as all continuations equal the search through every one of them."""
     torch.manual_seed(3)
-    model = LanguageModel(4, cell="gru", hidden=5).double()
+    model = LanguageModel(4, cell="gru", hidden_size=5).double()
     nn.init.normal_(model.head.weight, std=3)
     model.eval()
     scores = {}

@@ -14,5 +14,5 @@ def test_every_cell_of_the_catalogue_has_its_name_here():
 @pytest.mark.parametrize("name", [name for name in CELLS if name != "rnn"])
 def test_a_name_builds_its_own_cell(name):
     """The module behind each name follows the equations of the catalogue under that name."""
-    recurrent = LanguageModel(9, cell=name, hidden=4).recurrent
+    recurrent = LanguageModel(9, cell=name, hidden_size=4).recurrent
     assert recurrent.cell.equations.key == catalogue.CELLS[name].equations.key

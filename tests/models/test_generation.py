@@ -15,7 +15,7 @@ VOCABULARY = fit_vocabulary("char", [Document("a", "abcdefgh")])
 
 @pytest.fixture(params=[LanguageModel, TDNNLanguageModel])
 def model(request):
-    return request.param(VOCABULARY.size, hidden=8)
+    return request.param(VOCABULARY.size, hidden_size=8)
 
 
 def test_examples():
@@ -70,7 +70,7 @@ def _nats(model, prompt, text, ended):
 def test_sentences_go_on_after_their_ends():
     """At the level of tokens the end of a sentence is a line end in the text, not the end of the text."""
     vocabulary = fit_vocabulary("token", [Document("a", "a b <unk>\nb a\n")])
-    model = LanguageModel(vocabulary.size, hidden=4)
+    model = LanguageModel(vocabulary.size, hidden_size=4)
     text = "".join(model.generate(vocabulary, "a b", 60, seed=1))
     assert text.count("\n") > 3
     assert "<unk>" not in text
@@ -92,7 +92,7 @@ def test_a_number_of_texts_is_at_least_one(model):
 def test_words_have_a_space_between_them_and_none_where_a_line_begins():
     """Of a text of tokens, however it is asked for: drawn, several at once, or searched."""
     vocabulary = fit_vocabulary("token", [Document("a", "a b\nb a\n")])
-    model = LanguageModel(vocabulary.size, hidden=4)
+    model = LanguageModel(vocabulary.size, hidden_size=4)
     with torch.no_grad():
         model.head.bias.copy_(torch.tensor([-40.0, 0.0, 40.0]))  # <eos>, a, b
     for prompt, expected in (("", "b b"), ("a", " b b"), ("a ", "b b"), ("a\n", "b b")):

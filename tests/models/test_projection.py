@@ -27,7 +27,7 @@ def test_examples():
 @pytest.mark.parametrize("tie", [False, True])
 def test_known_symbols_start_from_vectors(vectors, tie):
     """Known rows are the vectors, the others keep every bit; tied output weights stay tied."""
-    model = LanguageModel(5, hidden=6, embedding=6, tie=tie)
+    model = LanguageModel(5, hidden_size=6, embedding=6, tie=tie)
     before = model.embedding.weight.detach().clone()
     loaded = load_projection(model, vectors, SYMBOLS)
     assert (loaded.found, loaded.missing) == (2, ("<eod>", "<unk>", "zzz"))
@@ -39,7 +39,7 @@ def test_known_symbols_start_from_vectors(vectors, tie):
 
 def test_out_is_what_went_in(vectors):
     """The projection that a model starts from can be taken out again."""
-    model = LanguageModel(5, hidden=6, embedding=6)
+    model = LanguageModel(5, hidden_size=6, embedding=6)
     load_projection(model, vectors, SYMBOLS)
     out = Vectors.from_model(model, SYMBOLS)
     assert np.array_equal(out[["the", "Cat"]], vectors.matrix)
@@ -47,7 +47,7 @@ def test_out_is_what_went_in(vectors):
 
 def test_a_tdnn_too(vectors):
     """The projection of a time-delay network starts from vectors, is read by it, and comes out again."""
-    model = TDNNLanguageModel(5, hidden=7, embedding=6, context=3).eval()
+    model = TDNNLanguageModel(5, hidden_size=7, embedding=6, context=3).eval()
     tokens = torch.tensor([[2], [3], [2]])
     before = model(tokens)[0].detach()
     assert load_projection(model, vectors, SYMBOLS).found == 2
@@ -58,7 +58,7 @@ def test_a_tdnn_too(vectors):
 
 def test_rescaled(vectors):
     """Rescaled vectors keep their directions and take the size of the model's own values."""
-    model = LanguageModel(5, hidden=6, embedding=6)
+    model = LanguageModel(5, hidden_size=6, embedding=6)
     size = model.embedding.weight.detach().square().mean().sqrt()
     load_projection(model, vectors, SYMBOLS, rescale=True)
     rows = model.embedding.weight.detach()[[2, 3]]
@@ -69,7 +69,7 @@ def test_rescaled(vectors):
 
 def test_frozen(vectors):
     """A frozen projection gets no gradient, all else does."""
-    model = LanguageModel(5, hidden=6, embedding=6)
+    model = LanguageModel(5, hidden_size=6, embedding=6)
     load_projection(model, vectors, SYMBOLS, freeze=True)
     model(torch.zeros(2, 1, dtype=torch.int64))[0].sum().backward()
     assert model.embedding.weight.grad is None
@@ -79,8 +79,8 @@ def test_frozen(vectors):
 def test_sizes_that_do_not_fit(vectors):
     """Another dimension, another vocabulary, no vectors at all."""
     with pytest.raises(CarouselError, match=r"here \(5, 6\); got \(5, 7\).*with embedding=6"):
-        load_projection(LanguageModel(5, hidden=8, embedding=7), vectors, SYMBOLS)
+        load_projection(LanguageModel(5, hidden_size=8, embedding=7), vectors, SYMBOLS)
     with pytest.raises(CarouselError, match=r"here \(5, 6\); got \(4, 6\)"):
-        load_projection(LanguageModel(4, hidden=8, embedding=6), vectors, SYMBOLS)
+        load_projection(LanguageModel(4, hidden_size=8, embedding=6), vectors, SYMBOLS)
     with pytest.raises(CarouselError, match="one-hot symbols has none"):
-        load_projection(LanguageModel(5, hidden=8, one_hot=True), vectors, SYMBOLS)
+        load_projection(LanguageModel(5, hidden_size=8, one_hot=True), vectors, SYMBOLS)

@@ -70,7 +70,7 @@ def test_prompt_and_draws_walk_through_the_state():
 
 def test_a_seed_repeats_itself_and_torchs_randomness_is_left_alone():
     """Equal seeds draw equal symbols, others do not; torch's own random state does not move."""
-    model = LanguageModel(40, hidden=8)
+    model = LanguageModel(40, hidden_size=8)
     before = torch.get_rng_state()
     a, b, c, d = (list(sample(model, [0], 30, seed=seed)) for seed in (1, 1, 2, None))
     assert a == b
@@ -81,7 +81,7 @@ def test_a_seed_repeats_itself_and_torchs_randomness_is_left_alone():
 
 def test_symbols_come_one_at_a_time():
     """The first symbols of an endless text can be taken without drawing the rest; the mode is put back."""
-    model = LanguageModel(40, hidden=8, dropout=0.5).train()
+    model = LanguageModel(40, hidden_size=8, dropout=0.5).train()
     stream = sample(model, [0], 10**12, seed=1)
     first = list(itertools.islice(stream, 4))
     assert torch.is_inference_mode_enabled() is False
@@ -98,7 +98,7 @@ def test_text_ends_before_the_end_of_the_document():
 def test_text_follows_a_prompt():
     """Generated text is made of the vocabulary's characters and repeats itself with its seed."""
     vocabulary = fit_vocabulary("char", [Document("a", "abcdefgh")])
-    model = LanguageModel(vocabulary.size, hidden=8)
+    model = LanguageModel(vocabulary.size, hidden_size=8)
     text = "".join(model.generate(vocabulary, "abc", 40, seed=1))
     assert set(text) <= set("abcdefgh")
     assert text == "".join(generate(model, vocabulary, "abc", 40, seed=1))
@@ -120,11 +120,11 @@ def test_bad_wishes_are_refused_at_the_call(options, message):
     """The error comes before the first symbol is asked for."""
     vocabulary = fit_vocabulary("char", [Document("a", "abcdefgh")])
     with pytest.raises(CarouselError, match=message):
-        LanguageModel(vocabulary.size, hidden=8).generate(vocabulary, **options)
+        LanguageModel(vocabulary.size, hidden_size=8).generate(vocabulary, **options)
 
 
 def test_a_vocabulary_of_another_model_is_refused():
     """Model and vocabulary must have equally many symbols."""
     vocabulary = fit_vocabulary("char", [Document("a", "abcdefgh")])
     with pytest.raises(CarouselError, match="a model of 4 symbols and a vocabulary of 10"):
-        LanguageModel(4, hidden=8).generate(vocabulary)
+        LanguageModel(4, hidden_size=8).generate(vocabulary)

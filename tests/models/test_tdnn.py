@@ -11,7 +11,7 @@ from carousel.models import LanguageModel, Predictor, TDNNLanguageModel, tdnn
 
 OPTIONS = [
     {},
-    {"layers": 2},
+    {"num_layers": 2},
     {"direct": True},
     {"one_hot": True},
     {"tie": True},
@@ -21,7 +21,7 @@ OPTIONS = [
 
 
 def build(**options):
-    return TDNNLanguageModel(**{"vocabulary_size": 11, "context": 3, "hidden": 6, **options}).double()
+    return TDNNLanguageModel(**{"vocabulary_size": 11, "context": 3, "hidden_size": 6, **options}).double()
 
 
 def test_examples():
@@ -85,7 +85,7 @@ def test_one_hot_reads_columns_of_the_first_matrix():
 def test_a_saved_model_comes_back_bit_for_bit(tmp_path, options):
     """By its own class and by that of all models; not by the class of another."""
     vocabulary = fit_vocabulary("char", [Document("a", "abcdefghi")])
-    model = TDNNLanguageModel(vocabulary.size, **{"context": 3, "hidden": 6, **options}).eval()
+    model = TDNNLanguageModel(vocabulary.size, **{"context": 3, "hidden_size": 6, **options}).eval()
     model.save(tmp_path / "m", vocabulary)
     tokens = torch.randint(11, (5, 2))
     for kind in (TDNNLanguageModel, Predictor):
@@ -101,7 +101,7 @@ def test_a_saved_model_comes_back_bit_for_bit(tmp_path, options):
 def test_dropout_is_off_in_evaluation():
     """In training two passes differ, in evaluation they are equal."""
     for options in ({"dropout": 0.5}, {"embedding_dropout": 0.5}, {"dropout": 0.5, "locked_dropout": True}):
-        model = build(layers=2, **options)
+        model = build(num_layers=2, **options)
         tokens = torch.randint(11, (6, 2))
         assert not torch.equal(model(tokens)[0], model(tokens)[0])
         model.eval()
@@ -112,9 +112,9 @@ def test_dropout_is_off_in_evaluation():
     ("options", "message"),
     [
         ({"context": 0}, "context must be a whole number of at least 1; got 0"),
-        ({"hidden": 0}, "hidden must be"),
+        ({"hidden_size": 0}, "hidden_size must be"),
         ({"dropout": 1.0}, "dropout must be"),
-        ({"tie": True, "embedding": 3}, "tie needs embedding equal to hidden"),
+        ({"tie": True, "embedding": 3}, "tie needs embedding equal to hidden_size"),
         ({"one_hot": True, "embedding": 3}, "one_hot has no vectors"),
         ({"one_hot": True, "direct": True}, "direct connects the symbols' vectors, but one_hot has none"),
         ({"tie": True, "direct": True}, "direct makes wider"),

@@ -24,7 +24,7 @@ class Odd(Cell):
 def weights():
     modules = [
         nn.Linear(3, 4), nn.Embedding(4, 5), nn.LSTM(2, 3), carousel.GRU(3, 4), carousel.Recurrent(Odd, 3, 4),
-        carousel.LanguageModel(9, hidden=4), carousel.SequenceModel("lstm", hidden=4),
+        carousel.LanguageModel(9, hidden_size=4), carousel.SequenceModel("lstm", hidden_size=4),
     ]  # fmt: skip
     drawn = [parameter.detach() for module in modules for parameter in module.parameters()]
     drawn += [torch.randn(3), torch.randint(9, (4,)).float(), torch.randperm(7).float()]

@@ -38,7 +38,7 @@ def test_recorders_of_many_threads_end_with_their_blocks():
 
 def test_what_generates_inside_a_block_is_recorded_until_its_end():
     """A language model runs beside itself in eval mode; its calls count as the model's, until the block ends."""
-    model = carousel.LanguageModel(5, hidden=4)
+    model = carousel.LanguageModel(5, hidden_size=4)
     drawn = sample(model, [0], 5)
     with carousel.recording(model) as recorded:
         next(drawn)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from carousel.training import Config
+from carousel.training import LanguageConfig
 from tests.training.hostile import make_runs
 
 TEXT = "".join(f"def add_{k % 13}(x):\n    return x + {k % 7}\n\n\n" for k in range(150))
@@ -19,12 +19,12 @@ def text(tmp_path) -> Path:
 
 
 @pytest.fixture
-def config(text, tmp_path) -> Config:
+def config(text, tmp_path) -> LanguageConfig:
     """24 steps of a tiny LSTM with dropout, evaluated every 8."""
-    return Config(
+    return LanguageConfig(
         paths=[str(text)],
         level="char",
-        hidden=12,
+        hidden_size=12,
         dropout=0.2,
         batch=4,
         bptt=16,

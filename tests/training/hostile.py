@@ -14,7 +14,7 @@ import carousel
 import carousel.models.tensors as checksums
 from carousel.models.tensors import read_tensor
 from carousel.tensor_file import open_tensors
-from carousel.training import Config, train
+from carousel.training import LanguageConfig, train
 from carousel.training.run.progress import Saved
 
 LANGUAGE, SEQUENCES = ("char", "bpe"), ("classify", "forecast")
@@ -51,17 +51,19 @@ def make_runs(root: Path) -> None:
     short = {"steps": 6, "evaluate_every": 2, "monitor": 2, "batch": 2, "bptt": 8, "threads": 1}
     kinds = {"char": {"level": "char"}, "bpe": {"level": "bpe", "vocabulary_size": 260, "model": "tdnn"}}
     for name, options in kinds.items():
-        config = Config(paths=[str(root / "text")], hidden=4, out=str(root / name), **options, **short)
-        train(config, halfway(root / name))
+        config = LanguageConfig(
+            paths=[str(root / "text")], hidden_size=4, out=str(root / name), **options, **short
+        )
+        train(config=config, on_event=halfway(root / name))
     pairs = [np.full((4, 2), float(k % 2)) for k in range(20)]
     fitted = {
         "classify": (
-            carousel.SequenceModel("gru", "classify", hidden=4),
+            carousel.SequenceModel("gru", "classify", hidden_size=4),
             pairs,
             [k % 2 for k in range(20)],
         ),
         "forecast": (
-            carousel.SequenceModel("lstm", carousel.Forecast(horizon=2, season=4), hidden=4),
+            carousel.SequenceModel("lstm", carousel.Forecast(horizon=2, season=4), hidden_size=4),
             SERIES,
         ),
     }

@@ -13,7 +13,7 @@ from carousel import CarouselError
 from carousel.data import load_corpus
 from carousel.models import LanguageModel
 from carousel.training import (
-    Config,
+    LanguageConfig,
     Part,
     Run,
     RunFolder,
@@ -34,7 +34,7 @@ def test_a_run_leaves_everything_in_its_folder(config):
     """Configuration, vocabulary, weights, checkpoint, metrics, events and samples are there, and nothing
     else.
     """
-    run = train(config)
+    run = train(config=config)
     names = {path.name.split(".out")[0] for path in run.path.iterdir()}
     assert names == {
         "config.yaml",
@@ -52,12 +52,12 @@ def test_the_model_learns_and_its_scores_can_be_checked(config):
     """The test score is far below what it was, and is that of the loaded model on the test part of the
     text.
     """
-    run = train(config.override(steps=80, dropout=0))
+    run = train(config=config.override(steps=80, dropout=0))
     model, vocabulary = load(run.path)
     test = score_documents(model, vocabulary, load_corpus(config.paths).test)
     assert test.bits == pytest.approx(run.test.bits, rel=1e-6)
     fresh = score_documents(
-        LanguageModel(vocabulary.size, hidden=12), vocabulary, load_corpus(config.paths).test
+        LanguageModel(vocabulary.size, hidden_size=12), vocabulary, load_corpus(config.paths).test
     )
     assert run.test.bits_per_character < 0.6 * fresh.bits_per_character
     text = "".join(model.generate(vocabulary, "def add_", 60, seed=1))
@@ -67,9 +67,9 @@ def test_the_model_learns_and_its_scores_can_be_checked(config):
 
 def test_the_same_configuration_gives_the_same_weights(config, tmp_path):
     """config.yaml of a run, run again, ends with the same bytes; another seed does not."""
-    first = train(config)
-    again = train(Config.load(first.path / "config.yaml"), out=str(tmp_path / "again"))
-    other = train(config, seed=5, out=str(tmp_path / "other"))
+    first = train(config=config)
+    again = train(config=LanguageConfig.load(first.path / "config.yaml"), out=str(tmp_path / "again"))
+    other = train(config=config, seed=5, out=str(tmp_path / "other"))
     weights = [(run.path / "weights.safetensors").read_bytes() for run in (first, again, other)]
     assert weights[0] == weights[1]
     assert weights[0] != weights[2]
@@ -78,7 +78,7 @@ def test_the_same_configuration_gives_the_same_weights(config, tmp_path):
 def test_the_events_tell_the_story(config):
     """Preparation, start, steps, an evaluation at each of its places followed by a checkpoint, the end."""
     events = []
-    run = train(config, on_event=events.append)
+    run = train(config=config, on_event=events.append)
     kinds = [type(event) for event in events]
     started = next(event for event in events if isinstance(event, Started))
     assert kinds[0] is Stage
@@ -115,7 +115,7 @@ def test_the_best_weights_are_kept_not_the_last(config):
             kept[event.step] = (folder / "weights.safetensors").read_bytes()
 
     folder = RunFolder(config.out).path
-    run = train(config.override(steps=40, patience=0), on_event=remember)
+    run = train(config=config.override(steps=40, patience=0), on_event=remember)
     assert (run.step, run.best_step) == (40, 16)
     assert (folder / "weights.safetensors").read_bytes() == kept[16]
     assert kept[16] != kept[8]
@@ -128,7 +128,7 @@ def test_the_best_weights_are_kept_not_the_last(config):
 @pytest.mark.usefixtures("scripted_scores")
 def test_patience_ends_a_run_that_gets_no_better(config):
     """After `patience` evaluations without a better one training stops, and says so."""
-    run = train(config.override(steps=400, patience=2))
+    run = train(config=config.override(steps=400, patience=2))
     assert (run.reason, run.step, run.best_step) == ("patience", 32, 16)
     assert Run.open(run.path) == run
     assert resume(run.path) == run
@@ -136,7 +136,7 @@ def test_patience_ends_a_run_that_gets_no_better(config):
 
 def test_metrics_are_means_over_their_steps(config):
     """Rows stand at every step here; the training loss of the first is that of knowing nothing."""
-    run = train(config)
+    run = train(config=config)
     rows = read_metrics(run.path / "metrics.csv")
     assert [row.step for row in rows] == list(range(1, 25))
     _, vocabulary = load(run.path)
@@ -152,7 +152,7 @@ def test_a_length_becomes_steps_once(config, options, monkeypatch):
     """
     monkeypatch.setattr("carousel.training.run.length.DEFAULT_MINUTES", 0.01)
     config = dataclasses.replace(config, steps=None, evaluate_every=None, **options)
-    stored = train(config).config
+    stored = train(config=config).config
     assert stored.threads == 1
     assert 1 <= stored.evaluate_every <= stored.steps
     if "epochs" in options:
@@ -165,7 +165,7 @@ def test_a_length_becomes_steps_once(config, options, monkeypatch):
 def test_torch_is_left_as_it_was(config):
     """Training brings its own seed and threads, and puts both back."""
     before = torch.get_rng_state(), torch.get_num_threads()
-    train(config.override(threads=2))
+    train(config=config.override(threads=2))
     assert torch.equal(torch.get_rng_state(), before[0])
     assert torch.get_num_threads() == before[1]
 
@@ -175,7 +175,7 @@ def test_torch_is_left_as_it_was(config):
 )
 def test_other_levels_and_cells_train_and_load(config, options):
     """Words, byte pairs and other cells go the same way, and bits per character stay comparable."""
-    run = train(config, **options)
+    run = train(config=config, **options)
     model, vocabulary = load(run.path / "weights.safetensors")
     assert vocabulary.level == options.get("level", "char")
     assert model.options["cell"] == options.get("cell", "lstm")
@@ -185,7 +185,7 @@ def test_other_levels_and_cells_train_and_load(config, options):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"hidden": 0}, "hidden must be at least 1"),
+        ({"hidden_size": 0}, "hidden_size must be at least 1"),
         ({"hiden": 3}, "no option 'hiden'"),
         ({"paths": ["absent.txt"]}, r"absent\.txt"),
         ({"batch": 500, "bptt": 500}, "train part must hold at least 250,001 symbols"),
@@ -194,7 +194,7 @@ def test_other_levels_and_cells_train_and_load(config, options):
 def test_bad_input_leaves_no_folder(config, options, message):
     """What is wrong is said before anything is written."""
     with pytest.raises(CarouselError, match=message):
-        train(config, **options)
+        train(config=config, **options)
     assert not Path(config.out).exists()
 
 
@@ -202,14 +202,14 @@ def test_a_device_that_is_not_there_leaves_no_folder(config, monkeypatch):
     """The error names the devices that are."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(CarouselError, match=r"on this machine \(cpu.*got 'cuda'"):
-        train(config, device="cuda")
+        train(config=config, device="cuda")
     assert not Path(config.out).exists()
 
 
 def test_the_first_figures_shown_are_means(config):
     """After a few steps the training loss shown is about the mean of theirs, not the first one's."""
     events = []
-    run = train(config.override(lr=0.2, steps=8), on_event=events.append)
+    run = train(config=config.override(lr=0.2, steps=8), on_event=events.append)
     shown = [event for event in events if isinstance(event, Stepped)][-1]
     losses = [row.train_bits_per_character for row in read_metrics(run.path / "metrics.csv")]
     assert losses[0] > 1.2 * losses[-1]
@@ -218,10 +218,10 @@ def test_the_first_figures_shown_are_means(config):
 
 def test_a_run_that_exists_is_not_overwritten(config):
     """A second run into the same folder is refused before the text is even read."""
-    run = train(config)
+    run = train(config=config)
     before = {path.name: path.read_bytes() for path in run.path.iterdir()}
     with pytest.raises(CarouselError, match="never overwritten"):
-        train(config, paths=["absent.txt"])
+        train(config=config, paths=["absent.txt"])
     assert {path.name: path.read_bytes() for path in run.path.iterdir()} == before
 
 
@@ -235,7 +235,7 @@ def test_loading_says_what_is_missing(config, tmp_path):
         load(folder.path)
     with pytest.raises(CarouselError, match="has not finished"):
         Run.open(folder.path)
-    LanguageModel(9, hidden=4).save(tmp_path / "alone.safetensors")
+    LanguageModel(9, hidden_size=4).save(tmp_path / "alone.safetensors")
     with pytest.raises(CarouselError, match=r"vocabulary\.json"):
         load(tmp_path / "alone.safetensors")
 
@@ -249,9 +249,9 @@ def test_loading_a_model_loads_nothing_of_training():
 
 def test_a_row_over_several_steps_holds_their_means(config, monkeypatch, tmp_path):
     """With fewer rows, each is the mean of the rows that every step would have had."""
-    each = read_metrics(train(config).path / "metrics.csv")
+    each = read_metrics(train(config=config).path / "metrics.csv")
     monkeypatch.setattr(session, "ROWS", 4)
-    rows = read_metrics(train(config, out=str(tmp_path / "few")).path / "metrics.csv")
+    rows = read_metrics(train(config=config, out=str(tmp_path / "few")).path / "metrics.csv")
     assert [row.step for row in rows] == [6, 8, 12, 16, 18, 24]
     for row, before in zip(rows, [0, *(row.step for row in rows)], strict=False):
         steps = each[before : row.step]
@@ -262,10 +262,14 @@ def test_a_row_over_several_steps_holds_their_means(config, monkeypatch, tmp_pat
 
 def test_runs_in_threads_end_as_runs_one_after_the_other(config, tmp_path):
     """Two trainings at once, with dropout, while a third thread draws from torch's random state between their steps."""
-    options = [{"seed": seed, "embedding_dropout": 0.1, "weight_drop": 0.2, "layers": 2} for seed in (1, 2)]
+    options = [
+        {"seed": seed, "embedding_dropout": 0.1, "weight_drop": 0.2, "num_layers": 2} for seed in (1, 2)
+    ]
 
     def run(name, given):
-        found = train(config.override(out=str(tmp_path / name), **given), on_event=lambda _: torch.rand(1))
+        found = train(
+            config=config.override(out=str(tmp_path / name), **given), on_event=lambda _: torch.rand(1)
+        )
         return (found.path / "weights.safetensors").read_bytes()
 
     alone = [run(f"alone {k}", given) for k, given in enumerate(options)]
@@ -278,5 +282,5 @@ def test_training_leaves_torchs_random_numbers_alone(config):
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    train(config)
+    train(config=config)
     assert torch.equal(torch.rand(3), expected)

@@ -47,7 +47,7 @@ def diagnose(
 
     Checkpoints are read without executing anything in them.
     """
-    from carousel.cli.terminal import Terminal, plain
+    from carousel.terminal import Terminal, plain
 
     check_files(path, data)
     from carousel.diagnosis import diagnose as examine

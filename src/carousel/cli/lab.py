@@ -9,8 +9,8 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from carousel.cli.output import say
-from carousel.cli.terminal import Terminal
 from carousel.errors import CarouselError
+from carousel.terminal import Terminal
 
 if TYPE_CHECKING:  # the list of experiments needs no torch
     from carousel.lab import Budget

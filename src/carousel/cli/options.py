@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 
+_SHORT = {"hidden_size": "hidden", "num_layers": "layers"}  # field -> its flag, where that is another word
 _FEW = 4  # choices that fit beside an option
 
 
@@ -30,8 +31,8 @@ def with_config_options(command: Callable[..., None], *configs: type) -> Callabl
 
 
 def flag(name: str) -> str:
-    """The flag of a field: top_k is --top-k, from_ is --from."""
-    return "--" + name.strip("_").replace("_", "-")
+    """The flag of a field: top_k is --top-k, from_ is --from, hidden_size is --hidden."""
+    return "--" + _SHORT.get(name, name).strip("_").replace("_", "-")
 
 
 def _is_option(each: Field[Any]) -> bool:

@@ -16,18 +16,17 @@ from carousel.training.language.config import WORDS
 from carousel.training.language.presets import PRESETS
 
 if TYPE_CHECKING:
-    from carousel.cli.terminal import Terminal
+    from carousel.terminal import Terminal
     from carousel.training import Run
     from carousel.training.configs import AnyConfig
-    from carousel.training.run.progress import Observer
 
 
 def register(app: typer.Typer) -> None:
     """Add the command with all options of a training configuration."""
-    from carousel.training.language.config import Config
+    from carousel.training.language.config import LanguageConfig
     from carousel.training.sequences.config import SequenceConfig
 
-    app.command()(with_config_options(train, Config, SequenceConfig))
+    app.command()(with_config_options(train, LanguageConfig, SequenceConfig))
 
 
 def train(
@@ -68,35 +67,31 @@ def train(
     settings = _settings(config, preset, given) if resume is None else None
     _check_paths(settings)  # before torch, which takes seconds to load
     from carousel import report, training
-    from carousel.cli.display import by_level, display
-    from carousel.cli.terminal import Terminal
-    from carousel.training.sequences.config import SequenceConfig
-
-    begin, go_on = training.train, training.resume  # each loads torch when first named
-    _ = report.report_run
+    from carousel.report.display import display
+    from carousel.terminal import Terminal
 
     loaded()
     console = Terminal()
-    stored = settings or training.RunFolder.open(resume).load_config()
-    shown = (
-        display(console, unit="steps")
-        if isinstance(stored, SequenceConfig)
-        else display(console, by_level(stored.level))
-    )
-    with shown as observer:
+    with display(console, settings or training.RunFolder.open(resume).load_config()) as observer:
         try:
-            run = begin(settings, observer) if resume is None else go_on(resume, observer)
-        except training.Interrupted as stop:
-            raise _stopped(str(stop)) from None
-        page = _report(run, observer)
-    _close(console, run, page)
+            run = (
+                report.train(config=settings, on_event=observer)
+                if resume is None
+                else report.resume(resume, on_event=observer)
+            )
+        except (
+            training.Interrupted
+        ) as stop:  # no mistake: say what to do next and end as a stopped process does
+            say(f"carousel: {stop}", err=True)
+            raise typer.Exit(STOPPED) from None
+    _close(console, run)
 
 
 def _settings(path: Path | None, preset: str | None, given: dict[str, Any]) -> AnyConfig:
     """The options of the YAML file or the preset, or the defaults, under those given on the command line."""
     from carousel.training.configs import kind_of, read_config
     from carousel.training.language.beginning import begun_from
-    from carousel.training.language.config import Config
+    from carousel.training.language.config import LanguageConfig
     from carousel.training.loop.config import LENGTHS
 
     lengths = [flag(name) for name in LENGTHS if name in given]
@@ -107,10 +102,10 @@ def _settings(path: Path | None, preset: str | None, given: dict[str, Any]) -> A
     if len(named) > 1:
         raise CarouselError(f"options come from one place; got {' and '.join(named)}. Give one of them.")
     if preset:
-        _refuse_foreign(given, Config)
-        return Config.preset(preset, **given)
+        _refuse_foreign(given, LanguageConfig)
+        return LanguageConfig.preset(preset, **given)
     if "from_" in given:
-        _refuse_foreign(given, Config)
+        _refuse_foreign(given, LanguageConfig)
         return begun_from(given.pop("from_"), **given)
     settings = read_config(path) if path else kind_of(given)()
     _refuse_foreign(given, type(settings))
@@ -120,12 +115,12 @@ def _settings(path: Path | None, preset: str | None, given: dict[str, Any]) -> A
 def _check_paths(settings: AnyConfig | None) -> None:
     """Raise CarouselError for data that is not there, or a run folder that is."""
     from carousel.data import find_parts
-    from carousel.training.language.config import Config
+    from carousel.training.language.config import LanguageConfig
     from carousel.training.run.folder import RunFolder
 
     if settings is not None:
         RunFolder.check_free(settings.out)
-        if isinstance(settings, Config):
+        if isinstance(settings, LanguageConfig):
             find_parts(**settings.sources)
         else:
             check_files(*settings.paths, settings.test_file)
@@ -133,7 +128,7 @@ def _check_paths(settings: AnyConfig | None) -> None:
 
 def _refuse_foreign(given: dict[str, Any], kind: type[AnyConfig]) -> None:
     """An option of language models has no meaning for sequences in a CSV file, nor the other way round."""
-    from carousel.training.language.config import Config
+    from carousel.training.language.config import LanguageConfig
 
     for name in given:
         try:
@@ -141,7 +136,7 @@ def _refuse_foreign(given: dict[str, Any], kind: type[AnyConfig]) -> None:
         except CarouselError:
             raise CarouselError(
                 f"{flag(name)} is an option of sequences in a CSV file; choose one by --task, or leave it out."
-                if kind is Config
+                if kind is LanguageConfig
                 else f"{flag(name)} is an option of language models; leave it out of sequences in a CSV file."
             ) from None
 
@@ -157,30 +152,7 @@ def _refuse_beside_resume(given: dict[str, Any], config: Path | None, preset: st
         )
 
 
-def _report(run: Run, observer: Observer) -> Path:
-    """Write the report, unless it is there: it is written last, so that it says all there is to say."""
-    from carousel.report import report_run
-    from carousel.training import RunFolder
-
-    written = RunFolder(run.path).report
-    if written.exists():
-        return written
-    try:
-        return report_run(run.path, observer)
-    except KeyboardInterrupt:
-        raise _stopped(
-            f"the run is finished and saved, but its report is not written. "
-            f"Write it with: carousel train --resume {run.path}"
-        ) from None
-
-
-def _stopped(message: str) -> typer.Exit:
-    """Ctrl-C is no mistake: say what to do next and end as a stopped process does."""
-    say(f"carousel: {message}", err=True)
-    return typer.Exit(STOPPED)
-
-
-def _close(console: Terminal, run: Run, report: Path) -> None:
+def _close(console: Terminal, run: Run) -> None:
     """Say how it ended, where everything lies and what to do next."""
     from carousel.training.sequences.config import SequenceConfig
 
@@ -201,7 +173,7 @@ def _close(console: Terminal, run: Run, report: Path) -> None:
     lines = [
         "",
         f"  run folder   {run.path}",
-        f"  report       {report}",
+        f"  report       {run.report}",
         *samples,
         "",
         "What to do next:",

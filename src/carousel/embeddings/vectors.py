@@ -290,7 +290,7 @@ class Vectors:
         Raises CarouselError for a model that reads one-hot symbols, and for a vocabulary of another size.
 
         >>> from carousel.models import LanguageModel
-        >>> Vectors.from_model(LanguageModel(3, hidden=8, embedding=4), ["<eod>", "<unk>", " the"]).words
+        >>> Vectors.from_model(LanguageModel(3, hidden_size=8, embedding=4), ["<eod>", "<unk>", " the"]).words
         ['<eod>', '<unk>', 'the']
         """
         from carousel.embeddings import projection

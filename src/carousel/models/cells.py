@@ -24,7 +24,9 @@ CELLS: dict[str, tuple[str, dict[str, str]]] = {
 }
 
 
-def check_layers(layers: int) -> None:
+def check_layers(num_layers: int) -> None:
     """Raise CarouselError for more layers than anybody trains."""
-    if layers > MOST_LAYERS:
-        raise CarouselError(f"layers must be at most {MOST_LAYERS}; got {layers:,}. Give fewer layers.")
+    if num_layers > MOST_LAYERS:
+        raise CarouselError(
+            f"num_layers must be at most {MOST_LAYERS}; got {num_layers:,}. Give fewer layers."
+        )

@@ -19,8 +19,8 @@ class LanguageModel(Predictor):
     Args:
         vocabulary_size: V.
         cell: one of `carousel.models.CELLS`: "lstm", "gru", "rnn-tanh", "lstm-diagonal", ...
-        hidden: H, units of each layer.
-        layers: number of recurrent layers.
+        hidden_size: H, units of each layer.
+        num_layers: number of recurrent layers.
         embedding: E, size of the symbols' vectors; None: 128, or H if that is smaller or `tie`.
         one_hot: no vectors; the cell reads the symbol as one-hot vector of size V.
         tie: the vectors are the output weights as well (Press & Wolf 2017; Inan et al. 2017); E must be H.
@@ -36,7 +36,7 @@ class LanguageModel(Predictor):
 
     Raises CarouselError for sizes below 1, an unknown cell, and options that exclude each other.
 
-    >>> model = LanguageModel(vocabulary_size=50, cell="gru", hidden=16)
+    >>> model = LanguageModel(vocabulary_size=50, cell="gru", hidden_size=16)
     >>> logits, state = model(torch.zeros(7, 3, dtype=torch.int64))
     >>> logits.shape, state.shape
     (torch.Size([7, 3, 50]), torch.Size([1, 3, 16]))
@@ -48,8 +48,8 @@ class LanguageModel(Predictor):
         self,
         vocabulary_size: int,
         cell: str = "lstm",
-        hidden: int = 512,
-        layers: int = 1,
+        hidden_size: int = 512,
+        num_layers: int = 1,
         embedding: int | None = None,
         one_hot: bool = False,
         tie: bool = False,
@@ -64,8 +64,8 @@ class LanguageModel(Predictor):
             {
                 "vocabulary_size": vocabulary_size,
                 "cell": cell,
-                "hidden": hidden,
-                "layers": layers,
+                "hidden_size": hidden_size,
+                "num_layers": num_layers,
                 "embedding": embedding,
                 "one_hot": one_hot,
                 "tie": tie,
@@ -80,21 +80,21 @@ class LanguageModel(Predictor):
         if cell not in CELLS:
             raise CarouselError(f"cell must be one of {', '.join(CELLS)}; got {cell!r}.")
         if embedding is None and not one_hot:
-            embedding = hidden if tie else min(hidden, DEFAULT_EMBEDDING)
+            embedding = hidden_size if tie else min(hidden_size, DEFAULT_EMBEDDING)
             self.options["embedding"] = embedding
         kind, cell_options = CELLS[cell]
         self.embedding = None if embedding is None else nn.Embedding(vocabulary_size, embedding)
         self.recurrent = getattr(carousel.nn, kind)(
             embedding or vocabulary_size,
-            hidden,
-            layers,
-            dropout=dropout if layers > 1 else 0.0,
+            hidden_size,
+            num_layers,
+            dropout=dropout if num_layers > 1 else 0.0,
             locked_dropout=locked_dropout,
             weight_drop=weight_drop,
             recurrent_dropout=recurrent_dropout,
             **cell_options,
         )
-        self.head = nn.Linear(hidden, vocabulary_size)
+        self.head = nn.Linear(hidden_size, vocabulary_size)
         vectors = None if self.embedding is None else self.embedding.weight
         if tie and vectors is not None:
             self.head.weight = vectors

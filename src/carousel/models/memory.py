@@ -17,7 +17,7 @@ def check_memory(make: Callable[[], nn.Module]) -> None:
     """Raise CarouselError if training the model that `make` makes takes more memory than this machine has.
 
     >>> import carousel
-    >>> check_memory(lambda: carousel.models.LanguageModel(50, hidden=10**6))
+    >>> check_memory(lambda: carousel.models.LanguageModel(50, hidden_size=10**6))
     Traceback (most recent call last):
     carousel.errors.CarouselError: a model must fit into memory to be trained: 4,000,570,006,450 weights take ...
     """
@@ -30,7 +30,7 @@ def check_memory(make: Callable[[], nn.Module]) -> None:
     if there and needed > there:
         raise CarouselError(
             f"a model must fit into memory to be trained: {weights:,} weights take at least {needed / 2**30:,.0f} GiB, "
-            f"but this machine has {there / 2**30:,.0f} GiB. Give a smaller hidden, embedding or vocabulary_size."
+            f"but this machine has {there / 2**30:,.0f} GiB. Give a smaller hidden_size, embedding or vocabulary_size."
         )
 
 

@@ -192,26 +192,26 @@ def check_options(options: dict[str, Any]) -> None:
 
     Of `options` those are looked at that every model knows: the sizes, shares, one_hot and tie.
     """
-    for name in ("vocabulary_size", "hidden", "layers", "context", "embedding"):
+    for name in ("vocabulary_size", "hidden_size", "num_layers", "context", "embedding"):
         size = options.get(name, 1)
         if size is None and name == "embedding":
             continue
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             raise CarouselError(f"{name} must be a whole number of at least 1; got {size!r}.")
-    check_layers(options.get("layers", 1))
+    check_layers(options.get("num_layers", 1))
     for name in ("dropout", "embedding_dropout", "weight_drop", "recurrent_dropout"):
         if not 0 <= options.get(name, 0) < 1:
             raise CarouselError(f"{name} must be at least 0 and below 1; got {options[name]}.")
-    check_ends(options["one_hot"], options["tie"], options["embedding"], options["hidden"])
+    check_ends(options["one_hot"], options["tie"], options["embedding"], options["hidden_size"])
     if options["one_hot"] and options["embedding_dropout"]:
         raise CarouselError("one_hot has no vectors of symbols to drop; leave embedding_dropout out.")
 
 
-def check_ends(one_hot: bool, tie: bool, embedding: int | None, hidden: int) -> None:
+def check_ends(one_hot: bool, tie: bool, embedding: int | None, hidden_size: int) -> None:
     """Raise CarouselError for ways in and out that exclude each other."""
     if one_hot and (tie or embedding is not None):
         raise CarouselError("one_hot has no vectors of symbols; leave tie and embedding out.")
-    if tie and embedding not in (None, hidden):
+    if tie and embedding not in (None, hidden_size):
         raise CarouselError(
-            f"tie needs embedding equal to hidden; got embedding={embedding} and hidden={hidden}."
+            f"tie needs embedding equal to hidden_size; got embedding={embedding} and hidden_size={hidden_size}."
         )

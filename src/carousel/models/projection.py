@@ -26,7 +26,7 @@ def load_projection(
 
     >>> import numpy as np
     >>> from carousel.models import LanguageModel
-    >>> model = LanguageModel(vocabulary_size=4, hidden=8, embedding=2)
+    >>> model = LanguageModel(vocabulary_size=4, hidden_size=8, embedding=2)
     >>> vectors = Vectors(["the", "cat"], np.eye(2))
     >>> print(load_projection(model, vectors, ["<eod>", "<unk>", " the", " Cat"]))
     2 of 4 symbols have a vector; without: '<eod>', '<unk>'

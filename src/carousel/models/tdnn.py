@@ -22,8 +22,8 @@ class TDNNLanguageModel(Predictor):
     Args:
         vocabulary_size: V.
         context: N, the number of past symbols a prediction is made from.
-        hidden: H, units of each hidden layer (tanh).
-        layers: number of hidden layers.
+        hidden_size: H, units of each hidden layer (tanh).
+        num_layers: number of hidden layers.
         embedding: E, the size of the projection PW of each symbol; None: 60, or H if that is smaller or `tie`.
         one_hot: no projection; the first hidden layer reads N one-hot vectors of size V.
         tie: the vectors are the output weights as well; E must be H.
@@ -33,7 +33,7 @@ class TDNNLanguageModel(Predictor):
 
     Raises CarouselError for sizes below 1 and options that exclude each other.
 
-    >>> model = TDNNLanguageModel(vocabulary_size=50, context=3, hidden=16, direct=True)
+    >>> model = TDNNLanguageModel(vocabulary_size=50, context=3, hidden_size=16, direct=True)
     >>> logits, state = model(torch.zeros(7, 2, dtype=torch.int64))
     >>> logits.shape, state.shape
     (torch.Size([7, 2, 50]), torch.Size([3, 2]))
@@ -45,8 +45,8 @@ class TDNNLanguageModel(Predictor):
         self,
         vocabulary_size: int,
         context: int = DEFAULT_CONTEXT,
-        hidden: int = 512,
-        layers: int = 1,
+        hidden_size: int = 512,
+        num_layers: int = 1,
         embedding: int | None = None,
         one_hot: bool = False,
         tie: bool = False,
@@ -60,8 +60,8 @@ class TDNNLanguageModel(Predictor):
             {
                 "vocabulary_size": vocabulary_size,
                 "context": context,
-                "hidden": hidden,
-                "layers": layers,
+                "hidden_size": hidden_size,
+                "num_layers": num_layers,
                 "embedding": embedding,
                 "one_hot": one_hot,
                 "tie": tie,
@@ -74,14 +74,14 @@ class TDNNLanguageModel(Predictor):
         )
         check_direct(direct, one_hot, tie)
         if embedding is None and not one_hot:
-            embedding = hidden if tie else min(hidden, DEFAULT_EMBEDDING)
+            embedding = hidden_size if tie else min(hidden_size, DEFAULT_EMBEDDING)
             self.options["embedding"] = embedding
         self.context = context
         self.embedding = None if embedding is None else nn.Embedding(vocabulary_size, embedding)
         width = context * (embedding or vocabulary_size)
-        linears = [nn.Linear(hidden if k else width, hidden) for k in range(layers)]
+        linears = [nn.Linear(hidden_size if k else width, hidden_size) for k in range(num_layers)]
         self.layers = nn.ModuleList(linears)
-        self.head = nn.Linear(hidden + width if direct else hidden, vocabulary_size)
+        self.head = nn.Linear(hidden_size + width if direct else hidden_size, vocabulary_size)
         if tie and self.embedding is not None:
             self.head.weight = self.embedding.weight
         self._initialise()

@@ -1,7 +1,7 @@
 """Reports: the numbers of training and diagnosis in, one HTML file out that opens without a network."""
 
 from carousel.report.diagnosis.page import comparison_page, diagnosis_page, write_diagnosis
-from carousel.report.run import report_run
+from carousel.report.run import report_run, resume, train
 from carousel.report.training.gather import gather
 from carousel.report.training.numbers import Comparison, CurvePoint, Sample, Snippet, TrainingReport
 from carousel.report.training.page import training_report, write_training_report
@@ -16,6 +16,8 @@ __all__ = [
     "diagnosis_page",
     "gather",
     "report_run",
+    "resume",
+    "train",
     "training_report",
     "write_diagnosis",
     "write_training_report",

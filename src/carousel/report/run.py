@@ -1,20 +1,93 @@
-"""The report of a finished run of any kind, read from its folder."""
+"""Training that shows how far it is and ends with a report, and the report of a finished run of any kind."""
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
+from carousel.data.files import Paths
 from carousel.models.predictor import Predictor
+from carousel.report.display import display
 from carousel.report.sequences.gather import gather_sequences
 from carousel.report.sequences.page import write_sequence_report
 from carousel.report.training.gather import gather
 from carousel.report.training.page import write_training_report
+from carousel.terminal import Terminal
+from carousel.training import api
 from carousel.training.api import Run
-from carousel.training.language import corpus as corpora
+from carousel.training.configs import AnyConfig
+from carousel.training.language.task import corpus as corpora
 from carousel.training.run.folder import RunFolder
+from carousel.training.run.interrupt import Interrupted
 from carousel.training.run.progress import Observer, Stage, silent
 from carousel.training.sequences.config import SequenceConfig
 from carousel.training.sequences.task import SequenceTask
+
+
+def train(
+    paths: Paths = (),
+    *,
+    config: AnyConfig | None = None,
+    progress: bool = True,
+    on_event: Observer | None = None,
+    **options: Any,
+) -> Run:
+    """Train a model on the text in `paths`, show how far it is, and write the report into the run folder.
+
+    Args:
+        paths: a file, folder or glob of text, or several; none: the source of Python's own standard library. With
+            `task`, one of "tag", "classify" and "forecast", a CSV file.
+        config: a `LanguageConfig` or `SequenceConfig` to begin with; None: the defaults.
+        progress: show it, in one line on a terminal, else in plain lines now and then.
+        on_event: called with what happens instead; see `carousel.training.progress`.
+        options: fields of `LanguageConfig`, with `task` of `SequenceConfig`; they go before those of `config`. With
+            `from_`, the path of a run, the others are that run's, and so are the first weights.
+
+    Data in memory are trained on by `carousel.fit`.
+
+    Raises CarouselError for bad options, text or folder (before anything is written), for a loss that is no
+    longer finite, and for a full disk; Interrupted on Ctrl-C. Whatever was saved before stays whole.
+
+        run = carousel.train("book.txt", hidden_size=128, minutes=1)
+        print(run.test.bits_per_character, run.report)
+        print(carousel.load(run.path).generate("Once ", length=200))
+    """
+    settled = api.configured(paths, config, **options)
+    with _watched(settled, progress, on_event) as observer:
+        return _reported(api.train(config=settled, on_event=observer), observer)
+
+
+def resume(path: str | Path, *, progress: bool = True, on_event: Observer | None = None) -> Run:
+    """Go on with the run in the folder `path`, to the same weights, bit for bit, as if it had never stopped.
+
+    Of a finished run nothing is trained, and its report is written if it is missing. For `progress` and `on_event` see
+    `train`.
+
+    Raises CarouselError for a folder that is no run, for a damaged checkpoint, and if its configuration or text is no
+    longer what the run began with; Interrupted on Ctrl-C.
+    """
+    stored = RunFolder.open(path).load_config()
+    with _watched(stored, progress, on_event) as observer:
+        return _reported(api.resume(path, observer), observer)
+
+
+def _watched(
+    config: AnyConfig, progress: bool, on_event: Observer | None
+) -> AbstractContextManager[Observer]:
+    if on_event is not None or not progress:
+        return nullcontext(on_event or silent)
+    return display(Terminal(stderr=True), config)
+
+
+def _reported(run: Run, observer: Observer) -> Run:
+    """The run, with its report: the last thing written, so that one that is there says all there is to say."""
+    if not run.report.exists():
+        try:
+            report_run(run.path, observer)
+        except KeyboardInterrupt:
+            raise Interrupted(run.path, run.step) from None
+    return run
 
 
 def report_run(path: str | Path, on_event: Observer = silent) -> Path:
@@ -22,8 +95,8 @@ def report_run(path: str | Path, on_event: Observer = silent) -> Path:
 
     Raises CarouselError if the folder holds no finished run, or its data are gone.
 
-        run = carousel.train(minutes=1)
-        carousel.report.report_run(run.path)
+        run = carousel.training.train(minutes=1)
+        carousel.report_run(run.path)
     """
     run = Run.open(path)
     folder = RunFolder.open(path)

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "Config": "carousel.training.language.config",
+    "LanguageConfig": "carousel.training.language.config",
     "SequenceConfig": "carousel.training.sequences.config",
     "fit": "carousel.training.sequences.fitting",
     "score_sequences": "carousel.training.sequences.evaluation",

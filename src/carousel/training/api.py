@@ -1,17 +1,18 @@
 """Training by one call, and its resumption from any moment."""
 
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from carousel import atomic
-from carousel.errors import CarouselError
+from carousel.data.files import Paths
+from carousel.errors import CarouselError, shown
 from carousel.ops import torch_threads
 from carousel.plain import typed
-from carousel.training.configs import AnyConfig
+from carousel.training.configs import AnyConfig, kind_of
 from carousel.training.language.beginning import begun_from
-from carousel.training.language.config import Config
 from carousel.training.loop.devices import check_device
 from carousel.training.run.checkpoint import describe_checkpoint, verify_checkpoint
 from carousel.training.run.folder import RunFolder
@@ -44,6 +45,11 @@ class Run:
     valid: Any  # a Score, LabelScore or ForecastScore
     test: Any
 
+    @property
+    def report(self) -> Path:
+        """The report, as `carousel.train` writes it."""
+        return RunFolder(self.path).report
+
     @classmethod
     def open(cls, path: str | Path) -> Self:
         """The finished run in a folder; raises CarouselError if there is none, or if it has not finished."""
@@ -72,25 +78,50 @@ class Run:
         )
 
 
-def train(config: AnyConfig | None = None, on_event: Observer = silent, **options: Any) -> Run:
-    """Train a model as `config` says (none: a language model), with single `options` of it given by name.
+def train(
+    paths: Paths = (), *, config: AnyConfig | None = None, on_event: Observer = silent, **options: Any
+) -> Run:
+    """Train a model on the text in `paths`, in silence and without a report: what `carousel.train` is built on.
 
-    A `SequenceConfig` trains a model of sequences out of a CSV file; for data in memory there is `carousel.fit`.
-    With `from_` alone, the path of a run, the options are that run's, and so are the first weights.
+    Args:
+        paths: a file, folder or glob, or several; none: those of `config`, or else Python's own standard library.
+        config: a `LanguageConfig` or `SequenceConfig`; None: the defaults, of sequences if `task` is given.
+        on_event: called with what happens; see `carousel.training.progress`.
+        options: fields of the configuration, which go before those of `config`. With `from_`, the path of a run,
+            and no `config` the options are that run's, and so are the first weights.
 
     Raises CarouselError for bad options, text or folder (before anything is written), for a loss that is no
     longer finite, and for a full disk; Interrupted on Ctrl-C. Whatever was saved before stays whole.
 
-        run = carousel.train(paths=["book.txt"], hidden=128, minutes=1)
-        model, vocabulary = carousel.load(run.path)
-        print("".join(model.generate(vocabulary, "Once", length=200)))
+        run = train("book.txt", hidden_size=128, minutes=1)
+        run = train("table.csv", task="classify", target="label", epochs=20)
     """
-    begun = None if config is not None else options.pop("from_", None)
-    config = begun_from(begun, **options) if begun else (config or Config()).override(**options)
-    config = config.absolute()
+    config = configured(paths, config, **options).absolute()
     RunFolder.check_free(config.out)
     check_device(config.device)
     return begin(config, open_task(config, on_event=on_event), on_event)
+
+
+def configured(paths: Paths = (), config: AnyConfig | None = None, **options: Any) -> AnyConfig:
+    """The whole configuration of such a call of `train`; raises CarouselError for bad options.
+
+    >>> configured("book.txt", hidden_size=128).paths
+    ['book.txt']
+    """
+    if given := _listed(paths):
+        options["paths"] = given
+    begun = None if config is not None else options.pop("from_", None)
+    return begun_from(begun, **options) if begun else (config or kind_of(options)()).override(**options)
+
+
+def _listed(paths: Paths) -> list[str]:
+    """One path or several as texts."""
+    several = [paths] if isinstance(paths, str | Path) else paths
+    if not isinstance(several, Iterable) or not all(isinstance(each, str | Path) for each in several):
+        raise CarouselError(
+            f"paths must be a path or a list of paths; got {shown(paths)}. Pass a configuration as config=..."
+        )
+    return [str(each) for each in several]
 
 
 def begin(config: AnyConfig, task: Task, on_event: Observer = silent) -> Run:

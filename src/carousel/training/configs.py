@@ -3,16 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from carousel.training.language.config import Config
+from carousel.training.language.config import LanguageConfig
 from carousel.training.loop.config import read_options
 from carousel.training.sequences.config import SequenceConfig
 
-AnyConfig = Config | SequenceConfig
+AnyConfig = LanguageConfig | SequenceConfig
 
 
-def kind_of(options: Any) -> type[Config] | type[SequenceConfig]:
+def kind_of(options: Any) -> type[LanguageConfig] | type[SequenceConfig]:
     """The configuration that takes such options: of sequences, if they name a task."""
-    return SequenceConfig if isinstance(options, dict) and options.get("task") is not None else Config
+    return SequenceConfig if isinstance(options, dict) and options.get("task") is not None else LanguageConfig
 
 
 def read_config(path: str | Path) -> AnyConfig:

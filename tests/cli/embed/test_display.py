@@ -5,8 +5,8 @@ from io import StringIO
 import pytest
 
 from carousel.cli.embed.display import display
-from carousel.cli.terminal import Terminal
 from carousel.embeddings.progress import Evaluated, Finished, Note, Reading, Stage, Started, Stepped
+from carousel.terminal import Terminal
 
 EVENTS = [
     Stage("reading the text"),

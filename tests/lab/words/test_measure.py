@@ -56,7 +56,7 @@ def test_a_model_learns_the_text():
     """A few steps bring the perplexity far below that of a guess."""
     torch.manual_seed(0)
     text, _ = words.load(20_000)
-    model = words.LanguageModel(words.VOCABULARY, cell="gru", hidden=16, embedding=8)
+    model = words.LanguageModel(words.VOCABULARY, cell="gru", hidden_size=16, embedding=8)
     learned = words.learn(model, text, 60)
     assert learned.perplexity < 0.5 * words.VOCABULARY
     assert learned.parameters == sum(parameter.numel() for parameter in model.parameters())

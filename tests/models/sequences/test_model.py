@@ -15,7 +15,7 @@ from carousel.models.sequences.model import padded
 def prepared(head="classify", cell="gru", width=2, labels=("a", "b", "c"), **options):
     """A small model whose encoding leaves numbers nearly as they are."""
     torch.manual_seed(0)
-    model = SequenceModel(cell, head, hidden=5, **options)
+    model = SequenceModel(cell, head, hidden_size=5, **options)
     task = model.head.task
     data = from_arrays("forecast", np.random.default_rng(0).normal(size=(200, width)))
     encoding = Encoding.fit(data, [Span(0, 0, 200)])
@@ -128,7 +128,7 @@ def test_a_damaged_file_is_refused(tmp_path):
     [
         ({"cell": "lsmt"}, "cell must be one of .*lstm.*; got 'lsmt'"),
         ({"head": "label"}, r"head must be one of tag, classify, forecast.*got 'label'"),
-        ({"hidden": 0}, "hidden must be a whole number of at least 1"),
+        ({"hidden_size": 0}, "hidden_size must be a whole number of at least 1"),
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1"),
         ({"head": "forecast", "bidirectional": True}, "which a forecast cannot"),
         ({"context": 3}, "context belongs to a cell mlp; got context=3 for lstm"),

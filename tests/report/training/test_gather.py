@@ -24,7 +24,7 @@ def _run(folder: Path, **options) -> Run:
     path.write_text(TEXT, encoding="utf-8")
     small = {
         "level": "char",
-        "hidden": 10,
+        "hidden_size": 10,
         "batch": 4,
         "bptt": 20,
         "steps": 4,
@@ -53,7 +53,9 @@ def test_the_bar_of_characters_is_the_same_for_every_level(tmp_path):
 )
 def test_the_numbers_are_those_of_the_run(tmp_path, level, cell, gates):
     """Scores, curves, yardsticks per character, traced units and gates, and the gradient of every state."""
-    run = _run(tmp_path, level=level, cell=cell, layers=2, vocabulary_size=300 if level == "bpe" else None)
+    run = _run(
+        tmp_path, level=level, cell=cell, num_layers=2, vocabulary_size=300 if level == "bpe" else None
+    )
     report = _gather(run)
     assert report.test == run.test.bits_per_character
     assert [point.step for point in report.curves][-1] == run.step
@@ -94,12 +96,12 @@ def test_the_strips_are_the_models_own_trace(tmp_path):
 
 def test_a_text_too_short_has_no_gradient():
     """Where there is no room to look back, there is no figure rather than an error."""
-    assert follow_gradient(LanguageModel(5, hidden=4), torch.zeros(6, dtype=torch.int64).numpy()) is None
+    assert follow_gradient(LanguageModel(5, hidden_size=4), torch.zeros(6, dtype=torch.int64).numpy()) is None
 
 
 def test_logits_of_many_steps_never_exist(monkeypatch):
     """The gradient's stages need those of one step at each place, whatever the number of words."""
-    model = LanguageModel(5_000, hidden=12, layers=2)
+    model = LanguageModel(5_000, hidden_size=12, num_layers=2)
     ids = torch.arange(1_000).numpy() % 5_000
     sizes = []
     run = torch.nn.functional.linear
@@ -119,7 +121,7 @@ def test_logits_of_many_steps_never_exist(monkeypatch):
 
 def test_the_gradient_is_that_of_the_whole_model():
     """Without logits on the way, the norms are those of the model run step by step in float64."""
-    model = LanguageModel(50, cell="gru", hidden=12, tie=True)
+    model = LanguageModel(50, cell="gru", hidden_size=12, tie=True)
     ids = torch.arange(600).numpy() * 7 % 50
     flow = follow_gradient(model, ids)
     places = np.linspace(0, len(ids) - 250 - 1, 32).astype(np.int64)

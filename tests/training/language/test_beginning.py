@@ -9,7 +9,7 @@ import torch
 
 from carousel import CarouselError, load, training
 from carousel.report import report_run
-from carousel.training import Config
+from carousel.training import LanguageConfig
 from carousel.training.language import corpus
 from carousel.training.language.beginning import begun_from
 from carousel.training.run import progress
@@ -25,7 +25,7 @@ def first(tmp_path_factory):
     folder = tmp_path_factory.mktemp("first")
     text = folder / "text.py"
     text.write_text("".join(f"def add_{k % 13}(x):\n    return x + {k % 7}\n\n\n" for k in range(150)))
-    small = {"level": "char", "hidden": 12, "batch": 4, "bptt": 16, "lr": 0.02, "threads": 1}
+    small = {"level": "char", "hidden_size": 12, "batch": 4, "bptt": 16, "lr": 0.02, "threads": 1}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("carousel.training.language.samples.LENGTH", 20)
         return training.train(paths=[text], epochs=0.2, out=folder / "run", **small)
@@ -41,7 +41,7 @@ def test_a_run_begins_with_the_weights_and_symbols_of_another(first, tmp_path):
     old, new = weights(first.path), weights(run.path)
     assert all(torch.equal(old[name], new[name]) for name in old)
     assert run.test.bits == pytest.approx(first.test.bits)
-    assert (run.config.hidden, run.config.from_) == (12, str(first.path))
+    assert (run.config.hidden_size, run.config.from_) == (12, str(first.path))
     assert load(run.path)[1] == load(first.path)[1]
 
 
@@ -82,13 +82,13 @@ def test_the_length_of_the_other_run_counts_again(first):
 
 def test_another_model_cannot_begin_with_these_weights(first, tmp_path):
     """What differs is named, with both values, whether options are given by name or in a configuration."""
-    with pytest.raises(CarouselError, match=r"hidden is 12 in .*; got 24"):
-        begun_from(first.path, hidden=24)
+    with pytest.raises(CarouselError, match=r"hidden_size is 12 in .*; got 24"):
+        begun_from(first.path, hidden_size=24)
     mine = dataclasses.replace(
-        Config(level="char", steps=1), from_=str(first.path), out=str(tmp_path / "run")
+        LanguageConfig(level="char", steps=1), from_=str(first.path), out=str(tmp_path / "run")
     )
-    with pytest.raises(CarouselError, match=r"hidden is 12 in .*; got 384"):
-        training.train(mine)
+    with pytest.raises(CarouselError, match=r"hidden_size is 12 in .*; got 384"):
+        training.train(config=mine)
     with pytest.raises(CarouselError, match="no run and no file of weights"):
         weights_of(tmp_path / "none")
 
@@ -116,7 +116,7 @@ def test_piped_text_is_kept_with_the_run(config, monkeypatch):
     """Standard input can be read once: the report, a resume and the test part come from the copy in the folder."""
     text = "".join(f"line {k} é\r\n" for k in range(400))
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
-    run = training.train(config, paths=["-"])
+    run = training.train(config=config, paths=["-"])
     assert (run.path / "text.txt").read_bytes().decode() == text
     assert (
         corpus.of_run(RunFolder(run.path)).split.test[0].text == text[-len(text) // 20 :].partition("\n")[2]
@@ -145,7 +145,7 @@ def test_a_text_of_one_symbol_is_refused(config, text, blank):
     """Empty lines hold no word: at the level of tokens there is nothing to predict, before training and on resume."""
     text.write_text(blank * 200)
     with pytest.raises(CarouselError, match="at least 2 symbols apart; the train part has <eos> alone"):
-        training.train(config.override(level="token"))
+        training.train(config=config.override(level="token"))
     assert not RunFolder(config.out).path.exists()
 
 
@@ -153,5 +153,5 @@ def test_a_text_of_one_symbol_is_refused(config, text, blank):
 def test_monotonous_texts_are_trained_and_reported(config, text, level, written):
     """One letter or one word again and again: the page says how good an n-gram is, which hardly errs there."""
     text.write_text(written)
-    run = training.train(config.override(level=level, steps=2, hidden=4))
+    run = training.train(config=config.override(level=level, steps=2, hidden_size=4))
     assert "bits per character" in report_run(run.path).read_text()

@@ -7,41 +7,43 @@ import sys
 import pytest
 
 from carousel import CarouselError
-from carousel.training import Config
+from carousel.training import LanguageConfig
 from carousel.training.language.presets import PRESETS
 
 
 def test_a_configuration_survives_its_file(tmp_path):
     """Saving and loading gives an equal configuration, whatever it holds."""
-    config = Config(paths=["ä b/*.py"], minutes=0.5, cell="gru-before", tie=True, clip=0, seed=7, out="x")
+    config = LanguageConfig(
+        paths=["ä b/*.py"], minutes=0.5, cell="gru-before", tie=True, clip=0, seed=7, out="x"
+    )
     config.save(tmp_path / "c.yaml")
-    assert Config.load(tmp_path / "c.yaml") == config
+    assert LanguageConfig.load(tmp_path / "c.yaml") == config
 
 
 def test_the_file_lists_every_option(tmp_path):
     """config.yaml is complete: one line for each field, in order."""
-    Config().save(tmp_path / "c.yaml")
+    LanguageConfig().save(tmp_path / "c.yaml")
     names = [line.split(":")[0] for line in (tmp_path / "c.yaml").read_text().splitlines()]
-    assert names == [f.name for f in dataclasses.fields(Config)]
+    assert names == [f.name for f in dataclasses.fields(LanguageConfig)]
 
 
 def test_numbers_that_yaml_reads_as_text_are_numbers(tmp_path):
     """YAML 1.1 takes 1e-3 for text; it is a learning rate nevertheless."""
     (tmp_path / "c.yaml").write_text("lr: 1e-3\nclip: 1\nhidden: 64\n")
-    config = Config.load(tmp_path / "c.yaml")
-    assert (config.lr, config.clip, config.hidden) == (0.001, 1.0, 64)
+    config = LanguageConfig.load(tmp_path / "c.yaml")
+    assert (config.lr, config.clip, config.hidden_size) == (0.001, 1.0, 64)
     assert isinstance(config.clip, float)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"hidden": 0}, r"hidden must be at least 1; got 0\."),
-        ({"hidden": -4}, "hidden must be at least 1; got -4"),
-        ({"hidden": 2.5}, "hidden must be a whole number; got 2.5"),
-        ({"hidden": "many"}, "hidden must be a whole number; got 'many'"),
-        ({"hidden": True}, "hidden must be a whole number; got True"),
-        ({"hidden": None}, "hidden must be a whole number; got None"),
+        ({"hidden_size": 0}, r"hidden_size must be at least 1; got 0\."),
+        ({"hidden_size": -4}, "hidden_size must be at least 1; got -4"),
+        ({"hidden_size": 2.5}, "hidden_size must be a whole number; got 2.5"),
+        ({"hidden_size": "many"}, "hidden_size must be a whole number; got 'many'"),
+        ({"hidden_size": True}, "hidden_size must be a whole number; got True"),
+        ({"hidden_size": None}, "hidden_size must be a whole number; got None"),
         ({"lr": 0}, "lr must be above 0"),
         ({"lr": float("nan")}, "lr must be finite"),
         ({"lr": float("inf")}, "lr must be finite"),
@@ -57,7 +59,7 @@ def test_numbers_that_yaml_reads_as_text_are_numbers(tmp_path):
         ({"minutes": 0}, "minutes must be above 0"),
         ({"one_hot": True, "tie": True}, "give one of the two"),
         ({"one_hot": True, "embedding": 8}, "leave embedding=8 out"),
-        ({"tie": True, "embedding": 8}, "tie needs embedding equal to hidden"),
+        ({"tie": True, "embedding": 8}, "tie needs embedding equal to hidden_size"),
         ({"context": 4}, "context is an option of --model tdnn; got context=4 for rnn"),
         ({"direct": True}, "direct is an option of --model tdnn"),
         (
@@ -78,16 +80,16 @@ def test_numbers_that_yaml_reads_as_text_are_numbers(tmp_path):
             {"locked_dropout": True},
             "locked_dropout belongs to dropout above 0; got locked_dropout=True with dropout=0.0",
         ),
-        ({"hiden": 5}, "no option 'hiden'. Did you mean hidden?"),
+        ({"hiden": 5}, "no option 'hiden'. Did you mean hidden_size?"),
         ({"version": 2}, "version 2.*Upgrade"),
         ({"version": 2, "brand_new": 1}, "version 2.*Upgrade"),
-        (["hidden"], "must hold `name: value` lines; got list"),
+        (["hidden_size"], "must hold `name: value` lines; got list"),
     ],
 )
 def test_bad_options_are_refused_by_name(options, message):
     """The error names the option, the rule, and what came."""
     with pytest.raises(CarouselError, match=message):
-        Config.from_dict(options)
+        LanguageConfig.from_dict(options)
 
 
 @pytest.mark.parametrize(
@@ -103,11 +105,11 @@ def test_bad_options_are_refused_by_name(options, message):
 def test_options_without_effect_are_refused_where_they_are_given(options):
     """Also by their names in Python; those that a preset or a saved file holds beside others are no mistake."""
     with pytest.raises(CarouselError, match=list(options)[-1]):
-        Config().override(**options)
+        LanguageConfig().override(**options)
     for preset in PRESETS:
-        Config.preset(preset, optimizer="adamw", schedule="cosine")
-    saved = Config.preset("zaremba-medium", optimizer="adamw", schedule="cosine", locked_dropout=True)
-    assert Config.from_dict(saved.override(dropout=0.0).to_dict()).momentum == 0
+        LanguageConfig.preset(preset, optimizer="adamw", schedule="cosine")
+    saved = LanguageConfig.preset("zaremba-medium", optimizer="adamw", schedule="cosine", locked_dropout=True)
+    assert LanguageConfig.from_dict(saved.override(dropout=0.0).to_dict()).momentum == 0
 
 
 @pytest.mark.parametrize(
@@ -118,16 +120,16 @@ def test_a_broken_file_is_named(tmp_path, content, message):
     path = tmp_path / "c.yaml"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(CarouselError, match=rf"c\.yaml.*{message}"):
-        Config.load(path)
+        LanguageConfig.load(path)
     with pytest.raises(CarouselError, match=r"absent\.yaml does not exist"):
-        Config.load(tmp_path / "absent.yaml")
+        LanguageConfig.load(tmp_path / "absent.yaml")
 
 
 def test_a_new_length_replaces_the_old_one():
     """Of epochs, minutes and steps, what is given last decides; other options leave the length alone."""
-    settled = Config(minutes=3).with_steps(100)
+    settled = LanguageConfig(minutes=3).with_steps(100)
     assert (settled.minutes, settled.steps) == (3, 100)
-    assert settled.override(hidden=8).steps == 100
+    assert settled.override(hidden_size=8).steps == 100
     changed = settled.override(epochs=2)
     assert (changed.minutes, changed.steps, changed.epochs) == (None, None, 2)
     with pytest.raises(CarouselError, match="no option 'epoch'"):
@@ -136,7 +138,7 @@ def test_a_new_length_replaces_the_old_one():
 
 def test_every_option_has_a_help_text():
     """The command line shows a line for each."""
-    assert all(f.metadata["help"] for f in dataclasses.fields(Config))
+    assert all(f.metadata["help"] for f in dataclasses.fields(LanguageConfig))
 
 
 def test_the_options_load_no_torch():

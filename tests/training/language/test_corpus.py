@@ -3,7 +3,7 @@
 import pytest
 
 from carousel import CarouselError
-from carousel.training import Config
+from carousel.training import LanguageConfig
 from carousel.training.language import corpus
 
 SENTENCES = "the cat sat <unk>\nthe dog sat\n" * 20
@@ -16,7 +16,9 @@ def folder(tmp_path, **parts):
 
 
 def load(path, **options):
-    return corpus.load(Config(**{"paths": [path], "level": "token", "batch": 2, "bptt": 4, **options}))
+    return corpus.load(
+        LanguageConfig(**{"paths": [path], "level": "token", "batch": 2, "bptt": 4, **options})
+    )
 
 
 def test_a_folder_of_three_parts_is_read_as_it_is(tmp_path):
@@ -47,7 +49,7 @@ def test_any_text_can_be_read_by_tokens(tmp_path):
     book.write_text("".join(f"the cat sat on mat{k}\na dog lay on rug\n" for k in range(60)))
     told = []
     parts = corpus.load(
-        Config(paths=[str(book)], level="token", batch=2, bptt=4),
+        LanguageConfig(paths=[str(book)], level="token", batch=2, bptt=4),
         on_event=lambda event: told.append(str(event)),
     )
     words = ["a", "cat", "dog", "lay", "on", "rug", "sat", "the"]

@@ -30,7 +30,7 @@ def vocabulary():
 
 @pytest.fixture
 def model(vocabulary):
-    model = LanguageModel(vocabulary.size, hidden=10, dropout=0.4).double()
+    model = LanguageModel(vocabulary.size, hidden_size=10, dropout=0.4).double()
     torch.nn.init.normal_(model.head.weight)  # so that predictions differ
     return model
 
@@ -59,7 +59,7 @@ def test_how_streams_are_grouped_changes_nothing(vocabulary, monkeypatch, kind, 
     """Side by side or one after the other, in long windows or of a single step: the same bits."""
     documents = [Document(str(k), DOCUMENTS[k % 2].text[: 3 + 29 * k]) for k in range(7)]
     torch.manual_seed(1)
-    model = kind(vocabulary.size, hidden=10).double()
+    model = kind(vocabulary.size, hidden_size=10).double()
     expected = sum(one_pass(model, [0, *vocabulary.encode(d.text), 0]) for d in documents)
     monkeypatch.setattr(evaluation, "_COLUMNS", columns)
     monkeypatch.setattr(evaluation, "_LOGITS", logits)
@@ -107,7 +107,10 @@ def test_a_sample_takes_segments_from_everywhere(model, vocabulary, monkeypatch)
 
 def test_every_softmax_sums_to_one(vocabulary):
     """After any text of four symbols the probabilities of all that may follow add up to one."""
-    for model in (LanguageModel(vocabulary.size, hidden=6), TDNNLanguageModel(vocabulary.size, hidden=6)):
+    for model in (
+        LanguageModel(vocabulary.size, hidden_size=6),
+        TDNNLanguageModel(vocabulary.size, hidden_size=6),
+    ):
         texts = torch.randint(vocabulary.size, (4, 50))
         logits, _ = model.double().eval()(texts)
         ends = torch.arange(vocabulary.size).expand(4, 50, -1)
@@ -134,7 +137,7 @@ def test_tokens_of_a_line_add_up_to_its_score(model, vocabulary):
 def test_sentences_end_where_lines_do():
     """At the level of tokens the last piece of a sentence is its line end, and perplexity counts it."""
     vocabulary = fit_vocabulary("token", [Document("a", "a b <unk>\nb a\n")])
-    model = LanguageModel(vocabulary.size, hidden=4)
+    model = LanguageModel(vocabulary.size, hidden_size=4)
     [tokens] = score_tokens(model, vocabulary, ["b new a"])
     assert [token.text for token in tokens] == ["b", "<unk>", "a", "\n"]
     [score] = score_lines(model, vocabulary, ["b new a"])
@@ -149,7 +152,7 @@ def test_a_vocabulary_of_another_size_is_refused(model, vocabulary):
         lambda: score_lines(model, other, ["the cat"]),
         lambda: score_tokens(model, other, ["the cat"]),
         lambda: score_documents(model, other, DOCUMENTS),
-        lambda: score_lines(LanguageModel(other.size, hidden=2), vocabulary, ["the cat"]),
+        lambda: score_lines(LanguageModel(other.size, hidden_size=2), vocabulary, ["the cat"]),
     ):
         with pytest.raises(CarouselError, match="model and vocabulary must belong together"):
             score()
@@ -182,7 +185,7 @@ def test_each_line_is_scored_by_itself(model, vocabulary):
 def test_words_count_their_characters():
     """At the level of words there are fewer tokens than characters, and bits per character use the latter."""
     vocabulary = fit_vocabulary("word", DOCUMENTS)
-    score = score_documents(LanguageModel(vocabulary.size, hidden=4), vocabulary, DOCUMENTS)
+    score = score_documents(LanguageModel(vocabulary.size, hidden_size=4), vocabulary, DOCUMENTS)
     assert score.characters == sum(len(d.text) + 1 for d in DOCUMENTS)
     assert score.tokens == len(Windows(Part.of(DOCUMENTS, vocabulary).ids, 1, 1))
     assert score.tokens < score.characters

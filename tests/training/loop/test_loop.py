@@ -8,15 +8,15 @@ import torch
 
 from carousel.losses import cross_entropy
 from carousel.models import LanguageModel
-from carousel.training import Config, Diverged, Part
+from carousel.training import Diverged, LanguageConfig, Part
 from carousel.training.language.task import build_loop
 
 IDS = np.concatenate([[0], np.random.default_rng(0).integers(1, 9, 200), [0]])
 
 
 def build(**options):
-    given = {"hidden": 6, "batch": 2, "bptt": 10, "steps": 20, "warmup": 0, "threads": 1, **options}
-    return build_loop(Config(**given), 9, Part(IDS, len(IDS)))
+    given = {"hidden_size": 6, "batch": 2, "bptt": 10, "steps": 20, "warmup": 0, "threads": 1, **options}
+    return build_loop(LanguageConfig(**given), 9, Part(IDS, len(IDS)))
 
 
 def weights(loop):
@@ -35,7 +35,7 @@ def test_the_state_is_carried_and_the_gradient_is_cut():
     alone.
     """
     loop = build(optimizer="sgd", schedule="constant", lr=1e-9, clip=0, cell="gru")
-    witness = LanguageModel(9, cell="gru", hidden=6)
+    witness = LanguageModel(9, cell="gru", hidden_size=6)
     witness.load_state_dict(weights(loop))
     loop.step(0)
     first, second = loop.batches.window(0), loop.batches.window(1)
@@ -114,7 +114,7 @@ def test_every_optimizer_learns(optimizer):
     ids = np.concatenate([[0], np.tile([1, 2, 3, 4], 100), [0]])
     lr = {"adamw": 0.03, "sgd": 0.5, "rmsprop": 0.01}[optimizer]
     loop = build_loop(
-        Config(hidden=8, batch=4, bptt=10, steps=60, lr=lr, optimizer=optimizer, warmup=0),
+        LanguageConfig(hidden_size=8, batch=4, bptt=10, steps=60, lr=lr, optimizer=optimizer, warmup=0),
         5,
         Part(ids, len(ids)),
     )
@@ -151,9 +151,9 @@ def test_the_rate_that_is_not_given_is_that_of_the_cell():
     """A GRU's is half of the others'; what is given goes before it."""
     for cell, rate in (("lstm", 8e-3), ("gru", 4e-3), ("gru-before", 4e-3)):
         assert build(cell=cell, schedule="constant").lr(0) == rate
-        assert Config().override(cell=cell).rate == rate
+        assert LanguageConfig().override(cell=cell).rate == rate
     assert build(cell="gru", lr=0.02, schedule="constant").lr(0) == 0.02
-    assert Config(cell="gru", optimizer="sgd").rate == 8e-3
+    assert LanguageConfig(cell="gru", optimizer="sgd").rate == 8e-3
 
 
 def test_the_rate_decays_by_epochs():
@@ -177,8 +177,8 @@ def test_plain_gradient_descent_has_no_momentum():
 def test_both_models_learn_by_the_same_loop(model):
     """On a text that repeats itself either knows what comes next."""
     ids = np.concatenate([[0], np.tile([1, 2, 3, 4], 100), [0]])
-    given = {"model": model, "hidden": 8, "batch": 4, "bptt": 10, "steps": 60, "lr": 0.03, "warmup": 0}
-    loop = build_loop(Config(**given), 5, Part(ids, len(ids)))
+    given = {"model": model, "hidden_size": 8, "batch": 4, "bptt": 10, "steps": 60, "lr": 0.03, "warmup": 0}
+    loop = build_loop(LanguageConfig(**given), 5, Part(ids, len(ids)))
     losses = [loop.step(step)[0] for step in range(60)]
     assert losses[0] == pytest.approx(math.log(5), abs=0.5)
     assert losses[-1] < 0.4

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from carousel import atomic
-from carousel.training import Config, resume, train
+from carousel.training import LanguageConfig, resume, train
 from carousel.training.language import samples
 from carousel.training.run import session
 
@@ -46,13 +46,13 @@ def child(work: Callable[[], Any], after: float | None = None) -> bool:
     return status == 0
 
 
-def go_on(config: Config) -> None:
+def go_on(config: LanguageConfig) -> None:
     """Resume, or begin if the process died before there was anything to resume."""
     begun = Path(config.out or "", "config.yaml").exists()
-    resume(config.out or "") if begun else train(config)
+    resume(config.out or "") if begun else train(config=config)
 
 
-def die_at(number: int, done: bool, config: Config) -> None:
+def die_at(number: int, done: bool, config: LanguageConfig) -> None:
     """Train until the `number`-th rename of a file, and die right before it or when it is `done`."""
     real, calls = os.replace, iter(range(number, -1, -1))
 
@@ -70,7 +70,7 @@ def die_at(number: int, done: bool, config: Config) -> None:
 def main(folder: Path, options: dict[str, Any], seed: int) -> None:
     """Leave `folder`/whole, uninterrupted, and beside it runs that died in every way."""
     torch.set_num_threads(1)
-    config = Config(**options)
+    config = LanguageConfig(**options)
     start = time.monotonic()
     assert child(partial(train, config.override(out=str(folder / "whole"))))
     duration = time.monotonic() - start

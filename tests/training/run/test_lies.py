@@ -30,9 +30,9 @@ def test_moments_of_another_shape_are_refused(runs, moment, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"hidden": 20_000}, r"must be torch.float32 of shape \(\d+, 20000\); got"),
-        ({"hidden": 2**62}, "does not hold the weights"),
-        ({"layers": 100_000}, "layers must be at most 256"),
+        ({"hidden_size": 20_000}, r"must be torch.float32 of shape \(\d+, 20000\); got"),
+        ({"hidden_size": 2**62}, "does not hold the weights"),
+        ({"num_layers": 100_000}, "num_layers must be at most 256"),
         ({"vocabulary_size": 2**31 - 1}, "must be torch.float32 of shape"),
         ({"embedding": 2**31 - 1}, "must be torch.float32 of shape"),
         ({"tie": "yes"}, "tie must be true or false; got 'yes'"),

@@ -13,7 +13,7 @@ import torch
 
 from carousel import CarouselError
 from carousel.models.tensors import load_tensors
-from carousel.training import Config, Run, RunFolder, read_metrics, resume, train
+from carousel.training import LanguageConfig, Run, RunFolder, read_metrics, resume, train
 from carousel.training.run import length, session
 from carousel.training.run.progress import Saved
 
@@ -80,16 +80,16 @@ def test_masks_drawn_after_resuming_are_those_that_were_due(config, tmp_path):
     """With every regulariser at once, a run stopped from inside and resumed ends like one that was not."""
     options = {
         "cell": "gru",
-        "layers": 2,
+        "num_layers": 2,
         "tie": True,
         "locked_dropout": True,
         "embedding_dropout": 0.1,
         "weight_drop": 0.3,
         "recurrent_dropout": 0.2,
     }
-    whole = train(config.override(out=str(tmp_path / "whole"), **options))
+    whole = train(config=config.override(out=str(tmp_path / "whole"), **options))
     with pytest.raises(Stop):
-        train(config.override(**options), on_event=stop_at(8))
+        train(config=config.override(**options), on_event=stop_at(8))
     assert resume(config.out).step == whole.step
     assert_same_end(Path(config.out), whole.path)
 
@@ -110,9 +110,9 @@ def test_the_monitor_looks_at_the_same_steps_after_resuming(config, tmp_path, mo
     """Neither the clock nor the stop decides when it looks, and what it has seen before is known again."""
     monkeypatch.setattr(session, "LOOKED", 1)
     config = config.override(monitor=3, steps=310, evaluate_every=100)
-    whole = train(config.override(out=str(tmp_path / "whole")))
+    whole = train(config=config.override(out=str(tmp_path / "whole")))
     with pytest.raises(Stop):
-        train(config, on_event=stop_at(100))
+        train(config=config, on_event=stop_at(100))
     with pytest.raises(Stop):
         resume(config.out, on_event=stop_at(200))
     resume(config.out)
@@ -131,11 +131,11 @@ def test_small_models_are_looked_at_more_seldom(config):
 def test_a_clock_that_stands_divides_nothing(config, monkeypatch):
     """Two equal readings of perf_counter, as some virtual machines give, end no training."""
     monkeypatch.setattr("time.perf_counter", lambda: 7.0)
-    run = train(dataclasses.replace(config, monitor=8))
+    run = train(config=dataclasses.replace(config, monitor=8))
     assert run.step == 24
     assert all(row.tokens_per_second > 0 for row in read_metrics(run.path / "metrics.csv"))
     config = dataclasses.replace(config, steps=None, minutes=1e-9, out=config.out + "2")
-    assert train(config).step >= 1
+    assert train(config=config).step >= 1
 
 
 def test_minutes_are_measured_only_once(config, monkeypatch):
@@ -145,7 +145,7 @@ def test_minutes_are_measured_only_once(config, monkeypatch):
     monkeypatch.setattr(length, "_seconds_per_step", lambda loop: 0.02)
     config = dataclasses.replace(config, steps=None, minutes=0.01, evaluate_every=2)
     with pytest.raises(Stop):
-        train(config, on_event=stop_at(2))
+        train(config=config, on_event=stop_at(2))
     monkeypatch.setattr(length, "_seconds_per_step", lambda loop: 0.001)
     steps = RunFolder(config.out).load_config().steps
     assert steps <= 30
@@ -154,7 +154,7 @@ def test_minutes_are_measured_only_once(config, monkeypatch):
 
 def test_a_finished_run_is_returned_as_it_is(config):
     """Resuming it changes no file, and needs no text any more."""
-    run = train(config)
+    run = train(config=config)
     before = {path.name: path.read_bytes() for path in run.path.iterdir()}
     Path(config.paths[0]).unlink()
     assert resume(run.path) == run == Run.open(run.path)
@@ -164,7 +164,7 @@ def test_a_finished_run_is_returned_as_it_is(config):
 def test_another_text_is_refused(config):
     """A run cannot go on with a text that has changed, even by one character."""
     with pytest.raises(Stop):
-        train(config, on_event=stop_at(8))
+        train(config=config, on_event=stop_at(8))
     path = Path(config.paths[0])
     path.write_text(path.read_text().replace("x + 3", "x - 3", 1))
     with pytest.raises(CarouselError, match="with the text it began with"):
@@ -174,7 +174,7 @@ def test_another_text_is_refused(config):
 def test_another_configuration_is_refused(config):
     """A run cannot go on with options that were changed under it; the error names the first."""
     with pytest.raises(Stop):
-        train(config, on_event=stop_at(8))
+        train(config=config, on_event=stop_at(8))
     folder = RunFolder(config.out)
     folder.save_config(folder.load_config().override(lr=0.5))
     with pytest.raises(
@@ -186,7 +186,7 @@ def test_another_configuration_is_refused(config):
 def test_a_damaged_checkpoint_is_refused(config):
     """A truncated checkpoint is not mistaken for the beginning of a run."""
     with pytest.raises(Stop):
-        train(config, on_event=stop_at(8))
+        train(config=config, on_event=stop_at(8))
     path = RunFolder(config.out).checkpoint
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(CarouselError, match=r"checkpoint\.safetensors is not a whole safetensors file"):
@@ -195,7 +195,7 @@ def test_a_damaged_checkpoint_is_refused(config):
 
 def test_a_changed_byte_of_a_finished_run_is_refused(config):
     """Wherever it is, among the tensors or in what the checkpoint says of itself."""
-    path = RunFolder(train(config).path).checkpoint
+    path = RunFolder(train(config=config).path).checkpoint
     whole = path.read_bytes()
     description = whole.index(b"best_value")
     # to the third digit of its number: the last one of a float may change without changing the float
@@ -227,15 +227,17 @@ def test_the_order_of_writing_is_weights_then_checkpoint(config, monkeypatch):
     )
     keep = session.Session._save_best
     monkeypatch.setattr(session.Session, "_save_best", lambda self: (written.append("weights"), keep(self)))
-    train(config)
+    train(config=config)
     assert written[:4] == ["weights", "checkpoint", "weights", "checkpoint"]
 
 
 def test_epochs_continue_in_the_middle(config):
     """A run over several epochs resumes inside the later ones with the same windows."""
-    long = Config.from_dict({**config.to_dict(), "steps": 200, "evaluate_every": 50, "hidden": 4})
+    long = LanguageConfig.from_dict(
+        {**config.to_dict(), "steps": 200, "evaluate_every": 50, "hidden_size": 4}
+    )
     with pytest.raises(Stop):
-        train(long, on_event=stop_at(150))
+        train(config=long, on_event=stop_at(150))
     resumed = resume(long.out)
-    whole = train(long, out=config.out + "-whole")
+    whole = train(config=long, out=config.out + "-whole")
     assert_same_end(resumed.path, whole.path)

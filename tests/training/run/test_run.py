@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from carousel import CarouselError
-from carousel.training import Config, RunFolder, train
+from carousel.training import LanguageConfig, RunFolder, train
 
 
 def test_runs_are_numbered(tmp_path, monkeypatch):
@@ -45,9 +45,11 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
 def test_the_saved_configuration_runs_again_elsewhere(tmp_path):
     """config.yaml does not hold the folder it lies in; loading it from there adds it."""
     folder = RunFolder.create(tmp_path / "run")
-    folder.save_config(Config(hidden=9, out=str(tmp_path / "run"), minutes=2).with_steps(50))
-    assert Config.load(folder.config).out is None
-    assert folder.load_config() == Config(hidden=9, out=str(tmp_path / "run"), minutes=2).with_steps(50)
+    folder.save_config(LanguageConfig(hidden_size=9, out=str(tmp_path / "run"), minutes=2).with_steps(50))
+    assert LanguageConfig.load(folder.config).out is None
+    assert folder.load_config() == LanguageConfig(
+        hidden_size=9, out=str(tmp_path / "run"), minutes=2
+    ).with_steps(50)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no flock, and the lock does nothing there")
@@ -69,16 +71,19 @@ def test_only_one_process_trains_in_a_folder(tmp_path):
 def test_of_two_that_begin_in_one_folder_the_second_writes_nothing(tmp_path):
     """Both have found it empty: it is locked, checked again, and only then written to."""
     first, second = RunFolder.create(tmp_path / "run"), RunFolder.create(tmp_path / "run")
-    with first.begun(Config(hidden=7)):
+    with first.begun(LanguageConfig(hidden_size=7)):
         with (
             pytest.raises(CarouselError, match="only one process at a time trains in"),
-            second.begun(Config(hidden=9)),
+            second.begun(LanguageConfig(hidden_size=9)),
         ):
             pass
-        assert first.load_config().hidden == 7
-    with pytest.raises(CarouselError, match="a run is never overwritten"), second.begun(Config(hidden=9)):
+        assert first.load_config().hidden_size == 7
+    with (
+        pytest.raises(CarouselError, match="a run is never overwritten"),
+        second.begun(LanguageConfig(hidden_size=9)),
+    ):
         pass
-    assert first.load_config().hidden == 7
+    assert first.load_config().hidden_size == 7
 
 
 def test_training_writes_only_under_the_lock(config, monkeypatch):
@@ -88,10 +93,10 @@ def test_training_writes_only_under_the_lock(config, monkeypatch):
     def save(folder, given):
         with pytest.raises(CarouselError, match="only one process"), RunFolder(folder.path).locked():
             pass
-        written.append(given.hidden)
+        written.append(given.hidden_size)
         real(folder, given)
 
     real = RunFolder.save_config
     monkeypatch.setattr(RunFolder, "save_config", save)
-    train(config.override(steps=1))
+    train(config=config.override(steps=1))
     assert set(written) == {12}

@@ -19,7 +19,7 @@ from carousel.training.run.progress import Evaluated, Stepped
 @pytest.fixture
 def whole(config):
     """The weights of the run that was left in peace."""
-    run = train(config, out=config.out + "-whole")
+    run = train(config=config, out=config.out + "-whole")
     return (run.path / "weights.safetensors").read_bytes()
 
 
@@ -37,7 +37,7 @@ def test_a_loss_that_becomes_nan_keeps_the_best_weights(config, monkeypatch):
 
     monkeypatch.setattr(Loop, "step", step)
     with pytest.raises(Diverged) as caught:
-        train(config)
+        train(config=config)
     message = str(caught.value)
     assert "the loss must be finite; it became nan at step 12" in message
     assert "best weights so far, of step 8" in message
@@ -54,7 +54,7 @@ def test_weights_that_only_fail_on_the_valid_part_stop_too(config, monkeypatch):
 
     monkeypatch.setattr(language, "evaluate", lambda *a, **k: Score(float("nan"), 10, 10))
     with pytest.raises(Diverged, match="on the valid part it is nan at step 8"):
-        train(config)
+        train(config=config)
     assert load(config.out)[0] is not None
 
 
@@ -67,12 +67,12 @@ def test_weights_worse_than_the_first_are_never_the_best(config, monkeypatch):
     monkeypatch.setattr(language, "evaluate", lambda *a, **k: next(scores))
     events = []
     with pytest.raises(Diverged, match="No evaluation was better than the first weights") as caught:
-        train(config, on_event=events.append, clip=0)
+        train(config=config, on_event=events.append, clip=0)
     assert [event.best for event in events if isinstance(event, Evaluated)] == [False]
     assert "Resuming would only repeat the failure" in str(caught.value)
     assert "a clip, such as 1" in str(caught.value)
     torch.manual_seed(config.seed)
-    fresh = LanguageModel(load(config.out)[1].size, hidden=12, dropout=0.2)
+    fresh = LanguageModel(load(config.out)[1].size, hidden_size=12, dropout=0.2)
     assert torch.equal(load(config.out)[0].head.weight, fresh.head.weight)
 
 
@@ -96,7 +96,7 @@ def test_a_full_disk_stops_and_loses_nothing(config, monkeypatch, whole, number)
     """
     make_space = full_after(monkeypatch, number)
     with pytest.raises(CarouselError, match=r"No space left on device.*free some space.*train --resume"):
-        train(config)
+        train(config=config)
     load(config.out)
     make_space()
     resume(config.out)
@@ -116,7 +116,7 @@ def test_a_full_disk_under_the_metrics_stops_too(config, monkeypatch, whole):
     with pytest.raises(
         CarouselError, match=r"metrics\.csv could not be written: No space left.*train --resume"
     ):
-        train(config)
+        train(config=config)
     monkeypatch.setattr(metrics.Metrics, "_scalars", real)
     resume(config.out)
     assert RunFolder(config.out).weights.read_bytes() == whole
@@ -134,7 +134,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(config, monkeypatch, whole, when):
 
     monkeypatch.setattr(Loop, "step", step)
     with pytest.raises(Interrupted, match=rf"after step {when + 1}; .*train --resume .*run") as caught:
-        train(config)
+        train(config=config)
     assert isinstance(caught.value, KeyboardInterrupt)
     assert (caught.value.step, caught.value.folder) == (when + 1, RunFolder(config.out).path)
     monkeypatch.setattr(Loop, "step", real)
@@ -151,7 +151,7 @@ def test_a_second_ctrl_c_stops_at_once(config):
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt) as caught:
-        train(config, on_event=press)
+        train(config=config, on_event=press)
     assert not isinstance(caught.value, Interrupted)
     assert resume(config.out).step == 24
 
@@ -159,14 +159,14 @@ def test_a_second_ctrl_c_stops_at_once(config):
 def test_ctrl_c_is_given_back(config):
     """After training, Ctrl-C does what it did before."""
     before = signal.getsignal(signal.SIGINT)
-    train(config)
+    train(config=config)
     assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_training_in_a_thread_leaves_signals_alone(config):
     """Outside the main thread, where signals cannot be had, training works all the same."""
     runs = []
-    thread = threading.Thread(target=lambda: runs.append(train(config)))
+    thread = threading.Thread(target=lambda: runs.append(train(config=config)))
     thread.start()
     thread.join()
     assert runs[0].step == 24
@@ -180,6 +180,6 @@ def test_an_observer_that_fails_ends_the_run_but_not_its_files(config, whole):
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        train(config, on_event=fail)
+        train(config=config, on_event=fail)
     resume(config.out)
     assert RunFolder(config.out).weights.read_bytes() == whole

@@ -16,7 +16,7 @@ SHORT = {"steps": 3, "monitor": 0, "threads": 1}
 def test_labels_are_asked_for_where_they_are_known():
     """Of sequences one label each; of steps the last that is known, where the sequence then ends."""
     data = [np.full((4 + k % 3, 1), float(k % 2)) for k in range(40)]
-    model = SequenceModel("gru", hidden=4)
+    model = SequenceModel("gru", hidden_size=4)
     fit(model, data, [k % 2 for k in range(40)], **SHORT)
     items = from_arrays("classify", data[:3], [1, None, 7]).items
     (x, lengths), loss = asked(model, [(item, len(item)) for item in items], 5)
@@ -25,7 +25,7 @@ def test_labels_are_asked_for_where_they_are_known():
     assert_close(loss(said), -said.log_softmax(-1)[0, 1])
     assert loss.words == "the cross-entropy, in nats, of the label of each sequence"
 
-    tagger = SequenceModel("gru", "tag", hidden=4)
+    tagger = SequenceModel("gru", "tag", hidden_size=4)
     fit(tagger, data, [[k % 2] * len(each) for k, each in enumerate(data)], **SHORT)
     items = from_arrays("tag", data[:2], [[0, 1, 0, None], [1, 1, 1, 1, 0]]).items
     (x, lengths), loss = asked(tagger, [(items[0], 4), (items[1], 5)], 9)
@@ -38,7 +38,7 @@ def test_labels_are_asked_for_where_they_are_known():
 def test_a_forecast_is_asked_for_what_follows():
     """The horizon's values stand behind what is read; one that is missing is not asked for."""
     series = np.sin(np.arange(80.0))
-    model = SequenceModel("gru", Forecast(horizon=3, season=4), hidden=4)
+    model = SequenceModel("gru", Forecast(horizon=3, season=4), hidden_size=4)
     fit(model, series, **SHORT)
     series[69] = math.nan
     [item] = from_arrays("forecast", series).items

@@ -55,7 +55,7 @@ def config(csv, tmp_path):
         target="label",
         sequence="id",
         cell="gru",
-        hidden=6,
+        hidden_size=6,
         dropout=0.1,
         lr=0.05,
         batch=8,
@@ -72,7 +72,7 @@ def test_recurrence_learns_what_order_says_and_its_absence_cannot():
     data, labels = order_of_a_pair(240)
     scores = {}
     for cell in ("gru", "mlp"):
-        model = SequenceModel(cell, hidden=16)
+        model = SequenceModel(cell, hidden_size=16)
         scores[cell] = fit(model, data, labels, steps=300, lr=0.02, patience=0, monitor=0).test.accuracy
     assert scores["gru"] > 0.9
     assert scores["mlp"] < 0.8
@@ -89,7 +89,7 @@ def test_labels_at_each_step_with_weights_and_gaps():
     for row in labels:
         row[5] = 1 - row[5]  # wrong, but of no weight
     lengths = random.integers(6, 13, 60)
-    model = SequenceModel("gru", "tag", hidden=12)
+    model = SequenceModel("gru", "tag", hidden_size=12)
     run = fit(model, x, labels, weights=weights, lengths=lengths, steps=250, lr=0.02, monitor=0, valid=0.1)
     assert run.test.count == sum(run.test.confusion[0]) + sum(run.test.confusion[1])
     told = model.predict(x, lengths=lengths)
@@ -100,7 +100,7 @@ def test_labels_at_each_step_with_weights_and_gaps():
 
 def test_texts_are_learned_character_by_character():
     """A list of str is enough; what it is learned from is kept, and new texts are told."""
-    model = SequenceModel("gru", hidden=8)
+    model = SequenceModel("gru", hidden_size=8)
     fit(model, ["abc", "xyz"] * 30, ["first", "last"] * 30, steps=40, lr=0.05, monitor=0)
     assert model.predict(["bac", "zz"]) == ["first", "last"]
 
@@ -110,7 +110,7 @@ def test_a_forecast_beats_the_seasonal_naive_one_and_its_interval_holds():
     random = np.random.default_rng(0)
     t = np.arange(300)
     series = 0.1 * t + 3 * np.sin(t * math.pi / 6) + 0.3 * random.normal(size=300)
-    model = SequenceModel("gru", Forecast(horizon=6, season=12, interval=0.8), hidden=8)
+    model = SequenceModel("gru", Forecast(horizon=6, season=12, interval=0.8), hidden_size=8)
     run = fit(model, series, steps=150, lr=0.01, monitor=0, patience=0)
     assert run.test.error < 0.6
     assert 0.6 < run.test.coverage < 0.97
@@ -123,7 +123,7 @@ def test_a_forecast_beats_the_seasonal_naive_one_and_its_interval_holds():
 def test_the_naive_error_is_that_of_the_last_season():
     """By hand, on a series whose next value is known; forecasts never look beyond their part."""
     series = np.arange(40.0)
-    model = SequenceModel("gru", Forecast(horizon=2, season=4), hidden=2)
+    model = SequenceModel("gru", Forecast(horizon=2, season=4), hidden_size=2)
     run = fit(model, series, steps=1, monitor=0, valid=0.1, test=0.1)
     assert run.test.counts == ((4, 3),)
     assert run.test.mean_naive == [4.0]
@@ -132,7 +132,7 @@ def test_the_naive_error_is_that_of_the_last_season():
 def test_a_run_leaves_everything_in_its_folder(config):
     """As a run on text does, without vocabulary and samples; the model is whole and predicts from a file."""
     events = []
-    run = train(config, on_event=events.append)
+    run = train(config=config, on_event=events.append)
     names = sorted(path.name.split(".")[0] for path in run.path.iterdir())
     assert names == ["checkpoint", "config", "events", "metrics", "monitor", "weights"]
     started = next(event for event in events if isinstance(event, Started))
@@ -175,9 +175,9 @@ def test_a_resumed_run_ends_with_the_same_bytes(config, tmp_path, csv, options):
     if options.get("task") == "forecast":
         csv.write_text("t,x,y\n" + "".join(f"{k},{math.sin(k):.3f},{k % 3}\n" for k in range(60)))
         options = {**options, "sequence": None}
-    whole = train(config.override(out=str(tmp_path / "whole"), **options))
+    whole = train(config=config.override(out=str(tmp_path / "whole"), **options))
     with pytest.raises(Stop):
-        train(config.override(**options), on_event=stop_at(8))
+        train(config=config.override(**options), on_event=stop_at(8))
     resumed = resume(config.out)
     for name in ("weights.safetensors", "config.yaml"):
         assert (resumed.path / name).read_bytes() == (whole.path / name).read_bytes()
@@ -192,7 +192,7 @@ def test_a_resumed_run_ends_with_the_same_bytes(config, tmp_path, csv, options):
 def test_data_that_changed_are_refused(config, csv):
     """A run goes on with what it began with."""
     with pytest.raises(Stop):
-        train(config, on_event=stop_at(8))
+        train(config=config, on_event=stop_at(8))
     csv.write_text(csv.read_text().replace("s3,0,", "s3,0,1", 1))
     with pytest.raises(CarouselError, match="resumed with the data it began with"):
         resume(config.out)
@@ -202,7 +202,7 @@ def test_data_in_memory_are_resumed_with_the_same_data(tmp_path):
     """`fit` goes on in its folder, to the same weights, and refuses a folder in use without being told to."""
     data, labels = order_of_a_pair(30)
     options = {"steps": 16, "evaluate_every": 8, "monitor": 0, "threads": 1}
-    whole, stopped = SequenceModel("gru", hidden=4), SequenceModel("gru", hidden=4)
+    whole, stopped = SequenceModel("gru", hidden_size=4), SequenceModel("gru", hidden_size=4)
     fit(whole, data, labels, out=tmp_path / "whole", **options)
     with pytest.raises(Stop):
         fit(stopped, data, labels, out=tmp_path / "run", on_event=stop_at(8), **options)
@@ -226,7 +226,7 @@ def test_a_run_on_data_in_memory_is_whole(tmp_path, apart):
         [None if t == 2 else "up" if x > 0 else "down" for t, x in enumerate(each[:, 1])] for each in data
     ]
     weights = [np.linspace(0.5, 1, len(each)) for each in data]
-    model = SequenceModel("gru", "tag", hidden=4)
+    model = SequenceModel("gru", "tag", hidden_size=4)
     options = {"steps": 12, "evaluate_every": 6, "monitor": 0, "threads": 1, "weights": weights}
     held = {"test_data": data[:3], "test_targets": tags[:3]} if apart else {}
     whole = fit(model, data, tags, out=tmp_path / "whole", **options, **held)
@@ -240,12 +240,12 @@ def test_a_run_on_data_in_memory_is_whole(tmp_path, apart):
 
 def test_scores_of_other_data(csv, tmp_path):
     """Of a file, of arrays, of a forecast; by hand where the model is always right."""
-    model = SequenceModel("gru", hidden=6)
+    model = SequenceModel("gru", hidden_size=6)
     fit(model, csv, target="label", sequence="id", inputs="x", steps=24, lr=0.05, monitor=0)
     score = score_sequences(model, csv)
     assert (score.count, score.accuracy, score.most_frequent) == (40, 1.0, 0.5)
     series = np.sin(np.arange(60.0))
-    ahead = SequenceModel("gru", Forecast(horizon=2, season=3), hidden=2)
+    ahead = SequenceModel("gru", Forecast(horizon=2, season=3), hidden_size=2)
     run = fit(ahead, series[:50], steps=2, monitor=0)
     found = score_sequences(ahead, series)
     assert found.counts == ((57, 56),)
@@ -266,7 +266,7 @@ def test_columns_are_known_by_name(tmp_path):
     first, other = tmp_path / "first.csv", tmp_path / "other.csv"
     first.write_text("id,x,y,label\n" + "".join(f"{k},{x:.3f},{y},{y}\n" for k, x, y in rows))
     other.write_text("note,y,id,x\n" + "".join(f"n,{y},{k},{x:.3f}\n" for k, x, y in rows))
-    model = SequenceModel("gru", hidden=4)
+    model = SequenceModel("gru", hidden_size=4)
     fit(model, first, target="label", sequence="id", steps=60, lr=0.05, monitor=0)
     assert model.predict(other) == model.predict(first) == ["10", "11"] * 20
     other.write_text("id,y\n0,10\n")
@@ -284,7 +284,7 @@ def test_a_data_frame_from_training_to_what_is_predicted(tmp_path):
         for k in range(40) for t in range(3 + k % 3)
     ]  # fmt: skip
     frame = pandas.DataFrame(rows).astype({"kind": "category", "x": "Float64"})
-    model = SequenceModel("gru", hidden=6)
+    model = SequenceModel("gru", hidden_size=6)
     names = {"target": "label", "sequence": "id", "categories": "kind"}
     run = fit(model, frame, **names, steps=40, lr=0.05, monitor=0, out=tmp_path / "run")
     assert run.test.accuracy == 1
@@ -293,7 +293,7 @@ def test_a_data_frame_from_training_to_what_is_predicted(tmp_path):
     assert resume(run.path) == run
     months = pandas.date_range("2000-01-01", periods=60, freq="MS")
     series = pandas.DataFrame({"month": months, "sales": np.sin(np.arange(60) * math.pi / 6)})
-    ahead = SequenceModel("gru", Forecast(horizon=2, season=12), hidden=2)
+    ahead = SequenceModel("gru", Forecast(horizon=2, season=12), hidden_size=2)
     fit(ahead, series, steps=2, monitor=0)
     assert ahead.predict(series)[0].middle.shape == (2, 1)
     with pytest.raises(CarouselError, match="row 58: time must rise"):
@@ -304,13 +304,18 @@ def test_held_out_data_may_be_given_apart(csv, tmp_path):
     """In memory and as files; then nothing of the first is kept for the test."""
     data, labels = order_of_a_pair(20)
     run = fit(
-        SequenceModel("gru", hidden=4), data, labels, test_data=data[:5], test_targets=labels[:5], steps=2
+        SequenceModel("gru", hidden_size=4),
+        data,
+        labels,
+        test_data=data[:5],
+        test_targets=labels[:5],
+        steps=2,
     )
     assert run.test.count == 5
     other = tmp_path / "other.csv"
     other.write_text("id,t,x,y,label\n" + "".join(f"a{k},0,1,0,up\n" for k in range(7)))
     run = fit(
-        SequenceModel("gru", hidden=4), csv, target="label", sequence="id", test_file=str(other), steps=2
+        SequenceModel("gru", hidden_size=4), csv, target="label", sequence="id", test_file=str(other), steps=2
     )
     assert run.test.count == 7
 
@@ -341,15 +346,15 @@ def test_mistakes_in_data_are_told_before_training(config, csv, tmp_path):
     ):
         csv.write_text(text)
         with pytest.raises(CarouselError, match=message):
-            train(config.override(**options))
+            train(config=config.override(**options))
     with pytest.raises(CarouselError, match="learns from one CSV file; got 2"):
-        train(config.override(paths=[str(csv), str(csv)]))
+        train(config=config.override(paths=[str(csv), str(csv)]))
     with pytest.raises(
         CarouselError, match="too few rows: 30, of which 22 are to learn from, but a forecast 5 ahead"
     ):
         fit(SequenceModel("gru", Forecast(horizon=5, season=24)), np.arange(30.0))
-    with pytest.raises(CarouselError, match=r"hidden is an option of the model"):
-        fit(SequenceModel(), [[1.0]], ["a"], hidden=3)
+    with pytest.raises(CarouselError, match=r"hidden_size is an option of the model"):
+        fit(SequenceModel(), [[1.0]], ["a"], hidden_size=3)
     with pytest.raises(CarouselError, match="columns hold labels and weights"):
         fit(SequenceModel(), csv, ["a"], target="label")
     with pytest.raises(CarouselError, match="sequence '1' of the data has no label"):
@@ -361,5 +366,5 @@ def test_mistakes_in_data_are_told_before_training(config, csv, tmp_path):
         csv.write_text(text)
         head = "tag" if options else Forecast()
         with pytest.raises(CarouselError, match=message):
-            fit(SequenceModel("gru", head, hidden=3), csv, **options)
+            fit(SequenceModel("gru", head, hidden_size=3), csv, **options)
     assert not (tmp_path / "run").exists()

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from carousel.cli.display import SECONDS_BETWEEN_LINES, clock
-from carousel.cli.terminal import Terminal, plain
 from carousel.embeddings.progress import (
     Evaluated,
     Event,
@@ -21,6 +19,8 @@ from carousel.embeddings.progress import (
     Started,
     Stepped,
 )
+from carousel.report.display import SECONDS_BETWEEN_LINES, clock
+from carousel.terminal import Terminal, plain
 
 
 @contextmanager

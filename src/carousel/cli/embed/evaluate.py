@@ -15,9 +15,9 @@ from carousel.printable import one_line
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from carousel.cli.terminal import Terminal
     from carousel.embeddings import AnalogyScore, Vectors
     from carousel.embeddings.analogies import Section
+    from carousel.terminal import Terminal
 
 
 def register(app: typer.Typer) -> None:
@@ -46,9 +46,9 @@ def evaluate(
 
     With the defaults the numbers are those that gensim and word2vec give.
     """
-    from carousel.cli.terminal import Terminal
     from carousel.embeddings import evaluate_pairs
     from carousel.embeddings.evaluation import is_analogies
+    from carousel.terminal import Terminal
 
     vectors = open_vectors(file, odd, duplicates)
     loaded()

@@ -55,10 +55,10 @@ def plot(
     if around and not words:
         raise CarouselError("--around adds neighbours of the words that are given; give WORDS too.")
     targets = [file.with_suffix(ending) for ending in ENDINGS] if out is None else _targets(out)
-    from carousel.cli.terminal import Terminal
     from carousel.embeddings.plane import word_map
     from carousel.report.embeddings.still import write_word_map_still
     from carousel.report.embeddings.word_map import write_word_map
+    from carousel.terminal import Terminal
 
     vectors = open_vectors(file, odd, duplicates)
     loaded()

@@ -19,9 +19,9 @@ from carousel.cli.output import say
 from carousel.errors import CarouselError, shown
 
 if TYPE_CHECKING:
-    from carousel.cli.terminal import Terminal
     from carousel.embeddings import Embedding, EmbeddingConfig
     from carousel.embeddings.progress import Observer
+    from carousel.terminal import Terminal
 
 DEFAULT = "vectors.safetensors"
 # words whose neighbours are shown at the end, as shares of the vocabulary: frequent enough to be learned, rare
@@ -88,7 +88,7 @@ def train(
             "--more goes on with a training, --from begins one with given vectors: choose one."
         )
     from carousel.cli.embed.display import display
-    from carousel.cli.terminal import Terminal
+    from carousel.terminal import Terminal
 
     console = Terminal()
     try:

@@ -186,7 +186,7 @@ def language_loss(offset: int, steps: int) -> tuple[list[float], LanguageModel]:
     torch.manual_seed(7)
     symbols = sorted(set(TEXT))
     ids = torch.tensor([symbols.index(each) for each in TEXT * 20])
-    model = LanguageModel(len(symbols), cell="gru", hidden=32, embedding=16)
+    model = LanguageModel(len(symbols), cell="gru", hidden_size=32, embedding=16)
 
     def loss() -> Tensor:
         starts = torch.randint(len(ids) - 34, (16,))

@@ -112,8 +112,8 @@ def measure(budget: Budget, progress: Progress) -> Measurements:
     text, sentences = load(budget.choose(300_000, 1_000_000))
     steps, longer = budget.choose((120, 240), (1_000, 5_000))
     untrained: dict[str, nn.Module] = {
-        "GRU, projection": LanguageModel(VOCABULARY, cell="gru", hidden=HIDDEN, embedding=WIDTH),
-        "GRU, one-hot": LanguageModel(VOCABULARY, cell="gru", hidden=HIDDEN, one_hot=True),
+        "GRU, projection": LanguageModel(VOCABULARY, cell="gru", hidden_size=HIDDEN, embedding=WIDTH),
+        "GRU, one-hot": LanguageModel(VOCABULARY, cell="gru", hidden_size=HIDDEN, one_hot=True),
         **{f"TDNN, N = {n}": _tdnn(n) for n in CONTEXTS},
     }
     models = {}
@@ -142,7 +142,7 @@ def measure(budget: Budget, progress: Progress) -> Measurements:
 
 
 def _tdnn(context: int) -> TDNNLanguageModel:
-    return TDNNLanguageModel(VOCABULARY, context=context, hidden=HIDDEN, embedding=WIDTH)
+    return TDNNLanguageModel(VOCABULARY, context=context, hidden_size=HIDDEN, embedding=WIDTH)
 
 
 # ---- the text ----

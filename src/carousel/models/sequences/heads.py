@@ -98,11 +98,11 @@ def check_model(task: str, options: dict[str, Any]) -> None:
     cell = options["cell"]
     if cell not in SEQUENCE_CELLS:
         raise CarouselError(f"cell must be one of {', '.join(SEQUENCE_CELLS)}; got {cell!r}.")
-    for name in ("hidden", "layers", "context"):
+    for name in ("hidden_size", "num_layers", "context"):
         size = options[name]
         if isinstance(size, bool) or not isinstance(size, int) or size < 1:
             raise CarouselError(f"{name} must be a whole number of at least 1; got {size!r}.")
-    check_layers(options["layers"])
+    check_layers(options["num_layers"])
     for name in ("dropout", "weight_drop", "recurrent_dropout"):
         if not 0 <= options[name] < 1:
             raise CarouselError(f"{name} must be at least 0 and below 1; got {options[name]}.")

@@ -57,8 +57,8 @@ class SequenceModel(nn.Module):
     Args:
         cell: one of `carousel.models.SEQUENCE_CELLS`: "lstm", "gru", "rnn-tanh", ..., or "mlp", without recurrence.
         head: "tag", "classify" or "forecast", or `carousel.Forecast(horizon=12, season=12)`.
-        hidden: H, units of each layer.
-        layers: number of layers.
+        hidden_size: H, units of each layer.
+        num_layers: number of layers.
         bidirectional: read sequences from both ends; not to forecast.
         context: how many steps an "mlp" sees.
         dropout: share of values dropped on the way in, between layers and on the way out.
@@ -69,7 +69,7 @@ class SequenceModel(nn.Module):
     Raises CarouselError for an unknown cell or head, sizes below 1, and options that exclude each other.
 
     >>> import carousel, numpy as np
-    >>> model = carousel.SequenceModel("gru", head="classify", hidden=8)
+    >>> model = carousel.SequenceModel("gru", head="classify", hidden_size=8)
     >>> data = [np.full((5 + k % 3, 1), float(k % 2)) for k in range(40)]
     >>> run = carousel.fit(model, data, [k % 2 for k in range(40)], steps=40, lr=0.05)
     >>> model.predict([np.ones((4, 1)), np.zeros((6, 1))])
@@ -81,8 +81,8 @@ class SequenceModel(nn.Module):
         cell: str = "lstm",
         head: str | Head = "classify",
         *,
-        hidden: int = 64,
-        layers: int = 1,
+        hidden_size: int = 64,
+        num_layers: int = 1,
         bidirectional: bool = False,
         context: int = 1,
         dropout: float = 0.0,
@@ -94,8 +94,8 @@ class SequenceModel(nn.Module):
         self.head = head_of(head)
         self.options: dict[str, Any] = {
             "cell": cell,
-            "hidden": hidden,
-            "layers": layers,
+            "hidden_size": hidden_size,
+            "num_layers": num_layers,
             "bidirectional": bidirectional,
             "context": context,
             "dropout": dropout,
@@ -124,8 +124,8 @@ class SequenceModel(nn.Module):
             2 * targets
         )  # a forecast also reads how far the series has come since the last step and season
         width = encoding.width + (changes if isinstance(self.head, Forecast) else 0)
-        dropout = options["dropout"] if options["layers"] > 1 else 0.0
-        size = (width, options["hidden"], options["layers"])
+        dropout = options["dropout"] if options["num_layers"] > 1 else 0.0
+        size = (width, options["hidden_size"], options["num_layers"])
         if options["cell"] == WITHOUT:
             self.recurrent: nn.Module = Without(*size, context=options["context"], dropout=dropout)
         else:
@@ -141,7 +141,7 @@ class SequenceModel(nn.Module):
             )
             initialise(recurrent)
             self.recurrent = recurrent
-        features = options["hidden"] * (2 if options["bidirectional"] else 1)
+        features = options["hidden_size"] * (2 if options["bidirectional"] else 1)
         if isinstance(self.head, Forecast):
             self.out: nn.Module = Ahead(features, targets, self.head)
         else:

@@ -39,8 +39,8 @@ class SequenceReport:
     run: str
     task: str
     cell: str
-    hidden: int
-    layers: int
+    hidden_size: int
+    num_layers: int
     parameters: int
     contents: str
     seconds: float

@@ -43,9 +43,9 @@ class SequencePage:
     @property
     def title(self) -> str:
         report = self.report
-        layers = f"{report.layers} × " if report.layers > 1 else ""
+        layers = f"{report.num_layers} × " if report.num_layers > 1 else ""
         cell = report.cell.upper() if "-" not in report.cell else report.cell
-        return f"{cell}, {layers}{report.hidden} units: {_TASKS[report.task]}"
+        return f"{cell}, {layers}{report.hidden_size} units: {_TASKS[report.task]}"
 
     @property
     def verdict(self) -> str:

@@ -43,7 +43,7 @@ from carousel.report.training.numbers import (
     TrainingReport,
 )
 from carousel.training.api import Run
-from carousel.training.language.config import WORDS, Config
+from carousel.training.language.config import WORDS, LanguageConfig
 from carousel.training.language.corpus import Corpus
 from carousel.training.language.samples import draw_samples
 from carousel.training.run.folder import RunFolder
@@ -64,7 +64,7 @@ LEAD = 100  # steps read before, for the state
 
 def gather(run: Run, corpus: Corpus, model: Predictor, on_event: Observer = silent) -> TrainingReport:
     """All numbers of the report of a language model's run."""
-    config: Config = run.config  # type: ignore[assignment]
+    config: LanguageConfig = run.config  # type: ignore[assignment]
     rows = read_metrics(RunFolder(run.path).metrics, Row)
     curves = [
         CurvePoint(
@@ -87,8 +87,8 @@ def gather(run: Run, corpus: Corpus, model: Predictor, on_event: Observer = sile
         run=str(run.path),
         cell=config.cell if config.model == "rnn" else config.model,
         level=config.level,
-        hidden=config.hidden,
-        layers=config.layers,
+        hidden_size=config.hidden_size,
+        num_layers=config.num_layers,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         seconds=run.seconds,
         tokens_per_second=statistics.median([row.tokens_per_second for row in rows]) if rows else 0.0,
@@ -113,7 +113,7 @@ def gather(run: Run, corpus: Corpus, model: Predictor, on_event: Observer = sile
     )
 
 
-def _text(config: Config, corpus: Corpus) -> dict[str, object]:
+def _text(config: LanguageConfig, corpus: Corpus) -> dict[str, object]:
     """What a run learned from, and where each part comes from."""
     paths = ", ".join(config.paths) or config.train_file or "Python's own standard library"
     return {"paths": paths, **{f"{part} part": words for part, words in corpus.split.described().items()}}

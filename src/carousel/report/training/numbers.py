@@ -62,8 +62,8 @@ class TrainingReport:
     run: str
     cell: str
     level: str
-    hidden: int
-    layers: int
+    hidden_size: int
+    num_layers: int
     parameters: int
     seconds: float
     tokens_per_second: float

@@ -44,10 +44,8 @@ class TrainingPage:
     @property
     def title(self) -> str:
         report = self.report
-        layers = f"{report.layers} × " if report.layers > 1 else ""
-        return (
-            f"{report.cell.upper() if '-' not in report.cell else report.cell}, {layers}{report.hidden} units"
-        )
+        layers = f"{report.num_layers} × " if report.num_layers > 1 else ""
+        return f"{report.cell.upper() if '-' not in report.cell else report.cell}, {layers}{report.hidden_size} units"
 
     @cached_property
     def flows(self) -> list[LayerFigure]:

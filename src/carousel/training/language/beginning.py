@@ -5,14 +5,25 @@ from pathlib import Path
 from typing import Any
 
 from carousel.errors import CarouselError
-from carousel.training.language.config import Config
+from carousel.training.language.config import LanguageConfig
 from carousel.training.run.folder import RunFolder, weights_of
 
 _TEXT = ("paths", "train_file", "valid_file", "test_file")
-_MODEL = ("level", "model", "cell", "hidden", "layers", "context", "direct", "embedding", "one_hot", "tie")
+_MODEL = (
+    "level",
+    "model",
+    "cell",
+    "hidden_size",
+    "num_layers",
+    "context",
+    "direct",
+    "embedding",
+    "one_hot",
+    "tie",
+)
 
 
-def begun_from(run: str | Path, **changes: Any) -> Config:
+def begun_from(run: str | Path, **changes: Any) -> LanguageConfig:
     """The configuration of a run that begins with the weights of another: that of the other one, with `changes`.
 
     The other one's length counts again, unless it is among the changes; new text replaces the old text.
@@ -30,15 +41,15 @@ def begun_from(run: str | Path, **changes: Any) -> Config:
     return config
 
 
-def config_of(run: str | Path) -> Config:
+def config_of(run: str | Path) -> LanguageConfig:
     """The configuration of the run of a language model in a folder."""
     config = RunFolder.open(run).load_config()
-    if not isinstance(config, Config):
+    if not isinstance(config, LanguageConfig):
         raise CarouselError(f"a language model begins with the weights of one; {run} learned from sequences.")
     return config
 
 
-def check_begun(config: Config) -> None:
+def check_begun(config: LanguageConfig) -> None:
     """Raise CarouselError if `from_` names a run that has another model."""
     if config.from_ is None:
         return

@@ -24,16 +24,16 @@ WORDS = ("word", "token")  # levels whose unknown words hide their characters: p
 
 
 @dataclass(frozen=True)
-class Config(LoopConfig):
+class LanguageConfig(LoopConfig):
     """The options of `carousel train` for a language model; those of the loop are in `LoopConfig`.
 
     Raises CarouselError for a value of the wrong type or out of its limits.
 
-    >>> Config(hidden=256, epochs=2).hidden
+    >>> LanguageConfig(hidden_size=256, epochs=2).hidden_size
     256
-    >>> Config(hidden=0)
+    >>> LanguageConfig(hidden_size=0)
     Traceback (most recent call last):
-    carousel.errors.CarouselError: hidden must be at least 1; got 0.
+    carousel.errors.CarouselError: hidden_size must be at least 1; got 0.
     """
 
     paths: list[str] = field(
@@ -59,17 +59,17 @@ class Config(LoopConfig):
 
     model: str = option("rnn", "recurrent, or a time-delay network of the last N symbols", choices=MODELS)
     cell: str = option("lstm", "recurrent cell", choices=tuple(CELLS))
-    hidden: int = option(384, "units of each layer", minimum=1)
-    layers: int = option(1, "number of hidden layers", minimum=1, maximum=MOST_LAYERS)
+    hidden_size: int = option(384, "units of each layer", minimum=1)
+    num_layers: int = option(1, "number of hidden layers", minimum=1, maximum=MOST_LAYERS)
     context: int | None = option(None, "tdnn: N, how many symbols a prediction sees (none: 4)", minimum=1)
     direct: bool = option(False, "tdnn: connect the symbols' vectors with the output directly")
     embedding: int | None = option(
         None,
-        "size of the symbols' vectors (none: hidden if --tie, else at most 128, of a tdnn 60)",
+        "size of the symbols' vectors (none: --hidden if --tie, else at most 128, of a tdnn 60)",
         minimum=1,
     )
     one_hot: bool = option(False, "feed symbols as one-hot vectors, without a projection")
-    tie: bool = option(False, "use the symbols' vectors as output weights too; embedding equals hidden")
+    tie: bool = option(False, "use the symbols' vectors as output weights too; embedding equals hidden_size")
     uniform: float | None = option(None, "weights start uniform in +- this (none: by their layer)", above=0)
 
     lr: float | None = option(None, f"highest learning rate (none: {RATE:g}, of a GRU {GRU_RATE:g})", above=0)
@@ -90,7 +90,7 @@ class Config(LoopConfig):
     def preset(cls, name: str, **changes: Any) -> Self:
         """A configuration from `carousel.training.language.presets`, with `changes`.
 
-        >>> Config.preset("zaremba-small", epochs=1).hidden
+        >>> LanguageConfig.preset("zaremba-small", epochs=1).hidden_size
         200
         """
         return cls().override(**preset(name)).override(**changes)
@@ -130,16 +130,16 @@ def _absolute(path: str) -> str:
     return path if path == STDIN else os.path.abspath(os.path.expanduser(path))
 
 
-def _check_together(config: Config) -> None:
+def _check_together(config: LanguageConfig) -> None:
     """The rules between options."""
     if config.one_hot and config.tie:
         raise CarouselError("tie shares the symbols' vectors, but one_hot has none; give one of the two.")
     if config.one_hot and config.embedding is not None:
         raise CarouselError(f"one_hot has no symbols' vectors; leave embedding={config.embedding} out.")
-    if config.tie and config.embedding not in (None, config.hidden):
+    if config.tie and config.embedding not in (None, config.hidden_size):
         raise CarouselError(
-            "tie needs embedding equal to hidden; "
-            f"got embedding={config.embedding} and hidden={config.hidden}. Leave embedding out."
+            "tie needs embedding equal to hidden_size; "
+            f"got embedding={config.embedding} and hidden_size={config.hidden_size}. Leave embedding out."
         )
     if config.one_hot and config.embedding_dropout:
         raise CarouselError(
@@ -148,12 +148,12 @@ def _check_together(config: Config) -> None:
     _check_model(config)
 
 
-def _check_model(config: Config) -> None:
+def _check_model(config: LanguageConfig) -> None:
     """Options that belong to one kind of model."""
     foreign = (
         {"context": None, "direct": False}
         if config.model == "rnn"
-        else {"cell": Config.cell, "weight_drop": 0.0, "recurrent_dropout": 0.0}
+        else {"cell": LanguageConfig.cell, "weight_drop": 0.0, "recurrent_dropout": 0.0}
     )
     for name, unset in foreign.items():
         if (value := getattr(config, name)) != unset:

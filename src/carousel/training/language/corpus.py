@@ -23,7 +23,7 @@ from carousel.data.vocabularies.base import UNKNOWN, UNKNOWN_SYMBOL, listed
 from carousel.data.vocabularies.token import size_without_rare
 from carousel.errors import CarouselError
 from carousel.training.language.beginning import config_of
-from carousel.training.language.config import Config
+from carousel.training.language.config import LanguageConfig
 from carousel.training.language.evaluation import Part
 from carousel.training.run.checkpoint import describe_checkpoint
 from carousel.training.run.folder import RunFolder
@@ -63,7 +63,7 @@ class Corpus:
         return digest.hexdigest()
 
 
-def load(config: Config, folder: RunFolder | None = None, on_event: Observer = silent) -> Corpus:
+def load(config: LanguageConfig, folder: RunFolder | None = None, on_event: Observer = silent) -> Corpus:
     """Read the text that `config` names, or the run in `folder` kept, and tell the parts.
 
     The vocabulary is that of the run, or of the one it begins with; else it is learned from train.
@@ -106,7 +106,9 @@ def of_run(folder: RunFolder, on_event: Observer = silent) -> Corpus:
     return corpus
 
 
-def _vocabulary(config: Config, folder: RunFolder | None, split: Split, on_event: Observer) -> Vocabulary:
+def _vocabulary(
+    config: LanguageConfig, folder: RunFolder | None, split: Split, on_event: Observer
+) -> Vocabulary:
     if folder is not None and folder.vocabulary.exists():
         return load_vocabulary(folder.vocabulary)
     if config.from_ is not None:
@@ -131,7 +133,7 @@ def _tell_unknown(corpus: Corpus, run: str, on_event: Observer) -> None:
                 )
 
 
-def _learned(config: Config, split: Split, on_event: Observer) -> Vocabulary:
+def _learned(config: LanguageConfig, split: Split, on_event: Observer) -> Vocabulary:
     """The vocabulary of the train part; text that is no corpus of three files may well write no `<unk>`."""
     size = config.vocabulary_size
     if config.level == "token" and size is None and not split.brought:
@@ -156,7 +158,7 @@ def _told(name: str, on_event: Observer) -> Callable[[int, int], None]:
     return tell
 
 
-def _check_length(config: Config, train: Part) -> None:
+def _check_length(config: LanguageConfig, train: Part) -> None:
     """Raise CarouselError for a train part that is shorter than one window, or than what a prediction sees."""
     if config.context is not None and config.context > train.tokens:
         raise CarouselError(

@@ -112,7 +112,7 @@ def score_tokens(model: Predictor, vocabulary: Vocabulary, lines: Sequence[str])
     >>> from carousel.data import Document, fit_vocabulary
     >>> from carousel.models import LanguageModel
     >>> vocabulary = fit_vocabulary("char", [Document("a", "abc\\n")])
-    >>> [tokens] = score_tokens(LanguageModel(vocabulary.size, hidden=4), vocabulary, ["cab"])
+    >>> [tokens] = score_tokens(LanguageModel(vocabulary.size, hidden_size=4), vocabulary, ["cab"])
     >>> [token.text for token in tokens]
     ['c', 'a', 'b', '\\n']
     """

@@ -12,7 +12,7 @@ from carousel.errors import CarouselError
 
 @dataclass(frozen=True)
 class Preset:
-    """Options of `Config`; where they come from, and what differs from there."""
+    """Options of `LanguageConfig`; where they come from, and what differs from there."""
 
     options: dict[str, Any]
     source: str
@@ -25,7 +25,7 @@ _ZAREMBA = {
     "model": "rnn",
     "level": "token",
     "cell": "lstm",
-    "layers": 2,
+    "num_layers": 2,
     "batch": 20,
     "optimizer": "sgd",
     "momentum": 0.0,
@@ -41,7 +41,7 @@ PRESETS: dict[str, Preset] = {
         {
             "level": "char",
             "cell": "lstm",
-            "hidden": 512,
+            "hidden_size": 512,
             "embedding": 64,
             "dropout": 0.2,
             "batch": 32,
@@ -56,8 +56,8 @@ PRESETS: dict[str, Preset] = {
         {
             "level": "char",
             "cell": "lstm",
-            "hidden": 128,
-            "layers": 2,
+            "hidden_size": 128,
+            "num_layers": 2,
             "one_hot": True,
             "batch": 50,
             "bptt": 50,
@@ -79,7 +79,7 @@ PRESETS: dict[str, Preset] = {
     "zaremba-small": Preset(
         {
             **_ZAREMBA,
-            "hidden": 200,
+            "hidden_size": 200,
             "embedding": 200,
             "bptt": 20,
             "uniform": 0.1,
@@ -94,7 +94,7 @@ PRESETS: dict[str, Preset] = {
     "zaremba-medium": Preset(
         {
             **_ZAREMBA,
-            "hidden": 650,
+            "hidden_size": 650,
             "embedding": 650,
             "bptt": 35,
             "dropout": 0.5,
@@ -112,7 +112,7 @@ PRESETS: dict[str, Preset] = {
             "model": "tdnn",
             "level": "token",
             "context": 4,
-            "hidden": 100,
+            "hidden_size": 100,
             "embedding": 30,
             "batch": 32,
             "bptt": 32,
@@ -132,7 +132,7 @@ def preset(name: str) -> dict[str, Any]:
 
     Raises CarouselError, with the nearest name, for one that there is not.
 
-    >>> preset("zaremba-small")["hidden"]
+    >>> preset("zaremba-small")["hidden_size"]
     200
     """
     if name not in PRESETS:

@@ -11,7 +11,7 @@ from carousel.losses import linear_cross_entropy
 from carousel.models.memory import check_memory
 from carousel.models.predictor import Predictor, model_class
 from carousel.nn.drawing import seeded
-from carousel.training.language.config import Config
+from carousel.training.language.config import LanguageConfig
 from carousel.training.language.corpus import Corpus
 from carousel.training.language.epochs import Epochs
 from carousel.training.language.evaluation import Part, evaluate
@@ -21,13 +21,13 @@ from carousel.training.loop.loop import Loop
 from carousel.training.run.folder import RunFolder
 from carousel.training.run.metrics import Row
 
-_OF_ALL = ("hidden", "layers", "embedding", "one_hot", "tie", "uniform")
+_OF_ALL = ("hidden_size", "num_layers", "embedding", "one_hot", "tie", "uniform")
 _DROPOUT = ("dropout", "locked_dropout", "embedding_dropout")
 EVALUATED = 65_536  # tokens of the valid part scored while training; the whole part at the end
 _OWN = {"rnn": ("cell", "weight_drop", "recurrent_dropout"), "tdnn": ("context", "direct")}
 
 
-def build_model(config: Config, vocabulary_size: int) -> Predictor:
+def build_model(config: LanguageConfig, vocabulary_size: int) -> Predictor:
     """The model that `config` names, with first weights from torch's random state."""
     names = (*_OF_ALL, *_DROPOUT, *_OWN[config.model])
     options = {name: getattr(config, name) for name in names}
@@ -40,7 +40,7 @@ def build_model(config: Config, vocabulary_size: int) -> Predictor:
 
 
 def build_loop(
-    config: Config, vocabulary_size: int, train: Part, weights: dict[str, Tensor] | None = None
+    config: LanguageConfig, vocabulary_size: int, train: Part, weights: dict[str, Tensor] | None = None
 ) -> Loop[Predictor]:
     """A loop that learns the part `train`, from `weights` on if there are some.
 
@@ -90,7 +90,7 @@ class LanguageTask:
         if text := self.corpus.piped:
             write_atomic(folder.text, text)
 
-    def loop(self, config: Config) -> Loop[Predictor]:
+    def loop(self, config: LanguageConfig) -> Loop[Predictor]:
         return build_loop(config, self.corpus.vocabulary.size, self.corpus.train, self.weights)
 
     def evaluate(self, model: Predictor, *, sample: bool = False) -> Score:
@@ -113,7 +113,7 @@ class LanguageTask:
     def load(self, path: Path) -> Predictor:
         return Predictor.load(path)
 
-    def finish(self, folder: RunFolder, model: Predictor, config: Config) -> tuple[Score, Score]:
+    def finish(self, folder: RunFolder, model: Predictor, config: LanguageConfig) -> tuple[Score, Score]:
         """Draws the samples."""
         write_samples(folder.samples, model, self.corpus.vocabulary, config.seed)
         return evaluate(model, self.corpus.valid), evaluate(model, self.corpus.test)

@@ -25,8 +25,8 @@ from carousel.training.sequences.score import ForecastScore, LabelScore
 FORECAST = ("horizon", "season", "log", "interval")
 MODEL = (
     "cell",
-    "hidden",
-    "layers",
+    "hidden_size",
+    "num_layers",
     "bidirectional",
     "context",
     "dropout",
@@ -84,8 +84,8 @@ class SequenceConfig(LoopConfig):
     )
 
     cell: str = option("lstm", f"cell, or {WITHOUT}: without recurrence", choices=SEQUENCE_CELLS)
-    hidden: int = option(64, "units of each layer", minimum=1)
-    layers: int = option(1, "number of hidden layers", minimum=1, maximum=MOST_LAYERS)
+    hidden_size: int = option(64, "units of each layer", minimum=1)
+    num_layers: int = option(1, "number of hidden layers", minimum=1, maximum=MOST_LAYERS)
     bidirectional: bool = option(False, "task tag, classify: read sequences from both ends")
     context: int = option(1, f"cell {WITHOUT}: how many steps it sees", minimum=1)
     dropout: float = option(0.0, "share of values dropped before, between, after layers", minimum=0, below=1)

@@ -25,7 +25,7 @@ def score_sequences(
     Raises CarouselError as `SequenceModel.predict`, and for labels that are missing or unknown to the model.
 
     >>> import carousel, numpy as np
-    >>> model = carousel.SequenceModel("gru", head="classify", hidden=8)
+    >>> model = carousel.SequenceModel("gru", head="classify", hidden_size=8)
     >>> data, labels = [np.full((5, 1), float(k % 2)) for k in range(40)], [k % 2 for k in range(40)]
     >>> run = carousel.fit(model, data, labels, steps=40, lr=0.05)
     >>> score_sequences(model, [[[1.0]], [[0.0]]], [1, 0]).accuracy

@@ -60,7 +60,7 @@ def fit(
     Raises CarouselError as `carousel.train`, and for data and targets that do not belong together.
 
     >>> import carousel, math
-    >>> model = carousel.SequenceModel("gru", carousel.Forecast(horizon=3, season=8), hidden=4)
+    >>> model = carousel.SequenceModel("gru", carousel.Forecast(horizon=3, season=8), hidden_size=4)
     >>> wave = [math.sin(k * math.pi / 4) for k in range(200)]
     >>> run = carousel.fit(model, wave, steps=5)
     >>> [forecast] = model.predict(wave)

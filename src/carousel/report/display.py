@@ -1,4 +1,4 @@
-"""What `carousel train` shows while it works: a live bar on a terminal, else plain lines now and then."""
+"""What is shown while a run is trained: a live bar on a terminal, else plain lines now and then."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Any, Protocol, Self
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TaskID, TextColumn
 from rich.table import Column
 
-from carousel.cli.terminal import Terminal, plain
+from carousel.terminal import Terminal, plain
+from carousel.training.configs import AnyConfig
 from carousel.training.language.config import WORDS
 from carousel.training.run.progress import Evaluated, Event, Finished, Note, Stage, Started, Stepped
+from carousel.training.sequences.config import SequenceConfig
 
 Measure = Callable[[Any], str]  # a score as the number one watches
 
@@ -32,10 +34,12 @@ class Display(Protocol):
     ) -> None: ...
 
 
-def display(console: Terminal, measure: Measure = str, unit: str = "tokens") -> Display:
-    """The display that fits where the output goes; `unit`: of what is read."""
+def display(console: Terminal, config: AnyConfig) -> Display:
+    """The display that fits where the output goes, of a run of such a configuration."""
     kind = LiveBar if console.is_terminal else PlainLines
-    return kind(console, measure, unit)
+    if isinstance(config, SequenceConfig):
+        return kind(console, str, "steps")
+    return kind(console, by_level(config.level), "tokens")
 
 
 def by_level(level: str) -> Measure:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from carousel.cli.display import LiveBar, PlainLines, by_level, clock, display
-from carousel.cli.terminal import Terminal
+from carousel.report.display import LiveBar, PlainLines, by_level, clock, display
+from carousel.terminal import Terminal
+from carousel.training import LanguageConfig
 from carousel.training.language.score import Score
 from carousel.training.run.progress import Evaluated, Finished, Note, Stage, Started, Stepped
 
@@ -25,7 +26,7 @@ EVENTS = [
 def _shown(terminal: bool, level: str = "char") -> tuple[object, str]:
     out = StringIO()
     console = Terminal(file=out, force_terminal=terminal, width=140, color_system=None)
-    with display(console, by_level(level)) as observer:
+    with display(console, LanguageConfig(level=level)) as observer:
         for event in EVENTS:
             observer(event)
     return observer, out.getvalue()
