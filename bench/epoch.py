@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 
 from carousel.training import LanguageConfig
+from carousel.training.language import corpus as corpora
 from carousel.training.language.task import build_loop
-from carousel.training.language.task import corpus as corpora
 
 WARM_UP = 5
 

@@ -12,8 +12,8 @@ from torch import nn
 import carousel
 from carousel.diagnosis.monitor import INSTANCES, Monitor
 from carousel.training import LanguageConfig
+from carousel.training.language import corpus as corpora
 from carousel.training.language.task import build_loop
-from carousel.training.language.task import corpus as corpora
 
 WARM_UP = 5
 

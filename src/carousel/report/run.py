@@ -17,7 +17,7 @@ from carousel.terminal import Terminal
 from carousel.training import api
 from carousel.training.api import Run
 from carousel.training.configs import AnyConfig
-from carousel.training.language.task import corpus as corpora
+from carousel.training.language import corpus as corpora
 from carousel.training.run.folder import RunFolder
 from carousel.training.run.interrupt import Interrupted
 from carousel.training.run.progress import Observer, Stage, silent
