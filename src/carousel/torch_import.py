@@ -17,7 +17,7 @@ from types import ModuleType
 
 def register() -> None:
     """Import `carousel.ops`, now or after torch."""
-    if "torch" in sys.modules:
+    if sys.modules.get("torch") is not None:
         import_module("carousel.ops")
     else:
         sys.meta_path.insert(0, _AfterTorch())

@@ -78,7 +78,7 @@ def test_numbers_come_from_csv_and_npy(tmp_path, carousel):
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"no checkpoint", "Save only the weights"), (None, "does not exist")],
+    [(b"no checkpoint", "Save only the weights"), (None, "there is no file")],
     ids=["foreign", "missing"],
 )
 def test_mistakes_end_with_one_line(tmp_path, carousel, content, words):

@@ -198,7 +198,6 @@ def test_where_no_checkpoint_can_be_is_told_first(text, tmp_path):
         tmp_path,
         tmp_path / "pipe",
         tmp_path / ("x" * 300),
-        tmp_path / "a\0b",
     ]
     for path in names:
         events = []
