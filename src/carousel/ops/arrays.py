@@ -76,7 +76,7 @@ def check_form(call: Call) -> dict[str, tuple[int, ...]]:
     if not fits:
         raise wrong_form(call, list(parameters.values()), expected)
     dtype = x.dtype
-    if dtype not in DTYPES or any(t.dtype != dtype for t in call.tensors):
+    if dtype not in DTYPES or {t.dtype for t in (*initial, *parameters.values())} != {dtype}:
         raise _wrong_numbers(call.tensors)
     if bfloat16 and dtype != torch.float32:
         raise CarouselError(f"Products in bfloat16 are of float32 tensors; these are {dtype}.")
@@ -143,8 +143,7 @@ class Arrays:
     def __init__(self, call: Call) -> None:
         names = check_form(call)
         x, initial, batch_sizes, resets = call.x, call.initial, call.batch_sizes, call.resets
-        check_data(call.tensors)
-        check_data([t for t in (batch_sizes, resets) if t is not None])
+        check_data([t for t in (*call.tensors, batch_sizes, resets) if t is not None])
         self.equations, self.reverse, self.bfloat16 = call.equations, call.reverse, call.bfloat16
         self.batch, self.hidden = initial[0].shape
         if 0 in x.shape or self.hidden == 0:

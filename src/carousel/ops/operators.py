@@ -274,7 +274,7 @@ def _backward(
         gradients = [
             x_gradient if x_gradient.numel() or not x.numel() else None,
             state_gradients if wants_states else None,
-            *initial_gradient.unbind(),
+            *(initial_gradient.unbind() if any(s.requires_grad for s in initial) else [None] * len(initial)),
             *others,
         ]
     of_x, of_probe, *others = gradients
