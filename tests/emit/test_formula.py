@@ -10,6 +10,7 @@ from tolerances import assert_close
 from torch import Tensor
 
 from carousel.emit import reference
+from carousel.emit.call import Call
 from carousel.emit.formula import backward_lines, forward_lines, text
 from carousel.equations import Cell, affine, exp, relu, sigmoid, tanh
 from carousel.equations.catalogue import CELLS
@@ -98,7 +99,7 @@ class Book:
 def test_read_back(cell):
     """Computed as printed, the forward lines are the reference and the backward lines its gradients, all of them."""
     book = Book(cell)
-    output, final = reference.run(cell.equations, book.x, book.initial, book.parameters)
+    output, final = reference.run(Call(cell.equations, book.x, book.initial, book.parameters))
     leaves = {"∂x": book.x, **book.parameters}
     loss = (output * book.weights).sum()
     expected = dict(

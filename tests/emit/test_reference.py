@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from carousel.emit import reference
+from carousel.emit.call import Call
 from carousel.equations.catalogue import CELLS
 
 T, B, I, H = 6, 4, 3, 5
@@ -42,7 +43,7 @@ def test_torch(name, bias):
     """Output, final states and all gradients are those of torch.nn."""
     module = WITNESSES[name](bias=bias)
     x, initial = random(T, B, I), [random(B, H) for _ in CELLS[name].states]
-    output, final = reference.run(CELLS[name].equations, x, initial, layer(module))
+    output, final = reference.run(Call(CELLS[name].equations, x, initial, layer(module)))
     h_0 = tuple(state.unsqueeze(0) for state in initial)
     theirs, h_n = module(x, h_0 if len(h_0) > 1 else h_0[0])
     h_n = [state[0] for state in h_n] if len(h_0) > 1 else [h_n[0]]
@@ -60,8 +61,10 @@ def test_lengths_and_directions(name, suffix):
     reverse = suffix == "_l0_reverse"
     states = [torch.zeros(B, H, dtype=torch.float64) for _ in CELLS[name].states]
     parameters = layer(module, suffix)
-    sizes = packed.batch_sizes.tolist()
-    output, final = reference.run(CELLS[name].equations, packed.data, states, parameters, reverse, sizes)
+    sizes = packed.batch_sizes
+    output, final = reference.run(
+        Call(CELLS[name].equations, packed.data, states, parameters, reverse, sizes)
+    )
     theirs, h_n = module(packed)
     columns = slice(H, None) if reverse else slice(H)
     assert_close(output, theirs.data[:, columns])
@@ -76,10 +79,10 @@ def test_resets_are_sequences_apart():
     x, initial = random(T, 2, I), [random(2, H), random(2, H)]
     resets = torch.zeros(T, 2, dtype=torch.bool)
     resets[3, 1] = True
-    output, final = reference.run(cell.equations, x, initial, parameters, resets=resets)
-    whole, end = reference.run(cell.equations, x, initial, parameters)
+    output, final = reference.run(Call(cell.equations, x, initial, parameters, resets=resets))
+    whole, end = reference.run(Call(cell.equations, x, initial, parameters))
     zeros = [torch.zeros(1, H, dtype=torch.float64)] * 2
-    second, second_end = reference.run(cell.equations, x[3:, 1:], zeros, parameters)
+    second, second_end = reference.run(Call(cell.equations, x[3:, 1:], zeros, parameters))
     assert_close(output[:, 0], whole[:, 0])
     assert_close(output[:3], whole[:3])
     assert_close(output[3:, 1:], second)
@@ -92,9 +95,9 @@ def test_trace(reverse):
     """Every named vector at every step; the output is the one named h, at its own place in time."""
     cell = CELLS["gru"]
     parameters, x, initial = layer(WITNESSES["gru"]()), random(T, B, I), [random(B, H)]
-    traced = reference.trace(cell.equations, x, initial, parameters, reverse)
+    traced = reference.trace(Call(cell.equations, x, initial, parameters, reverse))
     assert list(traced) == ["r", "z", "n", "h"]
-    assert_close(traced["h"], reference.run(cell.equations, x, initial, parameters, reverse)[0])
+    assert_close(traced["h"], reference.run(Call(cell.equations, x, initial, parameters, reverse))[0])
     before = torch.cat(
         [traced["h"][1:], initial[0][None]] if reverse else [initial[0][None], traced["h"][:-1]]
     )
@@ -107,7 +110,7 @@ def test_shapes_of_user_cells(name):
     cell = USER_CELLS[name]
     parameters = {key: random(*shape) for key, shape in cell.equations.layout.shapes(I, H).items()}
     initial = [random(B, H) for _ in cell.states]
-    output, final = reference.run(cell.equations, random(T, B, I), initial, parameters)
+    output, final = reference.run(Call(cell.equations, random(T, B, I), initial, parameters))
     assert output.shape == (T, B, H)
     assert [state.shape for state in final] == [(B, H)] * len(cell.states)
     assert_close(output[-1], final[0])
@@ -124,7 +127,7 @@ def test_second_derivatives(name):
             rest[: len(cell.states)],
             dict(zip(shapes, rest[len(cell.states) :], strict=True)),
         )
-        return reference.run(cell.equations, x, list(states), parameters)[0]
+        return reference.run(Call(cell.equations, x, list(states), parameters))[0]
 
     leaves = [
         random(2, 1, 1),

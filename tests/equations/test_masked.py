@@ -8,6 +8,7 @@ from ops.layers import random_layer
 from tolerances import assert_close
 
 from carousel.emit import reference
+from carousel.emit.call import Call
 from carousel.equations import masked as module
 from carousel.equations.catalogue import CELLS
 from carousel.equations.masked import Masked
@@ -30,12 +31,12 @@ def test_a_masked_cell_reads_a_masked_state_in_its_products(name):
     parameters = {each: torch.randn(shape).double() for each, shape in shapes.items()}
     x, states = torch.randn(7, 2, 3).double(), [torch.randn(2, 5).double() for _ in plain.states]
     ones, zeros = torch.ones(2, 5).double(), torch.zeros(2, 5).double()
-    output, final = reference.run(masked, x, [*states, ones], parameters)
-    assert_close(output, reference.run(plain, x, states, parameters)[0])
+    output, final = reference.run(Call(masked, x, [*states, ones], parameters))
+    assert_close(output, reference.run(Call(plain, x, states, parameters))[0])
     assert torch.equal(final[-1], ones)
-    output, _ = reference.run(masked, x, [*states, zeros], parameters)
+    output, _ = reference.run(Call(masked, x, [*states, zeros], parameters))
     parameters["weight_hh"].zero_()
-    assert_close(output, reference.run(plain, x, states, parameters)[0])
+    assert_close(output, reference.run(Call(plain, x, states, parameters))[0])
 
 
 def test_a_masked_cell_has_a_kernel():

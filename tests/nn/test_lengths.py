@@ -74,7 +74,7 @@ def test_nothing_is_computed_for_padding(monkeypatch):
     home = import_module("carousel.nn.recurrent")
     rows, recurrence = [], home.recurrence
     monkeypatch.setattr(
-        home, "recurrence", lambda e, x, *rest: rows.append(tuple(x.shape)) or recurrence(e, x, *rest)
+        home, "recurrence", lambda call, *rest: rows.append(tuple(call.x.shape)) or recurrence(call, *rest)
     )
     carousel.LSTM(3, 5, 2, bidirectional=True)(torch.randn(50, 3, 3), lengths=[50, 2, 1])
     assert rows == [(53, 3), (53, 3), (53, 10), (53, 10)]

@@ -9,6 +9,7 @@ from tolerances import AGAINST_EXACT, assert_near
 
 import carousel
 from carousel import _core
+from carousel.emit.call import Call
 from carousel.equations.catalogue import CELLS
 from carousel.errors import CarouselError
 from carousel.ops import recurrence
@@ -71,7 +72,9 @@ def test_products_are_rounded(name, form):
     parameters = {full.removesuffix("_l0"): p.detach().float() for full, p in module.named_parameters()}
     initial = [torch.zeros(4, 40) for _ in module.cell.states]
     rounded, exact = (
-        recurrence(module.cell.equations, x.float(), initial, parameters, bfloat16=bfloat)[0].to(bfloat16)
+        recurrence(Call(module.cell.equations, x.float(), initial, parameters, bfloat16=bfloat))[0].to(
+            bfloat16
+        )
         for bfloat in (True, False)
     )
     assert torch.equal(found, rounded)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from carousel.emit import reference
+from carousel.emit.call import Call
 from carousel.equations import Equations
 from carousel.ops import recurrence
 
@@ -31,8 +32,7 @@ class Layer:
 
     def results(self, compiled: bool) -> dict[str, Tensor]:
         """Output, final states and, by the name of its leaf, every gradient."""
-        run = self._kernel if compiled else self._equations
-        output, final = run()
+        output, final = self._kernel() if compiled else reference.run(self.call)
         ends = [output, *final]
         if not self.cotangents:
             self.cotangents = [torch.randn_like(end) for end in ends]
@@ -42,16 +42,13 @@ class Layer:
         states = {f"{state}_T": value for state, value in zip(self.equations.states, final, strict=True)}
         return {"output": output, **states, **found}
 
-    def _kernel(self) -> tuple[Tensor, list[Tensor]]:
+    @property
+    def call(self) -> Call:
         sizes = None if self.sizes is None else torch.tensor(self.sizes)
-        return recurrence(
-            self.equations, self.x, self.initial, self.parameters, self.reverse, sizes, self.resets
-        )
+        return Call(self.equations, self.x, self.initial, self.parameters, self.reverse, sizes, self.resets)
 
-    def _equations(self) -> tuple[Tensor, list[Tensor]]:
-        return reference.run(
-            self.equations, self.x, self.initial, self.parameters, self.reverse, self.sizes, self.resets
-        )
+    def _kernel(self) -> tuple[Tensor, list[Tensor]]:
+        return recurrence(self.call)
 
     def to(self, dtype: torch.dtype) -> "Layer":
         """The same numbers in another precision."""

@@ -50,17 +50,7 @@ class InBfloat16(Layer):
     """A layer whose kernel multiplies in bfloat16."""
 
     def _kernel(self) -> tuple[Tensor, list[Tensor]]:
-        sizes = None if self.sizes is None else torch.tensor(self.sizes)
-        return recurrence(
-            self.equations,
-            self.x,
-            self.initial,
-            self.parameters,
-            self.reverse,
-            sizes,
-            self.resets,
-            bfloat16=True,
-        )
+        return recurrence(self.call._replace(bfloat16=True))
 
 
 def check(layer: Layer, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
@@ -123,8 +113,8 @@ def test_strided_input():
         "one sequence for all": torch.randn(6, 1, 5).expand(6, 4, 5),
     }
     for name, x in inputs.items():
-        strided, _ = recurrence(base.equations, x, base.initial, base.parameters, bfloat16=True)
-        dense, _ = recurrence(base.equations, x.contiguous(), base.initial, base.parameters, bfloat16=True)
+        strided, _ = recurrence(base.call._replace(x=x, bfloat16=True))
+        dense, _ = recurrence(base.call._replace(x=x.contiguous(), bfloat16=True))
         assert torch.equal(strided, dense), name
 
 
@@ -134,8 +124,8 @@ def test_infinities_and_nan_pass_through(isa):
     for value in (float("nan"), float("inf"), -float("inf")):
         x = layer.x.detach().clone()
         x[2, 1, 0] = value
-        output, _ = recurrence(layer.equations, x, layer.initial, layer.parameters, bfloat16=True)
-        expected, _ = reference.run(layer.equations, x, layer.initial, layer.parameters)
+        output, _ = recurrence(layer.call._replace(x=x, bfloat16=True))
+        expected, _ = reference.run(layer.call._replace(x=x))
         assert torch.equal(output.isnan(), expected.isnan()), value
 
 
@@ -163,4 +153,4 @@ def test_only_of_float32():
     """Products in bfloat16 are a matter of float32 tensors; the operator says so."""
     layer = random_layer(EVERY["gru"], 3, 2, 3, 4)
     with pytest.raises(CarouselError, match="float32 tensors"):
-        recurrence(layer.equations, layer.x, layer.initial, layer.parameters, bfloat16=True)
+        recurrence(layer.call._replace(bfloat16=True))

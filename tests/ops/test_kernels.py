@@ -6,6 +6,8 @@ from ops.layers import random_layer
 from tolerances import assert_close
 
 from carousel import _core
+from carousel.emit import reference
+from carousel.emit.call import Call
 from carousel.equations.catalogue import CELLS
 from carousel.errors import CarouselError
 from carousel.ops import kernels, operators, recurrence
@@ -94,8 +96,8 @@ def test_inference_without_tape(name: str) -> None:
     """Without gradients nothing is kept of the past, and the outputs are bit for bit those of training."""
     layer = random_layer(CELLS[name].equations, 530, 3, 4, 20)
     with torch.no_grad():
-        output, final = recurrence(layer.equations, layer.x, layer.initial, layer.parameters)
-    kept, kept_final = recurrence(layer.equations, layer.x, layer.initial, layer.parameters)
+        output, final = recurrence(layer.call)
+    kept, kept_final = recurrence(layer.call)
     assert torch.equal(output, kept)
     assert all(torch.equal(one, other) for one, other in zip(final, kept_final, strict=True))
 
@@ -110,8 +112,8 @@ def test_strided_input() -> None:
         "one sequence for all": torch.randn(6, 1, 5, dtype=torch.float64).expand(6, 4, 5),
     }
     for name, x in inputs.items():
-        strided, _ = recurrence(base.equations, x, base.initial, base.parameters)
-        dense, _ = recurrence(base.equations, x.contiguous(), base.initial, base.parameters)
+        strided, _ = recurrence(base.call._replace(x=x))
+        dense, _ = recurrence(base.call._replace(x=x.contiguous()))
         assert torch.equal(strided, dense), name
 
 
@@ -119,7 +121,7 @@ def test_only_the_gradients_asked_for() -> None:
     """A frozen input costs no gradient, and the others are what they were."""
     layer = random_layer(CELLS["lstm"].equations, 4, 2, 3, 5)
     full = layer.results(compiled=True)
-    output, final = recurrence(layer.equations, layer.x.detach(), layer.initial, layer.parameters)
+    output, final = recurrence(layer.call._replace(x=layer.x.detach()))
     weight = layer.parameters["weight_hh"]
     [gradient] = torch.autograd.grad([output, *final], [weight], layer.cotangents)
     assert_close(gradient, full["gradient of weight_hh"])
@@ -135,7 +137,7 @@ def test_second_derivatives(name: str) -> None:
         [gradient] = torch.autograd.grad(output.square().sum(), [layer.x], create_graph=True)
         return torch.autograd.grad(gradient.square().sum(), [layer.parameters["weight_hh"]])[0]
 
-    assert_close(penalty(layer._kernel), penalty(layer._equations))
+    assert_close(penalty(layer._kernel), penalty(lambda: reference.run(layer.call)))
 
 
 def test_operators_are_sound() -> None:
@@ -194,8 +196,8 @@ def test_gradients_with_create_graph_through_a_carried_state() -> None:
     layer = random_layer(CELLS["gru"].equations, 6, 2, 4, 4)
 
     def loss() -> torch.Tensor:
-        first, final = recurrence(layer.equations, layer.x[:3], layer.initial, layer.parameters)
-        second, _ = recurrence(layer.equations, first + layer.x[3:], final, layer.parameters)
+        first, final = recurrence(layer.call._replace(x=layer.x[:3]))
+        second, _ = recurrence(Call(layer.equations, first + layer.x[3:], final, layer.parameters))
         return second.square().sum()
 
     leaves = list(layer.leaves().values())
@@ -208,7 +210,7 @@ def test_a_tensor_given_twice_gets_each_share_once() -> None:
     """One tensor as both biases has the sum of both gradients, with and without a graph of the gradient."""
     layer = random_layer(CELLS["lstm"].equations, 3, 2, 3, 4)
     layer.parameters["bias_hh"] = layer.parameters["bias_ih"]
-    output, _ = recurrence(layer.equations, layer.x, layer.initial, layer.parameters)
+    output, _ = recurrence(layer.call)
     bias = layer.parameters["bias_ih"]
     [plain] = torch.autograd.grad(output.sum(), [bias], retain_graph=True)
     [differentiable] = torch.autograd.grad(output.sum(), [bias], create_graph=True)
@@ -220,7 +222,7 @@ def test_many_gradients_at_once() -> None:
     layer = random_layer(CELLS["gru"].equations, 3, 1, 2, 3)
 
     def run(x: torch.Tensor) -> torch.Tensor:
-        return recurrence(layer.equations, x, layer.initial, layer.parameters)[0]
+        return recurrence(layer.call._replace(x=x))[0]
 
     jacobian = torch.autograd.functional.jacobian
     assert_close(jacobian(run, layer.x, vectorize=True), jacobian(run, layer.x))
@@ -292,5 +294,7 @@ def test_gates_close_fully(isa: str) -> None:
             x = far.to(dtype).reshape(1, 4, 1)
             one, none = torch.ones(1, 1, dtype=dtype), torch.zeros(1, 1, dtype=dtype)
             states = [torch.zeros(4, 1, dtype=dtype)]
-            output, _ = recurrence(CELLS[name].equations, x, states, {"weight_ih": one, "weight_hh": none})
+            output, _ = recurrence(
+                Call(CELLS[name].equations, x, states, {"weight_ih": one, "weight_hh": none})
+            )
             assert torch.equal(output, function(x)), name

@@ -286,7 +286,7 @@ def test_a_cell_without_a_compiler(monkeypatch):
     output, *_ = torch.ops.carousel.recurrence(
         layer.x, layer.initial, parameters, None, layer.equations.text, False, None, None, True, False
     )
-    expected, _ = reference.run(layer.equations, layer.x, layer.initial, layer.parameters)
+    expected, _ = reference.run(layer.call)
     assert_close(output, expected)
     found = torch.autograd.grad(output.sum(), parameters)
     for one, other in zip(found, torch.autograd.grad(expected.sum(), parameters), strict=True):

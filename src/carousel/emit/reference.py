@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from carousel.emit.call import Call
 from carousel.equations import Equations
 from carousel.equations.graph import REDUCTIONS, Node
 from carousel.equations.parameters import Block
@@ -111,107 +112,57 @@ def learned_values(
     return functools.reduce(torch.add, terms)
 
 
-def run(
-    equations: Equations,
-    x: Tensor,
-    initial: list[Tensor],
-    parameters: Mapping[str, Tensor],
-    reverse: bool = False,
-    batch_sizes: list[int] | None = None,
-    resets: Tensor | None = None,
-    probe: Tensor | None = None,
-) -> tuple[Tensor, list[Tensor]]:
+def run(call: Call) -> tuple[Tensor, list[Tensor]]:
     """The whole sequence, one step after another, differentiable by autograd to any order.
 
-    x: (T, B, I), or packed (N, I) with the number of rows of each step in `batch_sizes`; initial: one (B, H) per
-    state; resets: bool (T, B) or (N,), true at the steps before which the state becomes zero; probe: (states, T, B, H)
-    or (states, N, H), added to every state after every step. Returns the output in the form of x, and the final states.
+    Returns the output in the form of x, and the final states.
     """
-    [output], final = _run(equations, x, initial, parameters, reverse, batch_sizes, resets, probe, count=1)
+    [output], final = _run(call, 1)
     return output, final
 
 
-def run_states(
-    equations: Equations,
-    x: Tensor,
-    initial: list[Tensor],
-    parameters: Mapping[str, Tensor],
-    reverse: bool = False,
-    batch_sizes: list[int] | None = None,
-    resets: Tensor | None = None,
-    probe: Tensor | None = None,
-) -> tuple[list[Tensor], list[Tensor]]:
+def run_states(call: Call) -> tuple[list[Tensor], list[Tensor]]:
     """As `run`, with every state at every step: the first is the output."""
-    count = len(equations.states)
-    return _run(equations, x, initial, parameters, reverse, batch_sizes, resets, probe, count)
+    return _run(call, len(call.initial))
 
 
-def _run(
-    equations: Equations,
-    x: Tensor,
-    initial: list[Tensor],
-    parameters: Mapping[str, Tensor],
-    reverse: bool,
-    batch_sizes: list[int] | None,
-    resets: Tensor | None,
-    probe: Tensor | None,
-    count: int,
-) -> tuple[list[Tensor], list[Tensor]]:
+def _run(call: Call, count: int) -> tuple[list[Tensor], list[Tensor]]:
     """The first `count` states at every step, and the final states."""
-    rows, final = [], initial
-    for after, _, states in _steps(equations, x, initial, parameters, reverse, batch_sizes, resets, probe):
+    rows, final = [], call.initial
+    for after, _, states in _steps(call):
         rows.append(after[:count])
         final = states
-    if reverse:
-        rows.reverse()
-    join = torch.stack if batch_sizes is None else torch.cat
-    return [join(state) for state in zip(*rows, strict=True)], final
+    return [_joined(call, state) for state in zip(*rows, strict=True)], final
 
 
-def trace(
-    equations: Equations,
-    x: Tensor,
-    initial: list[Tensor],
-    parameters: Mapping[str, Tensor],
-    reverse: bool = False,
-    batch_sizes: list[int] | None = None,
-    resets: Tensor | None = None,
-) -> dict[str, Tensor]:
+def trace(call: Call) -> dict[str, Tensor]:
     """Every named vector of every step, (T, B, H) or (N, H) each, in the order of the equations."""
-    steps = [
-        {name: values[node] for node, name in equations.names.items()}
-        for _, values, _ in _steps(equations, x, initial, parameters, reverse, batch_sizes, resets)
-    ]
-    if reverse:
-        steps.reverse()
-    join = torch.stack if batch_sizes is None else torch.cat
-    return {name: join([step[name] for step in steps]) for name in equations.names.values()}
+    names = call.equations.names
+    steps = [[values[node] for node in names] for _, values, _ in _steps(call)]
+    return {
+        name: _joined(call, vectors)
+        for name, vectors in zip(names.values(), zip(*steps, strict=True), strict=True)
+    }
 
 
-def _by_step(rows: Tensor, batch_sizes: list[int] | None) -> tuple[Tensor, ...]:
-    return rows.unbind(0) if batch_sizes is None else rows.split(batch_sizes)
+def _joined(call: Call, rows: tuple[Tensor, ...]) -> Tensor:
+    """The rows of each step, in the order in which they were computed -> the form of x."""
+    join = torch.stack if call.batch_sizes is None else torch.cat
+    return join(rows[::-1] if call.reverse else rows)
 
 
-def _steps(
-    equations: Equations,
-    x: Tensor,
-    states: list[Tensor],
-    parameters: Mapping[str, Tensor],
-    reverse: bool,
-    batch_sizes: list[int] | None,
-    resets: Tensor | None = None,
-    probe: Tensor | None = None,
-) -> Iterator[tuple[list[Tensor], dict[Node, Tensor], list[Tensor]]]:
+def _steps(call: Call) -> Iterator[tuple[list[Tensor], dict[Node, Tensor], list[Tensor]]]:
     """Walk the sequence: (new states, every vector of the step, all states). A row not in step t keeps its state."""
-    inputs = _by_step(x, batch_sizes)
-    begins = None if resets is None else _by_step(resets, batch_sizes)
-    probes = None if probe is None else [_by_step(each, batch_sizes) for each in probe]
-    for t in reversed(range(len(inputs))) if reverse else range(len(inputs)):
+    equations, states = call.equations, call.initial
+    inputs = call.by_step(call.x)
+    begins = None if call.resets is None else call.by_step(call.resets)
+    probes = None if call.probe is None else [call.by_step(each) for each in call.probe]
+    for t in reversed(range(len(inputs))) if call.reverse else range(len(inputs)):
         rows = len(inputs[t])
         before = [state[:rows] for state in states]
         if begins is not None:
             before = [state.masked_fill(begins[t].unsqueeze(-1), 0) for state in before]
-        values = step_vectors(equations, inputs[t], before, parameters)
+        values = step_vectors(equations, inputs[t], before, call.parameters)
         for node in (*equations.names, *equations.new_states):  # a constant spans the whole row
             values[node] = values[node].expand_as(before[0])
         after = [values[node] for node in equations.new_states]

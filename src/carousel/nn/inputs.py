@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from carousel.emit.call import Call
+from carousel.equations import Equations
 from carousel.errors import CarouselError
 from carousel.nn.lengths import Lengths, Ragged
 from carousel.nn.precision import Numbers, cast, matching, numbers_of
@@ -15,7 +17,7 @@ from carousel.nn.resets import Masks, Resets
 from carousel.nn.segments import Segments, open_input
 from carousel.nn.sequences import Packed, Padded
 from carousel.nn.states import States, check_states, expanded
-from carousel.nn.torch_layer import TorchLayer
+from carousel.nn.torch_layer import Parameters, TorchLayer
 
 
 class Inputs(NamedTuple):
@@ -29,6 +31,13 @@ class Inputs(NamedTuple):
     begins: Masks
     numbers: Numbers
     is_zero: bool
+
+    def call(
+        self, equations: Equations, reverse: bool, x: Tensor, initial: list[Tensor], parameters: Parameters
+    ) -> Call:
+        """Of one layer, in one direction."""
+        sizes, begins = self.sequence.batch_sizes, self.begins[reverse]
+        return Call(equations, x, initial, parameters, reverse, sizes, begins, self.numbers.bfloat16)
 
 
 def open_inputs(

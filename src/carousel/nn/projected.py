@@ -8,57 +8,46 @@ the first step, with W_hh as its weights.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from carousel.nn.inputs import Inputs
-from carousel.nn.torch_layer import Parameters, Part, RunPart
+from carousel.emit.call import Call
+from carousel.nn.torch_layer import Part, RunPart
 from carousel.ops.native import turned
 
 
-def projected(run: RunPart, inputs: Inputs, hidden: int) -> RunPart:
-    """As `run`, which runs an LSTM, with h projected."""
+def projected(run: RunPart, is_zero: bool, hidden: int) -> RunPart:
+    """As `run`, which runs an LSTM, with h projected; is_zero: is the initial h?"""
 
-    def run_projected(
-        part: Part, x: Tensor, initial: list[Tensor], parameters: Parameters
-    ) -> tuple[Tensor, list[Tensor]]:
-        h, *rest = initial
-        given = None if inputs.is_zero else h
-        where = (part.reverse, inputs.sequence.batch_sizes, inputs.begins[part.reverse])
-        x, weights = _folded(x, given, parameters, *where)
-        output, final = run(part, x, [h.new_zeros(len(h), hidden), *rest], weights)
-        project = parameters["weight_hr"]
+    def run_projected(part: Part, call: Call) -> tuple[Tensor, list[Tensor]]:
+        h, *rest = call.initial
+        project = call.parameters["weight_hr"]
+        x, weights = _folded(call, None if is_zero else h)
+        output, final = run(
+            part, call._replace(x=x, initial=[h.new_zeros(len(h), hidden), *rest], parameters=weights)
+        )
         return F.linear(output, project), [F.linear(final[0], project), *final[1:]]
 
     return run_projected
 
 
-def _folded(
-    x: Tensor,
-    h: Tensor | None,
-    parameters: Mapping[str, Tensor],
-    reverse: bool,
-    batch_sizes: Tensor | None,
-    begins: Tensor | None,
-) -> tuple[Tensor, dict[str, Tensor]]:
+def _folded(call: Call, h: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
     """The input and the parameters of the LSTM on m that runs instead; it begins with m = 0.
 
-    x: (T, B, I), or packed (N, I); h: the initial one, (B, P), None for zeros; parameters: with weight_hr (P, H);
-    begins: before which steps the state becomes zero.
+    call: its parameters with weight_hr (P, H); h: the initial one, (B, P), None for zeros.
     """
+    x, parameters, batch_sizes = call.x, call.parameters, call.batch_sizes
     weights = {name: weight for name, weight in parameters.items() if name != "weight_hr"}
     weights["weight_hh"] = parameters["weight_hh"] @ parameters["weight_hr"]
     if h is None:
         return x, weights
-    if begins is not None and not reverse:  # where the reverse direction begins lies no boundary
-        first = begins[0] if batch_sizes is None else begins[: len(h)]
+    if call.resets is not None and not call.reverse:  # where the reverse direction begins lies no boundary
+        first = call.resets[0] if batch_sizes is None else call.resets[: len(h)]
         h = h.masked_fill(first.unsqueeze(-1), 0)
     rows = h.unsqueeze(0) if batch_sizes is None else h
     beside = torch.cat([rows, rows.new_zeros(x.shape[0] - rows.shape[0], *rows.shape[1:])])
-    if reverse:
+    if call.reverse:
         beside = beside.flip(0) if batch_sizes is None else beside[turned(batch_sizes).to(x.device)]
     weights["weight_ih"] = torch.cat([parameters["weight_ih"], parameters["weight_hh"]], dim=1)
     return torch.cat([x, beside], dim=-1), weights

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from carousel.emit.call import Call
 from carousel.equations import Cell, Equations
 from carousel.equations.masked import Masked
 from carousel.errors import CarouselError
@@ -24,7 +25,7 @@ from carousel.nn.resets import Resets
 from carousel.nn.sequences import Packed
 from carousel.nn.states import States
 from carousel.nn.stepper import Stepper
-from carousel.nn.torch_layer import Parameters, Part, RunPart, TorchLayer
+from carousel.nn.torch_layer import Part, RunPart, TorchLayer
 from carousel.nn.trace import Trace
 from carousel.ops import Tape, recorded, recurrence, traced
 from carousel.ops.autocast import outside_autocast
@@ -175,25 +176,22 @@ class Recurrent(TorchLayer):
             )
         equations = self._masked() if masked else self._equations
         tapes: list[tuple[int, str, Tape]] = []
-        recordings = self._recorders  # of this call, though they may change while it runs
+        recorders = self._recorders  # of this call, though they may change while it runs
 
-        def run(
-            part: Part, x: Tensor, initial: list[Tensor], parameters: Parameters
-        ) -> tuple[Tensor, list[Tensor]]:
-            dropped = [self.regularisers.mask(initial[0])] if masked else []
-            call = (equations, x, initial + dropped, parameters)
-            where = (part.reverse, sequence.batch_sizes, inputs.begins[part.reverse], numbers.bfloat16)
-            if recordings:
-                output, final, tape = recorded(*call, *where)
+        def run(part: Part, call: Call) -> tuple[Tensor, list[Tensor]]:
+            if masked:
+                call = call._replace(initial=[*call.initial, self.regularisers.mask(call.initial[0])])
+            if recorders:
+                output, final, tape = recorded(call)
                 tapes.append((part.layer, part.direction, tape))
             else:
                 kept = self._kept[part.index] if self._kept and not self.proj_size else None
-                output, final = recurrence(*call, *where, kept)
-            return output, final[: len(initial)]
+                output, final = recurrence(call, kept)
+            return output, final[: len(inputs.given)]
 
-        output, finals = self._stack(inputs, run)
-        for recording, path in recordings:
-            recording.keep(path, tapes, sequence.out)
+        output, finals = self._stack(inputs, equations, run)
+        for recorder, path in recorders:
+            recorder.keep(path, tapes, sequence.out)
         states = tuple(
             cast(sequence.state_out(final, first), numbers.outside)
             for final, first in zip(finals, inputs.given, strict=True)
@@ -255,19 +253,15 @@ class Recurrent(TorchLayer):
                 "sequence alone, as (T, I): "
                 "[module.trace(each) for each in torch.nn.utils.rnn.unpack_sequence(packed)]."
             )
-        equations = self._equations
         traces: list[Trace] = []
 
-        def run(
-            part: Part, x: Tensor, initial: list[Tensor], parameters: Parameters
-        ) -> tuple[Tensor, list[Tensor]]:
-            where = (part.reverse, sequence.batch_sizes, inputs.begins[part.reverse], numbers.bfloat16)
-            output, values = traced(equations, x, initial, parameters, *where)
+        def run(part: Part, call: Call) -> tuple[Tensor, list[Tensor]]:
+            output, values = traced(call)
             outside = {name: sequence.out(value) for name, value in values.items()}
             traces.append(Trace(part.layer, part.direction, outside))
-            return output, initial
+            return output, call.initial
 
-        output, _ = self._stack(inputs, run)
+        output, _ = self._stack(inputs, self._equations, run)
         return sequence.out(cast(output, numbers.outside)), traces
 
     def frozen(self) -> Frozen:
@@ -291,10 +285,10 @@ class Recurrent(TorchLayer):
             )
         return Stepper(self, batch, threads)
 
-    def _stack(self, inputs: Inputs, run: RunPart) -> tuple[Tensor, list[Tensor]]:
+    def _stack(self, inputs: Inputs, equations: Equations, run: RunPart) -> tuple[Tensor, list[Tensor]]:
         """Each layer reads the output of the one below, its directions side by side: the output, the final states."""
         x, batch_sizes, finals = inputs.x, inputs.sequence.batch_sizes, []
-        run = projected(run, inputs, self.hidden_size) if self.proj_size else run
+        run = projected(run, inputs.is_zero, self.hidden_size) if self.proj_size else run
         with outside_autocast(x.device.type):
             for parts in self._layers:
                 if parts[0].layer > 0 and self.dropout > 0 and self.training:
@@ -304,7 +298,8 @@ class Recurrent(TorchLayer):
                 for part in parts:
                     parameters = {name: cast(value, x.dtype) for name, value in self._weights(part).items()}
                     parameters = self.regularisers.weights(parameters) if self.training else parameters
-                    output, final = run(part, x, [state[part.index] for state in inputs.initial], parameters)
+                    initial = [state[part.index] for state in inputs.initial]
+                    output, final = run(part, inputs.call(equations, part.reverse, x, initial, parameters))
                     outputs.append(output)
                     finals.append(final)
                 x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)

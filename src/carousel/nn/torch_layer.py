@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.fx import Proxy
 
 from carousel import _core
+from carousel.emit.call import Call
 from carousel.equations import Cell
 from carousel.equations.parameters import BIASES
 from carousel.nn.initial import draw
@@ -34,8 +35,7 @@ class Part:
 
 
 Parameters = dict[str, Tensor]  # by their names in the cell
-# x, initial states, parameters -> output, final states
-RunPart = Callable[[Part, Tensor, list[Tensor], Parameters], tuple[Tensor, list[Tensor]]]
+RunPart = Callable[[Part, Call], tuple[Tensor, list[Tensor]]]  # -> output, final states
 
 
 class Recorder(Protocol):

@@ -1,5 +1,6 @@
 """Where equations meet kernels: one function that runs a sequence, and what the compiled core says of itself."""
 
+from carousel.emit.call import Call
 from carousel.ops import cross_entropy, flops, packing  # noqa: F401 - operators and what torch's counter asks are registered
 from carousel.ops.frozen import FrozenLayer
 from carousel.ops.info import info
@@ -7,4 +8,14 @@ from carousel.ops.recurrence import recorded, recurrence, takes_kernel, traced
 from carousel.ops.tape import Tape
 from carousel.ops.threads import torch_threads
 
-__all__ = ["FrozenLayer", "Tape", "info", "recorded", "recurrence", "takes_kernel", "torch_threads", "traced"]
+__all__ = [
+    "Call",
+    "FrozenLayer",
+    "Tape",
+    "info",
+    "recorded",
+    "recurrence",
+    "takes_kernel",
+    "torch_threads",
+    "traced",
+]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from carousel import _core
+from carousel.emit.call import Call
 from carousel.emit.program import program
 from carousel.equations import Equations
 from carousel.equations.parameters import BIASES
@@ -47,20 +48,13 @@ def tape_width(equations: Equations, hidden: int) -> int:
     return plan.slots * hidden + len(plan.sums)
 
 
-def check_form(
-    x: Tensor,
-    initial: Sequence[Tensor],
-    parameters: Sequence[Tensor],
-    text: str,
-    batch_sizes: Tensor | None,
-    resets: Tensor | None,
-    bfloat16: bool,
-) -> dict[str, tuple[int, ...]]:
+def check_form(call: Call) -> dict[str, tuple[int, ...]]:
     """Numbers of dimensions, shapes and dtypes, which tensors without data have too; the shape of each parameter.
 
-    Raises CarouselError if one is not what the cell with this text takes.
+    Raises CarouselError if one is not what the cell takes.
     """
-    equations, packed = equations_of(text), batch_sizes is not None
+    equations, x, initial, parameters, _, batch_sizes, resets, bfloat16, _ = call
+    packed = batch_sizes is not None
     expected: dict[str, tuple[int, ...]] = {}
     fits = (
         x.dim() == (2 if packed else 3)
@@ -72,23 +66,18 @@ def check_form(
         batch, hidden = initial[0].shape
         is_plain = type(hidden) is int and type(x.shape[-1]) is int  # and no symbol of a graph being made
         find = _known_shapes if is_plain else parameter_shapes
-        expected = find(text, x.shape[-1], hidden, len(parameters))
+        expected = find(equations.text, x.shape[-1], hidden, len(parameters))
         fits = (
-            list(expected.values()) == [parameter.shape for parameter in parameters]
+            expected == {name: parameter.shape for name, parameter in parameters.items()}
             and [state.shape for state in initial] == [(batch, hidden)] * len(initial)
             and (packed or x.shape[1] == batch)
             and (resets is None or resets.shape == x.shape[:-1])
         )
     if not fits:
-        raise CarouselError(
-            f"The kernel of {equations.title} takes x (T, B, I), or (N, I) with batch_sizes (T,), one state (B, H) for "
-            f"each of {equations.states}, resets of one value a row and parameters "
-            f"{expected or list(equations.layout.names)}; it got x {tuple(x.shape)}, states {_shapes(initial)}, "
-            f"batch_sizes {_shapes([batch_sizes])}, resets {_shapes([resets])} and parameters {_shapes(parameters)}."
-        )
+        raise wrong_form(call, list(parameters.values()), expected)
     dtype = x.dtype
-    if dtype not in DTYPES or {t.dtype for t in (*initial, *parameters)} != {dtype}:
-        raise _wrong_numbers([x, *initial, *parameters])
+    if dtype not in DTYPES or {t.dtype for t in (*initial, *parameters.values())} != {dtype}:
+        raise _wrong_numbers(call.tensors)
     if bfloat16 and dtype != torch.float32:
         raise CarouselError(f"Products in bfloat16 are of float32 tensors; these are {dtype}.")
     if batch_sizes is not None and batch_sizes.dtype != torch.int64:
@@ -96,6 +85,20 @@ def check_form(
     if resets is not None and resets.dtype != torch.bool:
         raise CarouselError(f"resets must have dtype torch.bool; it has {resets.dtype}.")
     return expected
+
+
+def wrong_form(
+    call: Call, parameters: Sequence[Tensor], expected: dict[str, tuple[int, ...]] | None = None
+) -> CarouselError:
+    """What to say where shapes do not go with each other."""
+    equations = call.equations
+    return CarouselError(
+        f"The kernel of {equations.title} takes x (T, B, I), or (N, I) with batch_sizes (T,), one state (B, H) for "
+        f"each of {equations.states}, resets of one value a row and parameters "
+        f"{expected or list(equations.layout.names)}; it got x {tuple(call.x.shape)}, states {_shapes(call.initial)}, "
+        f"batch_sizes {_shapes([call.batch_sizes])}, resets {_shapes([call.resets])} and parameters "
+        f"{_shapes(parameters)}."
+    )
 
 
 def _shapes(tensors: Sequence[Tensor | None]) -> list[tuple[int, ...] | None]:
@@ -110,20 +113,19 @@ def _wrong_numbers(tensors: Sequence[Tensor]) -> CarouselError:
 
 
 def check_kept(
-    x: Tensor,
-    initial: Sequence[Tensor],
-    text: str,
+    call: Call,
     output: Tensor,
     tape: Tensor,
     output_gradient: Tensor | None,
     final_gradient: Tensor | None,
 ) -> None:
     """What the backward pass is handed must be what the forward pass gave, and gradients of it."""
+    x, initial = call.x, call.initial
     batch, hidden = initial[0].shape
     rows = tuple(x.shape[:-1])
     expected = [
         (output, (*rows, hidden)),
-        (tape, (*rows, tape_width(equations_of(text), hidden))),
+        (tape, (*rows, tape_width(call.equations, hidden))),
         (output_gradient, (*rows, hidden)),
         (final_gradient, (len(initial), batch, hidden)),
     ]
@@ -135,24 +137,14 @@ def check_kept(
         )
 
 
-class Layer:
+class Arrays:
     """One call's arrays, checked, and the description of them that the core takes."""
 
-    def __init__(
-        self,
-        x: Tensor,
-        initial: Sequence[Tensor],
-        parameters: Sequence[Tensor],
-        text: str,
-        reverse: bool,
-        batch_sizes: Tensor | None,
-        resets: Tensor | None,
-        bfloat16: bool = False,
-    ) -> None:
-        names = check_form(x, initial, parameters, text, batch_sizes, resets, bfloat16)
-        check_data([t for t in (x, *initial, *parameters, batch_sizes, resets) if t is not None])
-        self.bfloat16 = bfloat16
-        self.equations, self.reverse = equations_of(text), reverse
+    def __init__(self, call: Call) -> None:
+        names = check_form(call)
+        x, initial, batch_sizes, resets = call.x, call.initial, call.batch_sizes, call.resets
+        check_data([t for t in (*call.tensors, batch_sizes, resets) if t is not None])
+        self.equations, self.reverse, self.bfloat16 = call.equations, call.reverse, call.bfloat16
         self.batch, self.hidden = initial[0].shape
         if 0 in x.shape or self.hidden == 0:
             raise CarouselError(
@@ -164,8 +156,7 @@ class Layer:
         self.batch_sizes = None if batch_sizes is None else batch_sizes.contiguous()
         self.resets = None if resets is None else resets.contiguous()
         self.time = x.shape[0] if batch_sizes is None else len(batch_sizes)
-        contiguous = [parameter.contiguous() for parameter in parameters]
-        self.parameters = dict(zip(names, contiguous, strict=True))
+        self.parameters = {name: call.parameters[name].contiguous() for name in names}
         if self.batch_sizes is not None:
             _check_batch_sizes(self.batch_sizes, self.batch, len(x))
 
@@ -174,7 +165,7 @@ class Layer:
         """The leading shape of the output: (T, B), or (N,) packed rows."""
         return tuple(self.x.shape[:-1])
 
-    def call(self, output: Tensor, final: Tensor, tape: Tensor | None) -> _core.Call:
+    def described(self, output: Tensor, final: Tensor, tape: Tensor | None) -> _core.Call:
         packed = self.batch_sizes is not None
         return _core.Call(
             time=self.time,

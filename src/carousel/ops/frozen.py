@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from carousel import _core
+from carousel.emit.call import Call
 from carousel.equations import Equations
 from carousel.errors import CarouselError
 from carousel.ops import kernels
-from carousel.ops.arrays import Layer
+from carousel.ops.arrays import Arrays
 from carousel.ops.buffers import check_data
 
 
@@ -37,15 +38,10 @@ class FrozenLayer:
             if name in parameters
         }
         some = next(iter(self._parameters.values()))
-        checked = Layer(  # of one step of zeros: what is wrong with a parameter is said here, once
-            some.new_zeros(1, 1, inputs),
-            [some.new_zeros(1, hidden)] * len(equations.states),
-            list(self._parameters.values()),
-            equations.text,
-            reverse,
-            None,
-            None,
-        )
+        zeros = some.new_zeros(1, 1, inputs), [some.new_zeros(1, hidden)] * len(equations.states)
+        checked = Arrays(
+            Call(equations, *zeros, self._parameters)
+        )  # what is wrong with a parameter is said here, once
         self._addresses = checked.addresses(checked.parameters)
         self._numbers, self.dtype = checked.numbers, some.dtype
         self._key, self._inputs, self._hidden, self._reverse = equations.key, inputs, hidden, reverse

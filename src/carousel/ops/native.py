@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from carousel.emit.call import Call
 from carousel.equations import Equations
 from carousel.equations.catalogue import CELLS
 
@@ -34,30 +35,22 @@ def mode_of(equations: Equations) -> str | None:
     return _MODES.get(equations.key)
 
 
-def run(
-    equations: Equations,
-    x: Tensor,
-    initial: list[Tensor],
-    parameters: Mapping[str, Tensor],
-    reverse: bool,
-    batch_sizes: Tensor | None,
-) -> tuple[Tensor, list[Tensor]]:
+def run(call: Call) -> tuple[Tensor, list[Tensor]]:
     """As `recurrence`, of a cell that torch has: one layer in one direction by one operator."""
+    equations, x, initial, parameters, reverse, batch_sizes, *_ = call
     mode = _MODES[equations.key]
     weights = [parameters[name] for name in equations.layout.names if name in parameters]
     states = [state.unsqueeze(0).contiguous() for state in initial]
     hx = states if mode == "LSTM" else states[0]
-    has_biases = "bias_ih" in parameters
-    train = (
-        torch.is_grad_enabled()
-    )  # cuDNN keeps what its backward pass needs; there is no dropout to switch on
+    # cuDNN keeps what its backward pass needs; there is no dropout to switch on
+    options = ("bias_ih" in parameters, 1, 0.0, torch.is_grad_enabled(), False)
     backwards = None if batch_sizes is None or not reverse else turned(batch_sizes).to(x.device)
     if reverse:
         x = x.flip(0) if backwards is None else x.index_select(0, backwards)
     if batch_sizes is None:
-        output, *final = _OPERATORS[mode](x, hx, weights, has_biases, 1, 0.0, train, False, False)
+        output, *final = _OPERATORS[mode](x, hx, weights, *options, False)
     else:
-        output, *final = _OPERATORS[mode](x, batch_sizes, hx, weights, has_biases, 1, 0.0, train, False)
+        output, *final = _OPERATORS[mode](x, batch_sizes, hx, weights, *options)
     if reverse:
         output = output.flip(0) if backwards is None else output.index_select(0, backwards)
     return output, [state.squeeze(0) for state in final]

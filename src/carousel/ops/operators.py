@@ -14,16 +14,24 @@ from torch import Tensor
 
 from carousel import _core
 from carousel.emit import reference
+from carousel.emit.call import Call
 from carousel.emit.program import program
-from carousel.equations import Equations
 from carousel.errors import CarouselError
-from carousel.ops.arrays import Layer, addresses_of_each, check_form, check_kept, parameter_names, tape_width
+from carousel.ops.arrays import (
+    Arrays,
+    addresses_of_each,
+    check_form,
+    check_kept,
+    parameter_names,
+    tape_width,
+    wrong_form,
+)
 from carousel.ops.buffers import check_data
 from carousel.ops.kernels import core_program, equations_of, has_kernel
 from carousel.ops.transforms import batched, runs_eagerly
 
 
-def run_forward(
+def called(
     x: Tensor,
     initial: list[Tensor],
     parameters: list[Tensor],
@@ -32,32 +40,41 @@ def run_forward(
     reverse: bool,
     batch_sizes: Tensor | None,
     resets: Tensor | None,
-    keep: bool,
     bfloat16: bool,
-    kept: _core.Kept | None = None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Output, final states (states, B, H), and the tape (rows, width), empty unless `keep`.
+) -> Call:
+    """The call that an operator's arguments describe."""
+    equations = equations_of(cell)
+    named = dict(zip(parameter_names(equations, len(parameters)), parameters, strict=False))
+    call = Call(equations, x, initial, named, reverse, batch_sizes, resets, bfloat16, probe)
+    if len(named) != len(parameters):
+        raise wrong_form(call, parameters)
+    return call
 
-    `probe` (states, rows, H) stands for zeros that are added to every state after every step: its values are not read,
-    its gradient is that of the loss with respect to each of these states.
-    With `bfloat16` the factors of products are rounded to it; everything else stays in the dtype of x, float32.
-    `kept`: see `recurrence`.
-    """
-    layer = Layer(x, initial, parameters, cell, reverse, batch_sizes, resets, bfloat16)
-    output, final, tape = _results(x, layer.equations, layer.batch, layer.hidden, keep)
-    call = layer.call(output, final, tape if keep else None)
-    _core.forward(core_program(cell), layer.equations.key, layer.numbers, call, kept)
+
+def flat(call: Call) -> tuple[Any, ...]:
+    """The first arguments of `recurrence`, up to `resets`."""
+    ordered = [call.parameters[name] for name in call.equations.layout.names if name in call.parameters]
+    return (
+        call.x, call.initial, ordered, call.probe, call.equations.text, call.reverse, call.batch_sizes, call.resets,
+    )  # fmt: skip
+
+
+def run_forward(call: Call, keep: bool, kept: _core.Kept | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    """Output, final states (states, B, H), and the tape (rows, width), empty unless `keep`; see `recurrence`."""
+    arrays = Arrays(call)
+    output, final, tape = _results(call, keep)
+    described = arrays.described(output, final, tape if keep else None)
+    _core.forward(core_program(call.equations.text), call.equations.key, arrays.numbers, described, kept)
     return output, final, tape
 
 
-def _results(
-    x: Tensor, equations: Equations, batch: int, hidden: int, keep: bool
-) -> tuple[Tensor, Tensor, Tensor]:
+def _results(call: Call, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
     """Room for the output, the final states and the tape."""
+    x, (batch, hidden), rows = call.x, call.initial[0].shape, call.x.shape[:-1]
     return (
-        x.new_empty(*x.shape[:-1], hidden),
-        x.new_empty(len(equations.states), batch, hidden),
-        x.new_empty((*x.shape[:-1], tape_width(equations, hidden)) if keep else (0,)),
+        x.new_empty(*rows, hidden),
+        x.new_empty(len(call.initial), batch, hidden),
+        x.new_empty((*rows, tape_width(call.equations, hidden)) if keep else (0,)),
     )
 
 
@@ -74,11 +91,11 @@ def _run_anywhere(
     bfloat16: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """As `run_forward`; by the equations, with nothing on the tape, where an exported graph meets no compiler."""
-    if has_kernel(equations_of(cell)):
-        return run_forward(x, initial, parameters, probe, cell, reverse, batch_sizes, resets, keep, bfloat16)
-    layer = Layer(x, initial, parameters, cell, reverse, batch_sizes, resets, bfloat16)
-    sizes = None if batch_sizes is None else batch_sizes.tolist()
-    output, final = reference.run(layer.equations, x, initial, layer.parameters, reverse, sizes, resets)
+    call = called(x, initial, parameters, probe, cell, reverse, batch_sizes, resets, bfloat16)
+    if has_kernel(call.equations):
+        return run_forward(call, keep)
+    Arrays(call)  # for its checks
+    output, final = reference.run(call)
     return output, torch.stack(final), x.new_empty(0)
 
 
@@ -88,7 +105,7 @@ recurrence = torch.library.custom_op(
     mutates_args=(),
     device_types="cpu",
     schema="(Tensor x, Tensor[] initial, Tensor[] parameters, Tensor? probe, str cell, bool reverse, "
-    "Tensor? batch_sizes, Tensor? resets, bool keep, bool bfloat16) -> (Tensor, Tensor, Tensor)",  # all but `kept`
+    "Tensor? batch_sizes, Tensor? resets, bool keep, bool bfloat16) -> (Tensor, Tensor, Tensor)",
 )
 
 
@@ -105,51 +122,46 @@ def _(
     keep: bool,
     bfloat16: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    check_form(x, initial, parameters, cell, batch_sizes, resets, bfloat16)
-    batch, hidden = initial[0].shape
-    return _results(x, equations_of(cell), batch, hidden, keep)
+    call = called(x, initial, parameters, probe, cell, reverse, batch_sizes, resets, bfloat16)
+    check_form(call)
+    return _results(call, keep)
 
 
 def run_backward(
-    x: Tensor,
-    initial: list[Tensor],
-    parameters: list[Tensor],
+    call: Call,
     output: Tensor,
     tape: Tensor,
     output_gradient: Tensor | None,
     final_gradient: Tensor | None,
-    cell: str,
-    reverse: bool,
-    batch_sizes: Tensor | None,
-    resets: Tensor | None,
     wants_input: bool,
     wants_states: bool,
-    bfloat16: bool,
 ) -> list[Tensor]:
     """Gradients of x and the probe (empty unless wanted), of the initial states (states, B, H) and each parameter."""
-    layer = Layer(x, initial, parameters, cell, reverse, batch_sizes, resets, bfloat16)
-    check_kept(x, initial, cell, output, tape, output_gradient, final_gradient)
+    arrays, x, states = Arrays(call), call.x, len(call.initial)
+    check_kept(call, output, tape, output_gradient, final_gradient)
     output, tape = output.contiguous(), tape.contiguous()
-    reads_input = program(layer.equations).input_product is not None
+    reads_input = program(call.equations).input_product is not None
     x_gradient = (x.new_empty if reads_input else x.new_zeros)(x.shape if wants_input else (0,))
-    initial_gradient = x.new_empty(len(initial), layer.batch, layer.hidden)
-    gradients = {name: torch.empty_like(parameter) for name, parameter in layer.parameters.items()}
+    initial_gradient = x.new_empty(states, arrays.batch, arrays.hidden)
+    gradients = {name: torch.empty_like(parameter) for name, parameter in arrays.parameters.items()}
     output_gradient = None if output_gradient is None else output_gradient.contiguous()
     final_gradient = None if final_gradient is None else final_gradient.contiguous()
-    state_gradients = x.new_empty((len(initial), *output.shape) if wants_states else (0,))
+    state_gradients = x.new_empty((states, *output.shape) if wants_states else (0,))
     wanted = _core.Gradients(
         output=0 if output_gradient is None else output_gradient.data_ptr(),
-        final=[0] * len(initial) if final_gradient is None else addresses_of_each(final_gradient),
+        final=[0] * states if final_gradient is None else addresses_of_each(final_gradient),
         x=x_gradient.data_ptr() if wants_input else 0,
         initial=addresses_of_each(initial_gradient),
-        parameters=layer.addresses(gradients),
+        parameters=arrays.addresses(gradients),
         states=state_gradients.data_ptr() if wants_states else 0,
     )
-    call = layer.call(output, initial_gradient, tape)  # the backward walk does not touch the final states
-    _core.backward(core_program(cell), layer.equations.key, layer.numbers, call, wanted)
+    described = arrays.described(
+        output, initial_gradient, tape
+    )  # the backward walk does not touch the final states
+    _core.backward(core_program(call.equations.text), call.equations.key, arrays.numbers, described, wanted)
     if wants_states and output_gradient is not None:
         state_gradients[0] += output_gradient
-    return [x_gradient, state_gradients, initial_gradient, *gradients.values()]
+    return [x_gradient, state_gradients, initial_gradient, *(gradients[name] for name in call.parameters)]
 
 
 @torch.library.custom_op("carousel::recurrence_backward", mutates_args=(), device_types="cpu")
@@ -170,16 +182,14 @@ def recurrence_backward(
     bfloat16: bool,
 ) -> list[Tensor]:
     """As `run_backward`."""
-    if not has_kernel(equations_of(cell)):
+    call = called(x, initial, parameters, None, cell, reverse, batch_sizes, resets, bfloat16)
+    if not has_kernel(call.equations):
         raise CarouselError(
             "A graph with a backward pass needs the compiled kernel of its cell; install a C++ compiler, or name it in "
             "CXX (docs/cells.md)."
         )
     check_data(tensor for tensor in (output, tape, output_gradient, final_gradient) if tensor is not None)
-    return run_backward(
-        x, initial, parameters, output, tape, output_gradient, final_gradient, cell, reverse, batch_sizes, resets,
-        wants_input, wants_states, bfloat16,
-    )  # fmt: skip
+    return run_backward(call, output, tape, output_gradient, final_gradient, wants_input, wants_states)
 
 
 @recurrence_backward.register_fake
@@ -199,8 +209,9 @@ def _(
     wants_states: bool,
     bfloat16: bool,
 ) -> list[Tensor]:
-    check_form(x, initial, parameters, cell, batch_sizes, resets, bfloat16)
-    check_kept(x, initial, cell, output, tape, output_gradient, final_gradient)
+    call = called(x, initial, parameters, None, cell, reverse, batch_sizes, resets, bfloat16)
+    check_form(call)
+    check_kept(call, output, tape, output_gradient, final_gradient)
     x_gradient = x.new_empty(x.shape if wants_input else (0,))
     initial_gradient = x.new_empty(len(initial), *initial[0].shape)
     return [
@@ -214,14 +225,20 @@ def _(
 _NOT_TENSORS = (None,) * 7  # the gradient of the probe where there is none, and of what is no number
 
 
-def _keep_for_backward(ctx: Any, inputs: tuple, output: tuple[Tensor, ...]) -> None:
-    x, initial, parameters, probe, ctx.cell, ctx.reverse, batch_sizes, resets, _, ctx.bfloat16 = inputs
-    ctx.states, ctx.has_probe = len(initial), probe is not None
+def _setup_context(ctx: Any, inputs: tuple, output: tuple[Tensor, ...]) -> None:
+    *described, _, bfloat16 = inputs
+    _keep_for_backward(ctx, called(*described, bfloat16), output)  # type: ignore[call-arg]
+
+
+def _keep_for_backward(ctx: Any, call: Call, results: tuple[Tensor, ...]) -> None:
+    output, _, tape = results
+    ctx.equations, ctx.reverse, ctx.bfloat16 = call.equations, call.reverse, call.bfloat16
+    ctx.states, ctx.names, ctx.has_probe = len(call.initial), list(call.parameters), call.probe is not None
     ctx.set_materialize_grads(False)
     # the caller may change the output in place: what is saved has a version of its own, and the backward pass sees
     # by that of the output whether it was changed
-    ctx.output, ctx.version = output[0].detach(), output[0]._version
-    ctx.save_for_backward(x, output[0].data, output[2], batch_sizes, resets, *initial, *parameters)
+    ctx.output, ctx.version = output.detach(), output._version
+    ctx.save_for_backward(output.data, tape, call.batch_sizes, call.resets, *call.tensors)
 
 
 def _backward(
@@ -230,33 +247,34 @@ def _backward(
     final_gradient: Tensor | None,
     tape_gradient: Tensor | None,
 ) -> tuple[object, ...]:
-    x, output, tape, batch_sizes, resets, *rest = ctx.saved_tensors
+    output, tape, batch_sizes, resets, x, *rest = ctx.saved_tensors
     initial, parameters = rest[: ctx.states], rest[ctx.states :]
     if output_gradient is None and final_gradient is None:
         return None, [None] * len(initial), [None] * len(parameters), *_NOT_TENSORS
+    named = dict(zip(ctx.names, parameters, strict=True))
+    call = Call(ctx.equations, x, initial, named, ctx.reverse, batch_sizes, resets, ctx.bfloat16)
     # A gradient of the gradient, or many at once, is asked for: the equations give it to any order.
     wants_states = ctx.has_probe and bool(ctx.needs_input_grad[3])
     by_equations = tape.dim() == 1  # empty: see `_run_anywhere`
     if by_equations or torch.is_grad_enabled() or batched(output_gradient, final_gradient):
-        gradients = _differentiable_gradients(
-            ctx, x, initial, parameters, batch_sizes, resets, output_gradient, final_gradient, wants_states
-        )
+        gradients = _differentiable_gradients(call, output_gradient, final_gradient, wants_states)
     else:
         is_plain = runs_eagerly([x, *rest])
-        run = run_backward if is_plain else recurrence_backward
         if ctx.output._version != ctx.version:  # it was changed, so it is computed once more
-            again = run_forward if is_plain else recurrence
-            output, _, tape = again(
-                x, initial, parameters, None, ctx.cell, ctx.reverse, batch_sizes, resets, True, ctx.bfloat16
+            output, _, tape = (
+                run_forward(call, True) if is_plain else recurrence(*flat(call), True, ctx.bfloat16)
             )
-        x_gradient, state_gradients, initial_gradient, *others = run(
-            x, initial, parameters, output, tape, output_gradient, final_gradient,
-            ctx.cell, ctx.reverse, batch_sizes, resets, ctx.needs_input_grad[0], wants_states, ctx.bfloat16,
-        )  # fmt: skip
+        given = output, tape, output_gradient, final_gradient
+        wanted = ctx.needs_input_grad[0], wants_states
+        x_gradient, state_gradients, initial_gradient, *others = (
+            run_backward(call, *given, *wanted)
+            if is_plain
+            else recurrence_backward(x, initial, parameters, *given, *flat(call)[4:], *wanted, ctx.bfloat16)
+        )
         gradients = [
             x_gradient if x_gradient.numel() or not x.numel() else None,
             state_gradients if wants_states else None,
-            *initial_gradient.unbind(),
+            *(initial_gradient.unbind() if any(s.requires_grad for s in initial) else [None] * len(initial)),
             *others,
         ]
     of_x, of_probe, *others = gradients
@@ -264,32 +282,19 @@ def _backward(
 
 
 def _differentiable_gradients(
-    ctx: Any,
-    x: Tensor,
-    initial: list[Tensor],
-    parameters: list[Tensor],
-    batch_sizes: Tensor | None,
-    resets: Tensor | None,
-    output_gradient: Tensor | None,
-    final_gradient: Tensor | None,
-    wants_states: bool,
+    call: Call, output_gradient: Tensor | None, final_gradient: Tensor | None, wants_states: bool
 ) -> list[Tensor | None]:
     """Of x, the probe, the initial states and the parameters."""
-    equations = equations_of(ctx.cell)
-    names = parameter_names(equations, len(parameters))
-    sizes = None if batch_sizes is None else batch_sizes.tolist()
     with torch.enable_grad(), torch.autocast("cpu", enabled=False):
         # aliases: what the sources were computed from is none of this operator's business
-        x, *rest = (source.view_as(source) for source in (x, *initial, *parameters))
-        initial, parameters = rest[: ctx.states], rest[ctx.states :]
-        named = dict(zip(names, parameters, strict=True))
+        x, *rest = (source.view_as(source) for source in call.tensors)
         probe = None
         if wants_states:
-            probe = x.new_zeros(ctx.states, *x.shape[:-1], initial[0].shape[-1]).requires_grad_()
-        output, final = reference.run(equations, x, initial, named, ctx.reverse, sizes, resets, probe)
+            probe = x.new_zeros(len(call.initial), *x.shape[:-1], call.initial[0].shape[-1]).requires_grad_()
+        output, final = reference.run(call.on(x, *rest)._replace(probe=probe))
         ends = [(output, output_gradient), (torch.stack(final), final_gradient)]
         wanted = [(end, gradient) for end, gradient in ends if gradient is not None and end.requires_grad]
-        sources = [x, x if probe is None else probe, *initial, *parameters]
+        sources = [x, x if probe is None else probe, *rest]
         found = iter(
             torch.autograd.grad(
                 [end for end, _ in wanted],
@@ -303,25 +308,20 @@ def _differentiable_gradients(
     return gradients if wants_states else [gradients[0], None, *gradients[2:]]
 
 
-recurrence.register_autograd(_backward, setup_context=_keep_for_backward)
+recurrence.register_autograd(_backward, setup_context=_setup_context)
 
 
 _NOTHING = torch.empty(0)
-Options = tuple[str, bool, Tensor | None, Tensor | None]  # cell, reverse, batch_sizes, resets
 
 
 class Recurrence(torch.autograd.Function):
     """The same layer, forward and backward, without the dispatcher: an operator's way through it takes 0.3 ms."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, states: int, options: Options, bfloat16: bool, *tensors: Tensor
-    ) -> tuple[Tensor, ...]:
-        """The output, and each final state. tensors: the initial states, then the parameters."""
-        initial, parameters = list(tensors[:states]), list(tensors[states:])
-        arguments = (x, initial, parameters, None, *options, True, bfloat16)
-        results = run_forward(*arguments)
-        _keep_for_backward(ctx, arguments, results)
+    def forward(ctx: Any, x: Tensor, call: Call, *rest: Tensor) -> tuple[Tensor, ...]:
+        """The output, and each final state. x, rest: the tensors of the call, which autograd sees only here."""
+        results = run_forward(call, True)
+        _keep_for_backward(ctx, call, results)
         ctx.output.data = _NOTHING  # it is kept for its version, which it shares, and not for its memory
         return results[0], *results[1].unbind()
 
@@ -332,4 +332,4 @@ class Recurrence(torch.autograd.Function):
         if given is not None:
             final_gradient = torch.stack([torch.zeros_like(given) if g is None else g for g in finals])
         x_gradient, initial, parameters, *_ = _backward(ctx, output_gradient, final_gradient, None)
-        return x_gradient, None, None, None, *initial, *parameters  # type: ignore[misc]
+        return x_gradient, None, *initial, *parameters  # type: ignore[misc]

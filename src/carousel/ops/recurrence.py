@@ -1,7 +1,7 @@
 """Run a cell over a sequence: by its compiled kernel where there is one, else by its equations on torch tensors."""
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -11,95 +11,58 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from carousel import _core
 from carousel.emit import reference
+from carousel.emit.call import Call
 from carousel.equations import Equations
 from carousel.errors import CarouselError
 from carousel.ops import kernels, native, operators
-from carousel.ops.tape import Call, Tape, tape_vectors
+from carousel.ops.tape import Tape, tape_vectors
 from carousel.ops.transforms import batched, profiled, runs_eagerly, transformed
 
 
-def recurrence(
-    equations: Equations,
-    x: Tensor,
-    initial: list[Tensor],
-    parameters: Mapping[str, Tensor],
-    reverse: bool = False,
-    batch_sizes: Tensor | None = None,
-    resets: Tensor | None = None,
-    bfloat16: bool = False,
-    kept: _core.Kept | None = None,
-) -> tuple[Tensor, list[Tensor]]:
-    """One layer in one direction.
+def recurrence(call: Call, kept: _core.Kept | None = None) -> tuple[Tensor, list[Tensor]]:
+    """One layer in one direction: the output, (T, B, H) or (N, H), and the final states, (B, H) each.
 
-    x: (T, B, I) of any strides, or packed (N, I) with `batch_sizes` (T,), as in torch's PackedSequence.
-    initial: one (B, H) per state. parameters: by the names of `equations.layout` (biases may be absent).
-    resets: bool (T, B) or (N,), true at the steps before which the state becomes zero.
-    bfloat16: round the factors of products to bfloat16; tensors, sums and states stay in float32. The equations on
-        torch tensors, where they stand in for the kernel, do without the rounding.
     kept: keeps the packed weights of a call that asks for no gradient, for the next one; the weights must then stay
-        as they are.
-    Returns the output, (T, B, H) or (N, H), and the final states, (B, H) each.
+    as they are.
     """
-    tensors = [x, *initial, *parameters.values()]
-    if not takes_kernel(equations, tensors):
-        return _without_kernel(equations, x, initial, parameters, reverse, batch_sizes, resets)
-    ordered = [parameters[name] for name in equations.layout.names if name in parameters]
+    tensors = call.tensors
+    if not takes_kernel(call.equations, tensors):
+        return _without_kernel(call)
     is_traced = torch.jit.is_tracing()  # type: ignore[attr-defined]
     keeps = torch.is_grad_enabled() or is_traced  # a traced call is one graph, with and without gradients
     keep = keeps and any(tensor.requires_grad for tensor in tensors)
-    options = equations.text, reverse, batch_sizes, resets
     if not runs_eagerly(tensors):
-        output, final, _ = operators.recurrence(x, initial, ordered, None, *options, keep, bfloat16)
+        output, final, _ = operators.recurrence(*operators.flat(call), keep, call.bfloat16)
         return output, list(final.unbind())
     # the operator's name in a profile, also where the call goes around the dispatcher
     with torch.profiler.record_function("carousel::recurrence") if profiled() else nullcontext():
         if keep:
-            output, *finals = operators.Recurrence.apply(
-                x, len(initial), options, bfloat16, *initial, *ordered
-            )
+            output, *finals = operators.Recurrence.apply(call.x, call, *tensors[1:])
             return output, finals
-        output, final, _ = operators.run_forward(x, initial, ordered, None, *options, False, bfloat16, kept)
+        output, final, _ = operators.run_forward(call, False, kept)
     return output, list(final.unbind())
 
 
-def _without_kernel(
-    equations: Equations,
-    x: Tensor,
-    initial: list[Tensor],
-    parameters: Mapping[str, Tensor],
-    reverse: bool,
-    batch_sizes: Tensor | None,
-    resets: Tensor | None,
-) -> tuple[Tensor, list[Tensor]]:
+def _without_kernel(call: Call) -> tuple[Tensor, list[Tensor]]:
     """By torch's operator on other devices where torch has the cell, else by the equations on torch tensors."""
-
-    def by_equations(x: Tensor, *rest: Tensor) -> tuple[Tensor, list[Tensor]]:
-        states, named = rest[: len(initial)], dict(zip(parameters, rest[len(initial) :], strict=True))
-        sizes = None if batch_sizes is None else batch_sizes.tolist()
-        return reference.run(equations, x, list(states), named, reverse, sizes, resets)
-
-    def by_operator(x: Tensor, *rest: Tensor) -> tuple[Tensor, list[Tensor]]:
-        states, named = rest[: len(initial)], dict(zip(parameters, rest[len(initial) :], strict=True))
-        return native.run(equations, x, list(states), named, reverse, batch_sizes)
-
-    tensors = [x, *initial, *parameters.values()]
+    x, tensors = call.x, call.tensors
     if not _is_elsewhere(x) or not x.numel() or transformed():
-        return by_equations(*tensors)
-    has_operator = native.mode_of(equations) is not None
-    if not has_operator or resets is not None:
+        return reference.run(call)
+    has_operator = native.mode_of(call.equations) is not None
+    if not has_operator or call.resets is not None:
         if not x.is_meta and not torch.compiler.is_compiling():
-            native.warn_of_loop(equations.title, x.device.type, has_operator)
-        return by_equations(*tensors)
+            native.warn_of_loop(call.equations.title, x.device.type, has_operator)
+        return reference.run(call)
     if not runs_eagerly(tensors) or not torch.is_grad_enabled() or not any(t.requires_grad for t in tensors):
-        return by_operator(*tensors)
+        return native.run(call)
     inner = [tensor.detach().requires_grad_(tensor.requires_grad) for tensor in tensors]
-    output, final = by_operator(*inner)
+    output, final = native.run(call.on(*inner))
 
     def again(*leaves: Tensor) -> list[Tensor]:
-        output, final = by_equations(*leaves)
+        output, final = reference.run(call.on(*leaves))
         return [output, *final]
 
-    output, *final = _Fused.apply(again, [output, *final], inner, *tensors)
+    output, *final = _Native.apply(again, [output, *final], inner, *tensors)
     return output, final
 
 
@@ -109,16 +72,7 @@ def _is_elsewhere(x: Tensor) -> bool:
 
 # inside torch.compile a recorded call stands between two graphs: its tape is kept by Python
 @torch.compiler.disable(reason="a recording is kept by Python; compile without fullgraph, or record outside")
-def recorded(
-    equations: Equations,
-    x: Tensor,
-    initial: list[Tensor],
-    parameters: Mapping[str, Tensor],
-    reverse: bool = False,
-    batch_sizes: Tensor | None = None,
-    resets: Tensor | None = None,
-    bfloat16: bool = False,
-) -> tuple[Tensor, list[Tensor], Tape]:
+def recorded(call: Call) -> tuple[Tensor, list[Tensor], Tape]:
     """As `recurrence`, and what it has computed on the way: the tape that the kernel keeps anyway.
 
     The rest is worked out when it is read, so the tape has copies of what may have changed by then.
@@ -130,38 +84,27 @@ def recorded(
             "A recording cannot keep what a transform of torch.func (vmap, grad, jvp) computes: its tensors end with "
             "it. Record a call outside of the transform, or return what module.trace(x) gives from inside."
         )
-    rows = (*x.shape[:-1], initial[0].shape[-1])
-    probe = None
+    equations, x, initial = call.equations, call.x, call.initial
     if torch.is_grad_enabled():
-        probe = x.new_zeros(()).expand(len(initial), *rows).requires_grad_()  # takes no memory
-    tensors = [x, *initial, *parameters.values()]
-    sizes = None if batch_sizes is None else batch_sizes.tolist()
-    if takes_kernel(equations, tensors):
-        ordered = [parameters[name] for name in equations.layout.names if name in parameters]
-        output, final, kept = operators.recurrence(
-            x, initial, ordered, probe, equations.text, reverse, batch_sizes, resets, True, bfloat16
-        )
-        finals, vectors = (
-            list(final.unbind()),
-            tape_vectors(equations, output.detach().clone(), kept.detach()),
-        )
+        zero = x.new_zeros(()).expand(len(initial), *x.shape[:-1], initial[0].shape[-1])  # takes no memory
+        call = call._replace(probe=zero.requires_grad_())
+    if takes_kernel(equations, call.tensors):
+        output, final, kept = operators.recurrence(*operators.flat(call), True, call.bfloat16)
+        finals = list(final.unbind())
+        vectors = tape_vectors(equations, output.detach().clone(), kept.detach())
     else:
-        states, finals = reference.run_states(
-            equations, x, initial, parameters, reverse, sizes, resets, probe
-        )
+        states, finals = reference.run_states(call)
         output = states[0]
         kept_states = (state.detach().clone() for state in states)
         vectors = dict(zip(equations.new_states, kept_states, strict=True))
-    call = Call(
-        equations,
-        x.detach().clone(),
-        [state.detach().clone() for state in initial],
-        {name: _as_it_is(parameter) for name, parameter in parameters.items()},
-        reverse,
-        sizes,
-        None if resets is None else resets.clone(),
+    copied = call._replace(
+        x=x.detach().clone(),
+        initial=[state.detach().clone() for state in initial],
+        parameters={name: _as_it_is(parameter) for name, parameter in call.parameters.items()},
+        batch_sizes=None if call.batch_sizes is None else call.batch_sizes.clone(),
+        resets=None if call.resets is None else call.resets.clone(),
     )
-    return output, finals, Tape(call, vectors, probe)
+    return output, finals, Tape(copied, vectors)
 
 
 _copies: WeakTensorKeyDictionary = WeakTensorKeyDictionary()  # parameter -> weak reference to its latest copy
@@ -193,36 +136,22 @@ def takes_kernel(equations: Equations, tensors: list[Tensor]) -> bool:
     return dtype in kernels.DTYPES and not transformed() and _has_kernel(equations)
 
 
-def traced(
-    equations: Equations,
-    x: Tensor,
-    initial: list[Tensor],
-    parameters: Mapping[str, Tensor],
-    reverse: bool = False,
-    batch_sizes: Tensor | None = None,
-    resets: Tensor | None = None,
-    bfloat16: bool = False,
-) -> tuple[Tensor, dict[str, Tensor]]:
+def traced(call: Call) -> tuple[Tensor, dict[str, Tensor]]:
     """The output, and every named vector at every step; gradients flow through both.
 
     The vectors come from the kernel's tape; their backward pass, where one is asked for, runs on the equations.
     """
-    names = list(equations.names.values())
-    sizes = None if batch_sizes is None else batch_sizes.tolist()
-    if not takes_kernel(equations, [x, *initial, *parameters.values()]):
-        values = reference.trace(equations, x, initial, parameters, reverse, sizes, resets)
-        return recurrence(equations, x, initial, parameters, reverse, batch_sizes, resets)[0], values
-    output, _, tape = recorded(equations, x, initial, parameters, reverse, batch_sizes, resets, bfloat16)
+    if not takes_kernel(call.equations, call.tensors):
+        values = reference.trace(call)
+        return recurrence(call)[0], values
+    output, _, tape = recorded(call)
 
     def again(*leaves: Tensor) -> list[Tensor]:
-        x, *rest = leaves
-        states, named = rest[: len(initial)], dict(zip(parameters, rest[len(initial) :], strict=True))
-        return list(reference.trace(equations, x, states, named, reverse, sizes, resets).values())
+        return list(reference.trace(call.on(*leaves)).values())
 
-    found = [tape.value(node) for node in equations.names]
-    return output, dict(
-        zip(names, _Again.apply(again, found, x, *initial, *parameters.values()), strict=True)
-    )
+    names = call.equations.names
+    found = _Again.apply(again, [tape.value(node) for node in names], *call.tensors)
+    return output, dict(zip(names.values(), found, strict=True))
 
 
 class _Again(torch.autograd.Function):
@@ -256,7 +185,7 @@ class _Again(torch.autograd.Function):
         return None, None, *(next(found) if leaf.requires_grad else None for leaf in leaves)
 
 
-class _Fused(_Again):
+class _Native(_Again):
     """What torch's operator gave, with its gradient; where that is differentiated again or carried by vmap, by the
     equations, since operators such as cuDNN's have no second derivative."""
 

@@ -6,12 +6,10 @@ All other vectors and gradients follow from these by the equations, for all step
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
+from carousel.emit.call import Call
 from carousel.emit.program import NEW, SUM, TAPE, program
 from carousel.emit.reference import evaluate, learned_values
 from carousel.equations import Equations
@@ -40,29 +38,16 @@ def tape_vectors(equations: Equations, output: Tensor, tape: Tensor) -> dict[Nod
     return vectors
 
 
-@dataclass(frozen=True, eq=False)
-class Call:
-    """What a cell was run on: arguments of `ops.recurrence`, copied, so that no later change reaches them."""
-
-    equations: Equations
-    x: Tensor
-    initial: list[Tensor]
-    parameters: Mapping[str, Tensor]
-    reverse: bool
-    batch_sizes: list[int] | None
-    resets: Tensor | None
-
-
 class Tape:
     """Every vector of a run by its node, in the layout of the output, (T, B, H) or (N, H).
 
-    `vectors` holds those that are known; `probe` is what gradients of the states arrive at, None without gradients.
+    `call` has copies, which no later change reaches, and the probe that gradients of the states arrive at, None without
+    gradients. `vectors` holds those that are known.
     """
 
-    def __init__(self, call: Call, vectors: dict[Node, Tensor], probe: Tensor | None) -> None:
+    def __init__(self, call: Call, vectors: dict[Node, Tensor]) -> None:
         self.call = call
-        self.equations = call.equations
-        self.probe = probe
+        self.equations, self.probe = call.equations, call.probe
         self._values = vectors
         self._output = vectors[call.equations.new_states[0]]
 
@@ -106,19 +91,20 @@ class Tape:
 
     def _before(self, state: str) -> Tensor:
         """The state before every step: after the step before, the initial one, or zero after a reset."""
+        call = self.call
         index = self.equations.states.index(state)
-        after, initial = self._values[self.equations.new_states[index]], self.call.initial[index]
-        sizes = self.call.batch_sizes
-        if sizes is None:
-            parts = [after[1:], initial[None]] if self.call.reverse else [initial[None], after[:-1]]
-            before = torch.cat(parts)
+        after, initial = self._values[self.equations.new_states[index]], call.initial[index]
+        if call.batch_sizes is None:
+            before = torch.cat([after[1:], initial[None]] if call.reverse else [initial[None], after[:-1]])
         else:
-            steps = list(after.split(sizes))
-            come = [*steps[1:], initial[:0]] if self.call.reverse else [initial, *steps[:-1]]
+            steps = call.by_step(after)
+            come = [*steps[1:], initial[:0]] if call.reverse else [initial, *steps[:-1]]
+            rows = [len(step) for step in steps]
             before = torch.cat(
                 [
-                    torch.cat([rows[:size], initial[len(rows) : size]])
-                    for rows, size in zip(come, sizes, strict=True)
+                    part
+                    for seen, size in zip(come, rows, strict=True)
+                    for part in (seen[:size], initial[len(seen) : size])
                 ]
             )
-        return before if self.call.resets is None else before.masked_fill(self.call.resets.unsqueeze(-1), 0)
+        return before if call.resets is None else before.masked_fill(call.resets.unsqueeze(-1), 0)
