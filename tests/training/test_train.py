@@ -147,7 +147,7 @@ def test_metrics_are_means_over_their_steps(config):
 
 @pytest.mark.parametrize("options", [{"minutes": 0.01}, {"epochs": 0.5}, {}], ids=str)
 def test_a_length_becomes_steps_once(config, options, monkeypatch):
-    """Epochs are counted and minutes measured; the steps found are stored, with the evaluations and the
+    """TextWindows are counted and minutes measured; the steps found are stored, with the evaluations and the
     threads.
     """
     monkeypatch.setattr("carousel.training.run.length.DEFAULT_MINUTES", 0.01)

@@ -95,8 +95,8 @@ def train(
 def _settings(path: Path | None, preset: str | None, given: dict[str, Any]) -> AnyConfig:
     """The options of the YAML file or the preset, or the defaults, under those given on the command line."""
     from carousel.training.configs import kind_of, read_config
-    from carousel.training.language.beginning import begun_from
     from carousel.training.language.config import Config
+    from carousel.training.language.warm_start import warm_start_config
     from carousel.training.loop.config import LENGTHS
 
     lengths = [flag(name) for name in LENGTHS if name in given]
@@ -111,7 +111,7 @@ def _settings(path: Path | None, preset: str | None, given: dict[str, Any]) -> A
         return Config.preset(preset, **given)
     if "from_" in given:
         _refuse_foreign(given, Config)
-        return begun_from(given.pop("from_"), **given)
+        return warm_start_config(given.pop("from_"), **given)
     settings = read_config(path) if path else kind_of(given)()
     _refuse_foreign(given, type(settings))
     return settings.override(**given)

@@ -10,8 +10,8 @@ from carousel.errors import CarouselError
 from carousel.ops import torch_threads
 from carousel.plain import typed
 from carousel.training.configs import AnyConfig
-from carousel.training.language.beginning import begun_from
 from carousel.training.language.config import Config
+from carousel.training.language.warm_start import warm_start_config
 from carousel.training.loop.devices import check_device
 from carousel.training.run.checkpoint import describe_checkpoint, verify_checkpoint
 from carousel.training.run.folder import RunFolder
@@ -85,8 +85,10 @@ def train(config: AnyConfig | None = None, on_event: Observer = silent, **option
         model, vocabulary = carousel.load(run.path)
         print("".join(model.generate(vocabulary, "Once", length=200)))
     """
-    begun = None if config is not None else options.pop("from_", None)
-    config = begun_from(begun, **options) if begun else (config or Config()).override(**options)
+    warm_start = None if config is not None else options.pop("from_", None)
+    config = (
+        warm_start_config(warm_start, **options) if warm_start else (config or Config()).override(**options)
+    )
     config = config.absolute()
     RunFolder.check_free(config.out)
     check_device(config.device)

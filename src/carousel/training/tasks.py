@@ -3,8 +3,8 @@
 from carousel.models.predictor import Predictor
 from carousel.training.configs import AnyConfig
 from carousel.training.language import corpus
-from carousel.training.language.beginning import check_begun
 from carousel.training.language.task import LanguageTask
+from carousel.training.language.warm_start import check_warm_start
 from carousel.training.run.folder import RunFolder, weights_of
 from carousel.training.run.progress import Observer, Stage, silent
 from carousel.training.run.task import Task
@@ -22,8 +22,8 @@ def open_task(config: AnyConfig, folder: RunFolder | None = None, on_event: Obse
         return SequenceTask.read(config)
     on_event(Stage("reading the text"))
     text = corpus.load(config, folder, on_event)
-    begun = config.from_ is not None
-    if not begun or (folder is not None and folder.checkpoint.exists()):
-        return LanguageTask(text, begun)
-    check_begun(config)
-    return LanguageTask(text, begun, Predictor.load(weights_of(str(config.from_))).state_dict())
+    warm_start = config.from_ is not None
+    if not warm_start or (folder is not None and folder.checkpoint.exists()):
+        return LanguageTask(text, warm_start)
+    check_warm_start(config)
+    return LanguageTask(text, warm_start, Predictor.load(weights_of(str(config.from_))).state_dict())

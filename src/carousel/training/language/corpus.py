@@ -22,9 +22,9 @@ from carousel.data.opening import STDIN
 from carousel.data.vocabularies.base import UNKNOWN, UNKNOWN_SYMBOL, listed
 from carousel.data.vocabularies.token import size_without_rare
 from carousel.errors import CarouselError
-from carousel.training.language.beginning import config_of
 from carousel.training.language.config import Config
 from carousel.training.language.evaluation import Part
+from carousel.training.language.warm_start import config_of
 from carousel.training.run.checkpoint import describe_checkpoint
 from carousel.training.run.folder import RunFolder
 from carousel.training.run.progress import Note, Observer, Stage, silent
@@ -70,7 +70,7 @@ def load(config: Config, folder: RunFolder | None = None, on_event: Observer = s
 
     Raises CarouselError for bad paths, files that are no text, and text that is too short or always the same symbol.
     """
-    config = config if folder is None else folder.kept(config)
+    config = config if folder is None else folder.with_stored_text(config)
     skipped: list[Path] = []
     split = load_corpus(**config.sources, valid=config.valid, test=config.test, on_skip=skipped.append)
     if skipped:

@@ -19,7 +19,7 @@ from carousel.training.run.checkpoint import describe_checkpoint, load_checkpoin
 from carousel.training.run.clock import seconds_since
 from carousel.training.run.folder import RunFolder
 from carousel.training.run.interrupt import Interrupted
-from carousel.training.run.length import settle
+from carousel.training.run.length import resolve_length
 from carousel.training.run.metrics import CsvRow, Metrics
 from carousel.training.run.position import Position
 from carousel.training.run.progress import Evaluated, Note, Observer, Saved, Stage, Started, Stepped
@@ -98,7 +98,7 @@ class Session:
         self.task.begin(self.folder)
         self.on_event(Stage("measuring the speed"))
         given = self.folder.load_config()
-        config = settle(given.override(threads=torch.get_num_threads(), lr=given.rate), self.task)
+        config = resolve_length(given.override(threads=torch.get_num_threads(), lr=given.rate), self.task)
         self.folder.save_config(config)
         return config
 

@@ -12,7 +12,7 @@ _TEXT = ("paths", "train_file", "valid_file", "test_file")
 _MODEL = ("level", "model", "cell", "hidden", "layers", "context", "direct", "embedding", "one_hot", "tie")
 
 
-def begun_from(run: str | Path, **changes: Any) -> Config:
+def warm_start_config(run: str | Path, **changes: Any) -> Config:
     """The configuration of a run that begins with the weights of another: that of the other one, with `changes`.
 
     The other one's length counts again, unless it is among the changes; new text replaces the old text.
@@ -20,13 +20,13 @@ def begun_from(run: str | Path, **changes: Any) -> Config:
     Raises CarouselError if `run` is no run of a language model, or a change would make another model.
     """
     folder = RunFolder.open(run)
-    base = folder.kept(config_of(run).override(out=None, evaluate_every=None))
+    base = folder.with_stored_text(config_of(run).override(out=None, evaluate_every=None))
     if base.epochs is not None or base.minutes is not None:  # steps followed from these and from the old text
         base = dataclasses.replace(base, steps=None)
     if any(changes.get(name) is not None for name in _TEXT):
         base = dataclasses.replace(base, paths=[], train_file=None, valid_file=None, test_file=None)
     config = base.override(**changes, from_=str(run))
-    check_begun(config)
+    check_warm_start(config)
     return config
 
 
@@ -38,7 +38,7 @@ def config_of(run: str | Path) -> Config:
     return config
 
 
-def check_begun(config: Config) -> None:
+def check_warm_start(config: Config) -> None:
     """Raise CarouselError if `from_` names a run that has another model."""
     if config.from_ is None:
         return
