@@ -115,7 +115,7 @@ class SequenceTask:
         return f"{number:,} sequence{'s' if number > 1 else ''} of {steps:,} steps to learn from{order}"
 
     def begin(self, folder: RunFolder) -> None:
-        """All that belongs to the data lies in the model; data that were given in memory are stored, if the run folder stays."""
+        """The model holds what belongs to the data; data given in memory are stored if the run folder stays."""
         if self.stores_data:
             save_sequences(folder.data, self.sequences, self.held, self.layout)
 

@@ -1,4 +1,4 @@
-"""The train part in batches of windows: whole sequences, or stretches of those where they are longer than the gradient goes."""
+"""The train part in batches of windows: whole sequences, or stretches of those longer than the gradient goes."""
 
 from __future__ import annotations
 
