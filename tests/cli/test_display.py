@@ -7,8 +7,9 @@ import pytest
 
 from carousel.cli.display import LiveBar, PlainLines, by_level, clock, display
 from carousel.cli.terminal import Terminal
+from carousel.progress import Note, Stage
 from carousel.training.language.score import Score
-from carousel.training.run.progress import Evaluated, Finished, Note, Stage, Started, Stepped
+from carousel.training.run.progress import Evaluated, Finished, Started, Stepped
 
 SCORE = Score(bits=150.0, tokens=100, characters=100)
 TRAIN = Score(bits=250.0, tokens=100, characters=100)

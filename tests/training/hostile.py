@@ -66,4 +66,4 @@ def make_runs(root: Path) -> None:
         ),
     }
     for name, given in fitted.items():
-        carousel.fit(*given, out=root / name, on_event=halfway(root / name), **short)
+        carousel.fit(*given, out=root / name, on_progress=halfway(root / name), **short)

@@ -63,7 +63,7 @@ def diagnose(
             batch,
             loss,
             text=text,
-            on_progress=lambda what, share: status.update(plain(f"{what} {share:.0%}")),
+            on_progress=lambda event: status.update(plain(f"{event} {event.share:.0%}")),
         )
     page = report.save(out or (path / "diagnosis.html" if path.is_dir() else Path("diagnosis.html")))
     console.print(str(report), soft_wrap=True)

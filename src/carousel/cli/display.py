@@ -11,8 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Column
 
 from carousel.cli.terminal import Terminal, plain
+from carousel.progress import Event, Note, Stage
 from carousel.training.language.config import WORDS
-from carousel.training.run.progress import Evaluated, Event, Finished, Note, Stage, Started, Stepped
+from carousel.training.run.progress import Evaluated, Finished, Started, Stepped
 
 Measure = Callable[[Any], str]  # a score as the number one watches
 

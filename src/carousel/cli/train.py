@@ -17,9 +17,9 @@ from carousel.training.language.presets import PRESETS
 
 if TYPE_CHECKING:
     from carousel.cli.terminal import Terminal
+    from carousel.progress import Observer
     from carousel.training import Run
     from carousel.training.configs import AnyConfig
-    from carousel.training.run.progress import Observer
 
 
 def register(app: typer.Typer) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 if TYPE_CHECKING:  # the list of experiments is printed without loading what they need
-    from carousel.report.lab import Findings
-
+    from carousel.progress import Observer
+from carousel.report.lab import Findings
 
 Value = TypeVar("Value")
 
@@ -30,7 +30,6 @@ class Budget(StrEnum):
 
 
 Numbers: TypeAlias = dict[str, float | Sequence[float]]  # as numbers.json keeps them, by a name with a unit
-Progress = Callable[[float, str], None]  # the share done, from 0 to 1, and the current task in words
 
 
 @dataclass(frozen=True)
@@ -42,10 +41,10 @@ class Experiment:
     chapter: str
     claim: str
 
-    def run(self, budget: Budget, progress: Progress) -> Findings:
+    def run(self, budget: Budget, on_progress: Observer) -> Findings:
         """Measure, then write the findings; the two modules are imported only here, since they need torch."""
         measure, page = (import_module(f"{_room(self.name)}.{module}") for module in ("measure", "page"))
-        return cast("Findings", page.findings(measure.measure(budget, progress)))
+        return cast("Findings", page.findings(measure.measure(budget, on_progress)))
 
 
 def _room(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from carousel.atomic import storage_errors, write_atomic
 from carousel.errors import CarouselError
 from carousel.lab.catalogue import EXPERIMENTS, known
 from carousel.lab.experiment import Budget, Experiment
+from carousel.progress import Observer, silent
 from carousel.report.lab import Claim, Entry, LabPage, Verdict, cover_of, lab_gallery, lab_page
 
 NUMBERS = "numbers.json"
@@ -36,12 +37,12 @@ def run(
     names: Sequence[str],
     folder: str | Path,
     budget: Budget = Budget.USUAL,
-    on_progress: Callable[[str, float, str], None] = lambda name, share, words: None,
+    on_progress: Observer = silent,
 ) -> list[Result]:
     """Run the experiments of these names and write a page for each into `folder`.
 
     Pages and numbers of other experiments in the folder stay, and index.html lists them all. During each experiment
-    `on_progress(name, share, words)` reports the share done, from 0 to 1, and the current task in words.
+    `on_progress` is called with a `carousel.progress.Progress` at each part of it.
 
     Raises CarouselError before anything runs: for a name that no experiment has, for a folder that cannot be written,
     and for a damaged numbers.json in it.
@@ -68,15 +69,13 @@ def run(
     return results
 
 
-def _run_one(
-    experiment: Experiment, folder: Path, budget: Budget, on_progress: Callable[[str, float, str], None]
-) -> Result:
+def _run_one(experiment: Experiment, folder: Path, budget: Budget, on_progress: Observer) -> Result:
     """Run one experiment from its own random state, and restore the caller's state."""
     state = torch.get_rng_state()
     torch.manual_seed(SEED)
     start = time.monotonic()
     try:
-        findings = experiment.run(budget, lambda share, words: on_progress(experiment.name, share, words))
+        findings = experiment.run(budget, on_progress)
     finally:
         torch.set_rng_state(state)
     seconds = time.monotonic() - start

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from carousel.models.predictor import Predictor
+from carousel.progress import Observer, Stage, silent
 from carousel.report.sequences.gather import gather_sequences
 from carousel.report.sequences.page import write_sequence_report
 from carousel.report.training.gather import gather
@@ -12,12 +13,11 @@ from carousel.report.training.page import write_training_report
 from carousel.training.api import Run
 from carousel.training.language import corpus as corpora
 from carousel.training.run.folder import RunFolder
-from carousel.training.run.progress import Observer, Stage, silent
 from carousel.training.sequences.config import SequenceConfig
 from carousel.training.sequences.task import SequenceTask
 
 
-def report_run(path: str | Path, on_event: Observer = silent) -> Path:
+def report_run(path: str | Path, on_progress: Observer = silent) -> Path:
     """Write the report of a finished run into its folder; returns the file.
 
     Raises CarouselError if the folder holds no finished run, or its data are gone.
@@ -28,10 +28,10 @@ def report_run(path: str | Path, on_event: Observer = silent) -> Path:
     run = Run.open(path)
     folder = RunFolder.open(path)
     if isinstance(run.config, SequenceConfig):
-        on_event(Stage("reading the data for the report"))
+        on_progress(Stage("reading the data for the report"))
         task = SequenceTask.read(run.config)
-        return write_sequence_report(gather_sequences(run, run.config, task, on_event), folder.report)
-    on_event(Stage("reading the text for the report"))
+        return write_sequence_report(gather_sequences(run, run.config, task, on_progress), folder.report)
+    on_progress(Stage("reading the text for the report"))
     corpus = corpora.of_run(folder)
     model = Predictor.load(folder.weights)
-    return write_training_report(gather(run, corpus, model, on_event), folder.report)
+    return write_training_report(gather(run, corpus, model, on_progress), folder.report)

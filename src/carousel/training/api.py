@@ -9,6 +9,7 @@ from carousel import atomic
 from carousel.errors import CarouselError
 from carousel.ops import torch_threads
 from carousel.plain import typed
+from carousel.progress import Note, Observer, silent
 from carousel.training.configs import AnyConfig
 from carousel.training.language.config import Config
 from carousel.training.language.warm_start import warm_start_config
@@ -16,7 +17,7 @@ from carousel.training.loop.devices import check_device
 from carousel.training.run.checkpoint import describe_checkpoint, verify_checkpoint
 from carousel.training.run.folder import RunFolder
 from carousel.training.run.position import Position
-from carousel.training.run.progress import Finished, Note, Observer, silent
+from carousel.training.run.progress import Finished
 from carousel.training.run.session import Session
 from carousel.training.run.task import Task
 from carousel.training.tasks import open_task
@@ -72,7 +73,7 @@ class Run:
         )
 
 
-def train(config: AnyConfig | None = None, on_event: Observer = silent, **options: Any) -> Run:
+def train(config: AnyConfig | None = None, on_progress: Observer = silent, **options: Any) -> Run:
     """Train a model as `config` says (none: a language model), with single `options` of it given by name.
 
     A `SequenceConfig` trains a model of sequences out of a CSV file; for data in memory there is `carousel.fit`.
@@ -92,17 +93,17 @@ def train(config: AnyConfig | None = None, on_event: Observer = silent, **option
     config = config.absolute()
     RunFolder.check_free(config.out)
     check_device(config.device)
-    return begin(config, open_task(config, on_event=on_event), on_event)
+    return begin(config, open_task(config, on_progress=on_progress), on_progress)
 
 
-def begin(config: AnyConfig, task: Task, on_event: Observer = silent) -> Run:
+def begin(config: AnyConfig, task: Task, on_progress: Observer = silent) -> Run:
     """Train in a new run folder; see `train`."""
     folder = RunFolder.create(config.out)
     with folder.begun(config):
-        return _go_on(folder, task, on_event)
+        return _go_on(folder, task, on_progress)
 
 
-def resume(path: str | Path, on_event: Observer = silent) -> Run:
+def resume(path: str | Path, on_progress: Observer = silent) -> Run:
     """Go on with the run in the folder `path`, to the same weights, bit for bit, as if it had never stopped.
 
     A finished run is returned as it is. Raises CarouselError for a folder that is no run, for a damaged
@@ -111,30 +112,30 @@ def resume(path: str | Path, on_event: Observer = silent) -> Run:
     folder = RunFolder.open(path)
     if folder.checkpoint.exists() and describe_checkpoint(folder.checkpoint).get("scores") is not None:
         run = Run.open(path)
-        on_event(Note(f"{path} is already finished: nothing is left to train"))
+        on_progress(Note(f"{path} is already finished: nothing is left to train"))
         verify_checkpoint(folder.checkpoint)
         return run
     config = folder.load_config()
     check_device(config.device)
-    return go_on(folder, open_task(config, folder, on_event), on_event)
+    return go_on(folder, open_task(config, folder, on_progress), on_progress)
 
 
-def go_on(folder: RunFolder, task: Task, on_event: Observer = silent) -> Run:
+def go_on(folder: RunFolder, task: Task, on_progress: Observer = silent) -> Run:
     """Train in a run folder from where it stands to the end; see `resume`."""
     with folder.locked():
-        return _go_on(folder, task, on_event)
+        return _go_on(folder, task, on_progress)
 
 
-def _go_on(folder: RunFolder, task: Task, on_event: Observer) -> Run:
+def _go_on(folder: RunFolder, task: Task, on_progress: Observer) -> Run:
     """`go_on`, in a folder that is locked already."""
     with torch_threads(folder.load_config().threads):
         try:
             atomic.remove_leftovers(folder.path)
-            with closing(Session(folder, task, on_event)) as session:
+            with closing(Session(folder, task, on_progress)) as session:
                 session.train()
                 session.finish()
         except atomic.StorageError as error:
             raise CarouselError(f"{error} Then go on with: carousel train --resume {folder.path}") from error
     run = Run.open(folder.path)
-    on_event(Finished(run.path, run.step, run.best_step, run.reason, run.valid, run.test, run.seconds))
+    on_progress(Finished(run.path, run.step, run.best_step, run.reason, run.valid, run.test, run.seconds))
     return run

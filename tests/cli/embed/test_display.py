@@ -6,7 +6,8 @@ import pytest
 
 from carousel.cli.embed.display import display
 from carousel.cli.terminal import Terminal
-from carousel.embeddings.progress import Evaluated, Finished, Note, Reading, Stage, Started, Stepped
+from carousel.embeddings.progress import Evaluated, Finished, Reading, Started, Stepped
+from carousel.progress import Note, Stage
 
 EVENTS = [
     Stage("reading the text"),

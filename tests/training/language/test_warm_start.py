@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from carousel import CarouselError, load, training
+from carousel.progress import Note
 from carousel.report import report_run
 from carousel.training import Config
 from carousel.training.language import corpus
 from carousel.training.language.warm_start import warm_start_config
 from carousel.training.run import progress
 from carousel.training.run.folder import RunFolder, weights_of
-from carousel.training.run.progress import Note
 
 OTHER = "".join(f"def sub_{k % 11}(y):\n    return y - {k % 5} # Ω\n\n" for k in range(150))
 
@@ -55,7 +55,7 @@ def test_other_text_is_learned_in_the_old_symbols(first, tmp_path):
         paths=[other],
         epochs=3,
         out=tmp_path / "run",
-        on_event=lambda event: notes.append(event.message) if isinstance(event, Note) else None,
+        on_progress=lambda event: notes.append(event.message) if isinstance(event, Note) else None,
     )
     unknown = [note for note in notes if "count as <unk>" in note]
     assert [note.split(":")[0] for note in unknown] == ["train", "valid", "test"]
@@ -103,7 +103,7 @@ def test_a_run_that_began_with_another_resumes_without_it(first, tmp_path, monke
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        training.train(**options, out=tmp_path / "cut", on_event=stop)
+        training.train(**options, out=tmp_path / "cut", on_progress=stop)
     monkeypatch.setattr("carousel.training.tasks.weights_of", None)
     cut = training.resume(tmp_path / "cut")
     assert all(

@@ -10,17 +10,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from carousel.cli.display import SECONDS_BETWEEN_LINES, clock
 from carousel.cli.terminal import Terminal, plain
-from carousel.embeddings.progress import (
-    Evaluated,
-    Event,
-    Finished,
-    Note,
-    Observer,
-    Reading,
-    Stage,
-    Started,
-    Stepped,
-)
+from carousel.embeddings.progress import Evaluated, Finished, Reading, Started, Stepped
+from carousel.progress import Event, Note, Observer, Stage
 
 
 @contextmanager

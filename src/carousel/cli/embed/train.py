@@ -21,7 +21,7 @@ from carousel.errors import CarouselError, shown
 if TYPE_CHECKING:
     from carousel.cli.terminal import Terminal
     from carousel.embeddings import Embedding, EmbeddingConfig
-    from carousel.embeddings.progress import Observer
+    from carousel.progress import Observer
 
 DEFAULT = "vectors.safetensors"
 # words whose neighbours are shown at the end, as shares of the vocabulary: frequent enough to be learned, rare

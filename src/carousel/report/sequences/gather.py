@@ -6,12 +6,12 @@ from carousel.diagnosis import Diagnosis, diagnose
 from carousel.diagnosis.observation.layers import is_recurrent
 from carousel.models.sequences.heads import MLP_CELL
 from carousel.models.sequences.model import SequenceModel, padded
+from carousel.progress import Observer, Stage, silent
 from carousel.report.run_facts import configuration, environment, why_stopped
 from carousel.report.sequences.numbers import Beside, SequenceReport
 from carousel.training.api import Run
 from carousel.training.run.folder import RunFolder
 from carousel.training.run.metrics import read_metrics
-from carousel.training.run.progress import Observer, Stage, silent
 from carousel.training.sequences.baselines import mlp_baseline
 from carousel.training.sequences.config import SequenceConfig
 from carousel.training.sequences.row import SequenceRow
@@ -23,13 +23,13 @@ SHOWN = 240  # steps of a series that are drawn
 
 
 def gather_sequences(
-    run: Run, config: SequenceConfig, task: SequenceTask, on_event: Observer = silent
+    run: Run, config: SequenceConfig, task: SequenceTask, on_progress: Observer = silent
 ) -> SequenceReport:
     """All numbers of a run's report."""
     folder = RunFolder(run.path)
     model = SequenceModel.load(folder.weights)
-    beside = _beside(run, config, task, on_event)
-    on_event(Stage("examining the network"))
+    beside = _beside(run, config, task, on_progress)
+    on_progress(Stage("examining the network"))
     return SequenceReport(
         run=str(run.path),
         task=config.task,
@@ -66,11 +66,11 @@ def held_out(task: SequenceTask, steps: int = STEPS) -> tuple[object, object]:
     return padded([task.encoded[span.sequence][: span.stop][-steps:] for span in spans])
 
 
-def _beside(run: Run, config: SequenceConfig, task: SequenceTask, on_event: Observer) -> list[Beside]:
+def _beside(run: Run, config: SequenceConfig, task: SequenceTask, on_progress: Observer) -> list[Beside]:
     """The figures of simple models on the test part."""
     found = [Beside(*task.objective.baseline(task.parts.train, task.parts.test))]
     if config.cell != MLP_CELL:
-        on_event(Stage("training a network without recurrence to compare with"))
+        on_progress(Stage("training a network without recurrence to compare with"))
         found.append(Beside("a network without recurrence", mlp_baseline(task, config, run.step).error))
     return found
 

@@ -18,10 +18,10 @@ from carousel.data.sequences import (
 )
 from carousel.errors import CarouselError
 from carousel.models.sequences.model import SequenceModel
+from carousel.progress import Observer, silent
 from carousel.training import api
 from carousel.training.loop.devices import check_device
 from carousel.training.run.folder import RunFolder
-from carousel.training.run.progress import Observer, silent
 from carousel.training.sequences.config import MODEL, SequenceConfig
 from carousel.training.sequences.task import SequenceTask
 
@@ -37,7 +37,7 @@ def fit(
     test_targets: Any = None,
     out: str | Path | None = None,
     resume: bool = False,
-    on_event: Observer = silent,
+    on_progress: Observer = silent,
     **options: Any,
 ) -> api.Run:
     """Train `model`, which then holds the best weights; returns the run with its scores.
@@ -54,7 +54,7 @@ def fit(
         out: a run folder to keep, with weights, metrics, checkpoint, and the data if they are no file, so that
             `carousel.report_run(out)` and the commands know them; None: nothing stays but the model.
         resume: go on with the run in `out`, which was begun with the same data and options.
-        on_event: called with what happens, as by `carousel.train`.
+        on_progress: called with what happens, as by `carousel.train`.
         options: of `carousel.SequenceConfig`: epochs, minutes, lr, batch, valid, seed, ...
 
     Raises CarouselError as `carousel.train`, and for data and targets that do not belong together.
@@ -87,14 +87,14 @@ def fit(
     check_device(config.device)
     if out is None:
         with TemporaryDirectory() as folder:
-            return _fitted(model, api.begin(config.override(out=folder), task, on_event))
+            return _fitted(model, api.begin(config.override(out=folder), task, on_progress))
     config = config.override(out=str(out))
     if resume:
         begun = RunFolder.open(str(out))
         _check_same(begun, config, [*own, *options])
-        return _fitted(model, api.go_on(begun, task, on_event))
+        return _fitted(model, api.go_on(begun, task, on_progress))
     RunFolder.check_free(out)
-    return _fitted(model, api.begin(config, task, on_event))
+    return _fitted(model, api.begin(config, task, on_progress))
 
 
 def _check_same(folder: RunFolder, config: SequenceConfig, given: list[str]) -> None:
