@@ -22,6 +22,7 @@ EVERYWHERE = {
     "reading",
     "tensor_file",
     "interrupt",
+    "progress",
     "printable",
     "shown",
     "terminal",

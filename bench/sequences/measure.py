@@ -10,14 +10,14 @@ import torch
 
 from bench.sequences.tasks import Task
 from carousel import Forecast, SequenceModel, fit
-from carousel.models.sequences.heads import WITHOUT
+from carousel.models.sequences.heads import MLP_CELL
 from carousel.training.sequences.score import ForecastScore
 
 
 def measure(task: Task, folder: Path, cell: str, seed: int, quick: bool = False) -> dict[str, Any]:
     """The test figure, that of the simplest forecast or guess, the coverage of the intervals, and seconds."""
     head = Forecast(**task.forecast) if task.forecast else "classify"
-    model = SequenceModel(cell, head, **(task.model | (task.without if cell == WITHOUT else {})))
+    model = SequenceModel(cell, head, **(task.model | (task.without if cell == MLP_CELL else {})))
     length = {"epochs": None, "steps": 2} if quick else {}
     start = time.process_time()
     given = {**task.options, **length, "seed": seed, "threads": torch.get_num_threads(), "monitor": 0}

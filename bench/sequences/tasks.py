@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from carousel.data.sequences import Sequence, Sequences
+from carousel.data.sequences import Example, Sequences
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ def vowels(folder: Path) -> dict[str, Any]:
 
 def names(folder: Path) -> dict[str, Any]:
     """Surnames of 18 languages, character by character; of each file the last fifth is the test."""
-    train: list[Sequence] = []
-    test: list[Sequence] = []
+    train: list[Example] = []
+    test: list[Example] = []
     for path in sorted((folder / "names").glob("*.txt")):
         lines = path.read_text(encoding="utf-8").split("\n")
         items = [_spelled(line.strip(), path.stem) for line in lines if line.strip()]
@@ -96,9 +96,9 @@ TASKS = {
 }
 
 
-def _spelled(name: str, language: str) -> Sequence:
+def _spelled(name: str, language: str) -> Example:
     characters = np.array(list(name), dtype=object)[:, None]
-    return Sequence(np.empty((len(name), 0)), characters, language, None, name)
+    return Example(np.empty((len(name), 0)), characters, language, None, name)
 
 
 def _vowels(path: Path) -> tuple[list[np.ndarray], list[str]]:

@@ -39,7 +39,7 @@ def test_switches_have_two_sides(carousel, monkeypatch, switch, value):
     """A switch can be turned off again where the YAML file turns it on; what is not given is not passed."""
     caught = {}
 
-    def train(*, config, on_event):
+    def train(*, config, on_progress):
         caught.update(config.to_dict())
         raise KeyboardInterrupt
 

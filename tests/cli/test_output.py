@@ -11,9 +11,10 @@ import carousel as package
 from carousel.cli import output
 from carousel.embeddings import Vectors
 from carousel.printable import one_line, printable
+from carousel.progress import Note, Stage
 from carousel.report.display import LiveBar
 from carousel.terminal import Terminal, plain
-from carousel.training.run.progress import Note, Stage, Started
+from carousel.training.run.progress import Started
 
 HOSTILE = "a\x1b[2J\x1b]0;title\x07b\rc\x9b31m\u202ed\ud800"
 SHOWN = r"a\x1b[2J\x1b]0;title\x07b\rc\x9b31m\u202ed\ud800"

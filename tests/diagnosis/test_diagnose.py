@@ -285,13 +285,11 @@ def test_units_are_drawn_on_text():
 def test_progress_rises_to_the_end():
     """What is being done and a share that ends at 1."""
     seen = []
-    diagnose(
-        torch.nn.GRU(3, 4, 2), batch(steps=12), on_progress=lambda what, share: seen.append((what, share))
-    )
-    shares = [share for _, share in seen]
+    diagnose(torch.nn.GRU(3, 4, 2), batch(steps=12), on_progress=seen.append)
+    shares = [event.share for event in seen]
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
-    assert any("l1" in what for what, _ in seen)
+    assert any("l1" in str(event) for event in seen)
 
 
 def test_progress_is_told_where_it_was_asked_for(monkeypatch):
@@ -300,15 +298,15 @@ def test_progress_is_told_where_it_was_asked_for(monkeypatch):
     monkeypatch.setattr(parallel.os, "cpu_count", lambda: 2)
     threads, shares = set(), []
 
-    def told(what, share):
+    def told(event):
         threads.add(threading.current_thread())
-        shares.append(share)
+        shares.append(event.share)
 
     diagnose(torch.nn.GRU(3, 4, 3), batch(steps=12), on_progress=told)
     assert threads == {threading.current_thread()}
     assert shares == sorted(shares)
 
-    def interrupted(what, share):
+    def interrupted(event):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -17,8 +17,9 @@ from carousel.embeddings.corpus import load_corpus
 from carousel.embeddings.formats import safetensors
 from carousel.embeddings.formats.content import Content
 from carousel.embeddings.position import Position
-from carousel.embeddings.progress import Finished, Note, Saved, Stepped, silent
+from carousel.embeddings.progress import Finished, Saved, Stepped
 from carousel.embeddings.training import Trainer
+from carousel.progress import Note, silent
 
 OPTIONS = {"dimension": 24, "epochs": 3, "deterministic": True, "min_count": 1, "checkpoint_seconds": 1e-6}
 

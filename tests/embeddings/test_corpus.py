@@ -15,7 +15,7 @@ import pytest
 from carousel import CarouselError, _core
 from carousel.embeddings import EmbeddingConfig, store
 from carousel.embeddings.corpus import SENTENCE_END, load_corpus, load_more
-from carousel.embeddings.progress import Note
+from carousel.progress import Note
 
 ALL = EmbeddingConfig(min_count=1)
 

@@ -16,8 +16,9 @@ from carousel.embeddings import embedding as embedding_module
 from carousel.embeddings.config import LR, EmbeddingConfig
 from carousel.embeddings.corpus import load_corpus
 from carousel.embeddings.position import Position
-from carousel.embeddings.progress import Evaluated, Finished, Reading, Started, Stepped, silent
+from carousel.embeddings.progress import Evaluated, Finished, Reading, Started, Stepped
 from carousel.embeddings.training import Trainer
+from carousel.progress import silent
 
 KINDS = [(method, output) for method in ("skipgram", "cbow") for output in ("negative", "hierarchical")]
 SMALL = {"dimension": 20, "window": 3, "sample": 0.0, "epochs": 5, "threads": 1}

@@ -4,7 +4,7 @@ import pytest
 from embeddings.planted import planted
 
 from carousel import CarouselError, embed
-from carousel.embeddings.progress import Note
+from carousel.progress import Note
 
 SMALL = {"dimension": 20, "window": 3, "sample": 0.0, "epochs": 5, "threads": 1}
 SENTENCES = ["the red fox runs fast", "the blue bird flies high", "a red bird runs", "a blue fox flies"] * 60

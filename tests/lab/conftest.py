@@ -9,13 +9,14 @@ import torch
 from carousel.lab import EXPERIMENTS, Budget, gallery
 from carousel.lab.gallery import SEED
 from carousel.lab.words import measure as words
+from carousel.progress import silent
 from carousel.report.lab import Findings
 
 
 @cache
 def _findings(name: str) -> Findings:
     torch.manual_seed(SEED)
-    return gallery.measured(EXPERIMENTS[name], Budget.QUICK, lambda share, words: None)
+    return gallery.measured(EXPERIMENTS[name], Budget.QUICK, silent)
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from carousel.progress import Note, Stage
 from carousel.report.display import LiveBar, PlainLines, by_level, clock, display
 from carousel.terminal import Terminal
 from carousel.training import LanguageConfig
 from carousel.training.language.score import Score
-from carousel.training.run.progress import Evaluated, Finished, Note, Stage, Started, Stepped
+from carousel.training.run.progress import Evaluated, Finished, Started, Stepped
 
 SCORE = Score(bits=150.0, tokens=100, characters=100)
 TRAIN = Score(bits=250.0, tokens=100, characters=100)

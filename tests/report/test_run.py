@@ -37,10 +37,10 @@ def test_it_shows_plain_lines_and_writes_the_report(book, tmp_path, capsys):
 
 
 def test_it_is_silent_on_demand_and_tells_an_observer_instead(book, tmp_path, capsys):
-    """`progress=False` shows nothing; with `on_event` the events go there, those of the report too."""
+    """`progress=False` shows nothing; with `on_progress` the events go there, those of the report too."""
     events = []
     carousel.train(book, out=tmp_path / "a", progress=False, **SMALL)
-    carousel.train(book, out=tmp_path / "b", on_event=events.append, **SMALL)
+    carousel.train(book, out=tmp_path / "b", on_progress=events.append, **SMALL)
     assert capsys.readouterr() == ("", "")
     assert Stage("reading the text for the report") in events
 
@@ -50,7 +50,7 @@ def test_a_missing_report_is_written_when_a_finished_run_is_resumed(book, tmp_pa
     events = []
     run = carousel.train(book, out=tmp_path / "run", progress=False, **SMALL)
     run.report.unlink()
-    assert carousel.resume(run.path, on_event=events.append) == run
+    assert carousel.resume(run.path, on_progress=events.append) == run
     assert run.report.exists()
     assert any(isinstance(event, Note) and "already finished" in event.message for event in events)
 

@@ -54,7 +54,7 @@ def make_runs(root: Path) -> None:
         config = LanguageConfig(
             paths=[str(root / "text")], hidden_size=4, out=str(root / name), **options, **short
         )
-        train(config=config, on_event=halfway(root / name))
+        train(config=config, on_progress=halfway(root / name))
     pairs = [np.full((4, 2), float(k % 2)) for k in range(20)]
     fitted = {
         "classify": (
@@ -68,4 +68,4 @@ def make_runs(root: Path) -> None:
         ),
     }
     for name, given in fitted.items():
-        carousel.fit(*given, out=root / name, on_event=halfway(root / name), **short)
+        carousel.fit(*given, out=root / name, on_progress=halfway(root / name), **short)

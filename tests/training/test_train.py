@@ -12,6 +12,7 @@ import torch
 from carousel import CarouselError
 from carousel.data import load_corpus
 from carousel.models import LanguageModel
+from carousel.progress import Stage
 from carousel.training import (
     LanguageConfig,
     Part,
@@ -27,7 +28,7 @@ from carousel.training import (
 )
 from carousel.training.language import task as language
 from carousel.training.run import session
-from carousel.training.run.progress import Evaluated, Finished, Saved, Stage, Started, Stepped
+from carousel.training.run.progress import Evaluated, Finished, Saved, Started, Stepped
 
 
 def test_a_run_leaves_everything_in_its_folder(config):
@@ -78,7 +79,7 @@ def test_the_same_configuration_gives_the_same_weights(config, tmp_path):
 def test_the_events_tell_the_story(config):
     """Preparation, start, steps, an evaluation at each of its places followed by a checkpoint, the end."""
     events = []
-    run = train(config=config, on_event=events.append)
+    run = train(config=config, on_progress=events.append)
     kinds = [type(event) for event in events]
     started = next(event for event in events if isinstance(event, Started))
     assert kinds[0] is Stage
@@ -115,7 +116,7 @@ def test_the_best_weights_are_kept_not_the_last(config):
             kept[event.step] = (folder / "weights.safetensors").read_bytes()
 
     folder = RunFolder(config.out).path
-    run = train(config=config.override(steps=40, patience=0), on_event=remember)
+    run = train(config=config.override(steps=40, patience=0), on_progress=remember)
     assert (run.step, run.best_step) == (40, 16)
     assert (folder / "weights.safetensors").read_bytes() == kept[16]
     assert kept[16] != kept[8]
@@ -147,7 +148,7 @@ def test_metrics_are_means_over_their_steps(config):
 
 @pytest.mark.parametrize("options", [{"minutes": 0.01}, {"epochs": 0.5}, {}], ids=str)
 def test_a_length_becomes_steps_once(config, options, monkeypatch):
-    """Epochs are counted and minutes measured; the steps found are stored, with the evaluations and the
+    """TextWindows are counted and minutes measured; the steps found are stored, with the evaluations and the
     threads.
     """
     monkeypatch.setattr("carousel.training.run.length.DEFAULT_MINUTES", 0.01)
@@ -209,7 +210,7 @@ def test_a_device_that_is_not_there_leaves_no_folder(config, monkeypatch):
 def test_the_first_figures_shown_are_means(config):
     """After a few steps the training loss shown is about the mean of theirs, not the first one's."""
     events = []
-    run = train(config=config.override(lr=0.2, steps=8), on_event=events.append)
+    run = train(config=config.override(lr=0.2, steps=8), on_progress=events.append)
     shown = [event for event in events if isinstance(event, Stepped)][-1]
     losses = [row.train_bits_per_character for row in read_metrics(run.path / "metrics.csv")]
     assert losses[0] > 1.2 * losses[-1]
@@ -268,7 +269,7 @@ def test_runs_in_threads_end_as_runs_one_after_the_other(config, tmp_path):
 
     def run(name, given):
         found = train(
-            config=config.override(out=str(tmp_path / name), **given), on_event=lambda _: torch.rand(1)
+            config=config.override(out=str(tmp_path / name), **given), on_progress=lambda _: torch.rand(1)
         )
         return (found.path / "weights.safetensors").read_bytes()
 

@@ -63,7 +63,7 @@ def diagnose(
             batch,
             loss,
             text=text,
-            on_progress=lambda what, share: status.update(plain(f"{what} {share:.0%}")),
+            on_progress=lambda event: status.update(plain(f"{event} {event.share:.0%}")),
         )
     page = report.save(out or (path / "diagnosis.html" if path.is_dir() else Path("diagnosis.html")))
     console.print(str(report), soft_wrap=True)
@@ -88,7 +88,7 @@ def _sequences(path: Path, data: Path | None, steps: int) -> tuple[Any, Any, Non
     """The model of a run, held-out sequences, of each the last steps, and the loss that the run has lowered."""
     from carousel.models import SequenceModel
     from carousel.training import RunFolder
-    from carousel.training.sequences.final_step_loss import asked
+    from carousel.training.sequences.final_step_loss import final_step_loss
     from carousel.training.sequences.task import SequenceTask
 
     model = SequenceModel.load(path)
@@ -104,7 +104,7 @@ def _sequences(path: Path, data: Path | None, steps: int) -> tuple[Any, Any, Non
             "Weights alone have no test part: give a CSV file with --data, or the run's folder."
         )
     chosen = given[:SEQUENCES]
-    batch, loss = asked(model, chosen, steps)
+    batch, loss = final_step_loss(model, chosen, steps)
     return model, batch, None, loss, f"{words}, {len(chosen)} sequences of at most {steps} steps"
 
 

@@ -60,7 +60,7 @@ def _run(name: str, heading: str, out: Path, budget: Budget) -> None:
     with _bar(Terminal(stderr=True)) as bar:
         task = bar.add_task(heading, total=1.0, words="")
         [result] = gallery.run(
-            [name], out, budget, lambda _, share, words: bar.update(task, completed=share, words=words)
+            [name], out, budget, lambda event: bar.update(task, completed=event.share, words=str(event))
         )
     _print(result)
 

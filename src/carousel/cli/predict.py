@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from carousel.cli.loading import check_files, loaded
 from carousel.cli.output import give
-
-if TYPE_CHECKING:
-    from carousel.data.sequences import Sequences
-    from carousel.models import SequenceModel
 
 
 def register(app: typer.Typer) -> None:
@@ -50,33 +45,9 @@ def predict(
 
     loaded()
     model = SequenceModel.load(run)
-    sequences = model.read(data)
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(_rows(model, sequences))
+    csv.writer(text, lineterminator="\n").writerows(model.head.table(model, model.read(data)))
     if out is None:
         give(text.getvalue())
     else:
         write_atomic(out, text.getvalue())
-
-
-def _rows(model: SequenceModel, sequences: Sequences) -> Iterator[Iterable[Any]]:
-    """The names of the columns, then the lines."""
-    names = [item.name for item in sequences.items]
-    task = model.head.task
-    if task == "forecast":
-        yield ("sequence", "ahead", "column", "forecast", "low", "high")
-        for name, found in zip(names, model.ahead(sequences), strict=True):
-            for ahead, values in enumerate(zip(found.middle, found.low, found.high, strict=True), 1):
-                for column, *figures in zip(sequences.numbers, *values, strict=False):
-                    yield (name, ahead, column, *(f"{figure:.6g}" for figure in figures))
-        return
-    shares = model.probabilities(sequences)
-    if task == "classify":
-        yield ("sequence", "label", "probability")
-        for name, row in zip(names, shares, strict=True):
-            yield (name, model.labels[int(row.argmax())], f"{row.max():.4f}")
-        return
-    yield ("sequence", "step", "label", "probability")
-    for name, rows in zip(names, shares, strict=True):
-        for step, row in enumerate(rows, 1):
-            yield (name, step, model.labels[int(row.argmax())], f"{row.max():.4f}")

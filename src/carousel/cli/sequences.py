@@ -10,7 +10,6 @@ from carousel.errors import CarouselError
 
 if TYPE_CHECKING:
     from carousel.models import SequenceModel
-    from carousel.training import ForecastScore, LabelScore
 
 
 def is_of_sequences(path: Path) -> bool:
@@ -28,7 +27,8 @@ def evaluated(run: Path, paths: Sequence[str]) -> Iterator[str]:
     if len(paths) > 1:
         raise CarouselError(f"a model of sequences is scored on one CSV file; got {len(paths)}. Give one.")
     model = SequenceModel.load(run)
-    yield from _words(model, score_sequences(model, paths[0]) if paths else _own(model, run))
+    score = score_sequences(model, paths[0]) if paths else _own(model, run)
+    yield from score.lines(model)
 
 
 def _own(model: SequenceModel, run: Path) -> Any:
@@ -45,25 +45,4 @@ def _own(model: SequenceModel, run: Path) -> Any:
         raise CarouselError(
             f"the data of {run} are no longer those that it learned from. Put them back, or give a CSV file to score."
         )
-    return task.aim.score(model, task.parts.test)
-
-
-def _words(model: SequenceModel, score: LabelScore | ForecastScore) -> Iterator[str]:
-    from carousel.training import LabelScore
-
-    if isinstance(score, LabelScore):
-        yield (
-            f"{100 * score.accuracy:.1f} % of {score.count:,} labels right, {100 * score.balanced:.1f} % in the mean "
-            f"over labels, {score.value:.4f} nats per label; always the most frequent one: "
-            f"{100 * score.most_frequent:.1f} %"
-        )
-        return
-    yield (
-        f"{score.error:.3f} of the seasonal-naive forecast's error, {100 * score.coverage:.1f} % of {score.count:,} "
-        f"values within the {100 * model.forecast.interval:g} % interval"
-    )
-    figures = zip(score.names, score.mean_absolute, score.root_mean_square, score.mean_naive, strict=True)
-    for name, absolute, square, naive in figures:
-        yield (
-            f"  {name}: mean absolute error {absolute:.4g}, seasonal-naive {naive:.4g}; root mean square {square:.4g}"
-        )
+    return task.objective.score(model, task.parts.test)

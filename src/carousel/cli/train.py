@@ -75,9 +75,9 @@ def train(
     with display(console, settings or training.RunFolder.open(resume).load_config()) as observer:
         try:
             run = (
-                report.train(config=settings, on_event=observer)
+                report.train(config=settings, on_progress=observer)
                 if resume is None
-                else report.resume(resume, on_event=observer)
+                else report.resume(resume, on_progress=observer)
             )
         except (
             training.Interrupted
@@ -90,8 +90,8 @@ def train(
 def _settings(path: Path | None, preset: str | None, given: dict[str, Any]) -> AnyConfig:
     """The options of the YAML file or the preset, or the defaults, under those given on the command line."""
     from carousel.training.configs import kind_of, read_config
-    from carousel.training.language.beginning import begun_from
     from carousel.training.language.config import LanguageConfig
+    from carousel.training.language.warm_start import warm_start_config
     from carousel.training.loop.config import LENGTHS
 
     lengths = [flag(name) for name in LENGTHS if name in given]
@@ -106,7 +106,7 @@ def _settings(path: Path | None, preset: str | None, given: dict[str, Any]) -> A
         return LanguageConfig.preset(preset, **given)
     if "from_" in given:
         _refuse_foreign(given, LanguageConfig)
-        return begun_from(given.pop("from_"), **given)
+        return warm_start_config(given.pop("from_"), **given)
     settings = read_config(path) if path else kind_of(given)()
     _refuse_foreign(given, type(settings))
     return settings.override(**given)

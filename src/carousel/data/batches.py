@@ -1,6 +1,6 @@
 """Batches: one long stream of symbols, cut into windows between which the state can be carried."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from carousel.data.documents import Document
 from carousel.data.large import LargeDocument
-from carousel.data.mapped import Progress, mapped_streams
+from carousel.data.mapped import mapped_streams
 from carousel.data.vocabularies import BOUNDARY, Vocabulary
 from carousel.errors import CarouselError
 
@@ -31,7 +31,9 @@ def stream(documents: Sequence[Document], vocabulary: Vocabulary) -> np.ndarray:
 
 
 def streams(
-    documents: Sequence[Document], vocabulary: Vocabulary, on_progress: Progress | None = None
+    documents: Sequence[Document],
+    vocabulary: Vocabulary,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """`stream`, and where in it the boundary stands that closes each document.
 

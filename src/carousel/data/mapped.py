@@ -19,11 +19,11 @@ from carousel.data.large import LargeDocument
 from carousel.data.vocabularies import BOUNDARY, Vocabulary
 from carousel.locks import in_turn
 
-Progress = Callable[[int, int], None]  # (characters done, characters in all)
-
 
 def mapped_streams(
-    documents: Sequence[Document], vocabulary: Vocabulary, on_progress: Progress | None = None
+    documents: Sequence[Document],
+    vocabulary: Vocabulary,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """`carousel.data.batches.streams` with the symbols in a mapped file of the cache folder.
 
@@ -53,7 +53,10 @@ def _described(path: Path, about: Path) -> np.ndarray | None:
 
 
 def _write(
-    path: Path, documents: Sequence[Document], vocabulary: Vocabulary, on_progress: Progress | None
+    path: Path,
+    documents: Sequence[Document],
+    vocabulary: Vocabulary,
+    on_progress: Callable[[int, int], None] | None,
 ) -> np.ndarray:
     """Write the symbols piece by piece, and put the file in its place in one move."""
     for old in path.parent.iterdir():  # what a killed process left

@@ -15,7 +15,6 @@ from carousel.diagnosis.measures.gates import gates_over_time, tracking_units
 from carousel.diagnosis.measures.gradient_by_lag import EXACT_SIZE, GradientByLag, gradient_by_lag
 from carousel.diagnosis.measures.gradient_by_layer import GradientByLayer, gradient_by_layer
 from carousel.diagnosis.measures.impulse_response import impulse_response
-from carousel.diagnosis.measures.jacobian_product import Progress, silent
 from carousel.diagnosis.measures.linear_memory import linear_memory
 from carousel.diagnosis.measures.lyapunov import lyapunov
 from carousel.diagnosis.measures.memory import memory
@@ -36,6 +35,7 @@ from carousel.diagnosis.verdicts.rules import verdicts
 from carousel.diagnosis.verdicts.symptoms import symptoms
 from carousel.errors import CarouselError
 from carousel.ops import torch_threads
+from carousel.progress import Event, Observer, Progress, silent
 
 MOST_LAGS = 256
 EXPONENTS = 16  # of the largest
@@ -51,7 +51,7 @@ def diagnose(
     *,
     text: Sequence[str] | None = None,
     lags: int | None = None,
-    on_progress: Progress = silent,
+    on_progress: Observer = silent,
 ) -> Diagnosis:
     """Say whether a recurrent network is stable, how far it remembers, where gradients die, and what to do.
 
@@ -65,8 +65,8 @@ def diagnose(
         text: what the first sequence of the batch reads, one string for each step (a str for characters): units that
             follow it are then drawn on it.
         lags: how far back the gradient is followed; None: to the start of the batch, at most 256 steps.
-        on_progress: called with what is being done and the share that is done, from 0 to 1, in the thread that called
-            this, though large layers are measured by two others.
+        on_progress: called with a `carousel.progress.Progress` now and then: what is being measured and the share that
+            is done. It is called in the thread that called this, though large layers are measured by two others.
 
     Returns:
         A Diagnosis: `print` it, `save` it as a page, read its `findings` and `layers`, `compare` it with another.
@@ -81,7 +81,7 @@ def diagnose(
     ('no trouble', 'LSTM.l0')
     """
     start = time.perf_counter()
-    on_progress("running the model", 0.0)
+    on_progress(Progress("running the model", 0.0))
     on_progress = _rising(on_progress)
     # steps are many and small: beside other work a team of threads waits for itself (512 units: 29 s against 1.5)
     with torch_threads(1):
@@ -93,7 +93,7 @@ def diagnose(
         layers, stacks = examine(seen, lags, INSTANCES, on_progress)
     by_layer = _by_layer(model, batch, loss)
     findings = verdicts([layer.symptoms for layer in layers])
-    on_progress("done", 1.0)
+    on_progress(Progress("done", 1.0))
     return Diagnosis(
         model=type(model).__name__,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
@@ -148,20 +148,20 @@ def _by_layer(model: nn.Module, batch: Batch, loss: Loss | None) -> GradientByLa
     return gradient_by_layer(model, batch, loss, double=double) if len(layers) > 1 else None
 
 
-def _rising(on_progress: Progress) -> Progress:
-    """Measures that go several ways begin again each time; what is told never falls."""
+def _rising(on_progress: Observer) -> Observer:
+    """Measures that go several ways begin again each time; the share that is told never falls."""
     highest = 0.0
 
-    def told(what: str, share: float) -> None:
+    def rising(event: Event) -> None:
         nonlocal highest
-        highest = max(highest, share)
-        on_progress(what, highest)
+        highest = max(highest, event.share or 0.0)
+        on_progress(Progress(str(event), highest))
 
-    return told
+    return rising
 
 
 def examine(
-    seen: Observation, lags: int | None, instances: int, on_progress: Progress
+    seen: Observation, lags: int | None, instances: int, on_progress: Observer
 ) -> tuple[list[LayerDiagnosis], list[StackDiagnosis]]:
     """Measure every layer that the batch reached, and every module of several layers that runs forwards as one.
 
@@ -178,7 +178,7 @@ def examine(
         for each in seen.modules.values()
         if len(each) > 1 and all(one.layer.direction == "forward" for one in each)
     ]
-    tasks: list[Callable[[Progress], LayerDiagnosis | StackDiagnosis]] = [
+    tasks: list[Callable[[Observer], LayerDiagnosis | StackDiagnosis]] = [
         *(partial(_examine_stack, each, lags, instances) for each in stacks),
         *(partial(_examine, each, lags, instances) for each in seen.trajectories),
     ]
@@ -215,14 +215,16 @@ def limits(seen: Observation) -> list[str]:
 
 
 def _examine(
-    trajectory: Trajectory, lags: int | None, instances: int, on_progress: Progress
+    trajectory: Trajectory, lags: int | None, instances: int, on_progress: Observer
 ) -> LayerDiagnosis:
     layer = trajectory.layer
 
-    def told(begin: float, part: float) -> Progress:
-        return lambda what, share: on_progress(f"{layer.name}: {what}", begin + part * share)
+    def within(begin: float, part: float) -> Observer:
+        return lambda event: on_progress(
+            Progress(f"{layer.name}: {event}", begin + part * (event.share or 0.0))
+        )
 
-    flow = follow(trajectory, lags, instances, told(0.0, 0.4))
+    flow = follow(trajectory, lags, instances, within(0.0, 0.4))
     return LayerDiagnosis(
         layer=layer.name,
         kind=layer.kind,
@@ -231,8 +233,10 @@ def _examine(
         steps=trajectory.steps,
         instances=trajectory.instances,
         gradient=flow,
-        spectrum=spectrum(trajectory, steps=8 if layer.size <= EXACT_SIZE else 1, progress=told(0.4, 0.3)),
-        lyapunov=lyapunov(trajectory, exponents=min(EXPONENTS, layer.size), progress=told(0.7, 0.3)),
+        spectrum=spectrum(
+            trajectory, steps=8 if layer.size <= EXACT_SIZE else 1, on_progress=within(0.4, 0.3)
+        ),
+        lyapunov=lyapunov(trajectory, exponents=min(EXPONENTS, layer.size), on_progress=within(0.7, 0.3)),
         memory=memory(trajectory, flow),
         saturation=saturation(trajectory),
         stability=stability(trajectory),
@@ -251,10 +255,12 @@ def _fixed_points(trajectory: Trajectory) -> FixedPoints | None:
 
 
 def _examine_stack(
-    whole: Trajectory, lags: int | None, instances: int, on_progress: Progress
+    whole: Trajectory, lags: int | None, instances: int, on_progress: Observer
 ) -> StackDiagnosis:
     name = whole.layer.name
-    flow = follow(whole, lags, instances, lambda what, share: on_progress(f"{name}: {what}", share))
+    flow = follow(
+        whole, lags, instances, lambda event: on_progress(Progress(f"{name}: {event}", event.share or 0.0))
+    )
     return StackDiagnosis(name, flow, memory(whole, flow))
 
 
@@ -280,13 +286,13 @@ def on_text(layers: Sequence[LayerDiagnosis], text: Sequence[str]) -> TextUnits 
 
 
 def follow(
-    trajectory: Trajectory, lags: int | None, instances: int, on_progress: Progress = silent
+    trajectory: Trajectory, lags: int | None, instances: int, on_progress: Observer = silent
 ) -> GradientByLag:
     """The gradient of one layer, as far back as a diagnosis looks."""
     few = {} if trajectory.layer.size <= EXACT_SIZE else {"instances": 1, "number": 8, "iterations": 3}
     return gradient_by_lag(
         trajectory,
         lags=min(MOST_LAGS if lags is None else lags, trajectory.steps),
-        progress=on_progress,
+        on_progress=on_progress,
         **{"instances": instances, **few},
     )

@@ -17,7 +17,6 @@ from carousel.errors import CarouselError, shown
 
 SYNTACTIC = "gram"  # how the names of syntactic sections begin, by word2vec's convention
 COMMENTS = ("//", "# ")
-Progress = Callable[[int, int], None]  # questions done, of how many
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def evaluate_analogies(
     method: str = "3cosadd",
     restrict: int | None = 300_000,
     case: bool = False,
-    progress: Progress | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> AnalogyScore:
     """Answer the questions of a file in word2vec's format: lines `: section`, then lines of four words.
 

@@ -14,10 +14,11 @@ from carousel.data.files import Found, search, standard_library
 from carousel.data.opening import opened
 from carousel.embeddings.config import EmbeddingConfig
 from carousel.embeddings.letters import seen
-from carousel.embeddings.progress import Note, Observer, Reading, Stage, silent
+from carousel.embeddings.progress import Reading
 from carousel.embeddings.store import IdStore
 from carousel.embeddings.vocabulary import Vocabulary, choose
 from carousel.errors import CarouselError, shown
+from carousel.progress import Note, Observer, Stage, silent
 
 Source = str | Path | Iterable[Any] | None
 
@@ -98,7 +99,7 @@ class Text:
         return Corpus(self.ids[:length], vocabulary, int(self.counts.sum()))
 
 
-def load_corpus(source: Source, config: EmbeddingConfig, on_event: Observer = silent) -> Corpus:
+def load_corpus(source: Source, config: EmbeddingConfig, on_progress: Observer = silent) -> Corpus:
     """Read, count, choose the vocabulary, and number the text by it.
 
     `source`: None (the paths of `config`, or Python's own standard library), a path or glob ("-": standard input),
@@ -106,7 +107,7 @@ def load_corpus(source: Source, config: EmbeddingConfig, on_event: Observer = si
 
     Raises CarouselError for a missing or broken file, no text, or no words that are frequent enough.
     """
-    text = read_text(source, config, on_event)
+    text = read_text(source, config, on_progress)
     kept = choose(text.counts, config)
     numbers = np.full(len(text.counts), _DROPPED, dtype=np.int32)
     numbers[kept] = np.arange(len(kept), dtype=np.int32)
@@ -114,13 +115,13 @@ def load_corpus(source: Source, config: EmbeddingConfig, on_event: Observer = si
 
 
 def load_more(
-    source: Source, config: EmbeddingConfig, old: Vocabulary, on_event: Observer = silent
+    source: Source, config: EmbeddingConfig, old: Vocabulary, on_progress: Observer = silent
 ) -> tuple[Corpus, np.ndarray]:
     """(new text in the words of a vocabulary that has grown by its words, (V) where each word stood in `old` or -1).
 
     Counts are added up. Old words stay whether or not they come again; new ones join them by the limits of `config`.
     """
-    text = read_text(source, config, on_event)
+    text = read_text(source, config, on_progress)
     place = {word: k for k, word in enumerate(old.words)}
     words = text.words(np.arange(len(text.counts)))
     known = np.array(
@@ -143,14 +144,14 @@ def load_more(
     return corpus, np.where(ranks < len(old), ranks, -1)
 
 
-def read_text(source: Source, config: EmbeddingConfig, on_event: Observer) -> Text:
+def read_text(source: Source, config: EmbeddingConfig, on_progress: Observer) -> Text:
     """All tokens of the source, joined to phrases where that is asked for."""
-    tokeniser, store = _tokenise(source, config, on_event)
+    tokeniser, store = _tokenise(source, config, on_progress)
     text = Text(store.whole(), tokeniser.counts(), tokeniser, [])
     if not len(text.counts):
         raise CarouselError("the text must hold words: none were found. Give other files, or other tokens.")
     for number in range(config.phrases):
-        on_event(Stage(f"joining phrases, pass {number + 1} of {config.phrases}"))
+        on_progress(Stage(f"joining phrases, pass {number + 1} of {config.phrases}"))
         more = text.with_phrases(config.least, config.phrase_threshold)
         if len(more.pairs) == len(text.pairs):
             break  # as in every later pass
@@ -171,7 +172,7 @@ def _check_windows(ids: np.ndarray) -> None:
     )
 
 
-def _tokenise(source: Source, config: EmbeddingConfig, on_event: Observer) -> tuple[Any, IdStore]:
+def _tokenise(source: Source, config: EmbeddingConfig, on_progress: Observer) -> tuple[Any, IdStore]:
     """(the tokeniser with all words and counts, the text in the tokeniser's numbers)."""
     files, sentences = _resolve(source, config)
     config = config.settled(source is None and not config.paths)
@@ -181,10 +182,10 @@ def _tokenise(source: Source, config: EmbeddingConfig, on_event: Observer) -> tu
 
     def take(done: float | None) -> None:
         store.append(tokeniser.take())
-        on_event(Reading(len(store), len(tokeniser), done))
+        on_progress(Reading(len(store), len(tokeniser), done))
 
     if files is not None:
-        for done, text in _pieces(files, on_event):
+        for done, text in _pieces(files, on_progress):
             tokeniser.end_sentence() if text is None else tokeniser.feed(_bytes(text, lowers))
             take(done)
     else:
@@ -253,7 +254,7 @@ def _bytes(text: str, lowers: bool) -> bytes:
     return seen(text.lower() if lowers else text).encode("utf-8", "replace")
 
 
-def _pieces(files: list[Found], on_event: Observer) -> Iterator[tuple[float | None, str | None]]:
+def _pieces(files: list[Found], on_progress: Observer) -> Iterator[tuple[float | None, str | None]]:
     """(share of all bytes read, text that ends between two words, or None where a file ends)."""
     left_out: list[Path] = []
     total = sum(found.size for found in files)
@@ -267,7 +268,7 @@ def _pieces(files: list[Found], on_event: Observer) -> Iterator[tuple[float | No
         before += found.size
         yield before / total if total else None, None
     if left_out:
-        on_event(
+        on_progress(
             Note(
                 f"left out {len(left_out):,} of {len(files):,} files that are no text in UTF-8, as {left_out[0]}"
             )

@@ -19,12 +19,13 @@ from carousel.embeddings.checks import check_finite
 from carousel.embeddings.config import EmbeddingConfig
 from carousel.embeddings.corpus import Corpus, Source, load_corpus, load_more
 from carousel.embeddings.position import Position
-from carousel.embeddings.progress import Finished, Note, Observer, Saved, Stage, silent
+from carousel.embeddings.progress import Finished, Saved
 from carousel.embeddings.training import Trainer
 from carousel.embeddings.vectors import Vectors
 from carousel.embeddings.vocabulary import Vocabulary
 from carousel.embeddings.weights import Weights
 from carousel.errors import CarouselError, shown
+from carousel.progress import Note, Observer, Stage, silent
 
 # How wide the first vectors lie: word2vec's 0.5, or gensim's 1. On 2.6 million words, means over seeds: cbow
 # has 0.061 of analogies from 0.5 and 0.064 from 1; skip-gram has 0.183 of SimLex from 0.5 and 0.176 from 1.

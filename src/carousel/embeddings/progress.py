@@ -1,37 +1,25 @@
-"""What training tells whoever watches it: small frozen events, given to one function.
+"""What the training of word vectors tells through `on_progress`, beside the events that any long work has."""
 
-An observer is any callable that takes an event. It is called from the training thread, about ten times a second.
-"""
-
-from collections.abc import Callable
 from dataclasses import dataclass
+
+from carousel.progress import Event
 
 
 @dataclass(frozen=True)
-class Reading:
+class Reading(Event):
     """Text is being read: so many tokens of so many different words so far; `done` of all bytes, if known."""
 
     tokens: int
     words: int
     done: float | None
 
-
-@dataclass(frozen=True)
-class Stage:
-    """A part of the preparation begins: `message` says which."""
-
-    message: str
+    @property
+    def share(self) -> float | None:
+        return self.done
 
 
 @dataclass(frozen=True)
-class Note:
-    """Something that whoever trains should know; it stays to be read, unlike a Stage."""
-
-    message: str
-
-
-@dataclass(frozen=True)
-class Started:
+class Started(Event):
     """Training proper begins, or goes on after `done` of all of it."""
 
     vocabulary: int
@@ -42,7 +30,7 @@ class Started:
 
 
 @dataclass(frozen=True)
-class Stepped:
+class Stepped(Event):
     """So many tokens of `total` are done."""
 
     tokens: int
@@ -53,9 +41,13 @@ class Stepped:
     loss: float | None  # the latest held-out loss
     seconds_left: float
 
+    @property
+    def share(self) -> float:
+        return self.tokens / self.total
+
 
 @dataclass(frozen=True)
-class Evaluated:
+class Evaluated(Event):
     """The held-out loss after so many epochs; `best` says that it is the lowest so far."""
 
     epoch: float
@@ -64,25 +56,17 @@ class Evaluated:
 
 
 @dataclass(frozen=True)
-class Saved:
+class Saved(Event):
     """A checkpoint was written."""
 
     path: str
 
 
 @dataclass(frozen=True)
-class Finished:
+class Finished(Event):
     """Training has ended."""
 
     reason: str  # "epochs" or "patience"
     loss: float | None
     seconds: float
     words_per_second: float
-
-
-Event = Reading | Stage | Note | Started | Stepped | Evaluated | Saved | Finished
-Observer = Callable[[Event], None]
-
-
-def silent(event: Event) -> None:
-    """The observer that ignores every event."""

@@ -11,10 +11,11 @@ from carousel import _core
 from carousel.embeddings.config import EmbeddingConfig
 from carousel.embeddings.corpus import Corpus
 from carousel.embeddings.position import Position
-from carousel.embeddings.progress import Evaluated, Note, Observer, Started, Stepped
+from carousel.embeddings.progress import Evaluated, Started, Stepped
 from carousel.embeddings.weights import Weights
 from carousel.errors import CarouselError
 from carousel.interrupt import deferred_interrupt
+from carousel.progress import Note, Observer
 
 BLOCK = 4096  # tokens that one thread takes at a time, with a sequence of random numbers of their own
 TURN = 0.1  # seconds between two looks at progress
@@ -36,10 +37,10 @@ class Trainer:
         corpus: Corpus,
         weights: Weights,
         position: Position,
-        on_event: Observer,
+        on_progress: Observer,
     ) -> None:
         self.config, self.weights, self.position = config, weights, position
-        self.on_event = on_event
+        self.on_progress = on_progress
         self.sentences: list[int]
         self._hold_out(corpus)
         if position.block >= len(self.blocks) - 1:
@@ -55,7 +56,7 @@ class Trainer:
     def run(self, on_save: Callable[[], None] | None = None) -> None:
         """Train to the end. `on_save` is called between two blocks now and then, and before Ctrl-C ends all."""
         p, c = self.position, self.config
-        self.on_event(
+        self.on_progress(
             Started(len(self.corpus.vocabulary), self.tokens, c.passes, c.team, self.done / self.total)
         )
         clock = Clock(self.done, p.seconds)
@@ -82,7 +83,7 @@ class Trainer:
                 self._arrange(parts, share)
                 share *= 2
             if count := len(self.sentences):
-                self.on_event(
+                self.on_progress(
                     Note(f"the text has few sentences; kept out of training for the loss: {count:,}")
                 )
         if share and not self.sentences:
@@ -105,7 +106,7 @@ class Trainer:
             raise CarouselError(
                 f"patience watches the held-out loss, but {reason}. Give more text, or leave patience out."
             )
-        self.on_event(Note(f"there is no held-out loss: {reason}"))
+        self.on_progress(Note(f"there is no held-out loss: {reason}"))
 
     def _turn(self, clock: "Clock") -> None:
         """Blocks to train on in one call: as many as fill a turn, never across an estimate of the loss."""
@@ -118,7 +119,7 @@ class Trainer:
         if p.block == self.milestones[-1]:
             p.epoch, p.block = p.epoch + 1, 0
         p.seconds = clock.seconds()
-        self.on_event(self._stepped(clock))
+        self.on_progress(self._stepped(clock))
         if c.patience and p.waited >= c.patience:
             p.reason = "patience"
         elif p.epoch >= c.passes:
@@ -156,7 +157,7 @@ class Trainer:
                 p.best = Weights.of(self.weights.vectors, self.weights.output[:, : self.weights.dimension])
             else:
                 self.weights.copy_to(p.best)
-        self.on_event(Evaluated(*p.history[-1], p.waited == 0))
+        self.on_progress(Evaluated(*p.history[-1], p.waited == 0))
 
     def _held_out_loss(self) -> tuple[float, int]:
         """(the sum over all predictions of the held-out sentences, how many these are): the same windows every time."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias, TypeVar
@@ -25,7 +25,6 @@ class Budget(StrEnum):
 
 
 Numbers: TypeAlias = dict[str, float | Sequence[float]]  # as numbers.json keeps them, by a name with a unit
-Progress = Callable[[float, str], None]  # the share done, from 0 to 1, and the current task in words
 
 
 @dataclass(frozen=True)

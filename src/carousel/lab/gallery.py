@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +18,8 @@ from carousel import __version__
 from carousel.atomic import storage_errors, write_atomic
 from carousel.errors import CarouselError
 from carousel.lab.catalogue import EXPERIMENTS, known
-from carousel.lab.experiment import Budget, Experiment, Progress
+from carousel.lab.experiment import Budget, Experiment
+from carousel.progress import Observer, silent
 from carousel.report.lab import Claim, Entry, Findings, LabPage, Verdict, cover_of, lab_gallery, lab_page
 
 NUMBERS = "numbers.json"
@@ -37,12 +38,12 @@ def run(
     names: Sequence[str],
     folder: str | Path,
     budget: Budget = Budget.USUAL,
-    on_progress: Callable[[str, float, str], None] = lambda name, share, words: None,
+    on_progress: Observer = silent,
 ) -> list[Result]:
     """Run the experiments of these names and write a page for each into `folder`.
 
     Pages and numbers of other experiments in the folder stay, and index.html lists them all. During each experiment
-    `on_progress(name, share, words)` reports the share done, from 0 to 1, and the current task in words.
+    `on_progress` is called with a `carousel.progress.Progress` at each part of it.
 
     Raises CarouselError before anything runs: for a name that no experiment has, for a folder that cannot be written,
     and for a damaged numbers.json in it.
@@ -69,17 +70,13 @@ def run(
     return results
 
 
-def _run_one(
-    experiment: Experiment, folder: Path, budget: Budget, on_progress: Callable[[str, float, str], None]
-) -> Result:
+def _run_one(experiment: Experiment, folder: Path, budget: Budget, on_progress: Observer) -> Result:
     """Run one experiment from its own random state, and restore the caller's state."""
     state = torch.get_rng_state()
     torch.manual_seed(SEED)
     start = time.monotonic()
     try:
-        findings = measured(
-            experiment, budget, lambda share, words: on_progress(experiment.name, share, words)
-        )
+        findings = measured(experiment, budget, on_progress)
     finally:
         torch.set_rng_state(state)
     seconds = time.monotonic() - start
@@ -89,11 +86,11 @@ def _run_one(
     return Result(page, path)
 
 
-def measured(experiment: Experiment, budget: Budget, progress: Progress) -> Findings:
+def measured(experiment: Experiment, budget: Budget, on_progress: Observer) -> Findings:
     """Measure, then write the findings."""
     room = f"carousel.lab.{experiment.name.replace('-', '_')}"
     measure, page = (import_module(f"{room}.{module}") for module in ("measure", "page"))
-    return cast("Findings", page.findings(measure.measure(budget, progress)))
+    return cast("Findings", page.findings(measure.measure(budget, on_progress)))
 
 
 def _stored(path: Path) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from typing import Any, Protocol, Self
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TaskID, TextColumn
 from rich.table import Column
 
+from carousel.progress import Event, Note, Stage
 from carousel.terminal import Terminal, plain
 from carousel.training.configs import AnyConfig
 from carousel.training.language.config import WORDS
-from carousel.training.run.progress import Evaluated, Event, Finished, Note, Stage, Started, Stepped
+from carousel.training.run.progress import Evaluated, Finished, Started, Stepped
 from carousel.training.sequences.config import SequenceConfig
 
 Measure = Callable[[Any], str]  # a score as the number one watches

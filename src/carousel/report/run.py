@@ -8,6 +8,7 @@ from typing import Any
 
 from carousel.data.files import Paths
 from carousel.models.predictor import Predictor
+from carousel.progress import Observer, Stage, silent
 from carousel.report.display import display
 from carousel.report.sequences.gather import gather_sequences
 from carousel.report.sequences.page import write_sequence_report
@@ -20,7 +21,6 @@ from carousel.training.configs import AnyConfig
 from carousel.training.language import corpus as corpora
 from carousel.training.run.folder import RunFolder
 from carousel.training.run.interrupt import Interrupted
-from carousel.training.run.progress import Observer, Stage, silent
 from carousel.training.sequences.config import SequenceConfig
 from carousel.training.sequences.task import SequenceTask
 
@@ -30,7 +30,7 @@ def train(
     *,
     config: AnyConfig | None = None,
     progress: bool = True,
-    on_event: Observer | None = None,
+    on_progress: Observer | None = None,
     **options: Any,
 ) -> Run:
     """Train a model on the text in `paths`, show how far it is, and write the report into the run folder.
@@ -40,7 +40,7 @@ def train(
             `task`, one of "tag", "classify" and "forecast", a CSV file.
         config: a `LanguageConfig` or `SequenceConfig` to begin with; None: the defaults.
         progress: show it, in one line on a terminal, else in plain lines now and then.
-        on_event: called with what happens instead; see `carousel.training.progress`.
+        on_progress: called with what happens instead; see `carousel.progress`.
         options: fields of `LanguageConfig`, with `task` of `SequenceConfig`; they go before those of `config`. With
             `from_`, the path of a run, the others are that run's, and so are the first weights.
 
@@ -54,29 +54,29 @@ def train(
         print(carousel.load(run.path).generate("Once ", length=200))
     """
     settled = api.configured(paths, config, **options)
-    with _watched(settled, progress, on_event) as observer:
-        return _reported(api.train(config=settled, on_event=observer), observer)
+    with _watched(settled, progress, on_progress) as observer:
+        return _reported(api.train(config=settled, on_progress=observer), observer)
 
 
-def resume(path: str | Path, *, progress: bool = True, on_event: Observer | None = None) -> Run:
+def resume(path: str | Path, *, progress: bool = True, on_progress: Observer | None = None) -> Run:
     """Go on with the run in the folder `path`, to the same weights, bit for bit, as if it had never stopped.
 
-    Of a finished run nothing is trained, and its report is written if it is missing. For `progress` and `on_event` see
-    `train`.
+    Of a finished run nothing is trained, and its report is written if it is missing. `progress` and `on_progress` are
+    those of `train`.
 
     Raises CarouselError for a folder that is no run, for a damaged checkpoint, and if its configuration or text is no
     longer what the run began with; Interrupted on Ctrl-C.
     """
     stored = RunFolder.open(path).load_config()
-    with _watched(stored, progress, on_event) as observer:
+    with _watched(stored, progress, on_progress) as observer:
         return _reported(api.resume(path, observer), observer)
 
 
 def _watched(
-    config: AnyConfig, progress: bool, on_event: Observer | None
+    config: AnyConfig, progress: bool, on_progress: Observer | None
 ) -> AbstractContextManager[Observer]:
-    if on_event is not None or not progress:
-        return nullcontext(on_event or silent)
+    if on_progress is not None or not progress:
+        return nullcontext(on_progress or silent)
     return display(Terminal(stderr=True), config)
 
 
@@ -90,7 +90,7 @@ def _reported(run: Run, observer: Observer) -> Run:
     return run
 
 
-def report_run(path: str | Path, on_event: Observer = silent) -> Path:
+def report_run(path: str | Path, on_progress: Observer = silent) -> Path:
     """Write the report of a finished run into its folder; returns the file.
 
     Raises CarouselError if the folder holds no finished run, or its data are gone.
@@ -101,10 +101,10 @@ def report_run(path: str | Path, on_event: Observer = silent) -> Path:
     run = Run.open(path)
     folder = RunFolder.open(path)
     if isinstance(run.config, SequenceConfig):
-        on_event(Stage("reading the data for the report"))
+        on_progress(Stage("reading the data for the report"))
         task = SequenceTask.read(run.config)
-        return write_sequence_report(gather_sequences(run, run.config, task, on_event), folder.report)
-    on_event(Stage("reading the text for the report"))
+        return write_sequence_report(gather_sequences(run, run.config, task, on_progress), folder.report)
+    on_progress(Stage("reading the text for the report"))
     corpus = corpora.of_run(folder)
     model = Predictor.load(folder.weights)
-    return write_training_report(gather(run, corpus, model, on_event), folder.report)
+    return write_training_report(gather(run, corpus, model, on_progress), folder.report)

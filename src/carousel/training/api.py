@@ -11,13 +11,14 @@ from carousel.data.files import Paths
 from carousel.errors import CarouselError, shown
 from carousel.ops import torch_threads
 from carousel.plain import typed
+from carousel.progress import Note, Observer, silent
 from carousel.training.configs import AnyConfig, kind_of
-from carousel.training.language.beginning import begun_from
+from carousel.training.language.warm_start import warm_start_config
 from carousel.training.loop.devices import check_device
 from carousel.training.run.checkpoint import describe_checkpoint, verify_checkpoint
 from carousel.training.run.folder import RunFolder
 from carousel.training.run.position import Position
-from carousel.training.run.progress import Finished, Note, Observer, silent
+from carousel.training.run.progress import Finished
 from carousel.training.run.session import Session
 from carousel.training.run.task import Task
 from carousel.training.tasks import open_task
@@ -79,14 +80,14 @@ class Run:
 
 
 def train(
-    paths: Paths = (), *, config: AnyConfig | None = None, on_event: Observer = silent, **options: Any
+    paths: Paths = (), *, config: AnyConfig | None = None, on_progress: Observer = silent, **options: Any
 ) -> Run:
     """Train a model on the text in `paths`, in silence and without a report: what `carousel.train` is built on.
 
     Args:
         paths: a file, folder or glob, or several; none: those of `config`, or else Python's own standard library.
         config: a `LanguageConfig` or `SequenceConfig`; None: the defaults, of sequences if `task` is given.
-        on_event: called with what happens; see `carousel.training.progress`.
+        on_progress: called with what happens; see `carousel.progress`.
         options: fields of the configuration, which go before those of `config`. With `from_`, the path of a run,
             and no `config` the options are that run's, and so are the first weights.
 
@@ -99,7 +100,7 @@ def train(
     config = configured(paths, config, **options).absolute()
     RunFolder.check_free(config.out)
     check_device(config.device)
-    return begin(config, open_task(config, on_event=on_event), on_event)
+    return begin(config, open_task(config, on_progress=on_progress), on_progress)
 
 
 def configured(paths: Paths = (), config: AnyConfig | None = None, **options: Any) -> AnyConfig:
@@ -111,7 +112,9 @@ def configured(paths: Paths = (), config: AnyConfig | None = None, **options: An
     if given := _listed(paths):
         options["paths"] = given
     begun = None if config is not None else options.pop("from_", None)
-    return begun_from(begun, **options) if begun else (config or kind_of(options)()).override(**options)
+    return (
+        warm_start_config(begun, **options) if begun else (config or kind_of(options)()).override(**options)
+    )
 
 
 def _listed(paths: Paths) -> list[str]:
@@ -124,14 +127,14 @@ def _listed(paths: Paths) -> list[str]:
     return [str(each) for each in several]
 
 
-def begin(config: AnyConfig, task: Task, on_event: Observer = silent) -> Run:
+def begin(config: AnyConfig, task: Task, on_progress: Observer = silent) -> Run:
     """Train in a new run folder; see `train`."""
     folder = RunFolder.create(config.out)
     with folder.begun(config):
-        return _go_on(folder, task, on_event)
+        return _go_on(folder, task, on_progress)
 
 
-def resume(path: str | Path, on_event: Observer = silent) -> Run:
+def resume(path: str | Path, on_progress: Observer = silent) -> Run:
     """Go on with the run in the folder `path`, to the same weights, bit for bit, as if it had never stopped.
 
     A finished run is returned as it is. Raises CarouselError for a folder that is no run, for a damaged
@@ -140,30 +143,30 @@ def resume(path: str | Path, on_event: Observer = silent) -> Run:
     folder = RunFolder.open(path)
     if folder.checkpoint.exists() and describe_checkpoint(folder.checkpoint).get("scores") is not None:
         run = Run.open(path)
-        on_event(Note(f"{path} is already finished: nothing is left to train"))
+        on_progress(Note(f"{path} is already finished: nothing is left to train"))
         verify_checkpoint(folder.checkpoint)
         return run
     config = folder.load_config()
     check_device(config.device)
-    return go_on(folder, open_task(config, folder, on_event), on_event)
+    return go_on(folder, open_task(config, folder, on_progress), on_progress)
 
 
-def go_on(folder: RunFolder, task: Task, on_event: Observer = silent) -> Run:
+def go_on(folder: RunFolder, task: Task, on_progress: Observer = silent) -> Run:
     """Train in a run folder from where it stands to the end; see `resume`."""
     with folder.locked():
-        return _go_on(folder, task, on_event)
+        return _go_on(folder, task, on_progress)
 
 
-def _go_on(folder: RunFolder, task: Task, on_event: Observer) -> Run:
+def _go_on(folder: RunFolder, task: Task, on_progress: Observer) -> Run:
     """`go_on`, in a folder that is locked already."""
     with torch_threads(folder.load_config().threads):
         try:
             atomic.remove_leftovers(folder.path)
-            with closing(Session(folder, task, on_event)) as session:
+            with closing(Session(folder, task, on_progress)) as session:
                 session.train()
                 session.finish()
         except atomic.StorageError as error:
             raise CarouselError(f"{error} Then go on with: carousel train --resume {folder.path}") from error
     run = Run.open(folder.path)
-    on_event(Finished(run.path, run.step, run.best_step, run.reason, run.valid, run.test, run.seconds))
+    on_progress(Finished(run.path, run.step, run.best_step, run.reason, run.valid, run.test, run.seconds))
     return run

@@ -5,7 +5,8 @@ from io import StringIO
 import pytest
 
 from carousel.cli.embed.display import display
-from carousel.embeddings.progress import Evaluated, Finished, Note, Reading, Stage, Started, Stepped
+from carousel.embeddings.progress import Evaluated, Finished, Reading, Started, Stepped
+from carousel.progress import Note, Stage
 from carousel.terminal import Terminal
 
 EVENTS = [

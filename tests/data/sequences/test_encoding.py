@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from carousel import CarouselError
-from carousel.data.sequences import Encoding, Sequence, Sequences, Span, filled
+from carousel.data.sequences import Encoding, Example, Sequences, Span, filled
 
 NONE = math.nan
 
 
 def sequences(*numbers, symbols=None, targets=0):
     items = [
-        Sequence(
+        Example(
             np.array(rows, dtype=float),
             np.array(symbols[k] if symbols else np.empty((len(rows), 0)), dtype=object),
         )

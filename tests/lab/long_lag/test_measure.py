@@ -5,6 +5,7 @@ import torch
 
 from carousel.lab import Budget
 from carousel.lab.long_lag import measure as long_lag
+from carousel.progress import silent
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ def numbers():
     """Those of a quick run of one task."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(long_lag, "TASKS", {"temporal order": long_lag.TASKS["temporal order"]})
-        return long_lag.measure(Budget.QUICK, lambda share, words: None).numbers
+        return long_lag.measure(Budget.QUICK, silent).numbers
 
 
 def test_published_steps_are_counted_at_each_look(numbers):

@@ -8,7 +8,7 @@ import torch
 
 from carousel import CarouselError, Forecast, SequenceModel
 from carousel.data.sequences import Encoding, Span, from_arrays
-from carousel.models.sequences.layers import naive
+from carousel.models.sequences.layers import seasonal_naive_weights
 from carousel.models.sequences.model import padded
 
 
@@ -34,9 +34,9 @@ def test_a_sequence_is_told_alone_as_in_company(cell, head):
     """Padding and neighbours change nothing."""
     model = prepared(head, cell)
     data = ragged(7, 3, 12)
-    together = list(model.run(model.read(data)))
+    together = list(model.outputs(model.read(data)))
     for each, own in zip(data, together, strict=True):
-        [alone] = list(model.run(model.read([each])))
+        [alone] = list(model.outputs(model.read([each])))
         np.testing.assert_allclose(alone, own, atol=1e-5)
 
 
@@ -64,8 +64,8 @@ def test_the_first_forecast_is_the_seasonal_naive_one():
 
 def test_naive_weights():
     """Of a season of 1 the last value alone counts, and it is there without weights."""
-    assert naive(2, 1).tolist() == [[0], [0]]
-    assert naive(3, 3).tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 0]]
+    assert seasonal_naive_weights(2, 1).tolist() == [[0], [0]]
+    assert seasonal_naive_weights(3, 3).tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 0]]
 
 
 def test_a_forecast_moves_with_the_level():
@@ -105,7 +105,7 @@ def test_a_model_survives_its_file(tmp_path, head):
     model.save(tmp_path / "model.safetensors", {"note": "x"})
     again = SequenceModel.load(tmp_path / "model.safetensors")
     data = ragged(4, 6)
-    for own, other in zip(model.run(model.read(data)), again.run(again.read(data)), strict=True):
+    for own, other in zip(model.outputs(model.read(data)), again.outputs(again.read(data)), strict=True):
         assert np.array_equal(own, other)
     assert (again.head, again.labels, again.widening) == (model.head, model.labels, 1.5)
     assert again.predict(data) is not None

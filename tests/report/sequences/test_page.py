@@ -5,10 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from carousel.report.sequences.numbers import Beside, SequenceReport, Track
-from carousel.report.sequences.page import SequencePage, sequence_report
+from carousel.report.sequences.numbers import Beside, SequenceReport
+from carousel.report.sequences.page import page_of, sequence_report
 from carousel.training.sequences.row import SequenceRow
 from carousel.training.sequences.score import ForecastScore, LabelScore
+from carousel.training.sequences.track import Track
 
 ROWS = [
     SequenceRow(k, k / 2, k * 1.0, 0.01, 2.0 / k, 1.0, 100.0, 3.0 / k if k % 2 else None, 0.5)
@@ -44,7 +45,7 @@ def report(score, **options):
 
 def test_labels_are_told_one_by_one():
     """Those that are found, those that are right when named, and nothing where there are none; text is escaped."""
-    page = SequencePage(report(LABELS))
+    page = page_of(report(LABELS))
     assert page.title == "GRU, 2 × 8 units: a label for each sequence"
     assert page.verdict.startswith(
         "15.0 % of 20 held-out labels are wrong, beside 40.0 % of the most frequent label"
@@ -65,14 +66,14 @@ def test_labels_are_told_one_by_one():
 def test_very_many_labels_have_no_table_of_confusions():
     """It would be larger than the page."""
     many = LabelScore(1.0, tuple(range(31)), tuple(tuple(int(k == j) for j in range(31)) for k in range(31)))
-    assert SequencePage(report(many)).confusion == []
-    assert len(SequencePage(report(many)).labels) == 31
+    assert page_of(report(many)).confusion == []
+    assert len(page_of(report(many)).labels) == 31
 
 
 def test_forecasts_are_drawn_with_their_interval():
     """The error beside the naive one's, by steps ahead; the picture holds all of the band."""
     track = Track("sales", 2, np.arange(5.0), np.arange(5.0), np.arange(5.0) - 30, np.arange(5.0) + 30)
-    page = SequencePage(report(FORECAST, tracks=[track], beside=[Beside("the seasonal-naive forecast", 1.0)]))
+    page = page_of(report(FORECAST, tracks=[track], beside=[Beside("the seasonal-naive forecast", 1.0)]))
     assert (
         "0.500 of that of the seasonal-naive forecast; 85.7 % of them lie within the 90 % interval"
         in page.verdict
@@ -83,7 +84,7 @@ def test_forecasts_are_drawn_with_their_interval():
     assert page.series == [("sales", 10 / 7, (20 / 7) ** 0.5, 20 / 7, 7)]
     assert page.ahead_chart is not None
     one = dataclasses.replace(FORECAST, counts=((7,),), absolute=((1.0,),), naive=((1.0,),))
-    assert SequencePage(report(one)).ahead_chart is None
+    assert page_of(report(one)).ahead_chart is None
 
 
 @pytest.mark.parametrize("score", [LABELS, FORECAST], ids=["labels", "forecast"])

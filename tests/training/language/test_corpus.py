@@ -50,7 +50,7 @@ def test_any_text_can_be_read_by_tokens(tmp_path):
     told = []
     parts = corpus.load(
         LanguageConfig(paths=[str(book)], level="token", batch=2, bptt=4),
-        on_event=lambda event: told.append(str(event)),
+        on_progress=lambda event: told.append(str(event)),
     )
     words = ["a", "cat", "dog", "lay", "on", "rug", "sat", "the"]
     assert parts.vocabulary.symbols[:2] == ["<eos>", "<unk>"]

@@ -89,7 +89,7 @@ def test_masks_drawn_after_resuming_are_those_that_were_due(config, tmp_path):
     }
     whole = train(config=config.override(out=str(tmp_path / "whole"), **options))
     with pytest.raises(Stop):
-        train(config=config.override(**options), on_event=stop_at(8))
+        train(config=config.override(**options), on_progress=stop_at(8))
     assert resume(config.out).step == whole.step
     assert_same_end(Path(config.out), whole.path)
 
@@ -112,9 +112,9 @@ def test_the_monitor_looks_at_the_same_steps_after_resuming(config, tmp_path, mo
     config = config.override(monitor=3, steps=310, evaluate_every=100)
     whole = train(config=config.override(out=str(tmp_path / "whole")))
     with pytest.raises(Stop):
-        train(config=config, on_event=stop_at(100))
+        train(config=config, on_progress=stop_at(100))
     with pytest.raises(Stop):
-        resume(config.out, on_event=stop_at(200))
+        resume(config.out, on_progress=stop_at(200))
     resume(config.out)
     assert_same_end(Path(config.out), whole.path)
     steps = {line.split(",")[0] for line in (whole.path / "monitor.csv").read_text().splitlines()[1:]}
@@ -145,7 +145,7 @@ def test_minutes_are_measured_only_once(config, monkeypatch):
     monkeypatch.setattr(length, "_seconds_per_step", lambda loop: 0.02)
     config = dataclasses.replace(config, steps=None, minutes=0.01, evaluate_every=2)
     with pytest.raises(Stop):
-        train(config=config, on_event=stop_at(2))
+        train(config=config, on_progress=stop_at(2))
     monkeypatch.setattr(length, "_seconds_per_step", lambda loop: 0.001)
     steps = RunFolder(config.out).load_config().steps
     assert steps <= 30
@@ -164,7 +164,7 @@ def test_a_finished_run_is_returned_as_it_is(config):
 def test_another_text_is_refused(config):
     """A run cannot go on with a text that has changed, even by one character."""
     with pytest.raises(Stop):
-        train(config=config, on_event=stop_at(8))
+        train(config=config, on_progress=stop_at(8))
     path = Path(config.paths[0])
     path.write_text(path.read_text().replace("x + 3", "x - 3", 1))
     with pytest.raises(CarouselError, match="with the text it began with"):
@@ -174,7 +174,7 @@ def test_another_text_is_refused(config):
 def test_another_configuration_is_refused(config):
     """A run cannot go on with options that were changed under it; the error names the first."""
     with pytest.raises(Stop):
-        train(config=config, on_event=stop_at(8))
+        train(config=config, on_progress=stop_at(8))
     folder = RunFolder(config.out)
     folder.save_config(folder.load_config().override(lr=0.5))
     with pytest.raises(
@@ -186,7 +186,7 @@ def test_another_configuration_is_refused(config):
 def test_a_damaged_checkpoint_is_refused(config):
     """A truncated checkpoint is not mistaken for the beginning of a run."""
     with pytest.raises(Stop):
-        train(config=config, on_event=stop_at(8))
+        train(config=config, on_progress=stop_at(8))
     path = RunFolder(config.out).checkpoint
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(CarouselError, match=r"checkpoint\.safetensors is not a whole safetensors file"):
@@ -237,7 +237,7 @@ def test_epochs_continue_in_the_middle(config):
         {**config.to_dict(), "steps": 200, "evaluate_every": 50, "hidden_size": 4}
     )
     with pytest.raises(Stop):
-        train(config=long, on_event=stop_at(150))
+        train(config=long, on_progress=stop_at(150))
     resumed = resume(long.out)
     whole = train(config=long, out=config.out + "-whole")
     assert_same_end(resumed.path, whole.path)

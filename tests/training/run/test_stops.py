@@ -67,7 +67,7 @@ def test_weights_worse_than_the_first_are_never_the_best(config, monkeypatch):
     monkeypatch.setattr(language, "evaluate", lambda *a, **k: next(scores))
     events = []
     with pytest.raises(Diverged, match="No evaluation was better than the first weights") as caught:
-        train(config=config, on_event=events.append, clip=0)
+        train(config=config, on_progress=events.append, clip=0)
     assert [event.best for event in events if isinstance(event, Evaluated)] == [False]
     assert "Resuming would only repeat the failure" in str(caught.value)
     assert "a clip, such as 1" in str(caught.value)
@@ -151,7 +151,7 @@ def test_a_second_ctrl_c_stops_at_once(config):
             signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt) as caught:
-        train(config=config, on_event=press)
+        train(config=config, on_progress=press)
     assert not isinstance(caught.value, Interrupted)
     assert resume(config.out).step == 24
 
@@ -180,6 +180,6 @@ def test_an_observer_that_fails_ends_the_run_but_not_its_files(config, whole):
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        train(config=config, on_event=fail)
+        train(config=config, on_progress=fail)
     resume(config.out)
     assert RunFolder(config.out).weights.read_bytes() == whole

@@ -18,8 +18,8 @@ import yaml
 
 import carousel
 from carousel.errors import CarouselError
+from carousel.progress import Note
 from carousel.training import resume
-from carousel.training.run.progress import Note
 from tests.test_reading import odd_files
 from tests.training.hostile import LANGUAGE, SEQUENCES, SERIES, store, stored
 

@@ -8,7 +8,7 @@ from tolerances import assert_close
 
 from carousel import Forecast, SequenceModel, fit
 from carousel.data.sequences import from_arrays
-from carousel.training.sequences.final_step_loss import asked
+from carousel.training.sequences.final_step_loss import final_step_loss
 
 SHORT = {"steps": 3, "monitor": 0, "threads": 1}
 
@@ -19,7 +19,7 @@ def test_labels_are_asked_for_where_they_are_known():
     model = SequenceModel("gru", hidden_size=4)
     fit(model, data, [k % 2 for k in range(40)], **SHORT)
     items = from_arrays("classify", data[:3], [1, None, 7]).items
-    (x, lengths), loss = asked(model, [(item, len(item)) for item in items], 5)
+    (x, lengths), loss = final_step_loss(model, [(item, len(item)) for item in items], 5)
     said = model(x, lengths).detach()
     assert lengths.tolist() == [4, 5, 5]
     assert_close(loss(said), -said.log_softmax(-1)[0, 1])
@@ -28,11 +28,11 @@ def test_labels_are_asked_for_where_they_are_known():
     tagger = SequenceModel("gru", "tag", hidden_size=4)
     fit(tagger, data, [[k % 2] * len(each) for k, each in enumerate(data)], **SHORT)
     items = from_arrays("tag", data[:2], [[0, 1, 0, None], [1, 1, 1, 1, 0]]).items
-    (x, lengths), loss = asked(tagger, [(items[0], 4), (items[1], 5)], 9)
+    (x, lengths), loss = final_step_loss(tagger, [(items[0], 4), (items[1], 5)], 9)
     said = tagger(x, lengths).detach().log_softmax(-1)
     assert lengths.tolist() == [3, 5]
     assert_close(loss(tagger(x, lengths).detach()), -(said[2, 0, 0] + said[4, 1, 0]))
-    assert asked(tagger, [(from_arrays("tag", data[:1]).items[0], 4)], 9)[1] is None
+    assert final_step_loss(tagger, [(from_arrays("tag", data[:1]).items[0], 4)], 9)[1] is None
 
 
 def test_a_forecast_is_asked_for_what_follows():
@@ -42,9 +42,9 @@ def test_a_forecast_is_asked_for_what_follows():
     fit(model, series, **SHORT)
     series[69] = math.nan
     [item] = from_arrays("forecast", series).items
-    (x, lengths), loss = asked(model, [(item, 70)], 20)
+    (x, lengths), loss = final_step_loss(model, [(item, 70)], 20)
     assert x.shape[:2] == (20, 1)
-    scaled = torch.from_numpy(model.known.scaled(item)[:, 0])
+    scaled = torch.from_numpy(model.fitted_encoding.scaled(item)[:, 0])
     assert_close(x[-1, 0, 0].double(), scaled[66], torch.float32)
     mean, log = model(x, lengths).detach()[-1, 0, :, 0].double().unbind(-1)
     each = 0.5 * ((scaled[67:70] - mean) / log.exp()) ** 2 + log + 0.5 * math.log(2 * math.pi)

@@ -132,7 +132,7 @@ def test_the_naive_error_is_that_of_the_last_season():
 def test_a_run_leaves_everything_in_its_folder(config):
     """As a run on text does, without vocabulary and samples; the model is whole and predicts from a file."""
     events = []
-    run = train(config=config, on_event=events.append)
+    run = train(config=config, on_progress=events.append)
     names = sorted(path.name.split(".")[0] for path in run.path.iterdir())
     assert names == ["checkpoint", "config", "events", "metrics", "monitor", "weights"]
     started = next(event for event in events if isinstance(event, Started))
@@ -177,7 +177,7 @@ def test_a_resumed_run_ends_with_the_same_bytes(config, tmp_path, csv, options):
         options = {**options, "sequence": None}
     whole = train(config=config.override(out=str(tmp_path / "whole"), **options))
     with pytest.raises(Stop):
-        train(config=config.override(**options), on_event=stop_at(8))
+        train(config=config.override(**options), on_progress=stop_at(8))
     resumed = resume(config.out)
     for name in ("weights.safetensors", "config.yaml"):
         assert (resumed.path / name).read_bytes() == (whole.path / name).read_bytes()
@@ -192,7 +192,7 @@ def test_a_resumed_run_ends_with_the_same_bytes(config, tmp_path, csv, options):
 def test_data_that_changed_are_refused(config, csv):
     """A run goes on with what it began with."""
     with pytest.raises(Stop):
-        train(config=config, on_event=stop_at(8))
+        train(config=config, on_progress=stop_at(8))
     csv.write_text(csv.read_text().replace("s3,0,", "s3,0,1", 1))
     with pytest.raises(CarouselError, match="resumed with the data it began with"):
         resume(config.out)
@@ -205,7 +205,7 @@ def test_data_in_memory_are_resumed_with_the_same_data(tmp_path):
     whole, stopped = SequenceModel("gru", hidden_size=4), SequenceModel("gru", hidden_size=4)
     fit(whole, data, labels, out=tmp_path / "whole", **options)
     with pytest.raises(Stop):
-        fit(stopped, data, labels, out=tmp_path / "run", on_event=stop_at(8), **options)
+        fit(stopped, data, labels, out=tmp_path / "run", on_progress=stop_at(8), **options)
     with pytest.raises(CarouselError, match="a run is never overwritten"):
         fit(stopped, data, labels, out=tmp_path / "run", **options)
     with pytest.raises(CarouselError, match=r"lr was 0\.004 in .*config\.yaml, but is 0\.1 now"):
@@ -231,7 +231,7 @@ def test_a_run_on_data_in_memory_is_whole(tmp_path, apart):
     held = {"test_data": data[:3], "test_targets": tags[:3]} if apart else {}
     whole = fit(model, data, tags, out=tmp_path / "whole", **options, **held)
     with pytest.raises(Stop):
-        fit(model, data, tags, out=tmp_path / "run", on_event=stop_at(6), **options, **held)
+        fit(model, data, tags, out=tmp_path / "run", on_progress=stop_at(6), **options, **held)
     run = resume(tmp_path / "run")
     assert (run.test, run.valid) == (whole.test, whole.valid)
     assert run.test.count == sum(len(each) - 1 for each in data[:3]) or not apart

@@ -3,13 +3,13 @@
 import torch
 
 from carousel.data.sequences import Span
-from carousel.training.sequences.windows import Pieces
+from carousel.training.sequences.windows import SequenceWindows
 
 
 def pieces(spans, **options):
     """Batches that are their pieces."""
     given = {"batch": 2, "length": None, "lead": 0, "seed": 1, **options}
-    return Pieces(
+    return SequenceWindows(
         [Span(*span) for span in spans], lambda found: tuple(torch.tensor(p) for p in found), **given
     )
 

@@ -8,17 +8,8 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from carousel.embeddings.progress import (
-    Evaluated,
-    Event,
-    Finished,
-    Note,
-    Observer,
-    Reading,
-    Stage,
-    Started,
-    Stepped,
-)
+from carousel.embeddings.progress import Evaluated, Finished, Reading, Started, Stepped
+from carousel.progress import Event, Note, Observer, Stage
 from carousel.report.display import SECONDS_BETWEEN_LINES, clock
 from carousel.terminal import Terminal, plain
 

@@ -20,7 +20,7 @@ from carousel.errors import CarouselError, shown
 
 if TYPE_CHECKING:
     from carousel.embeddings import Embedding, EmbeddingConfig
-    from carousel.embeddings.progress import Observer
+    from carousel.progress import Observer
     from carousel.terminal import Terminal
 
 DEFAULT = "vectors.safetensors"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from carousel.data.sequences.encoding import Encoding, Number, filled
     from carousel.data.sequences.layout import TASKS, Layout
     from carousel.data.sequences.parts import Parts, Span, by_sequence, by_time
-    from carousel.data.sequences.sequences import Sequence, Sequences, labels_of
+    from carousel.data.sequences.sequences import Example, Sequences, labels_of
     from carousel.data.sequences.table import Table, is_frame, read_table, table_of_frame
 
 __all__ = [
@@ -20,7 +20,7 @@ __all__ = [
     "Layout",
     "Number",
     "Parts",
-    "Sequence",
+    "Example",
     "Sequences",
     "Span",
     "TASKS",
@@ -48,7 +48,7 @@ _HOMES = {
     "Span": "carousel.data.sequences.parts",
     "by_sequence": "carousel.data.sequences.parts",
     "by_time": "carousel.data.sequences.parts",
-    "Sequence": "carousel.data.sequences.sequences",
+    "Example": "carousel.data.sequences.sequences",
     "Sequences": "carousel.data.sequences.sequences",
     "labels_of": "carousel.data.sequences.sequences",
     "Table": "carousel.data.sequences.table",

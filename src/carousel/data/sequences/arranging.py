@@ -10,7 +10,7 @@ import numpy as np
 
 from carousel.data.sequences.cells import check_order, holds_dates, numbers, times
 from carousel.data.sequences.layout import Layout, names
-from carousel.data.sequences.sequences import Sequence, Sequences
+from carousel.data.sequences.sequences import Example, Sequences
 from carousel.data.sequences.table import Table, is_number
 from carousel.errors import CarouselError
 
@@ -58,7 +58,7 @@ def _spelled(table: Table, layout: Layout, labelled: bool) -> Sequences:
         label = None if labels is None else _known(table, layout, labels, row, labelled)
         weight = None if weights is None else float(weights[row])
         symbols = np.array(list(text), dtype=object)[:, None]
-        items.append(Sequence(np.empty((len(text), 0)), symbols, label, weight, text))
+        items.append(Example(np.empty((len(text), 0)), symbols, label, weight, text))
     return Sequences(items, (), (str(layout.text),), source=table.source)
 
 
@@ -87,7 +87,7 @@ def _rows(table: Table, layout: Layout, labelled: bool, known: Iterable[str] | N
         if time is not None and moments is not None:
             check_order(table, time, moments, rows, given=layout.time is not None)
         label, weight = _told(table, layout, labels, weights, rows, labelled)
-        items.append(Sequence(values[rows], marks[rows], label, weight, name))
+        items.append(Example(values[rows], marks[rows], label, weight, name))
     number = (len(targets) or len(read)) if layout.task == "forecast" else 0
     return Sequences(items, tuple(read), tuple(symbols), number, table.source, time)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from carousel.data.sequences.sequences import Sequence, Sequences
+from carousel.data.sequences.sequences import Example, Sequences
 from carousel.errors import CarouselError
 
 
@@ -44,7 +44,7 @@ def from_arrays(
     labels = _labels(task, values, targets)
     held = _weights(task, values, weights)
     items = [
-        Sequence(value, np.empty((len(value), 0), dtype=object), label, weight, str(k))
+        Example(value, np.empty((len(value), 0), dtype=object), label, weight, str(k))
         for k, (value, label, weight) in enumerate(zip(values, labels, held, strict=True))
     ]
     names = tuple(f"x{k}" for k in range(width))
@@ -62,7 +62,7 @@ def _spelled(task: str, texts: Iterable[str], targets: Any, weights: Any, length
     labels = _labels(task, symbols, targets)
     held = _weights(task, symbols, weights)
     items = [
-        Sequence(np.empty((len(own), 0)), own, label, weight, str(k))
+        Example(np.empty((len(own), 0)), own, label, weight, str(k))
         for k, (own, label, weight) in enumerate(zip(symbols, labels, held, strict=True))
     ]
     return Sequences(items, (), ("character",))

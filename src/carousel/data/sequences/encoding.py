@@ -15,8 +15,7 @@ from typing import Any, Self
 import numpy as np
 
 from carousel.data.sequences.parts import Span
-from carousel.data.sequences.sequences import Sequence as Steps
-from carousel.data.sequences.sequences import Sequences
+from carousel.data.sequences.sequences import Example, Sequences
 from carousel.errors import CarouselError
 from carousel.plain import typed
 
@@ -77,13 +76,13 @@ class Encoding:
             + sum(1 + len(values) for _, values in self.symbols)
         )
 
-    def scaled(self, item: Steps) -> np.ndarray:
+    def scaled(self, item: Example) -> np.ndarray:
         """The numbers of a sequence, (T, N), scaled, still with their gaps."""
         self.check(item)
         columns = [each.scale(item.numbers[:, k]) for k, each in enumerate(self.numbers)]
         return np.stack(columns, axis=1) if columns else np.empty((len(item), 0))
 
-    def encode(self, item: Steps) -> np.ndarray:
+    def encode(self, item: Example) -> np.ndarray:
         """(T, I) float32 without gaps: numbers, then where they are missing, then symbols."""
         values = self.scaled(item)
         gaps = [k for k, each in enumerate(self.numbers) if each.gaps]
@@ -91,7 +90,7 @@ class Encoding:
         parts += [_one_hot(item.symbols[:, k].tolist(), values) for k, (_, values) in enumerate(self.symbols)]
         return np.concatenate(parts, axis=1).astype(np.float32)
 
-    def check(self, item: Steps) -> None:
+    def check(self, item: Example) -> None:
         """Raise CarouselError unless a sequence has these columns, and values that logarithms can be taken of."""
         if item.numbers.shape[1] != len(self.numbers) or item.symbols.shape[1] != len(self.symbols):
             raise CarouselError(

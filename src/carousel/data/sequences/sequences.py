@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence as Many
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Sequence:
+class Example:
     """T steps.
 
     numbers: (T, N) float64, NaN where a value is missing. symbols: (T, S) of str, one of a few values each.
@@ -34,7 +34,7 @@ class Sequence:
 class Sequences:
     """Sequences with the same columns; of a forecast, the columns to be forecast are the first `targets`."""
 
-    items: list[Sequence]
+    items: list[Example]
     numbers: tuple[str, ...]
     symbols: tuple[str, ...] = ()
     targets: int = 0
@@ -63,7 +63,7 @@ class Sequences:
         return digest.hexdigest()
 
 
-def labels_of(item: Sequence) -> Many[Any]:
+def labels_of(item: Example) -> Sequence[Any]:
     """The labels of a sequence: one, or one for each step."""
     return item.label if isinstance(item.label, list) else [item.label]
 

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from carousel.diagnosis.brief import Brief
-from carousel.diagnosis.measures.jacobian_product import Progress, silent
 from carousel.diagnosis.measures.spectrum import eigenvalues_of
 from carousel.diagnosis.observation.layers import RecurrentLayer
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.errors import CarouselError
 from carousel.options import check_seed
+from carousel.progress import Observer, Progress, silent
 
 SLOW = 1e-18  # q = |F(s) - s|^2 / 2 below this, relative to 1 + |s|^2, is a fixed point
 ALIKE = 1e-4  # points closer than this, relative to 1 + |s|, are one
@@ -60,7 +60,7 @@ def fixed_points(
     descent: int = 100,
     newton: int = 50,
     seed: int = 0,
-    progress: Progress = silent,
+    on_progress: Observer = silent,
 ) -> FixedPoints:
     """The fixed points of a layer, h and c together for an LSTM.
 
@@ -88,8 +88,8 @@ def fixed_points(
     of = of.double()
     layer = of.layer if isinstance(of, Trajectory) else of
     x, s = _start(of, layer, x, starts, check_seed(seed))
-    s = _descend(layer, x, s, descent, progress)
-    s, q = _newton(layer, x, s, newton, progress)
+    s = _descend(layer, x, s, descent, on_progress)
+    s, q = _newton(layer, x, s, newton, on_progress)
     there = (q <= SLOW * (1 + s.square().sum(dim=-1))) & torch.isfinite(s).all(dim=-1)
     points, found, speeds = _merged(s[there], q[there])
     eigenvalues = np.zeros((len(points), layer.size), dtype=np.complex128)
@@ -134,7 +134,7 @@ def _start(
     return x.to(like), s
 
 
-def _descend(layer: RecurrentLayer, x: Tensor, s: Tensor, steps: int, progress: Progress) -> Tensor:
+def _descend(layer: RecurrentLayer, x: Tensor, s: Tensor, steps: int, on_progress: Observer) -> Tensor:
     """Adam on q, whose gradient is (J - 1)' (F(s) - s)."""
     s = s.clone().requires_grad_(False)
     mean, square = torch.zeros_like(s), torch.zeros_like(s)
@@ -147,12 +147,12 @@ def _descend(layer: RecurrentLayer, x: Tensor, s: Tensor, steps: int, progress: 
         square = 0.99 * square + 0.01 * gradient.square()
         rate = 0.1 * 0.5 ** (4 * t / steps)
         s = s - rate * (mean / (1 - 0.9**t)) / ((square / (1 - 0.99**t)).sqrt() + 1e-12)
-        progress("fixed points", t / (2 * steps))
+        on_progress(Progress("fixed points", t / (2 * steps)))
     return s
 
 
 def _newton(
-    layer: RecurrentLayer, x: Tensor, s: Tensor, steps: int, progress: Progress
+    layer: RecurrentLayer, x: Tensor, s: Tensor, steps: int, on_progress: Observer
 ) -> tuple[Tensor, Tensor]:
     """Solve F(s) - s = 0; a start whose q does not fall any more is left where it is."""
     unit = torch.eye(layer.size, dtype=s.dtype)
@@ -180,7 +180,7 @@ def _newton(
                 break
         s, q = s.clone(), q.clone()
         s[open_], q[open_] = best, lowest
-        progress("fixed points", 0.5 + (t + 1) / (2 * steps))
+        on_progress(Progress("fixed points", 0.5 + (t + 1) / (2 * steps)))
         if bool((lowest >= before).all()):
             break
     return s, q

@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.measures.jacobian_product import (
     JacobianProduct,
-    Progress,
     largest,
     mean_square,
     power_iteration,
     probes,
-    silent,
     spread,
     unit_vectors,
 )
@@ -27,6 +25,7 @@ from carousel.diagnosis.observation.stack import LayerStack
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.errors import CarouselError
 from carousel.options import check_seed
+from carousel.progress import Observer, silent
 
 Array = NDArray[np.float64]
 
@@ -151,7 +150,7 @@ def gradient_by_lag(
     number: int = 8,
     iterations: int = 4,
     seed: int = 0,
-    progress: Progress = silent,
+    on_progress: Observer = silent,
 ) -> GradientByLag:
     """Worst, typical and actual gradient by lag, of one layer or, by `stacked`, of a whole stack.
 
@@ -172,7 +171,7 @@ def gradient_by_lag(
             is there for all.
         exact_size, number, iterations: up to which n it is exact; probes and rounds beyond.
         seed: of the probes.
-        progress: called with what is being done and the share that is done.
+        on_progress: called with a `carousel.progress.Progress` now and then.
 
     Raises CarouselError if lags is below 1.
 
@@ -193,14 +192,14 @@ def gradient_by_lag(
     worst_lags = list(range(1, steps + 1)) if trajectory.layer.size <= 64 else spread(steps, 2 * SPREAD)
     if not exact:
         worst_lags = spread(steps, SPREAD)
-    found = _Curves(chain, exact, number, seed, worst_lags, _asked(chain), progress)
+    found = _Curves(chain, exact, number, seed, worst_lags, _asked(chain), on_progress)
     if exact:
         worst_error = np.zeros((len(worst_lags), instances))
     else:
         start = Scaled(torch.stack(found.starts, dim=1), torch.zeros(instances, len(worst_lags)).double())
-        logs, moved = power_iteration(chain, worst_lags, start, iterations, progress)
+        logs, moved = power_iteration(chain, worst_lags, start, iterations, on_progress)
         found.worst, worst_error = logs.numpy(), moved.numpy()
-    weights, bound = _steepest(trajectory, chain, exact, number, seed, progress)
+    weights, bound = _steepest(trajectory, chain, exact, number, seed, on_progress)
     inside = np.stack([chain.inside(k) for k in range(steps + 1)])
     with np.errstate(invalid="ignore"):  # -inf - -inf: nothing left to divide between the two
         activations = np.where(inside, found.typical - weights, np.nan)
@@ -241,7 +240,7 @@ class _Curves:
         seed: int,
         at: list[int],
         asked: Scaled | None = None,
-        progress: Progress = silent,
+        on_progress: Observer = silent,
     ) -> None:
         size, like = chain.trajectory.layer.size, chain.trajectory.states
         few = chain.instances
@@ -269,16 +268,16 @@ class _Curves:
                 best = rows.log.argmax(dim=-1)
                 self.starts.append(rows.unit[torch.arange(chain.instances), best])
 
-        chain.back(rows, see, progress)
+        chain.back(rows, see, on_progress)
         self.worst = np.stack(worst) if worst else np.zeros((0, chain.instances))
 
 
 def _steepest(
-    trajectory: Trajectory, chain: JacobianProduct, exact: bool, number: int, seed: int, progress: Progress
+    trajectory: Trajectory, chain: JacobianProduct, exact: bool, number: int, seed: int, on_progress: Observer
 ) -> tuple[Array, Array]:
     """Typical norm and bound with every activation at its steepest."""
     steep = JacobianProduct(trajectory, chain.lags, chain.instances, steepest=True)
-    weights = _Curves(steep, exact, number, seed, [], progress=progress).typical
+    weights = _Curves(steep, exact, number, seed, [], on_progress=on_progress).typical
     bound = np.full_like(weights, np.nan)
     if not isinstance(trajectory.layer, LayerStack):
         bound[0] = 0.0

@@ -19,12 +19,7 @@ from torch import Tensor
 from carousel.diagnosis.observation.linearisation import Linearisation
 from carousel.diagnosis.observation.scaled import Scaled
 from carousel.diagnosis.observation.trajectory import Trajectory
-
-Progress = Callable[[str, float], None]  # what is being done, and which share of it is done
-
-
-def silent(what: str, share: float) -> None:
-    """Progress that nobody watches."""
+from carousel.progress import Observer, Progress, silent
 
 
 @dataclass(eq=False)
@@ -69,12 +64,12 @@ class JacobianProduct:
         """(B,): which sequences have as many steps."""
         return (self.lengths >= lag).numpy()
 
-    def back(self, rows: Scaled, at: Callable[[int, Scaled], None], progress: Progress = silent) -> None:
+    def back(self, rows: Scaled, at: Callable[[int, Scaled], None], on_progress: Observer = silent) -> None:
         """Carry rows (B, k, n) back step by step; `at(lag, rows)` sees u^T G_lag for lag 1..K."""
         for j in range(self.lags):
             rows = Scaled.of(self.map(j).vjp(rows.unit), rows.log)
             at(j + 1, rows)
-            progress("gradient by lag", (j + 1) / self.lags)
+            on_progress(Progress("gradient by lag", (j + 1) / self.lags))
 
 
 def probes(instances: int, number: int, size: int, like: Tensor, seed: int) -> Scaled:
@@ -109,7 +104,7 @@ def largest(rows: Scaled) -> Tensor:
 
 
 def power_iteration(
-    chain: JacobianProduct, lags: list[int], start: Scaled, iterations: int, progress: Progress = silent
+    chain: JacobianProduct, lags: list[int], start: Scaled, iterations: int, on_progress: Observer = silent
 ) -> tuple[Tensor, Tensor]:
     """ln ||G_k||_2 of several lags at once, from below, and by how much the last round still moved it.
 
@@ -138,7 +133,7 @@ def power_iteration(
                 torch.cat([v.unit[:, :first], moved.unit], dim=1),
                 torch.cat([v.log[:, :first], moved.log], dim=1),
             )
-        progress("worst direction", (number + 1) / iterations)
+        on_progress(Progress("worst direction", (number + 1) / iterations))
     moved_by = logs[-1] - logs[-2] if len(logs) > 1 else torch.full_like(logs[-1], torch.nan)
     return logs[-1].T, moved_by.T
 

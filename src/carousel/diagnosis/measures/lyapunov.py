@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from carousel.diagnosis.brief import Brief
-from carousel.diagnosis.measures.jacobian_product import Progress, silent
 from carousel.diagnosis.observation.layers import along
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.errors import CarouselError
 from carousel.options import check_seed
+from carousel.progress import Observer, Progress, silent
 
 Array = NDArray[np.float64]
 Map = tuple[Callable[[Tensor], Tensor], Callable[[], Tensor]]  # rows -> rows J^T, and the matrices J
@@ -92,7 +92,7 @@ def lyapunov(
     transient: int | None = None,
     instances: int | None = None,
     seed: int = 0,
-    progress: Progress = silent,
+    on_progress: Observer = silent,
 ) -> Lyapunov:
     """The Lyapunov exponents of a layer, or by `stacked` of a stack, driven by the inputs of its batch.
 
@@ -127,13 +127,13 @@ def lyapunov(
         seen = min(window, total)  # the states of these steps are known already
         for t, at in along(layer, inputs[:seen], states[:seen]):
             yield at.jvp, at.matrix
-            progress("Lyapunov exponents", (t + 1) / total)
+            on_progress(Progress("Lyapunov exponents", (t + 1) / total))
         s = states[seen]
         for t in range(seen, total):
             at = layer.linearise(inputs[t % window], s)
             s = at.new_state
             yield at.jvp, at.matrix
-            progress("Lyapunov exponents", (t + 1) / total)
+            on_progress(Progress("Lyapunov exponents", (t + 1) / total))
 
     k = exponents or (layer.size if layer.size <= ALL else MANY)
     skip = total // 5 if transient is None else transient

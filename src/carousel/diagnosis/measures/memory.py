@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.measures.gradient_by_lag import GradientByLag, gradient_by_lag, read
-from carousel.diagnosis.measures.jacobian_product import Progress, silent
 from carousel.diagnosis.measures.memory_estimates import Estimate, headline, in_words, is_split, reconciled
 from carousel.diagnosis.observation.stack import LayerStack
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.diagnosis.verdicts.thresholds import THRESHOLDS
+from carousel.progress import Observer, silent
 
 Array = NDArray[np.float64]
 
@@ -107,7 +107,7 @@ def gate_times(trajectory: Trajectory) -> dict[str, GateTimes]:
 
 
 def memory(
-    trajectory: Trajectory, flow: GradientByLag | None = None, *, progress: Progress = silent
+    trajectory: Trajectory, flow: GradientByLag | None = None, *, on_progress: Observer = silent
 ) -> Memory:
     """How many steps a layer, or by `stacked` a stack, remembers.
 
@@ -127,7 +127,7 @@ def memory(
     >>> memory(trajectory).words  # doctest: +ELLIPSIS
     'LSTM.l0 remembers about ... steps (...).'
     """
-    flow = gradient_by_lag(trajectory, progress=progress) if flow is None else flow
+    flow = gradient_by_lag(trajectory, on_progress=on_progress) if flow is None else flow
     window = int(np.flatnonzero(~np.isnan(flow.median()))[-1])
     gates = gate_times(trajectory)
     estimates: dict[str, Estimate] = {}

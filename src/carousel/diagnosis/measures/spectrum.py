@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from carousel.diagnosis.brief import Brief
-from carousel.diagnosis.measures.jacobian_product import Progress, silent
 from carousel.diagnosis.observation.stack import LayerStack
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.errors import CarouselError
+from carousel.progress import Observer, Progress, silent
 
 POWERS = 64
 ROUNDS = 12
@@ -127,7 +127,7 @@ def eigenvalues_of(matrices: Tensor) -> Tensor:
     return values.gather(-1, values.abs().argsort(dim=-1, descending=True))
 
 
-def spectrum(trajectory: Trajectory, *, steps: int = 8, progress: Progress = silent) -> Spectrum:
+def spectrum(trajectory: Trajectory, *, steps: int = 8, on_progress: Observer = silent) -> Spectrum:
     """Eigenvalues, singular values, non-normality and transient growth of a layer's weights and Jacobians.
 
     Args:
@@ -162,11 +162,11 @@ def spectrum(trajectory: Trajectory, *, steps: int = 8, progress: Progress = sil
     found = {}
     for index, (name, matrix) in enumerate(matrices.items()):
         found[name] = matrix_spectrum(matrix)
-        progress("spectrum", (index + 1) / total)
+        on_progress(Progress("spectrum", (index + 1) / total))
     along = []
     for index, jacobian in enumerate(jacobians):
         along.append(matrix_spectrum(jacobian))
-        progress("spectrum", (len(matrices) + index + 1) / total)
+        on_progress(Progress("spectrum", (len(matrices) + index + 1) / total))
     return Spectrum(layer.name, found, along, where.numpy())
 
 

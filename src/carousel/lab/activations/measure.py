@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import torch
 
-from carousel.lab.experiment import Budget, Numbers, Progress
+from carousel.lab.experiment import Budget, Numbers
 from carousel.lab.networks import paths, rnn, spectral_radius
+from carousel.progress import Observer, Progress
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu")
 WEIGHTS = (0.9, 1.0, 1.1)
@@ -73,12 +74,12 @@ def _finite(value: float) -> float:
     return value if math.isfinite(value) else -1.0
 
 
-def measure(budget: Budget, progress: Progress) -> Measurements:
+def measure(budget: Budget, on_progress: Observer) -> Measurements:
     """Scalar recurrences, their fixed points, and random networks of several spectral radii."""
     steps, networks = budget.choose(2_000, 20_000), budget.choose(8, 24)
-    progress(0.0, "scalar recurrences")
+    on_progress(Progress("scalar recurrences", 0.0))
     scalars = {(f, w): scalar(f, w, steps) for f in ACTIVATIONS for w in WEIGHTS}
-    progress(0.3, "random networks")
+    on_progress(Progress("random networks", 0.3))
     found = {f: [network_memory(f, radius, networks) for radius in RADII] for f in ACTIVATIONS}
     memories = {f: [memory for memory, _ in each] for f, each in found.items()}
     blown_up = {f: [share for _, share in each] for f, each in found.items()}

@@ -15,9 +15,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from carousel.equations import Cell, affine, sigmoid
-from carousel.lab.experiment import Budget, Numbers, Progress
+from carousel.lab.experiment import Budget, Numbers
 from carousel.lab.training import updates
 from carousel.nn import Recurrent
+from carousel.progress import Observer, Progress
 
 LENGTHS = (1, 8, 64, 1_000, 10_000)
 SHARES = (0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95)
@@ -124,23 +125,23 @@ class Measurements:
         return numbers
 
 
-def measure(budget: Budget, progress: Progress) -> Measurements:
+def measure(budget: Budget, on_progress: Observer) -> Measurements:
     """Train both kinds of network, test both beyond what they saw, and look for the proof of the recurrent one."""
-    progress(0.0, "the recurrent network for sums, from 8 cases")
+    on_progress(Progress("the recurrent network for sums, from 8 cases", 0.0))
     sums = trained(sum_table(), wrong_sums)
-    progress(0.2, "the recurrent network for parity, from 4 cases")
+    on_progress(Progress("the recurrent network for parity, from 4 cases", 0.2))
     parities = trained(parity_table(), wrong_parities)
     bits = budget.choose((3, 4), (3, 4, 5, 6), (3, 4, 5, 6, 7))
     steps = budget.choose(600, 3_000)
     mlp_sums: dict[int, list[Accuracy]] = {}
     for k, width in enumerate(bits):
-        progress(0.3 + 0.5 * k / len(bits), f"an MLP for sums of {width} bits")
+        on_progress(Progress(f"an MLP for sums of {width} bits", 0.3 + 0.5 * k / len(bits)))
         mlp_sums[width] = [mlp_accuracy(*_pairs(width), share, steps) for share in SHARES]
     mlp_parities: dict[int, list[Accuracy]] = {}
     for width in budget.choose((4, 6), (6, 8, 10)):
-        progress(0.8, f"an MLP for the parity of {width} bits")
+        on_progress(Progress(f"an MLP for the parity of {width} bits", 0.8))
         mlp_parities[width] = [mlp_accuracy(*_patterns(width), share, steps) for share in SHARES]
-    progress(0.95, "an MLP for sums of one bit more")
+    on_progress(Progress("an MLP for sums of one bit more", 0.95))
     return Measurements(sums, parities, mlp_sums, mlp_parities, mlp_longer(bits[-1], steps))
 
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import torch
 
-from carousel.lab.experiment import Budget, Numbers, Progress
+from carousel.lab.experiment import Budget, Numbers
 from carousel.lab.networks import hidden_states, rnn, spectral_radius
 from carousel.nn import LSTM, RNN
+from carousel.progress import Observer, Progress
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "identity")
 GAINS = [2.0**k for k in range(-4, 8)]
@@ -53,14 +54,14 @@ class Measurements:
         return numbers
 
 
-def measure(budget: Budget, progress: Progress) -> Measurements:
+def measure(budget: Budget, on_progress: Observer) -> Measurements:
     """Networks by the gain of their weights, units by their self-weight, and the cell of an LSTM."""
     steps = budget.choose(400, 2_000)
     networks = {}
     for k, name in enumerate(ACTIVATIONS):
-        progress(k / len(ACTIVATIONS), f"{name} networks")
+        on_progress(Progress(f"{name} networks", k / len(ACTIVATIONS)))
         networks[name] = [drive(name, gain, steps) for gain in GAINS]
-    progress(0.9, "single units")
+    on_progress(Progress("single units", 0.9))
     units = {
         name: [drive_unit(name, weight, 10 * steps) for weight in SELF_WEIGHTS]
         for name in ("sigmoid", "tanh")

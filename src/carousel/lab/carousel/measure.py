@@ -15,9 +15,10 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from carousel.lab.experiment import Budget, Numbers, Progress
+from carousel.lab.experiment import Budget, Numbers
 from carousel.lab.networks import chrono_bias, hold_memory_gate, set_memory_bias
 from carousel.nn import GRU, LSTM, RNN, Recurrent
+from carousel.progress import Observer, Progress
 
 STEPS = 1_000
 HIDDEN = 32
@@ -55,17 +56,17 @@ class FormulaErrors:
     c: float
 
 
-def measure(budget: Budget, progress: Progress) -> Measurements:
+def measure(budget: Budget, on_progress: Observer) -> Measurements:
     """Gradients by distance for each layer, the forget bias against theory, the formulas of the lecture."""
     seeds = budget.choose(2, 8)
     by_distance: dict[str, list[float]] = {}
     for k, (name, make) in enumerate(LAYERS.items()):
-        progress(0.8 * k / len(LAYERS), name)
+        on_progress(Progress(name, 0.8 * k / len(LAYERS)))
         found = torch.tensor([gradient_by_distance(make, seed) for seed in range(seeds)], dtype=torch.float64)
         by_distance[name] = found.quantile(0.5, dim=0).tolist()
-    progress(0.8, "forget biases")
+    on_progress(Progress("forget biases", 0.8))
     by_bias = {bias: cell_gradient(bias) for bias in FORGET_BIASES}
-    progress(0.9, "the formulas of the lecture")
+    on_progress(Progress("the formulas of the lecture", 0.9))
     return Measurements(by_distance, by_bias, formula_errors())
 
 

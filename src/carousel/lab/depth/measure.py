@@ -15,8 +15,9 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from carousel.lab.experiment import Budget, Numbers, Progress
+from carousel.lab.experiment import Budget, Numbers
 from carousel.lab.training import train
+from carousel.progress import Observer, Progress
 
 LAYERS = 19
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -106,7 +107,7 @@ class Measurements:
         return numbers
 
 
-def measure(budget: Budget, progress: Progress) -> Measurements:
+def measure(budget: Budget, on_progress: Observer) -> Measurements:
     """Each activation with each initialisation, over a mini-batch and for instances, before and after training."""
     width, steps = budget.choose((64, 300), (1_024, 150), (1_024, 2_000))
     inputs, labels = digits()
@@ -116,7 +117,9 @@ def measure(budget: Budget, progress: Progress) -> Measurements:
     }
     for k, start in enumerate(INITIALISATIONS):
         for seed in SEEDS:
-            progress(0.3 * (k + seed / len(SEEDS)) / len(INITIALISATIONS), f"initialisation: {start}")
+            on_progress(
+                Progress(f"initialisation: {start}", 0.3 * (k + seed / len(SEEDS)) / len(INITIALISATIONS))
+            )
             net = network("ELU", start, width, seed)
             for name in ACTIVATIONS:
                 before[name, start].append(by_layer(with_activation(net, name), *batch))
@@ -126,7 +129,9 @@ def measure(budget: Budget, progress: Progress) -> Measurements:
     accuracy: dict[str, list[float]] = {name: [] for name in ACTIVATIONS}
     for k, name in enumerate(ACTIVATIONS):
         for seed in SEEDS:
-            progress(0.3 + 0.7 * (k + seed / len(SEEDS)) / len(ACTIVATIONS), f"training with {name}")
+            on_progress(
+                Progress(f"training with {name}", 0.3 + 0.7 * (k + seed / len(SEEDS)) / len(ACTIVATIONS))
+            )
             net = network(name, DEFAULT, width, seed)
             if seed == SEEDS[0]:
                 instances[name] = of_instances(net, inputs[:16], labels[:16])

@@ -17,10 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from carousel.equations import Cell, affine, sigmoid, tanh
-from carousel.lab.experiment import Budget, Numbers, Progress
+from carousel.lab.experiment import Budget, Numbers
 from carousel.lab.networks import hold_memory_gate
 from carousel.lab.training import train
 from carousel.nn import GRU, LSTM, Recurrent
+from carousel.progress import Observer, Progress
 
 COMMANDS = ("store", "add", "ignore", "clear")
 STEPS = 24
@@ -114,7 +115,7 @@ class Measurements:
         return self.errors[task, name], self.errors[task, f"no {gate} gate"]
 
 
-def measure(budget: Budget, progress: Progress) -> Measurements:
+def measure(budget: Budget, on_progress: Observer) -> Measurements:
     """Train every cell on its task, read its gates, and hold the update gate of a GRU."""
     steps, seeds = budget.choose(500, 1_000), budget.choose(1, 3)
     runs = [("commands", name, make, commands, 6, 1) for name, make in LSTMS.items()]
@@ -123,11 +124,11 @@ def measure(budget: Budget, progress: Progress) -> Measurements:
     errors: dict[tuple[str, str], list[float]] = {}
     best: dict[tuple[str, str], Recurrent] = {}
     for k, (task, name, make, draw, inputs, units) in enumerate(runs):
-        progress(0.95 * k / len(runs), f"{task}: {name}")
+        on_progress(Progress(f"{task}: {name}", 0.95 * k / len(runs)))
         found = [learn(lambda: make(inputs, units), draw, steps, seed) for seed in range(1, 1 + seeds)]  # noqa: B023
         errors[task, name] = [error for _, error in found]
         best[task, name] = min(found, key=lambda run: run[1])[0]
-    progress(0.95, "a GRU whose update gate is held")
+    on_progress(Progress("a GRU whose update gate is held", 0.95))
     gates = lstm_gates(best["commands", "LSTM"]) | gru_gates(best["seen", "GRU, reset before"])
     return Measurements(errors, best, gates, held_update_gate())
 

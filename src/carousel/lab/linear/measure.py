@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import torch
 
-from carousel.lab.experiment import Budget, Numbers, Progress
+from carousel.lab.experiment import Budget, Numbers
 from carousel.lab.networks import hidden_states, rnn, spectral_radius
+from carousel.progress import Observer, Progress
 
 SIZE = 16
 RADII = (0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
@@ -52,17 +53,17 @@ class Measurements:
         }
 
 
-def measure(budget: Budget, progress: Progress) -> Measurements:
+def measure(budget: Budget, on_progress: Observer) -> Measurements:
     """Superposition, growth rates, and the exceptions."""
-    progress(0.0, "superposition and shift")
+    on_progress(Progress("superposition and shift", 0.0))
     errors = {"superposition": superposition_error(), "shift": shift_error(), "initial state": start_error()}
-    progress(0.2, "growth rates of random matrices")
+    on_progress(Progress("growth rates of random matrices", 0.2))
     seeds = range(budget.choose(4, 16))
     rates = [(radius, growth_rate(random_matrix(radius, seed))) for radius in RADII for seed in seeds]
-    progress(0.6, "many directions of the input")
+    on_progress(Progress("many directions of the input", 0.6))
     matrix = random_matrix(1.1, 0)
     directions = [growth_rate(matrix, start=k, steps=2_000) for k in range(budget.choose(50, 500))]
-    progress(0.8, "exceptions")
+    on_progress(Progress("exceptions", 0.8))
     special = {name: norms(matrix, 60) for name, matrix in SPECIAL.items()}
     peaks = {coupling: max(norms(non_normal(coupling), 60, worst=True)) for coupling in COUPLINGS}
     return Measurements(errors, rates, directions, missing_rates(), special, peaks, sign_flips())

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from carousel.lab.experiment import Budget, Numbers, Progress
+from carousel.lab.experiment import Budget, Numbers
 from carousel.lab.networks import chrono_bias, set_memory_bias
 from carousel.lab.training import updates
 from carousel.nn import GRU, LSTM, RNN, Recurrent
+from carousel.progress import Observer, Progress
 
 HIDDEN = 32
 BATCH = 32
@@ -139,14 +140,14 @@ class Measurements:
         }
 
 
-def measure(budget: Budget, progress: Progress) -> Measurements:
+def measure(budget: Budget, on_progress: Observer) -> Measurements:
     """Every cell on every task at every lag; the number of seeds is odd, so that one of them is the median."""
     lags = budget.choose((10, 20), (10, 30, 100), (10, 30, 100, 500))
     most, seeds = budget.choose(300, 1_500), 3
     steps: dict[tuple[str, str, int], list[int]] = {}
     runs = [(task, name, lag) for task in TASKS for lag in lags for name in CELLS]
     for k, (task, name, lag) in enumerate(runs):
-        progress(k / len(runs), f"{task}, lag {lag}: {name}")
+        on_progress(Progress(f"{task}, lag {lag}: {name}", k / len(runs)))
         steps[task, name, lag] = [
             steps_until_solved(TASKS[task], CELLS[name], lag, most, seed) for seed in range(seeds)
         ]

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from carousel.lab.experiment import Budget, Numbers, Progress
+from carousel.lab.experiment import Budget, Numbers
 from carousel.lab.training import train
 from carousel.losses import cross_entropy, kl_divergence
 from carousel.models import LanguageModel
 from carousel.nn import GRU
+from carousel.progress import Observer, Progress
 
 SEQUENCE = 24
 DELAY = 3
@@ -69,22 +70,22 @@ class Measurements:
         }
 
 
-def measure(budget: Budget, progress: Progress) -> Measurements:
+def measure(budget: Budget, on_progress: Observer) -> Measurements:
     """Reach of the gradient, weights over time, identities, the index of a language model, truncation."""
-    progress(0.0, "how far a gradient reaches")
+    on_progress(Progress("how far a gradient reaches", 0.0))
     gradients = {MLP: gradient_by_distance(mlp=True), "GRU": gradient_by_distance(mlp=False)}
-    progress(0.05, "weights over time")
+    on_progress(Progress("weights over time", 0.05))
     steps = budget.choose(300, 1_500)
     weighted = {
         name: train_weighted([w(t) for t in range(SEQUENCE)], steps) for name, w in WEIGHTINGS.items()
     }
     errors = identities()
-    progress(0.3, "which word the output of a language model scores")
+    on_progress(Progress("which word the output of a language model scores", 0.3))
     updates = budget.choose(150, 600)
     (of_next, model), (of_read, _) = (language_loss(offset, updates) for offset in (1, 0))
     windows = {}
     for k, window in enumerate(WINDOWS):
-        progress(0.5 + 0.5 * k / len(WINDOWS), f"backpropagation through windows of {window}")
+        on_progress(Progress(f"backpropagation through windows of {window}", 0.5 + 0.5 * k / len(WINDOWS)))
         windows[window] = truncated(window, budget.choose(1_200, 4_000))
     by_index = {"w(t+1)": of_next, "w(t)": of_read}
     return Measurements(gradients, weighted, errors, by_index, output_change(model), windows)

@@ -16,9 +16,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from carousel.diagnosis import observe
-from carousel.lab.experiment import Budget, Numbers, Progress
+from carousel.lab.experiment import Budget, Numbers
 from carousel.lab.networks import memory_gate, rnn
 from carousel.nn import LSTM, RNN, Recurrent
+from carousel.progress import Observer, Progress
 
 HIDDEN = 32
 LAGS = 40
@@ -90,17 +91,17 @@ def _determinant_error(product: Product) -> float:
     return abs(together - product.weights[1] - product.activations[1])
 
 
-def measure(budget: Budget, progress: Progress) -> Measurements:
+def measure(budget: Budget, on_progress: Observer) -> Measurements:
     """The products of tanh networks, LSTMs and deep networks, and the growth along directions."""
     products = {}
     for k, gain in enumerate(GAINS):
-        progress(0.6 * k / len(GAINS), f"tanh, gain {gain:g}")
+        on_progress(Progress(f"tanh, gain {gain:g}", 0.6 * k / len(GAINS)))
         products[gain] = tanh_product(gain)
-    progress(0.6, "LSTM")
+    on_progress(Progress("LSTM", 0.6))
     lstms = {bias: lstm_spectrum(bias) for bias in FORGET_BIASES}
-    progress(0.7, "deep networks")
+    on_progress(Progress("deep networks", 0.7))
     deep = {name: deep_spectrum(name) for name in DEEP}
-    progress(0.8, "directions")
+    on_progress(Progress("directions", 0.8))
     return Measurements(products, lstms, deep, directional_growth(budget.choose(20, 200)))
 
 

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from carousel.diagnosis import fixed_points, recurrent_layers
-from carousel.lab.experiment import Budget, Numbers, Progress
+from carousel.lab.experiment import Budget, Numbers
 from carousel.lab.networks import hidden_states, paths, rnn, spectral_radius
 from carousel.nn import RNN
+from carousel.progress import Observer, Progress
 
 ACTIVATIONS = ("tanh", "sigmoid", "relu")
 NEAR, FAR = 1e-6, 1.0  # distance of the second start
@@ -86,7 +87,7 @@ class Measurements:
         return numbers | {"tanh mean prediction at 1.5": mean_prediction(self.near, 1.5)}
 
 
-def measure(budget: Budget, progress: Progress) -> Measurements:
+def measure(budget: Budget, on_progress: Observer) -> Measurements:
     """Predicted and measured factor per step, by activation, distance from rest, and input."""
     seeds = budget.choose(2, 8)
     made = {f: [network(f, radius, seed) for radius in RADII for seed in range(seeds)] for f in ACTIVATIONS}
@@ -94,7 +95,7 @@ def measure(budget: Budget, progress: Progress) -> Measurements:
     driven: dict[float, Factors] = {scale: [] for scale in INPUTS}
     far: Factors = []
     for k, net in enumerate(networks):
-        progress(k / len(networks), f"{net.activation} networks")
+        on_progress(Progress(f"{net.activation} networks", k / len(networks)))
         far.append((net, far_factor(net)))
         for scale, factor in zip(INPUTS, factors(net, INPUTS), strict=True):
             driven[scale].append((net, factor))

@@ -19,10 +19,11 @@ from torch.nn import functional as F
 
 from carousel.data import read, standard_library
 from carousel.embeddings import Vectors, embed
-from carousel.lab.experiment import Budget, Numbers, Progress
+from carousel.lab.experiment import Budget, Numbers
 from carousel.lab.training import updates
 from carousel.losses import cross_entropy
 from carousel.models import LanguageModel, TDNNLanguageModel
+from carousel.progress import Observer, Progress
 
 VOCABULARY = 2_000
 WIDTH = 32  # of the projection
@@ -106,9 +107,9 @@ class Measurements:
         return numbers
 
 
-def measure(budget: Budget, progress: Progress) -> Measurements:
+def measure(budget: Budget, on_progress: Observer) -> Measurements:
     """One-hot against projected words, TDNNs against a GRU, and three kinds of projections."""
-    progress(0.0, "reading the standard library")
+    on_progress(Progress("reading the standard library", 0.0))
     text, sentences = load(budget.choose(300_000, 1_000_000))
     steps, longer = budget.choose((120, 240), (1_000, 5_000))
     untrained: dict[str, nn.Module] = {
@@ -118,11 +119,11 @@ def measure(budget: Budget, progress: Progress) -> Measurements:
     }
     models = {}
     for k, (name, model) in enumerate(untrained.items()):
-        progress(0.1 + 0.4 * k / len(untrained), name)
+        on_progress(Progress(name, 0.1 + 0.4 * k / len(untrained)))
         models[name] = learn(model, text, steps)
-    progress(0.5, LONGER)
+    on_progress(Progress(LONGER, 0.5))
     models[LONGER] = learn(_tdnn(4), text, longer)
-    progress(0.7, "CBOW and skip-gram")
+    on_progress(Progress("CBOW and skip-gram", 0.7))
     projections = {
         "CBOW": train_vectors(sentences, "cbow"),
         "skip-gram": train_vectors(sentences, "skipgram"),

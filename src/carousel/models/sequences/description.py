@@ -23,14 +23,14 @@ class Description:
     widening: float
 
     def __post_init__(self) -> None:
-        task, columns = head_from_dict(self.head).task, len(self.encoding.numbers)
-        if not (0 < self.targets <= columns if task == "forecast" else self.targets == 0 < len(self.labels)):
+        head, columns = head_from_dict(self.head), len(self.encoding.numbers)
+        if not head.fits(columns, self.targets, len(self.labels)):
             raise CarouselError(
-                f"a {task} of {columns} columns has {self.targets} targets, {len(self.labels)} labels"
+                f"a {head.task} of {columns} columns has {self.targets} targets, {len(self.labels)} labels"
             )
         if not all(isinstance(label, str | int | float) for label in self.labels):
             raise CarouselError("labels must be texts or numbers")
-        if self.layout is not None and self.layout.task != task:
-            raise CarouselError(f"the task of its layout is {self.layout.task}, of its head {task}")
+        if self.layout is not None and self.layout.task != head.task:
+            raise CarouselError(f"the task of its layout is {self.layout.task}, of its head {head.task}")
         if self.widening < 0:
             raise CarouselError(f"widening must be at least 0; got {self.widening}")

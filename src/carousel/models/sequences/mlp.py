@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from carousel.nn.regularisers import dropout
 
 
-class Without(nn.Module):
+class MLP(nn.Module):
     """Hidden layers that see the last N steps and nothing before them; called like a recurrent module.
 
     Args:

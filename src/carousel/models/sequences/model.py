@@ -1,4 +1,4 @@
-"""A model of sequences that are not text: recurrent layers, and a head that says what is asked for."""
+"""A model of sequences that are not text: recurrent layers, and a head that says what is predicted."""
 
 from __future__ import annotations
 
@@ -26,18 +26,16 @@ from carousel.models.cells import CELLS
 from carousel.models.initial import initialise
 from carousel.models.sequences.description import Description
 from carousel.models.sequences.heads import (
-    WITHOUT,
-    Classify,
+    MLP_CELL,
     Forecast,
     Head,
-    Tag,
     check_model,
     head_from_dict,
     head_of,
     head_to_dict,
 )
-from carousel.models.sequences.layers import Ahead, Labels, Pooled, back
-from carousel.models.sequences.mlp import Without
+from carousel.models.sequences.layers import OUTPUTS
+from carousel.models.sequences.mlp import MLP
 from carousel.models.sequences.predictions import Prediction, forecasts
 from carousel.models.tensors import distinct, fitting, load_tensors, restored, save_tensors
 from carousel.nn.in_eval import in_eval
@@ -104,7 +102,7 @@ class SequenceModel(nn.Module):
             "recurrent_dropout": recurrent_dropout,
         }
         check_arguments(SequenceModel.__init__, self.options)
-        check_model(self.head.task, self.options)
+        check_model(self.head, self.options)
         self.encoding: Encoding | None = None
         self.layout: Layout | None = None
         self.labels: list[Any] = []
@@ -120,14 +118,11 @@ class SequenceModel(nn.Module):
         """
         self.encoding, self.labels, self.targets, self.layout = encoding, list(labels), targets, layout
         options = self.options
-        changes = (
-            2 * targets
-        )  # a forecast also reads how far the series has come since the last step and season
-        width = encoding.width + (changes if isinstance(self.head, Forecast) else 0)
+        width = self.head.input_width(encoding.width, targets)
         dropout = options["dropout"] if options["num_layers"] > 1 else 0.0
         size = (width, options["hidden_size"], options["num_layers"])
-        if options["cell"] == WITHOUT:
-            self.recurrent: nn.Module = Without(*size, context=options["context"], dropout=dropout)
+        if options["cell"] == MLP_CELL:
+            self.recurrent: nn.Module = MLP(*size, context=options["context"], dropout=dropout)
         else:
             kind, cell_options = CELLS[options["cell"]]
             recurrent = getattr(carousel.nn, kind)(
@@ -142,27 +137,23 @@ class SequenceModel(nn.Module):
             initialise(recurrent)
             self.recurrent = recurrent
         features = options["hidden_size"] * (2 if options["bidirectional"] else 1)
-        if isinstance(self.head, Forecast):
-            self.out: nn.Module = Ahead(features, targets, self.head)
-        else:
-            self.out = (Labels if isinstance(self.head, Tag) else Pooled)(features, len(labels))
+        self.out = OUTPUTS[self.head.task](features, self.head, len(labels), targets)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """What the head says of encoded sequences.
+        """The outputs for encoded sequences.
 
         x: (T, B, I), as `encoding` gives them; lengths: (B,), int64 on the CPU, None: all have T steps. Returns logits,
         (T, B, V) or, for one label, (B, V); of a forecast (T, B, H, K, 2), mean and log deviation of scaled values.
         """
-        encoding = self.known
+        encoding = self.fitted_encoding
         if x.dim() != 3 or x.shape[-1] != encoding.width:
             raise CarouselError(f"x must be (T, B, {encoding.width}); its shape is {tuple(x.shape)}.")
-        read = self._with_changes(x) if isinstance(self.head, Forecast) else x
-        hidden, _ = self.recurrent(self._drop(read), lengths=lengths)
-        said: Tensor = self.out(self._drop(hidden), x, lengths)
-        return said
+        hidden, _ = self.recurrent(self._drop(self.out.inputs(x)), lengths=lengths)
+        output: Tensor = self.out(self._drop(hidden), x, lengths)
+        return output
 
     def predict(self, data: Any, *, lengths: Any = None) -> Any:
-        """What the model says of new sequences, in the form in which it was trained: arrays, a DataFrame, a CSV's path.
+        """Predictions for new sequences, in the form in which it was trained: arrays, a DataFrame, a CSV's path.
 
         Returns one entry for each sequence: a label; a list of labels, one for each step; or of a forecast a
         `Prediction` of what follows the last step.
@@ -170,47 +161,26 @@ class SequenceModel(nn.Module):
         Raises CarouselError for a model that was not trained, and data that do not fit it.
         """
         sequences = self.read(data, lengths=lengths)
-        if isinstance(self.head, Forecast):
-            return self.ahead(sequences)
-        found = [shares.argmax(axis=-1) for shares in self._shares(sequences)]
-        if isinstance(self.head, Classify):
-            return [self.labels[int(best)] for best in found]
-        return [[self.labels[best] for best in row.tolist()] for row in found]
+        self.head.check_lengths(sequences)
+        return [self.head.prediction(output, self) for output in self.outputs(sequences)]
 
     def probabilities(self, data: Any, *, lengths: Any = None) -> Any:
         """The probability of each of `labels`: (N, V) of sequences, or a list of (T_i, V) of their steps.
 
         Raises CarouselError as `predict`, and for a forecast.
         """
-        if isinstance(self.head, Forecast):
-            raise CarouselError(
-                "a forecast has no labels, and so no probabilities; its intervals are in predict."
-            )
-        shares = self._shares(self.read(data, lengths=lengths))
-        return np.stack(shares) if isinstance(self.head, Classify) else shares
+        outputs = self.outputs(self.read(data, lengths=lengths))
+        return self.head.probabilities(torch.from_numpy(output).softmax(dim=-1).numpy() for output in outputs)
 
-    def ahead(self, sequences: Sequences) -> list[Prediction]:
-        """The forecast that follows the last step of each sequence."""
-        head = self.forecast
-        self.check_lengths(sequences)
-        last = [said[-1] for said in self.run(sequences)]
-        return [forecasts(each, self.known, head, self.targets, self.widening) for each in last]
-
-    def check_lengths(self, sequences: Sequences) -> None:
-        """Raise CarouselError for a sequence that is too short to be forecast."""
-        needed = self.forecast.season + 1
-        for item in sequences.items:
-            if len(item) < needed:
-                raise CarouselError(
-                    f"a forecast reads at least one season and one step more, {needed} steps; the sequence "
-                    f"{item.name!r} has {len(item)}."
-                )
+    def in_units_of_data(self, output: np.ndarray) -> Prediction:
+        """A forecast, (..., H, K, 2), in the units of the data."""
+        return forecasts(output, self.fitted_encoding, self.forecast.interval, self.targets, self.widening)
 
     def read(
         self, data: Any, targets: Any = None, *, lengths: Any = None, labelled: bool = False
     ) -> Sequences:
         """Sequences of what `predict` takes; `labelled`: with their labels, of arrays in `targets`."""
-        columns = [each.name for each in self.known.numbers]
+        columns = [each.name for each in self.fitted_encoding.numbers]
         if isinstance(data, Sequences):
             return data
         if isinstance(data, str | Path) or is_frame(data):
@@ -222,31 +192,31 @@ class SequenceModel(nn.Module):
             return arrange(table, self.layout, labelled=labelled, columns=columns)
         return from_arrays(self.head.task, data, targets, lengths=lengths)
 
-    def run(self, sequences: Sequences) -> Iterator[np.ndarray]:
-        """What `forward` says of each sequence, one after the other, without its padding: (T_i, ...), or (V,).
+    def outputs(self, sequences: Sequences) -> Iterator[np.ndarray]:
+        """The output of `forward` for each sequence, one after the other, without its padding: (T_i, ...), or (V,).
 
         Raises CarouselError if one of these numbers is not finite.
         """
-        for said in self.say([self.known.encode(item) for item in sequences.items]):
-            if not np.isfinite(said).all():
+        for output in self.outputs_of([self.fitted_encoding.encode(item) for item in sequences.items]):
+            if not np.isfinite(output).all():
                 raise CarouselError(
-                    "what a model says must be finite numbers; some are not. Its weights or the data hold NaN or are "
-                    "too large: scale the data, or train again with a lower learning rate."
+                    "the outputs of a model must be finite numbers; some are not. Its weights or the data hold NaN or "
+                    "are too large: scale the data, or train again with a lower learning rate."
                 )
-            yield said
+            yield output
 
     @torch.inference_mode()
-    def say(self, encoded: list[np.ndarray]) -> Iterator[np.ndarray]:
-        """`run`, of sequences that are encoded already, (T_i, I) each."""
+    def outputs_of(self, encoded: list[np.ndarray]) -> Iterator[np.ndarray]:
+        """`outputs`, of sequences that are encoded already, (T_i, I) each."""
         model, device = in_eval(self), next(self.parameters()).device
         for start in range(0, len(encoded), _TOGETHER):
             x, lengths = padded(encoded[start : start + _TOGETHER])
-            said = model(x.to(device), lengths).float().cpu().numpy()
+            output = model(x.to(device), lengths).float().cpu().numpy()
             for k, length in enumerate(lengths.tolist()):
-                yield said[k] if isinstance(self.head, Classify) else said[:length, k]
+                yield output[:length, k] if self.head.each_step else output[k]
 
     @property
-    def known(self) -> Encoding:
+    def fitted_encoding(self) -> Encoding:
         """The encoding; raises CarouselError if there is none yet."""
         if self.encoding is None:
             raise CarouselError(
@@ -270,7 +240,7 @@ class SequenceModel(nn.Module):
         description = {
             "head": head_to_dict(self.head),
             "model": self.options,
-            "encoding": self.known.to_dict(),
+            "encoding": self.fitted_encoding.to_dict(),
             "labels": self.labels,
             "targets": self.targets,
             "layout": None if self.layout is None else self.layout.to_dict(),
@@ -300,14 +270,6 @@ class SequenceModel(nn.Module):
             model: Self = restored(make, tensors)
         model.widening = description.widening
         return model.eval()
-
-    def _shares(self, sequences: Sequences) -> list[np.ndarray]:
-        """Softmax over the last dimension of what `run` gives."""
-        return [torch.from_numpy(said).softmax(dim=-1).numpy() for said in self.run(sequences)]
-
-    def _with_changes(self, x: Tensor) -> Tensor:
-        now = x[..., : self.targets]
-        return torch.cat((x, back(now, 1), back(now, self.forecast.season)), dim=-1)
 
     def _drop(self, values: Tensor) -> Tensor:
         share = self.options["dropout"] if self.training else 0.0

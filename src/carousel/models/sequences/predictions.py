@@ -8,7 +8,6 @@ from statistics import NormalDist
 import numpy as np
 
 from carousel.data.sequences import Encoding
-from carousel.models.sequences.heads import Forecast
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,17 +20,17 @@ class Prediction:
 
 
 def forecasts(
-    said: np.ndarray, encoding: Encoding, head: Forecast, targets: int, widening: float
+    output: np.ndarray, encoding: Encoding, interval: float, targets: int, widening: float
 ) -> Prediction:
-    """What the output layer said, (..., H, K, 2), in the units of the data."""
-    middle, deviation = said[..., 0].astype(np.float64), np.exp(said[..., 1].astype(np.float64))
-    reach = widening * quantile(head.interval) * deviation
+    """The output of the model, (..., H, K, 2), in the units of the data."""
+    middle, deviation = output[..., 0].astype(np.float64), np.exp(output[..., 1].astype(np.float64))
+    reach = widening * quantile(interval) * deviation
     columns = encoding.numbers[:targets]
 
-    def back(values: np.ndarray) -> np.ndarray:
+    def unscaled(values: np.ndarray) -> np.ndarray:
         return np.stack([column.back(values[..., k]) for k, column in enumerate(columns)], axis=-1)
 
-    return Prediction(back(middle), back(middle - reach), back(middle + reach))
+    return Prediction(unscaled(middle), unscaled(middle - reach), unscaled(middle + reach))
 
 
 def quantile(interval: float) -> float:

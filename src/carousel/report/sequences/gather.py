@@ -4,34 +4,32 @@ from __future__ import annotations
 
 from carousel.diagnosis import Diagnosis, diagnose
 from carousel.diagnosis.observation.layers import is_recurrent
-from carousel.models.sequences.heads import WITHOUT
+from carousel.models.sequences.heads import MLP_CELL
 from carousel.models.sequences.model import SequenceModel, padded
+from carousel.progress import Observer, Stage, silent
 from carousel.report.run_facts import configuration, environment, why_stopped
-from carousel.report.sequences.numbers import Beside, SequenceReport, Track
+from carousel.report.sequences.numbers import Beside, SequenceReport
 from carousel.training.api import Run
 from carousel.training.run.folder import RunFolder
 from carousel.training.run.metrics import read_metrics
-from carousel.training.run.progress import Observer, Stage, silent
-from carousel.training.sequences.baselines import without_recurrence
+from carousel.training.sequences.baselines import mlp_baseline
 from carousel.training.sequences.config import SequenceConfig
-from carousel.training.sequences.forecast import ForecastAim
-from carousel.training.sequences.labels import LabelAim
 from carousel.training.sequences.row import SequenceRow
-from carousel.training.sequences.score import ForecastScore
 from carousel.training.sequences.task import SequenceTask
+from carousel.training.sequences.track import Track
 
 EXAMINED, STEPS = 8, 100  # sequences and steps of each that the diagnosis reads
 SHOWN = 240  # steps of a series that are drawn
 
 
 def gather_sequences(
-    run: Run, config: SequenceConfig, task: SequenceTask, on_event: Observer = silent
+    run: Run, config: SequenceConfig, task: SequenceTask, on_progress: Observer = silent
 ) -> SequenceReport:
     """All numbers of a run's report."""
     folder = RunFolder(run.path)
     model = SequenceModel.load(folder.weights)
-    beside = _beside(run, config, task, on_event)
-    on_event(Stage("examining the network"))
+    beside = _beside(run, config, task, on_progress)
+    on_progress(Stage("examining the network"))
     return SequenceReport(
         run=str(run.path),
         task=config.task,
@@ -68,31 +66,16 @@ def held_out(task: SequenceTask, steps: int = STEPS) -> tuple[object, object]:
     return padded([task.encoded[span.sequence][: span.stop][-steps:] for span in spans])
 
 
-def _beside(run: Run, config: SequenceConfig, task: SequenceTask, on_event: Observer) -> list[Beside]:
+def _beside(run: Run, config: SequenceConfig, task: SequenceTask, on_progress: Observer) -> list[Beside]:
     """The figures of simple models on the test part."""
-    score = run.test
-    found = []
-    if isinstance(task.aim, LabelAim):
-        found.append(
-            Beside("the most frequent label", 1 - task.aim.majority(task.parts.train, task.parts.test))
-        )
-    elif isinstance(score, ForecastScore):
-        found.append(Beside("the seasonal-naive forecast", 1.0))
-    if config.cell != WITHOUT:
-        on_event(Stage("training a network without recurrence to compare with"))
-        found.append(Beside("a network without recurrence", without_recurrence(task, config, run.step).error))
+    found = [Beside(*task.objective.baseline(task.parts.train, task.parts.test))]
+    if config.cell != MLP_CELL:
+        on_progress(Stage("training a network without recurrence to compare with"))
+        found.append(Beside("a network without recurrence", mlp_baseline(task, config, run.step).error))
     return found
 
 
 def _tracks(model: SequenceModel, task: SequenceTask) -> list[Track]:
-    """The first series over its test part, forecast one step before and as far before as the model can."""
-    if not isinstance(task.aim, ForecastAim):
-        return []
+    """The forecasts of the first series over the end of its test part."""
     span = task.parts.test[0]
-    span = span._replace(first=max(span.first, span.stop - SHOWN))
-    tracks = []
-    for ahead in sorted({1, task.aim.head.horizon}):
-        came, middle, low, high, _ = task.aim.track(model, span, ahead)
-        name = task.sequences.numbers[0]
-        tracks.append(Track(name, ahead, came[:, 0], middle[:, 0], low[:, 0], high[:, 0]))
-    return tracks
+    return task.objective.tracks(model, span._replace(first=max(span.first, span.stop - SHOWN)))

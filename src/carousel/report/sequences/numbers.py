@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from carousel.diagnosis.result import Diagnosis
 from carousel.training.sequences.row import SequenceRow
 from carousel.training.sequences.score import ForecastScore, LabelScore
+from carousel.training.sequences.track import Track
 
 
 @dataclass(frozen=True)
@@ -18,18 +17,6 @@ class Beside:
 
     name: str
     figure: float
-
-
-@dataclass(frozen=True, eq=False)
-class Track:
-    """A held-out stretch of a series, and what was forecast of it `ahead` steps before; each (T,)."""
-
-    name: str
-    ahead: int
-    came: np.ndarray
-    middle: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ from carousel.atomic import write_atomic
 from carousel.report.charts.line import Chart, Line, svg, thin
 from carousel.report.diagnosis.figures import Figure
 from carousel.report.diagnosis.gradient_figures import gradient_figure
-from carousel.report.sequences.numbers import SequenceReport, Track
+from carousel.report.sequences.numbers import SequenceReport
 from carousel.report.template import render_template
 from carousel.report.words import count, number
 from carousel.training.sequences.score import ForecastScore, LabelScore
+from carousel.training.sequences.track import Track
 
 _TASKS = {"tag": "a label at each step", "classify": "a label for each sequence", "forecast": "forecasts"}
 MOST_LABELS = 30  # that a table of confusions shows
@@ -35,10 +36,18 @@ class Bar:
 
 
 class SequencePage:
-    """The page's derived words and pictures."""
+    """The words and pictures that every such page has; the two kinds below add what their score says."""
+
+    verdict: str  # one sentence: how good the model is, beside what it has to beat
+    score_facts: list[tuple[str, str, str]]
+    bars_words: str
 
     def __init__(self, report: SequenceReport) -> None:
         self.report = report
+
+    def figure(self, value: float) -> str:
+        """A figure of the comparison, as it is written there."""
+        raise NotImplementedError
 
     @property
     def title(self) -> str:
@@ -48,34 +57,11 @@ class SequencePage:
         return f"{cell}, {layers}{report.hidden_size} units: {_TASKS[report.task]}"
 
     @property
-    def verdict(self) -> str:
-        """One sentence: how good the model is, beside what it has to beat."""
-        score = self.report.test
-        rest = " and ".join(f"{self._figure(each.figure)} of {each.name}" for each in self.report.beside)
-        if isinstance(score, LabelScore):
-            return f"{self._figure(score.error)} of {count(score.count)} held-out labels are wrong, beside {rest}."
-        return (
-            f"The mean absolute error on {count(score.count)} held-out values is {number(score.error, 3)} of that of "
-            f"the seasonal-naive forecast; {100 * score.coverage:.1f} % of them lie within the "
-            f"{100 * self.report.interval:g} % interval."
-        )
-
-    @property
     def facts(self) -> list[tuple[str, str, str]]:
         """(name, value, what it is) of the figures at the head."""
-        report, score = self.report, self.report.test
-        if isinstance(score, LabelScore):
-            first = [
-                ("right", f"{100 * score.accuracy:.1f} %", "of test labels"),
-                ("balanced", f"{100 * score.balanced:.1f} %", "the mean over labels"),
-            ]
-        else:
-            first = [
-                ("error", number(score.error, 3), "of the seasonal-naive forecast's"),
-                ("covered", f"{100 * score.coverage:.1f} %", f"by the {100 * report.interval:g} % interval"),
-            ]
+        report = self.report
         return [
-            *first,
+            *self.score_facts,
             ("valid loss", number(report.valid.value, 3), f"best, of step {count(report.best_step)}"),
             ("parameters", count(report.parameters), report.contents),
         ]
@@ -90,90 +76,6 @@ class SequencePage:
             Bar(name, figure, figure / top, own)
             for name, figure, own in sorted(rows, key=lambda row: -row[1])
         ]
-
-    @property
-    def bars_words(self) -> str:
-        if self.report.task == "forecast":
-            return "Mean absolute error on the test part, as a share of that of the seasonal-naive forecast."
-        return "Share of the test labels that are wrong."
-
-    def figure(self, value: float) -> str:
-        """A figure of the comparison, as it is written there."""
-        return self._figure(value)
-
-    @property
-    def labels(self) -> list[tuple[Any, int, float, float]]:
-        """(label, how many there are, share of them found, share of those so called that are it), of test labels."""
-        score = self.report.test
-        if not isinstance(score, LabelScore):
-            return []
-        table = np.array(score.confusion)
-        called = table.sum(axis=0)
-        return [
-            (label, int(table[k].sum()), _share(table[k, k], table[k].sum()), _share(table[k, k], called[k]))
-            for k, label in enumerate(score.labels)
-        ]
-
-    @property
-    def confusion(self) -> list[tuple[Any, list[tuple[int, float]]]]:
-        """(label, of each label how often it was called so and which share of the row that is); none of very many."""
-        score = self.report.test
-        if not isinstance(score, LabelScore) or len(score.labels) > MOST_LABELS:
-            return []
-        return [
-            (label, [(value, value / max(1, sum(row))) for value in row])
-            for label, row in zip(score.labels, score.confusion, strict=True)
-        ]
-
-    @property
-    def series(self) -> list[tuple[str, float, float, float, int]]:
-        """(name, mean absolute error, root mean square, that of the naive forecast, how many) of each series."""
-        score = self.report.test
-        if not isinstance(score, ForecastScore):
-            return []
-        columns = (
-            score.names,
-            score.mean_absolute,
-            score.root_mean_square,
-            score.mean_naive,
-            map(sum, score.counts),
-        )
-        return list(zip(*columns, strict=True))
-
-    @property
-    def tracks(self) -> list[tuple[Markup, str]]:
-        """A picture and its caption for each stretch that is drawn."""
-        return [
-            (_track(each, self.report.interval), _caption(each, self.report.interval))
-            for each in self.report.tracks
-        ]
-
-    @property
-    def ahead_chart(self) -> Markup | None:
-        """The error by how many steps ahead, beside the seasonal-naive forecast; of the first series."""
-        score = self.report.test
-        if not isinstance(score, ForecastScore) or len(score.counts[0]) < 2:
-            return None
-        known = [k for k, number_ in enumerate(score.counts[0]) if number_]
-        x = [k + 1 for k in known]
-        own, naive = (
-            [sums[0][k] / score.counts[0][k] for k in known] for sums in (score.absolute, score.naive)
-        )
-        lines = [
-            Line(f"this {self.report.cell}", x, own, "s1", dots=True),
-            Line("naive", x, naive, "s2", dots=True),
-        ]
-        return svg(
-            Chart(
-                "Error by steps ahead",
-                f"Mean absolute error of {score.names[0]} for each number of steps ahead",
-                "steps ahead",
-                "mean absolute error",
-                lines,
-                y_range=(0.0, 1.1 * max([*own, *naive])),
-                height=240,
-            )
-        )
 
     @property
     def loss_chart(self) -> Markup | None:
@@ -209,8 +111,123 @@ class SequencePage:
         found = self.report.diagnosis
         return [] if found is None else [gradient_figure(layer.gradient) for layer in found.layers]
 
-    def _figure(self, value: float) -> str:
-        return number(value, 3) if self.report.task == "forecast" else f"{100 * value:.1f} %"
+
+class LabelPage(SequencePage):
+    """Of a model that tags or classifies."""
+
+    bars_words = "Share of the test labels that are wrong."
+
+    def __init__(self, report: SequenceReport, score: LabelScore) -> None:
+        super().__init__(report)
+        self.score = score
+        rest = " and ".join(f"{self.figure(each.figure)} of {each.name}" for each in report.beside)
+        self.verdict = (
+            f"{self.figure(score.error)} of {count(score.count)} held-out labels are wrong, beside {rest}."
+        )
+        self.score_facts = [
+            ("right", f"{100 * score.accuracy:.1f} %", "of test labels"),
+            ("balanced", f"{100 * score.balanced:.1f} %", "the mean over labels"),
+        ]
+
+    def figure(self, value: float) -> str:
+        return f"{100 * value:.1f} %"
+
+    @property
+    def labels(self) -> list[tuple[Any, int, float, float]]:
+        """(label, how many there are, share of them found, share of those so called that are it), of test labels."""
+        table = np.array(self.score.confusion)
+        called = table.sum(axis=0)
+        return [
+            (label, int(table[k].sum()), _share(table[k, k], table[k].sum()), _share(table[k, k], called[k]))
+            for k, label in enumerate(self.score.labels)
+        ]
+
+    @property
+    def confusion(self) -> list[tuple[Any, list[tuple[int, float]]]]:
+        """(label, of each label how often it was called so and which share of the row that is); none of very many."""
+        if len(self.score.labels) > MOST_LABELS:
+            return []
+        return [
+            (label, [(value, value / max(1, sum(row))) for value in row])
+            for label, row in zip(self.score.labels, self.score.confusion, strict=True)
+        ]
+
+
+class ForecastPage(SequencePage):
+    """Of a model that forecasts."""
+
+    bars_words = "Mean absolute error on the test part, as a share of that of the seasonal-naive forecast."
+
+    def __init__(self, report: SequenceReport, score: ForecastScore) -> None:
+        super().__init__(report)
+        self.score = score
+        self.verdict = (
+            f"The mean absolute error on {count(score.count)} held-out values is {number(score.error, 3)} of that of "
+            f"the seasonal-naive forecast; {100 * score.coverage:.1f} % of them lie within the "
+            f"{100 * report.interval:g} % interval."
+        )
+        self.score_facts = [
+            ("error", number(score.error, 3), "of the seasonal-naive forecast's"),
+            ("covered", f"{100 * score.coverage:.1f} %", f"by the {100 * report.interval:g} % interval"),
+        ]
+
+    def figure(self, value: float) -> str:
+        return number(value, 3)
+
+    @property
+    def series(self) -> list[tuple[str, float, float, float, int]]:
+        """(name, mean absolute error, root mean square, that of the naive forecast, how many) of each series."""
+        score = self.score
+        columns = (
+            score.names,
+            score.mean_absolute,
+            score.root_mean_square,
+            score.mean_naive,
+            map(sum, score.counts),
+        )
+        return list(zip(*columns, strict=True))
+
+    @property
+    def tracks(self) -> list[tuple[Markup, str]]:
+        """A picture and its caption for each stretch that is drawn."""
+        return [
+            (_track(each, self.report.interval), _caption(each, self.report.interval))
+            for each in self.report.tracks
+        ]
+
+    @property
+    def ahead_chart(self) -> Markup | None:
+        """The error by how many steps ahead, beside the seasonal-naive forecast; of the first series."""
+        score = self.score
+        if len(score.counts[0]) < 2:
+            return None
+        known = [k for k, number_ in enumerate(score.counts[0]) if number_]
+        x = [k + 1 for k in known]
+        own, naive = (
+            [sums[0][k] / score.counts[0][k] for k in known] for sums in (score.absolute, score.naive)
+        )
+        lines = [
+            Line(f"this {self.report.cell}", x, own, "s1", dots=True),
+            Line("naive", x, naive, "s2", dots=True),
+        ]
+        return svg(
+            Chart(
+                "Error by steps ahead",
+                f"Mean absolute error of {score.names[0]} for each number of steps ahead",
+                "steps ahead",
+                "mean absolute error",
+                lines,
+                y_range=(0.0, 1.1 * max([*own, *naive])),
+                height=240,
+            )
+        )
+
+
+def page_of(report: SequenceReport) -> LabelPage | ForecastPage:
+    """The page for the score that the run has."""
+    if isinstance(report.test, LabelScore):
+        return LabelPage(report, report.test)
+    return ForecastPage(report, report.test)
 
 
 def _track(track: Track, interval: float) -> Markup:
@@ -247,7 +264,7 @@ def _share(part: int, whole: int) -> float:
 
 def sequence_report(report: SequenceReport) -> str:
     """The page as HTML text: style and pictures are all inside it."""
-    return render_template("sequence.html.j2", page=SequencePage(report), report=report)
+    return render_template("sequence.html.j2", page=page_of(report), report=report)
 
 
 def write_sequence_report(report: SequenceReport, path: str | Path) -> Path:

@@ -34,6 +34,7 @@ from carousel.losses import linear_cross_entropy
 from carousel.models.language_model import LanguageModel
 from carousel.models.ngram import interpolated
 from carousel.models.predictor import Predictor
+from carousel.progress import Observer, Stage, silent
 from carousel.report.run_facts import configuration, environment, why_stopped
 from carousel.report.training.numbers import (
     Comparison,
@@ -48,7 +49,6 @@ from carousel.training.language.corpus import Corpus
 from carousel.training.language.samples import draw_samples
 from carousel.training.run.folder import RunFolder
 from carousel.training.run.metrics import Row, read_metrics
-from carousel.training.run.progress import Observer, Stage, silent
 
 ORDERS = range(1, 6)
 SYMBOLS = {"word": "words", "token": "words", "bpe": "byte pairs"}
@@ -62,7 +62,7 @@ EXAMINED, LANES = 100, 2  # steps and stretches of the text that the diagnosis r
 LEAD = 100  # steps read before, for the state
 
 
-def gather(run: Run, corpus: Corpus, model: Predictor, on_event: Observer = silent) -> TrainingReport:
+def gather(run: Run, corpus: Corpus, model: Predictor, on_progress: Observer = silent) -> TrainingReport:
     """All numbers of the report of a language model's run."""
     config: LanguageConfig = run.config  # type: ignore[assignment]
     rows = read_metrics(RunFolder(run.path).metrics, Row)
@@ -78,11 +78,11 @@ def gather(run: Run, corpus: Corpus, model: Predictor, on_event: Observer = sile
         )
         for row in rows
     ]
-    on_event(Stage("fitting n-grams to compare with"))
+    on_progress(Stage("fitting n-grams to compare with"))
     comparisons = yardsticks(corpus)
-    on_event(Stage("tracing gates and states"))
+    on_progress(Stage("tracing gates and states"))
     snippet, gates = study(model, corpus)
-    on_event(Stage("following the gradient back in time"))
+    on_progress(Stage("following the gradient back in time"))
     return TrainingReport(
         run=str(run.path),
         cell=config.cell if config.model == "rnn" else config.model,

@@ -22,12 +22,12 @@ from carousel.data.opening import STDIN
 from carousel.data.vocabularies.base import UNKNOWN, UNKNOWN_SYMBOL, listed
 from carousel.data.vocabularies.token import size_without_rare
 from carousel.errors import CarouselError
-from carousel.training.language.beginning import config_of
+from carousel.progress import Note, Observer, Stage, silent
 from carousel.training.language.config import LanguageConfig
 from carousel.training.language.evaluation import Part
+from carousel.training.language.warm_start import config_of
 from carousel.training.run.checkpoint import describe_checkpoint
 from carousel.training.run.folder import RunFolder
-from carousel.training.run.progress import Note, Observer, Stage, silent
 
 
 @dataclass(frozen=True)
@@ -63,41 +63,41 @@ class Corpus:
         return digest.hexdigest()
 
 
-def load(config: LanguageConfig, folder: RunFolder | None = None, on_event: Observer = silent) -> Corpus:
+def load(config: LanguageConfig, folder: RunFolder | None = None, on_progress: Observer = silent) -> Corpus:
     """Read the text that `config` names, or the run in `folder` kept, and tell the parts.
 
     The vocabulary is that of the run, or of the one it begins with; else it is learned from train.
 
     Raises CarouselError for bad paths, files that are no text, and text that is too short or always the same symbol.
     """
-    config = config if folder is None else folder.kept(config)
+    config = config if folder is None else folder.with_stored_text(config)
     skipped: list[Path] = []
     split = load_corpus(**config.sources, valid=config.valid, test=config.test, on_skip=skipped.append)
     if skipped:
-        on_event(Note(describe_skipped(skipped)))
+        on_progress(Note(describe_skipped(skipped)))
     for part, words in split.described().items():
-        on_event(Note(f"{part}: {words}"))
-    symbols = _vocabulary(config, folder, split, on_event)
+        on_progress(Note(f"{part}: {words}"))
+    symbols = _vocabulary(config, folder, split, on_progress)
     if symbols.size < 2:
         raise CarouselError(
             f"a language model tells at least 2 symbols apart; the train part has {symbols.symbols[0]} alone at the "
             f"level {config.level}. Give another text, or another level."
         )
     named = {"train": split.train, "valid": split.valid, "test": split.test}
-    parts = [Part.of(documents, symbols, _told(name, on_event)) for name, documents in named.items()]
+    parts = [Part.of(documents, symbols, _told(name, on_progress)) for name, documents in named.items()]
     _check_length(config, parts[0])
     corpus = Corpus(split, symbols, *parts)
     if config.from_ is not None:
-        _tell_unknown(corpus, config.from_, on_event)
+        _tell_unknown(corpus, config.from_, on_progress)
     return corpus
 
 
-def of_run(folder: RunFolder, on_event: Observer = silent) -> Corpus:
+def of_run(folder: RunFolder, on_progress: Observer = silent) -> Corpus:
     """The text of a run as it was when the run began.
 
     Raises CarouselError if it has changed: its test part would be another one.
     """
-    corpus = load(config_of(folder.path), folder, on_event)
+    corpus = load(config_of(folder.path), folder, on_progress)
     if describe_checkpoint(folder.checkpoint).get("text") != corpus.fingerprint:
         raise CarouselError(
             f"the text that {folder.config} names has changed since the run began, and with it the test part. Put it "
@@ -107,16 +107,16 @@ def of_run(folder: RunFolder, on_event: Observer = silent) -> Corpus:
 
 
 def _vocabulary(
-    config: LanguageConfig, folder: RunFolder | None, split: Split, on_event: Observer
+    config: LanguageConfig, folder: RunFolder | None, split: Split, on_progress: Observer
 ) -> Vocabulary:
     if folder is not None and folder.vocabulary.exists():
         return load_vocabulary(folder.vocabulary)
     if config.from_ is not None:
         return load_vocabulary(RunFolder.open(config.from_).vocabulary)
-    return _learned(config, split, on_event)
+    return _learned(config, split, on_progress)
 
 
-def _tell_unknown(corpus: Corpus, run: str, on_event: Observer) -> None:
+def _tell_unknown(corpus: Corpus, run: str, on_progress: Observer) -> None:
     """Symbols that the vocabulary of another run lacks are learned and scored as `<unk>`."""
     parts = {"train": corpus.train, "valid": corpus.valid, "test": corpus.test}
     for name, part in parts.items() if corpus.vocabulary.symbols[UNKNOWN] == UNKNOWN_SYMBOL else ():
@@ -125,7 +125,7 @@ def _tell_unknown(corpus: Corpus, run: str, on_event: Observer) -> None:
             pieces = (piece for document in documents for piece in document.pieces())
             first = next((found for piece in pieces if (found := corpus.vocabulary.unknown(piece))), None)
             if first is not None:  # None where the text itself writes <unk>
-                on_event(
+                on_progress(
                     Note(
                         f"{name}: {count:,} of {part.tokens:,} symbols are not in the vocabulary of {run} and count as "
                         f"<unk>, such as {listed(first, most=5)}"
@@ -133,19 +133,19 @@ def _tell_unknown(corpus: Corpus, run: str, on_event: Observer) -> None:
                 )
 
 
-def _learned(config: LanguageConfig, split: Split, on_event: Observer) -> Vocabulary:
+def _learned(config: LanguageConfig, split: Split, on_progress: Observer) -> Vocabulary:
     """The vocabulary of the train part; text that is no corpus of three files may well write no `<unk>`."""
     size = config.vocabulary_size
     if config.level == "token" and size is None and not split.brought:
         size = size_without_rare(piece for document in split.train for piece in document.pieces())
         if size is not None:
-            on_event(
+            on_progress(
                 Note(f"the text writes no <unk>: it stands for all but the {size - 2:,} most frequent words")
             )
     return fit_vocabulary(config.level, split.train, size)
 
 
-def _told(name: str, on_event: Observer) -> Callable[[int, int], None]:
+def _told(name: str, on_progress: Observer) -> Callable[[int, int], None]:
     """Progress of a large part as it becomes numbers, one Stage for each tenth."""
     shown = -1
 
@@ -153,7 +153,7 @@ def _told(name: str, on_event: Observer) -> Callable[[int, int], None]:
         nonlocal shown
         if (tenth := 10 * done // max(1, total)) > shown:
             shown = tenth
-            on_event(Stage(f"turning the {name} files into symbols: {10 * tenth} %"))
+            on_progress(Stage(f"turning the {name} files into symbols: {10 * tenth} %"))
 
     return tell
 

@@ -13,10 +13,10 @@ from carousel.models.predictor import Predictor, model_class
 from carousel.nn.drawing import seeded
 from carousel.training.language.config import LanguageConfig
 from carousel.training.language.corpus import Corpus
-from carousel.training.language.epochs import Epochs
 from carousel.training.language.evaluation import Part, evaluate
 from carousel.training.language.samples import write_samples
 from carousel.training.language.score import Score
+from carousel.training.language.windows import TextWindows
 from carousel.training.loop.loop import Loop
 from carousel.training.run.folder import RunFolder
 from carousel.training.run.metrics import Row
@@ -46,7 +46,7 @@ def build_loop(
 
     Everything random follows from `config.seed`: building two of these gives the same weights twice.
     """
-    batches = Epochs(train.ids, config.batch, config.bptt, config.seed, train.ends)
+    batches = TextWindows(train.ids, config.batch, config.bptt, config.seed, train.ends)
     with seeded(config.seed):
         model = build_model(config, vocabulary_size)
     if weights is not None:
@@ -68,14 +68,17 @@ def next_symbol(model: Any, window: tuple[Tensor, ...], state: Any) -> tuple[Ten
 class LanguageTask:
     """A language model and its corpus, as `carousel.training.run.task.Task` says.
 
-    `begun`: whether the run begins with the weights of another one; `weights`: these, until a checkpoint has its own.
+    `warm_start`: whether the run begins with the weights of another one. `weights`: these weights, until a checkpoint
+    has its own.
     """
 
     what = "text"
     rows = Row
 
-    def __init__(self, corpus: Corpus, begun: bool = False, weights: dict[str, Tensor] | None = None) -> None:
-        self.corpus, self.begun, self.weights = corpus, begun, weights
+    def __init__(
+        self, corpus: Corpus, warm_start: bool = False, weights: dict[str, Tensor] | None = None
+    ) -> None:
+        self.corpus, self.warm_start, self.weights = corpus, warm_start, weights
 
     @property
     def fingerprint(self) -> str:
@@ -98,7 +101,7 @@ class LanguageTask:
 
     def is_guess(self, score: Score) -> bool:
         """Whether all symbols equally likely would do as well, or the weights that the run began with might."""
-        return self.begun or score.bits >= math.log2(self.corpus.vocabulary.size) * score.tokens
+        return self.warm_start or score.bits >= math.log2(self.corpus.vocabulary.size) * score.tokens
 
     def train_score(self, nats: float) -> Score:
         part = self.corpus.train

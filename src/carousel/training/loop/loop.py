@@ -23,7 +23,7 @@ from carousel.training.loop.schedule import decayed, rate
 Model = TypeVar("Model", bound=nn.Module)
 
 # (model, window, state before it or None) -> (mean loss in nats, state after it)
-Objective = Callable[[Any, tuple[Tensor, ...], Any], tuple[Tensor, Any]]
+WindowLoss = Callable[[Any, tuple[Tensor, ...], Any], tuple[Tensor, Any]]
 PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 
 
@@ -40,7 +40,7 @@ class Batches(Protocol):
     def window(self, step: int) -> tuple[Tensor, ...]:
         """The tensors of step 0, 1, ..., as the objective takes them."""
 
-    def begins(self, step: int) -> bool:
+    def resets_state(self, step: int) -> bool:
         """Whether no state is carried into this step."""
 
 
@@ -51,7 +51,7 @@ class Loop(Generic[Model]):
     it; a checkpoint holds its state.
     """
 
-    def __init__(self, config: LoopConfig, model: Model, batches: Batches, objective: Objective) -> None:
+    def __init__(self, config: LoopConfig, model: Model, batches: Batches, objective: WindowLoss) -> None:
         self.config, self.model, self.batches, self.objective = config, model, batches, objective
         self.optimizer = build_optimizer(model, config)
         self.fabric = Fabric(accelerator=config.device, devices=1, precision=PRECISIONS[config.precision])  # type: ignore[arg-type]
@@ -74,7 +74,7 @@ class Loop(Generic[Model]):
 
         Raises Diverged if one of the two is not finite; the weights are then still those of the step before.
         """
-        state = None if self.batches.begins(step) else detached(self.state)
+        state = None if self.batches.resets_state(step) else detached(self.state)
         window = tuple(tensor.to(self.fabric.device) for tensor in self.batches.window(step))
         with self.fabric.autocast(), drawing_from(self.random):
             loss, state = self.objective(self.model, window, state)

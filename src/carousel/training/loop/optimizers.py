@@ -6,13 +6,13 @@ from torch.optim import SGD, AdamW, Optimizer, RMSprop
 from carousel.training.loop.config import LoopConfig
 
 # what each keeps for a parameter once it has moved it; all but the count of steps have the parameter's shape
-_KEPT = {"adamw": ("step", "exp_avg", "exp_avg_sq"), "rmsprop": ("step", "square_avg")}
+_STATE_NAMES = {"adamw": ("step", "exp_avg", "exp_avg_sq"), "rmsprop": ("step", "square_avg")}
 
 
-def kept(config: LoopConfig) -> tuple[str, ...]:
+def state_names(config: LoopConfig) -> tuple[str, ...]:
     """The names of the tensors that the optimizer keeps for a parameter."""
     with_momentum = ("momentum_buffer",) if config.momentum else ()
-    return _KEPT.get(config.optimizer, with_momentum)
+    return _STATE_NAMES.get(config.optimizer, with_momentum)
 
 
 def build_optimizer(model: nn.Module, config: LoopConfig) -> Optimizer:

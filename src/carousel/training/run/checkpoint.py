@@ -21,7 +21,7 @@ from carousel.plain import typed
 from carousel.reading import first_line
 from carousel.training.loop.config import LoopConfig
 from carousel.training.loop.loop import Loop
-from carousel.training.loop.optimizers import kept
+from carousel.training.loop.optimizers import state_names
 from carousel.training.run.position import Position
 
 KIND = "checkpoint"
@@ -100,7 +100,7 @@ def _expected_moments(loop: Loop[Any], tensors: dict[str, Tensor]) -> dict[str, 
     parameters = [each for group in loop.optimizer.param_groups for each in group["params"]]
     for number, parameter in enumerate(parameters):
         if any(name.startswith(f"optimizer.{number}.") for name in tensors):
-            for moment in kept(loop.config):
+            for moment in state_names(loop.config):
                 like = torch.zeros(()) if moment == "step" else parameter
                 expected[f"optimizer.{number}.{moment}"] = like
     return expected

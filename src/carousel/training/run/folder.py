@@ -91,7 +91,7 @@ class RunFolder:
         """Write the configuration, without `out`: it must run again, elsewhere."""
         config.override(out=None).save(self.config)
 
-    def kept(self, config: Any) -> Any:
+    def with_stored_text(self, config: Any) -> Any:
         """A configuration with the text that was kept here in the place of standard input."""
         if not self.text.exists():
             return config

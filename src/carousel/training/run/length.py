@@ -17,7 +17,7 @@ _SECONDS = 3.0  # of timed steps at most
 Settings = TypeVar("Settings", bound=LoopConfig)
 
 
-def settle(config: Settings, task: Task) -> Settings:
+def resolve_length(config: Settings, task: Task) -> Settings:
     """The configuration with `steps` and `evaluate_every` filled in: from here on the clock decides nothing.
 
     Minutes become steps by timing some steps, and an evaluation, of a model that is then thrown away. They

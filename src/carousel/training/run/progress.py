@@ -1,32 +1,17 @@
-"""What a training run tells whoever watches it: small frozen events, given to one function.
+"""What a training run tells through `on_progress`, beside the events that any long work has.
 
-An observer is any callable that takes an event. It is called from the training thread, so it should be quick.
 The command line draws its progress bar from these.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from carousel.progress import Event
 from carousel.training.language.score import AnyScore
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A part of the preparation or of the closing work begins: `message` says which."""
-
-    message: str
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something that whoever trains should know; it stays to be read, unlike a Stage."""
-
-    message: str
-
-
-@dataclass(frozen=True)
-class Started:
+class Started(Event):
     """Training proper begins, or goes on at `step` of `steps`."""
 
     folder: Path
@@ -37,7 +22,7 @@ class Started:
 
 
 @dataclass(frozen=True)
-class Stepped:
+class Stepped(Event):
     """`step` of `steps` is done; sent about ten times a second, not at every step."""
 
     step: int
@@ -50,9 +35,13 @@ class Stepped:
     seconds: float  # trained so far, earlier sessions included
     seconds_left: float
 
+    @property
+    def share(self) -> float:
+        return self.step / self.steps
+
 
 @dataclass(frozen=True)
-class Evaluated:
+class Evaluated(Event):
     """The valid part was scored after `step`; `best` says that these weights were kept."""
 
     step: int
@@ -61,14 +50,14 @@ class Evaluated:
 
 
 @dataclass(frozen=True)
-class Saved:
+class Saved(Event):
     """A checkpoint was written: nothing up to `step` can be lost any more."""
 
     step: int
 
 
 @dataclass(frozen=True)
-class Finished:
+class Finished(Event):
     """Training has ended, with the best weights' score on the whole valid and test parts."""
 
     folder: Path
@@ -78,11 +67,3 @@ class Finished:
     valid: AnyScore
     test: AnyScore
     seconds: float
-
-
-Event = Stage | Note | Started | Stepped | Evaluated | Saved | Finished
-Observer = Callable[[Event], None]
-
-
-def silent(event: Event) -> None:
-    """The observer that ignores every event."""

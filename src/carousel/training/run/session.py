@@ -12,6 +12,7 @@ from carousel.diagnosis.observation.layers import is_recurrent
 from carousel.errors import CarouselError
 from carousel.interrupt import deferred_interrupt
 from carousel.plain import typed
+from carousel.progress import Note, Observer, Stage
 from carousel.training.language.score import AnyScore
 from carousel.training.loop.config import LoopConfig
 from carousel.training.loop.loop import Diverged
@@ -19,10 +20,10 @@ from carousel.training.run.checkpoint import describe_checkpoint, load_checkpoin
 from carousel.training.run.clock import seconds_since
 from carousel.training.run.folder import RunFolder
 from carousel.training.run.interrupt import Interrupted
-from carousel.training.run.length import settle
+from carousel.training.run.length import resolve_length
 from carousel.training.run.metrics import CsvRow, Metrics
 from carousel.training.run.position import Position
-from carousel.training.run.progress import Evaluated, Note, Observer, Saved, Stage, Started, Stepped
+from carousel.training.run.progress import Evaluated, Saved, Started, Stepped
 from carousel.training.run.task import Task
 
 CHECKPOINT_SECONDS = 30.0  # from one checkpoint to the next at most; there is one at every evaluation too
@@ -36,8 +37,8 @@ _SMOOTH = 0.98  # of the training figures shown: a mean over about 50 steps
 class Session:
     """Steps, evaluations, checkpoints and news in their order; what it writes is described in `RunFolder`."""
 
-    def __init__(self, folder: RunFolder, task: Task, on_event: Observer) -> None:
-        self.folder, self.task, self.on_event = folder, task, on_event
+    def __init__(self, folder: RunFolder, task: Task, on_progress: Observer) -> None:
+        self.folder, self.task, self.on_progress = folder, task, on_progress
         resumed = folder.checkpoint.exists()
         self.config = folder.load_config() if resumed else self._begin()
         self.loop = task.loop(self.config)
@@ -48,7 +49,7 @@ class Session:
             self.position = load_checkpoint(folder.checkpoint, self.loop)
             if self.monitor:
                 self.monitor.sick = typed(dict[str, int], about.get("sick") or {}, "sick")
-        self.metrics = Metrics(folder, self.position.step, task.rows, lambda words: on_event(Note(words)))
+        self.metrics = Metrics(folder, self.position.step, task.rows, lambda words: on_progress(Note(words)))
         self._resumed = resumed
         self._saved_at = self._told_at = time.monotonic()
         self._shown = (0.0, 0.0, 0.0)  # running sums of nats, norm and seconds, and the weight of their steps
@@ -84,7 +85,7 @@ class Session:
 
     def finish(self) -> None:
         """Score the best weights on the whole valid and test parts, note that it is over."""
-        self.on_event(Stage("scoring the valid and test parts"))
+        self.on_progress(Stage("scoring the valid and test parts"))
         model = self.task.load(self.folder.weights).to(self.loop.fabric.device)
         valid, test = self.task.finish(self.folder, model, self.config)
         self._save({"reason": self.reason, "valid": valid.to_dict(), "test": test.to_dict()})
@@ -96,9 +97,9 @@ class Session:
     def _begin(self) -> LoopConfig:
         """Settle what the configuration leaves open. A death in here leaves no checkpoint: it is redone."""
         self.task.begin(self.folder)
-        self.on_event(Stage("measuring the speed"))
+        self.on_progress(Stage("measuring the speed"))
         given = self.folder.load_config()
-        config = settle(given.override(threads=torch.get_num_threads(), lr=given.rate), self.task)
+        config = resolve_length(given.override(threads=torch.get_num_threads(), lr=given.rate), self.task)
         self.folder.save_config(config)
         return config
 
@@ -131,7 +132,7 @@ class Session:
         self.position.seconds += monitor.spent - spent
         self.metrics.look(self.position.step, look.scalars())
         for warning in look.warnings:
-            self.on_event(Note(f"step {self.position.step:,}: {warning}"))
+            self.on_progress(Note(f"step {self.position.step:,}: {warning}"))
 
     def _tend(self, save_now: bool) -> None:
         """What is due after a step. Best weights before the checkpoint: see checkpoint.py for why."""
@@ -155,7 +156,7 @@ class Session:
         if best:
             self._save_best()
         self.position.seconds += seconds_since(start)
-        self.on_event(Evaluated(self.position.step, score, best))
+        self.on_progress(Evaluated(self.position.step, score, best))
         return score
 
     def _bound(self, score: AnyScore) -> float:
@@ -175,7 +176,7 @@ class Session:
         about = {"text": self.task.fingerprint, "scores": scores, "sick": sick}
         save_checkpoint(self.folder.checkpoint, self.loop, self.position, **about)
         self._saved_at = time.monotonic()
-        self.on_event(Saved(self.position.step))
+        self.on_progress(Saved(self.position.step))
 
     def _row(self, score: AnyScore | None) -> CsvRow:
         position = self.position
@@ -217,7 +218,7 @@ class Session:
         )
 
     def _tell_start(self) -> None:
-        self.on_event(
+        self.on_progress(
             Started(
                 folder=self.folder.path,
                 step=self.position.step,
@@ -239,7 +240,7 @@ class Session:
             return
         self._told_at = now
         step = self.position.step
-        self.on_event(
+        self.on_progress(
             Stepped(
                 step=step,
                 steps=self.steps,

@@ -6,15 +6,15 @@ import copy
 import math
 from typing import Any
 
-from carousel.models.sequences.heads import WITHOUT
+from carousel.models.sequences.heads import MLP_CELL
 from carousel.training.sequences.config import SequenceConfig
 from carousel.training.sequences.task import SequenceTask
 
 
-def without_recurrence(task: SequenceTask, config: SequenceConfig, steps: int) -> Any:
+def mlp_baseline(task: SequenceTask, config: SequenceConfig, steps: int) -> Any:
     """The test score of hidden layers that see one step at a time, with their best weights of as many evaluations."""
     options = {"bidirectional": False, "weight_drop": 0.0, "recurrent_dropout": 0.0}
-    own = config.override(cell=WITHOUT, steps=steps, **options)
+    own = config.override(cell=MLP_CELL, steps=steps, **options)
     loop = task.loop(own)
     best, lowest = copy.deepcopy(loop.model.state_dict()), math.inf
     for step in range(steps):
@@ -24,4 +24,4 @@ def without_recurrence(task: SequenceTask, config: SequenceConfig, steps: int) -
             if value < lowest:
                 best, lowest = copy.deepcopy(loop.model.state_dict()), value
     loop.model.load_state_dict(best)
-    return task.aim.score(loop.model, task.parts.test)
+    return task.objective.score(loop.model, task.parts.test)

@@ -1,28 +1,30 @@
 """Every option of the training on sequences that are not text, beside those that every run has. It loads no torch."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from carousel.data.sequences.layout import TASKS, Layout
 from carousel.errors import CarouselError
 from carousel.models.cells import MOST_LAYERS
 from carousel.models.sequences.heads import (
+    HEADS,
     LEAST_INTERVAL,
+    MLP_CELL,
     MOST_INTERVAL,
     SEQUENCE_CELLS,
-    WITHOUT,
-    Classify,
     Forecast,
     Head,
-    Tag,
     check_model,
 )
 from carousel.options import again, described, option
 from carousel.training.loop.config import LoopConfig, without_dropout
-from carousel.training.sequences.score import ForecastScore, LabelScore
+from carousel.training.sequences.score import SCORES, ForecastScore, LabelScore
 
-FORECAST = ("horizon", "season", "log", "interval")
+_TASKS_OF = {
+    **{each.name: ("forecast",) for each in fields(Forecast)},
+    **dict.fromkeys(("test_file", "bidirectional", "text"), ("tag", "classify")),
+}
 MODEL = (
     "cell",
     "hidden_size",
@@ -83,11 +85,11 @@ class SequenceConfig(LoopConfig):
         maximum=MOST_INTERVAL,
     )
 
-    cell: str = option("lstm", f"cell, or {WITHOUT}: without recurrence", choices=SEQUENCE_CELLS)
+    cell: str = option("lstm", f"cell, or {MLP_CELL}: without recurrence", choices=SEQUENCE_CELLS)
     hidden_size: int = option(64, "units of each layer", minimum=1)
     num_layers: int = option(1, "number of hidden layers", minimum=1, maximum=MOST_LAYERS)
     bidirectional: bool = option(False, "task tag, classify: read sequences from both ends")
-    context: int = option(1, f"cell {WITHOUT}: how many steps it sees", minimum=1)
+    context: int = option(1, f"cell {MLP_CELL}: how many steps it sees", minimum=1)
     dropout: float = option(0.0, "share of values dropped before, between, after layers", minimum=0, below=1)
     locked_dropout: bool = option(False, "dropout with one mask for all steps of a sequence")
     weight_drop: float = option(0.0, "share of recurrent weights dropped", minimum=0, below=1)
@@ -100,7 +102,7 @@ class SequenceConfig(LoopConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_model(self.task, self.model_options)
+        check_model(HEADS[self.task], self.model_options)
         self._check_task()
         if self.valid + self.test >= 1:
             raise CarouselError(
@@ -110,10 +112,9 @@ class SequenceConfig(LoopConfig):
 
     @property
     def head(self) -> Head:
-        """What the model says."""
-        if self.task == "forecast":
-            return Forecast(**{name: getattr(self, name) for name in FORECAST})
-        return Tag() if self.task == "tag" else Classify()
+        """What the model predicts."""
+        kind = HEADS[self.task]
+        return kind(**{each.name: getattr(self, each.name) for each in fields(kind)})
 
     @property
     def model_options(self) -> dict[str, Any]:
@@ -135,18 +136,16 @@ class SequenceConfig(LoopConfig):
 
     def score(self, counts: dict[str, Any]) -> LabelScore | ForecastScore:
         """The score of such a run that its checkpoint holds."""
-        return (ForecastScore if self.task == "forecast" else LabelScore).from_dict(counts)
+        return SCORES[self.task].from_dict(counts)
 
     def _check_task(self) -> None:
         """Options that belong to one kind of task."""
         unset = {each.name: each.default for each in self.__dataclass_fields__.values()}
-        foreign = FORECAST if self.task != "forecast" else ("test_file", "bidirectional", "text")
-        for name in foreign:
-            if getattr(self, name) != unset[name]:
-                task = "forecast" if self.task != "forecast" else "tag and classify"
+        for name, tasks in _TASKS_OF.items():
+            if self.task not in tasks and getattr(self, name) != unset[name]:
                 raise CarouselError(
-                    f"{name} is an option of task {task}; got {name}={getattr(self, name)} for {self.task}. "
-                    "Leave it out."
+                    f"{name} is an option of task {' and '.join(tasks)}; got {name}={getattr(self, name)} for "
+                    f"{self.task}. Leave it out."
                 )
 
 

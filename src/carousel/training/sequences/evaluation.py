@@ -1,14 +1,12 @@
-"""How good a model of sequences is on data that come with what is asked for: a file, a DataFrame, arrays."""
+"""How good a model of sequences is on data that come with their targets: a file, a DataFrame, arrays."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from carousel.data.sequences import Span
-from carousel.models.sequences.heads import Forecast
 from carousel.models.sequences.model import SequenceModel
-from carousel.training.sequences.forecast import ForecastAim
-from carousel.training.sequences.labels import LabelAim
+from carousel.training.sequences.objectives import OBJECTIVES
 from carousel.training.sequences.score import ForecastScore, LabelScore
 
 
@@ -32,13 +30,11 @@ def score_sequences(
     1.0
     """
     sequences = model.read(data, targets, lengths=lengths, labelled=True)
-    encoded = [model.known.encode(item) for item in sequences.items]
-    if not isinstance(model.head, Forecast):
-        spans = [Span(k, 0, len(item)) for k, item in enumerate(sequences.items)]
-        aim: LabelAim | ForecastAim = LabelAim(sequences, model.head.task, model.labels, encoded)
-    else:
-        model.check_lengths(sequences)
-        spans = [Span(k, model.head.season, len(item)) for k, item in enumerate(sequences.items)]
-        aim = ForecastAim(sequences, model.head, model.known, encoded, [])
-    aim.check(spans, sequences.source)
-    return aim.score(model, spans)
+    encoded = [model.fitted_encoding.encode(item) for item in sequences.items]
+    model.head.check_lengths(sequences)
+    objective = OBJECTIVES[model.head.task](
+        sequences, model.head, encoded, labels=model.labels, encoding=model.fitted_encoding, train=[]
+    )
+    spans = [Span(k, objective.lead, len(item)) for k, item in enumerate(sequences.items)]
+    objective.check(spans, sequences.source)
+    return objective.score(model, spans)

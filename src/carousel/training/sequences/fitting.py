@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,13 +17,12 @@ from carousel.data.sequences import (
     table_of_frame,
 )
 from carousel.errors import CarouselError
-from carousel.models.sequences.heads import Forecast
 from carousel.models.sequences.model import SequenceModel
+from carousel.progress import Observer, silent
 from carousel.training import api
 from carousel.training.loop.devices import check_device
 from carousel.training.run.folder import RunFolder
-from carousel.training.run.progress import Observer, silent
-from carousel.training.sequences.config import FORECAST, MODEL, SequenceConfig
+from carousel.training.sequences.config import MODEL, SequenceConfig
 from carousel.training.sequences.task import SequenceTask
 
 
@@ -37,7 +37,7 @@ def fit(
     test_targets: Any = None,
     out: str | Path | None = None,
     resume: bool = False,
-    on_event: Observer = silent,
+    on_progress: Observer = silent,
     **options: Any,
 ) -> api.Run:
     """Train `model`, which then holds the best weights; returns the run with its scores.
@@ -54,7 +54,7 @@ def fit(
         out: a run folder to keep, with weights, metrics, checkpoint, and the data if they are no file, so that
             `carousel.report_run(out)` and the commands know them; None: nothing stays but the model.
         resume: go on with the run in `out`, which was begun with the same data and options.
-        on_event: called with what happens, as by `carousel.train`.
+        on_progress: called with what happens, as by `carousel.train`.
         options: of `carousel.SequenceConfig`: epochs, minutes, lr, batch, valid, seed, ...
 
     Raises CarouselError as `carousel.train`, and for data and targets that do not belong together.
@@ -67,9 +67,7 @@ def fit(
     >>> forecast.middle.shape
     (3, 1)
     """
-    own = {name: model.options[name] for name in MODEL}
-    if isinstance(model.head, Forecast):
-        own |= {name: getattr(model.head, name) for name in FORECAST}
+    own = {name: model.options[name] for name in MODEL} | dataclasses.asdict(model.head)
     clash = sorted(name for name in options if name in own)
     if clash:
         raise CarouselError(
@@ -85,18 +83,18 @@ def fit(
     tested = config.test_file if test_data is None else test_data
     held = None if tested is None else _sequences(config, layout, tested, test_targets, None, None)
     task = SequenceTask.of(config, sequences, held, layout)
-    task.keeps = out is not None and not in_files
+    task.stores_data = out is not None and not in_files
     check_device(config.device)
     if out is None:
         with TemporaryDirectory() as folder:
-            return _fitted(model, api.begin(config.override(out=folder), task, on_event))
+            return _fitted(model, api.begin(config.override(out=folder), task, on_progress))
     config = config.override(out=str(out))
     if resume:
         begun = RunFolder.open(str(out))
         _check_same(begun, config, [*own, *options])
-        return _fitted(model, api.go_on(begun, task, on_event))
+        return _fitted(model, api.go_on(begun, task, on_progress))
     RunFolder.check_free(out)
-    return _fitted(model, api.begin(config, task, on_event))
+    return _fitted(model, api.begin(config, task, on_progress))
 
 
 def _check_same(folder: RunFolder, config: SequenceConfig, given: list[str]) -> None:
@@ -114,7 +112,7 @@ def _check_same(folder: RunFolder, config: SequenceConfig, given: list[str]) -> 
 def _fitted(model: SequenceModel, run: api.Run) -> api.Run:
     """The model with what the run has found."""
     best = SequenceModel.load(run.path)
-    model.prepare(best.known, best.labels, best.targets, best.layout)
+    model.prepare(best.fitted_encoding, best.labels, best.targets, best.layout)
     model.load_state_dict(best.state_dict())
     model.widening = best.widening
     model.eval()

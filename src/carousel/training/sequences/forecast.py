@@ -9,29 +9,33 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from carousel.data.sequences import Encoding, Sequences, Span, filled
+from carousel.data.sequences import Encoding, Example, Sequences, Span, filled
 from carousel.errors import CarouselError
 from carousel.losses import gaussian
 from carousel.models.sequences.heads import Forecast
 from carousel.models.sequences.model import SequenceModel, padded
-from carousel.models.sequences.predictions import forecasts, quantile
+from carousel.models.sequences.predictions import quantile
 from carousel.training.sequences.score import ForecastScore
-from carousel.training.sequences.windows import Piece
+from carousel.training.sequences.track import Track
+from carousel.training.sequences.windows import Window
 
 
-class ForecastAim:
+class ForecastObjective:
     """The normal density of the next H values at each step; one that is missing, or held out, is not counted."""
 
     def __init__(
         self,
         sequences: Sequences,
-        head: Forecast,
-        encoding: Encoding,
+        head: Any,
         encoded: list[np.ndarray],
+        *,
+        labels: list[Any],
+        encoding: Encoding,
         train: list[Span],
     ) -> None:
         """Raises CarouselError for a series that is too short for its season and horizon."""
-        self.head, self.encoding, self.targets = head, encoding, sequences.targets
+        self.head: Forecast = head
+        self.encoding, self.targets = encoding, sequences.targets
         self.lead = head.season
         self._encoded = encoded
         self._raw = [item.numbers[:, : self.targets] for item in sequences.items]
@@ -45,12 +49,12 @@ class ForecastAim:
         """Long series are cut into windows."""
         return False
 
-    def batch(self, pieces: list[Piece]) -> tuple[Tensor, ...]:
+    def batch(self, windows: list[Window]) -> tuple[Tensor, ...]:
         """x (T, B, I), lengths (B,), targets (T, B, H, K), NaN where none counts, and weights (T, B)."""
-        x, lengths = padded([self._encoded[p.sequence][p.start : p.stop] for p in pieces])
+        x, lengths = padded([self._encoded[p.sequence][p.start : p.stop] for p in windows])
         targets = torch.full((*x.shape[:2], self.head.horizon, self.targets), math.nan)
         weights = torch.ones(x.shape[:2])
-        for k, p in enumerate(pieces):
+        for k, p in enumerate(windows):
             origins = range(p.first, p.stop)
             ahead = self._ahead(self._scaled[p.sequence], origins, 0, self._stops[p.sequence])
             targets[p.first - p.start : p.stop - p.start, k] = torch.from_numpy(ahead).float()
@@ -59,9 +63,9 @@ class ForecastAim:
         return x, lengths, targets, weights
 
     def loss(self, model: Any, window: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
-        """The objective of the loop."""
+        """The loss of a window, as the loop calls it."""
         x, lengths, targets, weights = window
-        return density(
+        return negative_log_density(
             model(x, lengths.cpu()), targets, weights=weights[..., None, None].expand_as(targets)
         ), None
 
@@ -69,12 +73,16 @@ class ForecastAim:
         """Forecasts from the step before each span, and from each step within it, of all that lies within it."""
         sums = np.zeros((6, self.targets, self.head.horizon))
         nats = 0.0
-        for span, said in self._said(model, spans):
+        for span, output in self._outputs(model, spans):
             origins = range(span.first - 1, span.stop - 1)
             came = self._ahead(self._raw[span.sequence], origins, span.first, span.stop)  # (N, H, K)
             scaled = self._ahead(self._scaled[span.sequence], origins, span.first, span.stop)
-            nats += float(density(torch.from_numpy(said).double(), torch.from_numpy(scaled), reduction="sum"))
-            found = forecasts(said, self.encoding, self.head, self.targets, model.widening)
+            nats += float(
+                negative_log_density(
+                    torch.from_numpy(output).double(), torch.from_numpy(scaled), reduction="sum"
+                )
+            )
+            found = model.in_units_of_data(output)
             error = np.abs(found.middle - came)
             naive = np.abs(self._naive(span.sequence, origins) - came)
             inside = (found.low <= came) & (came <= found.high)
@@ -103,40 +111,69 @@ class ForecastAim:
         """Training begins at the seasonal-naive forecast, so that the first weights are always worth a look."""
         return True
 
-    def widening(self, model: SequenceModel, spans: list[Span]) -> float:
-        """What intervals must be stretched by to hold their share of these spans.
+    def calibrate(self, model: SequenceModel, spans: list[Span]) -> bool:
+        """Stretch the intervals of the model until they hold their share of these spans.
 
         (Split conformal prediction by residuals in units of the forecast's own deviation: Lei et al. 2018.)
         """
         ratios = []
-        for span, said in self._said(model, spans):
+        for span, output in self._outputs(model, spans):
             scaled = self._ahead(
                 self._scaled[span.sequence], range(span.first - 1, span.stop - 1), span.first, span.stop
             )
-            ratio = np.abs(scaled - said[..., 0]) / np.exp(said[..., 1])
+            ratio = np.abs(scaled - output[..., 0]) / np.exp(output[..., 1])
             ratios.append(ratio[~np.isnan(ratio)])
         found = np.sort(np.concatenate(ratios))
         rank = math.ceil((len(found) + 1) * self.head.interval)
-        return float(found[min(rank, len(found)) - 1]) / quantile(self.head.interval)
+        model.widening = float(found[min(rank, len(found)) - 1]) / quantile(self.head.interval)
+        return True
 
-    def track(
-        self, model: SequenceModel, span: Span, ahead: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Over a span what came, (T, K), its forecast `ahead` steps before: middle, low, high, and the naive one."""
-        origins = range(span.first - ahead, span.stop - ahead)
-        [said] = list(model.say([self._encoded[span.sequence][: span.stop]]))
-        found = forecasts(
-            said[origins.start : origins.stop], self.encoding, self.head, self.targets, model.widening
-        )
-        naive = self._naive(span.sequence, origins)
-        at = ahead - 1
-        came = self._raw[span.sequence][span.first : span.stop]
-        return came, found.middle[:, at], found.low[:, at], found.high[:, at], naive[:, at]
+    def baseline(self, train: list[Span], spans: list[Span]) -> tuple[str, float]:
+        """The seasonal-naive forecast, whose error is the unit of all others."""
+        return "the seasonal-naive forecast", 1.0
 
-    def _said(self, model: SequenceModel, spans: list[Span]) -> Any:
-        """(span, what was said at each of its origins (N, H, K, 2))."""
-        said = model.say([self._encoded[span.sequence][: span.stop] for span in spans])
-        for span, each in zip(spans, said, strict=True):
+    def tracks(self, model: SequenceModel, span: Span) -> list[Track]:
+        """The first series over a span, forecast one step before and as far before as the model can."""
+        name = self.encoding.numbers[0].name
+        came = self._raw[span.sequence][span.first : span.stop, 0]
+        [output] = list(model.outputs_of([self._encoded[span.sequence][: span.stop]]))
+        tracks = []
+        for ahead in sorted({1, self.head.horizon}):
+            found = model.in_units_of_data(output[span.first - ahead : span.stop - ahead])
+            bounds = (each[:, ahead - 1, 0] for each in (found.middle, found.low, found.high))
+            tracks.append(Track(name, ahead, came, *bounds))
+        return tracks
+
+    @staticmethod
+    def final_words(head: Any) -> str:
+        """What reports call `final_loss`."""
+        what = "value that follows" if head.horizon == 1 else f"{head.horizon} values that follow"
+        return f"minus the log density, in nats, that was given to the {what} each sequence"
+
+    @staticmethod
+    def final_loss(output: Tensor, targets: Tensor) -> Tensor:
+        """The sum of the losses of forecasts (B, H, K, 2)."""
+        return negative_log_density(output, targets.to(output.dtype), reduction="sum")
+
+    @staticmethod
+    def final_target(model: SequenceModel, item: Example, stop: int) -> tuple[int, Tensor]:
+        """Up to where a sequence is read, and the values that follow: the last for which all of them are there."""
+        horizon = model.forecast.horizon
+        end = min(stop, max(stop - horizon, 2))
+        ahead = torch.from_numpy(model.fitted_encoding.scaled(item)[end:stop, : model.targets])
+        target = torch.full((horizon, model.targets), math.nan, dtype=torch.float64)
+        target[: len(ahead)] = ahead
+        return end, target
+
+    @staticmethod
+    def known(targets: Tensor) -> Tensor:
+        """Which targets are known."""
+        return ~targets.isnan()
+
+    def _outputs(self, model: SequenceModel, spans: list[Span]) -> Any:
+        """(span, the output at each of its origins (N, H, K, 2))."""
+        outputs = model.outputs_of([self._encoded[span.sequence][: span.stop] for span in spans])
+        for span, each in zip(spans, outputs, strict=True):
             yield span, each[span.first - 1 : span.stop - 1]
 
     def _ahead(self, values: np.ndarray, origins: range, first: int, stop: int) -> np.ndarray:
@@ -153,10 +190,10 @@ class ForecastAim:
         return filled(self._raw[sequence])[np.array(origins)[:, None] - ago]
 
 
-def density(said: Tensor, targets: Tensor, **options: Any) -> Tensor:
+def negative_log_density(output: Tensor, targets: Tensor, **options: Any) -> Tensor:
     """The loss of (..., H, K, 2) at targets (..., H, K), over those that are not NaN."""
     mask = ~targets.isnan()
-    columns = [each[..., None] for each in (said[..., 0], said[..., 1], targets.nan_to_num())]
+    columns = [each[..., None] for each in (output[..., 0], output[..., 1], targets.nan_to_num())]
     return gaussian(*columns, mask=mask, **options)
 
 

@@ -9,22 +9,33 @@ import torch
 from torch import Tensor
 
 from carousel.data import IGNORED
-from carousel.data.sequences import Sequence, Sequences, Span, labels_of
+from carousel.data.sequences import Encoding, Example, Sequences, Span, labels_of
 from carousel.errors import CarouselError
 from carousel.losses import cross_entropy
+from carousel.models.sequences.heads import Head
 from carousel.models.sequences.model import SequenceModel, padded
 from carousel.training.sequences.score import LabelScore
-from carousel.training.sequences.windows import Piece
+from carousel.training.sequences.track import Track
+from carousel.training.sequences.windows import Window
 
 
-class LabelAim:
+class LabelObjective:
     """Cross-entropy with the labels of sequences, over the steps that have one; w_t weighs them."""
 
     lead = 0
 
-    def __init__(self, sequences: Sequences, task: str, labels: list[Any], encoded: list[np.ndarray]) -> None:
+    def __init__(
+        self,
+        sequences: Sequences,
+        head: Head,
+        encoded: list[np.ndarray],
+        *,
+        labels: list[Any],
+        encoding: Encoding,
+        train: list[Span],
+    ) -> None:
         """Raises CarouselError for fewer than two labels, and sequences without any."""
-        self.each_step, self.labels, self._encoded = task == "tag", labels, encoded
+        self.each_step, self.labels, self._encoded = head.each_step, labels, encoded
         if len(labels) < 2:
             raise CarouselError(
                 f"there must be at least two labels to tell apart; {sequences.source} has "
@@ -53,23 +64,23 @@ class LabelAim:
         """A label of the whole needs the whole."""
         return not self.each_step
 
-    def batch(self, pieces: list[Piece]) -> tuple[Tensor, ...]:
+    def batch(self, windows: list[Window]) -> tuple[Tensor, ...]:
         """x (T, B, I), lengths (B,), targets and weights: (T, B), or (B,) of whole sequences."""
-        x, lengths = padded([self._encoded[p.sequence][p.start : p.stop] for p in pieces])
+        x, lengths = padded([self._encoded[p.sequence][p.start : p.stop] for p in windows])
         if not self.each_step:
-            targets = torch.tensor([self._targets[p.sequence][0] for p in pieces])
-            weights = torch.tensor([self._weights[p.sequence][0] for p in pieces], dtype=torch.float32)
+            targets = torch.tensor([self._targets[p.sequence][0] for p in windows])
+            weights = torch.tensor([self._weights[p.sequence][0] for p in windows], dtype=torch.float32)
             return x, lengths, targets, weights
         targets = torch.full(x.shape[:2], IGNORED)
         weights = torch.zeros(x.shape[:2])
-        for k, p in enumerate(pieces):
+        for k, p in enumerate(windows):
             at = slice(p.first - p.start, p.stop - p.start)
             targets[at, k] = torch.from_numpy(self._targets[p.sequence][p.first : p.stop])
             weights[at, k] = torch.from_numpy(self._weights[p.sequence][p.first : p.stop])
         return x, lengths, targets, weights
 
     def loss(self, model: Any, window: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
-        """The objective of the loop."""
+        """The loss of a window, as the loop calls it."""
         x, lengths, targets, weights = window
         return cross_entropy(model(x, lengths.cpu()), targets, weights=weights), None
 
@@ -78,8 +89,8 @@ class LabelAim:
         size = len(self.labels)
         confusion = np.zeros((size, size), dtype=np.int64)
         nats = 0.0
-        said = model.say([self._encoded[span.sequence][: span.stop] for span in spans])
-        for span, logits in zip(spans, said, strict=True):
+        outputs = model.outputs_of([self._encoded[span.sequence][: span.stop] for span in spans])
+        for span, logits in zip(spans, outputs, strict=True):
             rows = logits[span.first :] if self.each_step else logits[None]
             own = self._targets[span.sequence]
             targets = torch.from_numpy(own[span.first : span.stop] if self.each_step else own)
@@ -90,7 +101,7 @@ class LabelAim:
 
     def check(self, spans: list[Span], part: str) -> None:
         """Raise CarouselError if no step of these spans has a label to be judged by."""
-        if not len(self._known(spans)):
+        if not len(self._known_targets(spans)):
             raise CarouselError(
                 f"{part} has no label, and so nothing to be judged by. Give some, or larger shares."
             )
@@ -99,13 +110,47 @@ class LabelAim:
         """Whether all labels equally likely would do as well."""
         return score.value >= float(np.log(len(self.labels)))
 
-    def majority(self, train: list[Span], spans: list[Span]) -> float:
-        """The accuracy on `spans` of always naming the label that is most frequent in `train`."""
-        counts = np.bincount(self._known(train), minlength=len(self.labels))
-        found = self._known(spans)
-        return float((found == counts.argmax()).mean())
+    def calibrate(self, model: SequenceModel, spans: list[Span]) -> bool:
+        """Change nothing: logits are used as they are learned."""
+        return False
 
-    def _known(self, spans: list[Span]) -> np.ndarray:
+    def baseline(self, train: list[Span], spans: list[Span]) -> tuple[str, float]:
+        """The error on `spans` of always predicting the label that is most frequent in `train`, by its name."""
+        counts = np.bincount(self._known_targets(train), minlength=len(self.labels))
+        found = self._known_targets(spans)
+        return "the most frequent label", 1 - float((found == counts.argmax()).mean())
+
+    def tracks(self, model: SequenceModel, span: Span) -> list[Track]:
+        """None: labels are not forecast."""
+        return []
+
+    @staticmethod
+    def final_words(head: Head) -> str:
+        """What reports call `final_loss`."""
+        of = "the last step of each sequence" if head.each_step else "each sequence"
+        return f"the cross-entropy, in nats, of the label of {of}"
+
+    @staticmethod
+    def final_loss(output: Tensor, targets: Tensor) -> Tensor:
+        """The sum of the losses of logits (B, V)."""
+        return cross_entropy(output, targets, reduction="sum")
+
+    @staticmethod
+    def final_target(model: SequenceModel, item: Example, stop: int) -> tuple[int, Tensor]:
+        """Up to where a sequence is read, and the number of the label there: the last that is known."""
+        place: dict[Any, int] = {label: k for k, label in enumerate(model.labels)}
+        if not model.head.each_step or item.label is None:
+            return stop, torch.tensor(IGNORED if item.label is None else place.get(item.label, IGNORED))
+        own = [place.get(label, IGNORED) for label in item.label[:stop]]
+        end = next((k for k in range(stop, 1, -1) if own[k - 1] != IGNORED), stop)
+        return end, torch.tensor(own[end - 1])
+
+    @staticmethod
+    def known(targets: Tensor) -> Tensor:
+        """Which targets are known."""
+        return targets != IGNORED
+
+    def _known_targets(self, spans: list[Span]) -> np.ndarray:
         parts = [
             self._targets[s.sequence][s.first : s.stop] if self.each_step else self._targets[s.sequence]
             for s in spans
@@ -113,7 +158,7 @@ class LabelAim:
         found = np.concatenate(parts)
         return found[found != IGNORED]
 
-    def _weight(self, item: Sequence) -> np.ndarray:
+    def _weight(self, item: Example) -> np.ndarray:
         number = len(item) if self.each_step else 1
         if item.weights is None:
             return np.ones(number, dtype=np.float32)

@@ -1,10 +1,15 @@
 """How good a model of sequences is: labels that are right, or how far forecasts are from what came."""
 
+from __future__ import annotations
+
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from carousel.errors import CarouselError
 from carousel.plain import typed
+
+if TYPE_CHECKING:
+    from carousel.models.sequences.model import SequenceModel
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,14 @@ class LabelScore:
         if not square or min(map(min, score.confusion)) < 0 or not score.count:
             raise CarouselError("score: confusion must count, for each label, what it was called")
         return score
+
+    def lines(self, model: SequenceModel) -> list[str]:
+        """What it says of a model, for people to read."""
+        return [
+            f"{100 * self.accuracy:.1f} % of {self.count:,} labels right, {100 * self.balanced:.1f} % in the mean "
+            f"over labels, {self.value:.4f} nats per label; always the most frequent one: "
+            f"{100 * self.most_frequent:.1f} %"
+        ]
 
     def __str__(self) -> str:
         return f"{100 * self.accuracy:.1f} % right"
@@ -155,8 +168,26 @@ class ForecastScore:
             raise CarouselError("score: each series must have been forecast at least once")
         return score
 
+    def lines(self, model: SequenceModel) -> list[str]:
+        """What it says of a model, for people to read."""
+        figures = zip(self.names, self.mean_absolute, self.root_mean_square, self.mean_naive, strict=True)
+        return [
+            f"{self.error:.3f} of the seasonal-naive forecast's error, {100 * self.coverage:.1f} % of {self.count:,} "
+            f"values within the {100 * model.forecast.interval:g} % interval"
+        ] + [
+            f"  {name}: mean absolute error {absolute:.4g}, seasonal-naive {naive:.4g}; root mean square {square:.4g}"
+            for name, absolute, square, naive in figures
+        ]
+
     def __str__(self) -> str:
         return f"error {self.error:.3f} of seasonal-naive"
 
     def _means(self, sums: tuple[tuple[float, ...], ...]) -> list[float]:
         return [sum(row) / sum(count) for row, count in zip(sums, self.counts, strict=True)]
+
+
+SCORES: dict[str, type[LabelScore] | type[ForecastScore]] = {
+    "tag": LabelScore,
+    "classify": LabelScore,
+    "forecast": ForecastScore,
+}

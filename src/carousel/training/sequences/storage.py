@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from carousel.data.sequences import Layout, Sequence, Sequences
+from carousel.data.sequences import Example, Layout, Sequences
 from carousel.errors import CarouselError
 from carousel.models.tensors import check_tensors, load_tensors, save_tensors
 from carousel.plain import typed
@@ -23,7 +23,7 @@ from carousel.reading import parse_json
 KIND = "set of sequences"
 
 
-def keep(path: Path, sequences: Sequences, held: int, layout: Layout | None) -> None:
+def save_sequences(path: Path, sequences: Sequences, held: int, layout: Layout | None) -> None:
     """Write sequences, of which the last `held` are a test part of its own; `layout`: of the table they were."""
     items = sequences.items
     about = {
@@ -45,8 +45,8 @@ def keep(path: Path, sequences: Sequences, held: int, layout: Layout | None) -> 
     save_tensors(path, KIND, tensors, {})
 
 
-def kept(path: Path) -> tuple[Sequences, Sequences | None, Layout | None]:
-    """What `keep` wrote: the sequences, those of the test part (None if it is a share of them), and the layout."""
+def load_sequences(path: Path) -> tuple[Sequences, Sequences | None, Layout | None]:
+    """What `save_sequences` wrote: sequences, those of a test part of its own or None, and the layout."""
     tensors, _ = load_tensors(path, KIND)
     try:
         return _sequences(tensors)
@@ -94,7 +94,7 @@ def _sequences(tensors: dict[str, Tensor]) -> tuple[Sequences, Sequences | None,
 
 def _item(
     numbers: np.ndarray, about: _Description, name: str, label: Any, symbols: list[list[str]], weights: Any
-) -> Sequence:
+) -> Example:
     steps = len(numbers)
     if len(symbols) != steps or any(len(row) != len(about.symbols) for row in symbols):
         raise CarouselError(f"the symbols of {name!r:.40} do not fit its {steps} steps")
@@ -111,7 +111,7 @@ def _item(
             raise CarouselError(f"the weights of {name!r:.40} do not fit its {steps} steps")
     else:
         weights = typed(float | None, weights, "weights")  # type: ignore[arg-type]
-    return Sequence(
+    return Example(
         numbers, np.array(symbols, dtype=object).reshape(steps, len(about.symbols)), label, weights, name
     )
 

@@ -21,21 +21,17 @@ from carousel.data.sequences import (
 )
 from carousel.errors import CarouselError
 from carousel.models.memory import check_memory
-from carousel.models.sequences.heads import Forecast
 from carousel.models.sequences.model import KIND, SequenceModel
 from carousel.models.tensors import load_description
 from carousel.nn.drawing import seeded
 from carousel.training.loop.loop import Loop
 from carousel.training.run.folder import RunFolder
 from carousel.training.sequences.config import SequenceConfig
-from carousel.training.sequences.forecast import ForecastAim
-from carousel.training.sequences.labels import LabelAim
+from carousel.training.sequences.objectives import OBJECTIVES, AnyObjective
 from carousel.training.sequences.row import SequenceRow
 from carousel.training.sequences.score import Loss
-from carousel.training.sequences.storage import keep, kept
-from carousel.training.sequences.windows import Pieces
-
-FEW = 8  # sequences of tags below which time is held out, not sequences
+from carousel.training.sequences.storage import load_sequences, save_sequences
+from carousel.training.sequences.windows import SequenceWindows
 
 
 class SequenceTask:
@@ -43,7 +39,7 @@ class SequenceTask:
 
     what = "data"
     rows = SequenceRow
-    keeps = False  # the data in the run folder: those of a CSV file stay where they are
+    stores_data = False  # the data in the run folder: those of a CSV file stay where they are
     held = 0  # sequences at the end that are a test part of its own
 
     def __init__(
@@ -53,23 +49,21 @@ class SequenceTask:
         self.sequences, self.parts, self.layout = sequences, parts, layout
         self.head = config.head
         self.encoding = Encoding.fit(sequences, parts.train, log=config.log)
-        self.labels = [] if isinstance(self.head, Forecast) else sequences.labels
+        self.labels = sequences.labels
         encoded = [self.encoding.encode(item) for item in sequences.items]
         self.encoded = encoded
-        self.aim: LabelAim | ForecastAim = (
-            ForecastAim(sequences, self.head, self.encoding, encoded, parts.train)
-            if isinstance(self.head, Forecast)
-            else LabelAim(sequences, config.task, self.labels, encoded)
+        self.objective: AnyObjective = OBJECTIVES[config.task](
+            sequences, self.head, encoded, labels=self.labels, encoding=self.encoding, train=parts.train
         )
-        self.aim.check(parts.valid, f"the valid part of {sequences.source}")
-        self.aim.check(parts.test, f"the test part of {sequences.source}")
+        self.objective.check(parts.valid, f"the valid part of {sequences.source}")
+        self.objective.check(parts.test, f"the test part of {sequences.source}")
 
     @classmethod
     def read(cls, config: SequenceConfig) -> SequenceTask:
         """The task of a CSV file, or of a run folder that keeps its data; raises CarouselError for every mistake."""
         folder = RunFolder(config.out) if config.out else None
         if folder and folder.data.exists():
-            return cls.of(config, *kept(folder.data))
+            return cls.of(config, *load_sequences(folder.data))
         if len(config.paths) != 1:
             raise CarouselError(
                 f"task {config.task} learns from one CSV file; got {len(config.paths)}. Give its path (for data in "
@@ -121,9 +115,9 @@ class SequenceTask:
         return f"{number:,} sequence{'s' if number > 1 else ''} of {steps:,} steps to learn from{order}"
 
     def begin(self, folder: RunFolder) -> None:
-        """All that belongs to the data lies in the model; data that were given in memory are kept, if asked to."""
-        if self.keeps:
-            keep(folder.data, self.sequences, self.held, self.layout)
+        """The model holds what belongs to the data; data given in memory are stored if the run folder stays."""
+        if self.stores_data:
+            save_sequences(folder.data, self.sequences, self.held, self.layout)
 
     def model(self, config: SequenceConfig) -> SequenceModel:
         """The model that `config` names, with first weights from torch's random state."""
@@ -136,24 +130,24 @@ class SequenceTask:
         return model
 
     def loop(self, config: SequenceConfig) -> Loop[SequenceModel]:
-        length = None if self.aim.uncut() else config.bptt
-        batches = Pieces(
+        length = None if self.objective.uncut() else config.bptt
+        batches = SequenceWindows(
             self.parts.train,
-            self.aim.batch,
+            self.objective.batch,
             batch=config.batch,
             length=length,
-            lead=self.aim.lead,
+            lead=self.objective.lead,
             seed=config.seed,
         )
         with seeded(config.seed):
             model = self.model(config)
-        return Loop(config, model, batches, self.aim.loss)
+        return Loop(config, model, batches, self.objective.loss)
 
     def evaluate(self, model: SequenceModel, *, sample: bool = False) -> Any:
-        return self.aim.score(model, self.parts.valid)
+        return self.objective.score(model, self.parts.valid)
 
     def is_guess(self, score: Any) -> bool:
-        return self.aim.is_guess(score)
+        return self.objective.is_guess(score)
 
     def train_score(self, nats: float) -> Any:
         return Loss(nats)
@@ -170,15 +164,14 @@ class SequenceTask:
         return SequenceModel.load(path)
 
     def finish(self, folder: RunFolder, model: SequenceModel, config: SequenceConfig) -> tuple[Any, Any]:
-        """Stretches the intervals of a forecast until they hold their share of the valid part."""
-        if isinstance(self.aim, ForecastAim):
-            model.widening = self.aim.widening(model, self.parts.valid)
+        """Calibrates the model on the valid part."""
+        if self.objective.calibrate(model, self.parts.valid):
             model.save(folder.weights, load_description(folder.weights, KIND).get("about"))
-        return self.aim.score(model, self.parts.valid), self.aim.score(model, self.parts.test)
+        return self.objective.score(model, self.parts.valid), self.objective.score(model, self.parts.test)
 
 
 def _parts(config: SequenceConfig, sequences: Sequences, test: float) -> Parts:
     """Whole sequences are held out; of a forecast, and where there are few, the end of each."""
-    if config.task == "classify" or (config.task == "tag" and len(sequences) >= FEW):
+    if config.head.holds_out_sequences(len(sequences)):
         return by_sequence(sequences, config.valid, test, config.seed)
     return by_time(sequences, config.valid, test)

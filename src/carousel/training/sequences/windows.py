@@ -1,4 +1,4 @@
-"""The train part in batches of pieces: whole sequences, or windows where they are longer than the gradient goes."""
+"""The train part in batches of windows: whole sequences, or stretches of those longer than the gradient goes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from carousel.data.sequences import Span
 
 
-class Piece(NamedTuple):
+class Window(NamedTuple):
     """Steps `start` to `stop` of a sequence are read, those from `first` on are learned from."""
 
     sequence: int
@@ -20,13 +20,13 @@ class Piece(NamedTuple):
     stop: int
 
 
-Collate = Callable[[list[Piece]], tuple[Tensor, ...]]
+Collate = Callable[[list[Window]], tuple[Tensor, ...]]
 
 
-class Pieces:
-    """Batches of pieces, shuffled anew for each epoch; any step of a run gives its batch, whatever came before.
+class SequenceWindows:
+    """Batches of windows, shuffled anew for each epoch; any step of a run gives its batch, whatever came before.
 
-    A span of at most `length` steps is one piece. A longer one is cut into windows of that length, which lie elsewhere
+    A span of at most `length` steps is one window. A longer one is cut into windows of that length, which lie elsewhere
     in every epoch; each begins with a state of zero, and reads `lead` steps before those that count. So the first
     `lead` steps of a sequence never count.
     """
@@ -39,8 +39,8 @@ class Pieces:
         self._collate = collate
         self._batch, self._length, self._lead, self._seed = batch, length, lead, seed
         self._windows = [1 if length is None else -(-(s.stop - s.first) // length) for s in self._spans]
-        self._epoch, self._pieces = -1, self._cut(0)
-        self.number = -(-len(self._pieces) // batch)
+        self._epoch, self._order = -1, self._cut(0)
+        self.number = -(-len(self._order) // batch)
         read = sum(min(length or span.stop, span.stop - span.first) * count
                    for span, count in zip(self._spans, self._windows, strict=True))  # fmt: skip
         self.tokens = max(1, round(read / self.number))  # steps of a batch, in the mean
@@ -49,16 +49,16 @@ class Pieces:
         """The batch of step 0, 1, ..., as the objective takes it."""
         epoch, k = divmod(step, self.number)
         if epoch != self._epoch:
-            self._epoch, self._pieces = epoch, self._cut(epoch)
-        return self._collate(self._pieces[k * self._batch : (k + 1) * self._batch])
+            self._epoch, self._order = epoch, self._cut(epoch)
+        return self._collate(self._order[k * self._batch : (k + 1) * self._batch])
 
-    def begins(self, step: int) -> bool:
+    def resets_state(self, step: int) -> bool:
         """No state is carried from one batch to the next."""
         return True
 
-    def _cut(self, epoch: int) -> list[Piece]:
+    def _cut(self, epoch: int) -> list[Window]:
         random = np.random.default_rng((self._seed, epoch))
-        pieces = []
+        found = []
         for span, windows in zip(self._spans, self._windows, strict=True):
             length = min(self._length or span.stop, span.stop - span.first)
             free = span.stop - span.first - length
@@ -67,5 +67,5 @@ class Pieces:
             )
             for place in np.clip(places.round(), 0, free).astype(int):
                 first = span.first + int(place)
-                pieces.append(Piece(span.sequence, max(0, first - self._lead), first, first + length))
-        return [pieces[k] for k in random.permutation(len(pieces))]
+                found.append(Window(span.sequence, max(0, first - self._lead), first, first + length))
+        return [found[k] for k in random.permutation(len(found))]

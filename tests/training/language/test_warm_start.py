@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from carousel import CarouselError, load, training
+from carousel.progress import Note
 from carousel.report import report_run
 from carousel.training import LanguageConfig
 from carousel.training.language import corpus
-from carousel.training.language.beginning import begun_from
+from carousel.training.language.warm_start import warm_start_config
 from carousel.training.run import progress
 from carousel.training.run.folder import RunFolder, weights_of
-from carousel.training.run.progress import Note
 
 OTHER = "".join(f"def sub_{k % 11}(y):\n    return y - {k % 5} # Ω\n\n" for k in range(150))
 
@@ -55,7 +55,7 @@ def test_other_text_is_learned_in_the_old_symbols(first, tmp_path):
         paths=[other],
         epochs=3,
         out=tmp_path / "run",
-        on_event=lambda event: notes.append(event.message) if isinstance(event, Note) else None,
+        on_progress=lambda event: notes.append(event.message) if isinstance(event, Note) else None,
     )
     unknown = [note for note in notes if "count as <unk>" in note]
     assert [note.split(":")[0] for note in unknown] == ["train", "valid", "test"]
@@ -75,15 +75,15 @@ def test_weights_that_only_get_worse_are_not_kept(first, tmp_path):
 
 def test_the_length_of_the_other_run_counts_again(first):
     """Epochs are counted on the new text; a length that is given replaces them."""
-    assert (begun_from(first.path).epochs, begun_from(first.path).steps) == (0.2, None)
-    longer = begun_from(first.path, steps=7)
+    assert (warm_start_config(first.path).epochs, warm_start_config(first.path).steps) == (0.2, None)
+    longer = warm_start_config(first.path, steps=7)
     assert (longer.epochs, longer.steps, longer.evaluate_every, longer.out) == (None, 7, None, None)
 
 
 def test_another_model_cannot_begin_with_these_weights(first, tmp_path):
     """What differs is named, with both values, whether options are given by name or in a configuration."""
     with pytest.raises(CarouselError, match=r"hidden_size is 12 in .*; got 24"):
-        begun_from(first.path, hidden_size=24)
+        warm_start_config(first.path, hidden_size=24)
     mine = dataclasses.replace(
         LanguageConfig(level="char", steps=1), from_=str(first.path), out=str(tmp_path / "run")
     )
@@ -103,7 +103,7 @@ def test_a_run_that_began_with_another_resumes_without_it(first, tmp_path, monke
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        training.train(**options, out=tmp_path / "cut", on_event=stop)
+        training.train(**options, out=tmp_path / "cut", on_progress=stop)
     monkeypatch.setattr("carousel.training.tasks.weights_of", None)
     cut = training.resume(tmp_path / "cut")
     assert all(
@@ -122,7 +122,7 @@ def test_piped_text_is_kept_with_the_run(config, monkeypatch):
         corpus.of_run(RunFolder(run.path)).split.test[0].text == text[-len(text) // 20 :].partition("\n")[2]
     )
     assert report_run(run.path).exists()
-    assert begun_from(run.path).paths == [str(run.path / "text.txt")]
+    assert warm_start_config(run.path).paths == [str(run.path / "text.txt")]
 
 
 def test_the_parts_are_told_before_training_and_in_the_report(config):

@@ -7,7 +7,7 @@ from torch import Tensor
 from carousel.data import Windows
 
 
-class Epochs:
+class TextWindows:
     """Windows (T, B) of the train files, shuffled anew for each epoch.
 
     The documents, which end at `ends` (none: all is one), are put in an order that follows from the seed and the
@@ -41,7 +41,7 @@ class Epochs:
         tokens = torch.from_numpy(lanes.astype(np.int64))
         return tokens[:-1], tokens[1:]
 
-    def begins(self, step: int) -> bool:
+    def resets_state(self, step: int) -> bool:
         """Whether an epoch begins with this step, so that no state is carried into it."""
         return step % self.number == 0
 

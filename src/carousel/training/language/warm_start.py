@@ -23,7 +23,7 @@ _MODEL = (
 )
 
 
-def begun_from(run: str | Path, **changes: Any) -> LanguageConfig:
+def warm_start_config(run: str | Path, **changes: Any) -> LanguageConfig:
     """The configuration of a run that begins with the weights of another: that of the other one, with `changes`.
 
     The other one's length counts again, unless it is among the changes; new text replaces the old text.
@@ -31,13 +31,13 @@ def begun_from(run: str | Path, **changes: Any) -> LanguageConfig:
     Raises CarouselError if `run` is no run of a language model, or a change would make another model.
     """
     folder = RunFolder.open(run)
-    base = folder.kept(config_of(run).override(out=None, evaluate_every=None))
+    base = folder.with_stored_text(config_of(run).override(out=None, evaluate_every=None))
     if base.epochs is not None or base.minutes is not None:  # steps followed from these and from the old text
         base = dataclasses.replace(base, steps=None)
     if any(changes.get(name) is not None for name in _TEXT):
         base = dataclasses.replace(base, paths=[], train_file=None, valid_file=None, test_file=None)
     config = base.override(**changes, from_=str(run))
-    check_begun(config)
+    check_warm_start(config)
     return config
 
 
@@ -49,7 +49,7 @@ def config_of(run: str | Path) -> LanguageConfig:
     return config
 
 
-def check_begun(config: LanguageConfig) -> None:
+def check_warm_start(config: LanguageConfig) -> None:
     """Raise CarouselError if `from_` names a run that has another model."""
     if config.from_ is None:
         return
