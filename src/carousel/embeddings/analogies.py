@@ -72,7 +72,7 @@ class AnalogyScore:
         return _sum("total", self.sections)
 
 
-def evaluate_analogies(
+def evaluate(
     vectors: Vectors,
     path: str | Path,
     *,
@@ -93,7 +93,7 @@ def evaluate_analogies(
     >>> path = Path(tempfile.mkdtemp()) / "questions.txt"
     >>> _ = path.write_text(": royal\\nman king woman queen\\n")
     >>> words = ["man", "woman", "king", "queen"]
-    >>> score = evaluate_analogies(Vectors(words, np.array([[1, 0], [1, 1], [2, 0.1], [2, 1.2]])), path)
+    >>> score = evaluate(Vectors(words, np.array([[1, 0], [1, 1], [2, 0.1], [2, 1.2]])), path)
     >>> score.total.correct, score.total.accuracy
     (1, 1.0)
     """

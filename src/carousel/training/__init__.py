@@ -10,7 +10,6 @@ _HOMES = {
     "LanguageConfig": "carousel.training.config",
     "SequenceConfig": "carousel.training.sequences.config",
     "fit": "carousel.training.sequences.fitting",
-    "score_sequences": "carousel.training.sequences.evaluation",
     "LabelScore": "carousel.training.sequences.score",
     "ForecastScore": "carousel.training.sequences.score",
     "RunFolder": "carousel.training.run",
@@ -23,11 +22,8 @@ _HOMES = {
     "Diverged": "carousel.training.loop",
     "Row": "carousel.training.metrics",
     "read_metrics": "carousel.training.metrics",
-    "evaluate": "carousel.training.evaluation",
+    "evaluate": "carousel.training.evaluations",
     "Part": "carousel.training.evaluation",
-    "score_documents": "carousel.training.evaluation",
-    "score_lines": "carousel.training.evaluation",
-    "score_tokens": "carousel.training.evaluation",
     "TokenScore": "carousel.training.score",
 }
 

@@ -82,10 +82,10 @@ def test_the_strips_are_the_models_own_trace(tmp_path):
     """What is drawn at a token is what the model holds there, run over the text from the boundary on."""
     run = _run(tmp_path)
     report = _gather(run)
-    model, vocabulary = training.load(run.path)
+    model = training.load(run.path)
     text = corpora.load(run.config).split.test[0].text
     start = text.index("".join(report.snippet.pieces))
-    ids = torch.tensor([0, *vocabulary.encode(text).tolist()])
+    ids = torch.tensor([0, *model.vocabulary.encode(text).tolist()])
     with torch.no_grad():
         [trace] = model.recurrent.trace(model.embed(ids[:, None]))
     for strip in report.snippet.strips:
