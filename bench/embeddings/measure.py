@@ -96,12 +96,9 @@ def quality(
 
 def judged(trained: Trained, judge: Path) -> tuple[float, float]:
     """(Spearman's rank correlation on rated pairs or the share of right analogies, the share of unknown questions)."""
-    from carousel.embeddings import Vectors, evaluate_analogies, evaluate_pairs
-    from carousel.embeddings.evaluation import is_analogies
+    from carousel.embeddings import AnalogyScore, Vectors, evaluate
 
-    vectors = Vectors(list(trained.words), trained.matrix)
-    if is_analogies(judge):
-        analogies = evaluate_analogies(vectors, judge).total
-        return analogies.accuracy, analogies.unknown / max(1, analogies.known + analogies.unknown)
-    pairs = evaluate_pairs(vectors, judge)
-    return pairs.spearman, pairs.unknown / max(1, pairs.known + pairs.unknown)
+    score = evaluate(Vectors(list(trained.words), trained.matrix), judge)
+    if isinstance(score, AnalogyScore):
+        return score.total.accuracy, score.total.unknown / max(1, score.total.questions)
+    return score.spearman, score.unknown_share

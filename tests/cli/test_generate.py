@@ -27,7 +27,7 @@ def test_text_is_printed_as_it_comes(carousel, run, monkeypatch):
             seen.append(sys.stdout.getvalue())
             yield piece
 
-    monkeypatch.setattr(LanguageModel, "generate", pieces)
+    monkeypatch.setattr(LanguageModel, "stream", pieces)
     assert carousel("generate", run[0], "--prompt", ">").out == ">abc\n"
     assert seen == [">", ">a", ">ab"]
 
@@ -108,10 +108,10 @@ def test_a_prompt_is_read_as_a_stop_is(carousel, run, monkeypatch, given, meant)
 
     seen = []
 
-    def pieces(self, vocabulary, prompt, length, **options):
+    def pieces(self, prompt, length, **options):
         seen.append((prompt, options["stop"]))
         return iter(())
 
-    monkeypatch.setattr(LanguageModel, "generate", pieces)
+    monkeypatch.setattr(LanguageModel, "stream", pieces)
     assert carousel("generate", run[0], "--prompt", given, "--stop", given).status == 0
     assert seen == [(meant, [meant])]

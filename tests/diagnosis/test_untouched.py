@@ -18,7 +18,9 @@ TOKENS = torch.zeros(12, 2, dtype=torch.int64)
 
 
 def language_model() -> LanguageModel:
-    return LanguageModel(VOCABULARY.size, hidden_size=8, num_layers=2, dropout=0.5)
+    model = LanguageModel(VOCABULARY.size, hidden_size=8, num_layers=2, dropout=0.5)
+    model.vocabulary = VOCABULARY
+    return model
 
 
 def lstm() -> nn.Module:
@@ -32,20 +34,19 @@ def sequences() -> carousel.SequenceModel:
 
 
 CALLS: dict[str, tuple[Callable[[], nn.Module], Callable[[Any], object]]] = {
-    "generate": (language_model, lambda m: list(m.generate(VOCABULARY, "ab", 5))),
-    "generate_many": (language_model, lambda m: carousel.generate_many(m, VOCABULARY, "ab", 5)),
-    "generate_best": (language_model, lambda m: carousel.generate_best(m, VOCABULARY, "ab", 5)),
+    "generate": (language_model, lambda m: m.generate("ab", 5)),
+    "stream": (language_model, lambda m: list(m.stream("ab", 5))),
+    "beam_search": (language_model, lambda m: m.beam_search("ab", 5)),
     "sample": (language_model, lambda m: list(sampling.sample(m, [0], 5))),
-    "beam_search": (language_model, lambda m: carousel.beam_search(m, [0], 5)),
-    "score_documents": (language_model, lambda m: carousel.score_documents(m, VOCABULARY, [TEXT])),
-    "score_lines": (language_model, lambda m: carousel.score_lines(m, VOCABULARY, ["abc"])),
-    "score_tokens": (language_model, lambda m: carousel.score_tokens(m, VOCABULARY, ["abc"])),
+    "evaluate": (language_model, lambda m: carousel.evaluate(m, [TEXT])),
+    "evaluate by line": (language_model, lambda m: carousel.evaluate(m, texts="abc", by="line")),
+    "evaluate by token": (language_model, lambda m: carousel.evaluate(m, texts="abc", by="token")),
     "gradient_by_lag_of": (
         language_model,
         lambda m: diagnosis.gradient_by_lag_of(m, TOKENS, TOKENS[0], lags=10),
     ),
     "predict": (sequences, lambda m: m.predict(["abc"])),
-    "score_sequences": (sequences, lambda m: carousel.score_sequences(m, ["abc"], ["up"])),
+    "evaluate sequences": (sequences, lambda m: carousel.evaluate(m, ["abc"], ["up"])),
     "diagnose": (lstm, lambda m: carousel.diagnose(m, torch.ones(12, 2, 3))),
     "judge": (lstm, lambda m: diagnosis.judge(m, torch.ones(12, 2, 3))),
     "gradient_by_layer": (lstm, lambda m: diagnosis.gradient_by_layer(m, torch.ones(12, 2, 3), double=False)),

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from carousel import CarouselError
-from carousel.embeddings import Vectors, analogies, cases, evaluate_analogies, neighbours
+from carousel.embeddings import Vectors, analogies, cases, neighbours
+from carousel.embeddings.analogies import evaluate
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def test_it_counts_as_gensim(planted, questions):
     keyed = gensim.KeyedVectors(planted.dimension)
     keyed.add_vectors(planted.words, planted.matrix)
     accuracy, sections = keyed.evaluate_word_analogies(str(questions))
-    score = evaluate_analogies(planted, questions)
+    score = evaluate(planted, questions)
     expected = {each["section"]: (len(each["correct"]), len(each["incorrect"])) for each in sections}
     for section in score.sections:
         assert (section.correct, section.known - section.correct) == expected[section.name]
@@ -59,14 +60,14 @@ def test_restricted_as_in_gensim(planted, questions):
     keyed = gensim.KeyedVectors(planted.dimension)
     keyed.add_vectors(planted.words, planted.matrix)
     accuracy, _ = keyed.evaluate_word_analogies(str(questions), restrict_vocab=68)
-    score = evaluate_analogies(planted, questions, restrict=68)
+    score = evaluate(planted, questions, restrict=68)
     assert score.total.accuracy == accuracy
     assert score.total.unknown > 50
 
 
 def test_sums(planted, questions):
     """Sections that begin with gram are syntactic; unknown questions are counted apart."""
-    score = evaluate_analogies(planted, questions)
+    score = evaluate(planted, questions)
     assert (score.semantic.known, score.semantic.unknown) == (200, 7)
     assert (score.syntactic.known, score.syntactic.unknown) == (50, 0)
     assert score.total.correct == score.semantic.correct + score.syntactic.correct
@@ -78,7 +79,7 @@ def test_with_regard_to_case(planted, questions):
     with pytest.raises(
         CarouselError, match=r"of the 257 questions in .* none has four words that have vectors"
     ):
-        evaluate_analogies(planted, questions, case=True)
+        evaluate(planted, questions, case=True)
 
 
 def test_words_in_several_cases(tmp_path):
@@ -87,24 +88,24 @@ def test_words_in_several_cases(tmp_path):
     matrix = np.array([[1, 0], [1, 1], [2, 0.1], [2, 1.2], [2, 1.1], [2, 1.1]])
     (tmp_path / "q").write_text("MAN king WOMAN queen\n")
     vectors = Vectors(words, matrix)
-    score = evaluate_analogies(vectors, tmp_path / "q")
+    score = evaluate(vectors, tmp_path / "q")
     assert (score.sections[0].name, score.total.correct) == ("q", 1)
     assert cases.Lookup(vectors, None, False).alike == {2: [2, 4, 5]}
 
 
 def test_in_pieces(planted, questions, monkeypatch):
     """Memory bounds the pieces, not the result; progress is told to the end."""
-    whole = evaluate_analogies(planted, questions)
+    whole = evaluate(planted, questions)
     monkeypatch.setattr(neighbours, "_CELLS", 3000)
     told = []
-    assert evaluate_analogies(planted, questions, progress=lambda *done: told.append(done)) == whole
+    assert evaluate(planted, questions, progress=lambda *done: told.append(done)) == whole
     assert len(told) > 3
     assert told[-1] == (250, 250)
 
 
 def test_the_product_of_cosines(planted, questions):
     """3CosMul answers each question as `Vectors.analogy` does."""
-    score = evaluate_analogies(planted, questions, method="3cosmul")
+    score = evaluate(planted, questions, method="3cosmul")
     right = sum(
         planted.analogy(f"y{a}", f"X{a}", f"y{b}", top=1, method="3cosmul")[0].word == f"X{b}"
         for a in range(30, 40)
@@ -126,19 +127,19 @@ def test_files_that_hold_no_analogies(planted, tmp_path, text, rule):
     """The line that is wrong is told."""
     (tmp_path / "q").write_text(text)
     with pytest.raises(CarouselError, match=rule):
-        evaluate_analogies(planted, tmp_path / "q")
+        evaluate(planted, tmp_path / "q")
 
 
 def test_a_file_that_is_not_there(planted, tmp_path):
     """And a file that is not text."""
     with pytest.raises(CarouselError, match="cannot read"):
-        evaluate_analogies(planted, tmp_path / "no")
+        evaluate(planted, tmp_path / "no")
     (tmp_path / "q").write_bytes(b"\xff")
     with pytest.raises(CarouselError, match="must be UTF-8"):
-        evaluate_analogies(planted, tmp_path / "q")
+        evaluate(planted, tmp_path / "q")
 
 
 def test_comments_and_empty_lines(planted, tmp_path):
     """A licence at the top is no question."""
     (tmp_path / "q").write_text("// Copyright of a file\n# more\n\n: a\nx0 y0 x1 y1\r\n")
-    assert evaluate_analogies(planted, tmp_path / "q").total.questions == 1
+    assert evaluate(planted, tmp_path / "q").total.questions == 1

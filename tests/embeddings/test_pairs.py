@@ -8,7 +8,8 @@ import torch
 from tolerances import TOLERANCES
 
 from carousel import CarouselError
-from carousel.embeddings import evaluate_pairs, pairs
+from carousel.embeddings import pairs
+from carousel.embeddings.pairs import evaluate
 
 CLOSE = TOLERANCES[torch.float64][0]
 
@@ -52,7 +53,7 @@ def test_it_is_that_of_gensim(drawn, rated, restrict, zero):
     pearson, spearman, unknown = keyed.evaluate_word_pairs(
         str(rated), restrict_vocab=restrict, dummy4unknown=zero
     )
-    score = evaluate_pairs(drawn, rated, restrict=restrict, unknown_as_zero=zero)
+    score = evaluate(drawn, rated, restrict=restrict, unknown_as_zero=zero)
     close = TOLERANCES[torch.float32][0]  # gensim's cosines are float32
     assert score.pearson == pytest.approx(pearson[0], rel=close)
     assert score.spearman == pytest.approx(spearman[0], rel=close)
@@ -76,7 +77,7 @@ def test_layouts(drawn, tmp_path, text):
     (tmp_path / "p").write_text(text)
     cosines = [drawn.similarity(f"w{k}", f"w{k + 1}") for k in (1, 3, 5)]
     expected = pairs.spearman(np.array(cosines), np.arange(3.0))
-    score = evaluate_pairs(drawn, tmp_path / "p")
+    score = evaluate(drawn, tmp_path / "p")
     assert score.spearman == pytest.approx(expected)
     assert (score.known, score.unknown) == (3, 0)
 
@@ -94,10 +95,10 @@ def test_files_that_hold_no_pairs(drawn, tmp_path, text, rule):
     """The line that is wrong is told."""
     (tmp_path / "p").write_text(text)
     with pytest.raises(CarouselError, match=rule):
-        evaluate_pairs(drawn, tmp_path / "p")
+        evaluate(drawn, tmp_path / "p")
 
 
 def test_equal_ratings_rank_nothing(drawn, tmp_path):
     """No correlation with a constant: NaN and no warning."""
     (tmp_path / "p").write_text("w1 w2 1\nw3 w4 1\n")
-    assert np.isnan(evaluate_pairs(drawn, tmp_path / "p").spearman)
+    assert np.isnan(evaluate(drawn, tmp_path / "p").spearman)

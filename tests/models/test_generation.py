@@ -7,7 +7,7 @@ import torch
 
 from carousel import CarouselError
 from carousel.data import Document, fit_vocabulary
-from carousel.models import LanguageModel, TDNNLanguageModel, generate_best, generate_many, generation
+from carousel.models import LanguageModel, TDNNLanguageModel, generation
 from carousel.models.generation import until
 
 VOCABULARY = fit_vocabulary("char", [Document("a", "abcdefgh")])
@@ -15,7 +15,12 @@ VOCABULARY = fit_vocabulary("char", [Document("a", "abcdefgh")])
 
 @pytest.fixture(params=[LanguageModel, TDNNLanguageModel])
 def model(request):
-    return request.param(VOCABULARY.size, hidden_size=8)
+    return with_vocabulary(request.param(VOCABULARY.size, hidden_size=8), VOCABULARY)
+
+
+def with_vocabulary(model, vocabulary):
+    model.vocabulary = vocabulary
+    return model
 
 
 def test_examples():
@@ -27,20 +32,21 @@ def test_examples():
 
 def test_many_texts_are_those_drawn_one_by_one(model):
     """Text k of seed s is the text of seed s + k, whatever is drawn beside it and wherever others end."""
-    many = generate_many(model, VOCABULARY, "ab", 60, number=5, seed=7)
-    alone = ["".join(model.generate(VOCABULARY, "ab", 60, seed=7 + k)) for k in range(5)]
+    many = model.generate("ab", 60, samples=5, seed=7)
+    alone = [model.generate("ab", 60, seed=7 + k) for k in range(5)]
     assert many == alone
+    assert many == ["".join(model.stream("ab", 60, seed=7 + k)) for k in range(5)]
     assert len({len(text) for text in many}) > 1
 
 
 def test_a_stop_text_ends_each_text_before_it(model):
     """The text is that without the stop, cut where the first stop would begin."""
-    free = generate_many(model, VOCABULARY, "", 80, number=4, seed=1)
+    free = model.generate("", 80, samples=4, seed=1)
     stops = ["bc", "d"]
     expected = [text[: min([p for s in stops if (p := text.find(s)) >= 0] or [len(text)])] for text in free]
     assert expected != free
-    assert generate_many(model, VOCABULARY, "", 80, number=4, seed=1, stop=stops) == expected
-    streamed = ["".join(model.generate(VOCABULARY, "", 80, seed=1 + k, stop=stops)) for k in range(4)]
+    assert model.generate("", 80, samples=4, seed=1, stop=stops) == expected
+    streamed = ["".join(model.stream("", 80, seed=1 + k, stop=stops)) for k in range(4)]
     assert streamed == expected
 
 
@@ -53,8 +59,8 @@ def test_a_stop_text_may_lie_across_pieces():
 
 def test_the_likeliest_text_is_likelier_than_those_drawn(model):
     """Its nats are those that scoring gives it, end of document included."""
-    best, nats = generate_best(model, VOCABULARY, "ab", 12, beams=8)[0]
-    for drawn in generate_many(model, VOCABULARY, "ab", 12, number=3, temperature=0, seed=0):
+    best, nats = model.beam_search("ab", 12, beams=8)[0]
+    for drawn in model.generate("ab", 12, samples=3, temperature=0, seed=0):
         assert _nats(model, "ab", drawn, len(drawn) < 12) >= nats - 1e-4
     assert _nats(model, "ab", best, len(best) < 12) == pytest.approx(nats, rel=1e-4)
 
@@ -70,8 +76,8 @@ def _nats(model, prompt, text, ended):
 def test_sentences_go_on_after_their_ends():
     """At the level of tokens the end of a sentence is a line end in the text, not the end of the text."""
     vocabulary = fit_vocabulary("token", [Document("a", "a b <unk>\nb a\n")])
-    model = LanguageModel(vocabulary.size, hidden_size=4)
-    text = "".join(model.generate(vocabulary, "a b", 60, seed=1))
+    model = with_vocabulary(LanguageModel(vocabulary.size, hidden_size=4), vocabulary)
+    text = model.generate("a b", 60, seed=1)
     assert text.count("\n") > 3
     assert "<unk>" not in text
 
@@ -80,22 +86,31 @@ def test_sentences_go_on_after_their_ends():
 def test_stop_texts_that_are_none_are_refused(model, stop):
     """A list of texts that are not empty."""
     with pytest.raises(CarouselError, match="stop must be a list of texts"):
-        model.generate(VOCABULARY, stop=stop)
+        model.generate(stop=stop)
+    with pytest.raises(CarouselError, match="stop must be a list of texts"):
+        model.stream(stop=stop)
 
 
 def test_a_number_of_texts_is_at_least_one(model):
     """Zero samples are a mistake."""
     with pytest.raises(CarouselError, match="at least one sample to draw; got 0"):
-        generate_many(model, VOCABULARY, number=0)
+        model.generate(samples=0)
 
 
 def test_words_have_a_space_between_them_and_none_where_a_line_begins():
     """Of a text of tokens, however it is asked for: drawn, several at once, or searched."""
     vocabulary = fit_vocabulary("token", [Document("a", "a b\nb a\n")])
-    model = LanguageModel(vocabulary.size, hidden_size=4)
+    model = with_vocabulary(LanguageModel(vocabulary.size, hidden_size=4), vocabulary)
     with torch.no_grad():
         model.head.bias.copy_(torch.tensor([-40.0, 0.0, 40.0]))  # <eos>, a, b
     for prompt, expected in (("", "b b"), ("a", " b b"), ("a ", "b b"), ("a\n", "b b")):
-        assert "".join(generation.generate(model, vocabulary, prompt, 2)) == expected
-        assert generate_many(model, vocabulary, prompt, 2, 2) == [expected] * 2
-        assert generate_best(model, vocabulary, prompt, 2, beams=1)[0][0] == expected
+        assert "".join(model.stream(prompt, 2)) == expected
+        assert model.generate(prompt, 2, samples=2) == [expected] * 2
+        assert model.beam_search(prompt, 2, beams=1)[0][0] == expected
+
+
+@pytest.mark.parametrize("call", ["generate", "stream", "beam_search"])
+def test_a_model_without_a_vocabulary_says_so(call):
+    """And what to do."""
+    with pytest.raises(CarouselError, match=r"no vocabulary.*Set it: model\.vocabulary"):
+        getattr(LanguageModel(4, hidden_size=2), call)("ab")

@@ -8,7 +8,7 @@ from torch import nn
 
 from carousel import CarouselError
 from carousel.data import Document, fit_vocabulary
-from carousel.models import LanguageModel, generate, sample
+from carousel.models import LanguageModel, sample
 from carousel.models.sampling import choose
 
 LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0, 3.0])
@@ -99,9 +99,10 @@ def test_text_follows_a_prompt():
     """Generated text is made of the vocabulary's characters and repeats itself with its seed."""
     vocabulary = fit_vocabulary("char", [Document("a", "abcdefgh")])
     model = LanguageModel(vocabulary.size, hidden_size=8)
-    text = "".join(model.generate(vocabulary, "abc", 40, seed=1))
+    model.vocabulary = vocabulary
+    text = model.generate("abc", 40, seed=1)
     assert set(text) <= set("abcdefgh")
-    assert text == "".join(generate(model, vocabulary, "abc", 40, seed=1))
+    assert text == model.generate("abc", 40, seed=1)
 
 
 @pytest.mark.parametrize(
@@ -119,12 +120,16 @@ def test_text_follows_a_prompt():
 def test_bad_wishes_are_refused_at_the_call(options, message):
     """The error comes before the first symbol is asked for."""
     vocabulary = fit_vocabulary("char", [Document("a", "abcdefgh")])
+    model = LanguageModel(vocabulary.size, hidden_size=8)
+    model.vocabulary = vocabulary
     with pytest.raises(CarouselError, match=message):
-        LanguageModel(vocabulary.size, hidden_size=8).generate(vocabulary, **options)
+        model.generate(**options)
+    with pytest.raises(CarouselError, match=message):
+        model.stream(**options)
 
 
 def test_a_vocabulary_of_another_model_is_refused():
     """Model and vocabulary must have equally many symbols."""
     vocabulary = fit_vocabulary("char", [Document("a", "abcdefgh")])
     with pytest.raises(CarouselError, match="a model of 4 symbols and a vocabulary of 10"):
-        LanguageModel(4, hidden_size=8).generate(vocabulary)
+        LanguageModel(4, hidden_size=8).vocabulary = vocabulary

@@ -86,14 +86,15 @@ def test_a_saved_model_comes_back_bit_for_bit(tmp_path, options):
     """By its own class and by that of all models; not by the class of another."""
     vocabulary = fit_vocabulary("char", [Document("a", "abcdefghi")])
     model = TDNNLanguageModel(vocabulary.size, **{"context": 3, "hidden_size": 6, **options}).eval()
-    model.save(tmp_path / "m", vocabulary)
+    model.vocabulary = vocabulary
+    model.save(tmp_path / "m")
     tokens = torch.randint(11, (5, 2))
     for kind in (TDNNLanguageModel, Predictor):
-        loaded, symbols = kind.load_with_vocabulary(tmp_path / "m")
+        loaded = kind.load(tmp_path / "m")
         assert type(loaded) is TDNNLanguageModel
         assert loaded.options == model.options
         assert torch.equal(loaded(tokens)[0], model(tokens)[0])
-        assert symbols == vocabulary
+        assert loaded.vocabulary == vocabulary
     with pytest.raises(CarouselError, match="holds a TDNNLanguageModel, not a LanguageModel"):
         LanguageModel.load(tmp_path / "m")
 

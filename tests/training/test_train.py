@@ -15,7 +15,6 @@ from carousel.models import LanguageModel
 from carousel.progress import Stage
 from carousel.training import (
     LanguageConfig,
-    Part,
     Run,
     RunFolder,
     Score,
@@ -23,11 +22,9 @@ from carousel.training import (
     load,
     read_metrics,
     resume,
-    score_documents,
     train,
 )
-from carousel.training.language import task as language
-from carousel.training.run import session
+from carousel.training.language.task import task as language
 from carousel.training.run.progress import Evaluated, Finished, Saved, Started, Stepped
 
 
@@ -54,14 +51,14 @@ def test_the_model_learns_and_its_scores_can_be_checked(config):
     text.
     """
     run = train(config=config.override(steps=80, dropout=0))
-    model, vocabulary = load(run.path)
-    test = score_documents(model, vocabulary, load_corpus(config.paths).test)
+    model = load(run.path)
+    test = evaluate(model, load_corpus(config.paths).test)
     assert test.bits == pytest.approx(run.test.bits, rel=1e-6)
-    fresh = score_documents(
-        LanguageModel(vocabulary.size, hidden_size=12), vocabulary, load_corpus(config.paths).test
-    )
-    assert run.test.bits_per_character < 0.6 * fresh.bits_per_character
-    text = "".join(model.generate(vocabulary, "def add_", 60, seed=1))
+    fresh = LanguageModel(model.vocabulary.size, hidden_size=12)
+    fresh.vocabulary = model.vocabulary
+    before = evaluate(fresh, load_corpus(config.paths).test)
+    assert run.test.bits_per_character < 0.6 * before.bits_per_character
+    text = model.generate("def add_", 60, seed=1)
     assert len(text) == 60
     assert "--- temperature 0.5" in (run.path / "samples.txt").read_text()
 
@@ -120,10 +117,10 @@ def test_the_best_weights_are_kept_not_the_last(config):
     assert (run.step, run.best_step) == (40, 16)
     assert (folder / "weights.safetensors").read_bytes() == kept[16]
     assert kept[16] != kept[8]
-    model, vocabulary = load(folder)
-    valid = Part.of(load_corpus(config.paths).valid, vocabulary)
     assert run.reason == "steps"
-    assert evaluate(model, valid).bits == pytest.approx(run.valid.bits, rel=1e-6)
+    assert evaluate(load(folder), load_corpus(config.paths).valid).bits == pytest.approx(
+        run.valid.bits, rel=1e-6
+    )
 
 
 @pytest.mark.usefixtures("scripted_scores")
@@ -140,7 +137,7 @@ def test_metrics_are_means_over_their_steps(config):
     run = train(config=config)
     rows = read_metrics(run.path / "metrics.csv")
     assert [row.step for row in rows] == list(range(1, 25))
-    _, vocabulary = load(run.path)
+    vocabulary = load(run.path).vocabulary
     assert rows[0].train_perplexity == pytest.approx(vocabulary.size, rel=0.3)
     assert [row.step for row in rows if row.valid_perplexity is not None] == [8, 16, 24]
     assert rows[-1].seconds <= run.seconds
@@ -177,8 +174,8 @@ def test_torch_is_left_as_it_was(config):
 def test_other_levels_and_cells_train_and_load(config, options):
     """Words, byte pairs and other cells go the same way, and bits per character stay comparable."""
     run = train(config=config, **options)
-    model, vocabulary = load(run.path / "weights.safetensors")
-    assert vocabulary.level == options.get("level", "char")
+    model = load(run.path / "weights.safetensors")
+    assert model.vocabulary.level == options.get("level", "char")
     assert model.options["cell"] == options.get("cell", "lstm")
     assert run.test.characters == sum(len(d.text) + 1 for d in load_corpus(config.paths).test)
 
@@ -237,8 +234,8 @@ def test_loading_says_what_is_missing(config, tmp_path):
     with pytest.raises(CarouselError, match="has not finished"):
         Run.open(folder.path)
     LanguageModel(9, hidden_size=4).save(tmp_path / "alone.safetensors")
-    with pytest.raises(CarouselError, match=r"vocabulary\.json"):
-        load(tmp_path / "alone.safetensors")
+    with pytest.raises(CarouselError, match="no vocabulary"):
+        load(tmp_path / "alone.safetensors").generate()
 
 
 def test_loading_a_model_loads_nothing_of_training():

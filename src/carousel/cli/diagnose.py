@@ -117,15 +117,15 @@ def _run(path: Path, data: Path | None, steps: int) -> tuple[Any, Any, list[str]
     from carousel.training import RunFolder, load
     from carousel.training.language.corpus import of_run
 
-    model, vocabulary = load(path)
+    model = load(path)
     if data is None and not path.is_dir():
         raise CarouselError("Weights alone have no test files: give text with --data, or the run's folder.")
     documents = read([str(data)]) if data else of_run(RunFolder.open(path)).split.test
     text = "\n".join(document.text for document in documents)
-    ids = torch.as_tensor(vocabulary.encode(text[: 40 * steps * SEQUENCES]))
+    ids = torch.as_tensor(model.vocabulary.encode(text[: 40 * steps * SEQUENCES]))
     *read_on, following = _cut(ids[:, None], steps + 1)[..., 0].long()
     batch = torch.stack(read_on)
-    pieces = [vocabulary.decode([number]) for number in batch[:, 0].tolist()]
+    pieces = [model.vocabulary.decode([number]) for number in batch[:, 0].tolist()]
     return (
         model,
         batch,

@@ -51,7 +51,9 @@ def evaluate(
         raise CarouselError("--lines and --tokens print different things; give one of the two.")
     weights_of(run)  # told before torch is loaded, which takes seconds
     check_files(*paths or [])
-    from carousel.training import load, score_documents, score_lines, score_tokens
+    from carousel.models.predictor import Predictor
+    from carousel.training import evaluate as score_of
+    from carousel.training.language.evaluation import lines_of
 
     loaded()
     if is_of_sequences(run):
@@ -62,11 +64,11 @@ def evaluate(
         for line in evaluated(run, paths or []):
             say(line)
         return
-    model, vocabulary = load(run)
+    model = Predictor.load(run)
     documents = _documents(run, paths)
-    _tell_unknown(vocabulary, documents)
+    _tell_unknown(model.vocabulary, documents)
     if not (lines or tokens):
-        score = score_documents(model, vocabulary, documents)
+        score = score_of(model, documents)
         number = f"{len(documents)} document{'s' if len(documents) > 1 else ''}"
         say(
             f"{score.bits_per_character:.4f} bits per character, "
@@ -74,14 +76,14 @@ def evaluate(
             f"{score.characters:,} characters, {score.tokens:,} tokens in {number}"
         )
         return
-    texts = [line for document in documents for line in _lines(document.text)]
     if tokens:
-        for each in score_tokens(model, vocabulary, texts):
+        for each in score_of(model, documents, by="token"):
             for token in each:
                 give(f"{token.bits:.4f}\t{token.text!r}\n")
             give(f"{sum(token.bits for token in each):.4f}\t{len(each)} tokens\n\n")
         return
-    for line, score in zip(texts, score_lines(model, vocabulary, texts), strict=True):
+    texts = [line for document in documents for line in lines_of(document)]
+    for line, score in zip(texts, score_of(model, documents, by="line"), strict=True):
         give(f"{score.bits_per_character:.4f}\t{line}\n")
 
 
@@ -111,8 +113,3 @@ def _tell_unknown(vocabulary: Vocabulary, documents: Sequence[Document]) -> None
     if unknown:
         shown = listed(list(unknown), most=8)
         say(f"carousel: {len(unknown)} not in the vocabulary, scored as <unk>: {shown}", err=True)
-
-
-def _lines(text: str) -> list[str]:
-    """Lines without their ends; only line feeds end one, so that what is printed has a line for each."""
-    return text.removesuffix("\n").split("\n")

@@ -73,30 +73,28 @@ def generate(
     options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     _check(beams, {**options, "samples": samples if samples > 1 else None, "stop": stop}, length_penalty)
     weights_of(run)  # told before torch is loaded, which takes seconds
-    from carousel.models import generate_best, generate_many
-    from carousel.training import load
+    from carousel.models.predictor import Predictor
 
     loaded()
-    model, vocabulary = load(run)
+    model = Predictor.load(run)
     stops, prompt = [_unescaped(text) for text in stop or []], _unescaped(prompt)
     drawing: dict[str, Any] = {
         **options, "temperature": TEMPERATURE if temperature is None else temperature, "stop": stops
     }  # fmt: skip
     if beams:
-        found = generate_best(
-            model, vocabulary, prompt, length, beams=beams, length_penalty=length_penalty or 0.0
-        )
-        for text, nats in found:
+        for text, nats in model.beam_search(
+            prompt, length, beams=beams, length_penalty=length_penalty or 0.0
+        ):
             give(f"--- {nats / math.log(2):.2f} bits\n")
             give(prompt, bold=True)
             give(f"{text}\n")
     elif samples > 1:
-        for k, text in enumerate(generate_many(model, vocabulary, prompt, length, samples, **drawing), 1):
+        for k, text in enumerate(model.generate(prompt, length, samples=samples, **drawing), 1):
             give(f"--- {k}\n")
             give(prompt, bold=True)
             give(f"{text}\n")
     else:
-        pieces = model.generate(vocabulary, prompt, length, **drawing)
+        pieces = model.stream(prompt, length, **drawing)
         give(prompt, bold=True)
         for piece in pieces:
             give(piece)

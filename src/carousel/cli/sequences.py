@@ -22,12 +22,12 @@ def is_of_sequences(path: Path) -> bool:
 def evaluated(run: Path, paths: Sequence[str]) -> Iterator[str]:
     """The lines that say how good the model is on a CSV file, or on the run's own test part."""
     from carousel.models import SequenceModel
-    from carousel.training import score_sequences
+    from carousel.training import evaluate
 
     if len(paths) > 1:
         raise CarouselError(f"a model of sequences is scored on one CSV file; got {len(paths)}. Give one.")
     model = SequenceModel.load(run)
-    score = score_sequences(model, paths[0]) if paths else _own(model, run)
+    score = evaluate(model, paths[0]) if paths else _own(model, run)
     yield from score.lines(model)
 
 

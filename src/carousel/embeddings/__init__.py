@@ -14,8 +14,7 @@ _HOMES = {
     "PairScore": "carousel.embeddings.pairs",
     "Vectors": "carousel.embeddings.vectors",
     "embed": "carousel.embeddings.embedding",
-    "evaluate_analogies": "carousel.embeddings.analogies",
-    "evaluate_pairs": "carousel.embeddings.pairs",
+    "evaluate": "carousel.embeddings.evaluation",
 }
 
 __all__ = list(_HOMES)

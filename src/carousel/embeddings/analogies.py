@@ -17,6 +17,7 @@ from carousel.errors import CarouselError, shown
 
 SYNTACTIC = "gram"  # how the names of syntactic sections begin, by word2vec's convention
 COMMENTS = ("//", "# ")
+Answered = Callable[[int, int], None]  # is given the questions done, and all of them
 
 
 @dataclass(frozen=True)
@@ -71,14 +72,14 @@ class AnalogyScore:
         return _sum("total", self.sections)
 
 
-def evaluate_analogies(
+def evaluate(
     vectors: Vectors,
     path: str | Path,
     *,
     method: str = "3cosadd",
     restrict: int | None = 300_000,
     case: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Answered | None = None,
 ) -> AnalogyScore:
     """Answer the questions of a file in word2vec's format: lines `: section`, then lines of four words.
 
@@ -92,7 +93,7 @@ def evaluate_analogies(
     >>> path = Path(tempfile.mkdtemp()) / "questions.txt"
     >>> _ = path.write_text(": royal\\nman king woman queen\\n")
     >>> words = ["man", "woman", "king", "queen"]
-    >>> score = evaluate_analogies(Vectors(words, np.array([[1, 0], [1, 1], [2, 0.1], [2, 1.2]])), path)
+    >>> score = evaluate(Vectors(words, np.array([[1, 0], [1, 1], [2, 0.1], [2, 1.2]])), path)
     >>> score.total.correct, score.total.accuracy
     (1, 1.0)
     """

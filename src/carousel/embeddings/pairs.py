@@ -36,7 +36,7 @@ class PairScore:
         return self.unknown / self.pairs
 
 
-def evaluate_pairs(
+def evaluate(
     vectors: Vectors,
     path: str | Path,
     *,
@@ -49,8 +49,8 @@ def evaluate_pairs(
     Columns are separated by tabs, commas or blanks; the rating is the first column after the words that is a
     number, which fits WordSim-353, SimLex-999, MEN and RareWord as they are published. A first line
     without a number is a header, lines that begin with # are comments. `restrict` and `case` are as in
-    `evaluate_analogies`. Pairs with an unknown word are left out, or with `unknown_as_zero` take part with
-    a cosine of 0.
+    `carousel.embeddings.analogies.evaluate`. Pairs with an unknown word are left out, or with `unknown_as_zero`
+    take part with a cosine of 0.
 
     Raises CarouselError for a file that cannot be read, is not of this format, or has fewer than two known pairs.
 
@@ -58,7 +58,7 @@ def evaluate_pairs(
     >>> path = Path(tempfile.mkdtemp()) / "pairs.tsv"
     >>> _ = path.write_text("cat\\tdog\\t9\\ncat\\tcar\\t2\\ndog\\tcar\\t3\\n")
     >>> vectors = Vectors(["cat", "dog", "car"], np.array([[5, 1], [5, 1.5], [0, 3]]))
-    >>> evaluate_pairs(vectors, path).spearman
+    >>> evaluate(vectors, path).spearman
     1.0
     """
     lookup = Lookup(vectors, restrict, case)

@@ -22,9 +22,7 @@ _HOMES = {
     "load_projection": "carousel.models.projection",
     "Hypothesis": "carousel.models.beam",
     "beam_search": "carousel.models.beam",
-    "generate": "carousel.models.generation",
-    "generate_best": "carousel.models.generation",
-    "generate_many": "carousel.models.generation",
+    "TextModel": "carousel.models.generation",
     "sample": "carousel.models.sampling",
 }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import TYPE_CHECKING, overload
 
 from torch import nn
 
@@ -11,105 +12,197 @@ from carousel.models.beam import beam_search
 from carousel.models.sampling import draw, sample
 
 
-def generate(
-    model: nn.Module,
-    vocabulary: Vocabulary,
-    prompt: str = "",
-    length: int = 500,
-    *,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    seed: int | None = None,
-    stop: Sequence[str] = (),
-) -> Iterator[str]:
-    """Text that follows `prompt` at the start of a document, yielded piece by piece as it is drawn.
+class TextModel(nn.Module):
+    """A model of the next symbol that carries its vocabulary, and so reads and writes text.
 
-    It ends after `length` symbols, where the model ends the document, or before the first of the texts in
-    `stop`. `<unk>` is never drawn. For the other options see `carousel.models.sampling.sample`.
-
-    Raises CarouselError, before anything is drawn, for a prompt with unknown symbols or options out of range.
+    A subclass has `vocabulary_size`, and is called with tokens (T, B) and a state.
     """
-    tokens, never, end = _opened(model, vocabulary, prompt, stop)
-    drawn = sample(
-        model,
-        tokens,
-        length,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        seed=seed,
-        never=never,
-        stop=end,
-    )
-    return until(_behind(prompt, vocabulary, drawn), stop)
 
+    _vocabulary: Vocabulary | None = None
 
-def generate_many(
-    model: nn.Module,
-    vocabulary: Vocabulary,
-    prompt: str = "",
-    length: int = 500,
-    number: int = 4,
-    *,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    seed: int | None = None,
-    stop: Sequence[str] = (),
-) -> list[str]:
-    """`number` texts that follow `prompt`, drawn side by side; text k of seed s is that of `generate` with s + k.
+    if TYPE_CHECKING:
 
-    Raises CarouselError as `generate`.
-    """
-    tokens, never, end = _opened(model, vocabulary, prompt, stop)
-    rows = draw(
-        model,
-        tokens,
-        length,
-        lanes=number,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        seed=seed,
-        never=never,
-        stop=end,
-    )
-    lanes: list[list[int]] = [[] for _ in range(number)]
-    reach = max((len(text.encode()) for text in stop), default=0) + 1  # no symbol is shorter than a byte
-    stopped: set[int] = set()
-    for row in rows:
-        for k, token in enumerate(row):
-            if token is not None and k not in stopped:
-                lanes[k].append(token)
-                tail = vocabulary.decode(lanes[k][-reach:]) if stop else ""
-                if any(text in tail for text in stop):
-                    stopped.add(k)
-        if len(stopped) == number:
-            break
-    return ["".join(until(_behind(prompt, vocabulary, lane), stop)) for lane in lanes]
+        @property
+        def vocabulary_size(self) -> int: ...
 
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What the symbols are; a trained model has it, of another one it is set.
 
-def generate_best(
-    model: nn.Module,
-    vocabulary: Vocabulary,
-    prompt: str = "",
-    length: int = 100,
-    *,
-    beams: int = 5,
-    length_penalty: float = 0.0,
-) -> list[tuple[str, float]]:
-    """The likeliest continuations of `prompt` up to the end of the document, and the nats of each, best first.
+        Raises CarouselError where it was not set, and where one of another size is set.
+        """
+        if self._vocabulary is None:
+            raise CarouselError(
+                "the model has no vocabulary, so that its symbols are no text. Set it: model.vocabulary = vocabulary"
+            )
+        return self._vocabulary
 
-    At the level of tokens a sentence is a document. For the options see `carousel.models.beam.beam_search`.
+    @vocabulary.setter
+    def vocabulary(self, vocabulary: Vocabulary) -> None:
+        if vocabulary.size != self.vocabulary_size:
+            raise CarouselError(
+                f"model and vocabulary must belong together; got a model of {self.vocabulary_size} symbols "
+                f"and a vocabulary of {vocabulary.size}."
+            )
+        self._vocabulary = vocabulary
 
-    Raises CarouselError as `generate`.
-    """
-    tokens, never, _ = _opened(model, vocabulary, prompt, ())
-    found = beam_search(
-        model, tokens, length, beams=beams, length_penalty=length_penalty, never=never, stop=BOUNDARY
-    )
-    return [("".join(_behind(prompt, vocabulary, each.tokens)), -each.log_probability) for each in found]
+    @overload
+    def generate(
+        self,
+        prompt: str = "",
+        length: int = 500,
+        *,
+        samples: None = None,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+        stop: Sequence[str] = (),
+    ) -> str: ...
+    @overload
+    def generate(
+        self,
+        prompt: str = "",
+        length: int = 500,
+        *,
+        samples: int,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+        stop: Sequence[str] = (),
+    ) -> list[str]: ...
+    def generate(
+        self,
+        prompt: str = "",
+        length: int = 500,
+        *,
+        samples: int | None = None,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+        stop: Sequence[str] = (),
+    ) -> str | list[str]:
+        """Text that follows `prompt` at the start of a document, without the prompt.
+
+        It ends after `length` symbols, where the model ends the document, or before the first of the texts in
+        `stop`. `<unk>` is never drawn.
+
+        Args:
+            prompt: the text to go on from.
+            length: the largest number of symbols.
+            samples: None: one text is returned; a number: a list of so many, drawn side by side. Text k of seed s is
+                the one text of seed s + k.
+            temperature, top_k, top_p, seed: as in `carousel.models.sampling.sample`.
+            stop: texts, not a text.
+
+        Raises CarouselError for a model without a vocabulary, a prompt with unknown symbols, and options out of range.
+
+        >>> from carousel.data import Document, fit_vocabulary
+        >>> from carousel.models import LanguageModel
+        >>> vocabulary = fit_vocabulary("char", [Document("a", "abc")])
+        >>> model = LanguageModel(vocabulary.size, hidden_size=4)
+        >>> model.vocabulary = vocabulary
+        >>> len(model.generate("ab", 20, stop=["c"])) <= 20, len(model.generate("ab", 20, samples=3))
+        (True, 3)
+        """
+        tokens, never, end = self._opened(prompt, stop)
+        lanes = 1 if samples is None else samples
+        rows = draw(
+            self,
+            tokens,
+            length,
+            lanes=lanes,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=seed,
+            never=never,
+            stop=end,
+        )
+        texts = [
+            "".join(until(self._behind(prompt, lane), stop)) for lane in self._collected(rows, lanes, stop)
+        ]
+        return texts[0] if samples is None else texts
+
+    def stream(
+        self,
+        prompt: str = "",
+        length: int = 500,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+        stop: Sequence[str] = (),
+    ) -> Iterator[str]:
+        """The text of `generate`, yielded piece by piece as it is drawn.
+
+        Raises CarouselError as `generate`, before anything is drawn.
+        """
+        tokens, never, end = self._opened(prompt, stop)
+        drawn = sample(
+            self,
+            tokens,
+            length,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            seed=seed,
+            never=never,
+            stop=end,
+        )
+        return until(self._behind(prompt, drawn), stop)
+
+    def beam_search(
+        self, prompt: str = "", length: int = 100, *, beams: int = 5, length_penalty: float = 0.0
+    ) -> list[tuple[str, float]]:
+        """The likeliest continuations of `prompt` up to the end of the document, and the nats of each, best first.
+
+        At the level of tokens a sentence is a document. For the options see `carousel.models.beam.beam_search`.
+
+        Raises CarouselError as `generate`.
+        """
+        tokens, never, _ = self._opened(prompt, ())
+        found = beam_search(
+            self, tokens, length, beams=beams, length_penalty=length_penalty, never=never, stop=BOUNDARY
+        )
+        return [("".join(self._behind(prompt, each.tokens)), -each.log_probability) for each in found]
+
+    def _collected(
+        self, rows: Iterable[list[int | None]], lanes: int, stop: Sequence[str]
+    ) -> list[list[int]]:
+        """The symbols of each lane; drawing ends where every lane has ended or reached a stop."""
+        found: list[list[int]] = [[] for _ in range(lanes)]
+        reach = max((len(text.encode()) for text in stop), default=0) + 1  # no symbol is shorter than a byte
+        stopped: set[int] = set()
+        for row in rows:
+            for k, token in enumerate(row):
+                if token is not None and k not in stopped:
+                    found[k].append(token)
+                    tail = self.vocabulary.decode(found[k][-reach:]) if stop else ""
+                    if any(text in tail for text in stop):
+                        stopped.add(k)
+            if len(stopped) == lanes:
+                break
+        return found
+
+    def _behind(self, prompt: str, tokens: Iterable[int]) -> Iterator[str]:
+        """The text of tokens that follow a prompt: a word brings its space but where a line begins."""
+        pieces = self.vocabulary.decode_stream(tokens)
+        if self.vocabulary.boundary_text and (not prompt or prompt[-1].isspace()):
+            yield from (first.removeprefix(" ") for first in islice(pieces, 1))
+        yield from pieces
+
+    def _opened(self, prompt: str, stop: Sequence[str]) -> tuple[list[int], list[int], int | None]:
+        """The prompt as symbols behind a boundary, the symbols never drawn, and the one that ends a text."""
+        vocabulary = self.vocabulary
+        if isinstance(stop, str) or not all(isinstance(text, str) and text for text in stop):
+            raise CarouselError(f"stop must be a list of texts that are not empty; got {stop!r}.")
+        unknown = [number for number, symbol in enumerate(vocabulary.symbols[:2]) if symbol == "<unk>"]
+        tokens = [BOUNDARY, *vocabulary.encode(prompt, strict=True).tolist()]
+        return tokens, unknown, None if vocabulary.boundary_text else BOUNDARY
 
 
 def until(pieces: Iterable[str], stop: Sequence[str]) -> Iterator[str]:
@@ -136,36 +229,6 @@ def until(pieces: Iterable[str], stop: Sequence[str]) -> Iterator[str]:
         yield held
 
 
-def check_vocabulary(model: nn.Module, vocabulary: Vocabulary) -> None:
-    """Raise CarouselError for a vocabulary of another size than the model's."""
-    size = int(model.vocabulary_size)  # type: ignore[arg-type]
-    if vocabulary.size != size:
-        raise CarouselError(
-            f"model and vocabulary must belong together; got a model of {size} symbols "
-            f"and a vocabulary of {vocabulary.size}."
-        )
-
-
-def _behind(prompt: str, vocabulary: Vocabulary, tokens: Iterable[int]) -> Iterator[str]:
-    """The text of tokens that follow a prompt: a word brings its space but where a line begins."""
-    pieces = vocabulary.decode_stream(tokens)
-    if vocabulary.boundary_text and (not prompt or prompt[-1].isspace()):
-        yield from (first.removeprefix(" ") for first in islice(pieces, 1))
-    yield from pieces
-
-
 def _overlap(text: str, stop: str) -> int:
     """The length of the longest end of `text` that `stop` begins with."""
     return next((n for n in range(min(len(text), len(stop) - 1), 0, -1) if text.endswith(stop[:n])), 0)
-
-
-def _opened(
-    model: nn.Module, vocabulary: Vocabulary, prompt: str, stop: Sequence[str]
-) -> tuple[list[int], list[int], int | None]:
-    """The prompt as symbols behind a boundary, the symbols that are never drawn, and the one that ends a text."""
-    check_vocabulary(model, vocabulary)
-    if isinstance(stop, str) or not all(isinstance(text, str) and text for text in stop):
-        raise CarouselError(f"stop must be a list of texts that are not empty; got {stop!r}.")
-    unknown = [number for number, symbol in enumerate(vocabulary.symbols[:2]) if symbol == "<unk>"]
-    tokens = [BOUNDARY, *vocabulary.encode(prompt, strict=True).tolist()]
-    return tokens, unknown, None if vocabulary.boundary_text else BOUNDARY

@@ -1,7 +1,7 @@
 """What every model of the next symbol has: vectors of symbols, scores for all of them, text, and a file."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from carousel.data import Vocabulary, vocabulary_from_json
+from carousel.data import vocabulary_from_json
 from carousel.errors import CarouselError
 from carousel.models.cells import MODELS, check_layers
-from carousel.models.generation import generate
-from carousel.models.tensors import distinct, fitting, load_tensors, restored, save_tensors
+from carousel.models.generation import TextModel
+from carousel.models.tensors import distinct, fitting, load_tensors, restored, save_tensors, weights_in
 from carousel.nn.regularisers import dropped, kept, locked
 from carousel.plain import check_arguments, described
 
@@ -33,7 +33,7 @@ class _Description:
     architecture: str = MODELS[0]
 
 
-class Predictor(nn.Module, ABC):
+class Predictor(TextModel, ABC):
     """Symbols in, at each step a score for every symbol that may come next.
 
     A subclass says how the past becomes what the output layer reads (`features`); it is called with `options`,
@@ -109,39 +109,12 @@ class Predictor(nn.Module, ABC):
         share = self.options["dropout"] if self.training else 0.0
         return locked(values, share) if self.options["locked_dropout"] else dropped(values, share)
 
-    def generate(
-        self,
-        vocabulary: Vocabulary,
-        prompt: str = "",
-        length: int = 500,
-        *,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        seed: int | None = None,
-        stop: Sequence[str] = (),
-    ) -> Iterator[str]:
-        """Text that follows `prompt`, piece by piece; see `carousel.models.generation.generate`."""
-        return generate(
-            self,
-            vocabulary,
-            prompt,
-            length,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            seed=seed,
-            stop=stop,
-        )
-
-    def save(
-        self, path: str | Path, vocabulary: Vocabulary | None = None, about: dict[str, Any] | None = None
-    ) -> None:
+    def save(self, path: str | Path, about: dict[str, Any] | None = None) -> None:
         """Write weights, options, the vocabulary and plain values `about` the model to one safetensors file.
 
         Raises CarouselError if the disk refuses; an older file of that name is then still whole.
         """
-        symbols = None if vocabulary is None else vocabulary.to_json()
+        symbols = None if self._vocabulary is None else self._vocabulary.to_json()
         description: dict[str, Any] = {"model": self.options, "vocabulary": symbols, "about": about or {}}
         if self.architecture != MODELS[0]:
             description["architecture"] = self.architecture
@@ -149,15 +122,11 @@ class Predictor(nn.Module, ABC):
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """The model that `save` wrote, ready to use (in eval mode).
+        """The model that `save` wrote, or the best one of a run's folder, in eval mode, with its vocabulary.
 
         Raises CarouselError for a missing, truncated, damaged or foreign file, or one of another architecture.
         """
-        return cls.load_with_vocabulary(path)[0]
-
-    @classmethod
-    def load_with_vocabulary(cls, path: str | Path) -> tuple[Self, Vocabulary | None]:
-        """The model and the vocabulary that were saved together; None if it was saved without one."""
+        path = weights_in(path)
         tensors, about = load_tensors(path, KIND)
         with fitting(path):
             description = described(_Description, about, "its description")
@@ -168,8 +137,9 @@ class Predictor(nn.Module, ABC):
                     "by carousel.load"
                 )
             model = restored(lambda: kind(**description.model), tensors)
-        symbols = description.vocabulary
-        return model.eval(), None if symbols is None else vocabulary_from_json(symbols)
+            if description.vocabulary is not None:
+                model.vocabulary = vocabulary_from_json(description.vocabulary)
+        return model.eval()
 
 
 def model_class(architecture: str) -> Any:

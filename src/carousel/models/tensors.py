@@ -126,6 +126,11 @@ def check_tensors(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -
             )
 
 
+def weights_in(path: str | Path) -> Path:
+    """The file of weights in a run's folder; any other path as it is."""
+    return Path(path) / "weights.safetensors" if Path(path).is_dir() else Path(path)
+
+
 def is_saved(path: str | Path, kind: str) -> bool:
     """Whether this is a file of that kind that Carousel saved."""
     try:

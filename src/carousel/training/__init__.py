@@ -10,7 +10,6 @@ _HOMES = {
     "LanguageConfig": "carousel.training.language.config",
     "SequenceConfig": "carousel.training.sequences.config",
     "fit": "carousel.training.sequences.fitting",
-    "score_sequences": "carousel.training.sequences.evaluation",
     "LabelScore": "carousel.training.sequences.score",
     "ForecastScore": "carousel.training.sequences.score",
     "RunFolder": "carousel.training.run.folder",
@@ -23,11 +22,8 @@ _HOMES = {
     "Diverged": "carousel.training.loop.loop",
     "Row": "carousel.training.run.metrics",
     "read_metrics": "carousel.training.run.metrics",
-    "evaluate": "carousel.training.language.evaluation",
+    "evaluate": "carousel.training.evaluations",
     "Part": "carousel.training.language.evaluation",
-    "score_documents": "carousel.training.language.evaluation",
-    "score_lines": "carousel.training.language.evaluation",
-    "score_tokens": "carousel.training.language.evaluation",
     "TokenScore": "carousel.training.language.score",
 }
 

@@ -6,7 +6,7 @@ import io
 import numpy as np
 import pytest
 
-from carousel.embeddings import Vectors, evaluate_pairs
+from carousel.embeddings import Vectors, evaluate
 
 WORDS = ["man", "woman", "king", "queen", "apple", "Pear"]
 MATRIX = [[1, 0, 0], [1, 1, 0], [2, 0.1, 0.5], [2, 2.1, 0.5], [0, 0, 3], [0, 0.5, 3]]
@@ -68,7 +68,7 @@ def test_evaluate(carousel, file, tmp_path):
     assert rows["family"] == ["1", "1", "100.0", "%", "50.0", "%"]
     assert rows["syntactic"] == ["0", "0", "-", "-"]
     assert rows["total"] == rows["family"]
-    score = evaluate_pairs(Vectors.load(file), tmp_path / "p.tsv")
+    score = evaluate(Vectors.load(file), tmp_path / "p.tsv")
     assert (
         f"Spearman {score.spearman:.3f}, Pearson {score.pearson:.3f} over 3 pairs; 25.0 % unknown" in done.out
     )

@@ -12,7 +12,7 @@ from carousel.models.language_model import LanguageModel
 from carousel.report import gather
 from carousel.report.training.gather import LANES, examined, follow_gradient
 from carousel.training.api import Run
-from carousel.training.language import corpus as corpora
+from carousel.training.language.task import corpus as corpora
 from carousel.training.run.folder import RunFolder
 
 TEXT = "".join(f"def f{k}(a, b):\n    return [a + {k}, 'b{k % 7}']  # {k}\n\n" for k in range(300))
@@ -82,10 +82,10 @@ def test_the_strips_are_the_models_own_trace(tmp_path):
     """What is drawn at a token is what the model holds there, run over the text from the boundary on."""
     run = _run(tmp_path)
     report = _gather(run)
-    model, vocabulary = training.load(run.path)
+    model = training.load(run.path)
     text = corpora.load(run.config).split.test[0].text
     start = text.index("".join(report.snippet.pieces))
-    ids = torch.tensor([0, *vocabulary.encode(text).tolist()])
+    ids = torch.tensor([0, *model.vocabulary.encode(text).tolist()])
     with torch.no_grad():
         [trace] = model.recurrent.trace(model.embed(ids[:, None]))
     for strip in report.snippet.strips:

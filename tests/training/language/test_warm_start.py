@@ -11,10 +11,9 @@ from carousel import CarouselError, load, training
 from carousel.progress import Note
 from carousel.report import report_run
 from carousel.training import LanguageConfig
-from carousel.training.language import corpus
+from carousel.training.language.task import corpus
 from carousel.training.language.warm_start import warm_start_config
-from carousel.training.run import progress
-from carousel.training.run.folder import RunFolder, weights_of
+from carousel.training.run.folder import RunFolder, progress, weights_of
 
 OTHER = "".join(f"def sub_{k % 11}(y):\n    return y - {k % 5} # Ω\n\n" for k in range(150))
 
@@ -32,7 +31,7 @@ def first(tmp_path_factory):
 
 
 def weights(path):
-    return load(path)[0].state_dict()
+    return load(path).state_dict()
 
 
 def test_a_run_begins_with_the_weights_and_symbols_of_another(first, tmp_path):
@@ -42,7 +41,7 @@ def test_a_run_begins_with_the_weights_and_symbols_of_another(first, tmp_path):
     assert all(torch.equal(old[name], new[name]) for name in old)
     assert run.test.bits == pytest.approx(first.test.bits)
     assert (run.config.hidden_size, run.config.from_) == (12, str(first.path))
-    assert load(run.path)[1] == load(first.path)[1]
+    assert load(run.path).vocabulary == load(first.path).vocabulary
 
 
 def test_other_text_is_learned_in_the_old_symbols(first, tmp_path):
@@ -60,9 +59,8 @@ def test_other_text_is_learned_in_the_old_symbols(first, tmp_path):
     unknown = [note for note in notes if "count as <unk>" in note]
     assert [note.split(":")[0] for note in unknown] == ["train", "valid", "test"]
     assert "count as <unk>, such as 's', 'b', 'y', '-', '#' and 1 more" in unknown[0]
-    before, vocabulary = load(first.path)
     [document] = corpus.of_run(RunFolder(run.path)).split.test
-    score = training.score_documents(before, vocabulary, [document])
+    score = training.evaluate(load(first.path), [document])
     assert run.test.bits < score.bits
 
 
@@ -129,7 +127,8 @@ def test_the_parts_are_told_before_training_and_in_the_report(config):
     """A note for each: where it comes from, how large it is and how it was cut."""
     notes = []
     run = training.train(
-        config, lambda event: notes.append(event.message) if isinstance(event, Note) else None
+        config=config,
+        on_progress=lambda event: notes.append(event.message) if isinstance(event, Note) else None,
     )
     parts = [note for note in notes if note.startswith(("train:", "valid:", "test:"))]
     assert len(parts) == 3

@@ -42,7 +42,7 @@ def test_a_loss_that_becomes_nan_keeps_the_best_weights(config, monkeypatch):
     assert "the loss must be finite; it became nan at step 12" in message
     assert "best weights so far, of step 8" in message
     assert "lower lr (it was 0.02)" in message
-    model, _ = load(config.out)
+    model = load(config.out)
     assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
     assert read_metrics(RunFolder(config.out).metrics)[-1].step == 11
 
@@ -50,18 +50,18 @@ def test_a_loss_that_becomes_nan_keeps_the_best_weights(config, monkeypatch):
 def test_weights_that_only_fail_on_the_valid_part_stop_too(config, monkeypatch):
     """A valid score that is no number ends the run and never becomes the best."""
     from carousel.training import Score
-    from carousel.training.language import task as language
+    from carousel.training.language.task import task as language
 
     monkeypatch.setattr(language, "evaluate", lambda *a, **k: Score(float("nan"), 10, 10))
     with pytest.raises(Diverged, match="on the valid part it is nan at step 8"):
         train(config=config)
-    assert load(config.out)[0] is not None
+    assert load(config.out) is not None
 
 
 def test_weights_worse_than_the_first_are_never_the_best(config, monkeypatch):
     """A first evaluation after a leap into nonsense leaves the weights that the run began with."""
     from carousel.training import Score
-    from carousel.training.language import task as language
+    from carousel.training.language.task import task as language
 
     scores = iter([Score(1e30, 10, 10), Score(60, 10, 10), Score(float("inf"), 10, 10)])
     monkeypatch.setattr(language, "evaluate", lambda *a, **k: next(scores))
@@ -72,8 +72,8 @@ def test_weights_worse_than_the_first_are_never_the_best(config, monkeypatch):
     assert "Resuming would only repeat the failure" in str(caught.value)
     assert "a clip, such as 1" in str(caught.value)
     torch.manual_seed(config.seed)
-    fresh = LanguageModel(load(config.out)[1].size, hidden_size=12, dropout=0.2)
-    assert torch.equal(load(config.out)[0].head.weight, fresh.head.weight)
+    fresh = LanguageModel(load(config.out).vocabulary.size, hidden_size=12, dropout=0.2)
+    assert torch.equal(load(config.out).head.weight, fresh.head.weight)
 
 
 def full_after(monkeypatch, number):

@@ -33,8 +33,7 @@ VALUES = [
 def use(folder: Path) -> None:
     """Load the weights and ask the model for something."""
     if folder.name.split("-")[0] in LANGUAGE:
-        model, vocabulary = carousel.load(folder)
-        "".join(model.generate(vocabulary, "the", 2, seed=1))
+        carousel.load(folder).generate("the", 2, seed=1)
         return
     model = carousel.SequenceModel.load(folder)
     model.predict(SERIES[:12] if model.head.task == "forecast" else [[[1.0, 1.0]]])

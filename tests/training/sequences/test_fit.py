@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import carousel
-from carousel import CarouselError, Forecast, SequenceConfig, SequenceModel, fit, score_sequences
+from carousel import CarouselError, Forecast, SequenceConfig, SequenceModel, evaluate, fit
 from carousel.models.tensors import load_tensors
 from carousel.training import RunFolder, read_metrics, resume, train
 from carousel.training.run.progress import Evaluated, Saved, Started
@@ -242,18 +242,18 @@ def test_scores_of_other_data(csv, tmp_path):
     """Of a file, of arrays, of a forecast; by hand where the model is always right."""
     model = SequenceModel("gru", hidden_size=6)
     fit(model, csv, target="label", sequence="id", inputs="x", steps=24, lr=0.05, monitor=0)
-    score = score_sequences(model, csv)
+    score = evaluate(model, csv)
     assert (score.count, score.accuracy, score.most_frequent) == (40, 1.0, 0.5)
     series = np.sin(np.arange(60.0))
     ahead = SequenceModel("gru", Forecast(horizon=2, season=3), hidden_size=2)
     run = fit(ahead, series[:50], steps=2, monitor=0)
-    found = score_sequences(ahead, series)
+    found = evaluate(ahead, series)
     assert found.counts == ((57, 56),)
     naive = [abs(series[t] - series[t - 3]) for t in range(3, 60)]
     assert found.mean_naive[0] * 113 == pytest.approx(sum(naive) + sum(naive[1:]))
     assert run.test.counts != found.counts
     with pytest.raises(CarouselError, match="has no label"):
-        score_sequences(
+        evaluate(
             SequenceModel.load(fit(SequenceModel(), *order_of_a_pair(20), steps=1, out=tmp_path / "r").path),
             [[1.0]],
         )
@@ -289,7 +289,7 @@ def test_a_data_frame_from_training_to_what_is_predicted(tmp_path):
     run = fit(model, frame, **names, steps=40, lr=0.05, monitor=0, out=tmp_path / "run")
     assert run.test.accuracy == 1
     assert model.predict(frame.drop(columns="label"))[:4] == ["down", "up", "down", "up"]
-    assert score_sequences(SequenceModel.load(run.path), frame).accuracy == 1
+    assert evaluate(SequenceModel.load(run.path), frame).accuracy == 1
     assert resume(run.path) == run
     months = pandas.date_range("2000-01-01", periods=60, freq="MS")
     series = pandas.DataFrame({"month": months, "sales": np.sin(np.arange(60) * math.pi / 6)})

@@ -68,5 +68,6 @@ def _of_run(path: Path, limit: int | None) -> Vectors:
     from carousel.embeddings import Vectors
     from carousel.training import load
 
-    vectors = Vectors.from_model(*load(path))
+    model = load(path)
+    vectors = Vectors.from_model(model, model.vocabulary)
     return vectors if limit is None else vectors.restricted(limit)

@@ -15,7 +15,7 @@ from carousel.printable import one_line
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from carousel.embeddings import AnalogyScore, Vectors
+    from carousel.embeddings import AnalogyScore, PairScore, Vectors
     from carousel.embeddings.analogies import Section
     from carousel.terminal import Terminal
 
@@ -46,34 +46,32 @@ def evaluate(
 
     With the defaults the numbers are those that gensim and word2vec give.
     """
-    from carousel.embeddings import evaluate_pairs
-    from carousel.embeddings.evaluation import is_analogies
+    from carousel.embeddings import AnalogyScore
     from carousel.terminal import Terminal
 
     vectors = open_vectors(file, odd, duplicates)
     loaded()
     console = Terminal()
     for path in tests:
-        if is_analogies(path):
-            score = _answer(console, vectors, path, method, restrict, case)
+        score = _judge(console, vectors, path, method, restrict, case)
+        if isinstance(score, AnalogyScore):
             console.print(path.name, style="bold")
             console.print(_table(score))
             continue
-        rated = evaluate_pairs(vectors, path, restrict=restrict, case=case)
         console.print(
-            f"{path.name}  Spearman {_number(rated.spearman)}, Pearson {_number(rated.pearson)} over "
-            f"{rated.known:,} pairs; {_percent(rated.unknown_share)} unknown",
+            f"{path.name}  Spearman {_number(score.spearman)}, Pearson {_number(score.pearson)} over "
+            f"{score.known:,} pairs; {_percent(score.unknown_share)} unknown",
             soft_wrap=True,
         )
 
 
-def _answer(
+def _judge(
     console: Terminal, vectors: Vectors, path: Path, method: str, restrict: int, case: bool
-) -> AnalogyScore:
+) -> AnalogyScore | PairScore:
     from rich.markup import escape
     from rich.progress import Progress
 
-    from carousel.embeddings import evaluate_analogies
+    from carousel.embeddings import evaluate
 
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(escape(one_line(path.name)))
@@ -81,9 +79,7 @@ def _answer(
         def advance(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
 
-        return evaluate_analogies(
-            vectors, path, method=method, restrict=restrict, case=case, progress=advance
-        )
+        return evaluate(vectors, path, method=method, restrict=restrict, case=case, progress=advance)
 
 
 def _table(score: AnalogyScore) -> Table:

@@ -37,7 +37,7 @@ from carousel.models.sequences.heads import (
 from carousel.models.sequences.layers import OUTPUTS
 from carousel.models.sequences.mlp import MLP
 from carousel.models.sequences.predictions import Prediction, forecasts
-from carousel.models.tensors import distinct, fitting, load_tensors, restored, save_tensors
+from carousel.models.tensors import distinct, fitting, load_tensors, restored, save_tensors, weights_in
 from carousel.nn.in_eval import in_eval
 from carousel.nn.regularisers import dropout, locked
 from carousel.plain import check_arguments, described
@@ -255,8 +255,8 @@ class SequenceModel(nn.Module):
 
         Raises CarouselError for a missing, truncated, damaged or foreign file.
         """
-        path = Path(path)
-        tensors, about = load_tensors(path / "weights.safetensors" if path.is_dir() else path, KIND)
+        path = weights_in(path)
+        tensors, about = load_tensors(path, KIND)
         with fitting(path):
             description = described(Description, about, "its description")
 

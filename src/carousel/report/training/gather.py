@@ -100,7 +100,7 @@ def gather(run: Run, corpus: Corpus, model: Predictor, on_progress: Observer = s
         test_characters=run.test.characters,
         characters_per_token=run.test.characters / run.test.tokens,
         comparisons=comparisons,
-        samples=samples(model, corpus.vocabulary, config.seed),
+        samples=samples(model, config.seed),
         snippet=snippet,
         gates=gates,
         gradient=follow_gradient(model, corpus.test.ids),
@@ -152,9 +152,9 @@ def _ngrams(
     ]
 
 
-def samples(model: Predictor, vocabulary: Vocabulary, seed: int) -> list[Sample]:
+def samples(model: Predictor, seed: int) -> list[Sample]:
     """The texts of samples.txt."""
-    drawn = draw_samples(model, vocabulary, seed)
+    drawn = draw_samples(model, seed)
     return [Sample(text, "", temperature, seed) for temperature, text in drawn.items()]
 
 

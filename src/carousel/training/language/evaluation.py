@@ -18,7 +18,6 @@ from torch import Tensor
 from carousel.data import BOUNDARY, IGNORED, Document, Vocabulary, count_characters, streams
 from carousel.errors import CarouselError
 from carousel.losses import linear_cross_entropy
-from carousel.models.generation import check_vocabulary
 from carousel.models.predictor import Predictor
 from carousel.nn.in_eval import in_eval
 from carousel.training.language.score import Score, TokenScore
@@ -81,23 +80,19 @@ def evaluate(model: Predictor, part: Part, limit: int | None = None) -> Score:
     return Score(bits, tokens, max(1, round(part.characters * tokens / part.tokens)))
 
 
-def score_documents(model: Predictor, vocabulary: Vocabulary, documents: Sequence[Document]) -> Score:
-    """Score documents, each from the zero state at its start to its end.
-
-    Raises CarouselError if there are none.
-    """
-    check_vocabulary(model, vocabulary)
+def by_document(model: Predictor, documents: Sequence[Document]) -> Score:
+    """The score of documents, each from the zero state at its start to its end; raises CarouselError without any."""
     if not documents:
         raise CarouselError("there must be at least one document to score; got none.")
-    return evaluate(model, Part.of(documents, vocabulary))
+    return evaluate(model, Part.of(documents, model.vocabulary))
 
 
-def score_lines(model: Predictor, vocabulary: Vocabulary, lines: Sequence[str]) -> list[Score]:
-    """Score each line by itself, from the zero state at the start of a document, its line end included.
+def by_line(model: Predictor, documents: Sequence[Document]) -> list[Score]:
+    """The score of each line by itself, from the zero state at the start of a document, its line end included.
 
-    A line scores the same whatever lines stand around it. Line ends may be given or left out.
+    A line scores the same whatever lines stand around it.
     """
-    texts, encoded = _encoded(model, vocabulary, lines)
+    texts, encoded = _encoded(model, documents)
     totals = _totals(model, encoded)
     return [
         Score(float(bits), len(ids) - 1, len(text))
@@ -105,25 +100,16 @@ def score_lines(model: Predictor, vocabulary: Vocabulary, lines: Sequence[str]) 
     ]
 
 
-def score_tokens(model: Predictor, vocabulary: Vocabulary, lines: Sequence[str]) -> list[list[TokenScore]]:
-    """`score_lines` by token: what each line is made of, and the bits of each piece.
-
-    >>> import torch
-    >>> from carousel.data import Document, fit_vocabulary
-    >>> from carousel.models import LanguageModel
-    >>> vocabulary = fit_vocabulary("char", [Document("a", "abc\\n")])
-    >>> [tokens] = score_tokens(LanguageModel(vocabulary.size, hidden_size=4), vocabulary, ["cab"])
-    >>> [token.text for token in tokens]
-    ['c', 'a', 'b', '\\n']
-    """
-    _, encoded = _encoded(model, vocabulary, lines)
+def by_token(model: Predictor, documents: Sequence[Document]) -> list[list[TokenScore]]:
+    """`by_line` by token: what each line is made of, and the bits of each piece."""
+    _, encoded = _encoded(model, documents)
     found = [np.zeros(len(ids) - 1) for ids in encoded]
     for rows, start, nats in _walk(model, encoded):
         for row, column in zip(rows, nats.T, strict=True):
             piece = found[row][start : start + len(column)]
             piece += column[: len(piece)]
-    names = vocabulary.symbols
-    boundary = vocabulary.boundary_text or names[BOUNDARY]
+    names = model.vocabulary.symbols
+    boundary = model.vocabulary.boundary_text or names[BOUNDARY]
     return [
         [
             TokenScore(boundary if number == BOUNDARY else names[number], float(nats) / math.log(2))
@@ -133,14 +119,16 @@ def score_tokens(model: Predictor, vocabulary: Vocabulary, lines: Sequence[str])
     ]
 
 
-def _encoded(
-    model: Predictor, vocabulary: Vocabulary, lines: Sequence[str]
-) -> tuple[list[str], list[np.ndarray]]:
+def lines_of(document: Document) -> list[str]:
+    """Lines without their ends; only line feeds end one."""
+    return document.text.removesuffix("\n").split("\n")
+
+
+def _encoded(model: Predictor, documents: Sequence[Document]) -> tuple[list[str], list[np.ndarray]]:
     """Lines with their ends, and their symbols behind a boundary."""
-    check_vocabulary(model, vocabulary)
-    texts = [line.rstrip("\r\n") + "\n" for line in lines]
+    texts = [line.rstrip("\r") + "\n" for document in documents for line in lines_of(document)]
     start = np.array([BOUNDARY], dtype=np.int32)
-    return texts, [np.concatenate([start, vocabulary.encode(text)]) for text in texts]
+    return texts, [np.concatenate([start, model.vocabulary.encode(text)]) for text in texts]
 
 
 def _segments(tokens: int, number: int) -> list[int]:

@@ -94,7 +94,9 @@ class LanguageTask:
             write_atomic(folder.text, text)
 
     def loop(self, config: LanguageConfig) -> Loop[Predictor]:
-        return build_loop(config, self.corpus.vocabulary.size, self.corpus.train, self.weights)
+        loop = build_loop(config, self.corpus.vocabulary.size, self.corpus.train, self.weights)
+        loop.model.vocabulary = self.corpus.vocabulary
+        return loop
 
     def evaluate(self, model: Predictor, *, sample: bool = False) -> Score:
         return evaluate(model, self.corpus.valid, limit=EVALUATED if sample else None)
@@ -111,12 +113,12 @@ class LanguageTask:
         return (window[0][:, :instances],)
 
     def save(self, model: Predictor, path: Path, about: dict[str, Any]) -> None:
-        model.save(path, self.corpus.vocabulary, about)
+        model.save(path, about)
 
     def load(self, path: Path) -> Predictor:
         return Predictor.load(path)
 
     def finish(self, folder: RunFolder, model: Predictor, config: LanguageConfig) -> tuple[Score, Score]:
         """Draws the samples."""
-        write_samples(folder.samples, model, self.corpus.vocabulary, config.seed)
+        write_samples(folder.samples, model, config.seed)
         return evaluate(model, self.corpus.valid), evaluate(model, self.corpus.test)

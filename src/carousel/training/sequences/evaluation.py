@@ -10,7 +10,7 @@ from carousel.training.sequences.objectives import OBJECTIVES
 from carousel.training.sequences.score import ForecastScore, LabelScore
 
 
-def score_sequences(
+def evaluate(
     model: SequenceModel, data: Any, targets: Any = None, *, lengths: Any = None
 ) -> LabelScore | ForecastScore:
     """Score a model on sequences that it has not seen; a forecast from each step on, once a season was read.
@@ -26,7 +26,7 @@ def score_sequences(
     >>> model = carousel.SequenceModel("gru", head="classify", hidden_size=8)
     >>> data, labels = [np.full((5, 1), float(k % 2)) for k in range(40)], [k % 2 for k in range(40)]
     >>> run = carousel.fit(model, data, labels, steps=40, lr=0.05)
-    >>> score_sequences(model, [[[1.0]], [[0.0]]], [1, 0]).accuracy
+    >>> evaluate(model, [[[1.0]], [[0.0]]], [1, 0]).accuracy
     1.0
     """
     sequences = model.read(data, targets, lengths=lengths, labelled=True)
