@@ -4,12 +4,12 @@ import inspect
 from pathlib import Path
 
 import pytest
-from carousel.training.progress import Note, Stage
 
 import carousel
 import carousel.training
 from carousel import CarouselError, LanguageConfig, SequenceConfig
 from carousel.training.api import configured
+from carousel.training.run.progress import Note, Stage
 
 SMALL = {"level": "char", "hidden_size": 4, "batch": 2, "bptt": 8, "steps": 2, "monitor": 0, "threads": 1}
 

@@ -24,7 +24,8 @@ from carousel.training import (
     resume,
     train,
 )
-from carousel.training.language.task import task as language
+from carousel.training.language import task as language
+from carousel.training.run import session
 from carousel.training.run.progress import Evaluated, Finished, Saved, Started, Stepped
 
 

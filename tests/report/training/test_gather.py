@@ -12,7 +12,7 @@ from carousel.models.language_model import LanguageModel
 from carousel.report import gather
 from carousel.report.training.gather import LANES, examined, follow_gradient
 from carousel.training.api import Run
-from carousel.training.language.task import corpus as corpora
+from carousel.training.language import corpus as corpora
 from carousel.training.run.folder import RunFolder
 
 TEXT = "".join(f"def f{k}(a, b):\n    return [a + {k}, 'b{k % 7}']  # {k}\n\n" for k in range(300))

@@ -11,7 +11,7 @@ from carousel import CarouselError, load, training
 from carousel.progress import Note
 from carousel.report import report_run
 from carousel.training import LanguageConfig
-from carousel.training.language.task import corpus
+from carousel.training.language import corpus
 from carousel.training.language.warm_start import warm_start_config
 from carousel.training.run.folder import RunFolder, progress, weights_of
 

@@ -50,7 +50,7 @@ def test_a_loss_that_becomes_nan_keeps_the_best_weights(config, monkeypatch):
 def test_weights_that_only_fail_on_the_valid_part_stop_too(config, monkeypatch):
     """A valid score that is no number ends the run and never becomes the best."""
     from carousel.training import Score
-    from carousel.training.language.task import task as language
+    from carousel.training.language import task as language
 
     monkeypatch.setattr(language, "evaluate", lambda *a, **k: Score(float("nan"), 10, 10))
     with pytest.raises(Diverged, match="on the valid part it is nan at step 8"):
@@ -61,7 +61,7 @@ def test_weights_that_only_fail_on_the_valid_part_stop_too(config, monkeypatch):
 def test_weights_worse_than_the_first_are_never_the_best(config, monkeypatch):
     """A first evaluation after a leap into nonsense leaves the weights that the run began with."""
     from carousel.training import Score
-    from carousel.training.language.task import task as language
+    from carousel.training.language import task as language
 
     scores = iter([Score(1e30, 10, 10), Score(60, 10, 10), Score(float("inf"), 10, 10)])
     monkeypatch.setattr(language, "evaluate", lambda *a, **k: next(scores))
