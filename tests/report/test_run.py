@@ -8,8 +8,8 @@ import pytest
 import carousel
 import carousel.training
 from carousel import CarouselError, LanguageConfig, SequenceConfig
+from carousel.progress import Note, Stage
 from carousel.training.api import configured
-from carousel.training.run.progress import Note, Stage
 
 SMALL = {"level": "char", "hidden_size": 4, "batch": 2, "bptt": 8, "steps": 2, "monitor": 0, "threads": 1}
 

@@ -13,7 +13,8 @@ from carousel.report import report_run
 from carousel.training import LanguageConfig
 from carousel.training.language import corpus
 from carousel.training.language.warm_start import warm_start_config
-from carousel.training.run.folder import RunFolder, progress, weights_of
+from carousel.training.run import progress
+from carousel.training.run.folder import RunFolder, weights_of
 
 OTHER = "".join(f"def sub_{k % 11}(y):\n    return y - {k % 5} # Ω\n\n" for k in range(150))
 
