@@ -128,7 +128,7 @@ def _coerced(f: dataclasses.Field[Any], value: Any) -> Any:
                 return int(float(value))
         except (ValueError, OverflowError):
             pass
-    raise CarouselError(f"{f.name} must be {_WORDS[kind]}; got {value!r}.")
+    raise CarouselError(f"{f.name} must be {_WORDS[kind]}; got {shown(value)}.")
 
 
 def _is_text(value: Any) -> bool:
