@@ -4,74 +4,91 @@ Importing the package loads neither torch nor NumPy: each public name is importe
 the build and the command line can read the equations alone.
 """
 
-from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING
 
 from carousel import torch_import
 from carousel.errors import CarouselError
+from carousel.lazy import lazy
 
-try:
-    __version__ = version("carousel-rnn")
-except PackageNotFoundError:  # read from a source tree that is not installed, as the build does
-    __version__ = "0+source"
+if TYPE_CHECKING:
+    from carousel import data, diagnosis, embeddings, equations, losses, models, nn, report, training
+    from carousel.diagnosis import Diagnosis, Finding, gradient_by_lag
+    from carousel.diagnosis.diagnose import diagnose
+    from carousel.embeddings import Embedding, EmbeddingConfig, Vectors, embed
+    from carousel.equations import Cell
+    from carousel.models import Forecast, LanguageModel, SequenceModel, TDNNLanguageModel, load_projection
+    from carousel.nn import (
+        GRU,
+        LSTM,
+        RNN,
+        Recurrent,
+        Stack,
+        Stepper,
+        Trace,
+        from_torch,
+        to_torch,
+    )
+    from carousel.nn.recording import Recording, recording
+    from carousel.report import report_run, resume, train
+    from carousel.training import LanguageConfig, Run, Score, SequenceConfig, evaluate, fit, load
+    from carousel.version import __version__
+else:
+    __getattr__, __dir__ = lazy(__name__)
 
-# public name -> the module that defines it
-_HOMES = {
-    "Cell": "carousel.equations",
-    "Recurrent": "carousel.nn",
-    "RNN": "carousel.nn",
-    "LSTM": "carousel.nn",
-    "GRU": "carousel.nn",
-    "Stack": "carousel.nn",
-    "Stepper": "carousel.nn",
-    "Trace": "carousel.nn",
-    "Recording": "carousel.nn",
-    "recording": "carousel.nn",
-    "LanguageModel": "carousel.models",
-    "TDNNLanguageModel": "carousel.models",
-    "SequenceModel": "carousel.models",
-    "Forecast": "carousel.models",
-    "LanguageConfig": "carousel.training",
-    "SequenceConfig": "carousel.training",
-    "fit": "carousel.training",
-    "Run": "carousel.training",
-    "Score": "carousel.training",
-    "train": "carousel.report",
-    "resume": "carousel.report",
-    "load": "carousel.training",
-    "evaluate": "carousel.training",
-    "gradient_by_lag": "carousel.diagnosis",
-    "diagnose": "carousel.diagnosis",
-    "Diagnosis": "carousel.diagnosis",
-    "Finding": "carousel.diagnosis",
-    "report_run": "carousel.report",
-    "Embedding": "carousel.embeddings",
-    "EmbeddingConfig": "carousel.embeddings",
-    "embed": "carousel.embeddings",
-    "Vectors": "carousel.embeddings",
-    "load_projection": "carousel.models",
-    "from_torch": "carousel.nn",
-    "to_torch": "carousel.nn",
-}
-
-# rooms that are reached by their name too, as in carousel.diagnosis.lyapunov
-_ROOMS = ("data", "diagnosis", "embeddings", "equations", "losses", "models", "nn", "report", "training")
-
-__all__ = ["CarouselError", "__version__", *_HOMES]
+__all__ = [
+    # modules: torch.nn's with more of their family, any cell, and what they can tell and do
+    "RNN",
+    "LSTM",
+    "GRU",
+    "Cell",
+    "Recurrent",
+    "Stack",
+    "Stepper",
+    "Trace",
+    "Recording",
+    "recording",
+    "from_torch",
+    "to_torch",
+    # models
+    "LanguageModel",
+    "TDNNLanguageModel",
+    "SequenceModel",
+    "Forecast",
+    "load_projection",
+    # training and use
+    "train",
+    "resume",
+    "fit",
+    "load",
+    "evaluate",
+    "report_run",
+    "LanguageConfig",
+    "SequenceConfig",
+    "Run",
+    "Score",
+    # diagnosis
+    "diagnose",
+    "Diagnosis",
+    "Finding",
+    "gradient_by_lag",
+    # word vectors
+    "embed",
+    "Embedding",
+    "EmbeddingConfig",
+    "Vectors",
+    # rooms: each offers more than stands here
+    "data",
+    "diagnosis",
+    "embeddings",
+    "equations",
+    "losses",
+    "models",
+    "nn",
+    "report",
+    "training",
+    # the rest
+    "CarouselError",
+    "__version__",
+]
 
 torch_import.register()
-
-
-def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
-        return import_module(f"carousel.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'carousel' has no attribute {name!r}")
-    value = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*__all__, *_ROOMS])

@@ -64,24 +64,28 @@ def train(
     if resume is not None:
         _refuse_beside_resume(given, config, preset)
 
-    settings = _settings(config, preset, given) if resume is None else None
-    _check_paths(settings)  # before torch, which takes seconds to load
+    from carousel.training.run.folder import RunFolder
+
+    # told before torch is loaded, which takes seconds
+    settings = _settings(config, preset, given) if resume is None else RunFolder.open(resume).load_config()
+    if resume is None:
+        _check_paths(settings)
     from carousel import report, training
     from carousel.report.display import display
     from carousel.terminal import Terminal
 
+    begin, go_on = report.train, report.resume  # each loads torch when first named
+
     loaded()
     console = Terminal()
-    with display(console, settings or training.RunFolder.open(resume).load_config()) as observer:
+    with display(console, settings) as observer:
         try:
             run = (
-                report.train(config=settings, on_progress=observer)
+                begin(config=settings, on_progress=observer)
                 if resume is None
-                else report.resume(resume, on_progress=observer)
+                else go_on(resume, on_progress=observer)
             )
-        except (
-            training.Interrupted
-        ) as stop:  # no mistake: say what to do next and end as a stopped process does
+        except training.Interrupted as stop:  # no mistake: it ends as a stopped process does
             say(f"carousel: {stop}", err=True)
             raise typer.Exit(STOPPED) from None
     _close(console, run)
@@ -112,18 +116,17 @@ def _settings(path: Path | None, preset: str | None, given: dict[str, Any]) -> A
     return settings.override(**given)
 
 
-def _check_paths(settings: AnyConfig | None) -> None:
+def _check_paths(settings: AnyConfig) -> None:
     """Raise CarouselError for data that is not there, or a run folder that is."""
     from carousel.data import find_parts
     from carousel.training.language.config import LanguageConfig
     from carousel.training.run.folder import RunFolder
 
-    if settings is not None:
-        RunFolder.check_free(settings.out)
-        if isinstance(settings, LanguageConfig):
-            find_parts(**settings.sources)
-        else:
-            check_files(*settings.paths, settings.test_file)
+    RunFolder.check_free(settings.out)
+    if isinstance(settings, LanguageConfig):
+        find_parts(**settings.sources)
+    else:
+        check_files(*settings.paths, settings.test_file)
 
 
 def _refuse_foreign(given: dict[str, Any], kind: type[AnyConfig]) -> None:

@@ -11,8 +11,9 @@ The order in which text walks through this room:
 The names are imported when they are first used: `data.files` is read where no torch is loaded.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from carousel.lazy import lazy
 
 if TYPE_CHECKING:
     from carousel.data.batches import IGNORED, Windows, stream, streams
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
         load_vocabulary,
         vocabulary_from_json,
     )
+else:
+    __getattr__, __dir__ = lazy(__name__)
 
 __all__ = [
     "BOUNDARY",
@@ -57,35 +60,3 @@ __all__ = [
     "vocabulary_from_json",
     "xz_bits_per_character",
 ]
-
-_HOMES = {
-    "IGNORED": "carousel.data.batches",
-    "Windows": "carousel.data.batches",
-    "stream": "carousel.data.batches",
-    "streams": "carousel.data.batches",
-    "xz_bits_per_character": "carousel.data.compression",
-    "Split": "carousel.data.corpora",
-    "describe_skipped": "carousel.data.corpora",
-    "load_corpus": "carousel.data.corpora",
-    "read": "carousel.data.corpora",
-    "split": "carousel.data.corpora",
-    "Document": "carousel.data.documents",
-    "LargeDocument": "carousel.data.large",
-    "parts_by_name": "carousel.data.parts",
-    "find_parts": "carousel.data.sources",
-    "count_characters": "carousel.data.documents",
-    "find_files": "carousel.data.files",
-    "standard_library": "carousel.data.files",
-    "BOUNDARY": "carousel.data.vocabularies",
-    "LEVELS": "carousel.data.vocabularies",
-    "Vocabulary": "carousel.data.vocabularies",
-    "fit_vocabulary": "carousel.data.vocabularies",
-    "load_vocabulary": "carousel.data.vocabularies",
-    "vocabulary_from_json": "carousel.data.vocabularies",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'carousel.data' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)

@@ -1,7 +1,6 @@
 """What a recurrent network remembers and why it forgets: numbers in dataclasses, never pictures."""
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
 from carousel.diagnosis.compare import Comparison
 from carousel.diagnosis.diagnose import diagnose, judge
@@ -44,6 +43,12 @@ from carousel.diagnosis.observation.trajectory import Observation, Trajectory, o
 from carousel.diagnosis.result import Diagnosis, LayerDiagnosis
 from carousel.diagnosis.verdicts.findings import Evidence, Finding
 from carousel.diagnosis.verdicts.remedies import Remedy
+from carousel.lazy import lazy
+
+if TYPE_CHECKING:
+    from carousel.diagnosis.lightning import LightningMonitor
+else:
+    __getattr__, __dir__ = lazy(__name__)  # it imports Lightning, and so only when it is asked for
 
 __all__ = [
     "Activation",
@@ -114,9 +119,3 @@ __all__ = [
     "tracking_units",
     "varied_window",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name != "LightningMonitor":  # which imports Lightning, and so only when it is asked for
-        raise AttributeError(f"module 'carousel.diagnosis' has no attribute {name!r}")
-    return import_module("carousel.diagnosis.lightning").LightningMonitor

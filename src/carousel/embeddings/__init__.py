@@ -3,24 +3,28 @@
 `embeddings.config` loads neither torch nor NumPy; the names below are imported when they are first used.
 """
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOMES = {
-    "AnalogyScore": "carousel.embeddings.analogies",
-    "Embedding": "carousel.embeddings.embedding",
-    "EmbeddingConfig": "carousel.embeddings.config",
-    "Neighbour": "carousel.embeddings.neighbours",
-    "PairScore": "carousel.embeddings.pairs",
-    "Vectors": "carousel.embeddings.vectors",
-    "embed": "carousel.embeddings.embedding",
-    "evaluate": "carousel.embeddings.evaluation",
-}
+from carousel.lazy import lazy
 
-__all__ = list(_HOMES)
+if TYPE_CHECKING:
+    from carousel.embeddings.analogies import AnalogyScore
+    from carousel.embeddings.config import EmbeddingConfig
+    from carousel.embeddings.embedding import Embedding, embed
+    from carousel.embeddings.evaluation import evaluate
+    from carousel.embeddings.neighbours import Neighbour
+    from carousel.embeddings.pairs import PairScore
+    from carousel.embeddings.vectors import Vectors
+else:
+    __getattr__, __dir__ = lazy(__name__)
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'carousel.embeddings' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__all__ = [
+    "AnalogyScore",
+    "Embedding",
+    "EmbeddingConfig",
+    "Neighbour",
+    "PairScore",
+    "Vectors",
+    "embed",
+    "evaluate",
+]

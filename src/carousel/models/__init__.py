@@ -3,33 +3,42 @@
 The names are imported when they are first used: `models.cells` is read where no torch is loaded.
 """
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOMES = {
-    "CELLS": "carousel.models.cells",
-    "MODELS": "carousel.models.cells",
-    "SEQUENCE_CELLS": "carousel.models.sequences.heads",
-    "Tag": "carousel.models.sequences.heads",
-    "Classify": "carousel.models.sequences.heads",
-    "Forecast": "carousel.models.sequences.heads",
-    "SequenceModel": "carousel.models.sequences.model",
-    "Prediction": "carousel.models.sequences.predictions",
-    "Predictor": "carousel.models.predictor",
-    "LanguageModel": "carousel.models.language_model",
-    "TDNNLanguageModel": "carousel.models.tdnn",
-    "Ngram": "carousel.models.ngram",
-    "load_projection": "carousel.models.projection",
-    "Hypothesis": "carousel.models.beam",
-    "beam_search": "carousel.models.beam",
-    "TextModel": "carousel.models.generation",
-    "sample": "carousel.models.sampling",
-}
+from carousel.lazy import lazy
 
-__all__ = list(_HOMES)
+if TYPE_CHECKING:
+    from carousel.models.beam import Hypothesis, beam_search
+    from carousel.models.cells import CELLS, MODELS
+    from carousel.models.generation import TextModel
+    from carousel.models.language_model import LanguageModel
+    from carousel.models.ngram import Ngram
+    from carousel.models.predictor import Predictor
+    from carousel.models.projection import load_projection
+    from carousel.models.sampling import sample
+    from carousel.models.sequences.heads import SEQUENCE_CELLS, Classify, Forecast, Tag
+    from carousel.models.sequences.model import SequenceModel
+    from carousel.models.sequences.predictions import Prediction
+    from carousel.models.tdnn import TDNNLanguageModel
+else:
+    __getattr__, __dir__ = lazy(__name__)
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'carousel.models' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__all__ = [
+    "CELLS",
+    "MODELS",
+    "SEQUENCE_CELLS",
+    "Tag",
+    "Classify",
+    "Forecast",
+    "SequenceModel",
+    "Prediction",
+    "Predictor",
+    "LanguageModel",
+    "TDNNLanguageModel",
+    "Ngram",
+    "load_projection",
+    "Hypothesis",
+    "beam_search",
+    "TextModel",
+    "sample",
+]

@@ -3,34 +3,44 @@
 `training.config` loads no torch; the names below are imported when they are first used.
 """
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOMES = {
-    "LanguageConfig": "carousel.training.language.config",
-    "SequenceConfig": "carousel.training.sequences.config",
-    "fit": "carousel.training.sequences.fitting",
-    "LabelScore": "carousel.training.sequences.score",
-    "ForecastScore": "carousel.training.sequences.score",
-    "RunFolder": "carousel.training.run.folder",
-    "Score": "carousel.training.language.score",
-    "Run": "carousel.training.api",
-    "train": "carousel.training.api",
-    "resume": "carousel.training.api",
-    "load": "carousel.training.loading",
-    "Interrupted": "carousel.training.run.interrupt",
-    "Diverged": "carousel.training.loop.loop",
-    "Row": "carousel.training.run.metrics",
-    "read_metrics": "carousel.training.run.metrics",
-    "evaluate": "carousel.training.evaluations",
-    "Part": "carousel.training.language.evaluation",
-    "TokenScore": "carousel.training.language.score",
-}
+from carousel.lazy import lazy
 
-__all__ = list(_HOMES)
+if TYPE_CHECKING:
+    from carousel.training.api import Run, resume, train
+    from carousel.training.evaluations import evaluate
+    from carousel.training.language.config import LanguageConfig
+    from carousel.training.language.evaluation import Part
+    from carousel.training.language.score import Score, TokenScore
+    from carousel.training.loading import load
+    from carousel.training.loop.loop import Diverged
+    from carousel.training.run.folder import RunFolder
+    from carousel.training.run.interrupt import Interrupted
+    from carousel.training.run.metrics import Row, read_metrics
+    from carousel.training.sequences.config import SequenceConfig
+    from carousel.training.sequences.fitting import fit
+    from carousel.training.sequences.score import ForecastScore, LabelScore
+else:
+    __getattr__, __dir__ = lazy(__name__)
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'carousel.training' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+__all__ = [
+    "LanguageConfig",
+    "SequenceConfig",
+    "fit",
+    "LabelScore",
+    "ForecastScore",
+    "RunFolder",
+    "Score",
+    "Run",
+    "train",
+    "resume",
+    "load",
+    "Interrupted",
+    "Diverged",
+    "Row",
+    "read_metrics",
+    "evaluate",
+    "Part",
+    "TokenScore",
+]

@@ -38,7 +38,7 @@ class Run:
     """A finished run: where it lies, and the score of its best weights on the whole valid and test parts."""
 
     path: Path
-    config: AnyConfig
+    config: Any  # a LanguageConfig or SequenceConfig
     step: int
     best_step: int
     reason: str  # why it ended: "steps" (all taken) or "patience" (no better evaluation for long)

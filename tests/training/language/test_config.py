@@ -29,7 +29,7 @@ def test_the_file_lists_every_option(tmp_path):
 
 def test_numbers_that_yaml_reads_as_text_are_numbers(tmp_path):
     """YAML 1.1 takes 1e-3 for text; it is a learning rate nevertheless."""
-    (tmp_path / "c.yaml").write_text("lr: 1e-3\nclip: 1\nhidden: 64\n")
+    (tmp_path / "c.yaml").write_text("lr: 1e-3\nclip: 1\nhidden_size: 64\n")
     config = LanguageConfig.load(tmp_path / "c.yaml")
     assert (config.lr, config.clip, config.hidden_size) == (0.001, 1.0, 64)
     assert isinstance(config.clip, float)

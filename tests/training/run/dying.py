@@ -72,7 +72,7 @@ def main(folder: Path, options: dict[str, Any], seed: int) -> None:
     torch.set_num_threads(1)
     config = LanguageConfig(**options)
     start = time.monotonic()
-    assert child(partial(train, config.override(out=str(folder / "whole"))))
+    assert child(partial(train, config=config.override(out=str(folder / "whole"))))
     duration = time.monotonic() - start
     deaths = {}
     moments = random.Random(seed)

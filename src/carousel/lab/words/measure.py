@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
@@ -200,7 +201,13 @@ def learn(model: nn.Module, text: Text, steps: int, batch: int = 16, length: int
 
 def train_vectors(sentences: list[list[str]], method: str) -> Vectors:
     """Word vectors of the same text and width, trained by `carousel.embed`."""
-    options = {"dimension": WIDTH, "epochs": 8, "seed": 1, "deterministic": True, "min_count": 5}
+    options: dict[str, Any] = {
+        "dimension": WIDTH,
+        "epochs": 8,
+        "seed": 1,
+        "deterministic": True,
+        "min_count": 5,
+    }
     return embed(sentences, method=method, **options).vectors
 
 

@@ -64,7 +64,7 @@ LEAD = 100  # steps read before, for the state
 
 def gather(run: Run, corpus: Corpus, model: Predictor, on_progress: Observer = silent) -> TrainingReport:
     """All numbers of the report of a language model's run."""
-    config: LanguageConfig = run.config  # type: ignore[assignment]
+    config: LanguageConfig = run.config
     rows = read_metrics(RunFolder(run.path).metrics, Row)
     curves = [
         CurvePoint(
