@@ -33,18 +33,17 @@ def linear_cross_entropy(
     rows; and, empty unless `keep`, the gradients of the total by x, weight and bias. With `bfloat16` the factors of
     products are rounded to it.
     """
-    call = _Call(x, weight, bias, targets, scale, bfloat16)
+    arrays = _Arrays(x, weight, bias, targets, scale, bfloat16)
     losses, log_sums = x.new_zeros(len(x)), x.new_zeros(len(x))
-    gradients = call.gradients(keep)
-    call.run(losses, log_sums, scale.contiguous() if keep else None, gradients)
+    gradients = arrays.gradients(keep)
+    arrays.run(losses, log_sums, scale.contiguous() if keep else None, gradients)
     total = _total(targets, scale, losses)
     return total, losses, log_sums, *gradients
 
 
 @linear_cross_entropy.register_fake
-def _(
-    x: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, scale: Tensor, keep: bool, bfloat16: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+def _(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    x, weight, bias, targets, scale, keep, bfloat16 = arguments
     _check_form(x, weight, bias, targets, scale, bfloat16)
     each = x.new_empty(x.shape[0])
     return x.new_empty(()), each, torch.empty_like(each), *_gradients_like(x, weight, bias, keep)
@@ -61,22 +60,15 @@ def linear_cross_entropy_backward(
     bfloat16: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of sum(scale * losses) by x, weight and bias (empty without one), from the log_sums of before."""
-    call = _Call(x, weight, bias, targets, scale, bfloat16)
-    gradients = call.gradients(True)
-    call.run(None, log_sums.contiguous(), scale.contiguous(), gradients)
+    arrays = _Arrays(x, weight, bias, targets, scale, bfloat16)
+    gradients = arrays.gradients(True)
+    arrays.run(None, log_sums.contiguous(), scale.contiguous(), gradients)
     return gradients
 
 
 @linear_cross_entropy_backward.register_fake
-def _(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    targets: Tensor,
-    log_sums: Tensor,
-    scale: Tensor,
-    bfloat16: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
+def _(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
+    x, weight, bias, targets, log_sums, scale, bfloat16 = arguments
     for of_rows in (log_sums, scale):
         _check_form(x, weight, bias, targets, of_rows, bfloat16)
     return _gradients_like(x, weight, bias, True)
@@ -124,7 +116,7 @@ def _check_form(
         raise CarouselError(f"Products in bfloat16 are of float32 tensors; these are {x.dtype}.")
 
 
-class _Call:
+class _Arrays:
     """One call's arrays, checked: the core believes addresses and targets."""
 
     def __init__(

@@ -40,7 +40,7 @@ def called(
     reverse: bool,
     batch_sizes: Tensor | None,
     resets: Tensor | None,
-    bfloat16: bool,
+    bfloat16: bool = False,
 ) -> Call:
     """The call that an operator's arguments describe."""
     equations = equations_of(cell)
@@ -78,7 +78,8 @@ def _results(call: Call, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
     )
 
 
-def _run_anywhere(
+@torch.library.custom_op("carousel::recurrence", mutates_args=(), device_types="cpu")
+def recurrence(
     x: Tensor,
     initial: list[Tensor],
     parameters: list[Tensor],
@@ -99,30 +100,10 @@ def _run_anywhere(
     return output, torch.stack(final), x.new_empty(0)
 
 
-recurrence = torch.library.custom_op(
-    "carousel::recurrence",
-    _run_anywhere,
-    mutates_args=(),
-    device_types="cpu",
-    schema="(Tensor x, Tensor[] initial, Tensor[] parameters, Tensor? probe, str cell, bool reverse, "
-    "Tensor? batch_sizes, Tensor? resets, bool keep, bool bfloat16) -> (Tensor, Tensor, Tensor)",
-)
-
-
 @recurrence.register_fake
-def _(
-    x: Tensor,
-    initial: list[Tensor],
-    parameters: list[Tensor],
-    probe: Tensor | None,
-    cell: str,
-    reverse: bool,
-    batch_sizes: Tensor | None,
-    resets: Tensor | None,
-    keep: bool,
-    bfloat16: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    call = called(x, initial, parameters, probe, cell, reverse, batch_sizes, resets, bfloat16)
+def _(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
+    *described, keep, bfloat16 = arguments
+    call = called(*described)._replace(bfloat16=bfloat16)
     check_form(call)
     return _results(call, keep)
 
@@ -193,31 +174,28 @@ def recurrence_backward(
 
 
 @recurrence_backward.register_fake
-def _(
-    x: Tensor,
-    initial: list[Tensor],
-    parameters: list[Tensor],
-    output: Tensor,
-    tape: Tensor,
-    output_gradient: Tensor | None,
-    final_gradient: Tensor | None,
-    cell: str,
-    reverse: bool,
-    batch_sizes: Tensor | None,
-    resets: Tensor | None,
-    wants_input: bool,
-    wants_states: bool,
-    bfloat16: bool,
-) -> list[Tensor]:
+def _(*arguments: Any) -> list[Tensor]:
+    (
+        x,
+        initial,
+        parameters,
+        *given,
+        cell,
+        reverse,
+        batch_sizes,
+        resets,
+        wants_input,
+        wants_states,
+        bfloat16,
+    ) = arguments
     call = called(x, initial, parameters, None, cell, reverse, batch_sizes, resets, bfloat16)
     check_form(call)
-    check_kept(call, output, tape, output_gradient, final_gradient)
-    x_gradient = x.new_empty(x.shape if wants_input else (0,))
-    initial_gradient = x.new_empty(len(initial), *initial[0].shape)
+    check_kept(call, *given)
+    output, *_ = given
     return [
-        x_gradient,
+        x.new_empty(x.shape if wants_input else (0,)),
         x.new_empty((len(initial), *output.shape) if wants_states else (0,)),
-        initial_gradient,
+        x.new_empty(len(initial), *initial[0].shape),
         *(torch.empty_like(p, memory_format=torch.contiguous_format) for p in parameters),
     ]
 
@@ -225,9 +203,9 @@ def _(
 _NOT_TENSORS = (None,) * 7  # the gradient of the probe where there is none, and of what is no number
 
 
-def _setup_context(ctx: Any, inputs: tuple, output: tuple[Tensor, ...]) -> None:
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     *described, _, bfloat16 = inputs
-    _keep_for_backward(ctx, called(*described, bfloat16), output)  # type: ignore[call-arg]
+    _keep_for_backward(ctx, called(*described)._replace(bfloat16=bfloat16), output)
 
 
 def _keep_for_backward(ctx: Any, call: Call, results: tuple[Tensor, ...]) -> None:
