@@ -14,7 +14,7 @@ class Call(NamedTuple):
     """One layer in one direction.
 
     x: (T, B, I) of any strides, or packed (N, I) with `batch_sizes` (T,), as in torch's PackedSequence.
-    initial: one (B, H) per state. parameters: by the names of `equations.layout`; biases may be absent.
+    initial: one (B, H) per state. parameters: by the names of `equations.layout`, in that order; biases may be absent.
     resets: bool (T, B) or (N,), true at the steps before which the state becomes zero.
     bfloat16: round the factors of products to bfloat16; tensors, sums and states stay in float32. The equations on
         torch tensors, where they stand in for the kernel, do without the rounding.

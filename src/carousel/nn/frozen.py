@@ -72,7 +72,6 @@ class Frozen(nn.Module):
         """Nothing to do: it only infers."""
         return self
 
-    @torch.no_grad()
     def forward(
         self,
         input: Tensor | PackedSequence,
@@ -87,7 +86,8 @@ class Frozen(nn.Module):
         steps = lengths, resets, mask, reset_to
         if all(each is None for each in steps) and isinstance(input, Tensor) and self._takes(input, hx):
             return self._run(Padded(input, self._module.batch_first), hx)
-        return self._module(input, hx, lengths=lengths, resets=resets, mask=mask, reset_to=reset_to)
+        with torch.no_grad():
+            return self._module(input, hx, lengths=lengths, resets=resets, mask=mask, reset_to=reset_to)
 
     def _takes(self, input: Tensor, hx: States | None) -> bool:
         """Plain numbers of the weights' kind, of the right width: all else is the module's business."""
@@ -106,7 +106,10 @@ class Frozen(nn.Module):
         )
 
     def _run(self, sequence: Padded, hx: States | None) -> tuple[Any, States]:
-        module, x = self._module, sequence.x
+        module, x = (
+            self._module,
+            sequence.x,
+        )  # of tensors with a history only addresses are used: none is recorded
         parts, names = module.num_layers * len(module.directions), module.cell.states
         initial = None
         if hx is not None:

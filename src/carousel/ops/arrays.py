@@ -68,7 +68,7 @@ def check_form(call: Call) -> dict[str, tuple[int, ...]]:
         find = _known_shapes if is_plain else parameter_shapes
         expected = find(equations.text, x.shape[-1], hidden, len(parameters))
         fits = (
-            expected == {name: parameter.shape for name, parameter in parameters.items()}
+            list(expected.items()) == [(name, parameter.shape) for name, parameter in parameters.items()]
             and [state.shape for state in initial] == [(batch, hidden)] * len(initial)
             and (packed or x.shape[1] == batch)
             and (resets is None or resets.shape == x.shape[:-1])
@@ -94,7 +94,7 @@ def wrong_form(
     equations = call.equations
     return CarouselError(
         f"The kernel of {equations.title} takes x (T, B, I), or (N, I) with batch_sizes (T,), one state (B, H) for "
-        f"each of {equations.states}, resets of one value a row and parameters "
+        f"each of {equations.states}, resets of one value a row and, in this order, parameters "
         f"{expected or list(equations.layout.names)}; it got x {tuple(call.x.shape)}, states {_shapes(call.initial)}, "
         f"batch_sizes {_shapes([call.batch_sizes])}, resets {_shapes([call.resets])} and parameters "
         f"{_shapes(parameters)}."

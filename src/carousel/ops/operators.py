@@ -53,10 +53,8 @@ def called(
 
 def flat(call: Call) -> tuple[Any, ...]:
     """The first arguments of `recurrence`, up to `resets`."""
-    ordered = [call.parameters[name] for name in call.equations.layout.names if name in call.parameters]
-    return (
-        call.x, call.initial, ordered, call.probe, call.equations.text, call.reverse, call.batch_sizes, call.resets,
-    )  # fmt: skip
+    text, parameters = call.equations.text, list(call.parameters.values())
+    return call.x, call.initial, parameters, call.probe, text, call.reverse, call.batch_sizes, call.resets
 
 
 def run_forward(call: Call, keep: bool, kept: _core.Kept | None = None) -> tuple[Tensor, Tensor, Tensor]:
@@ -136,13 +134,12 @@ def run_backward(
         parameters=arrays.addresses(gradients),
         states=state_gradients.data_ptr() if wants_states else 0,
     )
-    described = arrays.described(
-        output, initial_gradient, tape
-    )  # the backward walk does not touch the final states
+    # the backward walk does not touch the final states
+    described = arrays.described(output, initial_gradient, tape)
     _core.backward(core_program(call.equations.text), call.equations.key, arrays.numbers, described, wanted)
     if wants_states and output_gradient is not None:
         state_gradients[0] += output_gradient
-    return [x_gradient, state_gradients, initial_gradient, *(gradients[name] for name in call.parameters)]
+    return [x_gradient, state_gradients, initial_gradient, *gradients.values()]
 
 
 @torch.library.custom_op("carousel::recurrence_backward", mutates_args=(), device_types="cpu")
@@ -175,26 +172,14 @@ def recurrence_backward(
 
 @recurrence_backward.register_fake
 def _(*arguments: Any) -> list[Tensor]:
-    (
-        x,
-        initial,
-        parameters,
-        *given,
-        cell,
-        reverse,
-        batch_sizes,
-        resets,
-        wants_input,
-        wants_states,
-        bfloat16,
-    ) = arguments
-    call = called(x, initial, parameters, None, cell, reverse, batch_sizes, resets, bfloat16)
+    x, initial, parameters, *given, cell, reverse, sizes, resets, of_input, of_states, bfloat16 = arguments
+    call = called(x, initial, parameters, None, cell, reverse, sizes, resets, bfloat16)
     check_form(call)
     check_kept(call, *given)
     output, *_ = given
     return [
-        x.new_empty(x.shape if wants_input else (0,)),
-        x.new_empty((len(initial), *output.shape) if wants_states else (0,)),
+        x.new_empty(x.shape if of_input else (0,)),
+        x.new_empty((len(initial), *output.shape) if of_states else (0,)),
         x.new_empty(len(initial), *initial[0].shape),
         *(torch.empty_like(p, memory_format=torch.contiguous_format) for p in parameters),
     ]
