@@ -21,7 +21,7 @@ _HOMES = {
     "load": "carousel.training.loading",
     "Interrupted": "carousel.training.run.interrupt",
     "Diverged": "carousel.training.loop.loop",
-    "Row": "carousel.training.run.metrics",
+    "Row": "carousel.training.language.row",
     "read_metrics": "carousel.training.run.metrics",
     "evaluate": "carousel.training.language.evaluation",
     "Part": "carousel.training.language.evaluation",
