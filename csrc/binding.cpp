@@ -190,9 +190,9 @@ void walk_in(const std::string& numbers, const Program& program, const std::stri
 }
 
 template <class T>
-void lose(Index rows, Index hidden, Index symbols, Address counted, Address targets, const std::vector<Address>& inputs,
-          Index x_row, Index weight_row, Address losses, Address log_sums, bool summed, Address scale,
-          const std::vector<Address>& gradients, int threads, Products products) {
+void cross_entropy(Index rows, Index hidden, Index symbols, Address counted, Address targets,
+                   const std::vector<Address>& inputs, Index x_row, Index weight_row, Address losses, Address log_sums,
+                   bool summed, Address scale, const std::vector<Address>& gradients, int threads, Products products) {
   require(inputs.size() == 3 && gradients.size() == 3, "there must be an x, a weight and a bias, and a gradient of each");
   require(inputs[0] && inputs[1] && targets && log_sums && (losses || summed), "x, weight, targets and sums must have memory");
   const auto in = pointers<const T>(inputs);
@@ -318,7 +318,7 @@ NB_MODULE(_core, m) {
       [](const std::string& numbers, Index rows, Index hidden, Index symbols, Address counted, Address targets,
          const Addresses& inputs, Index x_row, Index weight_row, Address losses, Address log_sums, bool summed,
          Address scale, const Addresses& gradients, int threads) {
-        const auto run = numbers == "float64" ? lose<double> : lose<float>;
+        const auto run = numbers == "float64" ? cross_entropy<double> : cross_entropy<float>;
         run(rows, hidden, symbols, counted, targets, inputs, x_row, weight_row, losses, log_sums, summed, scale,
             gradients, threads, numbers == "bfloat16" ? Products::bfloat16 : Products::exact);
       },

@@ -25,6 +25,7 @@ from carousel.training import (
     train,
 )
 from carousel.training.language import task as language
+from carousel.training.language.row import Row
 from carousel.training.run import session
 from carousel.training.run.progress import Evaluated, Finished, Saved, Started, Stepped
 
@@ -136,7 +137,7 @@ def test_patience_ends_a_run_that_gets_no_better(config):
 def test_metrics_are_means_over_their_steps(config):
     """Rows stand at every step here; the training loss of the first is that of knowing nothing."""
     run = train(config=config)
-    rows = read_metrics(run.path / "metrics.csv")
+    rows = read_metrics(run.path / "metrics.csv", Row)
     assert [row.step for row in rows] == list(range(1, 25))
     vocabulary = load(run.path).vocabulary
     assert rows[0].train_perplexity == pytest.approx(vocabulary.size, rel=0.3)
@@ -210,7 +211,7 @@ def test_the_first_figures_shown_are_means(config):
     events = []
     run = train(config=config.override(lr=0.2, steps=8), on_progress=events.append)
     shown = [event for event in events if isinstance(event, Stepped)][-1]
-    losses = [row.train_bits_per_character for row in read_metrics(run.path / "metrics.csv")]
+    losses = [row.train_bits_per_character for row in read_metrics(run.path / "metrics.csv", Row)]
     assert losses[0] > 1.2 * losses[-1]
     assert shown.score.bits_per_character == pytest.approx(sum(losses) / len(losses), rel=0.03)
 
@@ -248,9 +249,9 @@ def test_loading_a_model_loads_nothing_of_training():
 
 def test_a_row_over_several_steps_holds_their_means(config, monkeypatch, tmp_path):
     """With fewer rows, each is the mean of the rows that every step would have had."""
-    each = read_metrics(train(config=config).path / "metrics.csv")
+    each = read_metrics(train(config=config).path / "metrics.csv", Row)
     monkeypatch.setattr(session, "ROWS", 4)
-    rows = read_metrics(train(config=config, out=str(tmp_path / "few")).path / "metrics.csv")
+    rows = read_metrics(train(config=config, out=str(tmp_path / "few")).path / "metrics.csv", Row)
     assert [row.step for row in rows] == [6, 8, 12, 16, 18, 24]
     for row, before in zip(rows, [0, *(row.step for row in rows)], strict=False):
         steps = each[before : row.step]

@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from carousel.training.evaluations import evaluate
     from carousel.training.language.config import LanguageConfig
     from carousel.training.language.evaluation import Part
+    from carousel.training.language.row import Row
     from carousel.training.language.score import Score, TokenScore
     from carousel.training.loading import load
     from carousel.training.loop.loop import Diverged
     from carousel.training.run.folder import RunFolder
     from carousel.training.run.interrupt import Interrupted
-    from carousel.training.run.metrics import Row, read_metrics
+    from carousel.training.run.metrics import read_metrics
     from carousel.training.sequences.config import SequenceConfig
     from carousel.training.sequences.fitting import fit
     from carousel.training.sequences.score import ForecastScore, LabelScore

@@ -33,7 +33,7 @@ def folder(tmp_path):
 
 
 def write(folder, rows, step=0):
-    metrics = Metrics(folder, step)
+    metrics = Metrics(folder, step, Row)
     for one in rows:
         metrics.append(one)
     metrics.close()
@@ -43,7 +43,7 @@ def test_rows_come_back_exactly(folder):
     """What was written is what is read, unknown values included."""
     rows = [row(1), row(2, valid=1 / 3)]
     write(folder, rows)
-    assert read_metrics(folder.metrics) == rows
+    assert read_metrics(folder.metrics, Row) == rows
     assert folder.metrics.read_text().startswith("step,epoch,seconds,lr,train_bits_per_character,")
 
 
@@ -63,7 +63,7 @@ def test_rows_beyond_the_checkpoint_are_dropped_on_resuming(folder):
     write(folder, [row(step) for step in (1, 2, 3, 4)])
     write(folder, [row(3, valid=1.5), row(4)], step=2)
     expected = [row(1), row(2), row(3, valid=1.5), row(4)]
-    assert read_metrics(folder.metrics) == expected
+    assert read_metrics(folder.metrics, Row) == expected
     found = events(folder)
     assert sorted({step for step, _ in found}) == [1, 2, 3, 4]
     assert found[3, "valid/bits_per_character"] == 1.5
@@ -79,7 +79,7 @@ def test_a_torn_last_row_is_left_out(folder, kept):
     content = folder.metrics.read_text()
     last = content.splitlines()[-1]
     folder.metrics.write_text(content[: -len(last) - 1] + last[:kept])
-    assert read_metrics(folder.metrics) == [row(1)]
+    assert read_metrics(folder.metrics, Row) == [row(1)]
     write(folder, [], step=50)
     assert folder.metrics.read_text().splitlines() == [Row.header(), row(1).to_csv()]
 
@@ -94,4 +94,4 @@ def test_another_file_is_refused(tmp_path):
         ("absent", "does not exist"),
     ):
         with pytest.raises(CarouselError, match=rf"{name}\.csv {message}"):
-            read_metrics(tmp_path / f"{name}.csv")
+            read_metrics(tmp_path / f"{name}.csv", Row)

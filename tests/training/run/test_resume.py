@@ -14,6 +14,7 @@ import torch
 from carousel import CarouselError
 from carousel.models.tensors import load_tensors
 from carousel.training import LanguageConfig, Run, RunFolder, read_metrics, resume, train
+from carousel.training.language.row import Row
 from carousel.training.run import length, session
 from carousel.training.run.progress import Saved
 
@@ -22,7 +23,7 @@ CLOCKS = ("seconds", "tokens_per_second")  # what no run repeats
 
 def rows(folder):
     """The rows of metrics without what the clock says."""
-    timeless = [dataclasses.asdict(row) for row in read_metrics(folder / "metrics.csv")]
+    timeless = [dataclasses.asdict(row) for row in read_metrics(folder / "metrics.csv", Row)]
     return [{name: value for name, value in row.items() if name not in CLOCKS} for row in timeless]
 
 
@@ -108,7 +109,7 @@ def stop_at(step):
 
 def test_the_monitor_looks_at_the_same_steps_after_resuming(config, tmp_path, monkeypatch):
     """Neither the clock nor the stop decides when it looks, and what it has seen before is known again."""
-    monkeypatch.setattr(session, "LOOKED", 1)
+    monkeypatch.setattr(session, "LOOK_WORK", 1)
     config = config.override(monitor=3, steps=310, evaluate_every=100)
     whole = train(config=config.override(out=str(tmp_path / "whole")))
     with pytest.raises(Stop):
@@ -133,7 +134,7 @@ def test_a_clock_that_stands_divides_nothing(config, monkeypatch):
     monkeypatch.setattr("time.perf_counter", lambda: 7.0)
     run = train(config=dataclasses.replace(config, monitor=8))
     assert run.step == 24
-    assert all(row.tokens_per_second > 0 for row in read_metrics(run.path / "metrics.csv"))
+    assert all(row.tokens_per_second > 0 for row in read_metrics(run.path / "metrics.csv", Row))
     config = dataclasses.replace(config, steps=None, minutes=1e-9, out=config.out + "2")
     assert train(config=config).step >= 1
 

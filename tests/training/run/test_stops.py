@@ -11,6 +11,7 @@ import torch
 from carousel import CarouselError, atomic
 from carousel.models import LanguageModel
 from carousel.training import Diverged, Interrupted, RunFolder, load, read_metrics, resume, train
+from carousel.training.language.row import Row
 from carousel.training.loop.loop import Loop
 from carousel.training.run import metrics
 from carousel.training.run.progress import Evaluated, Stepped
@@ -44,7 +45,7 @@ def test_a_loss_that_becomes_nan_keeps_the_best_weights(config, monkeypatch):
     assert "lower lr (it was 0.02)" in message
     model = load(config.out)
     assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
-    assert read_metrics(RunFolder(config.out).metrics)[-1].step == 11
+    assert read_metrics(RunFolder(config.out).metrics, Row)[-1].step == 11
 
 
 def test_weights_that_only_fail_on_the_valid_part_stop_too(config, monkeypatch):

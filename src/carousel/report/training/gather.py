@@ -46,9 +46,10 @@ from carousel.report.training.numbers import (
 from carousel.training.api import Run
 from carousel.training.language.config import WORDS, LanguageConfig
 from carousel.training.language.corpus import Corpus
+from carousel.training.language.row import Row
 from carousel.training.language.samples import draw_samples
 from carousel.training.run.folder import RunFolder
-from carousel.training.run.metrics import Row, read_metrics
+from carousel.training.run.metrics import read_metrics
 
 ORDERS = range(1, 6)
 SYMBOLS = {"word": "words", "token": "words", "bpe": "byte pairs"}

@@ -2,19 +2,10 @@
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from carousel.errors import CarouselError
 from carousel.plain import typed
-
-
-class AnyScore(Protocol):
-    """How good a model is on a part of the data; the session keeps the weights of the lowest `value`."""
-
-    @property
-    def value(self) -> float: ...
-
-    def to_dict(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from carousel.nn.drawing import seeded
 from carousel.training.language.config import LanguageConfig
 from carousel.training.language.corpus import Corpus
 from carousel.training.language.evaluation import Part, evaluate
+from carousel.training.language.row import Row
 from carousel.training.language.samples import write_samples
 from carousel.training.language.score import Score
 from carousel.training.language.windows import TextWindows
 from carousel.training.loop.loop import Loop
 from carousel.training.run.folder import RunFolder
-from carousel.training.run.metrics import Row
 
 _OF_ALL = ("hidden_size", "num_layers", "embedding", "one_hot", "tie", "uniform")
 _DROPOUT = ("dropout", "locked_dropout", "embedding_dropout")

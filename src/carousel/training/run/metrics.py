@@ -21,7 +21,6 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from carousel.atomic import storage_errors, write_atomic
 from carousel.errors import CarouselError
 from carousel.reading import first_line, read_file
-from carousel.training.language.score import Score
 from carousel.training.run.folder import RunFolder
 
 
@@ -62,38 +61,12 @@ class CsvRow:
         return cls(_step(values[0]), *numbers)  # type: ignore[arg-type]
 
 
-@dataclass(frozen=True)
-class Row(CsvRow):
-    """A row of a language model; training figures are means over the steps since the row before."""
-
-    train_bits_per_character: float
-    train_perplexity: float
-    gradient_norm: float  # before clipping
-    tokens_per_second: float
-    valid_bits_per_character: float | None = None  # where the valid files were scored
-    valid_perplexity: float | None = None
-
-    @classmethod
-    def of(
-        cls, train: Score, valid: Score | None, *, gradient_norm: float, speed: float, **when: Any
-    ) -> Self:
-        return cls(
-            **when,
-            train_bits_per_character=train.bits_per_character,
-            train_perplexity=train.perplexity,
-            gradient_norm=gradient_norm,
-            tokens_per_second=speed,
-            valid_bits_per_character=valid.bits_per_character if valid else None,
-            valid_perplexity=valid.perplexity if valid else None,
-        )
-
-
 AnyRow = TypeVar("AnyRow", bound=CsvRow)
 T = TypeVar("T")
 MONITOR_HEADER = "step,name,value"
 
 
-def read_metrics(path: str | Path, kind: type[AnyRow] = Row) -> list[AnyRow]:  # type: ignore[assignment]
+def read_metrics(path: str | Path, kind: type[AnyRow]) -> list[AnyRow]:
     """The whole rows of a `metrics.csv` of this kind; a last line that was torn by a sudden end is left out.
 
     Raises CarouselError if the file is missing or something else.
@@ -132,8 +105,8 @@ class Metrics:
     def __init__(
         self,
         folder: RunFolder,
-        step: int = 0,
-        kind: type[CsvRow] = Row,
+        step: int,
+        kind: type[CsvRow],
         on_damage: Callable[[str], None] = lambda what: None,
     ) -> None:
         """`on_damage` is told of a file that cannot be read. It is set aside: a by-product stops no training."""

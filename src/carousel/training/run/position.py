@@ -15,7 +15,7 @@ class Position:
     step: int = 0
     best_step: int = 0
     best_value: float | None = None  # of the score of the weights kept; None before the first evaluation
-    worse: int = 0  # evaluations since the best one
+    since_best: int = 0  # evaluations since the best one
     seconds: float = 0.0  # trained, all sessions together
     # sums since the last row of metrics
     steps: int = 0
@@ -42,9 +42,9 @@ class Position:
         The first one must be below `bound`, the score of the weights that the run began with.
         """
         if value >= (bound if self.best_value is None else self.best_value):
-            self.worse += 1
+            self.since_best += 1
             return False
-        self.best_value, self.best_step, self.worse = value, self.step, 0
+        self.best_value, self.best_step, self.since_best = value, self.step, 0
         return True
 
     def to_dict(self) -> dict[str, Any]:
@@ -55,7 +55,13 @@ class Position:
     def from_dict(cls, numbers: Any) -> Self:
         """The position that `to_dict` wrote; raises CarouselError for counters that no loop could reach."""
         position = typed(cls, numbers, "position")
-        counters = (position.steps, position.best_step, position.worse, position.seconds, position.stepping)
+        counters = (
+            position.steps,
+            position.best_step,
+            position.since_best,
+            position.seconds,
+            position.stepping,
+        )
         if min(counters) < 0 or max(position.steps, position.best_step) > position.step:
             raise CarouselError(f"position: no run can stand at {position}")
         return position

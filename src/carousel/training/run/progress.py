@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from carousel.progress import Event
-from carousel.training.language.score import AnyScore
+from carousel.training.run.score import AnyScore
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from carousel.errors import CarouselError
 from carousel.interrupt import deferred_interrupt
 from carousel.plain import typed
 from carousel.progress import Note, Observer, Stage
-from carousel.training.language.score import AnyScore
 from carousel.training.loop.config import LoopConfig
 from carousel.training.loop.loop import Diverged
 from carousel.training.run.checkpoint import describe_checkpoint, load_checkpoint, save_checkpoint
@@ -24,12 +23,13 @@ from carousel.training.run.length import resolve_length
 from carousel.training.run.metrics import CsvRow, Metrics
 from carousel.training.run.position import Position
 from carousel.training.run.progress import Evaluated, Saved, Started, Stepped
+from carousel.training.run.score import AnyScore
 from carousel.training.run.task import Task
 
 CHECKPOINT_SECONDS = 30.0  # from one checkpoint to the next at most; there is one at every evaluation too
 TELL_SECONDS = 0.1  # between two Stepped events
-LOOKED = 2e7  # parameters times sequences from which on a look takes 2 % of the time of 100 steps, about
-RAREST = 25  # times: a step of the smallest models takes about 1 ms, a look 50 ms
+LOOK_WORK = 2e7  # parameters times sequences from which on a look takes 2 % of the time of 100 steps, about
+MOST_SPACING = 25  # times: a step of the smallest models takes about 1 ms, a look 50 ms
 ROWS = 400  # of metrics in a run, about
 _SMOOTH = 0.98  # of the training figures shown: a mean over about 50 steps
 
@@ -63,7 +63,7 @@ class Session:
     @property
     def reason(self) -> str | None:
         """Why training is over, or None while it is not; follows from the position alone."""
-        if 0 < self.config.patience <= self.position.worse:
+        if 0 < self.config.patience <= self.position.since_best:
             return "patience"
         return "steps" if self.position.step >= self.steps else None
 
@@ -262,5 +262,5 @@ def is_look(step: int, config: LoopConfig, model: nn.Module) -> bool:
     looked at the steps at which one that never stopped would have.
     """
     work = config.batch * sum(parameter.numel() for parameter in model.parameters())
-    spacing = max(config.monitor, 100 * min(RAREST, math.ceil(LOOKED / work)))
+    spacing = max(config.monitor, 100 * min(MOST_SPACING, math.ceil(LOOK_WORK / work)))
     return step == config.monitor or step % (-(-spacing // config.monitor) * config.monitor) == 0

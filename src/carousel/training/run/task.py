@@ -5,10 +5,10 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from carousel.training.language.score import AnyScore
 from carousel.training.loop.loop import Loop
 from carousel.training.run.folder import RunFolder
 from carousel.training.run.metrics import CsvRow
+from carousel.training.run.score import AnyScore
 
 
 class Task(Protocol):
