@@ -65,7 +65,7 @@ def train(
         _refuse_beside_resume(given, config, preset)
 
     settings = _settings(config, preset, given) if resume is None else None
-    _check_paths(settings)  # before torch, which takes seconds to load
+    _check_paths(settings, resume)  # before torch, which takes seconds to load
     from carousel import report, training
     from carousel.report.display import display
     from carousel.terminal import Terminal
@@ -112,12 +112,14 @@ def _settings(path: Path | None, preset: str | None, given: dict[str, Any]) -> A
     return settings.override(**given)
 
 
-def _check_paths(settings: AnyConfig | None) -> None:
-    """Raise CarouselError for data that is not there, or a run folder that is."""
+def _check_paths(settings: AnyConfig | None, resume: Path | None) -> None:
+    """Raise CarouselError for data or a run to resume that is not there, or a run folder that is."""
     from carousel.data import find_parts
     from carousel.training.language.config import LanguageConfig
     from carousel.training.run.folder import RunFolder
 
+    if resume is not None:
+        RunFolder.open(resume).load_config()
     if settings is not None:
         RunFolder.check_free(settings.out)
         if isinstance(settings, LanguageConfig):
