@@ -14,7 +14,7 @@ from carousel.data.files import Found, search, standard_library
 from carousel.data.opening import opened
 from carousel.embeddings.config import EmbeddingConfig
 from carousel.embeddings.letters import seen
-from carousel.embeddings.progress import Note, Observer, Reading, Stage, silent
+from carousel.embeddings.progress import Lack, Observer, Reading, Stage, silent
 from carousel.embeddings.store import IdStore
 from carousel.embeddings.vocabulary import Vocabulary, choose
 from carousel.errors import CarouselError, shown
@@ -268,7 +268,7 @@ def _pieces(files: list[Found], on_event: Observer) -> Iterator[tuple[float | No
         yield before / total if total else None, None
     if left_out:
         on_event(
-            Note(
+            Lack(
                 f"left out {len(left_out):,} of {len(files):,} files that are no text in UTF-8, as {left_out[0]}"
             )
         )

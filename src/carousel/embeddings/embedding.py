@@ -19,7 +19,7 @@ from carousel.embeddings.checks import check_finite
 from carousel.embeddings.config import EmbeddingConfig
 from carousel.embeddings.corpus import Corpus, Source, load_corpus, load_more
 from carousel.embeddings.position import Position
-from carousel.embeddings.progress import Finished, Note, Observer, Saved, Stage, silent
+from carousel.embeddings.progress import Finished, Note, Observer, Saved, Stage, warned
 from carousel.embeddings.training import Trainer
 from carousel.embeddings.vectors import Vectors
 from carousel.embeddings.vocabulary import Vocabulary
@@ -82,7 +82,7 @@ class Embedding:
         state = load_state(path)
         return cls(state.config, state.vocabulary, state.weights, state.position, state.text)
 
-    def train_more(self, source: Source, *, on_progress: Observer = silent, **options: Any) -> "Embedding":
+    def train_more(self, source: Source, *, on_progress: Observer = warned, **options: Any) -> "Embedding":
         """Go on with new text: a new embedding whose vectors begin where these are.
 
         The vocabulary grows by the words of the new text that come min_count times in it; counts are added up. The
@@ -119,7 +119,7 @@ def embed(
     *,
     config: EmbeddingConfig | None = None,
     init: Vectors | str | Path | None = None,
-    on_progress: Observer = silent,
+    on_progress: Observer = warned,
     **options: Any,
 ) -> Embedding:
     """Train word vectors on text.
@@ -134,9 +134,11 @@ def embed(
         config: options; those given by name go before it. They are the fields of `EmbeddingConfig`.
         init: vectors, or a file of them, that the words they know begin with; the others are drawn. `dimension`
             is theirs.
-        on_progress: is called with the events of `carousel.embeddings.progress`.
+        on_progress: is called with the events of `carousel.embeddings.progress`. Without it, a warning tells of files
+            that were left out and of a held-out loss that cannot be estimated.
 
-    Words are taken in NFC, without characters that nobody sees (soft hyphens, joiners, marks of byte order).
+    Words are taken in NFC, without characters that nobody sees (soft hyphens, marks of byte order) and joiners that
+    join nothing.
 
     Raises CarouselError for bad options, a source that cannot be read, text without two frequent words or without
     two of them in one sentence, and a checkpoint that another process trains into.

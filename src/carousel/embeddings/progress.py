@@ -3,6 +3,7 @@
 An observer is any callable that takes an event. It is called from the training thread, about ten times a second.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -28,6 +29,11 @@ class Note:
     """Something that whoever trains should know; it stays to be read, unlike a Stage."""
 
     message: str
+
+
+@dataclass(frozen=True)
+class Lack(Note):
+    """A Note of what is missing from the result: files that were left out, a loss that cannot be estimated."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,12 @@ class Finished:
 
 Event = Reading | Stage | Note | Started | Stepped | Evaluated | Saved | Finished
 Observer = Callable[[Event], None]
+
+
+def warned(event: Event) -> None:
+    """The observer of callers that have none: it warns of what is missing from the result, and ignores the rest."""
+    if isinstance(event, Lack):
+        warnings.warn(event.message, stacklevel=2)
 
 
 def silent(event: Event) -> None:
