@@ -127,7 +127,7 @@ def _arranged(
 
 def _copies(documents: Mapping[str, Sequence[Document]]) -> dict[str, str]:
     """Of each held-out part, in words, its documents whose whole text is in a part before it."""
-    told = {}
+    told: dict[str, str] = {}
     for before, part in (("train", "valid"), ("train", "test"), ("valid", "test")):
         known, held = documents.get(before, ()), documents.get(part, ())
         sizes = {each.characters for each in known} & {each.characters for each in held}

@@ -39,7 +39,7 @@ class Embedding:
     loss: the mean loss of a prediction in held-out sentences at the end, in nats; None without any.
     history: (epochs, loss) at each estimate.
 
-    >>> embedding = embed(["red green blue", "one two three"] * 50, dimension=8, min_count=1, threads=1)
+    >>> embedding = embed(["red green blue", "one two three"] * 50, dimension=8, min_count=1, held_out=0)
     >>> embedding.vectors
     Vectors(6 words, 8 dimensions)
     >>> more = embedding.train_more(["red yellow blue"] * 50)
@@ -144,7 +144,7 @@ def embed(
     two of them in one sentence, and a checkpoint that another process trains into.
 
     >>> text = [["red", "green", "blue"], ["one", "two", "three"]] * 50
-    >>> embedding = embed(text, dimension=8, epochs=2, min_count=1, threads=1)
+    >>> embedding = embed(text, dimension=8, epochs=2, min_count=1, held_out=0)
     >>> sorted(embedding.vectors.words)
     ['blue', 'green', 'one', 'red', 'three', 'two']
     """
