@@ -69,6 +69,7 @@ bool is_letter(std::uint32_t c) {
 }
 
 bool is_apostrophe(std::uint32_t c) { return c == '\'' || c == 0x2019; }
+bool is_joiner(std::uint32_t c) { return c == 0x200c || c == 0x200d; }
 
 }  // namespace
 
@@ -177,10 +178,10 @@ void Tokeniser::feed(std::string_view text) {
       const Letter next = letter_at(text, end);
       const std::size_t after = end + static_cast<std::size_t>(next.bytes);
       if (tokens_ == TokenKind::spaces ? is_space(next.code) : !is_letter(next.code)) {
-        const bool joins = tokens_ == TokenKind::words && is_apostrophe(next.code) && after < text.size() &&
-                           is_letter(letter_at(text, after).code);
+        const bool joins = tokens_ == TokenKind::words && (is_apostrophe(next.code) || is_joiner(next.code)) &&
+                           after < text.size() && is_letter(letter_at(text, after).code);
         if (!joins) break;
-        odd_apostrophe |= next.code != '\'';
+        odd_apostrophe |= next.code == 0x2019;
       }
       end = after;
     }

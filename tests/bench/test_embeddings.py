@@ -41,7 +41,7 @@ def test_every_contender_trains(name, text):
 
 def test_judges_see_known_words_only(tmp_path):
     """Rated pairs and analogies are told apart; the share of unknown questions comes with the score."""
-    vectors = embed([["a", "b", "c", "d"]] * 30, dimension=4, min_count=1, threads=1).vectors
+    vectors = embed([["a", "b", "c", "d"]] * 30, dimension=4, min_count=1, threads=1, held_out=0).vectors
     (tmp_path / "pairs.tsv").write_text("a\tb\t1\nc\td\t2\na\tc\t3\nx\ty\t9\n")
     (tmp_path / "analogies.txt").write_text(": section\na b c d\nx y a b\n")
     trained = Trained(1.0, vectors.words, vectors.matrix)

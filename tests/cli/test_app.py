@@ -1,5 +1,6 @@
 """The command as a whole: quick to start, helpful when misspelt."""
 
+import os
 import subprocess
 import sys
 
@@ -17,6 +18,19 @@ def test_help_lists_the_commands(carousel):
 def test_version(carousel):
     """--version prints the version alone."""
     assert carousel("--version").out == f"{package.__version__}\n"
+
+
+def test_the_package_runs_as_a_module():
+    """`python -m carousel` is the command line."""
+    path = [*sys.path, *filter(None, [os.environ.get("PYTHONPATH")])]
+    done = subprocess.run(
+        [sys.executable, "-m", "carousel", "--version"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{package.__version__}\n", "")
 
 
 def test_a_misspelt_command_is_recognised(carousel):

@@ -90,6 +90,8 @@ def test_a_reader_that_leaves_ends_the_text_quietly(run):
         ("train", "no.txt"),
         ("train", "--train-file", "no.txt"),
         ("train", "--from", "no"),
+        ("train", "--resume", "no"),
+        ("train", "--resume", "."),
         ("train", "--task", "classify", "no.csv"),
         ("train", ".", "--out", "."),
         ("generate", "no"),

@@ -1,11 +1,12 @@
 """Names that say which part of a corpus a file is."""
 
+import gzip
 from pathlib import Path
 
 import pytest
 
 from carousel import CarouselError
-from carousel.data import load_corpus, parts_by_name, split
+from carousel.data import corpora, load_corpus, parts_by_name, split
 from carousel.data.documents import Document
 
 LINES = "a line of text\n" * 200
@@ -21,6 +22,14 @@ LINES = "a line of text\n" * 200
         ("train/b.txt", "val/a.txt", "test/a.md"),
         ("corpus/train/b.txt", "corpus/validation/a.txt", "corpus/test/deep/train.txt"),
         ("train-00000-of-00002.txt.gz", "eval-00000-of-00001.txt.gz", "test-00000-of-00001.txt.gz"),
+        ("ptb.trn.txt", "ptb.dev.txt", "ptb.tst.txt"),
+        ("trainset.txt", "devset.txt", "testset.txt"),
+        ("wikiTrainSet.txt", "wikiValSet.txt", "wikiTestSet.txt"),
+        ("train_set.txt", "valid_set.txt", "test_set.txt"),
+        ("training/a.txt", "development/a.txt", "testing/a.txt"),
+        ("a.train.txt", "a.evaluation.txt", "a.held-out.txt"),
+        ("train.txt.gz", "valid.txt.bz2", "test.txt"),
+        ("train/b.py", "valid/a.py", "test/a.py"),
     ],
 )
 def test_names_of_published_corpora_are_their_parts(train: str, valid: str, test: str) -> None:
@@ -40,6 +49,15 @@ def test_names_of_published_corpora_are_their_parts(train: str, valid: str, test
         ["train.txt"],
         ["test.txt", "valid.txt"],
         ["src/training/loop/loop.py", "src/model.py", "tests/test_loop.py"],
+        ["train.py", "test.py", "model.py", "util.py"],
+        ["train.py", "test.py"],
+        ["train.md", "test.md"],
+        ["cli/train.rs", "cli/test.rs", "cli/eval.rs"],
+        ["app/train/loop.py", "app/test/loop.py", "app/model.py"],
+        ["train/loop.c", "tests.c", "test.txt"],
+        ["requirements-dev.txt", "requirements.txt", "setup.py"],
+        ["test.txt"],
+        ["held.txt", "testsets.txt"],
         ["train_test_split.py", "emma.txt"],
     ],
 )
@@ -53,9 +71,21 @@ def test_other_names_say_nothing(names: list[str]) -> None:
     [
         (["ptb.char.train.txt", "ptb.char.test.txt", "ptb.train.txt", "ptb.test.txt"], "one set of parts"),
         (["a/train.txt", "a/test.txt", "b/train.txt", "b/test.txt"], "one set of parts"),
-        (["train.txt", "test.txt", "train.txt.gz", "test.txt.gz"], "one set of parts"),
+        (
+            ["train.txt", "test.txt", "train.txt.gz"],
+            r"one form, packed or not.*; got train\.txt, train\.txt\.gz",
+        ),
+        (["emma.txt.xz", "emma.txt.gz"], r"one form, packed or not.*; got emma\.txt\.xz, emma\.txt\.gz"),
+        (
+            ["test.txt", "other.txt"],
+            r"beside test\.txt, files to learn from must say train.*; got other\.txt",
+        ),
+        (["a.txt", "b.heldout.txt.gz", "README.md"], r"beside b\.heldout\.txt\.gz, .*; got a\.txt"),
+        (["dev/a.txt", "test/a.txt", "other/a.txt"], r"beside dev/a\.txt, .*; got other/a\.txt"),
+        (["one/train.txt", "two/test.txt"], r"beside two/test\.txt, .*; got one/train\.txt"),
+        (["train.txt", "test.txt", "heldout.txt"], "each part must have one name"),
         (["train.txt", "dev.txt", "eval.txt"], "each part must have one name"),
-        (["train.py", "test.py", "model.py"], r"every file beside train and test .*; got model\.py"),
+        (["train.txt.gz", "test.txt", "model.txt"], r"every file beside train and test .*; got model\.txt"),
         (["train.tsv", "dev_matched.tsv", "test_matched.tsv"], "differ by train, valid or test alone"),
         (["train/a.txt", "test.txt"], "differ by train, valid or test alone"),
     ],
@@ -149,3 +179,35 @@ def test_a_file_in_two_parts_is_refused(tmp_path: Path) -> None:
     named = write(tmp_path / "c", train=LINES, test=LINES)
     with pytest.raises(CarouselError, match="name parts of their own"):
         load_corpus(named, test_file=folder)
+
+
+@pytest.mark.parametrize("cut", [None, 0.2])
+def test_a_copy_in_another_part_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: float | None
+) -> None:
+    """A test file that is a copy of the train file is told with the parts, in memory, on the disk or packed."""
+    folder = write(tmp_path / "ptb", train=LINES, **{} if cut else {"valid": "valid\n" * 500})
+    (folder / "ptb.test.txt.gz").write_bytes(gzip.compress(LINES.encode()))
+    for _ in range(2):
+        parts = load_corpus(folder, valid=cut)
+        assert parts.described()["test"] == (
+            "3,000 characters, 1 file (ptb.test.txt.gz), by its name; "
+            "the text of ptb.test.txt.gz is in the train part too"
+        )
+        assert list(parts.copies) == ["test"]
+        monkeypatch.setattr(corpora, "LARGE", 64)
+
+
+def test_copies_among_many_files_are_told() -> None:
+    """Whole files that fall into two parts are told if their texts are equal; pieces of one file are no copies."""
+    texts = [f"{k}\n" * 50 for k in range(10, 50)]
+    parts = split([Document(f"{k:02d}.txt", text) for k, text in enumerate(texts + texts)])
+    train = {each.text for each in parts.train}
+    doubled = [each.name for each in parts.test if each.text in train]
+    assert doubled
+    assert (
+        f"; the text of {doubled[0]} and {len(doubled) - 1} more is in the train part too"
+        in parts.copies["test"]
+    )
+    assert not split([Document(f"{k:02d}.txt", text) for k, text in enumerate(texts)]).copies
+    assert not split([Document("book.txt", LINES)]).copies

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from carousel import CarouselError, _core
+from carousel import CarouselError, Vectors, _core
 from carousel.embeddings import EmbeddingConfig, store
 from carousel.embeddings.corpus import SENTENCE_END, load_corpus, load_more
 from carousel.progress import Note
@@ -136,7 +136,7 @@ def test_what_nobody_sees_is_no_word(tmp_path, tokens):
 
 @pytest.mark.parametrize("tokens", ["words", "spaces"])
 def test_what_nobody_sees_is_no_part_of_a_word(tokens):
-    """Soft hyphens, joiners and marks inside a word are left out; a space of no width ends it."""
+    """Soft hyphens, marks and joiners that join nothing are left out of a word; a space of no width ends it."""
     text = [
         "co\u00adoperate \ufeffcooperate co\u2060operate\u200bcoop\u200derate",
         "\u2764\ufe0f love \u2764",
@@ -144,6 +144,41 @@ def test_what_nobody_sees_is_no_part_of_a_word(tokens):
     found = sentences(text, tokens=tokens)
     assert found[0] == ["cooperate"] * 4
     assert found[1] == (["love"] if tokens == "words" else ["\u2764", "love", "\u2764"])
+
+
+# I want, books, the plural of a word in Latin letters, five-fold; ksha with a half letter; letters of Malayalam
+JOINED = [
+    "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+    "\u06a9\u062a\u0627\u0628\u200c\u0647\u0627",
+    "pdf\u200c\u0647\u0627",
+    "\u06f5\u200c\u062a\u0627",
+    "\u0915\u094d\u200d\u0937",
+    "\u0d28\u0d4d\u200d\u0d31\u0d46",
+]
+
+
+@pytest.mark.parametrize("tokens", ["words", "spaces"])
+def test_joiners_stay_where_they_mean_something(tmp_path, tokens):
+    """Between letters or marks of scripts that join, from any source and in questions; not where a word ends."""
+    text = " ".join(JOINED)
+    (tmp_path / "a.txt").write_text(text, encoding="utf-8")
+    for source in (tmp_path / "a.txt", [text], [JOINED]):
+        assert sentences(source, tokens=tokens) == [JOINED]
+    without = [word.replace("\u200c", "").replace("\u200d", "") for word in JOINED[:2]]
+    ends = [f"\u200d{without[0]}\u200c", f"{without[1]}\u200c\u200c", f"(\u200d{without[0]}\u200c)"]
+    found = sentences([" ".join(ends)], tokens=tokens)[0]
+    assert [word.strip("()") for word in found] == [*without, without[0]]
+    doubled = [JOINED[0].replace("\u200c", "\u200c\u200c"), "one"]
+    assert sentences([doubled], tokens=tokens) == [[JOINED[0], "one"]]
+    assert Vectors(JOINED[:1], np.ones((1, 2))).index(JOINED[0] + "\u200c") == 0
+
+
+def test_pictures_stay_joined():
+    """An emoji of several pictures is one token between blanks, and none among words."""
+    family = "\U0001f469\U0001f3fd\u200d\U0001f680"
+    text = [f"{family} \u2764\ufe0f\u200d\U0001f525\u200d one two"]
+    assert sentences(text, tokens="spaces") == [[family, "\u2764\u200d\U0001f525", "one", "two"]]
+    assert sentences(text, tokens="words") == [["one", "two"]]
 
 
 @pytest.mark.parametrize("tokens", ["words", "spaces"])

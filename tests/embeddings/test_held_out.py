@@ -4,7 +4,7 @@ import pytest
 from embeddings.planted import planted
 
 from carousel import CarouselError, embed
-from carousel.progress import Note
+from carousel.progress import Note, silent
 
 SMALL = {"dimension": 20, "window": 3, "sample": 0.0, "epochs": 5, "threads": 1}
 SENTENCES = ["the red fox runs fast", "the blue bird flies high", "a red bird runs", "a blue fox flies"] * 60
@@ -39,6 +39,25 @@ def test_a_text_too_short_for_a_loss_is_told():
     )
     with pytest.raises(CarouselError, match="patience watches the held-out loss, but the text has too few"):
         embed(short, **{**SMALL, "min_count": 1, "patience": 1})
+
+
+def test_what_is_missing_is_warned_of_where_nobody_watches(tmp_path):
+    """Files left out and a loss that cannot be estimated are warned of, when training goes on too; observers see."""
+    (tmp_path / "a.txt").write_text(" ".join(ONE_LINE.split()[:90]), encoding="utf-8")
+    (tmp_path / "latin.txt").write_bytes("größer\n".encode("latin-1"))
+    options = {**SMALL, "min_count": 1}
+    with pytest.warns(UserWarning, match="left out|no held-out loss") as told:
+        trained = embed(tmp_path, **options)
+    assert [str(each.message) for each in told] == [
+        f"left out 1 of 2 files that are no text in UTF-8, as {tmp_path / 'latin.txt'}",
+        "there is no held-out loss: the text has too few sentences to keep one out of training",
+    ]
+    with (
+        pytest.warns(UserWarning, match="left out 1 of 2 files"),
+        pytest.warns(UserWarning, match="no held-out loss"),
+    ):
+        trained.train_more(tmp_path)
+    embed(tmp_path, **options, on_progress=silent)  # pytest makes errors of warnings
 
 
 def test_subsampling_that_leaves_no_loss_is_told():

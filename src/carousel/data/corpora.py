@@ -34,12 +34,17 @@ Skip = Callable[[Path], None]
 
 @dataclass(frozen=True)
 class Split:
-    """The three parts of a corpus: to learn from, to choose by, and to report; `how` each was chosen, in words."""
+    """The three parts of a corpus: to learn from, to choose by, and to report.
+
+    how: how each part was chosen, in words.
+    copies: of a part, what to tell of its documents whose whole text is in another part as well.
+    """
 
     train: list[Document]
     valid: list[Document]
     test: list[Document]
     how: dict[str, str] = field(default_factory=dict, compare=False)
+    copies: dict[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def brought(self) -> bool:
@@ -60,7 +65,8 @@ class Split:
         more = f", and {len(names) - _LISTED:,} more" if len(names) > _LISTED else ""
         files = "1 file" if len(names) == 1 else f"{len(names):,} files"
         listed = ", ".join(names[:_LISTED]) + more
-        return f"{_size(documents):,} characters, {files} ({listed}), {self.how.get(part, '')}"
+        how = self.how.get(part, "") + self.copies.get(part, "")
+        return f"{_size(documents):,} characters, {files} ({listed}), {how}"
 
 
 def load_corpus(
@@ -105,7 +111,7 @@ def _arranged(
     }
     if not any(cut.values()):
         train, valid, test = (list(documents[part]) for part in PARTS)
-        return Split(train, valid, test, dict.fromkeys(PARTS, how))
+        return Split(train, valid, test, dict.fromkeys(PARTS, how), _copies(documents))
     _check_shares(cut, documents)
     pool = documents["train"]
     parts, words = _by_document(pool, **cut), "whole files by a hash of their names"
@@ -115,7 +121,22 @@ def _arranged(
     held = {part: list(documents[part]) if part in documents else parts[part] for part in PARTS[1:]}
     told = {part: how if part in documents else ends[part] for part in PARTS[1:]}
     rest = "what is left" if len(documents) == 1 and not how else f"{how}, what is left"
-    return Split(parts["train"], held["valid"], held["test"], {"train": rest, **told})
+    copies = _copies({"train": parts["train"], **held} if words else documents)
+    return Split(parts["train"], held["valid"], held["test"], {"train": rest, **told}, copies)
+
+
+def _copies(documents: Mapping[str, Sequence[Document]]) -> dict[str, str]:
+    """Of each held-out part, in words, its documents whose whole text is in a part before it."""
+    told: dict[str, str] = {}
+    for before, part in (("train", "valid"), ("train", "test"), ("valid", "test")):
+        known, held = documents.get(before, ()), documents.get(part, ())
+        sizes = {each.characters for each in known} & {each.characters for each in held}
+        texts = {_text_hash(each) for each in known if each.characters in sizes}
+        names = [each.name for each in held if each.characters in sizes and _text_hash(each) in texts]
+        if names:
+            more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+            told[part] = told.get(part, "") + f"; the text of {names[0]}{more} is in the {before} part too"
+    return told
 
 
 def _check_shares(cut: dict[str, float], documents: Mapping[str, Sequence[Document]]) -> None:
@@ -276,6 +297,14 @@ def _cut(text: str, valid: float, test: float) -> tuple[str, str, str]:
 
 def _size(documents: Sequence[Document]) -> int:
     return sum(document.characters for document in documents)
+
+
+def _text_hash(document: Document) -> bytes:
+    """Of the whole text; pieces are cut in one way where they stay on the disk and in another where they do not."""
+    digest = blake2b(digest_size=16)
+    for piece in document.pieces():
+        digest.update(piece.encode("utf-8", "surrogatepass"))
+    return digest.digest()
 
 
 def _hash(name: str) -> bytes:

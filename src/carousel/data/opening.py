@@ -7,18 +7,24 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO
+from pathlib import Path, PurePath
+from typing import Any, BinaryIO, TypeVar
 
 from carousel.errors import CarouselError
 
 STDIN = "-"  # the path that stands for standard input
+P = TypeVar("P", bound=PurePath)
 _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
 def is_streamed(path: Path) -> bool:
     """Whether the bytes come only in their order, and their number is not known before: packed, or standard input."""
     return str(path) == STDIN or path.suffix.lower() in _OPENERS
+
+
+def unpacked(path: P) -> P:
+    """The path without the ending that says how the file is packed."""
+    return path.with_suffix("") if path.suffix.lower() in _OPENERS else path
 
 
 @contextmanager

@@ -1,31 +1,50 @@
 """Which part of a corpus a file is by its name: those of a published corpus say train, valid or test.
 
 The rule: a name, or a folder in its path, says its part by a word of its own (ptb.train.txt, dev/a.txt). Names that
-differ by nothing but that word, and by numbers, belong together. If such names say train and something else, they
-are the parts. Nothing is guessed: where names say so in two ways, that is an error.
+differ by nothing but that word, by numbers and by how they are packed, belong together. If such names say train and
+something else, they are the parts. Nothing is guessed: where names say so in two ways, or say what is held out and not
+what to learn from, that is an error.
+
+Source trees have such names too (train.py beside model.py). The own name of a file of source, documentation or settings
+says nothing, and folders of nothing else are parts only if there is no source beside them.
 """
 
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
+from carousel.data.opening import unpacked
 from carousel.errors import CarouselError
 
 PARTS = ("train", "valid", "test")
 SHARE = 0.05  # of the characters that is cut off for a held-out part without files of its own
 _SAID = {
-    "train": "train",
-    "training": "train",
-    "valid": "valid",
-    "validation": "valid",
-    "val": "valid",
-    "dev": "valid",
-    "eval": "valid",
-    "test": "test",
+    "train": ("train", "training", "trn"),
+    "valid": ("valid", "validation", "val", "dev", "development", "eval", "evaluation"),
+    "test": ("test", "testing", "tst", "heldout", "holdout"),
 }
-_ANY = "|".join(sorted(_SAID, key=len, reverse=True))
-_TITLE = "|".join(sorted(map(str.title, _SAID), key=len, reverse=True))
+_PART_OF = {word + end: part for part, words in _SAID.items() for word in words for end in ("", "set")}
+# held-out, held_out; the longest first
+_FORMS = sorted((word.replace("out", "[-_ .]?out") for word in _PART_OF), key=len, reverse=True)
+_ANY = "|".join(_FORMS)
+_TITLE = "|".join(word[0].upper() + word[1:] for word in _FORMS)
 _WORD = re.compile(rf"(?:(?<![A-Za-z])(?i:{_ANY})|(?<=[a-z])(?:{_TITLE}))(?![a-z])")  # ptb.train, ptbTrain
+_BESIDE = {
+    ".md",
+    ".rst",
+    ".cfg",
+    ".ini",
+    ".toml",
+    ".yaml",
+    ".yml",
+}  # what stands beside programs and beside texts
+_PROGRAM = set(
+    re.findall(
+        r"\S+",
+        ".bash .bat .c .cc .cpp .cs .css .cu .cuh .cxx .go .h .hpp .hs .hxx .ipynb .java .jl .js .jsx .kt .lua .m .mjs "
+        ".ml .php .pl .ps1 .py .pyi .pyx .r .rb .rs .scala .sh .sql .swift .ts .tsx .vue",
+    )
+)
 _SHOWN = 4  # names in an error
 
 
@@ -34,7 +53,8 @@ def parts_by_name(names: Sequence[str]) -> dict[str, list[str]] | None:
 
     Two of the three parts are enough. What belongs to no part (a README) is left out.
 
-    Raises CarouselError if names say it in more than one way, or two parts stand beside files like them that are none.
+    Raises CarouselError if names say it in more than one way, if parts stand beside files like them that are none, and
+    if a document is there twice, packed and not.
 
     >>> parts_by_name(["README", "ptb.train.txt", "ptb.valid.txt", "ptb.test.txt"])
     {'train': ['ptb.train.txt'], 'valid': ['ptb.valid.txt'], 'test': ['ptb.test.txt']}
@@ -45,35 +65,91 @@ def parts_by_name(names: Sequence[str]) -> dict[str, list[str]] | None:
         if said := _said(name):
             folder, pattern, word = said
             families.setdefault((folder, pattern), {}).setdefault(word, []).append(name)
+    _check_forms(names)
+    families = {
+        (folder, pattern): family
+        for (folder, pattern), family in families.items()
+        if not _is_source(family) or (_is_split(family) and _alone(folder, family, names))
+    }
     found = [family for family in families.values() if _is_split(family)]
     if not found:
         _check_apart(families)
+        _check_held_out(families, names)
         return None
     if len(found) > 1:
         raise _ambiguous("names must tell one set of parts", [_first(family) for family in found])
     [family] = found
-    if len({_SAID[word] for word in family}) < len(family):
+    if len({_part_of(word) for word in family}) < len(family):
         raise _ambiguous("each part must have one name", [_first(family)])
-    parts = {_SAID[word]: each for word, each in family.items()}
+    parts = {_part_of(word): each for word, each in family.items()}
     _check_bystanders(parts, names)
     return {part: parts[part] for part in PARTS if part in parts}
 
 
+def _kind(name: str) -> str:
+    """The ending of a file when it is unpacked."""
+    return unpacked(PurePosixPath(name)).suffix.lower()
+
+
+def _part_of(word: str) -> str:
+    return _PART_OF[re.sub("[-_ .]", "", word)]
+
+
 def _said(name: str) -> tuple[str, str, str] | None:
     """(folder, pattern of the name in it, word) of the first component that names one part."""
-    components = PurePosixPath(name).parts
+    folders, file = PurePosixPath(name).parts[:-1], unpacked(PurePosixPath(name)).name
+    components = folders if _kind(name) in _PROGRAM | _BESIDE else (*folders, file)
     for depth, component in enumerate(components):
         words = {match.group().lower() for match in _WORD.finditer(component)}
-        if len({_SAID[word] for word in words}) == 1:
+        if len({_part_of(word) for word in words}) == 1:
             pattern = re.sub(r"\d+", "#", _WORD.sub("*", component))
-            return "/".join(components[:depth]), pattern + "/" * (depth + 1 < len(components)), words.pop()
+            return "/".join(components[:depth]), pattern + "/" * (depth < len(folders)), words.pop()
     return None
 
 
 def _is_split(family: dict[str, list[str]]) -> bool:
     """Whether these names tell a train part and another."""
-    parts = {_SAID[word] for word in family}
+    parts = {_part_of(word) for word in family}
     return "train" in parts and len(parts) > 1
+
+
+def _is_source(family: dict[str, list[str]]) -> bool:
+    return all(_kind(name) in _PROGRAM | _BESIDE for names in family.values() for name in names)
+
+
+def _alone(folder: str, family: dict[str, list[str]], names: Sequence[str]) -> bool:
+    """Whether no other program stands in the folder of such folders: a corpus of programs, and not a source tree."""
+    taken = {name for each in family.values() for name in each}
+    beside = (name for name in names if name not in taken and PurePosixPath(name).is_relative_to(folder))
+    return not any(_kind(name) in _PROGRAM for name in beside)
+
+
+def _check_forms(names: Sequence[str]) -> None:
+    """Raise CarouselError for a document that is there twice, packed and not."""
+    forms: dict[PurePosixPath, str] = {}
+    for name in names:
+        if (other := forms.setdefault(unpacked(PurePosixPath(name)), name)) != name:
+            raise _ambiguous("a document must be there in one form, packed or not", (other, name))
+
+
+def _check_held_out(families: dict[tuple[str, str], dict[str, list[str]]], names: Sequence[str]) -> None:
+    """Raise CarouselError for a test part beside texts like it without a name: they may be all there is to learn from.
+
+    A source tree has such names without a meaning (requirements-dev.txt).
+    """
+    if any(_kind(name) in _PROGRAM for name in names):
+        return
+    held = {
+        name
+        for family in families.values()
+        for word, each in family.items()
+        if _part_of(word) != "train"
+        for name in each
+    }
+    kinds = set(map(_kind, held))
+    others = [name for name in names if name not in held and _kind(name) in kinds]
+    if others:
+        raise _ambiguous(f"beside {min(held)}, files to learn from must say train", others)
 
 
 def _check_apart(families: dict[tuple[str, str], dict[str, list[str]]]) -> None:
@@ -89,8 +165,8 @@ def _check_bystanders(parts: dict[str, list[str]], names: Iterable[str]) -> None
     if len(parts) == len(PARTS):
         return
     taken = {name for each in parts.values() for name in each}
-    kinds = {PurePosixPath(name).suffix for name in taken}
-    others = [name for name in names if name not in taken and PurePosixPath(name).suffix in kinds]
+    kinds = set(map(_kind, taken))
+    others = [name for name in names if name not in taken and _kind(name) in kinds]
     if others:
         raise _ambiguous(f"every file beside {' and '.join(parts)} must say its part", others)
 

@@ -14,11 +14,11 @@ from carousel.data.files import Found, search, standard_library
 from carousel.data.opening import opened
 from carousel.embeddings.config import EmbeddingConfig
 from carousel.embeddings.letters import seen
-from carousel.embeddings.progress import Reading
+from carousel.embeddings.progress import Lack, Reading
 from carousel.embeddings.store import IdStore
 from carousel.embeddings.vocabulary import Vocabulary, choose
 from carousel.errors import CarouselError, shown
-from carousel.progress import Note, Observer, Stage, silent
+from carousel.progress import Observer, Stage, silent
 
 Source = str | Path | Iterable[Any] | None
 
@@ -269,7 +269,7 @@ def _pieces(files: list[Found], on_progress: Observer) -> Iterator[tuple[float |
         yield before / total if total else None, None
     if left_out:
         on_progress(
-            Note(
+            Lack(
                 f"left out {len(left_out):,} of {len(files):,} files that are no text in UTF-8, as {left_out[0]}"
             )
         )

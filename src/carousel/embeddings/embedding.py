@@ -19,13 +19,13 @@ from carousel.embeddings.checks import check_finite
 from carousel.embeddings.config import EmbeddingConfig
 from carousel.embeddings.corpus import Corpus, Source, load_corpus, load_more
 from carousel.embeddings.position import Position
-from carousel.embeddings.progress import Finished, Saved
+from carousel.embeddings.progress import Finished, Saved, warned
 from carousel.embeddings.training import Trainer
 from carousel.embeddings.vectors import Vectors
 from carousel.embeddings.vocabulary import Vocabulary
 from carousel.embeddings.weights import Weights
 from carousel.errors import CarouselError, shown
-from carousel.progress import Note, Observer, Stage, silent
+from carousel.progress import Note, Observer, Stage
 
 # How wide the first vectors lie: word2vec's 0.5, or gensim's 1. On 2.6 million words, means over seeds: cbow
 # has 0.061 of analogies from 0.5 and 0.064 from 1; skip-gram has 0.183 of SimLex from 0.5 and 0.176 from 1.
@@ -40,7 +40,7 @@ class Embedding:
     loss: the mean loss of a prediction in held-out sentences at the end, in nats; None without any.
     history: (epochs, loss) at each estimate.
 
-    >>> embedding = embed(["red green blue", "one two three"] * 50, dimension=8, min_count=1, threads=1)
+    >>> embedding = embed(["red green blue", "one two three"] * 50, dimension=8, min_count=1, held_out=0)
     >>> embedding.vectors
     Vectors(6 words, 8 dimensions)
     >>> more = embedding.train_more(["red yellow blue"] * 50)
@@ -83,7 +83,7 @@ class Embedding:
         state = load_state(path)
         return cls(state.config, state.vocabulary, state.weights, state.position, state.text)
 
-    def train_more(self, source: Source, *, on_progress: Observer = silent, **options: Any) -> "Embedding":
+    def train_more(self, source: Source, *, on_progress: Observer = warned, **options: Any) -> "Embedding":
         """Go on with new text: a new embedding whose vectors begin where these are.
 
         The vocabulary grows by the words of the new text that come min_count times in it; counts are added up. The
@@ -120,7 +120,7 @@ def embed(
     *,
     config: EmbeddingConfig | None = None,
     init: Vectors | str | Path | None = None,
-    on_progress: Observer = silent,
+    on_progress: Observer = warned,
     **options: Any,
 ) -> Embedding:
     """Train word vectors on text.
@@ -135,15 +135,17 @@ def embed(
         config: options; those given by name go before it. They are the fields of `EmbeddingConfig`.
         init: vectors, or a file of them, that the words they know begin with; the others are drawn. `dimension`
             is theirs.
-        on_progress: is called with the events of `carousel.embeddings.progress`.
+        on_progress: is called with the events of `carousel.embeddings.progress`. Without it, a warning tells of files
+            that were left out and of a held-out loss that cannot be estimated.
 
-    Words are taken in NFC, without characters that nobody sees (soft hyphens, joiners, marks of byte order).
+    Words are taken in NFC, without characters that nobody sees (soft hyphens, marks of byte order) and joiners that
+    join nothing.
 
     Raises CarouselError for bad options, a source that cannot be read, text without two frequent words or without
     two of them in one sentence, and a checkpoint that another process trains into.
 
     >>> text = [["red", "green", "blue"], ["one", "two", "three"]] * 50
-    >>> embedding = embed(text, dimension=8, epochs=2, min_count=1, threads=1)
+    >>> embedding = embed(text, dimension=8, epochs=2, min_count=1, held_out=0)
     >>> sorted(embedding.vectors.words)
     ['blue', 'green', 'one', 'red', 'three', 'two']
     """

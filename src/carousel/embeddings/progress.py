@@ -1,8 +1,9 @@
 """What the training of word vectors tells through `on_progress`, beside the events that any long work has."""
 
+import warnings
 from dataclasses import dataclass
 
-from carousel.progress import Event
+from carousel.progress import Event, Note
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,11 @@ class Reading(Event):
     @property
     def share(self) -> float | None:
         return self.done
+
+
+@dataclass(frozen=True)
+class Lack(Note):
+    """A Note of what is missing from the result: files that were left out, a loss that cannot be estimated."""
 
 
 @dataclass(frozen=True)
@@ -70,3 +76,9 @@ class Finished(Event):
     loss: float | None
     seconds: float
     words_per_second: float
+
+
+def warned(event: Event) -> None:
+    """The observer of callers that have none: it warns of what is missing from the result, and ignores the rest."""
+    if isinstance(event, Lack):
+        warnings.warn(event.message, stacklevel=2)

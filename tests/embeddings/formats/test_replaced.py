@@ -66,7 +66,7 @@ def test_numpy_opens_a_matrix_that_knows_its_words(tmp_path):
 
 def test_a_training_state_is_of_one_version(tmp_path, monkeypatch):
     """Vectors, weights, words and options of a state are those of the file as it was opened."""
-    options = {"dimension": 8, "min_count": 1, "threads": 1, "epochs": 1}
+    options = {"dimension": 8, "min_count": 1, "threads": 1, "epochs": 1, "held_out": 0}
     old, new = embed([["a", "b"]] * 20, **options), embed([["x", "y"]] * 20, **options, window=3)
     path = tmp_path / "e.safetensors"
     old.save(path)
