@@ -29,7 +29,7 @@ def projected(run: RunPart, inputs: Inputs, hidden: int) -> RunPart:
         given = None if inputs.is_zero else h
         where = (part.reverse, inputs.sequence.batch_sizes, inputs.begins[part.reverse])
         x, weights = _folded(x, given, parameters, *where)
-        output, final = run(part, x, [h.new_zeros(len(h), hidden), *rest], weights)
+        output, final = run(part, x, [h.new_zeros(h.shape[0], hidden), *rest], weights)
         project = parameters["weight_hr"]
         return F.linear(output, project), [F.linear(final[0], project), *final[1:]]
 
@@ -54,10 +54,10 @@ def _folded(
     if h is None:
         return x, weights
     if begins is not None and not reverse:  # where the reverse direction begins lies no boundary
-        first = begins[0] if batch_sizes is None else begins[: len(h)]
+        first = begins[0] if batch_sizes is None else begins[: h.shape[0]]
         h = h.masked_fill(first.unsqueeze(-1), 0)
     rows = h.unsqueeze(0) if batch_sizes is None else h
-    beside = torch.cat([rows, rows.new_zeros(x.shape[0] - rows.shape[0], *rows.shape[1:])])
+    beside = F.pad(rows, [0, 0] * (rows.dim() - 1) + [0, x.shape[0] - rows.shape[0]])
     if reverse:
         beside = beside.flip(0) if batch_sizes is None else beside[turned(batch_sizes).to(x.device)]
     weights["weight_ih"] = torch.cat([parameters["weight_ih"], parameters["weight_hh"]], dim=1)

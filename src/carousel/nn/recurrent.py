@@ -175,6 +175,7 @@ class Recurrent(TorchLayer):
             )
         equations = self._masked() if masked else self._equations
         tapes: list[tuple[int, str, Tape]] = []
+        kept = self._kept.parts if self._kept and not self.proj_size and self._kept.are_current() else None
         recordings = self._recorders  # of this call, though they may change while it runs
 
         def run(
@@ -187,8 +188,7 @@ class Recurrent(TorchLayer):
                 output, final, tape = recorded(*call, *where)
                 tapes.append((part.layer, part.direction, tape))
             else:
-                kept = self._kept[part.index] if self._kept and not self.proj_size else None
-                output, final = recurrence(*call, *where, kept)
+                output, final = recurrence(*call, *where, kept[part.index] if kept else None)
             return output, final[: len(initial)]
 
         output, finals = self._stack(inputs, run)

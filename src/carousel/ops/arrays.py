@@ -55,6 +55,7 @@ def check_form(
     batch_sizes: Tensor | None,
     resets: Tensor | None,
     bfloat16: bool,
+    probe: Tensor | None = None,
 ) -> dict[str, tuple[int, ...]]:
     """Numbers of dimensions, shapes and dtypes, which tensors without data have too; the shape of each parameter.
 
@@ -78,17 +79,21 @@ def check_form(
             and [state.shape for state in initial] == [(batch, hidden)] * len(initial)
             and (packed or x.shape[1] == batch)
             and (resets is None or resets.shape == x.shape[:-1])
+            and (probe is None or probe.shape == (len(initial), *x.shape[:-1], hidden))
         )
     if not fits:
         raise CarouselError(
             f"The kernel of {equations.title} takes x (T, B, I), or (N, I) with batch_sizes (T,), one state (B, H) for "
-            f"each of {equations.states}, resets of one value a row and parameters "
-            f"{expected or list(equations.layout.names)}; it got x {tuple(x.shape)}, states {_shapes(initial)}, "
-            f"batch_sizes {_shapes([batch_sizes])}, resets {_shapes([resets])} and parameters {_shapes(parameters)}."
+            f"each of {equations.states}, resets of one value a row, a probe of H values for each "
+            f"state and row and parameters {expected or list(equations.layout.names)}; it got x {tuple(x.shape)}, "
+            f"states {_shapes(initial)}, batch_sizes {_shapes([batch_sizes])}, resets {_shapes([resets])}, probe "
+            f"{_shapes([probe])} and parameters {_shapes(parameters)}."
         )
     dtype = x.dtype
     if dtype not in DTYPES or {t.dtype for t in (*initial, *parameters)} != {dtype}:
         raise _wrong_numbers([x, *initial, *parameters])
+    if probe is not None and probe.dtype != dtype:
+        raise CarouselError(f"probe must have the dtype of x, {dtype}; it has {probe.dtype}.")
     if bfloat16 and dtype != torch.float32:
         raise CarouselError(f"Products in bfloat16 are of float32 tensors; these are {dtype}.")
     if batch_sizes is not None and batch_sizes.dtype != torch.int64:
@@ -148,9 +153,10 @@ class Layer:
         batch_sizes: Tensor | None,
         resets: Tensor | None,
         bfloat16: bool = False,
+        probe: Tensor | None = None,
     ) -> None:
-        names = check_form(x, initial, parameters, text, batch_sizes, resets, bfloat16)
-        check_data([t for t in (x, *initial, *parameters, batch_sizes, resets) if t is not None])
+        names = check_form(x, initial, parameters, text, batch_sizes, resets, bfloat16, probe)
+        check_data([t for t in (x, *initial, *parameters, batch_sizes, resets, probe) if t is not None])
         self.bfloat16 = bfloat16
         self.equations, self.reverse = equations_of(text), reverse
         self.batch, self.hidden = initial[0].shape

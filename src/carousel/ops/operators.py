@@ -43,7 +43,7 @@ def run_forward(
     With `bfloat16` the factors of products are rounded to it; everything else stays in the dtype of x, float32.
     `kept`: see `recurrence`.
     """
-    layer = Layer(x, initial, parameters, cell, reverse, batch_sizes, resets, bfloat16)
+    layer = Layer(x, initial, parameters, cell, reverse, batch_sizes, resets, bfloat16, probe)
     output, final, tape = _results(x, layer.equations, layer.batch, layer.hidden, keep)
     call = layer.call(output, final, tape if keep else None)
     _core.forward(core_program(cell), layer.equations.key, layer.numbers, call, kept)
@@ -76,7 +76,7 @@ def _run_anywhere(
     """As `run_forward`; by the equations, with nothing on the tape, where an exported graph meets no compiler."""
     if has_kernel(equations_of(cell)):
         return run_forward(x, initial, parameters, probe, cell, reverse, batch_sizes, resets, keep, bfloat16)
-    layer = Layer(x, initial, parameters, cell, reverse, batch_sizes, resets, bfloat16)
+    layer = Layer(x, initial, parameters, cell, reverse, batch_sizes, resets, bfloat16, probe)
     sizes = None if batch_sizes is None else batch_sizes.tolist()
     output, final = reference.run(layer.equations, x, initial, layer.parameters, reverse, sizes, resets)
     return output, torch.stack(final), x.new_empty(0)
@@ -105,7 +105,7 @@ def _(
     keep: bool,
     bfloat16: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    check_form(x, initial, parameters, cell, batch_sizes, resets, bfloat16)
+    check_form(x, initial, parameters, cell, batch_sizes, resets, bfloat16, probe)
     batch, hidden = initial[0].shape
     return _results(x, equations_of(cell), batch, hidden, keep)
 
