@@ -1,6 +1,8 @@
 """from_torch: torch's modules become ours."""
 
 import copy
+import functools
+import types
 
 import pytest
 import torch
@@ -251,6 +253,41 @@ def test_what_cannot_be_copied():
     model.last = model(torch.randint(11, (2, 6)))
     with pytest.raises(CarouselError, match=r"can be copied.*explicitly"):
         from_torch(model)
+
+
+class KeepsMethods(nn.Module):
+    """A model that holds methods of its layer, alone and inside of other things."""
+
+    def __init__(self, rnn):
+        super().__init__()
+        self.rnn, self.fn, self.call = rnn, rnn.forward, rnn.__call__
+        self.fns = {"a": [functools.partial(rnn.forward, hx=None)]}
+        rnn.own = rnn.forward
+
+    def forward(self, x):
+        return [call(x)[0] for call in (self.fn, self.call, self.fns["a"][0], self.rnn.own)]
+
+
+@pytest.mark.parametrize(("convert", "kind"), [(from_torch, nn.GRU), (to_torch, carousel.GRU)])
+def test_methods_that_a_model_keeps(convert, kind):
+    """They become those of the new module, with its weights."""
+    model, x = KeepsMethods(kind(3, 5)), torch.randn(4, 2, 3)
+    before = model(x)
+    converted = convert(model)
+    assert converted.fn == converted.rnn.forward
+    assert_close(converted(x), before)
+    with torch.no_grad():
+        for parameter in converted.parameters():
+            parameter.zero_()
+    assert all(output.eq(0).all() for output in converted(x))
+    assert_close(model(x), before)
+
+
+def test_a_method_of_a_users_own():
+    """A function that was bound to a layer is bound to the new one."""
+    model = nn.Sequential(nn.GRU(3, 5))
+    model.width = types.MethodType(lambda module: (type(module), module.hidden_size), model[0])
+    assert from_torch(model).width() == (carousel.GRU, 5)
 
 
 @pytest.mark.parametrize(

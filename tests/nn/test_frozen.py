@@ -234,11 +234,63 @@ def test_a_stack():
     assert torch.equal(pickle.loads(pickle.dumps(frozen))(x)[0], expected)
 
 
-def test_copies():
-    frozen, x = carousel.LSTM(5, 19).frozen(), torch.randn(7, 3, 5)
-    expected = frozen(x)[0]
-    assert torch.equal(copy.deepcopy(frozen)(x)[0], expected)
-    assert torch.equal(pickle.loads(pickle.dumps(frozen))(x)[0], expected)
+COPIES = {"deepcopy": copy.deepcopy, "pickle": lambda network: pickle.loads(pickle.dumps(network))}
+
+
+@pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
+@pytest.mark.parametrize("stacked", [False, True], ids=["Frozen", "FrozenStack"])
+def test_copies(stacked, copied):
+    """A copy has the weights, the hooks and the attributes, and weights that are loaded into it reach it alone."""
+    module, x = carousel.LSTM(5, 19), torch.randn(7, 3, 5)
+    frozen = (carousel.Stack(module) if stacked else module).frozen()
+    plain = frozen(x)[0]
+    frozen.register_forward_hook(double_output)
+    frozen.note = {"a": [1]}
+    other = copied(frozen)
+    assert torch.equal(other(x)[0], 2 * plain)
+    assert other.note == {"a": [1]}
+    assert other.note is not frozen.note
+    other.load_state_dict({name: torch.zeros_like(w) for name, w in frozen.state_dict().items()})
+    assert other(x)[0].eq(0).all()
+    assert torch.equal(frozen(x)[0], 2 * plain)
+
+
+def double_output(module, inputs, result):
+    return (2 * result[0], result[1])
+
+
+def hooked(module):
+    """With a hook that the frozen network has to run."""
+    module.register_forward_hook(double_output)
+    return module
+
+
+SWAPPED = {
+    "LSTM": lambda: carousel.LSTM(5, 19, num_layers=2, bidirectional=True),
+    "bfloat16": lambda: carousel.GRU(5, 19, dtype=torch.bfloat16),
+    "weight_norm": lambda: torch.nn.utils.parametrizations.weight_norm(carousel.GRU(5, 19), "weight_hh_l0"),
+    "pruned": lambda: torch.nn.utils.prune.l1_unstructured(carousel.GRU(5, 19), "weight_hh_l0", 0.5),
+    "Stack": lambda: carousel.Stack(carousel.LSTM(5, 8), carousel.GRU(8, 7)),
+    "Stack with a hook": lambda: hooked(carousel.Stack(carousel.LSTM(5, 8), carousel.GRU(8, 7))),
+}
+
+
+@pytest.mark.parametrize("name", SWAPPED)
+def test_functional_call(name):
+    """torch.func.functional_call computes with the weights that it is given, and for its own call alone."""
+    module = SWAPPED[name]()
+    dtype = next(module.parameters()).dtype
+    frozen, x = module.frozen(), torch.randn(7, 3, 5, dtype=dtype)
+    given = {key: w + 0.5 for key, w in frozen.state_dict().items() if "mask" not in key}
+    for options in ({}, {"lengths": [3, 7, 1]}):
+        before = frozen(x, **options)[0]
+        found = torch.func.functional_call(frozen, given, (x,), options)[0]
+        module.load_state_dict(given, strict=False)
+        expected = module.frozen()(x, **options)[0]
+        assert not torch.equal(found, before)
+        assert torch.equal(found, expected)
+        assert torch.equal(frozen(x, **options)[0], before)
+        assert frozen._packed.are_current() if isinstance(frozen, carousel.nn.Frozen) else True
 
 
 def test_threads_share_it():

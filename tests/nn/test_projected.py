@@ -133,6 +133,23 @@ def test_compiled():
     assert_close(torch.compile(ours, fullgraph=True, backend="aot_eager")(x, hx), ours(x, hx))
 
 
+@pytest.mark.parametrize("given", [True, False], ids=["hx", "no hx"])
+@pytest.mark.parametrize("strict", [True, False])
+def test_exported(strict, given):
+    """An exported module takes other lengths and batches than those it was exported with."""
+    ours, _ = both(bidirectional=True)
+    time, batch = torch.export.Dim("time", max=100), torch.export.Dim("batch", max=100)
+    shapes = {"input": {0: time, 1: batch}, "hx": ({1: batch}, {1: batch}) if given else None}
+
+    def arguments(time, batch):
+        return torch.randn(time, batch, 3, dtype=torch.float64), states(ours, batch) if given else None
+
+    exported = torch.export.export(ours, arguments(6, 3), dynamic_shapes=shapes, strict=strict).module()
+    for size in [(9, 5), (2, 2), (4, 1)]:
+        other = arguments(*size)
+        assert_close(exported(*other), ours(*other))
+
+
 def test_converted():
     """from_torch and to_torch take it, and copies keep it."""
     _, theirs = both(num_layers=2, bidirectional=True)

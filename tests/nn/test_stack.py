@@ -201,3 +201,12 @@ def test_refused(wrong, message):
     """What does not fit is said, with what came."""
     with pytest.raises(CarouselError, match=message):
         wrong()
+
+
+def test_flatten_parameters(monkeypatch):
+    """Every module of the stack is asked to flatten its parameters."""
+    asked = []
+    monkeypatch.setattr(carousel.Recurrent, "flatten_parameters", lambda module: asked.append(module))
+    stack = carousel.Stack(carousel.LSTM(3, 5), carousel.GRU(5, 4))
+    stack.flatten_parameters()
+    assert asked == list(stack)

@@ -140,6 +140,62 @@ def test_fx_of_a_stack():
     assert_close(traced(x)[0], model(x)[0])
 
 
+FROZEN = {
+    "Frozen": lambda: carousel.GRU(3, 5).frozen(),
+    "FrozenStack": lambda: carousel.Stack(carousel.LSTM(3, 4), carousel.GRU(4, 5)).frozen(),
+    "FrozenStack with a hook": lambda: hooked_stack().frozen(),
+}
+
+
+def hooked_stack():
+    """A Stack whose frozen network runs the Stack itself."""
+    stack = carousel.Stack(carousel.GRU(3, 5))
+    stack.register_forward_hook(lambda module, inputs, result: (3 * result[0], result[1]))
+    return stack
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_fx_of_a_frozen_network(name):
+    """A frozen network is one node too, and its hooks run once."""
+    model = Model(FROZEN[name]())
+    model.rnn.register_forward_hook(lambda module, inputs, result: (2 * result[0], result[1]))
+    traced = torch.fx.symbolic_trace(model)
+    assert [node.target for node in traced.graph.nodes if node.op == "call_module"] == ["rnn", "out"]
+    x, lengths = torch.randn(6, 2, 3), torch.tensor([6, 2])
+    assert torch.equal(traced(x, lengths), model(x, lengths))
+
+
+class FromState(nn.Module):
+    """A recurrent layer that reads a constant from a state that is an argument, `depth` tuples deep."""
+
+    def __init__(self, rnn, depth):
+        super().__init__()
+        self.rnn, self.depth, self.x = rnn, depth, torch.ones(4, 2, 3)
+
+    def forward(self, h):
+        hx = (h, h) if self.depth else h
+        return self.rnn(self.x, (hx,) if self.depth == 2 else hx)[0]
+
+
+@pytest.mark.parametrize(
+    ("rnn", "depth"),
+    [
+        (nn.LSTM(3, 5), 1),
+        (carousel.GRU(3, 5), 0),
+        (carousel.LSTM(3, 5), 1),
+        (carousel.LSTM(3, 5).frozen(), 1),
+        (carousel.Stack(carousel.LSTM(3, 5)).frozen(), 2),
+    ],
+    ids=["torch", "GRU", "LSTM", "Frozen", "FrozenStack"],
+)
+def test_fx_of_a_state(rnn, depth):
+    """A call in which the state alone is traced is a node, as for torch's LSTM."""
+    model, h = FromState(rnn, depth), torch.randn(1, 2, 5)
+    traced = torch.fx.symbolic_trace(model)
+    assert [node.target for node in traced.graph.nodes if node.op == "call_module"] == ["rnn"]
+    assert_close(traced(h), model(h))
+
+
 @pytest.mark.usefixtures("fresh_compiler")
 def test_compiled_in_place():
     """module.compile() runs the compiled call, with torch's type as base too."""
@@ -254,6 +310,31 @@ def test_a_bias_that_is_none(cell, gone):
         for each in (module, zeroed)
     ]
     assert_close(*of_both)
+
+
+@pytest.mark.parametrize("gone", ["bias_ih_l0", "bias_hh_l0"])
+def test_reset_without_a_bias(gone):
+    """reset_parameters leaves out a bias that is None, and draws the rest as torch does."""
+    modules = carousel.LSTM(3, 5), nn.LSTM(3, 5)
+    for module in modules:
+        module.register_parameter(gone, None)
+        torch.manual_seed(3)
+        module.reset_parameters()
+    assert len(modules[0].state_dict()) == 3
+    assert_close(modules[0].state_dict(), modules[1].state_dict())
+
+
+def test_a_start_without_a_bias():
+    """The start that a cell asks of a bias goes to the one of the two that is left."""
+
+    class Started(Cell):
+        def step(self, x, h):
+            return tanh(affine("a", x, h, bias=1.0))
+
+    module = carousel.Recurrent(Started, 3, 5)
+    module.bias_ih_l0 = None
+    module.reset_parameters()
+    assert module.bias_hh_l0.eq(1).all()
 
 
 def test_old_pickles():

@@ -42,12 +42,13 @@ def test_graphs_of_before_find_their_operators(name):
 
 def forward_arguments(packed: bool = False) -> dict:
     torch.manual_seed(0)
+    rows = (5,) if packed else (3, 2)
     layer = random_layer(CELLS["gru"].equations, 3, 2, 3, 4, lengths=[3, 2] if packed else None)
     return {
         "x": layer.x.detach(),
         "initial": [state.detach() for state in layer.initial],
         "parameters": [parameter.detach() for parameter in layer.parameters.values()],
-        "probe": None,
+        "probe": torch.zeros(1, *rows, 4, dtype=layer.x.dtype),
         "cell": layer.equations.text,
         "reverse": False,
         "batch_sizes": torch.tensor(layer.sizes) if packed else None,
@@ -257,13 +258,16 @@ def test_graphs_in_another_process(tmp_path):
 
 
 @pytest.mark.parametrize("strict", [False, True])
-def test_lengths_stay_dynamic(strict):
+@pytest.mark.parametrize(
+    ("kind", "options"), [(carousel.GRU, {}), (carousel.LSTM, {"proj_size": 2})], ids=["GRU", "proj_size"]
+)
+def test_lengths_stay_dynamic(strict, kind, options):
     """An exported module takes other batches, lengths and resets than those it was exported with."""
 
     class Model(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.inner = carousel.GRU(3, 4, num_layers=2, bidirectional=True)
+            self.inner = kind(3, 4, num_layers=2, bidirectional=True, **options)
 
         def forward(self, x, lengths, resets):
             return self.inner(x, lengths=lengths, resets=resets)[0]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import gc
 from collections.abc import Callable
+from types import MethodType
 from typing import Any, TypeVar, overload
 
 import torch
@@ -111,10 +113,16 @@ def _replaced(
     """A copy of the model in which `made(module)` stands wherever a chosen module stood; `back` undoes `made`.
 
     What deepcopy finds in its memory it takes for copied already: so the new modules reach every place that held an
-    old one, lists and hooks that are methods among them.
+    old one, lists and hooks that are methods among them. A method of an old module has the old class's code, so the new
+    module's own takes its place.
     """
     found = {id(module): module for module in model.modules() if chosen(module)}
     memory: dict[int, Any] = {key: made(module) for key, module in found.items()}
+    methods = [each for each in gc.get_referrers(*found.values()) if isinstance(each, MethodType)]
+    for method in methods:
+        name, old, new = method.__name__, type(method.__self__), memory[id(method.__self__)]
+        if getattr(old, name, None) is method.__func__ and hasattr(new, name):
+            memory[id(method)] = getattr(new, name)
     try:
         for key, module in found.items():
             new = memory[key]

@@ -10,12 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from carousel import _core
 from carousel.nn.lengths import Lengths
 from carousel.nn.resets import Resets
 from carousel.nn.sequences import Padded
 from carousel.nn.states import States, check_states
-from carousel.nn.torch_layer import TorchLayer
+from carousel.nn.torch_layer import FxLeaf, PackedWeights, TorchLayer
 from carousel.ops import FrozenLayer, takes_kernel
 from carousel.ops.autocast import autocasts_bfloat16
 from carousel.ops.transforms import profiled, runs_eagerly, transformed
@@ -23,16 +22,17 @@ from carousel.ops.transforms import profiled, runs_eagerly, transformed
 Network = TypeVar("Network", bound=nn.Module)
 
 
-class Frozen(nn.Module):
+class Frozen(FxLeaf):
     """A recurrent network that only infers, made by `module.frozen()`.
 
     It is called as the module is, and returns what the module returns in `eval()` under `torch.no_grad()`, to the last
     bit. It has a copy of the weights (later changes of the module do not reach it), which it packs at its first call,
     where the module packs them at each: short calls gain most. Threads may share it.
 
-    The weights are buffers under the names that the module gives them: an optimiser does not see them,
-    `state_dict()` holds them, `load_state_dict()` takes those of a module or of a frozen one, `to()` moves them. They
-    must not be changed in another way. A frozen network stays in eval mode whatever `train()` says.
+    The weights are buffers under the names that the module gives them: an optimiser does not see them, `state_dict()`
+    holds them, `load_state_dict()` takes those of a module or of a frozen one, `to()` moves them,
+    `torch.func.functional_call` puts others in their place. They must not be changed in another way. A frozen network
+    stays in eval mode whatever `train()` says.
 
     >>> import torch
     >>> from carousel.nn import LSTM
@@ -54,14 +54,14 @@ class Frozen(nn.Module):
         self.training = False
         vars(self)["_module"] = module
         self._buffers, self._modules = module._buffers, module._modules
-        self.register_load_state_dict_post_hook(lambda frozen, _: frozen._pack())
+        self.register_load_state_dict_post_hook(_pack_again)
         self._pack()
         return self
 
     def _pack(self) -> None:
         """Forget the packed weights: the next call packs those of now."""
-        self._module._kept = [_core.Kept() for parts in self._module._layers for _ in parts]
-        self._layers = _frozen_layers(self._module)
+        self._packed = self._module._kept = PackedWeights(self._module)
+        self._layers = _frozen_layers(self._module, self._packed)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Frozen:
         super()._apply(fn, recurse)
@@ -94,6 +94,7 @@ class Frozen(nn.Module):
         states = () if hx is None else hx if isinstance(hx, tuple) else (hx,)
         return (
             bool(self._layers)
+            and self._packed.are_current()
             and input.dtype == self._layers[0][0].dtype
             and input.is_cpu
             and input.dim() in (2, 3)
@@ -127,11 +128,21 @@ class Frozen(nn.Module):
         states = tuple(sequence.state_out(final, final) for final in finals)
         return sequence.out(x), states[0] if len(states) == 1 else states
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._module,)  # for pickle and deepcopy: weights are packed again
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickle and deepcopy: a copy packs its weights again."""
+        gone = ("_packed", "_layers")
+        return {name: value for name, value in super().__getstate__().items() if name not in gone}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._pack()
 
     def __repr__(self) -> str:
         return f"Frozen({self._module})"
+
+
+def _pack_again(frozen: Frozen, _: Any) -> None:
+    frozen._pack()
 
 
 def copied(module: Network) -> Network:
@@ -158,10 +169,10 @@ def is_plain(module: nn.Module) -> bool:
     return is_own and not any((*hooks, *everywhere))
 
 
-def _frozen_layers(module: TorchLayer) -> list[list[FrozenLayer]]:
+def _frozen_layers(module: TorchLayer, packed: PackedWeights) -> list[list[FrozenLayer]]:
     """The directions of each layer; nothing where a call needs more than the compiled kernels."""
     equations, layers, dtypes = module.cell.equations, [], set()
-    if not is_plain(module) or not module._kept or module.proj_size:
+    if not is_plain(module) or module.proj_size:
         return []
     for index, parts in enumerate(module._layers):
         inputs = module.hidden_size * len(parts) if index else module.input_size
@@ -172,7 +183,7 @@ def _frozen_layers(module: TorchLayer) -> list[list[FrozenLayer]]:
             dtypes |= {tensor.dtype for tensor in tensors}
             if len(dtypes) != 1 or not runs_eagerly(tensors) or not takes_kernel(equations, tensors):
                 return []
-            kept = module._kept[part.index]
+            kept = packed.parts[part.index]
             directions.append(FrozenLayer(equations, weights, inputs, module.hidden_size, part.reverse, kept))
         layers.append(directions)
     return layers

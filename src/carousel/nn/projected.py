@@ -25,7 +25,7 @@ def projected(run: RunPart, is_zero: bool, hidden: int) -> RunPart:
         project = call.parameters["weight_hr"]
         x, weights = _folded(call, None if is_zero else h)
         output, final = run(
-            part, call._replace(x=x, initial=[h.new_zeros(len(h), hidden), *rest], parameters=weights)
+            part, call._replace(x=x, initial=[h.new_zeros(h.shape[0], hidden), *rest], parameters=weights)
         )
         return F.linear(output, project), [F.linear(final[0], project), *final[1:]]
 
@@ -43,10 +43,10 @@ def _folded(call: Call, h: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
     if h is None:
         return x, weights
     if call.resets is not None and not call.reverse:  # where the reverse direction begins lies no boundary
-        first = call.resets[0] if batch_sizes is None else call.resets[: len(h)]
+        first = call.resets[0] if batch_sizes is None else call.resets[: h.shape[0]]
         h = h.masked_fill(first.unsqueeze(-1), 0)
     rows = h.unsqueeze(0) if batch_sizes is None else h
-    beside = torch.cat([rows, rows.new_zeros(x.shape[0] - rows.shape[0], *rows.shape[1:])])
+    beside = F.pad(rows, [0, 0] * (rows.dim() - 1) + [0, x.shape[0] - rows.shape[0]])
     if call.reverse:
         beside = beside.flip(0) if batch_sizes is None else beside[turned(batch_sizes).to(x.device)]
     weights["weight_ih"] = torch.cat([parameters["weight_ih"], parameters["weight_hh"]], dim=1)

@@ -176,6 +176,7 @@ class Recurrent(TorchLayer):
             )
         equations = self._masked() if masked else self._equations
         tapes: list[tuple[int, str, Tape]] = []
+        kept = self._kept.parts if self._kept and not self.proj_size and self._kept.are_current() else None
         recorders = self._recorders  # of this call, though they may change while it runs
 
         def run(part: Part, call: Call) -> tuple[Tensor, list[Tensor]]:
@@ -185,8 +186,7 @@ class Recurrent(TorchLayer):
                 output, final, tape = recorded(call)
                 tapes.append((part.layer, part.direction, tape))
             else:
-                kept = self._kept[part.index] if self._kept and not self.proj_size else None
-                output, final = recurrence(call, kept)
+                output, final = recurrence(call, kept[part.index] if kept else None)
             return output, final[: len(inputs.given)]
 
         output, finals = self._stack(inputs, equations, run)

@@ -20,6 +20,7 @@ from carousel.nn.regularisers import dropout
 from carousel.nn.resets import Resets
 from carousel.nn.states import States
 from carousel.nn.stepper import Stepper
+from carousel.nn.torch_layer import FxLeaf
 from carousel.nn.trace import Trace
 
 
@@ -84,7 +85,9 @@ class Stack(nn.Module):
             module.reset_parameters()
 
     def flatten_parameters(self) -> None:
-        """Nothing to do, as in each of the modules."""
+        """Call `flatten_parameters` of each module: on a GPU it arranges the weights as cuDNN reads them."""
+        for module in self:
+            module.flatten_parameters()
 
     def forward(
         self,
@@ -183,7 +186,7 @@ class Stack(nn.Module):
         return f"dropout={self.dropout}" if self.dropout else ""
 
 
-class FrozenStack(nn.Module):
+class FrozenStack(FxLeaf):
     """Frozen networks one on top of another, made by `stack.frozen()`; called as the stack is."""
 
     _stack: Stack
@@ -218,9 +221,6 @@ class FrozenStack(nn.Module):
             return self._stack.through(self._frozen, input, hx, lengths, resets, mask, reset_to)
         with torch.no_grad():
             return self._stack(input, hx, lengths=lengths, resets=resets, mask=mask, reset_to=reset_to)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._stack,)
 
     def __repr__(self) -> str:
         return f"FrozenStack({self._stack})"

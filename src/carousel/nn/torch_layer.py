@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import is_
 from typing import Any, Protocol
 
 import torch
@@ -46,7 +47,45 @@ class Recorder(Protocol):
         layout."""
 
 
-class TorchLayer(nn.RNNBase):
+class PackedWeights:
+    """The packed weights of a frozen network, one entry in `parts` for each part."""
+
+    def __init__(self, module: TorchLayer) -> None:
+        self.parts = [_core.Kept() for parts in module._layers for _ in parts]
+        registers = [each._buffers for each in module.modules() if each._buffers]
+        self._packed_from = [(buffers, list(buffers.values())) for buffers in registers]
+
+    def are_current(self) -> bool:
+        """Are the buffers those that were packed? Inside torch.func.functional_call other tensors stand there."""
+        return not torch.compiler.is_compiling() and all(
+            all(map(is_, buffers.values(), packed)) for buffers, packed in self._packed_from
+        )
+
+
+class FxLeaf(nn.Module):
+    """A module whose call torch.fx records as one node, as it does for the layers of torch.nn."""
+
+    def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
+        proxy = _proxy_in((*args, *kwargs.values()))
+        if proxy is None:
+            return super()._call_impl(*args, **kwargs)
+        tracer: Any = proxy.tracer
+        return tracer.create_proxy("call_module", tracer.path_of_module(self), args, kwargs)
+
+
+def _proxy_in(arguments: Sequence[Any]) -> Proxy | None:
+    """The first Proxy among the arguments, or among the states in a tuple."""
+    for argument in arguments:
+        if isinstance(argument, Proxy):
+            return argument
+        if isinstance(argument, (tuple, list)):
+            proxy = _proxy_in(argument)
+            if proxy is not None:
+                return proxy
+    return None
+
+
+class TorchLayer(FxLeaf, nn.RNNBase):
     """The base of recurrent modules: a torch.nn.RNNBase by type and attributes, but not by its storage of weights.
 
     Code that looks for any recurrent layer (to initialise it, to switch off its dropout) finds these by
@@ -56,7 +95,7 @@ class TorchLayer(nn.RNNBase):
 
     cell: Cell
     _layers: list[list[Part]]
-    _kept: list[_core.Kept] | None = None  # of a frozen network: the packed weights of each part
+    _kept: PackedWeights | None = None  # of a frozen network
     _recorders: tuple[tuple[Recorder, str], ...] = ()  # with the path of this module in each
 
     __setattr__ = nn.Module.__setattr__  # type: ignore[assignment]  # that of RNNBase keeps a list of weights, which is worked out here
@@ -91,7 +130,8 @@ class TorchLayer(nn.RNNBase):
         Where the cell says how its numbers start (`param(..., init=)`, `affine(..., bias=)`), they start so.
         """
         for part in (part for layer in self._layers for part in layer):
-            parameters = {name: getattr(self, full) for name, full in part.names.items()}
+            found = {name: getattr(self, full) for name, full in part.names.items()}
+            parameters = {name: parameter for name, parameter in found.items() if parameter is not None}
             draw(self.cell.equations, parameters, self.hidden_size)
 
     def _weights(self, part: Part) -> Parameters:
@@ -152,14 +192,6 @@ class TorchLayer(nn.RNNBase):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         nn.Module.__setstate__(self, state)
-
-    def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
-        """torch.fx records a call as one node, as it does for the layers of torch.nn."""
-        for argument in (*args, *kwargs.values()):
-            if isinstance(argument, Proxy):
-                tracer: Any = argument.tracer
-                return tracer.create_proxy("call_module", tracer.path_of_module(self), args, kwargs)
-        return super()._call_impl(*args, **kwargs)
 
 
 def _fits_cudnn(weights: list[nn.Parameter]) -> bool:

@@ -53,7 +53,7 @@ def check_form(call: Call) -> dict[str, tuple[int, ...]]:
 
     Raises CarouselError if one is not what the cell takes.
     """
-    equations, x, initial, parameters, _, batch_sizes, resets, bfloat16, _ = call
+    equations, x, initial, parameters, _, batch_sizes, resets, bfloat16, probe = call
     packed = batch_sizes is not None
     expected: dict[str, tuple[int, ...]] = {}
     fits = (
@@ -72,12 +72,15 @@ def check_form(call: Call) -> dict[str, tuple[int, ...]]:
             and [state.shape for state in initial] == [(batch, hidden)] * len(initial)
             and (packed or x.shape[1] == batch)
             and (resets is None or resets.shape == x.shape[:-1])
+            and (probe is None or probe.shape == (len(initial), *x.shape[:-1], hidden))
         )
     if not fits:
         raise wrong_form(call, list(parameters.values()), expected)
     dtype = x.dtype
     if dtype not in DTYPES or {t.dtype for t in (*initial, *parameters.values())} != {dtype}:
         raise _wrong_numbers(call.tensors)
+    if probe is not None and probe.dtype != dtype:
+        raise CarouselError(f"probe must have the dtype of x, {dtype}; it has {probe.dtype}.")
     if bfloat16 and dtype != torch.float32:
         raise CarouselError(f"Products in bfloat16 are of float32 tensors; these are {dtype}.")
     if batch_sizes is not None and batch_sizes.dtype != torch.int64:
@@ -94,10 +97,10 @@ def wrong_form(
     equations = call.equations
     return CarouselError(
         f"The kernel of {equations.title} takes x (T, B, I), or (N, I) with batch_sizes (T,), one state (B, H) for "
-        f"each of {equations.states}, resets of one value a row and, in this order, parameters "
-        f"{expected or list(equations.layout.names)}; it got x {tuple(call.x.shape)}, states {_shapes(call.initial)}, "
-        f"batch_sizes {_shapes([call.batch_sizes])}, resets {_shapes([call.resets])} and parameters "
-        f"{_shapes(parameters)}."
+        f"each of {equations.states}, resets of one value a row, a probe of H values for each state and row and, in "
+        f"this order, parameters {expected or list(equations.layout.names)}; it got x {tuple(call.x.shape)}, states "
+        f"{_shapes(call.initial)}, batch_sizes {_shapes([call.batch_sizes])}, resets {_shapes([call.resets])}, probe "
+        f"{_shapes([call.probe])} and parameters {_shapes(parameters)}."
     )
 
 
@@ -143,7 +146,7 @@ class Arrays:
     def __init__(self, call: Call) -> None:
         names = check_form(call)
         x, initial, batch_sizes, resets = call.x, call.initial, call.batch_sizes, call.resets
-        check_data([t for t in (*call.tensors, batch_sizes, resets) if t is not None])
+        check_data([t for t in (*call.tensors, batch_sizes, resets, call.probe) if t is not None])
         self.equations, self.reverse, self.bfloat16 = call.equations, call.reverse, call.bfloat16
         self.batch, self.hidden = initial[0].shape
         if 0 in x.shape or self.hidden == 0:
