@@ -19,7 +19,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from carousel.atomic import storage_errors, write_atomic
-from carousel.errors import CarouselError
+from carousel.errors import CarouselError, shown
 from carousel.reading import first_line, read_file
 from carousel.training.language.score import Score
 from carousel.training.run.folder import RunFolder
@@ -54,10 +54,10 @@ class CsvRow:
         """The row that `to_csv` wrote; raises ValueError for any other line."""
         values = line.split(",")
         if len(values) != len(fields(cls)):
-            raise ValueError(f"a row of metrics has {len(fields(cls))} values; got {line!r}")
+            raise ValueError(f"a row of metrics has {len(fields(cls))} values; got {shown(line)}")
         for f, value in zip(fields(cls), values, strict=True):
             if not value and f.default is MISSING:
-                raise ValueError(f"a row of metrics needs a value for {f.name}; got {line!r}")
+                raise ValueError(f"a row of metrics needs a value for {f.name}; got {shown(line)}")
         numbers = [float(value) if value else None for value in values[1:]]
         return cls(_step(values[0]), *numbers)  # type: ignore[arg-type]
 
@@ -116,7 +116,7 @@ def _read(path: Path, header: str, parse: Callable[[str], T]) -> list[T]:
 def _step(text: str) -> int:
     step = int(text)
     if not 0 <= step < 1 << 63:
-        raise ValueError(f"a step is a number from 0 of 64 bits; got {text}")
+        raise ValueError(f"a step is a number from 0 of 64 bits; got {shown(text)}")
     return step
 
 
