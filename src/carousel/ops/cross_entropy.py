@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from carousel import _core
 from carousel.errors import CarouselError
 from carousel.ops.autocast import autocasts, autocasts_bfloat16, outside_autocast
-from carousel.ops.buffers import address, check_data
+from carousel.ops.buffers import address, check_data, check_devices
 from carousel.ops.kernels import DTYPES
 from carousel.ops.transforms import batched, transformed
 
@@ -45,6 +45,7 @@ def linear_cross_entropy(
 def _(
     x: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, scale: Tensor, keep: bool, bfloat16: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    check_devices(x, weight, bias, targets, scale)
     _check_form(x, weight, bias, targets, scale, bfloat16)
     each = x.new_empty(x.shape[0])
     return x.new_empty(()), each, torch.empty_like(each), *_gradients_like(x, weight, bias, keep)
@@ -77,6 +78,7 @@ def _(
     scale: Tensor,
     bfloat16: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
+    check_devices(x, weight, bias, targets, log_sums, scale)
     for of_rows in (log_sums, scale):
         _check_form(x, weight, bias, targets, of_rows, bfloat16)
     return _gradients_like(x, weight, bias, True)

@@ -26,7 +26,7 @@ from carousel.ops.arrays import (
     tape_width,
     wrong_form,
 )
-from carousel.ops.buffers import check_data
+from carousel.ops.buffers import check_data, check_devices
 from carousel.ops.kernels import core_program, equations_of, has_kernel
 from carousel.ops.transforms import batched, runs_eagerly
 
@@ -99,6 +99,12 @@ def _run_anywhere(
     return output, torch.stack(final), x.new_empty(0)
 
 
+def _check_devices(call: Call, *others: Tensor | None) -> None:
+    sizes = call.batch_sizes  # which torch keeps on the CPU, wherever the rows are
+    on_cpu = sizes is None or sizes.is_cpu
+    check_devices(*call.tensors, call.probe, call.resets, None if on_cpu else sizes, *others)
+
+
 recurrence = torch.library.custom_op(
     "carousel::recurrence",
     _run_anywhere,
@@ -123,6 +129,7 @@ def _(
     bfloat16: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     call = called(x, initial, parameters, probe, cell, reverse, batch_sizes, resets, bfloat16)
+    _check_devices(call)
     check_form(call)
     return _results(call, keep)
 
@@ -210,6 +217,7 @@ def _(
     bfloat16: bool,
 ) -> list[Tensor]:
     call = called(x, initial, parameters, None, cell, reverse, batch_sizes, resets, bfloat16)
+    _check_devices(call, output, tape, output_gradient, final_gradient)
     check_form(call)
     check_kept(call, output, tape, output_gradient, final_gradient)
     x_gradient = x.new_empty(x.shape if wants_input else (0,))
