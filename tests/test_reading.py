@@ -67,7 +67,9 @@ def test_yaml_that_is_none(text):
 def test_an_alias_stands_for_a_single_value(text):
     """Lists of aliases of lists would hold billions of values, so that a message that shows one never ends."""
     assert parse_yaml(b"a: &a 0.5\nb: [*a, *a]", "the file") == {"a": 0.5, "b": [0.5, 0.5]}
-    with pytest.raises(CarouselError, match="the file is no valid YAML: an alias must stand for a single value"):
+    with pytest.raises(
+        CarouselError, match="the file is no valid YAML: an alias must stand for a single value"
+    ):
         parse_yaml(text.encode(), "the file")
 
 

@@ -101,7 +101,9 @@ def _check(path: Path, entries: dict[str, Entry], size: int) -> None:
         start, stop = entry.data_offsets
         sizes = [abs(size) or 1 for size in entry.shape]  # torch multiplies those beside a 0 too
         if len(sizes) > MOST_DIMENSIONS or math.prod(sizes) >= 2**63 // SIZES[entry.dtype]:
-            raise damaged(path, f"the tensor {name:.80} has the shape {shown(entry.shape)}, which no tensor can have")
+            raise damaged(
+                path, f"the tensor {name:.80} has the shape {shown(entry.shape)}, which no tensor can have"
+            )
         long = SIZES[entry.dtype] * math.prod(entry.shape)
         if min(entry.shape, default=0) < 0 or start != end or stop - start != long:
             raise damaged(path, f"the tensor {name:.80} of shape {shown(entry.shape)} does not fit its place")

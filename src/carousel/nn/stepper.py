@@ -88,7 +88,8 @@ class Stepper:
             )
         except MemoryError:
             raise CarouselError(
-                f"the memory is too small for a stepper of batch {batch or 1:,} and {widest:,} units. Give a smaller batch."
+                f"The memory is too small for a stepper of batch {batch or 1:,} and {widest:,} units. Give a "
+                "smaller batch."
             ) from None
         self._states = [
             [self._core.state(layer, s) for s in range(len(equations.states))] for layer in range(len(layers))

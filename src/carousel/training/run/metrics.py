@@ -5,7 +5,6 @@ and the last row may be torn. On resuming, rows beyond the checkpoint are droppe
 again) and the events are written anew from the rows that stay, so neither ever shows a step twice.
 """
 
-import itertools
 import os
 import socket
 import time
@@ -145,7 +144,12 @@ class Metrics:
             write_atomic(self._path, "\n".join([kind.header(), *(row.to_csv() for row in rows)]) + "\n")
             self._csv = open(self._path, "a", encoding="utf-8")  # noqa: SIM115 (closed in `close`)
             for old in folder.events:
-                old.unlink()
+                if old.is_dir() and not old.is_symlink():
+                    on_damage(
+                        f"{old} is a folder. It stays, and the events for TensorBoard are written beside it."
+                    )
+                else:
+                    old.unlink()
             name = f"events.out.tfevents.{time.time_ns() // 1_000_000}.{socket.gethostname()}"
             self._events_file = open(folder.path / name, "ab")  # noqa: SIM115 (closed in `close`)
             self._events = RecordWriter(self._events_file)
@@ -210,9 +214,7 @@ def _kept(path: Path, read: Callable[[Path], list[T]], on_damage: Callable[[str]
     try:
         return read(path)
     except CarouselError as error:
-        names = (path.with_name(f"{path.name}.damaged-{k}") for k in itertools.count(1))
-        aside = next(name for name in names if not os.path.lexists(name))
-        path.rename(aside)
+        aside = RunFolder.set_aside(path)
         on_damage(f"{error} It is now called {aside.name}, and training goes on without its rows.")
         return []
 
