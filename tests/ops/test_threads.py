@@ -103,6 +103,7 @@ def test_a_child_of_a_process_that_used_threads_runs(way: str) -> None:
 TRAINED = """
 import os, signal, sys, traceback, warnings
 import torch, carousel
+from carousel.training import train
 
 warm, threads, out, text = sys.argv[1], eval(sys.argv[2]), sys.argv[3], sys.argv[4]
 torch.set_num_threads(2)
@@ -117,7 +118,7 @@ if pid == 0:
         assert torch.get_num_threads() == 1
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            run = carousel.train(paths=[text], hidden_size=64, steps=2, threads=threads, out=out)
+            run = train(paths=[text], hidden_size=64, steps=2, threads=threads, out=out, monitor=0)
         told = sum("a forked process runs on one thread" in str(each.message) for each in caught)
         assert run.step == 2 and told == (threads == 2) and torch.get_num_threads() == 1, (run, told)
         torch.set_num_threads(2)  # kernels have a team of their own then
