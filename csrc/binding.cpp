@@ -358,6 +358,6 @@ NB_MODULE(_core, m) {
         nb::call_guard<nb::gil_scoped_release>(),
         "FLOP/s of a register-resident multiply-add loop on the instruction set and the team in use.");
   bind_embedding(m);
-  m.def("has_lost_team", &has_lost_team, "Was this process forked from one that had used the OpenMP team?");
+  m.def("is_forked", &is_forked, "Was this process forked after this library was loaded?");
   m.def("team_kind", [] { return std::string(team_kind()); }, "Whose threads the kernels run on.");
 }

@@ -34,13 +34,13 @@ struct OpenMP {
   explicit operator bool() const { return parallel && thread && threads; }
 };
 
-// The members of a team do not come along when a process is forked, but the child's OpenMP would wait for them: a child
-// of a process that has used the team brings threads of its own.
-std::atomic<bool> has_used_openmp{false}, forked{false};
+// The members of a team do not come along when a process is forked, but the child's OpenMP would wait for them. Whether
+// the parent had a team cannot be known, because torch may have started it: every child brings threads of its own.
+std::atomic<bool> forked{false};
 
-void leave_team() {
-  if (has_used_openmp) forked = true;
-}
+#if defined(__unix__)
+[[maybe_unused]] const int watched = pthread_atfork(nullptr, nullptr, [] { forked = true; });
+#endif
 
 // looked up again until found: torch may be imported after this library; a copy, since another thread may just look
 OpenMP openmp() {
@@ -50,13 +50,6 @@ OpenMP openmp() {
   if (forked) return {};
   if (!runtime) runtime = OpenMP::found();
   return runtime;
-}
-
-void watch_forks() {
-#if defined(__unix__)
-  static std::once_flag once;
-  std::call_once(once, [] { pthread_atfork(nullptr, nullptr, leave_team); });
-#endif
 }
 
 struct Call {
@@ -75,7 +68,6 @@ void run_team(int wanted, const std::function<void(int, int)>& body) {
   if (wanted <= 1) return body(0, 1);
   if (const OpenMP runtime = openmp()) {
     Call call{&runtime, &body};
-    if (!has_used_openmp.exchange(true)) watch_forks();
     runtime.parallel(enter, &call, static_cast<unsigned>(wanted), 0);
     return;
   }
@@ -85,7 +77,7 @@ void run_team(int wanted, const std::function<void(int, int)>& body) {
   for (std::thread& member : team) member.join();
 }
 
-bool has_lost_team() { return forked; }
+bool is_forked() { return forked; }
 
 const char* team_kind() { return openmp() ? "openmp" : "own"; }
 

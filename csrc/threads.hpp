@@ -12,7 +12,7 @@ void run_team(int wanted, const std::function<void(int id, int threads)>& body);
 // "openmp" when the team is that of the OpenMP runtime already in the process, else "own".
 const char* team_kind();
 
-// Whether this process was forked from one that had used the OpenMP team, which did not come along.
-bool has_lost_team();
+// Whether this process was forked after this library was loaded: an OpenMP team of its parent did not come along.
+bool is_forked();
 
 }  // namespace carousel

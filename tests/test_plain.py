@@ -65,6 +65,13 @@ def test_an_error_shows_little_of_what_came():
     assert len(str(caught.value)) < 1000
 
 
+@pytest.mark.parametrize("value", [{"size": 10**5000}, {10**5000: 1}, 10**5000], ids=["value", "name", "all"])
+def test_a_number_of_thousands_of_digits_is_told(value):
+    """Python writes no such number; the error says so instead."""
+    with pytest.raises(CarouselError, match=r"a number of more than 4,300 digits"):
+        typed(Inner, value, "it")
+
+
 def test_descriptions_may_say_more():
     """Keys that are no fields are left out, those that are get checked."""
     assert described(Inner, {"size": 2, "kind": "checkpoint"}, "it") == Inner(2)

@@ -59,7 +59,21 @@ def test_yaml_that_is_none(text):
         parse_yaml(text, "the file")
 
 
-@pytest.mark.parametrize("version", [0, -1, 3, 1.0, True, "2", None, [1], 10**30])
+@pytest.mark.parametrize(
+    "text",
+    ["a: &a [x, x]\nb: [*a, *a]", "a: &a {x: 1}\nb: *a", "&a [*a]", "base: &a {x: 1}\nb: {<<: *a}"],
+    ids=["list", "mapping", "itself", "merged"],
+)
+def test_an_alias_stands_for_a_single_value(text):
+    """Lists of aliases of lists would hold billions of values, so that a message that shows one never ends."""
+    assert parse_yaml(b"a: &a 0.5\nb: [*a, *a]", "the file") == {"a": 0.5, "b": [0.5, 0.5]}
+    with pytest.raises(
+        CarouselError, match="the file is no valid YAML: an alias must stand for a single value"
+    ):
+        parse_yaml(text.encode(), "the file")
+
+
+@pytest.mark.parametrize("version", [0, -1, 3, 1.0, True, "2", None, [1], 10**30, [10**5000]])
 def test_versions_that_are_not_known(version):
     """A version is a whole number from 1 to the newest that is known."""
     check_version(2, 2, "the file")

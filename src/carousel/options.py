@@ -85,9 +85,9 @@ def check_names(options: Iterable[Any], config: type) -> None:
     known = [f.name for f in fields(config)]
     for name in options:
         if name not in known:
-            near = difflib.get_close_matches(str(name)[:80], known, n=1)
+            near = difflib.get_close_matches(name[:80], known, n=1) if isinstance(name, str) else []
             hint = f"Did you mean {near[0]}?" if near else f"Known are: {', '.join(known)}."
-            raise CarouselError(f"there is no option {name!r}. {hint}")
+            raise CarouselError(f"there is no option {shown(name)}. {hint}")
 
 
 def _kind(f: dataclasses.Field[Any]) -> tuple[type, bool]:

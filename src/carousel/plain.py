@@ -4,12 +4,11 @@ Loads neither torch nor NumPy.
 """
 
 import math
-import reprlib
 import types
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from carousel.errors import CarouselError
+from carousel.errors import CarouselError, shown
 
 T = TypeVar("T")
 _WORDS = {
@@ -64,7 +63,7 @@ def _dataclass(kind: Any, value: Any, name: str) -> Any:
     hints = get_type_hints(kind)
     known = {each.name: each for each in fields(kind) if each.init}
     for unknown in value.keys() - known.keys():
-        raise CarouselError(f"{name}: there is no {reprlib.repr(unknown)}. Known are: {', '.join(known)}.")
+        raise CarouselError(f"{name}: there is no {shown(unknown)}. Known are: {', '.join(known)}.")
     missing = [
         key
         for key, each in known.items()
@@ -120,4 +119,4 @@ def _inside(name: str, key: Any) -> str:
 
 
 def _wrong(name: str, rule: str, value: Any) -> CarouselError:
-    return CarouselError(f"{name} must be {rule}; got {reprlib.repr(value)}.")
+    return CarouselError(f"{name} must be {rule}; got {shown(value)}.")

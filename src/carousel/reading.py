@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import yaml
 
-from carousel.errors import CarouselError
+from carousel.errors import CarouselError, shown
 
 MOST_TEXT = 1 << 28  # bytes of a file that is read as one text; a vocabulary of ten million words takes less
 _FLAGS = (
@@ -24,6 +24,17 @@ _FLAGS = (
 _NO_YAML = (
     yaml.YAMLError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError,
 )  # fmt: skip
+
+
+class _Loader(yaml.SafeLoader):
+    """Aliases stand for single values alone: lists of aliases of lists hold billions of values in a few lines."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        is_alias = self.check_event(yaml.AliasEvent)
+        node = super().compose_node(parent, index)
+        if is_alias and not isinstance(node, yaml.ScalarNode):
+            raise yaml.YAMLError("an alias must stand for a single value, not for a list or a mapping")
+        return node
 
 
 @contextmanager
@@ -85,7 +96,7 @@ def parse_yaml(text: bytes, source: str | Path) -> Any:
     {'a': 1}
     """
     try:
-        return yaml.safe_load(text.decode())
+        return yaml.load(text.decode(), _Loader)
     except _NO_YAML as error:
         raise CarouselError(f"{source} is no valid YAML: {first_line(error)}.") from None
 
@@ -94,7 +105,7 @@ def check_version(version: Any, newest: int, source: str | Path) -> None:
     """Raise CarouselError unless the version of a format is a whole number from 1 to the newest one that is known."""
     if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= newest:
         raise CarouselError(
-            f"{source} has format version {version!r:.40}, but this Carousel knows versions 1 to {newest}. "
+            f"{source} has format version {shown(version, 40)}, but this Carousel knows versions 1 to {newest}. "
             "Upgrade carousel-rnn if the file is of a newer one."
         )
 

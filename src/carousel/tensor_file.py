@@ -15,11 +15,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from carousel.errors import CarouselError
+from carousel.errors import CarouselError, shown
 from carousel.plain import typed
 from carousel.reading import opened, parse_json
 
 MOST_HEADER = 100_000_000  # bytes: the format's own limit
+MOST_DIMENSIONS = 64  # NumPy's limit
 SIZES = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E5M2": 1, "F8_E4M3": 1, "F8_E8M0": 1, "U16": 2, "I16": 2, "F16": 2, "BF16": 2,
     "U32": 4, "I32": 4, "F32": 4, "U64": 8, "I64": 8, "F64": 8, "C64": 8,
@@ -96,11 +97,16 @@ def _check(path: Path, entries: dict[str, Entry], size: int) -> None:
     end = 0
     for name, entry in sorted(entries.items(), key=lambda item: item[1].data_offsets):
         if entry.dtype not in SIZES:
-            raise damaged(path, f"the tensor {name:.80} has the unknown type {entry.dtype!r:.40}")
+            raise damaged(path, f"the tensor {name:.80} has the unknown type {shown(entry.dtype, 40)}")
         start, stop = entry.data_offsets
+        sizes = [abs(size) or 1 for size in entry.shape]  # torch multiplies those beside a 0 too
+        if len(sizes) > MOST_DIMENSIONS or math.prod(sizes) >= 2**63 // SIZES[entry.dtype]:
+            raise damaged(
+                path, f"the tensor {name:.80} has the shape {shown(entry.shape)}, which no tensor can have"
+            )
         long = SIZES[entry.dtype] * math.prod(entry.shape)
         if min(entry.shape, default=0) < 0 or start != end or stop - start != long:
-            raise damaged(path, f"the tensor {name:.80} of shape {entry.shape} does not fit its place")
+            raise damaged(path, f"the tensor {name:.80} of shape {shown(entry.shape)} does not fit its place")
         end = stop
     if end != size:
         raise damaged(path, f"its tensors take {end:,} bytes, but it has {size:,}")

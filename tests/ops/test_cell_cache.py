@@ -110,6 +110,34 @@ def test_a_damaged_library_is_compiled_again(
     assert copies() == 2
 
 
+@pytest.mark.parametrize("foreign", ["pipe", "folder", "link", "broken link", "writable"])
+@pytest.mark.parametrize("beside", [False, True], ids=["in its place", "beside it"])
+def test_what_is_no_library_is_replaced(
+    empty_cache: Path, copies: Callable[[], int], compiled_once: Path, foreign: str, beside: bool
+) -> None:
+    """Whatever has the name of a library and is no file of this user alone is neither waited for nor loaded."""
+    assert _load_anew()
+    [kept] = empty_cache.iterdir()
+    kept.unlink()
+    entry = kept.with_stem(kept.stem[:-1] + "x") if beside else kept
+    if foreign == "pipe":
+        os.mkfifo(entry)
+    elif foreign == "folder":
+        entry.mkdir()
+        (entry / "inside").touch()
+    elif foreign == "writable":
+        entry.write_bytes(compiled_once.read_bytes())
+        entry.chmod(0o722)
+    else:
+        entry.symlink_to(compiled_once if foreign == "link" else "nowhere")
+    assert _load_anew()
+    assert copies() == 2
+    assert [path.is_file() and not path.is_symlink() for path in empty_cache.iterdir()] == [True]
+    assert _load_anew()
+    assert copies() == 2
+    assert compiled_once.exists()
+
+
 def test_two_that_need_a_cell_at_once_compile_it_once(
     empty_cache: Path, copies: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

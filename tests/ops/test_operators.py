@@ -213,7 +213,9 @@ def test_memory_taken_from_a_module(take):
         linear_cross_entropy(x, take(weight), targets)
 
 
-@pytest.mark.parametrize("given", [(1, 10**6), (1, 0), (2**62, 1), (1.5, 1), ("2", 1), (True, 1)], ids=str)
+@pytest.mark.parametrize(
+    "given", [(1, 10**6), (1, 1024), (1, 0), (2**62, 1), (2**40, 1), (1.5, 1), ("2", 1), (True, 1)], ids=str
+)
 def test_steppers_of_no_size(given):
     """Threads and sequences have bounds, in the module and in the core."""
     with pytest.raises(CarouselError, match=r"threads|batch"):
@@ -227,6 +229,42 @@ def test_the_core_counts_addresses():
             program=carousel.ops.kernels.core_program(CELLS["lstm"].equations.text),
             key=CELLS["lstm"].equations.key, batch=1, inputs=3, hidden=4, threads=1, layers=[[]],
         )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", ["x", "initial", "parameters", "probe", "batch_sizes", "resets", "output", "tape"]
+)
+def test_devices_are_not_mixed(name):
+    """Of tensors of which one has no memory, no result is made up: torch asks the fake kernel for it."""
+
+    def moved(value):
+        return [each.to("meta") for each in value] if isinstance(value, list) else value.to("meta")
+
+    given = forward_arguments(packed=name == "batch_sizes")
+    given["resets"] = torch.zeros(given["x"].shape[:-1], dtype=torch.bool)
+    given["probe"] = torch.zeros(1, *given["x"].shape[:-1], 4)
+    call = torch.ops.carousel.recurrence
+    if name in ("output", "tape"):
+        given, call = backward_arguments(), torch.ops.carousel.recurrence_backward
+    call(**given)
+    with pytest.raises(CarouselError, match="must be on one device; they are on cpu, meta"):
+        call(**given | {name: moved(given[name])})
+
+
+@pytest.mark.parametrize("name", ["x", "weight", "bias", "targets", "scale", "log_sums"])
+def test_devices_of_a_loss_are_not_mixed(name):
+    """So too of the cross-entropy, in both directions."""
+    given = {
+        "x": torch.randn(5, 3), "weight": torch.randn(7, 3), "bias": torch.randn(7),
+        "targets": torch.zeros(5, dtype=torch.int64), "log_sums": torch.ones(5), "scale": torch.ones(5),
+    }  # fmt: skip
+    given |= {name: given[name].to("meta")}
+    with pytest.raises(CarouselError, match="must be on one device; they are on cpu, meta"):
+        torch.ops.carousel.linear_cross_entropy_backward(**given, bfloat16=False)
+    del given["log_sums"]
+    if name != "log_sums":
+        with pytest.raises(CarouselError, match="must be on one device; they are on cpu, meta"):
+            torch.ops.carousel.linear_cross_entropy(**given, keep=True, bfloat16=False)
 
 
 LOADS = """

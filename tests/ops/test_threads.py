@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
@@ -96,4 +97,47 @@ if __name__ == "__main__":
 def test_a_child_of_a_process_that_used_threads_runs(way: str) -> None:
     """The team of threads stays with the parent; the child computes the same on one thread, and does not hang."""
     done = subprocess.run([sys.executable, "-c", FORKED, way], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+TRAINED = """
+import os, signal, sys, traceback, warnings
+import torch, carousel
+from carousel.training import train
+
+warm, threads, out, text = sys.argv[1], eval(sys.argv[2]), sys.argv[3], sys.argv[4]
+torch.set_num_threads(2)
+if warm == "torch":
+    torch.mm(torch.randn(1000, 1000), torch.randn(1000, 1000))
+else:
+    carousel.LSTM(64, 256)(torch.randn(50, 32, 64))
+pid = os.fork()
+if pid == 0:
+    try:
+        signal.alarm(30)  # seconds, of what takes one
+        assert torch.get_num_threads() == 1
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            run = train(paths=[text], hidden_size=64, steps=2, threads=threads, out=out, monitor=0)
+        told = sum("a forked process runs on one thread" in str(each.message) for each in caught)
+        assert run.step == 2 and told == (threads == 2) and torch.get_num_threads() == 1, (run, told)
+        torch.set_num_threads(2)  # kernels have a team of their own then
+        carousel.LSTM(64, 256)(torch.randn(50, 32, 64))
+        os._exit(0)
+    finally:
+        traceback.print_exc()
+        os._exit(1)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.parametrize(("warm", "threads"), [("torch", 2), ("torch", None), ("kernel", 2)])
+def test_a_forked_child_trains(tmp_path: Path, warm: str, threads: int | None) -> None:
+    """Whoever used threads before the fork, and however many are asked for, a child trains on one and says so."""
+    (tmp_path / "text.txt").write_text("the cat sat on the mat. " * 200)
+    arguments = [warm, str(threads), str(tmp_path / "run"), str(tmp_path / "text.txt")]
+    done = subprocess.run(
+        [sys.executable, "-c", TRAINED, *arguments], capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr

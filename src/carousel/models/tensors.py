@@ -6,7 +6,6 @@ a changed bit in a weight or a number is otherwise unseen.
 """
 
 import json
-import reprlib
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from carousel.atomic import write_atomic
-from carousel.errors import CarouselError
+from carousel.errors import CarouselError, shown
 from carousel.nn.drawing import seeded
 from carousel.reading import check_version, first_line, parse_json
 from carousel.tensor_file import TensorFile, open_tensors
@@ -116,7 +115,7 @@ def restored(make: Callable[[], Module], tensors: Mapping[str, Tensor]) -> Modul
 def check_tensors(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
     """Raise CarouselError unless these are the names, shapes and types that are expected, on whatever device."""
     if found.keys() != expected.keys():
-        raise CarouselError(f"tensors {reprlib.repr(sorted(found.keys() ^ expected.keys()))} differ")
+        raise CarouselError(f"tensors {shown(sorted(found.keys() ^ expected.keys()))} differ")
     for name, tensor in found.items():
         wanted = expected[name]
         if tensor.shape != wanted.shape or tensor.dtype != wanted.dtype:

@@ -273,10 +273,12 @@ class Recurrent(TorchLayer):
 
         Args:
             batch: how many sequences run side by side; None: one, and arrays without a batch dimension.
-            threads: a second thread pays from about 256 units on.
+            threads: a second thread pays from about 256 units on. The limit is the number of cores, or 8 if those are
+                fewer.
 
         Raises:
-            CarouselError: the network is bidirectional, not on the CPU, not in float32 or float64, or has proj_size.
+            CarouselError: there are too many threads or too little memory; the network is bidirectional, not on the CPU,
+                not in float32 or float64, or has proj_size.
         """
         if self.proj_size:
             raise CarouselError(

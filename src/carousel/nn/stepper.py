@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar, overload
@@ -22,6 +23,10 @@ SHARED = (
     "a stepper reads one stream, step after step; two threads used it at once. Make one for each thread, by "
     "module.stepper(), or let the threads take turns."
 )
+
+# those of its cores that this process may use; a few more do no harm
+_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+MOST_THREADS = min(_core.most_threads, max(8, _CORES))
 
 Out = TypeVar("Out", np.ndarray, Tensor)
 
@@ -51,10 +56,10 @@ class Stepper:
                 f"cell; this one is {module} in {weight.dtype} on {weight.device}."
             )
         batch, threads = None if batch is None else positive("batch", batch), positive("threads", threads)
-        if threads > _core.most_threads:
+        if threads > MOST_THREADS:
             raise CarouselError(
-                f"threads must be at most {_core.most_threads}; it is {threads}. More than the machine has cores only "
-                "wait for each other."
+                f"threads must be at most {MOST_THREADS} on this machine; it is {threads}. More than the machine has "
+                "cores only wait for each other."
             )
         widest = max(module.input_size, module.hidden_size)
         if batch is not None and batch > 2**48 // widest:
@@ -68,17 +73,24 @@ class Stepper:
         _check(module, layers, weight.dtype)
         check_data(tensor for layer in layers for tensor in layer.values())
         make = _core.Stepper64 if weight.dtype == torch.float64 else _core.Stepper32
-        self._core = make(
-            program=kernels.core_program(equations.text),
-            key=equations.key,
-            batch=batch or 1,
-            inputs=module.input_size,
-            hidden=module.hidden_size,
-            threads=threads,
-            layers=[
-                [layer[n].data_ptr() if n in layer else 0 for n in equations.layout.names] for layer in layers
-            ],
-        )
+        try:
+            self._core = make(
+                program=kernels.core_program(equations.text),
+                key=equations.key,
+                batch=batch or 1,
+                inputs=module.input_size,
+                hidden=module.hidden_size,
+                threads=threads,
+                layers=[
+                    [layer[n].data_ptr() if n in layer else 0 for n in equations.layout.names]
+                    for layer in layers
+                ],
+            )
+        except MemoryError:
+            raise CarouselError(
+                f"The memory is too small for a stepper of batch {batch or 1:,} and {widest:,} units. Give a "
+                "smaller batch."
+            ) from None
         self._states = [
             [self._core.state(layer, s) for s in range(len(equations.states))] for layer in range(len(layers))
         ]

@@ -29,6 +29,15 @@ def check_data(tensors: Iterable[Tensor]) -> None:
             )
 
 
+def check_devices(*tensors: Tensor | None) -> None:
+    """Raises CarouselError unless all are on one device; the kernels of fake tensors get those of `meta` and others."""
+    devices = {str(tensor.device) for tensor in tensors if tensor is not None}
+    if len(devices) > 1:
+        raise CarouselError(
+            f"The tensors of a call must be on one device; they are on {', '.join(sorted(devices))}. Use .to(device)."
+        )
+
+
 def _extent(tensor: Tensor) -> int:
     """How many numbers of its storage a tensor spans."""
     if not tensor.numel():

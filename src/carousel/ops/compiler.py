@@ -12,6 +12,7 @@ import hashlib
 import os
 import shlex
 import shutil
+import stat
 import subprocess
 import tempfile
 import warnings
@@ -28,6 +29,10 @@ from carousel.locks import in_turn
 
 FLAGS = ["-std=gnu++20", "-O3", "-fPIC", "-shared", "-ffp-contract=fast", "-fno-math-errno"]
 _REFUSALS = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT)
+# a pipe never waits for a writer, and a link leads nowhere else
+_FLAGS = (
+    os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+)
 COMPILERS = ("c++", "g++", "clang++")
 
 
@@ -101,8 +106,7 @@ def _open_kept(name: str) -> bool:
         return False
     _check_owner(folder)
     for kept in folder.glob(f"{name}-*.so"):
-        _check_owner(kept)
-        if kept.stem == f"{name}-{_hash(kept)}":
+        if kept.stem == f"{name}-{_hash_of_own(kept)}":
             try:
                 _core.load_cell(str(kept))
             except RuntimeError:  # made for other system libraries, say
@@ -125,20 +129,37 @@ def _compile(name: str, folder: Path, text: str, isa: str, command: list[str]) -
         )  # fmt: skip
         made.chmod(0o700)
         _core.load_cell(str(made))
-        for damaged in folder.glob(f"{name}-*.so"):
-            damaged.unlink(missing_ok=True)
-        made.replace(folder / f"{name}-{_hash(made)}.so")
+        for foreign in folder.glob(f"{name}-*.so"):
+            if foreign.is_dir() and not foreign.is_symlink():
+                shutil.rmtree(foreign)
+            else:
+                foreign.unlink(missing_ok=True)
+        made.replace(folder / f"{name}-{_hash_of_own(made)}.so")
 
 
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _hash_of_own(path: Path) -> str | None:
+    """The hash of a library; None of whatever is no regular file that this user alone can write."""
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except OSError:  # a symbolic link, or a file that may not be read
+        return None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or not _is_own(status):
+            return None
+        with open(descriptor, "rb", closefd=False) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    finally:
+        os.close(descriptor)
+
+
+def _is_own(status: os.stat_result) -> bool:
+    return not hasattr(os, "geteuid") or (status.st_uid == os.geteuid() and not status.st_mode & 0o022)
 
 
 def _check_owner(path: Path) -> None:
     """What others could have written is not run."""
-    status = path.stat()
-    if hasattr(os, "geteuid") and (status.st_uid != os.geteuid() or status.st_mode & 0o022):
+    if not _is_own(path.stat()):
         raise OSError(
             f"{path} must belong to you and be writable by you alone. Delete it, or run: chmod go-w {path}"
         )

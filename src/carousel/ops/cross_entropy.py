@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from carousel import _core
 from carousel.errors import CarouselError
 from carousel.ops.autocast import autocasts, autocasts_bfloat16, outside_autocast
-from carousel.ops.buffers import address, check_data
+from carousel.ops.buffers import address, check_data, check_devices
 from carousel.ops.kernels import DTYPES
 from carousel.ops.transforms import batched, transformed
 
@@ -44,6 +44,7 @@ def linear_cross_entropy(
 @linear_cross_entropy.register_fake
 def _(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     x, weight, bias, targets, scale, keep, bfloat16 = arguments
+    check_devices(x, weight, bias, targets, scale)
     _check_form(x, weight, bias, targets, scale, bfloat16)
     each = x.new_empty(x.shape[0])
     return x.new_empty(()), each, torch.empty_like(each), *_gradients_like(x, weight, bias, keep)
@@ -69,6 +70,7 @@ def linear_cross_entropy_backward(
 @linear_cross_entropy_backward.register_fake
 def _(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
     x, weight, bias, targets, log_sums, scale, bfloat16 = arguments
+    check_devices(x, weight, bias, targets, log_sums, scale)
     for of_rows in (log_sums, scale):
         _check_form(x, weight, bias, targets, of_rows, bfloat16)
     return _gradients_like(x, weight, bias, True)

@@ -26,7 +26,7 @@ from carousel.ops.arrays import (
     tape_width,
     wrong_form,
 )
-from carousel.ops.buffers import check_data
+from carousel.ops.buffers import check_data, check_devices
 from carousel.ops.kernels import core_program, equations_of, has_kernel
 from carousel.ops.transforms import batched, runs_eagerly
 
@@ -98,10 +98,17 @@ def recurrence(
     return output, torch.stack(final), x.new_empty(0)
 
 
+def _check_devices(call: Call, *others: Tensor | None) -> None:
+    sizes = call.batch_sizes  # which torch keeps on the CPU, wherever the rows are
+    on_cpu = sizes is None or sizes.is_cpu
+    check_devices(*call.tensors, call.probe, call.resets, None if on_cpu else sizes, *others)
+
+
 @recurrence.register_fake
 def _(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
     *described, keep, bfloat16 = arguments
     call = called(*described)._replace(bfloat16=bfloat16)
+    _check_devices(call)
     check_form(call)
     return _results(call, keep)
 
@@ -174,6 +181,7 @@ def recurrence_backward(
 def _(*arguments: Any) -> list[Tensor]:
     x, initial, parameters, *given, cell, reverse, sizes, resets, of_input, of_states, bfloat16 = arguments
     call = called(x, initial, parameters, None, cell, reverse, sizes, resets, bfloat16)
+    _check_devices(call, *given)
     check_form(call)
     check_kept(call, *given)
     output, *_ = given

@@ -125,6 +125,26 @@ def test_a_broken_file_is_named(tmp_path, content, message):
         LanguageConfig.load(tmp_path / "absent.yaml")
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("cell: 0x" + "f" * 6000, "cell must be text; got a number of more than 4,300 digits"),
+        ("hidden_size: 0x" + "f" * 6000, "hidden_size must be at most 1000000000; got a number of more than"),
+        ("? 0x" + "f" * 6000 + "\n: 1", "there is no option a number of more than 4,300 digits"),
+        ("x" * 1000 + ": 1", r"there is no option 'x{80}'\.\.\. \(1,000 long\)"),
+        ("hidden_size: &a [x, x]\ncell: [*a, *a]", "an alias must stand for a single value"),
+    ],
+    ids=["text", "number", "name", "long name", "aliases"],
+)
+def test_what_cannot_be_shown_is_told(tmp_path, content, message):
+    """A value or a name that is too long to be shown is refused in a short line all the same."""
+    path = tmp_path / "c.yaml"
+    path.write_text(content)
+    with pytest.raises(CarouselError, match=message) as caught:
+        LanguageConfig.load(path)
+    assert len(str(caught.value)) < 2_000
+
+
 def test_a_new_length_replaces_the_old_one():
     """Of epochs, minutes and steps, what is given last decides; other options leave the length alone."""
     settled = LanguageConfig(minutes=3).with_steps(100)

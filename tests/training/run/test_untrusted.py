@@ -234,6 +234,25 @@ def test_by_products_that_are_no_files(runs, file, tmp_path):
         assert (folder / file).read_text().count("\n") > (file == "metrics.csv")
 
 
+@pytest.mark.parametrize("file", ["samples.txt", "report.html", "events.out.tfevents.1.x"])
+def test_folders_in_the_place_of_what_is_written_last(runs, file, tmp_path):
+    """They keep what is in them, under another name where theirs is needed, and training goes on and says so."""
+    folder = tmp_path / "char"
+    shutil.copytree(runs / "char-half", folder)
+    (folder / file).unlink(missing_ok=True)
+    (folder / file).mkdir()
+    (folder / file / "mine").touch()
+    told: list[str] = []
+    resume(folder, lambda event: told.append(event.message) if isinstance(event, Note) else None)
+    weights = (folder / "weights.safetensors").read_bytes()
+    assert weights == (runs / "char" / "weights.safetensors").read_bytes()
+    [mine] = folder.rglob("mine")
+    assert mine.parent.name == (file if file.startswith("events") else f"{file}.damaged-1")
+    assert any(f"{file} " in words for words in told)
+    assert any(each.is_file() for each in folder.glob("events.out.tfevents.*"))
+    assert (folder / "samples.txt").is_file()
+
+
 @pytest.mark.parametrize(
     "file", ["weights.safetensors", "checkpoint.safetensors", "vocabulary.json", "config.yaml"]
 )

@@ -6,7 +6,7 @@ from collections.abc import Container
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-from carousel.errors import CarouselError
+from carousel.errors import CarouselError, shown
 from carousel.plain import typed
 
 TASKS = ("tag", "classify", "forecast")  # a label at each step, one for a sequence, the next values
@@ -34,7 +34,7 @@ class Layout:
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
-            raise CarouselError(f"task must be one of {', '.join(TASKS)}; got {self.task!r:.40}.")
+            raise CarouselError(f"task must be one of {', '.join(TASKS)}; got {shown(self.task, 40)}.")
 
     def to_dict(self) -> dict[str, Any]:
         """The names, for JSON."""

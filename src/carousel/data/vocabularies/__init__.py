@@ -10,7 +10,7 @@ from carousel.data.vocabularies.bpe import BytePairVocabulary
 from carousel.data.vocabularies.char import CharVocabulary
 from carousel.data.vocabularies.token import TokenVocabulary
 from carousel.data.vocabularies.word import WordVocabulary
-from carousel.errors import CarouselError
+from carousel.errors import CarouselError, shown
 from carousel.reading import check_version, parse_json, read_file
 
 __all__ = [
@@ -94,5 +94,5 @@ def load_vocabulary(path: str | Path) -> Vocabulary:
 
 def _class(level: object) -> type[Vocabulary]:
     if level not in LEVELS:
-        raise CarouselError(f"level must be one of {', '.join(LEVELS)}: got {level!r:.40}")
+        raise CarouselError(f"level must be one of {', '.join(LEVELS)}: got {shown(level, 40)}")
     return _CLASSES[str(level)]

@@ -13,7 +13,7 @@ from tokenizers.trainers import BpeTrainer
 
 from carousel.data.cuts import pieces
 from carousel.data.vocabularies.base import BATCHED, BOUNDARY, Vocabulary, check_size, special_pieces
-from carousel.errors import CarouselError
+from carousel.errors import CarouselError, shown
 from carousel.plain import described, typed
 
 DEFAULT_SIZE = 1024
@@ -74,7 +74,7 @@ class BytePairVocabulary(Vocabulary):
         for left, right in pairwise:
             if not {left, right, left + right} <= pairs.vocab.keys():
                 raise CarouselError(
-                    f"a bpe vocabulary must merge symbols to a symbol; got {left!r:.40}, {right!r:.40}"
+                    f"a bpe vocabulary must merge symbols to a symbol; got {shown(left, 40)}, {shown(right, 40)}"
                 )
         if any(not name or not letters.issuperset(name) for name in pairs.vocab):
             raise CarouselError("the symbols of a bpe vocabulary must be written in the letters of bytes")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from carousel.errors import CarouselError
+from carousel.errors import CarouselError, shown
 from carousel.models.cells import CELLS, check_layers
 from carousel.plain import typed
 
@@ -204,7 +204,7 @@ def head_from_dict(about: dict[str, Any]) -> Head:
     options = dict(about)
     task = options.pop("task", None)
     if not isinstance(task, str) or task not in HEADS:
-        raise CarouselError(f"task must be one of {', '.join(HEADS)}; got {task!r:.40}.")
+        raise CarouselError(f"task must be one of {', '.join(HEADS)}; got {shown(task, 40)}.")
     return typed(HEADS[task], options, "head")
 
 

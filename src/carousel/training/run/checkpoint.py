@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from carousel.errors import CarouselError
+from carousel.errors import CarouselError, shown
 from carousel.models.tensors import check_tensors, distinct, load_description, load_tensors, save_tensors
 from carousel.nn.drawing import drawing_from
 from carousel.plain import typed
@@ -129,6 +129,6 @@ def _check_config(about: dict[str, Any], config: LoopConfig, path: Path) -> None
     for name in given:
         if saved.get(name) != given[name]:
             raise CarouselError(
-                f"a run is resumed with the options it began with: {name} was {saved.get(name)!r:.80} in {path}, "
-                f"but is {given[name]!r} in config.yaml. Put it back, or start a new run."
+                f"a run is resumed with the options it began with: {name} was {shown(saved.get(name))} in {path}, "
+                f"but is {shown(given[name])} in config.yaml. Put it back, or start a new run."
             )

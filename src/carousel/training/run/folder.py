@@ -1,5 +1,7 @@
 """A run folder: where each thing of a training run lies, and who may write there."""
 
+import itertools
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +43,14 @@ class RunFolder:
         self.monitor = self.path / "monitor.csv"
         self.samples = self.path / "samples.txt"
         self.report = self.path / "report.html"
+
+    @staticmethod
+    def set_aside(path: Path) -> Path:
+        """Give what stands in the place of a by-product the next free name, which is returned."""
+        names = (path.with_name(f"{path.name}.damaged-{k}") for k in itertools.count(1))
+        aside = next(name for name in names if not os.path.lexists(name))
+        path.rename(aside)
+        return aside
 
     @property
     def events(self) -> list[Path]:

@@ -5,7 +5,6 @@ and the last row may be torn. On resuming, rows beyond the checkpoint are droppe
 again) and the events are written anew from the rows that stay, so neither ever shows a step twice.
 """
 
-import itertools
 import os
 import socket
 import time
@@ -19,7 +18,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from carousel.atomic import storage_errors, write_atomic
-from carousel.errors import CarouselError
+from carousel.errors import CarouselError, shown
 from carousel.reading import first_line, read_file
 from carousel.training.run.folder import RunFolder
 
@@ -53,10 +52,10 @@ class CsvRow:
         """The row that `to_csv` wrote; raises ValueError for any other line."""
         values = line.split(",")
         if len(values) != len(fields(cls)):
-            raise ValueError(f"a row of metrics has {len(fields(cls))} values; got {line!r}")
+            raise ValueError(f"a row of metrics has {len(fields(cls))} values; got {shown(line)}")
         for f, value in zip(fields(cls), values, strict=True):
             if not value and f.default is MISSING:
-                raise ValueError(f"a row of metrics needs a value for {f.name}; got {line!r}")
+                raise ValueError(f"a row of metrics needs a value for {f.name}; got {shown(line)}")
         numbers = [float(value) if value else None for value in values[1:]]
         return cls(_step(values[0]), *numbers)  # type: ignore[arg-type]
 
@@ -89,7 +88,7 @@ def _read(path: Path, header: str, parse: Callable[[str], T]) -> list[T]:
 def _step(text: str) -> int:
     step = int(text)
     if not 0 <= step < 1 << 63:
-        raise ValueError(f"a step is a number from 0 of 64 bits; got {text}")
+        raise ValueError(f"a step is a number from 0 of 64 bits; got {shown(text)}")
     return step
 
 
@@ -118,7 +117,12 @@ class Metrics:
             write_atomic(self._path, "\n".join([kind.header(), *(row.to_csv() for row in rows)]) + "\n")
             self._csv = open(self._path, "a", encoding="utf-8")  # noqa: SIM115 (closed in `close`)
             for old in folder.events:
-                old.unlink()
+                if old.is_dir() and not old.is_symlink():
+                    on_damage(
+                        f"{old} is a folder. It stays, and the events for TensorBoard are written beside it."
+                    )
+                else:
+                    old.unlink()
             name = f"events.out.tfevents.{time.time_ns() // 1_000_000}.{socket.gethostname()}"
             self._events_file = open(folder.path / name, "ab")  # noqa: SIM115 (closed in `close`)
             self._events = RecordWriter(self._events_file)
@@ -183,9 +187,7 @@ def _kept(path: Path, read: Callable[[Path], list[T]], on_damage: Callable[[str]
     try:
         return read(path)
     except CarouselError as error:
-        names = (path.with_name(f"{path.name}.damaged-{k}") for k in itertools.count(1))
-        aside = next(name for name in names if not os.path.lexists(name))
-        path.rename(aside)
+        aside = RunFolder.set_aside(path)
         on_damage(f"{error} It is now called {aside.name}, and training goes on without its rows.")
         return []
 

@@ -87,6 +87,10 @@ class Session:
         """Score the best weights on the whole valid and test parts, note that it is over."""
         self.on_progress(Stage("scoring the valid and test parts"))
         model = self.task.load(self.folder.weights).to(self.loop.fabric.device)
+        for path in (self.folder.samples, self.folder.report):
+            if path.is_dir() and not path.is_symlink():
+                aside = self.folder.set_aside(path)
+                self.on_progress(Note(f"{path} was a folder. It is now called {aside.name}."))
         valid, test = self.task.finish(self.folder, model, self.config)
         self._save({"reason": self.reason, "valid": valid.to_dict(), "test": test.to_dict()})
 

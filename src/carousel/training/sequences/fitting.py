@@ -16,7 +16,7 @@ from carousel.data.sequences import (
     read_table,
     table_of_frame,
 )
-from carousel.errors import CarouselError
+from carousel.errors import CarouselError, shown
 from carousel.models.sequences.model import SequenceModel
 from carousel.progress import Observer, silent
 from carousel.training import api
@@ -104,8 +104,8 @@ def _check_same(folder: RunFolder, config: SequenceConfig, given: list[str]) -> 
         now, then = getattr(config, name), getattr(stored, name, None)
         if now != then:
             raise CarouselError(
-                f"a run is resumed with the options it began with: {name} was {then!r} in {folder.config}, but is "
-                f"{now!r} now. Give it as it was, or start a new run."
+                f"a run is resumed with the options it began with: {name} was {shown(then)} in {folder.config}, but is "
+                f"{shown(now)} now. Give it as it was, or start a new run."
             )
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from carousel.data.sequences import Example, Layout, Sequences
-from carousel.errors import CarouselError
+from carousel.errors import CarouselError, shown
 from carousel.models.tensors import check_tensors, load_tensors, save_tensors
 from carousel.plain import typed
 from carousel.reading import parse_json
@@ -97,18 +97,18 @@ def _item(
 ) -> Example:
     steps = len(numbers)
     if len(symbols) != steps or any(len(row) != len(about.symbols) for row in symbols):
-        raise CarouselError(f"the symbols of {name!r:.40} do not fit its {steps} steps")
+        raise CarouselError(f"the symbols of {shown(name, 40)} do not fit its {steps} steps")
     if isinstance(label, list) and len(label) != steps:
-        raise CarouselError(f"the labels of {name!r:.40} do not fit its {steps} steps")
+        raise CarouselError(f"the labels of {shown(name, 40)} do not fit its {steps} steps")
     if not all(
         each is None or isinstance(each, str | int | float)
         for each in (label if isinstance(label, list) else [label])
     ):
-        raise CarouselError(f"the labels of {name!r:.40} must be texts or numbers")
+        raise CarouselError(f"the labels of {shown(name, 40)} must be texts or numbers")
     if isinstance(weights, list):
         weights = np.array(typed(list[float], weights, "weights"))
         if len(weights) != steps:
-            raise CarouselError(f"the weights of {name!r:.40} do not fit its {steps} steps")
+            raise CarouselError(f"the weights of {shown(name, 40)} do not fit its {steps} steps")
     else:
         weights = typed(float | None, weights, "weights")  # type: ignore[arg-type]
     return Example(
