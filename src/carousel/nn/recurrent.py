@@ -277,8 +277,8 @@ class Recurrent(TorchLayer):
                 fewer.
 
         Raises:
-            CarouselError: there are too many threads or too little memory; the network is bidirectional, not on the CPU,
-                not in float32 or float64, or has proj_size.
+            CarouselError: there are too many threads or too little memory; or the network is bidirectional, not on the
+                CPU, not in float32 or float64, or has proj_size.
         """
         if self.proj_size:
             raise CarouselError(
