@@ -22,7 +22,7 @@ def train(tmp_path, on_progress):
     options = {
         "paths": [str(tmp_path / "text.txt")],
         "level": "char",
-        "hidden": 4,
+        "hidden_size": 4,
         "steps": 2,
         "batch": 2,
         "bptt": 4,
@@ -31,7 +31,7 @@ def train(tmp_path, on_progress):
 
 
 def fit(tmp_path, on_progress):
-    model = carousel.SequenceModel("gru", "classify", hidden=4)
+    model = carousel.SequenceModel("gru", "classify", hidden_size=4)
     data = [[[float(k % 2)]] * 3 for k in range(20)]
     carousel.fit(model, data, [k % 2 for k in range(20)], steps=2, on_progress=on_progress)
 

@@ -2,7 +2,7 @@
 
 import json
 
-from carousel.lab import EXPERIMENTS, Experiment
+from carousel.lab import EXPERIMENTS, gallery
 from carousel.report.lab import Claim, Findings, Verdict
 
 
@@ -39,12 +39,12 @@ def test_what_was_found_before_ctrl_c_is_told(carousel, tmp_path, monkeypatch):
 
     findings = Findings([Claim("one is one", Verdict.HOLDS, "1 = 1")], [], {"one": 1.0})
 
-    def run(experiment, budget, progress):
+    def run(experiment, budget, on_progress):
         if experiment.name == "bounded":
             raise KeyboardInterrupt
         return findings
 
-    monkeypatch.setattr(Experiment, "run", run)
+    monkeypatch.setattr(gallery, "measured", run)
     done = carousel("lab", "all", "--out", tmp_path)
     assert done.status == 130
     assert "holds. 1 = 1" in done.out

@@ -242,7 +242,7 @@ def test_devices_are_not_mixed(name):
 
     given = forward_arguments(packed=name == "batch_sizes")
     given["resets"] = torch.zeros(given["x"].shape[:-1], dtype=torch.bool)
-    given["probe"] = torch.zeros(1, *given["x"].shape[:-1], 4)
+    given["probe"] = given["x"].new_zeros(1, *given["x"].shape[:-1], 4)
     call = torch.ops.carousel.recurrence
     if name in ("output", "tape"):
         given, call = backward_arguments(), torch.ops.carousel.recurrence_backward

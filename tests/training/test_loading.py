@@ -66,7 +66,9 @@ def test_word_vectors_of_every_format(tmp_path, name):
 
 def test_vectors_with_their_training_state_are_an_embedding(tmp_path):
     """So that they can be trained further."""
-    embedding = carousel.embed([["a", "b", "c"]] * 50, dimension=4, epochs=1, min_count=1, threads=1)
+    embedding = carousel.embed(
+        [["a", "b", "c"]] * 50, dimension=4, epochs=1, min_count=1, threads=1, held_out=0
+    )
     embedding.save(tmp_path / "e.safetensors")
     loaded = carousel.load(tmp_path / "e.safetensors")
     assert isinstance(loaded, Embedding)
