@@ -28,22 +28,22 @@ class Spy:
     def __init__(self) -> None:
         self.layers: list[tuple[object, list[dict[str, torch.Tensor]], list[int] | None, bool]] = []
 
-    def __call__(self, equations, x, initial, parameters, reverse, batch_sizes, resets, bfloat16, kept):
-        sizes = None if batch_sizes is None else batch_sizes.tolist()
-        split = (lambda rows: rows.unbind(0)) if sizes is None else (lambda rows: rows.split(sizes))
-        inputs, begins = split(x), None if resets is None else split(resets)
-        steps, states, outputs = [], list(initial), []
-        for t in reversed(range(len(inputs))) if reverse else range(len(inputs)):
+    def __call__(self, call, kept):
+        equations = call.equations
+        sizes = None if call.batch_sizes is None else call.batch_sizes.tolist()
+        inputs, begins = call.by_step(call.x), None if call.resets is None else call.by_step(call.resets)
+        steps, states, outputs = [], list(call.initial), []
+        for t in reversed(range(len(inputs))) if call.reverse else range(len(inputs)):
             rows = len(inputs[t])
             before = [state[:rows] for state in states]
             if begins is not None:
                 before = [state * ~begins[t].unsqueeze(-1) for state in before]
-            values = step_vectors(equations, inputs[t], before, parameters)
+            values = step_vectors(equations, inputs[t], before, call.parameters)
             new = [values[node].expand_as(before[0]) for node in equations.new_states]
             states = [torch.cat([one, other[rows:]]) for one, other in zip(new, states, strict=True)]
             steps.append({name: (node, values[node]) for node, name in equations.names.items()})
             outputs.append(new[0])
-        if reverse:
+        if call.reverse:
             steps.reverse()
             outputs.reverse()
         self.layers.append((equations, steps, sizes))
