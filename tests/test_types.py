@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -40,13 +39,12 @@ def test_pyright_sees_the_types(tmp_path):
         pytest.skip(
             "basedpyright, which is pyright with all that it needs, is not installed: pip install basedpyright"
         )
-    program = shutil.which("basedpyright", path=str(Path(sys.executable).parent))
     settings = tmp_path / "pyrightconfig.json"
     settings.write_text(
         f'{{"include": ["{CODE}"], "extraPaths": ["{ROOT / "src"}"], "typeCheckingMode": "standard"}}'
     )
     done = subprocess.run(
-        [program, "--project", str(settings), "--pythonpath", sys.executable],
+        [sys.executable, "-m", "basedpyright", "--project", str(settings), "--pythonpath", sys.executable],
         capture_output=True,
         text=True,
         check=False,
