@@ -68,8 +68,8 @@ def open_inputs(
     shapes = [sequence.state_shape(layers, size) for size in sizes]
     if hx is None:
         zeros = {
-            size: torch.zeros(shape, dtype=x.dtype, device=x.device)
-            for size, shape in zip(sizes, shapes, strict=True)
+            size: torch.zeros(sequence.state_shape(layers, size), dtype=x.dtype, device=x.device)
+            for size in dict.fromkeys(sizes)
         }
         given = [zeros[size] for size in sizes]
     else:

@@ -122,7 +122,7 @@ def open_input(
         if anew or not lengths.all():
             valid = torch.arange(padded.x.shape[0])[:, None] < lengths
     if valid is None and not anew:
-        sequence = open_sequences(input, batch_first, lengths)
+        sequence = padded if lengths is None else open_sequences(input, batch_first, lengths)
         return sequence, open_resets(resets, sequence, both)
     if not isinstance(padded, Padded):
         raise CarouselError(
