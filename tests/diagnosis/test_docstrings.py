@@ -9,7 +9,7 @@ MODULES = [
     "diagnose", "measures.fixed_points", "measures.gates", "measures.gradient_by_lag", "measures.gradient_by_layer",
     "measures.impulse_response", "measures.linear_memory", "measures.lyapunov", "measures.memory",
     "measures.saturation", "measures.spectrum", "measures.stability", "measures.text_properties", "monitor",
-    "observation.layers", "observation.loss", "observation.scaled", "observation.stack", "observation.trajectory",
+    "observation.layers", "observation.loss", "observation.log_scaled", "observation.stack", "observation.trajectory",
     "verdicts.findings", "verdicts.remedies",
 ]  # fmt: skip
 

@@ -20,7 +20,7 @@ from carousel.diagnosis.measures.jacobian_product import (
     unit_vectors,
 )
 from carousel.diagnosis.measures.norm_bound import log_norm_bound
-from carousel.diagnosis.observation.scaled import Scaled
+from carousel.diagnosis.observation.log_scaled import LogScaled
 from carousel.diagnosis.observation.stack import LayerStack
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.errors import CarouselError
@@ -196,7 +196,7 @@ def gradient_by_lag(
     if exact:
         worst_error = np.zeros((len(worst_lags), instances))
     else:
-        start = Scaled(torch.stack(found.starts, dim=1), torch.zeros(instances, len(worst_lags)).double())
+        start = LogScaled(torch.stack(found.starts, dim=1), torch.zeros(instances, len(worst_lags)).double())
         logs, moved = power_iteration(chain, worst_lags, start, iterations, on_progress)
         found.worst, worst_error = logs.numpy(), moved.numpy()
     weights, bound = _steepest(trajectory, chain, exact, number, seed, on_progress)
@@ -239,7 +239,7 @@ class _Curves:
         number: int,
         seed: int,
         at: list[int],
-        asked: Scaled | None = None,
+        asked: LogScaled | None = None,
         on_progress: Observer = silent,
     ) -> None:
         size, like = chain.trajectory.layer.size, chain.trajectory.states
@@ -252,13 +252,15 @@ class _Curves:
         worst: list[Array] = []
         directions = rows.log.shape[1]
         if asked is not None:  # one row more on the same way
-            rows = Scaled(torch.cat([rows.unit, asked.unit], dim=1), torch.cat([rows.log, asked.log], dim=1))
+            rows = LogScaled(
+                torch.cat([rows.unit, asked.unit], dim=1), torch.cat([rows.log, asked.log], dim=1)
+            )
             self.last[0] = asked.log[:, 0].numpy()
 
-        def see(lag: int, rows: Scaled) -> None:
+        def see(lag: int, rows: LogScaled) -> None:
             if asked is not None:
                 self.last[lag] = rows.log[:, -1].numpy()
-                rows = Scaled(rows.unit[:, :directions], rows.log[:, :directions])
+                rows = LogScaled(rows.unit[:, :directions], rows.log[:, :directions])
             mean, error = mean_square(rows)
             self.typical[lag] = mean.numpy()
             self.error[lag] = 0.0 if exact else error.numpy()
@@ -299,14 +301,14 @@ def _gates(trajectory: Trajectory, chain: JacobianProduct) -> Array:
     return found
 
 
-def _asked(chain: JacobianProduct) -> Scaled | None:
+def _asked(chain: JacobianProduct) -> LogScaled | None:
     """What the loss asks of the last state of each sequence, (B, 1, n); None without a loss."""
     gradient = chain.trajectory.gradient
     if gradient is None:
         return None
     b = torch.arange(chain.instances)
     unit, log = gradient.unit[chain.lengths, b], gradient.log[chain.lengths, b]
-    return Scaled(unit.unsqueeze(1), log.unsqueeze(1))
+    return LogScaled(unit.unsqueeze(1), log.unsqueeze(1))
 
 
 def _between(steps: int, lags: list[int], values: Array, inside: NDArray[np.bool_]) -> Array:
@@ -331,11 +333,11 @@ def _actual(trajectory: Trajectory, steps: int) -> tuple[dict[str, Array], Array
         return {}, np.full((steps + 1, batch), np.nan)
     k = torch.arange(steps + 1)[:, None]
     at, b = (trajectory.lengths - k).clamp(min=0), torch.arange(batch)
-    there = Scaled(trajectory.gradient.unit[at, b], trajectory.gradient.log[at, b])
+    there = LogScaled(trajectory.gradient.unit[at, b], trajectory.gradient.log[at, b])
     outside = (trajectory.lengths < k).numpy()
 
-    def logs(part: Scaled) -> Array:
-        values = part.log_norm().numpy().copy()
+    def logs(part: LogScaled) -> Array:
+        values = part.log.numpy().copy()
         values[outside] = np.nan
         return values
 

@@ -17,8 +17,8 @@ from torch.nn.utils.rnn import PackedSequence
 from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.observation.layers import is_recurrent
 from carousel.diagnosis.observation.loss import Loss, last_valid_output
-from carousel.diagnosis.observation.preserve import preserved
 from carousel.diagnosis.observation.recording import Batch, Call, call_model, recording
+from carousel.diagnosis.observation.side_effects import without_side_effects
 from carousel.errors import CarouselError
 
 Array = NDArray[np.float64]
@@ -128,7 +128,7 @@ def _on_itself(
 def _measure(model: nn.Module, batch: Batch, loss: Loss | None, dim: int, dtype: str) -> GradientByLayer:
     with (
         torch.inference_mode(False),
-        preserved(model) as twin,
+        without_side_effects(model) as twin,
         torch.enable_grad(),
         _outputs(twin) as seen,
         recording(twin) as calls,

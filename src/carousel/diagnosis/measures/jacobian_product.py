@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from carousel.diagnosis.observation.linearisation import Linearisation
-from carousel.diagnosis.observation.scaled import Scaled
+from carousel.diagnosis.observation.log_scaled import LogScaled
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.progress import Observer, Progress, silent
 
@@ -64,27 +64,29 @@ class JacobianProduct:
         """(B,): which sequences have as many steps."""
         return (self.lengths >= lag).numpy()
 
-    def back(self, rows: Scaled, at: Callable[[int, Scaled], None], on_progress: Observer = silent) -> None:
+    def back(
+        self, rows: LogScaled, at: Callable[[int, LogScaled], None], on_progress: Observer = silent
+    ) -> None:
         """Carry rows (B, k, n) back step by step; `at(lag, rows)` sees u^T G_lag for lag 1..K."""
         for j in range(self.lags):
-            rows = Scaled.of(self.map(j).vjp(rows.unit), rows.log)
+            rows = LogScaled.of(self.map(j).vjp(rows.unit), rows.log)
             at(j + 1, rows)
             on_progress(Progress("gradient by lag", (j + 1) / self.lags))
 
 
-def probes(instances: int, number: int, size: int, like: Tensor, seed: int) -> Scaled:
+def probes(instances: int, number: int, size: int, like: Tensor, seed: int) -> LogScaled:
     """Random directions of norm 1, (B, k, n), the same for every seed."""
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randn(instances, number, size, generator=generator, dtype=torch.float64).to(like.dtype)
-    return Scaled(Scaled.of(drawn).unit, drawn.new_zeros(drawn.shape[:-1]))
+    return LogScaled(LogScaled.of(drawn).unit, drawn.new_zeros(drawn.shape[:-1]))
 
 
-def unit_vectors(instances: int, size: int, like: Tensor) -> Scaled:
+def unit_vectors(instances: int, size: int, like: Tensor) -> LogScaled:
     """All of them, (B, n, n): rows carried back are G itself."""
-    return Scaled.of(torch.eye(size, dtype=like.dtype).repeat(instances, 1, 1))
+    return LogScaled.of(torch.eye(size, dtype=like.dtype).repeat(instances, 1, 1))
 
 
-def mean_square(rows: Scaled) -> tuple[Tensor, Tensor]:
+def mean_square(rows: LogScaled) -> tuple[Tensor, Tensor]:
     """ln of the root mean square norm of rows (B, k, n), and the standard error of that ln."""
     k = rows.log.shape[-1]
     logs = 2 * rows.log
@@ -94,7 +96,7 @@ def mean_square(rows: Scaled) -> tuple[Tensor, Tensor]:
     return mean / 2, error
 
 
-def largest(rows: Scaled) -> Tensor:
+def largest(rows: LogScaled) -> Tensor:
     """ln of the spectral norm of matrices given by their rows, (B, k, n) -> (B,)."""
     top = rows.log.amax(dim=-1)
     safe = torch.where(torch.isfinite(top), top, 0.0)
@@ -104,7 +106,7 @@ def largest(rows: Scaled) -> Tensor:
 
 
 def power_iteration(
-    chain: JacobianProduct, lags: list[int], start: Scaled, iterations: int, on_progress: Observer = silent
+    chain: JacobianProduct, lags: list[int], start: LogScaled, iterations: int, on_progress: Observer = silent
 ) -> tuple[Tensor, Tensor]:
     """ln ||G_k||_2 of several lags at once, from below, and by how much the last round still moved it.
 
@@ -114,22 +116,22 @@ def power_iteration(
     v = start
     logs: list[Tensor] = []
     for number in range(iterations):
-        u = Scaled(v.unit, torch.zeros_like(v.log))
+        u = LogScaled(v.unit, torch.zeros_like(v.log))
         for j in reversed(range(lags[-1])):
             first = next(i for i, lag in enumerate(lags) if lag > j)  # lags from here on have begun
-            moved = Scaled.of(chain.map(j).jvp(u.unit[:, first:]), u.log[:, first:])
-            u = Scaled(
+            moved = LogScaled.of(chain.map(j).jvp(u.unit[:, first:]), u.log[:, first:])
+            u = LogScaled(
                 torch.cat([u.unit[:, :first], moved.unit], dim=1),
                 torch.cat([u.log[:, :first], moved.log], dim=1),
             )
         logs.append(u.log)
         if number + 1 == iterations:
             break
-        v = Scaled(u.unit, torch.zeros_like(u.log))
+        v = LogScaled(u.unit, torch.zeros_like(u.log))
         for j in range(lags[-1]):
             first = next(i for i, lag in enumerate(lags) if lag > j)
-            moved = Scaled.of(chain.map(j).vjp(v.unit[:, first:]), v.log[:, first:])
-            v = Scaled(
+            moved = LogScaled.of(chain.map(j).vjp(v.unit[:, first:]), v.log[:, first:])
+            v = LogScaled(
                 torch.cat([v.unit[:, :first], moved.unit], dim=1),
                 torch.cat([v.log[:, :first], moved.log], dim=1),
             )

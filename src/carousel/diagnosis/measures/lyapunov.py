@@ -140,7 +140,7 @@ def lyapunov(
     return _walk(maps(), layer.name, trajectory.states[0, longest], k, total, skip, seed)
 
 
-def lyapunov_of(
+def lyapunov_of_map(
     step: Callable[[Tensor], Tensor],
     start: Tensor,
     steps: int,
@@ -158,7 +158,7 @@ def lyapunov_of(
         exponents: k; None: all. transient: steps left out. seed: of the first directions.
 
     >>> import torch
-    >>> logistic = lyapunov_of(lambda s: 4 * s * (1 - s), torch.rand(50, 1, dtype=torch.float64), 400)
+    >>> logistic = lyapunov_of_map(lambda s: 4 * s * (1 - s), torch.rand(50, 1, dtype=torch.float64), 400)
     >>> bool(abs(logistic.exponents[0] - 0.6931) < 0.02)
     True
     """

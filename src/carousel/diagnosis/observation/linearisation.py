@@ -151,8 +151,7 @@ class Linearisation:
     @property
     def new_state(self) -> Tensor:
         """The state after the step, (N, n)."""
-        shape = (self.points, self.layer.hidden)
-        return torch.cat([self.values[node].expand(shape) for node in self.equations.new_states], dim=-1)
+        return self.layer.new_state(self.values, torch.Size([self.points]))
 
     def jvp(self, v: Tensor, dx: Tensor | None = None) -> Tensor:
         """J v (+ the derivative by the input times dx, (N, k, I)) for each row v of (N, k, n) or (N, n)."""

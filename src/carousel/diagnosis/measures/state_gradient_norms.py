@@ -30,7 +30,7 @@ def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, repr=False)
-class GradientNorms(Brief):
+class StateGradientNorms(Brief):
     """Norms of the gradient of one loss with respect to the states before it.
 
     `norms[name]` has shape (K, L, B): the state `name` ("h", "c") k = 1..K steps before the step of the loss,
@@ -81,7 +81,7 @@ class GradientNorms(Brief):
         return float(np.exp(np.polyfit(k, np.log(norm), 1)[0]))
 
 
-def gradient_by_lag_of(
+def state_gradient_norms(
     step: Step,
     inputs: Tensor,
     targets: Tensor,
@@ -90,7 +90,7 @@ def gradient_by_lag_of(
     state: Any = None,
     names: Sequence[str] = ("h", "c"),
     loss: Loss = _cross_entropy,
-) -> GradientNorms:
+) -> StateGradientNorms:
     """Measure how the gradient of the last step's loss shrinks or grows on its way back in time.
 
     Args:
@@ -113,7 +113,7 @@ def gradient_by_lag_of(
         >>> def step(x, state):
         ...     output, state = rnn(x, state)
         ...     return head(output), state
-        >>> flow = gradient_by_lag_of(step, torch.randn(30, 4, 3), torch.tensor([0, 1, 0, 1]), lags=20)
+        >>> flow = state_gradient_norms(step, torch.randn(30, 4, 3), torch.tensor([0, 1, 0, 1]), lags=20)
         >>> flow.norms["h"].shape
         (20, 1, 4)
 
@@ -130,7 +130,7 @@ def gradient_by_lag_of(
     gradients = torch.autograd.grad(total, parts, allow_unused=True)
     width = len(states[0])
     norms = {_name(names, j): _by_lag(parts[j::width], gradients[j::width]) for j in range(width)}
-    return GradientNorms(norms)
+    return StateGradientNorms(norms)
 
 
 def _walk(step: Step, inputs: Tensor, state: Any, lags: int) -> tuple[list[tuple[Tensor, ...]], Tensor]:
@@ -148,7 +148,7 @@ def _walk(step: Step, inputs: Tensor, state: Any, lags: int) -> tuple[list[tuple
             states.append(state if isinstance(state, tuple) else (state,))
             output, state = step(inputs[t : t + 1], state)
     if output is None:
-        raise CarouselError("gradient_by_lag_of needs at least one lag.")
+        raise CarouselError("state_gradient_norms needs at least one lag.")
     return states, output[-1]
 
 
