@@ -227,7 +227,7 @@ def test_a_stack_of_two_directions_is_refused():
 def test_no_lags_are_refused():
     """The rule, and what came."""
     for lags in (0, -1):
-        with pytest.raises(CarouselError, match=f"at least 1 step back; {lags} were"):
+        with pytest.raises(CarouselError, match=f"`lags` must be at least 1; got {lags}"):
             gradient_by_lag(only(nn.RNN(2, 3), torch.randn(5, 2, 2)), lags=lags)
 
 

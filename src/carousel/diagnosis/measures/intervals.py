@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from carousel.diagnosis.observation.layers import RecurrentLayer
-from carousel.diagnosis.observation.linearisation import STEEPEST, Block, block_columns, state_node
+from carousel.diagnosis.observation.linearisation import columns_of, state_node
 from carousel.emit.reference import OPERATIONS
 from carousel.equations.graph import REDUCTIONS, Node, constant
 
@@ -25,6 +27,21 @@ class Interval:
 
     low: Tensor
     high: Tensor
+
+    @classmethod
+    def around(cls, points: Tensor) -> Interval:
+        """The smallest that holds all rows of (N, H)."""
+        return cls(points.amin(dim=0), points.amax(dim=0))
+
+    def under(self, rising: Callable[[Tensor], Tensor]) -> Interval:
+        """Where a function takes it that never falls."""
+        return Interval(rising(self.low), rising(self.high))
+
+    @property
+    def nearest(self) -> Tensor:
+        """The smallest modulus: 0 where it holds zero."""
+        holds = (self.low <= 0) & (self.high >= 0)
+        return torch.where(holds, 0.0, torch.minimum(self.low.abs(), self.high.abs()))
 
     @property
     def largest(self) -> Tensor:
@@ -59,7 +76,7 @@ def intervals(layer: RecurrentLayer, x: Interval, states: dict[str, Interval]) -
         elif node.operation == "scale":
             found[node] = _product(Interval(*[layer.diagonal(node)] * 2), operands[0])
         elif node.operation in REDUCTIONS:
-            found[node] = Interval(*(_over_units(node, each) for each in (operands[0].low, operands[0].high)))
+            found[node] = operands[0].under(partial(_over_units, node))
         elif (mixed := _convex(node, found)) is not None:
             found[node] = mixed
         else:
@@ -90,11 +107,9 @@ def _affine(
 def _elementwise(node: Node, operands: list[Interval]) -> Interval:
     name = node.operation
     if name in ("log", "sqrt"):  # intervals may reach below 0 where the vector does not
-        return Interval(
-            *(OPERATIONS[name](each.clamp(min=0)) for each in (operands[0].low, operands[0].high))
-        )
+        return operands[0].under(lambda each: OPERATIONS[name](each.clamp(min=0)))
     if name in RISING:
-        return Interval(OPERATIONS[name](operands[0].low), OPERATIONS[name](operands[0].high))
+        return operands[0].under(OPERATIONS[name])
     if name == "neg":
         return Interval(-operands[0].high, -operands[0].low)
     a, b = operands
@@ -104,8 +119,7 @@ def _elementwise(node: Node, operands: list[Interval]) -> Interval:
         return Interval(a.low - b.high, a.high - b.low)
     if name == "*":
         if node.operands[0] is node.operands[1]:
-            low = torch.where((a.low < 0) & (a.high > 0), 0.0, torch.minimum(a.low**2, a.high**2))
-            return Interval(low, a.largest**2)
+            return Interval(a.nearest**2, a.largest**2)
         return _product(a, b)
     if name == "/":
         crosses = (b.low <= 0) & (b.high >= 0)
@@ -179,11 +193,8 @@ def invariant_box(
 
 def by_activations(layer: RecurrentLayer, x: Interval) -> dict[str, Interval]:
     """States that an activation holds however large all states were before, as h = o tanh(c) of an LSTM."""
-    reached = []
-    for size in (LIMIT, 1e3 * LIMIT):
-        wide = next(iter(layer.parameters.values())).new_full((layer.hidden,), size)
-        reached.append(_step(layer, x, dict.fromkeys(layer.states, Interval(-wide, wide))))
-    one, other = reached
+    wide = [x.low.new_full((layer.hidden,), size) for size in (LIMIT, 1e3 * LIMIT)]
+    one, other = (_step(layer, x, dict.fromkeys(layer.states, Interval(-each, each))) for each in wide)
     return {
         state: other[state]
         for state in layer.states
@@ -193,9 +204,8 @@ def by_activations(layer: RecurrentLayer, x: Interval) -> dict[str, Interval]:
 
 def _step(layer: RecurrentLayer, x: Interval, box: dict[str, Interval]) -> dict[str, Interval]:
     found = intervals(layer, x, box)
-    shape = next(iter(box.values())).low
     return {
-        state: Interval(found[node].low.expand_as(shape), found[node].high.expand_as(shape))
+        state: found[node].under(lambda each: each.expand(layer.hidden))
         for state, node in zip(layer.states, layer.equations.new_states, strict=True)
     }
 
@@ -219,12 +229,7 @@ def steepest_in(node: Node, operands: list[Interval], value: Interval) -> tuple[
     """The largest modulus of the slope by each operand, over the ranges."""
     name = node.operation
     if name in ("sigmoid", "tanh"):
-        at = torch.where(
-            (operands[0].low <= 0) & (operands[0].high >= 0),
-            0.0,
-            torch.minimum(operands[0].low.abs(), operands[0].high.abs()),
-        )
-        y = OPERATIONS[name](at)
+        y = OPERATIONS[name](operands[0].nearest)
         return (y * (1 - y) if name == "sigmoid" else 1 - y * y,)
     if name in ("relu", "elu"):
         top = operands[0].high
@@ -239,8 +244,7 @@ def steepest_in(node: Node, operands: list[Interval], value: Interval) -> tuple[
     if name == "*":
         return operands[1].largest, operands[0].largest
     if name == "/":
-        b = operands[1]
-        nearest = torch.where((b.low <= 0) & (b.high >= 0), 0.0, torch.minimum(b.low.abs(), b.high.abs()))
+        nearest = operands[1].nearest
         return 1 / nearest, value.largest / nearest
     if name in ("step", "above"):
         return tuple(torch.zeros_like(value.low) for _ in operands)
@@ -249,34 +253,19 @@ def steepest_in(node: Node, operands: list[Interval], value: Interval) -> tuple[
 
 def largest_jacobian(layer: RecurrentLayer, found: dict[Node, Interval]) -> Tensor:
     """|J| at most, entry by entry, over the ranges: a matrix (n, n) of numbers that are not negative."""
-    like, width = next(iter(layer.parameters.values())), layer.hidden
+    unit = torch.eye(layer.hidden, dtype=next(iter(layer.parameters.values())).dtype)
 
     def slopes(node: Node) -> tuple[Tensor, ...]:
         return steepest_in(node, [found[operand] for operand in node.operands], found[node])
 
-    columns = []
-    for state in layer.states:
-        blocks = block_columns(
+    columns = [
+        columns_of(
             layer,
-            state_node(state),
-            Block(diagonal=like.new_ones(1, width)),
+            {state_node(state): unit},
             lambda affine, vector: layer.weight(affine, vector).abs(),
             lambda scale: layer.diagonal(scale).abs(),
             slopes,
         )
-        columns.append(torch.cat([block.matrix(1, width, width, like)[0] for block in blocks]))
+        for state in layer.states
+    ]
     return torch.cat(columns, dim=1)
-
-
-def steepest_of(layer: RecurrentLayer) -> float | None:
-    """gamma of h = f(W x + U h): the largest slope of f; None for any other cell."""
-    equations = layer.equations
-    if len(equations.affines) != 1 or len(layer.states) != 1:
-        return None
-    [affine], [node] = equations.affines, equations.new_states
-    reads_state = any(v.operation == "state" for v in affine.operands)
-    if node is affine and reads_state:
-        return 1.0
-    if reads_state and node.operation in STEEPEST and node.operands == (affine,):
-        return STEEPEST[node.operation]
-    return None

@@ -45,7 +45,7 @@ class RecurrentLayer(WeightedCell):
     >>> layer.step(x, s).shape, layer.jacobian(x, s).shape
     (torch.Size([4, 10]), torch.Size([4, 10, 10]))
     >>> at = layer.linearise(x, s)
-    >>> torch.equal(at.jvp(s + 1), at.matrix().sum(dim=-1))
+    >>> torch.allclose(at.jvp(s + 1), at.matrix().sum(dim=-1))
     True
     """
 
