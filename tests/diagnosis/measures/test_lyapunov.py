@@ -192,7 +192,7 @@ def test_a_stack_has_the_exponents_of_its_layers():
 def test_what_cannot_be_measured_is_said():
     """More exponents than directions, and nothing left after the transient."""
     trajectory = linear(torch.eye(2).double(), steps=5)
-    with pytest.raises(CarouselError, match="from 1 to 2 exponents of a state of size 2; 3 were"):
+    with pytest.raises(CarouselError, match="state of size 2 has from 1 to 2 exponents; 3 were"):
         lyapunov(trajectory, exponents=3)
     with pytest.raises(CarouselError, match="of 5 steps, 4 are the transient"):
         lyapunov(trajectory, transient=4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -267,7 +268,7 @@ def _norms(
     if (gradient := trajectory.gradient) is not None:  # one row more on the same way
         asked = gradient[chain.lengths, torch.arange(few)]
         last[0] = asked.log.numpy()
-        rows = LogScaled.joined([rows, asked[:, None]], lambda parts: torch.cat(list(parts), dim=1))
+        rows = LogScaled.joined([rows, asked[:, None]], partial(torch.cat, dim=1))
 
     def see(lag: int, rows: LogScaled) -> None:
         if gradient is not None:

@@ -31,7 +31,7 @@ class LogScaled:
         return cls(shrunk / norm.unsqueeze(-1), largest.log() + norm.log() + log)
 
     @classmethod
-    def joined(cls, parts: Sequence[LogScaled], join: Callable[[Sequence[Tensor]], Tensor]) -> LogScaled:
+    def joined(cls, parts: Sequence[LogScaled], join: Callable[[list[Tensor]], Tensor]) -> LogScaled:
         """`join`, as torch.stack, of the units and of the logarithms."""
         return cls(join([part.unit for part in parts]), join([part.log for part in parts]))
 

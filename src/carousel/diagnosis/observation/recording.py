@@ -121,8 +121,8 @@ def _hooks(path: str, calls: list[Call]) -> tuple[Callable[..., Any], Callable[.
             call.output = call.final[0]
             return final
         call.output = _detached(output)
-        [call.output_probe] = _probed([output.data])[0]
-        return map_tensors(lambda data: data + call.output_probe, output), final
+        call.output_probe = probe = torch.zeros_like(output.data, requires_grad=True)
+        return map_tensors(lambda data: data + probe, output), final
 
     return before, after
 

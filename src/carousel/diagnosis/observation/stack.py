@@ -99,12 +99,7 @@ class StackLinearisation:
         return self.vjp(unit.expand(self.points, -1, -1))
 
 
-@dataclass(frozen=True, eq=False)
-class StackTrajectory(Trajectory):
-    """The trajectory of a whole stack; `layer` is a LayerStack."""
-
-
-def stacked(trajectories: Sequence[Trajectory]) -> StackTrajectory:
+def stacked(trajectories: Sequence[Trajectory]) -> Trajectory:
     """The layers of one module as one trajectory of their common state.
 
     A gradient then goes through the whole stack, up and back in time, as in Pascanu, Mikolov and Bengio (2013).
@@ -135,7 +130,7 @@ def stacked(trajectories: Sequence[Trajectory]) -> StackTrajectory:
             "goes from step to step. Measure each layer and direction on its own."
         )
     onward = [each.onward for each in trajectories if each.onward is not None]
-    return StackTrajectory(
+    return Trajectory(
         LayerStack(layers),  # type: ignore[arg-type]
         trajectories[0].inputs,
         torch.cat([each.states for each in trajectories], dim=-1),
