@@ -10,7 +10,7 @@ MODULES = [
     "measures.impulse_response", "measures.linear_memory", "measures.lyapunov", "measures.memory",
     "measures.saturation", "measures.spectrum", "measures.stability", "measures.text_properties", "monitor",
     "observation.layers", "observation.loss", "observation.scaled", "observation.stack", "observation.trajectory",
-    "verdicts.findings", "verdicts.remedies",
+    "verdicts.findings", "verdicts.remedies", "verdicts.weights",
 ]  # fmt: skip
 
 
