@@ -134,6 +134,7 @@ class Diagnosis(Shown):
         by_layer: the gradient from layer to layer of the whole model, from the last to the first.
         text: units that follow the text, if one was given.
         cut: whether the batch had resets; each stretch between two is then a sequence of its own.
+        source: where the model and the batch come from, in words; "" if they were given as objects.
         unused: recurrent layers that the batch did not reach.
         limits: what was not looked at, in words: other runs of a module, the gradient through several modules.
         seconds: how long it took.
@@ -151,6 +152,7 @@ class Diagnosis(Shown):
     unused: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     cut: bool = False
+    source: str = ""
     seconds: float = 0.0
 
     @property
@@ -208,7 +210,7 @@ def printed(diagnosis: Diagnosis) -> str:
     value = "" if diagnosis.loss is None else f" = {figure(diagnosis.loss)}"
     head = f"Diagnosis of {diagnosis.model}, {diagnosis.parameters:,} parameters; loss: {diagnosis.loss_words}{value}"
     parts = [
-        [_wrapped(head)],
+        [_wrapped(each) for each in (diagnosis.source, head) if each],
         list(_findings(diagnosis)),
         list(_remembered(diagnosis)),
         list(_numbers(diagnosis.layers)),
