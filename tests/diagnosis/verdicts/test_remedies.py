@@ -1,6 +1,7 @@
 """Each remedy does what it says, to torch's modules and to ours, and cures what it is given for."""
 
 import copy
+import doctest
 import sys
 from pathlib import Path
 
@@ -153,3 +154,8 @@ def test_the_saturated_are_brought_back_where_they_are_steep():
     after = diagnose(model, batch())
     assert before.layers[0].symptoms.saturation > 0.6
     assert after.layers[0].symptoms.saturation < 0.1
+
+
+def test_the_examples_run():
+    """The changes of weights do what their docstrings show."""
+    assert doctest.testmod(weights) == (0, 17)

@@ -9,7 +9,7 @@ from carousel.diagnosis.measures.linear_memory import LinearMemory
 from carousel.diagnosis.measures.memory import Memory
 from carousel.diagnosis.text import on_impulse, on_linear
 from carousel.report.charts.line import Chart, Line, svg
-from carousel.report.diagnosis.figures import STYLES, Figure, bars, sentence
+from carousel.report.diagnosis.figures import STYLES, Figure, bars
 from carousel.report.words import number
 
 
@@ -21,7 +21,7 @@ def memory_figure(found: Memory) -> Figure:
     return Figure(
         "How far it remembers",
         bars({n: (value / longest, f"{_steps(value)}{beyond[n]}") for n, value in steps.items()}),
-        "".join(sentence(f"{name}: {each.meaning}") for name, each in found.estimates.items())
+        "".join(f"{name.capitalize()}: {each.meaning}. " for name, each in found.estimates.items())
         + f"Looked at as far as {found.window} steps."
         + (" The gradient grows all the way back: that is no memory." if found.grows else ""),
         ("by", "steps", "from", "to"),
@@ -89,7 +89,7 @@ def impulse_figure(found: ImpulseResponse) -> Figure:
         svg(chart),
         f"Of the output{''.join(f' and of {state}' for state in others)}, each against its largest answer; mean "
         f"and range over {len(found.inputs)} of its inputs, those that vary most, "
-        f"each struck once by their deviation. {sentence(on_impulse(found))}",
+        f"each struck once by their deviation. {on_impulse(found)}",
         (
             "steps since",
             "mean",
@@ -129,7 +129,7 @@ def fisher_figures(found: LinearMemory | None) -> list[Figure]:
             "What a linear layer can remember",
             svg(chart),
             "Fisher memory J(k) beside noise of variance 1 (Ganguli, Huh and Sompolinsky 2008). "
-            f"{sentence(on_linear(found))}",
+            f"{on_linear(found)}",
             ("input", "J in total", "capacity"),
             [
                 (str(channel), [each.total, float(capacity)])
