@@ -35,7 +35,7 @@ from carousel.diagnosis.verdicts.rules import verdicts
 from carousel.diagnosis.verdicts.symptoms import symptoms
 from carousel.errors import CarouselError
 from carousel.ops import torch_threads
-from carousel.progress import Event, Observer, Progress, silent
+from carousel.progress import Observer, Progress, silent
 
 MOST_LAGS = 256
 EXPONENTS = 16  # of the largest
@@ -84,7 +84,6 @@ def diagnose(
     """
     start = time.perf_counter()
     on_progress(Progress("running the model", 0.0))
-    on_progress = _rising(on_progress)
     # steps are many and small: beside other work a team of threads waits for itself (512 units: 29 s against 1.5)
     with torch_threads(1):
         seen = observe(model, batch, loss, **_extent(model))
@@ -153,18 +152,6 @@ def _by_layer(model: nn.Module, batch: Batch, loss: Loss | None) -> GradientByLa
     ]
     double = _largest(model) <= SMALL
     return gradient_by_layer(model, batch, loss, double=double) if len(layers) > 1 else None
-
-
-def _rising(on_progress: Observer) -> Observer:
-    """Some measures begin again several times; the share that is reported never falls."""
-    highest = 0.0
-
-    def rising(event: Event) -> None:
-        nonlocal highest
-        highest = max(highest, event.share or 0.0)
-        on_progress(Progress(str(event), highest))
-
-    return rising
 
 
 def examine(
