@@ -22,7 +22,7 @@ def memory_figure(found: Memory) -> Figure:
         "How far it remembers",
         bars({n: (value / longest, f"{_steps(value)}{beyond[n]}") for n, value in steps.items()}),
         "".join(f"{name.capitalize()}: {each.meaning}. " for name, each in found.estimates.items())
-        + f"Looked at as far as {found.window} steps."
+        + f"Measured over {found.window} steps."
         + (" The gradient grows all the way back: that is no memory." if found.grows else ""),
         ("by", "steps", "from", "to"),
         [(name, [each.steps, each.low, each.high]) for name, each in found.estimates.items()],
@@ -64,7 +64,7 @@ def times_figure(found: Memory) -> Figure:
 
 
 def impulse_figure(found: ImpulseResponse) -> Figure:
-    """The mean over inputs with the band from the weakest to the strongest, against the largest answer."""
+    """The mean over inputs with the band from the weakest to the strongest, relative to the largest response."""
     top = float(found.norms.mean(axis=1).max()) or 1.0
     steps = list(range(len(found.norms)))
     low, high = found.norms.min(axis=1) / top, found.norms.max(axis=1) / top
@@ -85,11 +85,11 @@ def impulse_figure(found: ImpulseResponse) -> Figure:
     )
     shown = [k for k in (0, 1, 2, 5, 10, 20, 50) if k < len(steps)]
     return Figure(
-        "How it answers to an impulse",
+        "How it responds to an impulse",
         svg(chart),
-        f"Of the output{''.join(f' and of {state}' for state in others)}, each against its largest answer; mean "
-        f"and range over {len(found.inputs)} of its inputs, those that vary most, "
-        f"each struck once by their deviation. {on_impulse(found)}",
+        f"The response of the output{''.join(f' and of {state}' for state in others)}, relative to its largest value: "
+        f"mean and range over the {len(found.inputs)} inputs that vary most, each disturbed once by one standard "
+        f"deviation. {on_impulse(found)}",
         (
             "steps since",
             "mean",
