@@ -149,9 +149,9 @@ def itself():
     ("content", "message"),
     [
         (itself(), "holds no named tensors"),
-        (lstm_with(weight_hh_l0=torch.zeros(1).expand(80_000, 20_000)), "has no weight_hh_l0"),
-        (lstm_with(weight_hh_l0=torch.eye(16, 4).to_sparse()), "has no weight_hh_l0"),
-        (lstm_with(weight_hh_l0=torch.ones(16, 4, device="meta")), "has no weight_hh_l0"),
+        (lstm_with(weight_hh_l0=torch.zeros(1).expand(80_000, 20_000)), "needs a weight_hh_l0"),
+        (lstm_with(weight_hh_l0=torch.eye(16, 4).to_sparse()), "needs a weight_hh_l0"),
+        (lstm_with(weight_hh_l0=torch.ones(16, 4, device="meta")), "needs a weight_hh_l0"),
         (lstm_with(weight_hh_l0=torch.ones(16, 5)), "no RNN, GRU or LSTM"),
         (
             {

@@ -19,7 +19,7 @@ import carousel
 from carousel.diagnosis import NextSymbol, diagnose, parallel
 from carousel.diagnosis.measures import gradient_by_lag as by_lag
 from carousel.errors import CarouselError
-from carousel.report import diagnosis_page
+from carousel.report.diagnosis.page import diagnosis_page
 
 MODULE = import_module("carousel.diagnosis.diagnose")  # whose name in the package is that of its function
 
@@ -171,7 +171,7 @@ def test_what_is_left_out_is_said():
     assert len(report.limits) == 3
     assert "encoder was run 2 times" in report.limits[0]
     assert "all layers of second together was not followed" in report.limits[1]
-    assert "encoder, second are modules of their own" in report.limits[2]
+    assert "encoder, second are separate modules" in report.limits[2]
     assert all(each in text and each in page for each in report.limits)
     assert diagnose(torch.nn.LSTM(3, 4, 2), batch(steps=12)).limits == ()
 
@@ -230,8 +230,8 @@ def test_measured_layer_by_layer_and_by_an_impulse():
     report = diagnose(Classifier().eval(), torch.randint(20, (4, 15)))
     assert report.by_layer.names == ["embedding", "rnn", "norm", "head"]
     text = " ".join(str(report).split())
-    assert "From layer to layer: a number in the output of embedding has a gradient" in text
-    assert "An impulse in its input" in text
+    assert "From layer to layer: the gradient of a number in the output of embedding is" in text
+    assert "After an impulse in its input" in text
     assert report.layers[0].impulse.norms.shape == (15, 6)
     assert diagnose(torch.nn.LSTM(3, 4), batch(steps=12)).by_layer is None  # one layer, nothing to compare
 
@@ -241,14 +241,14 @@ def test_an_impulse_in_states_that_grow_is_not_lost_in_rounding():
     [layer] = diagnose(exploding(), batch(steps=200)).layers
     assert layer.impulse.steps is None
     assert layer.impulse.relative[-1] == 1
-    assert "an impulse in its input still grows after 64 steps" in layer.sentences
+    assert "After an impulse in its input, the output still grows after 64 steps." in layer.sentences
     assert layer.memory.grows
     assert "that is no memory" in layer.memory.words
     dead = torch.nn.RNN(3, 8, nonlinearity="relu")
     with torch.no_grad():
         dead.bias_ih_l0.fill_(-50.0)
     [layer] = diagnose(dead, batch(steps=20)).layers
-    assert "an impulse in its input changes nothing" in layer.sentences
+    assert "An impulse in its input changes nothing." in layer.sentences
     assert not layer.memory.grows
 
 
@@ -261,7 +261,7 @@ def test_linear_layers_have_their_theory():
     [layer] = report.layers
     assert layer.linear.capacity == (5, 5)
     assert [each.total for each in layer.linear.fisher] == pytest.approx([1, 1], abs=1e-6)
-    assert "it can hold 5 past inputs of a channel apart" in " ".join(str(report).split())
+    assert "can hold 5 past inputs of a channel" in " ".join(str(report).split())
     with torch.no_grad():
         model.weight_hh_l0.mul_(1.2)
     assert "no Fisher memory" in " ".join(str(diagnose(model, torch.randn(20, 2, 2))).split())

@@ -23,16 +23,16 @@ def scaled(weight, steps=20):
 def test_a_certificate_is_named_and_its_lack_is_said():
     """Norm 0.5: proven to forget, with the number and the limit; norm 1.2: not proven, and starts were seen to part."""
     proven = on_stability(stability(scaled(0.5)))
-    assert proven.startswith("bounded for bounded inputs (")
+    assert proven.startswith("For bounded inputs its states are bounded: ")
     assert "= 0.5 < 1" in proven
     open_ = on_stability(stability(scaled(1.2)))
-    assert "no certificate proves" in open_
-    assert "two near starts part, 0.18" in open_  # ln 1.2 = 0.182
+    assert "No certificate proves" in open_
+    assert "two near starts part by 0.18" in open_  # ln 1.2 = 0.182
 
 
 def test_the_share_of_activations_is_told():
     """By weights alone where tanh is straight; nothing is said of a gradient that does not shrink."""
-    assert "0 % is by activations" in on_shrinking(gradient_by_lag(scaled(0.5))).replace("0%", "0 %")
+    assert "account for 0% of the shrinking" in on_shrinking(gradient_by_lag(scaled(0.5)))
     assert on_shrinking(gradient_by_lag(scaled(1.2))) == ""
 
 
@@ -46,7 +46,7 @@ def test_what_gates_let_go_is_not_laid_upon_activations():
     flow = gradient_by_lag(trajectory)
     assert flow.share_of_activations > 1  # at their steepest it would grow: not a part of anything
     assert flow.share_of_gates > 0.8
-    assert "let go at each step" in on_shrinking(flow) or "along the gates alone" in on_shrinking(flow)
+    assert "The gates account for" in on_shrinking(flow) or "Along the gates alone" in on_shrinking(flow)
     assert "100%" not in on_shrinking(flow)
     f = trajectory.layer.linearise(*trajectory.points()).carry("c").reshape(100, 2, 32)[90:].log().sum(0)
     expected = ((2 * f).exp().sum(-1) / 64).log() / 2
@@ -60,7 +60,7 @@ def test_activations_that_shrink_more_than_all_of_it():
         rnn.weight_hh_l0.copy_(1.2 * torch.eye(4))
     [trajectory] = observe(rnn, 3 * torch.randn(20, 2, 2).double()).trajectories
     words = on_shrinking(gradient_by_lag(trajectory))
-    assert "at their steepest it would grow by a factor 38.3" in words  # 1.2 ** 20
+    assert "at its steepest slope, the typical gradient would grow by a factor 38.3" in words  # 1.2 ** 20
     assert "%" not in words
 
 
@@ -73,10 +73,10 @@ def test_where_it_rests():
     found = fixed_points(replace(trajectory, states=torch.randn(31, 3, 1).double()), starts=16, descent=50)
     words = on_fixed_points(found)
     assert "2 stable, 1 repelling fixed points" in words
-    assert "reached from 16 of 16 starts" in words
+    assert "found from 16 of 16 starts" in words
     [large] = observe(nn.RNN(1, 257), torch.randn(3, 2, 1)).trajectories
     assert _fixed_points(large) is None
-    assert "left to carousel.diagnosis.fixed_points" in on_fixed_points(None)
+    assert "carousel.diagnosis.fixed_points does" in on_fixed_points(None)
 
 
 def test_a_diagnosis_says_them():
@@ -85,4 +85,4 @@ def test_a_diagnosis_says_them():
     [layer] = report.layers
     assert len(layer.sentences) == 4
     text = " ".join(str(report).split())
-    assert all(f"{words[0].upper()}{words[1:]}." in text for words in layer.sentences)
+    assert all(words in text for words in layer.sentences)

@@ -9,7 +9,7 @@ import struct
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,8 +29,8 @@ _FIRST = re.compile(r"^(?P<path>.*?)\.?weight_ih_l0$")
 _CELL = re.compile(r"((?:weight|bias)_(?:ih|hh))$")  # of LSTMCell and the like: a module of one layer
 _KINDS = {1: "RNN", 3: "GRU", 4: "LSTM"}
 _WHAT = "a run folder, a .safetensors file or a torch checkpoint"
-# what an unpickler of foreign bytes, and the reader of archives before it, stumble over
-_STUMBLES = (
+# what an unpickler of untrusted bytes, and the reader of archives before it, may raise
+_DAMAGE = (
     ArithmeticError, AssertionError, AttributeError, BufferError, EOFError, ImportError, LookupError, MemoryError,
     NameError, OSError, RuntimeError, TypeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
@@ -74,48 +74,47 @@ class GuessedModel(nn.Module):
 def read_layers(path: str | Path) -> GuessedModel:
     """Rebuild the recurrent modules of a state_dict in safetensors or in a torch checkpoint.
 
-    A checkpoint is read with `weights_only`, so that a file from a stranger cannot run code.
+    A checkpoint is read with `weights_only`, so that an untrusted file cannot run code.
 
     Raises CarouselError if the file is missing, damaged, would execute code, or holds no recurrent layer.
     """
-    tensors = {_CELL.sub(r"\1_l0", name): value for name, value in read_tensors(path).items()}
-    guesses = list(_guesses(tensors))
-    if not guesses:
+    tensors = {_CELL.sub(r"\1_l0", name): value for name, value in _read_tensors(Path(path)).items()}
+    paths = [match["path"] for name in tensors if (match := _FIRST.match(name))]
+    if not paths:
         some = ", ".join(list(tensors)[:6])
         raise CarouselError(
             f"{path} holds no recurrent layer: no tensor's name ends in weight_ih_l0. Its names are {some}"
             f"{', ...' if len(tensors) > 6 else '.'}"
         )
-    return GuessedModel(guesses).eval()
+    return GuessedModel([_rebuilt(each, tensors) for each in paths]).eval()
 
 
-def read_tensors(path: str | Path) -> dict[str, Tensor]:
-    """Every tensor of a file by its name; see `read_layers`."""
-    path = Path(path)
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    """Every tensor of a file by its name."""
     if path.suffix == ".safetensors":
         with open_tensors(path, _WHAT) as file:
-            return {
-                name: read_tensor(file, name) for name, entry in file.entries.items() if entry.dtype in DTYPES
-            }
+            entries = file.entries.items()
+            return {name: read_tensor(file, name) for name, entry in entries if entry.dtype in DTYPES}
     with opened(path, _WHAT) as file:
         found = _tensors_in(_unpickled(file, path))
     if not found:
-        raise CarouselError(f"{path} holds no named tensors; a state_dict is needed.")
+        raise CarouselError(f"{path} holds no named tensors. Save a state_dict: model.state_dict().")
     return {name: tensor for name, tensor in found.items() if _is_plain(tensor)}
 
 
 def _unpickled(file: BinaryIO, path: Path) -> Any:
-    """What torch finds in a checkpoint; in this place all that its readers raise becomes a CarouselError."""
+    """What torch reads from a checkpoint; whatever its readers raise becomes a CarouselError here."""
     try:
         if zipfile.is_zipfile(file) and any(
             each.compress_type != zipfile.ZIP_STORED for each in zipfile.ZipFile(file).infolist()
         ):
             raise CarouselError(
-                f"{path} is compressed, which torch never does: unpacked it could fill the memory."
+                f"{path} is compressed, and could fill the memory when unpacked. torch.save never compresses: save it "
+                "again with torch.save."
             )
         file.seek(0)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of how a foreign file was pickled: it is refused or read
+            warnings.simplefilter("ignore")  # about how an untrusted file was pickled: it is refused or read
             return torch.load(file, map_location="cpu", weights_only=True)
     except CarouselError:
         raise
@@ -124,35 +123,29 @@ def _unpickled(file: BinaryIO, path: Path) -> Any:
             f"{path} was not read: {_refused(error)}. Save only the weights: torch.save(model.state_dict(), path), "
             "or as safetensors."
         ) from None
-    except _STUMBLES as error:
-        raise CarouselError(f"{path} is no torch checkpoint, or a damaged one: {_damage(error)}") from None
+    except _DAMAGE as error:
+        # others raise a bare number, which says nothing
+        readable = isinstance(error, (OSError, RuntimeError, EOFError, ValueError))
+        why = _first_line(error) if readable else "its bytes cannot be read as one"
+        raise CarouselError(
+            f"{path} is no torch checkpoint, or a damaged one: {why}. Save a state_dict with torch.save."
+        ) from None
 
 
 def _is_plain(tensor: Tensor) -> bool:
-    """Whether a tensor has its numbers in memory, each once: none that is sparse, quantized or spread over a few."""
-    if (
-        tensor.layout != torch.strided
-        or tensor.is_quantized
-        or tensor.is_complex()
-        or tensor.device.type != "cpu"
-    ):
+    """Whether all its numbers are in memory, each once: not sparse, quantized or expanded."""
+    unusual = tensor.is_quantized or tensor.is_complex() or tensor.device.type != "cpu"
+    if tensor.layout != torch.strided or unusual:
         return False
     return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 
 
 def _refused(error: pickle.UnpicklingError) -> str:
-    """Why, in our words: torch's own go on to say how the code in a file may be executed all the same."""
+    """Why a checkpoint was refused; torch's own message explains how to execute the code in it all the same."""
     asked = re.search(r"GLOBAL ([\w.]+)", str(error))
     if asked is None:
         return "it is no torch checkpoint, or one that cannot be read without executing code"
     return f"it holds more than tensors and plain values, and loading it would execute code: it asks for {asked[1]}"
-
-
-def _damage(error: BaseException) -> str:
-    """In words: what an unpickler of foreign bytes stumbles over, as a bare number, says nothing to anybody."""
-    if isinstance(error, (OSError, RuntimeError, EOFError, ValueError)):
-        return _first_line(error)
-    return "its bytes cannot be read as one. A state_dict saved by torch.save is needed."
 
 
 def _first_line(error: BaseException) -> str:
@@ -169,13 +162,6 @@ def _tensors_in(content: Any, depth: int = 0) -> dict[str, Tensor]:
     return next((found for each in inner if (found := _tensors_in(each, depth + 1))), own)
 
 
-def _guesses(tensors: Mapping[str, Tensor]) -> Iterator[Guess]:
-    for name in tensors:
-        match = _FIRST.match(name)
-        if match:
-            yield _rebuilt(match["path"], tensors)
-
-
 def _rebuilt(path: str, tensors: Mapping[str, Tensor]) -> Guess:
     prefix = f"{path}." if path else ""
     own = {
@@ -186,7 +172,9 @@ def _rebuilt(path: str, tensors: Mapping[str, Tensor]) -> Guess:
     }
     first, recurrent = own["weight_ih_l0"], own.get("weight_hh_l0")
     if recurrent is None or not first.dim() == recurrent.dim() == 2 or not len(first) == len(recurrent) > 0:
-        raise CarouselError(f"{prefix}weight_ih_l0 has no weight_hh_l0 of as many rows beside it.")
+        raise CarouselError(
+            f"{prefix}weight_ih_l0 needs a weight_hh_l0 with as many rows; the file has none. Give a whole state_dict."
+        )
     rows, inputs = first.shape
     projected = "weight_hr_l0" in own and own["weight_hr_l0"].dim() == 2
     hidden = own["weight_hr_l0"].shape[1] if projected else recurrent.shape[1]
@@ -238,5 +226,5 @@ def _place(root: nn.Module, path: str, module: nn.Module) -> None:
         root.add_module(last, module)
     except KeyError:  # an empty part, or the name of something else that every module has, such as forward
         raise CarouselError(
-            f"no layer can have the name {path!r:.80}. Rename the tensors of the file."
+            f"A layer cannot have the name {path!r:.80}. Rename the tensors of the file."
         ) from None

@@ -1,10 +1,11 @@
-"""Two diagnoses of the same layers side by side: what a treatment, or more training, has changed."""
+"""Two diagnoses of the same layers side by side: what a remedy, or more training, has changed."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.verdicts.findings import Finding, figure
@@ -44,7 +45,7 @@ class Comparison(Brief, Shown):
     @property
     def moved(self) -> list[Change]:
         """The changes in which the two numbers differ."""
-        return [each for each in self.changes if not _same(each.before, each.after)]
+        return [each for each in self.changes if not np.array_equal(each.before, each.after, equal_nan=True)]
 
     @property
     def is_better(self) -> bool:
@@ -66,7 +67,8 @@ def compare(before: Numbers, after: Numbers, old: Sequence[Finding], new: Sequen
     """
     if not before.keys() & after.keys():
         raise CarouselError(
-            f"These are diagnoses of different models: one has {', '.join(before)}, the other {', '.join(after)}."
+            f"Two diagnoses of the same layers can be compared; these are of different models: one has "
+            f"{', '.join(before)}, the other {', '.join(after)}."
         )
     names, now = {finding.name for finding in old}, {finding.name for finding in new}
     return Comparison(
@@ -80,7 +82,3 @@ def compare(before: Numbers, after: Numbers, old: Sequence[Finding], new: Sequen
             for what, value in numbers.items()
         ),
     )
-
-
-def _same(before: float, after: float) -> bool:
-    return before == after or (math.isnan(before) and math.isnan(after))

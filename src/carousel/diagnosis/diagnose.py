@@ -35,7 +35,7 @@ from carousel.diagnosis.verdicts.rules import verdicts
 from carousel.diagnosis.verdicts.symptoms import symptoms
 from carousel.errors import CarouselError
 from carousel.ops import torch_threads
-from carousel.progress import Event, Observer, Progress, silent
+from carousel.progress import Observer, Progress, silent
 
 MOST_LAGS = 256
 EXPONENTS = 16  # of the largest
@@ -53,27 +53,29 @@ def diagnose(
     lags: int | None = None,
     on_progress: Observer = silent,
 ) -> Diagnosis:
-    """Say whether a recurrent network is stable, how far it remembers, where gradients die, and what to do.
+    """Say whether a recurrent network is stable, how far it remembers, where gradients vanish, and what to do.
 
-    The model stays as it was: weights, requires_grad, .grad, modes, buffers, hooks and random numbers.
+    The model does not change: weights, requires_grad, .grad, modes, buffers, hooks and random numbers stay.
 
     Args:
-        model: any module that holds torch.nn's RNN, LSTM, GRU (or their cells), or Carousel's.
+        model: any module that contains torch.nn's RNN, LSTM, GRU (or their cells), or Carousel's modules.
         batch: a tuple is model(*batch), a dict model(**batch), anything else model(batch).
-        loss: a function of the model's output that returns one number; None: the squared norm of the last valid
-            output, and the report says so.
-        text: what the first sequence of the batch reads, one string for each step (a str for characters): units that
-            follow it are then drawn on it.
-        lags: how far back the gradient is followed; None: to the start of the batch, at most 256 steps.
-        on_progress: called with a `carousel.progress.Progress` now and then: what is being measured and the share that
-            is done. It is called in the thread that called this, though large layers are measured by two others.
+        loss: a function of the model's output that returns one number. If you pass none, it is the squared norm of the
+            last valid output, and the report says so.
+        text: what the first sequence of the batch reads, one string for each step (a str for characters). Units that
+            follow the text are then drawn on it.
+        lags: how far back the gradient is followed, in steps. None: to the start of the batch, at most 256 steps.
+        on_progress: is called with a `carousel.progress.Progress` now and then, in the thread that called `diagnose`.
 
     Returns:
         A Diagnosis: `print` it, `save` it as a page, read its `findings` and `layers`, `compare` it with another.
 
     Raises:
-        CarouselError: the model holds no recurrent layer, the batch is empty or does not fit, weights are not finite,
+        CarouselError: the model has no recurrent layer, the batch is empty or does not fit, weights are not finite,
             or the loss cannot be differentiated.
+
+    Source: the measures are those of Pascanu, Mikolov and Bengio (2013), Engelken, Wolf and Abbott (2023) and others;
+    each names its own.
 
     >>> import carousel, torch
     >>> report = carousel.diagnose(torch.nn.LSTM(3, 16), torch.randn(80, 4, 3))
@@ -82,13 +84,12 @@ def diagnose(
     """
     start = time.perf_counter()
     on_progress(Progress("running the model", 0.0))
-    on_progress = _rising(on_progress)
     # steps are many and small: beside other work a team of threads waits for itself (512 units: 29 s against 1.5)
     with torch_threads(1):
         seen = observe(model, batch, loss, **_extent(model))
         if text is not None and seen.cut:
             raise CarouselError(
-                "A text cannot be drawn on a batch with resets; give the batch or the text alone."
+                "A text cannot be drawn on a batch with resets. Pass `text`, or a batch with resets, but not both."
             )
         layers, stacks = examine(seen, lags, INSTANCES, on_progress)
     by_layer = _by_layer(model, batch, loss)
@@ -112,7 +113,12 @@ def diagnose(
 
 
 def judge(model: nn.Module, batch: Batch, loss: Loss | None = None) -> list[Finding]:
-    """The findings alone, those of `diagnose`, without the measures that only its report shows.
+    """The findings of `diagnose` alone, without the measures that only its report shows.
+
+    Args:
+        model, batch, loss: as of `diagnose`.
+
+    Raises CarouselError as `diagnose` does. Source: as of `diagnose`.
 
     >>> import torch
     >>> from carousel.diagnosis import judge
@@ -148,18 +154,6 @@ def _by_layer(model: nn.Module, batch: Batch, loss: Loss | None) -> GradientByLa
     return gradient_by_layer(model, batch, loss, double=double) if len(layers) > 1 else None
 
 
-def _rising(on_progress: Observer) -> Observer:
-    """Measures that go several ways begin again each time; the share that is told never falls."""
-    highest = 0.0
-
-    def rising(event: Event) -> None:
-        nonlocal highest
-        highest = max(highest, event.share or 0.0)
-        on_progress(Progress(str(event), highest))
-
-    return rising
-
-
 def examine(
     seen: Observation, lags: int | None, instances: int, on_progress: Observer
 ) -> tuple[list[LayerDiagnosis], list[StackDiagnosis]]:
@@ -170,8 +164,8 @@ def examine(
     short = [each.layer.name for each in seen.trajectories if int(each.lengths.max()) < 2]
     if short:
         raise CarouselError(
-            f"{short[0]} was given sequences of a single step, in which nothing goes back in time. Give at least 2 "
-            "steps; the first dimension is time unless the module has batch_first=True."
+            f"A sequence must have at least 2 steps; {short[0]} was given sequences of 1. The first dimension is time "
+            "unless the module has batch_first=True."
         )
     stacks = [
         stacked(each)
@@ -192,26 +186,23 @@ def examine(
 
 def limits(seen: Observation) -> list[str]:
     """What a diagnosis of this model leaves out, in words."""
-    said = []
-    for path, runs in seen.runs.items():
-        said.append(
-            f"{path or 'The module'} was run {runs} times, each from a state of its own or with the gradient cut "
-            "between them: what is said of it is of the longest run, the first of equals."
-        )
-    for path, each in seen.modules.items():
-        if any(one.layer.direction != "forward" for one in each) and len(each) > 2:
-            said.append(
-                f"The gradient through all layers of {path or each[0].layer.kind} together was not followed: its "
-                "directions read opposite ways, so that the stack has no state that goes from step to step. Each layer "
-                "and direction was."
-            )
-    if len(seen.modules) > 1:
-        names = ", ".join(path or each[0].layer.kind for path, each in seen.modules.items())
-        said.append(
-            f"{names} are modules of their own: worst and typical gradient and memory are of each alone, not through "
-            "all of them together. The actual gradient of the loss goes through the whole model."
-        )
-    return said
+    runs = [
+        f"{path or 'The module'} was run {number} times, each from a state of its own or with the gradient cut between "
+        "two runs. What is said of it is of the longest run, or the first of several longest."
+        for path, number in seen.runs.items()
+    ]
+    both_ways = [
+        f"The gradient through all layers of {path or each[0].layer.kind} together was not followed, because its "
+        "directions read opposite ways. Each layer and direction was followed alone."
+        for path, each in seen.modules.items()
+        if any(one.layer.direction != "forward" for one in each) and len(each) > 2
+    ]
+    names = ", ".join(path or each[0].layer.kind for path, each in seen.modules.items())
+    several = (
+        f"{names} are separate modules: worst and typical gradient and memory are of each alone, not through all of "
+        "them together. The actual gradient of the loss goes through the whole model."
+    )
+    return [*runs, *both_ways, *([several] if len(seen.modules) > 1 else [])]
 
 
 def _examine(

@@ -29,7 +29,7 @@ def _bases() -> tuple[type, ...]:
     if not found:
         raise CarouselError(
             "LightningMonitor needs Lightning, which is not installed: pip install lightning (or pytorch-lightning). "
-            "For a loop of your own there is carousel.diagnosis.Monitor."
+            "In a training loop of your own, use carousel.diagnosis.Monitor."
         )
     return tuple(dict.fromkeys(found))
 
@@ -40,18 +40,20 @@ def first_of(batch: Any) -> Any:
 
 
 class LightningMonitor(*_bases()):  # type: ignore[misc]
-    """Looks at gradient by lag, saturation and horizon while Lightning trains, and warns in words.
+    """Measures gradient by lag, saturation and horizon while Lightning trains, and warns in words.
 
-    Numbers go to every logger of the trainer (TensorBoard's, say) under `diagnosis/`, warnings to Python's `warnings`.
-    The model, its gradients and random numbers stay as they are.
+    Numbers go to every logger of the trainer under `diagnosis/`, warnings to Python's `warnings`. The model, its
+    gradients and random numbers do not change.
 
     Args:
-        every: training steps from one look to the next, at least.
+        every: training steps between two looks, at least.
         inputs: from a batch to what the module is called with (a tuple is module(*inputs)).
         loss: of the module's output; None: the squared norm of its last valid output.
-        share: of the time that looks may take; where they are dear they become rarer.
+        share: the largest share of the training time that looks may take.
 
-        trainer = lightning.Trainer(callbacks=[carousel.diagnosis.LightningMonitor()])
+    >>> callback = LightningMonitor(every=50)  # lightning.pytorch.Trainer(callbacks=[callback])
+    >>> callback.looks  # one for each measurement, once the trainer runs
+    []
     """
 
     def __init__(
@@ -69,22 +71,22 @@ class LightningMonitor(*_bases()):  # type: ignore[misc]
         self._due = False
 
     def on_fit_start(self, trainer: Any, pl_module: nn.Module) -> None:
-        """Refuse a module that has nothing to look at, before any time is spent."""
+        """Raise CarouselError for a module without a recurrent layer, before any time is spent."""
         if not any(is_recurrent(module) for module in pl_module.modules()):
             raise CarouselError(
-                f"LightningMonitor looks at recurrent layers, but {type(pl_module).__name__} holds none: neither "
-                "torch.nn's nor Carousel's."
+                f"LightningMonitor needs a recurrent layer of torch.nn or Carousel; {type(pl_module).__name__} holds "
+                "none. Remove the callback, or give it another module."
             )
 
     def on_before_optimizer_step(self, trainer: Any, pl_module: nn.Module, optimizer: Any) -> None:
-        """The gradient is there now, and not yet clipped by the trainer."""
+        """Read the norm of the gradient, which the trainer has not clipped yet."""
         self._due = self.monitor.is_due(trainer.global_step + 1)
         self._norm = total_norm(pl_module) if self._due else math.nan
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: nn.Module, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Look, if it is due, at the batch that was just learned from."""
+        """Measure the model on the batch of this step, if a look is due."""
         if not self._due:
             return
         self._due = False

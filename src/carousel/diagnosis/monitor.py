@@ -1,8 +1,8 @@
-"""A cheap look at a network while it trains: total norm, gradient by lag, saturation, horizon, a word when it turns.
+"""A cheap measurement of a network while it trains, a look: total norm, gradient by lag, saturation, horizon, warnings.
 
-A look runs the model once on the batch that it has just learned from, sends the gradient of the last output back
-through two of its sequences and reads off a few numbers. It is taken at most every so many steps, and more seldom
-where it would cost more than its share of the time.
+A look runs the model once on the batch of this step, sends the gradient of the last output back through two sequences
+and reads off a few numbers. Looks are `every` steps apart, and further if they would take more than their share of the
+time.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from carousel.errors import CarouselError
 EVERY = 100  # steps from one look to the next, at least
 SHARE = 0.02  # of the time of training that looks may take
 INSTANCES = 2  # sequences that are followed
-LAGS = (1, 2, 5, 10, 20, 50, 100, 200)  # at which the gradient is told
+LAGS = (1, 2, 5, 10, 20, 50, 100, 200)  # at which the gradient is reported
 LEFT = math.log(0.01)  # of the gradient: what counts as gone
 CONFIRMED = 2  # looks in a row that must agree before a warning
 
 
 @dataclass(frozen=True, repr=False)
 class Look(Brief):
-    """What one look saw; the gradient is that of the last output, in natural logarithms, against its size there.
+    """One measurement; the gradient is that of the last output, in natural logarithms, relative to its size there.
 
     Attributes:
         step: of training.
-        total_norm: of the gradient of all parameters at that step, before clipping; NaN if nobody said.
+        total_norm: of the gradient of all parameters at that step, before clipping; NaN if it was not given.
         by_lag: layer -> lag -> ln of what is left of the gradient.
         horizon: layer -> the last lag at which at least 1 % is left.
         saturated: layer -> share of activations that pass less than 1 % of their steepest slope.
-        warnings: what has turned since the look before, in words.
+        warnings: what has become bad since the look before, in words.
     """
 
     step: int
@@ -63,24 +63,28 @@ class Look(Brief):
 
 @dataclass
 class Monitor:
-    """Decides when to look, looks, and remembers what was sick already.
+    """Decides when to measure a model that is training, measures it, and warns once of each trouble.
 
     Args:
-        every: steps from one look to the next, at least.
-        share: of the time that looks may take; where they are dear they become rarer.
+        every: steps between two looks, at least.
+        share: the largest share of the training time that looks may take.
+        spent: seconds that all looks have taken.
+        sick: trouble -> in how many looks in a row it was seen; a warning comes at the second.
 
     >>> import torch
-    >>> monitor = Monitor(every=1)
+    >>> monitor = Monitor(every=10)
     >>> model, batch = torch.nn.LSTM(3, 8), torch.randn(20, 4, 3)
-    >>> look = monitor.look(model, batch, step=1)
+    >>> monitor.is_due(step=3), monitor.is_due(step=10)
+    (False, True)
+    >>> look = monitor.look(model, batch, step=10)
     >>> sorted(look.saturated), look.by_lag["LSTM.l0"][10] < 0
     (['LSTM.l0'], True)
     """
 
     every: int = EVERY
     share: float = SHARE
-    spent: float = 0.0  # seconds of all looks
-    sick: dict[str, int] = field(default_factory=dict, repr=False)  # in how many looks in a row
+    spent: float = 0.0
+    sick: dict[str, int] = field(default_factory=dict, repr=False)
     _next: int = field(default=-1, repr=False)
     _ended: float = field(default=0.0, repr=False)
     _cost: float = field(default=0.0, repr=False)
@@ -88,12 +92,12 @@ class Monitor:
     def __post_init__(self) -> None:
         if self.every < 1 or not 0 < self.share <= 1:
             raise CarouselError(
-                f"A monitor looks every 1 or more steps and takes a share of the time above 0, at most 1; got "
-                f"every={self.every} and share={self.share}."
+                f"`every` must be at least 1 step, and `share` above 0 and at most 1; got every={self.every} and "
+                f"share={self.share}. Monitor() uses {EVERY} and {SHARE}."
             )
 
     def is_due(self, step: int) -> bool:
-        """Whether to look after `step`: enough steps have passed, and enough time for what a look costs."""
+        """Whether to look after `step`: enough steps have passed, and enough time for the cost of a look."""
         if self._next < 0:
             self._next = -(-step // self.every) * self.every
         rested = time.perf_counter() - self._ended >= self._cost * (1 / self.share - 1)
@@ -108,7 +112,12 @@ class Monitor:
         total_norm: float = math.nan,
         loss: Loss | None = None,
     ) -> Look:
-        """Look now; the model, its gradients and random numbers stay as they are.
+        """Measure now; the model, its gradients and random numbers do not change.
+
+        Args:
+            model, batch, loss: as of `carousel.diagnose`.
+            step: of training.
+            total_norm: the norm of the gradient of all parameters, before clipping; NaN if it is not known.
 
         Raises CarouselError as `observe` does.
         """

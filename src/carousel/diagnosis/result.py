@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from textwrap import fill
 
 from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.compare import Comparison, compare
@@ -31,11 +30,10 @@ from carousel.diagnosis.text import (
     on_shrinking,
     on_stability,
 )
-from carousel.diagnosis.verdicts.findings import Finding, figure
+from carousel.diagnosis.verdicts.findings import Finding, figure, wrapped
 from carousel.diagnosis.verdicts.symptoms import Symptoms
 from carousel.shown import Shown
 
-WIDTH = 100  # of what is printed
 COLUMNS = 4  # layers beside each other in the table of numbers
 
 
@@ -134,9 +132,18 @@ class Diagnosis(Shown):
         by_layer: the gradient from layer to layer of the whole model, from the last to the first.
         text: units that follow the text, if one was given.
         cut: whether the batch had resets; each stretch between two is then a sequence of its own.
+        source: where the model and the batch come from, in words; "" if they were given as objects.
         unused: recurrent layers that the batch did not reach.
         limits: what was not looked at, in words: other runs of a module, the gradient through several modules.
         seconds: how long it took.
+
+    >>> import torch, carousel
+    >>> rnn, x = torch.nn.RNN(3, 24), torch.randn(50, 4, 3)
+    >>> _ = rnn.weight_hh_l0.data.mul_(0.3)
+    >>> before = carousel.diagnose(rnn, x)
+    >>> _ = torch.nn.init.orthogonal_(rnn.weight_hh_l0)
+    >>> [finding.name for finding in before.compare(carousel.diagnose(rnn, x)).cured]
+    ['vanishing']
     """
 
     model: str
@@ -151,6 +158,7 @@ class Diagnosis(Shown):
     unused: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     cut: bool = False
+    source: str = ""
     seconds: float = 0.0
 
     @property
@@ -174,7 +182,7 @@ class Diagnosis(Shown):
         return {layer.layer: layer.numbers for layer in self.layers}
 
     def compare(self, after: Diagnosis) -> Comparison:
-        """What changed from this diagnosis to a later one of the same model.
+        """What changed from this diagnosis to one made `after` it, of the same model.
 
         Raises CarouselError if they have no layer in common.
         """
@@ -208,7 +216,7 @@ def printed(diagnosis: Diagnosis) -> str:
     value = "" if diagnosis.loss is None else f" = {figure(diagnosis.loss)}"
     head = f"Diagnosis of {diagnosis.model}, {diagnosis.parameters:,} parameters; loss: {diagnosis.loss_words}{value}"
     parts = [
-        [_wrapped(head)],
+        [wrapped(each) for each in (diagnosis.source, head) if each],
         list(_findings(diagnosis)),
         list(_remembered(diagnosis)),
         list(_numbers(diagnosis.layers)),
@@ -228,7 +236,7 @@ def _findings(diagnosis: Diagnosis) -> Iterator[str]:
 def _remembered(diagnosis: Diagnosis) -> Iterator[str]:
     """Of whole modules first; where estimates differ, why."""
     for each in [stack.memory for stack in diagnosis.stacks] + [layer.memory for layer in diagnosis.layers]:
-        yield _wrapped(each.words)
+        yield wrapped(each.words)
 
 
 def _numbers(layers: Sequence[LayerDiagnosis]) -> Iterator[str]:
@@ -246,26 +254,18 @@ def _numbers(layers: Sequence[LayerDiagnosis]) -> Iterator[str]:
 
 def _sentences(diagnosis: Diagnosis) -> Iterator[str]:
     if words := on_layers(diagnosis.by_layer):
-        yield _wrapped(_sentence(words))
+        yield wrapped(words)
     for layer in diagnosis.layers:
-        yield _wrapped(f"{layer.layer}: {' '.join(_sentence(each) for each in layer.sentences)}")
+        yield wrapped(f"{layer.layer}: {' '.join(layer.sentences)}")
 
 
 def _methods(diagnosis: Diagnosis) -> Iterator[str]:
     if diagnosis.cut:
         yield "The batch has resets: each stretch between two is a sequence of its own."
     for each in diagnosis.limits:
-        yield _wrapped(each)
+        yield wrapped(each)
     if diagnosis.unused:
-        yield _wrapped(f"Not reached by this batch: {', '.join(diagnosis.unused)}.")
+        yield wrapped(f"Not reached by this batch: {', '.join(diagnosis.unused)}.")
     for each in diagnosis.methods:
-        yield _wrapped(f"method: {each}")
+        yield wrapped(f"method: {each}")
     yield f"took {diagnosis.seconds:.1f} s"
-
-
-def _sentence(words: str) -> str:
-    return f"{words[0].upper()}{words[1:].rstrip('.')}." if words else ""
-
-
-def _wrapped(words: str) -> str:
-    return fill(words, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)

@@ -1,65 +1,68 @@
-"""What the measures of one layer say, in words, for whoever prints or draws them."""
+"""What the measures of one layer say, in sentences, for whoever prints or draws them; "" if they say nothing."""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
+
 from carousel.diagnosis.measures.fixed_points import FixedPoints
 from carousel.diagnosis.measures.gradient_by_lag import GradientByLag
 from carousel.diagnosis.measures.gradient_by_layer import GradientByLayer
-from carousel.diagnosis.measures.impulse_response import ImpulseResponse
+from carousel.diagnosis.measures.impulse_response import LEFT, ImpulseResponse
 from carousel.diagnosis.measures.linear_memory import LinearMemory
 from carousel.diagnosis.measures.stability import Stability
 from carousel.diagnosis.verdicts.findings import figure
 
-_BOUNDED = {True: "bounded", False: "not bounded", None: "not proven bounded"}
+_BOUNDED = {True: "are bounded", False: "are not bounded", None: "are not proven to be bounded"}
+_STILL = 1e-6  # nats per step: two starts that move less keep their distance, to rounding
 
 
 def on_stability(found: Stability) -> str:
-    """Bounded or not and why; whether it forgets its start, by which certificate, or what was measured."""
-    proof = found.certificate
+    """Whether the states are bounded and why; whether the layer forgets its start, by proof or by measurement."""
+    bounded = f"For bounded inputs its states {_BOUNDED[found.bounded]}: {found.reason}."
+    proof, rate = found.certificate, found.measured_rate
     if proof is not None:
-        forgets = (
-            f"it forgets its start, for {proof.name} = {figure(proof.value)} < {figure(proof.limit)} "
-            f"({proof.source})"
+        return (
+            f"{bounded} It provably forgets its start: {proof.name} = {figure(proof.value)} < {figure(proof.limit)} "
+            f"({proof.source})."
         )
+    if math.isnan(rate):
+        return f"{bounded} No certificate proves that it forgets its start."
+    if abs(rate) < _STILL:
+        way = "keep their distance"
     else:
-        forgets = "no certificate proves that it forgets its start"
-        if not math.isnan(found.measured_rate):
-            way = "approach each other" if found.measured_rate < 0 else "part"
-            forgets += f"; on the batch two near starts {way}, {figure(found.measured_rate)} nats per step"
-    return f"{_BOUNDED[found.bounded]} for bounded inputs ({found.reason}); {forgets}"
+        way = f"{'approach each other' if rate < 0 else 'part'} by {figure(abs(rate))} nats per step"
+    return f"{bounded} No certificate proves that it forgets its start. On the batch two near starts {way}."
 
 
 def on_shrinking(flow: GradientByLag) -> str:
-    """How much of the shrinking flat activations, weights and gates do; "" if it does not shrink."""
+    """How much of the shrinking of the gradient is by activations, weights and gates."""
     activations, gates, lags = flow.share_of_activations, flow.share_of_gates, flow.farthest
     if math.isnan(activations):
         return ""
-    steepest = flow.median("log_weights")[lags]
-    grows = (
-        f"with activations at their steepest it would grow {_by_power(steepest)}"
-        if activations > 1
-        else f"activations that are not at their steepest take {activations:.0%} of it"
-    )
+    if activations > 1:
+        steepest = _by_power(flow.median("log_weights")[lags])
+        grows = f"With every activation at its steepest slope, the typical gradient would grow {steepest}."
+    else:
+        grows = f"Activations that are not at their steepest slope account for {activations:.0%} of the shrinking."
     if math.isnan(gates):
-        if activations > 1:
-            return (
-                f"the typical gradient's shrinking is by activations that are not at their steepest: {grows}"
-            )
-        return (
-            f"of the typical gradient's shrinking (on a logarithmic scale) {activations:.0%} is by activations that "
-            f"are not at their steepest, {1 - activations:.0%} by weights"
+        rest = (
+            "It shrinks because activations are not at their steepest slope."
+            if activations > 1
+            else f"Weights account for {1 - activations:.0%}, on a logarithmic scale."
         )
+        return f"{grows} {rest}"
     if gates > 1.05:
+        alone, whole = _by_power(flow.median("log_gates")[lags]), _by_power(flow.median()[lags])
         return (
-            f"along the gates alone the typical gradient would shrink {_by_power(flow.median('log_gates')[lags])} over "
-            f"{lags} steps; the paths through the activations bring some of it back, so that it shrinks "
-            f"{_by_power(flow.median()[lags])}" + (f"; {grows}" if activations > 1 else "")
-        )
+            f"Along the gates alone the typical gradient would shrink {alone} over {lags} steps. Paths through the "
+            f"activations bring some of it back, so that it shrinks {whole}. {grows if activations > 1 else ''}"
+        ).rstrip()
     return (
-        f"of the typical gradient's shrinking (on a logarithmic scale) {min(gates, 1.0):.0%} is by what the gates let "
-        f"go at each step; through the other paths, {grows}"
+        f"The gates account for {min(gates, 1.0):.0%} of the shrinking of the typical gradient, on a logarithmic "
+        f"scale. {grows}"
     )
 
 
@@ -69,85 +72,81 @@ def _by_power(log: float) -> str:
 
 
 def on_cuts(number: int) -> str:
-    """That J is zero at some steps, which nothing crosses; "" if at none."""
+    """That J is zero at some steps, which no gradient crosses."""
     if not number:
         return ""
-    steps = "1 step" if number == 1 else f"{number} steps"
     return (
-        f"nothing of the state crosses {steps} of those that were followed, as at a reset; how fast it forgets is that "
-        "of the longest stretch between"
+        f"At {_steps(number)} of those that were followed, no part of the state is carried on, as at a reset. Its rate "
+        "of forgetting is that of the longest stretch between two such steps."
     )
 
 
 def on_fixed_points(found: FixedPoints | None) -> str:
-    """Which fixed points there are, and from how many starts they were found; that none were sought, if so."""
+    """Which fixed points there are, and from how many starts they were found."""
     if found is None:
-        return "fixed points of so large a state are left to carousel.diagnosis.fixed_points"
+        return "The state is too large to search its fixed points here; carousel.diagnosis.fixed_points does."
     if not found.kinds:
-        return f"no fixed point was found under its mean input from {found.starts} starts"
+        return f"No fixed point was found under its mean input, from {found.starts} starts."
     kinds = ", ".join(f"{number} {kind}" for kind, number in found.counts.items())
     points = "fixed point" if len(found.kinds) == 1 else "fixed points"
-    reached = found.starts - found.missed
-    return f"under its mean input: {kinds} {points}, reached from {reached} of {found.starts} starts"
+    reached = f"{found.starts - found.missed} of {found.starts} starts"
+    return f"Under its mean input it has {kinds} {points}, found from {reached}."
 
 
 def on_impulse(found: ImpulseResponse) -> str:
-    """After how many steps an impulse in its input has died away."""
-    heard = len(found.norms) - 1
+    """After how many steps an impulse in the input has died away, in the output and in other states."""
     if not any(each.any() for each in found.states.values()):
-        return "an impulse in its input changes nothing"
-    if not found.norms.any():
-        words = "an impulse in its input does not show in its output"
-    elif found.relative[-1] == 1:
-        words = f"an impulse in its input still grows after {heard} steps"
-    elif found.steps is None:
-        words = f"an impulse in its input has not died away after {heard} steps: {found.relative[-1]:.0%} of it is left"
-    else:
-        words = f"an impulse in its input has died away, to less than 5 %, after {_count(found.steps)}"
-    hidden = [_of_state(found, state) for state in found.states if state != "h"]
-    return "; ".join([words, *hidden])
+        return "An impulse in its input changes nothing."
+    responses = {"the output": (found.relative, found.steps)} | {
+        state: (found.relative_of(state), found.steps_of(state)) for state in found.states if state != "h"
+    }
+    told = [f"{name} {_response(relative, steps)}" for name, (relative, steps) in responses.items()]
+    return f"After an impulse in its input, {'; '.join(told)}."
 
 
-def _of_state(found: ImpulseResponse, state: str) -> str:
-    steps, relative = found.steps_of(state), found.relative_of(state)
+def _response(relative: NDArray[np.float64], steps: int | None) -> str:
+    if not relative.any():
+        return "does not change"
+    last, largest = len(relative) - 1, int(relative.argmax())
     if steps is not None:
-        return f"in {state} after {_count(steps)}"
-    return f"in {state} {relative[-1]:.0%} of it is left after {len(relative) - 1} steps"
+        return f"falls below {LEFT:.0%} of its largest response after {_steps(steps)}"
+    if largest == last:
+        return f"still grows after {_steps(last)}"
+    lowest = int(relative.argmin())
+    if relative[lowest] < LEFT and lowest < last:  # it had died away, and came back
+        return (
+            f"falls to {relative[lowest]:.1%} of its largest response after {_steps(lowest)} and returns to "
+            f"{relative[-1]:.0%} after {last}"
+        )
+    return f"is still at {relative[-1]:.0%} of its largest response after {_steps(last)}"
 
 
-def _count(steps: int) -> str:
-    return "1 step" if steps == 1 else f"{steps} steps"
+def _steps(number: int) -> str:
+    return "1 step" if number == 1 else f"{number} steps"
 
 
 def on_linear(found: LinearMemory | None) -> str:
-    """What theory says of a linear layer; "" of any other."""
+    """What theory says of a linear layer."""
     if found is None or not found.channels:
         return ""
-    capacity = max(found.capacity)
-    words = f"linear, it can hold {capacity} past inputs of a channel apart (of {found.size} units)"
+    words = (
+        f"It is linear and can hold {max(found.capacity)} past inputs of a channel, with {found.size} units."
+    )
     if not found.fisher:
-        return f"{words}; noise adds up in it without end (spectral radius {figure(found.radius)}): no Fisher memory"
-    total = max(each.total for each in found.fisher)
-    return f"{words}; Fisher memory {figure(total)} in total (1 for a normal matrix, at most {found.size})"
+        radius = figure(found.radius)
+        return f"{words} Noise accumulates in it without limit (spectral radius {radius}): no Fisher memory."
+    total = figure(max(each.total for each in found.fisher))
+    return f"{words} Its Fisher memory is {total} in total (1 for a normal matrix, at most {found.size})."
 
 
 def on_layers(flow: GradientByLayer | None) -> str:
-    """By what factor the gradient changes from the last layer to the first; "" if there are fewer than two."""
-    if flow is None:
-        return ""
-    logs = [value for value in flow.log_typical if math.isfinite(value)]
-    if len(logs) < 2:
+    """By what factor the gradient changes from the last layer to the first, of a model with at least two."""
+    if flow is None or sum(map(math.isfinite, flow.log_typical)) < 2:
         return ""
     first, last = flow.names[0], flow.names[-1]
-    change = (flow.log_typical[0] - flow.log_typical[-1]) / math.log(10)
-    if not math.isfinite(change):
-        return f"no gradient of the loss reaches {first}"
-    way = "as large as" if abs(change) < 0.05 else f"{_times(change)} that of"
-    return (
-        f"from layer to layer: a number in the output of {first} has a gradient {way} one in that of {last}"
-    )
-
-
-def _times(power: float) -> str:
-    """10 ** power as a factor that reads well."""
-    return f"{10**power:.3g} times" if -3 < power < 4 else f"10^{power:.1f} times"
+    power = (flow.log_typical[0] - flow.log_typical[-1]) / math.log(10)
+    if not math.isfinite(power):
+        return f"No gradient of the loss reaches {first}."
+    factor = f"{10**power:.3g} times" if -3 < power < 4 else f"10^{power:.1f} times"
+    way = "as large as" if abs(power) < 0.05 else f"{factor} that of"
+    return f"From layer to layer: the gradient of a number in the output of {first} is {way} one in {last}."

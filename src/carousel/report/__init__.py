@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from carousel.lazy import lazy
 
 if TYPE_CHECKING:
-    from carousel.report.diagnosis.page import comparison_page, diagnosis_page, write_diagnosis
     from carousel.report.run import report_run, resume, train
     from carousel.report.training.gather import gather
     from carousel.report.training.numbers import Comparison, CurvePoint, Sample, Snippet, TrainingReport
@@ -19,13 +18,10 @@ __all__ = [
     "Sample",
     "Snippet",
     "TrainingReport",
-    "comparison_page",
-    "diagnosis_page",
     "gather",
     "report_run",
     "resume",
     "train",
     "training_report",
-    "write_diagnosis",
     "write_training_report",
 ]

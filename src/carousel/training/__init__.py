@@ -10,6 +10,7 @@ from carousel.lazy import lazy
 if TYPE_CHECKING:
     from carousel.training.api import Run, resume, train
     from carousel.training.evaluations import evaluate
+    from carousel.training.file_diagnosis import diagnose_file
     from carousel.training.language.config import LanguageConfig
     from carousel.training.language.evaluation import Part
     from carousel.training.language.row import Row
@@ -41,6 +42,7 @@ __all__ = [
     "Diverged",
     "Row",
     "read_metrics",
+    "diagnose_file",
     "evaluate",
     "Part",
     "TokenScore",

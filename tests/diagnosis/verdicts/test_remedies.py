@@ -1,6 +1,7 @@
 """Each remedy does what it says, to torch's modules and to ours, and cures what it is given for."""
 
 import copy
+import doctest
 import sys
 from pathlib import Path
 
@@ -12,9 +13,16 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from sick import MODELS, batch, exploding, saturated, vanishing, vanishing_lstm
 
 import carousel
-from carousel.diagnosis import diagnose, judge
-from carousel.diagnosis.verdicts import remedies
+from carousel.diagnosis import diagnose, judge, recurrent_layers
+from carousel.diagnosis.verdicts import weights
 from carousel.errors import CarouselError
+
+
+def layers_of(model, *names):
+    """Some layers of a model, or all, as remedies change them."""
+    every = [layer.name for layer in recurrent_layers(model)]
+    return list(weights.layers_in(model, names or every))
+
 
 SICK = [(name, make) for name, make in MODELS if name != "no trouble"]
 
@@ -33,7 +41,9 @@ def test_chrono_measures_the_times_it_asks_for(kind):
     """1 / (1 - f) of the biases alone lies between 2 and T, with the mean of a uniform draw; i is the mirror of f."""
     torch.manual_seed(0)
     lstm = kind(3, 400, num_layers=2)
-    remedies.chrono(lstm, longest=100)
+    with torch.no_grad():
+        for layer in layers_of(lstm):
+            weights.chrono(layer, longest=100)
     for layer in (0, 1):
         bias = getattr(lstm, f"bias_ih_l{layer}") + getattr(lstm, f"bias_hh_l{layer}")
         i, f = bias[:400], bias[400:800]
@@ -48,7 +58,9 @@ def test_chrono_measures_the_times_it_asks_for(kind):
 def test_a_gru_keeps_by_z(kind):
     """The forget bias of a GRU goes to its update gate, which keeps the state where it is open."""
     gru = kind(3, 4)
-    assert remedies.forget_bias(gru, value=2.0) == ["GRU.l0: biases of z add up to 2"]
+    [layer] = layers_of(gru)
+    with torch.no_grad():
+        assert weights.forget_bias(layer, value=2.0) == "biases of z add up to 2"
     assert (gru.bias_ih_l0 + gru.bias_hh_l0)[4:8].tolist() == [2.0] * 4
 
 
@@ -58,11 +70,13 @@ def test_rescaling_keeps_directions():
     with torch.no_grad():
         rnn.weight_hh_l0.mul_(10)
     before = copy.deepcopy(rnn.state_dict())
-    done = remedies.rescale(rnn, radius=0.9)
+    with torch.no_grad():
+        done = [weights.limit_radius(layer, 0.9) for layer in layers_of(rnn)]
     ratio = rnn.weight_hh_l0 / before["weight_hh_l0"]
     assert torch.allclose(ratio, ratio[0, 0].expand_as(ratio))
     assert torch.equal(rnn.weight_hh_l1, before["weight_hh_l1"])
-    assert len(done) == 1
+    assert "to 0.9" in done[0]
+    assert not done[1]
 
 
 def test_scaled_data_is_the_same_as_scaling_the_data():
@@ -71,7 +85,9 @@ def test_scaled_data_is_the_same_as_scaling_the_data():
     x = 300 + 20 * torch.randn(30, 4, 2, dtype=torch.float64)
     mean, deviation = x.flatten(0, 1).mean(0), x.flatten(0, 1).std(0)
     expected = gru((x - mean) / deviation)[0]
-    remedies.fold_scaling(gru, {"GRU.l0": (mean.tolist(), deviation.tolist())})
+    [layer] = layers_of(gru)
+    with torch.no_grad():
+        weights.standardise_inputs(layer, {"GRU.l0": (mean.tolist(), deviation.tolist())})
     assert torch.allclose(gru(x)[0], expected, atol=1e-9)
 
 
@@ -97,7 +113,8 @@ def test_only_the_layers_of_the_finding_change():
 
     model = Two()
     before = copy.deepcopy(model.state_dict())
-    remedies.orthogonal(model, ["second.l0"])
+    with torch.no_grad():
+        [weights.orthogonal(layer) for layer in layers_of(model, "second.l0")]
     changed = [name for name, value in model.state_dict().items() if not torch.equal(value, before[name])]
     assert changed
     assert all(name.startswith("second.") and "weight_ih" not in name for name in changed)
@@ -137,3 +154,8 @@ def test_the_saturated_are_brought_back_where_they_are_steep():
     after = diagnose(model, batch())
     assert before.layers[0].symptoms.saturation > 0.6
     assert after.layers[0].symptoms.saturation < 0.1
+
+
+def test_the_examples_run():
+    """The changes of weights do what their docstrings show."""
+    assert doctest.testmod(weights) == (0, 17)

@@ -82,7 +82,7 @@ def test_one_reset_is_no_disease(step):
     report = diagnose(net, x)
     assert not report.troubles
     assert report.layers[0].symptoms.rate == pytest.approx(math.log(0.98), abs=1e-3)
-    assert "nothing of the state crosses 1 step" in report.layers[0].sentences[0]
+    assert "At 1 step of those that were followed, no part of the state" in report.layers[0].sentences[0]
     with torch.no_grad():
         net.weight_ih_l0.fill_(-0.5)
     assert "memoryless" in [each.name for each in judge(net, torch.rand(100, 1, 1))]

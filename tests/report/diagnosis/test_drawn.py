@@ -122,7 +122,7 @@ def test_exponents_gates_and_impulse(diagnosis, shown):
     """Running means of the exponents, time scales of the gates, gates over time, the answer to an impulse."""
     for layer in diagnosis.layers:
         figures = figures_of(shown, layer.layer)
-        found, figure = layer.lyapunov, figures["Whether small differences grow: Lyapunov exponents"]
+        found, figure = layer.lyapunov, figures["Lyapunov exponents: do small differences grow?"]
         for k in range(5):
             assert_curve(figure, str(k + 1), 1 + np.arange(len(found.running)), found.running[:, k])
         assert_rows(
@@ -133,11 +133,11 @@ def test_exponents_gates_and_impulse(diagnosis, shown):
         for state, times in layer.memory.gates.items():
             tau, share = np.sort(times.tau), 100 * (1 + np.arange(layer.hidden)) / layer.hidden
             assert_curve(figure, state, share, np.log10(np.maximum(tau, 0.1)), log=(False, True))
-        figure = figures["How its gates move"]
+        figure = figures["Gates over time"]
         for gate in "ifo":
             mean = layer.gates.values[gate][:, 0].mean(axis=-1)
             assert_curve(figure, gate, 1 + np.arange(len(mean)), mean)
-        figure = figures["How it answers to an impulse"]
+        figure = figures["How it responds to an impulse"]
         assert_curve(figure, "mean", np.arange(len(layer.impulse.norms)), layer.impulse.relative)
 
 
@@ -145,7 +145,7 @@ def test_eigenvalues_and_fixed_points(diagnosis, shown):
     """Each eigenvalue is a point of the plane; the tables hold radius, norm and the rest."""
     for layer in diagnosis.layers:
         figures = figures_of(shown, layer.layer)
-        figure, found = figures["Where its eigenvalues lie"], layer.spectrum
+        figure, found = figures["Eigenvalues"], layer.spectrum
         for gate, each in found.weights.items():
             assert_points(figure, f"weights {gate}", each.eigenvalues)
         assert_points(figure, f"Jacobian, step {found.steps[0, 0]}", found.jacobians[0].eigenvalues)
@@ -155,7 +155,7 @@ def test_eigenvalues_and_fixed_points(diagnosis, shown):
         matrices = [*found.weights.values(), *found.jacobians]
         rows = [[each.radius, each.norm, each.henrici, each.peak, each.peak_power] for each in matrices]
         assert_rows(figure, list(zip(names, rows, strict=True)))
-        figure, found = figures["Where it rests: fixed points"], layer.fixed_points
+        figure, found = figures["Fixed points"], layer.fixed_points
         for k, kind in enumerate(found.kinds[:5]):
             assert_points(figure, f"{k + 1}, {kind}", found.eigenvalues[k])
 
@@ -172,7 +172,7 @@ def test_bars(diagnosis, shown):
                 found[name].steps, abs=0.05 if "." in words else 0.5
             )
         assert_rows(figure, [(name, [each.steps, each.low, each.high]) for name, each in found.items()])
-        figure, found = figures["How much of it is saturated"], layer.saturation.activations
+        figure, found = figures["Saturated activations"], layer.saturation.activations
         for name, width, _ in figure["bars"]:
             assert width == pytest.approx(100 * found[name].share, abs=0.06)
         rows = [

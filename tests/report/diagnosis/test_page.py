@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from carousel.report import diagnosis_page
+from carousel.report.diagnosis.page import diagnosis_page
 
 
 def _compared(page: str) -> dict[tuple[str, str], float]:
@@ -48,7 +48,7 @@ def test_gates_and_states_have_their_numbers(diagnosis):
     page = diagnosis_page(diagnosis)
     layer = diagnosis.layers[0]
     mean = float(layer.gates.mean("f")[:, 0].mean())
-    assert "How its gates move" in page
+    assert "Gates over time" in page
     assert any(
         float(value) == pytest.approx(mean, rel=1e-5)
         for value in re.findall(r'<th scope="row">f</th><td><data value="([^"]+)"', page)
@@ -59,7 +59,7 @@ def test_gates_and_states_have_their_numbers(diagnosis):
     assert any(value == pytest.approx(expected) for value in last)
     assert "forgets its start" in page
     assert layer.fixed_points.kinds
-    assert "Where it rests" in page
+    assert "Fixed points" in page
     top = float(abs(layer.fixed_points.eigenvalues[0, 0]))
     assert f'<th scope="row">1, {layer.fixed_points.kinds[0]}</th><td><data value="{top}">' in page
 

@@ -15,6 +15,7 @@ from carousel.errors import CarouselError
 NOTE, WARNING, CRITICAL = "note", "warning", "critical"
 SEVERITIES = (NOTE, WARNING, CRITICAL)
 NO_TROUBLE = "no trouble"
+ROUNDING = 1e-12  # a measured number below is zero: what is left is the error of float64
 
 
 @dataclass(frozen=True)
@@ -101,22 +102,23 @@ class Finding(Brief):
         return chosen.apply(model)
 
     def __str__(self) -> str:
-        lines = [_wrapped(f"{self.severity}: {self.name}. {self.sentence}", "    ")]
-        lines += [_wrapped(f"    measured  {each}", " " * 14) for each in self.evidence]
+        lines = [wrapped(f"{self.severity}: {self.name}. {self.sentence}")]
+        lines += [wrapped(f"    measured  {each}", " " * 14) for each in self.evidence]
         for number, remedy in enumerate(self.remedies, 1):
             kind = "advice" if remedy.is_advice else "keeps weights" if remedy.keeps else "new start"
-            lines.append(_wrapped(f"    {number}. {remedy.name} ({kind}): {remedy.words}", " " * 7))
+            lines.append(wrapped(f"    {number}. {remedy.name} ({kind}): {remedy.words}", " " * 7))
         return "\n".join(lines)
 
 
-def _wrapped(line: str, indent: str) -> str:
+def wrapped(line: str, indent: str = "    ") -> str:
+    """A line of a report, broken between words at 100 columns."""
     return fill(line, 100, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def figure(value: float) -> str:
-    """A number in three digits, infinity and nothing in words."""
+    """A number in three digits; infinity and NaN in words; what is zero to rounding as 0."""
     if math.isnan(value):
         return "not known"
     if math.isinf(value):
         return "infinite" if value > 0 else "minus infinity"
-    return f"{value:.3g}"
+    return f"{value:.3g}" if abs(value) > ROUNDING else "0"

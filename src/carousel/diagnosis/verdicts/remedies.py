@@ -1,24 +1,19 @@
-"""What can be done: each remedy changes a model's parameters in place and says in words what it did.
-
-All of them work on torch.nn's recurrent modules and on ours, on all layers or on those that are named.
-"""
+"""What can be done about a finding: each remedy changes a model in place, or is advice; the best comes first."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from carousel.diagnosis.brief import Brief
-from carousel.diagnosis.measures.spectrum import eigenvalues_of
-from carousel.diagnosis.verdicts.parameters import BIAS, INPUT, RECURRENT, Layer, layers_in
+from carousel.diagnosis.verdicts import weights
+from carousel.diagnosis.verdicts.symptoms import Symptoms
 from carousel.errors import CarouselError
 
-KEEPING = {"lstm": ("f", "i"), "gru": ("z", None)}  # the gate that keeps the state, and the one that lets in
-Names = Collection[str] | None
+Layers = Sequence[Symptoms]
 
 
 @dataclass(frozen=True)
@@ -29,9 +24,15 @@ class Remedy:
         name: in a word or two.
         words: what it does and why, in a sentence.
         source: where it comes from.
-        keeps: whether what the model has learned stays; else it is a new start, to be trained again.
-        change: the function that does it, or None where only advice can be given (the learning rate is no part of
-            a model).
+        keeps: whether what the model has learned stays. If not, the remedy is a new start: train the model again.
+        change: the function that changes a model in place, or None if the remedy is advice.
+
+    >>> import torch, carousel
+    >>> gru = torch.nn.GRU(3, 24)
+    >>> _ = gru.bias_ih_l0.data[24:48].fill_(-3)  # its update gate forgets
+    >>> remedy = carousel.diagnose(gru, torch.randn(60, 4, 3)).findings[0].remedies[0]
+    >>> remedy.name, remedy.apply(gru)
+    ('chrono initialisation', ['GRU.l0: forgetting times spread over 2 to 60 steps'])
     """
 
     name: str
@@ -42,10 +43,11 @@ class Remedy:
 
     @property
     def is_advice(self) -> bool:
+        """Whether nothing in a model changes."""
         return self.change is None
 
     def apply(self, model: nn.Module) -> list[str]:
-        """Change the model in place; what was done, in words, one line for each layer.
+        """Change the `model` in place; what was done, in words, one line for each layer.
 
         Raises CarouselError if this remedy is advice, or the model has nothing that it could change.
         """
@@ -58,225 +60,146 @@ class Remedy:
         return done
 
 
-def orthogonal(model: nn.Module, layers: Names = None, gain: float = 1.0) -> list[str]:
-    """Start every recurrent matrix orthogonal, all singular values `gain`, biases at zero (keeping gates at 1).
-
-    Source: Saxe, McClelland and Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear neural
-    networks" (2014).
-
-    >>> import torch
-    >>> rnn = torch.nn.RNN(3, 5)
-    >>> _ = orthogonal(rnn)
-    >>> torch.linalg.svdvals(rnn.weight_hh_l0).round().tolist()
-    [1.0, 1.0, 1.0, 1.0, 1.0]
-    """
-    done = []
-    for layer in layers_in(model, layers):
-        for block in layer.blocks(RECURRENT):
-            nn.init.orthogonal_(block.values, gain)
-        for block in layer.blocks(BIAS):
-            block.values.zero_()
-        keeping = _keeping(layer)
-        if keeping:
-            layer.set_bias(keeping[0], 1.0)
-        done.append(f"{layer.name}: recurrent matrices orthogonal, gain {gain:g}")
-    return done
+def remedies_for(finding: str, layers: Layers) -> tuple[Remedy, ...]:
+    """What can be done about a finding on these layers, the best first."""
+    found = (each if isinstance(each, Remedy) else each(layers) for each in _REMEDIES.get(finding, ()))
+    return tuple(each for each in found if each is not None)
 
 
-def identity(model: nn.Module, layers: Names = None, scale: float = 1.0) -> list[str]:
-    """Start every recurrent matrix as the identity times `scale`, biases at zero: for ReLU.
-
-    Source: Le, Jaitly and Hinton, "A simple way to initialize recurrent networks of rectified linear units" (2015).
-    """
-    done = []
-    for layer in layers_in(model, layers):
-        for block in layer.blocks(RECURRENT):
-            nn.init.eye_(block.values).mul_(scale)
-        for block in layer.blocks(BIAS):
-            block.values.zero_()
-        done.append(f"{layer.name}: recurrent matrices {scale:g} times the identity")
-    return done
+def _in_layers(change: weights.Change, names: Collection[str], model: nn.Module) -> list[str]:
+    """Change each of these layers; what was done, in words."""
+    done = [(layer.name, change(layer)) for layer in weights.layers_in(model, names)]
+    return [f"{name}: {words}" for name, words in done if words]
 
 
-def rescale(model: nn.Module, layers: Names = None, radius: float = 0.95) -> list[str]:
-    """Shrink every recurrent matrix whose spectral radius is above `radius` down to it, keeping its directions.
-
-    Source: Jaeger, "The echo state approach to analysing and training recurrent neural networks" (2001).
-
-    >>> import torch
-    >>> rnn = torch.nn.RNN(3, 5)
-    >>> _ = rnn.weight_hh_l0.data.mul_(10)
-    >>> _ = rescale(rnn, radius=0.9)
-    >>> round(torch.linalg.eigvals(rnn.weight_hh_l0).abs().max().item(), 4)
-    0.9
-    """
-    done = []
-    for layer in layers_in(model, layers):
-        for block in layer.blocks(RECURRENT):
-            size = _radius(block.values)
-            if size > radius:
-                block.values.mul_(radius / size)
-                done.append(f"{layer.name}: spectral radius of {block.gate} from {size:.3g} to {radius:g}")
-    return done
+def _remedy(
+    layers: Layers, name: str, words: str, source: str, change: weights.Change, *, keeps: bool = False
+) -> Remedy:
+    return Remedy(name, words, source, keeps, partial(_in_layers, change, [each.layer for each in layers]))
 
 
-def contract(model: nn.Module, layers: Names = None, norm: float = 1.0) -> list[str]:
-    """Shrink every recurrent matrix whose largest singular value is above `norm` down to it: no change grows by it.
-
-    Source: Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks" (2013).
-    """
-    done = []
-    for layer in layers_in(model, layers):
-        for block in layer.blocks(RECURRENT):
-            size = float(torch.linalg.matrix_norm(block.values.double(), 2))
-            if size > norm:
-                block.values.mul_(norm / size)
-                done.append(
-                    f"{layer.name}: largest singular value of {block.gate} from {size:.3g} to {norm:g}"
-                )
-    return done
+def _any_gated(layers: Layers) -> bool:
+    gates = [set(each.pre_activations) for each in layers]
+    return any({"i", "f", "o"} <= own or own == {"r", "z", "n"} for own in gates)
 
 
-def forget_bias(model: nn.Module, layers: Names = None, value: float = 1.0) -> list[str]:
-    """Let the gate that keeps the state, f of an LSTM or z of a GRU, start open: its biases add up to `value`.
-
-    Source: Gers, Schmidhuber and Cummins, "Learning to forget" (2000); Jozefowicz, Zaremba and Sutskever, "An empirical
-    exploration of recurrent network architectures" (2015).
-
-    >>> import torch
-    >>> lstm = torch.nn.LSTM(3, 2)
-    >>> _ = forget_bias(lstm)
-    >>> (lstm.bias_ih_l0 + lstm.bias_hh_l0)[2:4].tolist()
-    [1.0, 1.0]
-    """
-    done = []
-    for layer in layers_in(model, layers):
-        keeping = _keeping(layer)
-        if keeping and layer.set_bias(keeping[0], value):
-            done.append(f"{layer.name}: biases of {keeping[0]} add up to {value:g}")
-    return done
+def _chrono(layers: Layers) -> Remedy | None:
+    longest = max(3, max(each.steps for each in layers))
+    words = f"start with forgetting times spread over 2 to {longest} steps, the length of this batch"
+    change = partial(weights.chrono, longest=longest)
+    source = "Tallec and Ollivier 2018"
+    return _remedy(layers, "chrono initialisation", words, source, change) if _any_gated(layers) else None
 
 
-def chrono(model: nn.Module, longest: int, layers: Names = None) -> list[str]:
-    """Spread the forgetting times of the units over 2 to `longest` steps: b_f = ln u, u uniform in [1, longest - 1].
-
-    The input gate of an LSTM gets b_i = -b_f. Biases add up to this over both vectors, so the times are not squared.
-
-    Source: Tallec and Ollivier, "Can recurrent neural networks warp time?" (2018).
-
-    >>> import torch
-    >>> lstm = torch.nn.LSTM(3, 200)
-    >>> _ = chrono(lstm, longest=100)
-    >>> times = 1 + (lstm.bias_ih_l0 + lstm.bias_hh_l0)[200:400].exp()
-    >>> bool(times.min() >= 2), bool(times.max() <= 100)
-    (True, True)
-    """
-    if longest < 3:
-        raise CarouselError(f"chrono needs a longest memory of at least 3 steps; got {longest}.")
-    done = []
-    for layer in layers_in(model, layers):
-        keeping = _keeping(layer)
-        if not keeping:
-            continue
-        biases = layer.blocks(BIAS, keeping[0])
-        if not biases:
-            continue
-        bias = torch.empty_like(biases[0].values).uniform_(1, longest - 1).log()
-        layer.set_bias(keeping[0], bias)
-        if keeping[1]:
-            layer.set_bias(keeping[1], -bias)
-        done.append(f"{layer.name}: forgetting times spread over 2 to {longest} steps")
-    return done
+def _forget_bias(layers: Layers) -> Remedy | None:
+    words = "open the gate that preserves the state: bias 1 for f of an LSTM, for z of a GRU"
+    source = "Gers et al. 2000; Jozefowicz et al. 2015"
+    remedy = _remedy(layers, "forget bias", words, source, weights.forget_bias, keeps=True)
+    return remedy if _any_gated(layers) else None
 
 
-def fold_scaling(
-    model: nn.Module, statistics: Mapping[str, tuple[Sequence[float], Sequence[float]]]
-) -> list[str]:
-    """Standardise the input inside the first layer: W becomes W / deviation, and the bias takes the mean away.
-
-    The model then reads the same unscaled data as if each input had mean 0 and deviation 1.
-
-    Args:
-        statistics: layer -> mean and deviation of each of its I inputs.
-    """
-    done = []
-    for layer in layers_in(model, statistics):
-        mean, deviation = (
-            torch.tensor(values, dtype=layer.blocks()[0].values.dtype) for values in statistics[layer.name]
-        )
-        deviation = torch.where(deviation > 0, deviation, torch.ones_like(deviation))
-        biases = {block.gate: block for block in reversed(layer.blocks(BIAS))}
-        for block in layer.blocks(INPUT):
-            block.values.div_(deviation.to(block.values))
-            if block.gate in biases:
-                biases[block.gate].values.sub_(block.values @ mean.to(block.values))
-        done.append(f"{layer.name}: inputs standardised inside its weights")
-    return done
+def _start(layers: Layers, scale: float = 1.0) -> Remedy:
+    """Matrices that neither stretch nor shrink; of rectifiers, `scale` times the identity."""
+    gated = _any_gated(layers)
+    if not gated and not all(each.bounded for each in layers):
+        words = f"start with recurrent matrices {scale:g} times the identity"
+        change: weights.Change = partial(weights.identity, scale=scale)
+        return _remedy(layers, "identity start", words, "Le, Jaitly and Hinton 2015", change)
+    gain = 1 / max(each.steepest for each in layers)
+    words = "start with orthogonal recurrent matrices " + (
+        "and the gate that preserves the state open"
+        if gated
+        else f"of gain {gain:g}, which keep the length of every direction where the activation is steepest"
+    )
+    change = partial(weights.orthogonal, gain=1.0 if gated else gain)
+    return _remedy(layers, "orthogonal start", words, "Saxe et al. 2014", change)
 
 
-@dataclass(frozen=True, repr=False)
-class PreActivations(Brief):
-    """Mean and deviation of what goes into each unit of each gate, over the batch: gate -> (H,)."""
-
-    mean: Mapping[str, Tensor]
-    deviation: Mapping[str, Tensor]
+def _norm(layers: Layers) -> Remedy:
+    words = "shrink each recurrent matrix until its largest singular value is 1, then continue to train"
+    source = "Pascanu, Mikolov and Bengio 2013"
+    return _remedy(layers, "norm rescaling", words, source, weights.limit_norm, keeps=True)
 
 
-def standardise(model: nn.Module, statistics: Mapping[str, PreActivations], spread: float = 1.0) -> list[str]:
-    """Bring what goes into each unit back to where its activation is steep: centred, deviation at most `spread`.
-
-    The gate that keeps the state is centred at 1, all others at 0.
-
-    Source: Mishkin and Matas, "All you need is a good init" (2016), here per unit of a gate.
-    """
-    done = []
-    for layer in layers_in(model, statistics):
-        seen, keeping = statistics[layer.name], _keeping(layer)
-        for gate in layer.gates:
-            if gate not in seen.mean:
-                continue
-            centre = 1.0 if keeping and gate == keeping[0] else 0.0
-            shrink = (spread / seen.deviation[gate].clamp(min=1e-12)).clamp(max=1.0)
-            for block in layer.blocks(gate=gate):
-                if block.kind != BIAS:
-                    block.values.mul_(shrink.to(block.values)[:, None])
-            biases = layer.blocks(BIAS, gate)
-            if biases:
-                total = torch.stack([block.values for block in biases]).sum(0)
-                layer.set_bias(gate, centre + shrink.to(total) * (total - seen.mean[gate].to(total)))
-        done.append(f"{layer.name}: what goes into its units is centred, deviation at most {spread:g}")
-    return done
+def _radius(layers: Layers) -> Remedy:
+    words = "shrink each recurrent matrix to spectral radius 0.9, then continue to train"
+    source = "Sompolinsky, Crisanti and Sommers 1988; Jaeger 2001"
+    change = partial(weights.limit_radius, limit=0.9)
+    return _remedy(layers, "spectral rescaling", words, source, change, keeps=True)
 
 
-def anew(model: nn.Module, layers: Names = None) -> list[str]:
-    """Draw a layer again: input weights uniform in 1 / sqrt(I) around 0, recurrent ones orthogonal (ReLU: identity)."""
-    done = []
-    for layer in layers_in(model, layers):
-        for block in layer.blocks(INPUT):
-            bound = 1 / math.sqrt(block.values.shape[1])
-            block.values.uniform_(-bound, bound)
-        if _is_relu(layer):
-            identity(model, [layer.name], 0.9)
-        else:
-            orthogonal(model, [layer.name])
-        done.append(f"{layer.name}: drawn anew")
-    return done
+def _window(layers: Layers) -> Remedy:
+    rate = max(each.rate for each in layers)
+    window = max(1, round(1 / rate)) if rate > 0 else 1
+    words = f"send the gradient back at most about {window} steps, or force the true state that often"
+    return Remedy("shorter window", words, "Mikhaeil, Monfared and Durstewitz 2022", True)
 
 
-def _keeping(layer: Layer) -> tuple[str, str | None] | None:
-    """(the gate that keeps the state, the one that lets in or None) of an LSTM or GRU, of which the names are known."""
-    gates = set(layer.gates)
-    if {"i", "f", "o"} <= gates and "c" in layer.equations.states:
-        return KEEPING["lstm"][0], KEEPING["lstm"][1]
-    return (KEEPING["gru"][0], None) if gates == {"r", "z", "n"} else None
+def _standard_units(layers: Layers) -> Remedy:
+    words = "centre what goes into each unit on this batch and bring its deviation to at most 1, by weights and biases"
+    statistics = {each.layer: each.pre_activations for each in layers}
+    change = partial(weights.standardise_units, statistics=statistics)
+    return _remedy(layers, "standardised units", words, "Mishkin and Matas 2016", change)
 
 
-def _is_relu(layer: Layer) -> bool:
-    return any(node.operation in ("relu", "elu") for node in layer.equations.nodes)
+def _scaled_data(layers: Layers) -> Remedy | None:
+    """Only where a first layer reads numbers far from mean 0 and deviation 1."""
+    ill = [each for each in layers if each.unscaled]
+    words = (
+        "the inputs are far from mean 0 and deviation 1: standardise them; applied here inside the weights of the "
+        "first layer, to be trained again"
+    )
+    source = "LeCun, Bottou, Orr and Müller 1998"
+    statistics = {each.layer: (each.input_mean.tolist(), each.input_deviation.tolist()) for each in ill}
+    change = partial(weights.standardise_inputs, statistics=statistics)
+    return _remedy(ill, "scaled data", words, source, change) if ill else None
 
 
-def _radius(matrix: Tensor) -> float:
-    """Spectral radius; the largest singular value of a matrix that is not square (a projected LSTM's)."""
-    if matrix.shape[0] != matrix.shape[1]:
-        return float(torch.linalg.matrix_norm(matrix.double(), 2))
-    return float(eigenvalues_of(matrix.double())[0].abs())
+def _draw_again(layers: Layers) -> Remedy:
+    words = "draw these layers again, with biases at zero, and train again"
+    source = "He et al. 2015, on why rectifiers need a start of their own"
+    return _remedy(layers, "drawn again", words, source, weights.draw_again)
+
+
+_CLIP = Remedy(
+    "gradient clipping",
+    "limit the norm of the gradient: torch.nn.utils.clip_grad_norm_(parameters, 1.0) before each step",
+    "Pascanu, Mikolov and Bengio 2013",
+    True,
+)
+_RATE = Remedy(
+    "lower learning rate",
+    "weights this large mostly come from steps this large: train again with a learning rate 3 to 10 times smaller, and "
+    "clip the gradient",
+    "Goodfellow, Bengio and Courville 2016",
+    True,
+)
+_GATES = Remedy(
+    "gated cell",
+    "an LSTM or GRU has a path on which the gradient is multiplied by its gate alone",
+    "Hochreiter and Schmidhuber 1997",
+    True,
+)
+_DATA = Remedy(
+    "look at the data",
+    "check that weight decay excludes the recurrent weights, which a strong one empties if the task needs no memory; "
+    "that the window is longer than what is to be remembered; and that steps come in their order",
+    "weight decay: the calibration nets; the rest: experience",
+    True,
+)
+
+
+def _gated_cell(layers: Layers) -> Remedy | None:
+    return None if _any_gated(layers) else _GATES
+
+
+_FORGETS = (_chrono, _forget_bias, _start, _gated_cell)
+_REMEDIES: dict[str, tuple[Remedy | Callable[[Layers], Remedy | None], ...]] = {
+    "vanishing": _FORGETS,
+    "memoryless": (*_FORGETS, _DATA),
+    # by the norm first, which bounds what a step can stretch; eigenvalues do not
+    "exploding": (_norm, _radius, partial(_start, scale=0.9), _CLIP),
+    "chaotic": (_radius, _start, _window, _CLIP),
+    "saturated": (_standard_units, _scaled_data, _RATE),
+    "dead": (_standard_units, _scaled_data, _draw_again, _RATE),
+}

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from carousel.diagnosis.verdicts import treatments
 from carousel.diagnosis.verdicts.findings import (
     CRITICAL,
     NO_TROUBLE,
@@ -18,161 +17,121 @@ from carousel.diagnosis.verdicts.findings import (
     Finding,
     figure,
 )
+from carousel.diagnosis.verdicts.remedies import remedies_for
 from carousel.diagnosis.verdicts.symptoms import LEFT, Symptoms
 from carousel.diagnosis.verdicts.thresholds import CALIBRATION, THRESHOLDS
 
 PASCANU = "Pascanu et al. 2013, " + CALIBRATION
 ENGELKEN = "Engelken et al. 2023, " + CALIBRATION
 
-Rule = Callable[[Sequence[Symptoms]], Finding | None]
+Layers = Sequence[Symptoms]
 
 
-def verdicts(layers: Sequence[Symptoms]) -> list[Finding]:
+def verdicts(layers: Layers) -> list[Finding]:
     """Findings of one model, those that cause others first; a single "no trouble" (and notes) if it is well."""
     found = [finding for rule in RULES if (finding := rule(layers)) is not None]
     trouble = [finding for finding in found if finding.is_trouble]
-    notes = [finding for finding in found if not finding.is_trouble]
     named = {finding.name for finding in trouble}
-    notes = [finding for finding in notes if finding.name not in named]
+    notes = [finding for finding in found if not finding.is_trouble and finding.name not in named]
     return [*trouble, *notes] if trouble else [_well(layers), *notes]
 
 
-def dead(layers: Sequence[Symptoms]) -> Finding | None:
+def dead(layers: Layers) -> Finding | None:
     """Units that put out zero whatever comes in: rectifiers below their kink, output gates shut."""
     worst = max(layers, key=lambda each: each.silent)
     if worst.silent < THRESHOLDS.silent * THRESHOLDS.noted:
         return None
     ill = [each for each in layers if each.silent > THRESHOLDS.silent]
     severity = NOTE if not ill else CRITICAL if worst.silent > 0.9 else WARNING
-    number = round(worst.silent * worst.hidden)
-    return Finding(
-        "dead",
-        severity,
-        tuple(each.layer for each in ill or [worst]),
-        f"In {worst.layer}, {number} of {worst.hidden} units put out zero at every step of every sequence: nothing "
-        "that comes in changes it, and no gradient gets back through them.",
-        (_silence(worst),),
-        treatments.dead(ill or [worst]),
+    sentence = (
+        f"In {worst.layer}, {round(worst.silent * worst.hidden)} of {worst.hidden} units put out zero at every step of "
+        "every sequence: no input changes them, and no gradient passes them."
     )
+    return _finding("dead", severity, ill or [worst], sentence, _silence(worst))
 
 
-def chaotic(layers: Sequence[Symptoms]) -> Finding | None:
+def chaotic(layers: Layers) -> Finding | None:
     """Bounded states in which small differences grow from step to step."""
     ill = [each for each in layers if each.bounded and each.rate > THRESHOLDS.growing]
     if not ill:
         return None
     worst = max(ill, key=lambda each: each.rate)
-    window = max(1, round(1 / worst.rate))
-    return Finding(
-        "chaotic",
-        CRITICAL if worst.rate > 0.1 else WARNING,
-        tuple(each.layer for each in ill),
+    sentence = (
         f"{worst.layer} is chaotic: its states stay bounded, but two runs that differ by next to nothing move apart by "
-        f"a factor {figure(math.exp(worst.rate))} per step, and the gradient grows with them. Beyond about {window} "
-        "steps (1 / rate) it says little; clipping hides that and does not cure it.",
-        (_growth(worst, ENGELKEN),),
-        treatments.chaotic(ill),
+        f"a factor {figure(math.exp(worst.rate))} per step, and the gradient grows with them. Beyond about "
+        f"{max(1, round(1 / worst.rate))} steps (1 / rate) it says little; clipping hides that and does not cure it."
     )
+    severity = CRITICAL if worst.rate > 0.1 else WARNING
+    return _finding("chaotic", severity, ill, sentence, _growth(worst, ENGELKEN))
 
 
-def exploding(layers: Sequence[Symptoms]) -> Finding | None:
+def exploding(layers: Layers) -> Finding | None:
     """Unbounded states that grow, or a gradient that becomes very large on its way though it falls again."""
-    ill = [each for each in layers if not each.bounded and each.rate > THRESHOLDS.growing]
-    if ill:
+    if ill := [each for each in layers if not each.bounded and each.rate > THRESHOLDS.growing]:
         worst = max(ill, key=lambda each: each.rate)
-        lag = len(worst.worst) - 1
-        return Finding(
-            "exploding",
-            CRITICAL,
-            tuple(each.layer for each in ill),
+        sentence = (
             f"In {worst.layer} the gradient grows by a factor {figure(math.exp(worst.rate))} per step back, "
-            f"{_power(_last(worst.worst))} over {lag} steps, and nothing bounds the states.",
-            (_growth(worst, PASCANU),),
-            treatments.exploding(ill),
+            f"{_power(_known(worst.worst)[-1])} over {len(worst.worst) - 1} steps, and nothing bounds the states."
         )
-    passing = [
-        each for each in layers if _peak(each) > THRESHOLDS.transient and each.rate <= THRESHOLDS.growing
-    ]
-    if not passing:
+        return _finding("exploding", CRITICAL, ill, sentence, _growth(worst, PASCANU))
+    ill = [each for each in layers if _peak(each) > THRESHOLDS.transient and each.rate <= THRESHOLDS.growing]
+    if not ill:
         return None
-    worst = max(passing, key=_peak)
-    return Finding(
-        "exploding",
-        WARNING,
-        tuple(each.layer for each in passing),
+    worst = max(ill, key=_peak)
+    sentence = (
         f"In {worst.layer} the gradient grows {_power(_peak(worst))} on its way back before it shrinks: the recurrent "
-        "matrix is far from normal, and its eigenvalues alone do not show it.",
-        (
-            Evidence(
-                "ln of the largest growth at any lag", _peak(worst), THRESHOLDS.transient, True, CALIBRATION
-            ),
-        ),
-        treatments.exploding(passing),
+        "matrix is far from normal, and its eigenvalues alone do not show it."
     )
+    evidence = Evidence(
+        "ln of the largest growth at any lag", _peak(worst), THRESHOLDS.transient, True, CALIBRATION
+    )
+    return _finding("exploding", WARNING, ill, sentence, evidence)
 
 
-def saturated(layers: Sequence[Symptoms]) -> Finding | None:
-    """Activations that stand where their slope is all but zero."""
+def saturated(layers: Layers) -> Finding | None:
+    """Activations whose slope is all but zero."""
     worst = max(layers, key=lambda each: each.saturation)
     if worst.saturation < THRESHOLDS.saturated * THRESHOLDS.noted:
         return None
     ill = [each for each in layers if each.saturation > THRESHOLDS.saturated]
     severity = NOTE if not ill else CRITICAL if worst.saturation > 0.8 else WARNING
     shares = ", ".join(f"{gate} {share:.0%}" for gate, share in worst.saturated.items())
-    return Finding(
-        "saturated",
-        severity,
-        tuple(each.layer for each in ill or [worst]),
-        f"In {worst.layer} the activations stand where they are flat, with less than 1 % of their steepest slope, on "
-        f"{worst.saturation:.0%} of units and steps ({shares}): what goes into them is too large.",
-        (
-            Evidence(
-                "share of saturated activations", worst.saturation, THRESHOLDS.saturated, True, CALIBRATION
-            ),
-        ),
-        treatments.saturated(ill or [worst]),
+    sentence = (
+        f"In {worst.layer} the slope of {worst.saturation:.0%} of the activations ({shares}) is below 1 % of the "
+        "steepest slope: what goes into them is too large."
     )
+    return _finding("saturated", severity, ill or [worst], sentence, _saturation(worst))
 
 
-def memoryless(layers: Sequence[Symptoms]) -> Finding | None:
+def memoryless(layers: Layers) -> Finding | None:
     """No layer carries anything on from one step to the next, at (nearly) any step."""
-    if not _carries_nothing(layers):
-        return None
     keeps = max(layers, key=lambda each: each.kept)
-    found = _forgetting(
-        layers,
-        "memoryless",
-        THRESHOLDS.memoryless,
+    words = (
         f"hardly anything of a state is carried on: one step leaves {figure(math.exp(keeps.kept))} or less of the "
-        f"best-kept direction, each further one {{factor}} of the rest. The network answers to the present input "
-        "alone.",
-        CALIBRATION,
+        "best-kept direction, each further one {factor} of the rest. The network answers to the present input alone."
     )
-    more = Evidence(
+    one_step = Evidence(
         "ln of what one step leaves, or less, at 90 % of steps",
         keeps.kept,
         THRESHOLDS.kept,
         False,
         CALIBRATION,
     )
-    return None if found is None else replace(found, evidence=(*found.evidence, more))
+    below = _keeps(layers, THRESHOLDS.memoryless, CALIBRATION)
+    return _forgetting(layers, "memoryless", words, below, one_step) if _carries_nothing(layers) else None
 
 
-def vanishing(layers: Sequence[Symptoms]) -> Finding | None:
+def vanishing(layers: Layers) -> Finding | None:
     """Even the direction that is kept best shrinks quickly, in every layer."""
-    if _carries_nothing(layers):
-        return None
-    return _forgetting(
-        layers,
-        "vanishing",
-        THRESHOLDS.vanishing,
+    words = (
         "even the best-kept direction of the gradient shrinks by a factor {factor} per step back; 1 % of it is left "
-        "after {horizon} of {steps} steps, and what lies further back cannot be learned.",
-        PASCANU,
+        "after {horizon} of {steps} steps, and what lies further back cannot be learned."
     )
+    below = _keeps(layers, THRESHOLDS.vanishing, PASCANU)
+    return None if _carries_nothing(layers) else _forgetting(layers, "vanishing", words, below)
 
 
-def short(layers: Sequence[Symptoms]) -> Finding | None:
+def short(layers: Layers) -> Finding | None:
     """A note: memory that ends well within the batch, which is trouble only if the task needs more."""
     longest = max(layers, key=lambda each: each.rate)
     if longest.steps < THRESHOLDS.steps or not THRESHOLDS.vanishing <= longest.rate < 0:
@@ -180,71 +139,71 @@ def short(layers: Sequence[Symptoms]) -> Finding | None:
     horizon = _horizon(longest.worst)
     if horizon is None or horizon > longest.steps // 2:
         return None
-    return Finding(
-        "short memory",
-        NOTE,
-        tuple(each.layer for each in layers),
+    sentence = (
         f"The best-kept direction falls to 1 % within {horizon} of {longest.steps} steps. That is no fault if the task "
-        "needs no more.",
-        (Evidence("ln of what a step keeps", longest.rate, THRESHOLDS.vanishing, False, PASCANU),),
+        "needs no more."
+    )
+    return _finding("short memory", NOTE, layers, sentence, _keeps(layers, THRESHOLDS.vanishing, PASCANU))
+
+
+RULES: tuple[Callable[[Layers], Finding | None], ...] = (
+    chaotic, exploding, saturated, dead, memoryless, vanishing, short
+)  # fmt: skip
+
+
+def _finding(name: str, severity: str, layers: Layers, sentence: str, *evidence: Evidence) -> Finding:
+    return Finding(
+        name,
+        severity,
+        tuple(each.layer for each in layers),
+        sentence,
+        evidence,
+        remedies_for(name, layers),
     )
 
 
-RULES: tuple[Rule, ...] = (chaotic, exploding, saturated, dead, memoryless, vanishing, short)
-
-
-def _carries_nothing(layers: Sequence[Symptoms]) -> bool:
+def _carries_nothing(layers: Layers) -> bool:
     """A finite memory, as of a delay line, or a reset in the batch leaves nothing in the end; this is another thing."""
     return all(each.rate < THRESHOLDS.memoryless and each.kept < THRESHOLDS.kept for each in layers)
 
 
-def _forgetting(
-    layers: Sequence[Symptoms], name: str, below: float, words: str, source: str
-) -> Finding | None:
+def _forgetting(layers: Layers, name: str, words: str, evidence: Evidence, *more: Evidence) -> Finding | None:
     """Of the layers, the one that keeps most decides: the others may be short on purpose."""
     keeps = max(layers, key=lambda each: each.rate)
-    if keeps.steps < THRESHOLDS.steps or not keeps.rate < below:
+    if keeps.steps < THRESHOLDS.steps or not evidence.crossed:
         return None
-    horizon = _horizon(keeps.worst)
     sentence = words.format(
-        factor=figure(math.exp(keeps.rate)), horizon=horizon or len(keeps.worst) - 1, steps=keeps.steps
+        factor=figure(math.exp(keeps.rate)),
+        horizon=_horizon(keeps.worst) or len(keeps.worst) - 1,
+        steps=keeps.steps,
     )
-    treat = treatments.memoryless if name == "memoryless" else treatments.vanishing
-    return Finding(
-        name,
-        CRITICAL if keeps.rate < 2 * THRESHOLDS.vanishing else WARNING,
-        tuple(each.layer for each in layers),
-        f"In {keeps.layer} {sentence}",
-        (Evidence("ln of what a step keeps of the worst direction", keeps.rate, below, False, source),),
-        treat(layers),
-    )
+    severity = CRITICAL if keeps.rate < 2 * THRESHOLDS.vanishing else WARNING
+    return _finding(name, severity, layers, f"In {keeps.layer} {sentence}", evidence, *more)
 
 
-def _well(layers: Sequence[Symptoms]) -> Finding:
+def _well(layers: Layers) -> Finding:
     keeps = max(layers, key=lambda each: each.rate)
     horizon = _horizon(keeps.worst)
     reach = f"more than {len(keeps.worst) - 1} steps" if horizon is None else f"{horizon} steps"
     evidence = [
         _growth(keeps, PASCANU),
-        Evidence("the same: what a step keeps", keeps.rate, THRESHOLDS.vanishing, False, PASCANU),
+        *([_keeps(layers, THRESHOLDS.vanishing, PASCANU)] if keeps.steps >= THRESHOLDS.steps else []),
         _saturation(max(layers, key=lambda each: each.saturation)),
         _silence(max(layers, key=lambda each: each.silent)),
     ]
-    if keeps.steps < THRESHOLDS.steps:
-        evidence.pop(1)
-    return Finding(
-        NO_TROUBLE,
-        NOTE,
-        tuple(each.layer for each in layers),
-        f"Nothing is wrong by these measures: the best-kept direction stays above 1 % for {reach}.",
-        tuple(evidence),
-    )
+    sentence = f"Nothing is wrong by these measures: the best-kept direction stays above 1 % for {reach}."
+    return _finding(NO_TROUBLE, NOTE, layers, sentence, *evidence)
 
 
 def _growth(each: Symptoms, source: str) -> Evidence:
     return Evidence(
         "growth of the worst direction, nats per step", each.rate, THRESHOLDS.growing, True, source
     )
+
+
+def _keeps(layers: Layers, below: float, source: str) -> Evidence:
+    rate = max(each.rate for each in layers)
+    return Evidence("ln of what a step keeps of the worst direction", rate, below, False, source)
 
 
 def _saturation(each: Symptoms) -> Evidence:
@@ -257,21 +216,19 @@ def _silence(each: Symptoms) -> Evidence:
     return Evidence("share of silent units", each.silent, THRESHOLDS.silent, True, CALIBRATION)
 
 
-def _horizon(worst: np.ndarray) -> int | None:
+def _known(worst: NDArray[np.float64]) -> NDArray[np.float64]:
+    return worst[~np.isnan(worst)]
+
+
+def _horizon(worst: NDArray[np.float64]) -> int | None:
     """The first lag at which less than 1 % is left and stays so; None if there is none."""
-    known = worst[~np.isnan(worst)]
-    above = np.flatnonzero(known >= LEFT)
+    above = np.flatnonzero(_known(worst) >= LEFT)
     last = int(above[-1]) + 1 if above.size else 0
-    return last if last < len(known) else None
+    return last if last < len(_known(worst)) else None
 
 
 def _peak(each: Symptoms) -> float:
-    known = each.worst[~np.isnan(each.worst)]
-    return float(known.max()) if known.size else 0.0
-
-
-def _last(worst: np.ndarray) -> float:
-    return float(worst[~np.isnan(worst)][-1])
+    return float(_known(each.worst).max(initial=0.0))
 
 
 def _power(log: float) -> str:

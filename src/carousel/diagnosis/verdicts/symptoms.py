@@ -19,8 +19,8 @@ from carousel.diagnosis.measures.saturation import SATURATED
 from carousel.diagnosis.observation.layers import along
 from carousel.diagnosis.observation.linearisation import STEEPEST, Linearisation
 from carousel.diagnosis.observation.trajectory import Trajectory
-from carousel.diagnosis.verdicts.remedies import PreActivations
 from carousel.diagnosis.verdicts.thresholds import THRESHOLDS
+from carousel.diagnosis.verdicts.weights import PreActivations
 from carousel.equations.graph import Node
 
 STILL, ZERO = 1e-4, 1e-2  # a unit's deviation and largest size over the batch, below which it says nothing
@@ -36,39 +36,35 @@ class Symptoms(Brief):
     """One layer and direction, as numbers.
 
     Attributes:
-        layer: its name; path: of its module; hidden, steps: H and T.
+        layer: its name; hidden, steps: H and T.
         rate: ln of the factor by which the worst direction grows (above 0) or shrinks per step back.
-        worst, typical: ln of the norms by lag k = 0..K, medians over sequences.
-        kept: ln of what one step leaves of the best-kept direction, or less, at 90 % of the steps; NaN where the rate
-            alone rules out that it is memoryless.
-        cuts: steps, of those that were followed, at which J is exactly zero, so that nothing crosses them. Where there
-            are any, rate and worst are those of the longest stretch between two.
+        worst: ln of its norm by lag k = 0..K, the median over sequences.
         bounded: whether its states cannot leave a fixed range.
-        growth: ln of the mean size of its state in the last tenth of the steps over that in the first tenth.
         saturated: gate -> share of (unit, step) at which its activation is.
         still: (H,) units that put out zero at every step of every sequence.
         input_mean, input_deviation: of each of the I inputs over the batch.
-        pre_activations: mean and deviation of what goes into each unit of each gate.
+        pre_activations: gate -> mean and deviation of what goes into each unit, (H,) each.
         steepest: the largest slope of the activation that h goes through.
+        kept: ln of what one step leaves of the best-kept direction, or less, at 90 % of the steps; NaN where the rate
+            alone rules out that it is memoryless.
+        cuts: steps, of those that were followed, at which J is exactly zero, so that nothing crosses them. If there
+            are any, rate and worst are those of the longest stretch between two.
     """
 
     layer: str
-    path: str
     hidden: int
     steps: int
     rate: float
     worst: NDArray[np.float64]
-    typical: NDArray[np.float64]
     bounded: bool
-    growth: float
     saturated: dict[str, float]
     still: NDArray[np.bool_]
     input_mean: NDArray[np.float64]
     input_deviation: NDArray[np.float64]
     pre_activations: PreActivations
     steepest: float
-    kept: float = math.nan
-    cuts: int = 0
+    kept: float
+    cuts: int
 
     @property
     def unscaled(self) -> bool:
@@ -90,31 +86,25 @@ def symptoms(trajectory: Trajectory, flow: GradientByLag) -> Symptoms:
     """Read off one layer."""
     layer = trajectory.layer
     h = layer.part(trajectory.states[1:], "h" if "h" in layer.states else layer.states[0])
-    valid = h[trajectory.valid]  # (N, H)
-    x, s = trajectory.points(POINTS)
-    at = layer.linearise(x, s)
+    at = layer.linearise(*trajectory.points(POINTS))
     worst, rate, cuts = _rate(trajectory, flow)
-    inputs = trajectory.inputs[trajectory.valid]
-    first = trajectory.layer.layer == 0
-    deviation = inputs.std(0, correction=0).numpy() if first else np.ones(layer.input_size)
-    mean = inputs.mean(0).numpy() if first else np.zeros(layer.input_size)
+    inputs = trajectory.inputs[trajectory.valid].numpy()
+    no_data = np.zeros(layer.input_size)  # a later layer reads the layer before it
+    operations = [node.operation for node in layer.equations.nodes]
     return Symptoms(
         layer=layer.name,
-        path=layer.path,
         hidden=layer.hidden,
         steps=trajectory.steps,
         rate=rate,
         worst=worst,
-        typical=flow.median("log_typical"),
-        bounded=_is_bounded(layer.equations.nodes),
-        growth=_growth(h),
-        saturated=_saturated(at.slopes, at.values),
-        still=_still(valid),
-        input_mean=mean,
-        input_deviation=deviation,
+        # c of an LSTM may grow, but by 1 a step at most
+        bounded=not {"relu", "elu"} & set(operations) and bool({"tanh", "sigmoid"} & set(operations)),
+        saturated=_saturated(at.slopes),
+        still=_silent(h[trajectory.valid]),
+        input_mean=no_data if layer.layer else inputs.mean(0),
+        input_deviation=no_data + 1 if layer.layer else inputs.std(0),
         pre_activations=_pre_activations(layer.equations.affines, at.values),
-        steepest=max((STEEPEST.get(node.operation, 0.0) for node in layer.equations.nodes), default=0.0)
-        or 1.0,
+        steepest=max(STEEPEST.get(each, 0.0) for each in operations) or 1.0,
         kept=_kept(trajectory) if rate < THRESHOLDS.memoryless else math.nan,
         cuts=cuts,
     )
@@ -122,9 +112,7 @@ def symptoms(trajectory: Trajectory, flow: GradientByLag) -> Symptoms:
 
 def saturated_share(trajectory: Trajectory, points: int = 128) -> float:
     """Share of activations that are saturated, mean over gates, at some points of a trajectory."""
-    x, s = trajectory.points(points)
-    at = trajectory.layer.linearise(x, s)
-    shares = _saturated(at.slopes, at.values)
+    shares = _saturated(trajectory.layer.linearise(*trajectory.points(points)).slopes)
     return float(np.mean(list(shares.values()))) if shares else 0.0
 
 
@@ -211,21 +199,7 @@ def _stretched(at: Linearisation, size: int) -> Tensor:
     return torch.linalg.vector_norm(u, dim=-1).amax(dim=-1)
 
 
-def _is_bounded(nodes: Sequence[Node]) -> bool:
-    """Whether every activation of the cell has bounds; c of an LSTM may grow, but by 1 a step at most."""
-    return not any(node.operation in ("relu", "elu") for node in nodes) and any(
-        node.operation in ("tanh", "sigmoid") for node in nodes
-    )
-
-
-def _growth(h: Tensor) -> float:
-    tenth = max(1, len(h) // 10)
-    early, late = h[:tenth].abs().mean(), h[-tenth:].abs().mean()
-    tiny = torch.finfo(h.dtype).tiny
-    return float(torch.log(late.clamp(min=tiny)) - torch.log(early.clamp(min=tiny)))
-
-
-def _saturated(slopes: dict[Node, tuple[Tensor, ...]], values: dict[Node, Tensor]) -> dict[str, float]:
+def _saturated(slopes: dict[Node, tuple[Tensor, ...]]) -> dict[str, float]:
     """Gate -> share of points where it is saturated; the squashing of c is no gate."""
     shares = {}
     for node, (slope, *_) in slopes.items():
@@ -244,8 +218,8 @@ def _affines_into(node: Node) -> list[Node]:
     return [affine for each in inside for affine in _affines_into(each)]
 
 
-def _still(h: Tensor) -> NDArray[np.bool_]:
-    """A unit at +1 throughout is saturated, not dead: only those at zero are meant."""
+def _silent(h: Tensor) -> NDArray[np.bool_]:
+    """Units at zero throughout; one at +1 is saturated, not dead."""
     return ((h.std(0, correction=0) < STILL) & (h.abs().amax(0) < ZERO)).numpy()
 
 
@@ -253,7 +227,4 @@ def _pre_activations(affines: Sequence[Node], values: dict[Node, Tensor]) -> Pre
     total: dict[str, Tensor] = {}
     for affine in affines:
         total[affine.name] = total.get(affine.name, torch.zeros(())) + values[affine]
-    return PreActivations(
-        {name: value.mean(0) for name, value in total.items()},
-        {name: value.std(0, correction=0) for name, value in total.items()},
-    )
+    return {name: (value.mean(0), value.std(0, correction=0)) for name, value in total.items()}

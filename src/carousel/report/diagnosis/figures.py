@@ -27,11 +27,6 @@ class Figure:
     rows: Sequence[tuple[str, Sequence[float]]] = ()
 
 
-def sentence(words: str) -> str:
-    """With a capital, a full stop and a space behind it; nothing if there are no words."""
-    return f"{words[0].upper()}{words[1:].rstrip('.')}. " if words else ""
-
-
 def bars(rows: Mapping[str, tuple[float, str]]) -> Markup:
     """Name -> (share of the full width, what is written beside the bar)."""
     lines = [

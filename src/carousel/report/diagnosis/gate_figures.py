@@ -17,7 +17,7 @@ def saturation_figure(found: Saturation) -> Figure:
     """A bar for each gate: the share of units and steps on which it is saturated."""
     shares = {name: each.share for name, each in found.activations.items()}
     return Figure(
-        "How much of it is saturated",
+        "Saturated activations",
         bars({name: (share, percent(share)) for name, share in shares.items()}),
         "Share of units and steps on which the slope of the activation is below 1 % of its steepest (of a ReLU: "
         "zero, which half of the time is nothing unusual).",
@@ -47,14 +47,14 @@ def gate_figures(series: GateSeries, saturation: Saturation, states: Sequence[st
         f"Gates over time, {series.layer}",
         "Mean over the units of each gate, at every step of the first sequence",
         "step",
-        "how open",
+        "mean",
         lines,
         y_range=(0.0, 1.0),
         height=240,
     )
     return [
         Figure(
-            "How its gates move",
+            "Gates over time",
             svg(chart),
             "Mean over the units at each step of the first sequence; 1 is open, 0 is shut.",
             ("gate", "mean", "10 %", "median", "90 %"),

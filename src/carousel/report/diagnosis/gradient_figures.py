@@ -12,7 +12,7 @@ from carousel.diagnosis.measures.gradient_by_lag import GradientByLag
 from carousel.diagnosis.measures.gradient_by_layer import GradientByLayer
 from carousel.diagnosis.text import on_layers
 from carousel.report.charts.line import Chart, Line, svg
-from carousel.report.diagnosis.figures import Figure, bars, finite, sentence
+from carousel.report.diagnosis.figures import Figure, bars, finite
 from carousel.report.words import power, superscript
 
 _TEN = math.log(10)
@@ -100,7 +100,7 @@ def depth_figure(flow: GradientByLayer | None) -> Figure | None:
         "From layer to layer",
         bars(rows),
         "The gradient of the loss in the output of each layer, in the order in which they run: the root mean square "
-        f"over its numbers, on a logarithmic scale. {sentence(on_layers(flow))}"
+        f"over its numbers, on a logarithmic scale. {on_layers(flow)} "
         + (f"{len(chosen)} of {len(logs)} layers are drawn. " if len(chosen) < len(logs) else ""),
         ("layer", "output, log10", "parameters, log10"),
         [

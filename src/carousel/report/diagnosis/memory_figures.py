@@ -9,7 +9,7 @@ from carousel.diagnosis.measures.linear_memory import LinearMemory
 from carousel.diagnosis.measures.memory import Memory
 from carousel.diagnosis.text import on_impulse, on_linear
 from carousel.report.charts.line import Chart, Line, svg
-from carousel.report.diagnosis.figures import STYLES, Figure, bars, sentence
+from carousel.report.diagnosis.figures import STYLES, Figure, bars
 from carousel.report.words import number
 
 
@@ -21,8 +21,8 @@ def memory_figure(found: Memory) -> Figure:
     return Figure(
         "How far it remembers",
         bars({n: (value / longest, f"{_steps(value)}{beyond[n]}") for n, value in steps.items()}),
-        "".join(sentence(f"{name}: {each.meaning}") for name, each in found.estimates.items())
-        + f"Looked at as far as {found.window} steps."
+        "".join(f"{name.capitalize()}: {each.meaning}. " for name, each in found.estimates.items())
+        + f"Measured over {found.window} steps."
         + (" The gradient grows all the way back: that is no memory." if found.grows else ""),
         ("by", "steps", "from", "to"),
         [(name, [each.steps, each.low, each.high]) for name, each in found.estimates.items()],
@@ -64,7 +64,7 @@ def times_figure(found: Memory) -> Figure:
 
 
 def impulse_figure(found: ImpulseResponse) -> Figure:
-    """The mean over inputs with the band from the weakest to the strongest, against the largest answer."""
+    """The mean over inputs with the band from the weakest to the strongest, relative to the largest response."""
     top = float(found.norms.mean(axis=1).max()) or 1.0
     steps = list(range(len(found.norms)))
     low, high = found.norms.min(axis=1) / top, found.norms.max(axis=1) / top
@@ -85,11 +85,11 @@ def impulse_figure(found: ImpulseResponse) -> Figure:
     )
     shown = [k for k in (0, 1, 2, 5, 10, 20, 50) if k < len(steps)]
     return Figure(
-        "How it answers to an impulse",
+        "How it responds to an impulse",
         svg(chart),
-        f"Of the output{''.join(f' and of {state}' for state in others)}, each against its largest answer; mean "
-        f"and range over {len(found.inputs)} of its inputs, those that vary most, "
-        f"each struck once by their deviation. {sentence(on_impulse(found))}",
+        f"The response of the output{''.join(f' and of {state}' for state in others)}, relative to its largest value: "
+        f"mean and range over the {len(found.inputs)} inputs that vary most, each disturbed once by one standard "
+        f"deviation. {on_impulse(found)}",
         (
             "steps since",
             "mean",
@@ -129,7 +129,7 @@ def fisher_figures(found: LinearMemory | None) -> list[Figure]:
             "What a linear layer can remember",
             svg(chart),
             "Fisher memory J(k) beside noise of variance 1 (Ganguli, Huh and Sompolinsky 2008). "
-            f"{sentence(on_linear(found))}",
+            f"{on_linear(found)}",
             ("input", "J in total", "capacity"),
             [
                 (str(channel), [each.total, float(capacity)])

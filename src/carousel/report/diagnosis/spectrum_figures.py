@@ -1,4 +1,4 @@
-"""Where a layer's eigenvalues lie, where it rests, and whether small differences grow."""
+"""Eigenvalues, fixed points and Lyapunov exponents of a layer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def spectrum_figure(spectrum: Spectrum) -> Figure:
     }
     rows = [(name, [m.radius, m.norm, m.henrici, m.peak, float(m.peak_power)]) for name, m in named.items()]
     return Figure(
-        "Where its eigenvalues lie",
+        "Eigenvalues",
         picture,
         "Inside the unit circle a direction shrinks from step to step, outside it grows. Eigenvalues alone mislead "
         "where a matrix is far from normal: the norm of its powers then rises before it falls. On the batch the "
@@ -61,11 +61,11 @@ def fixed_point_figures(layer: str, found: FixedPoints | None) -> list[Figure]:
     ]
     return [
         Figure(
-            "Where it rests: fixed points",
+            "Fixed points",
             picture,
-            "States that a step leaves as they are, under the mean input of the batch, and the eigenvalues of the "
-            "Jacobian there. All inside the unit circle: it comes to rest there; some outside: a saddle, which it "
-            f"passes by. Found from {found.starts - found.missed} of {found.starts} starts; there may be others.",
+            "States that a step does not change, under the mean input of the batch, and the eigenvalues of the Jacobian "
+            "there. If all lie inside the unit circle, the state settles there. If some lie outside, the point is a "
+            f"saddle. Found from {found.starts - found.missed} of {found.starts} starts; there may be others.",
             ("point", "largest eigenvalue", "norm of the state", "starts that reached it"),
             rows,
         )
@@ -87,16 +87,16 @@ def lyapunov_figure(found: Lyapunov) -> Figure:
         "steps averaged over",
         "nats per step",
         lines,
-        levels=[("neither", 0.0)],
+        levels=[("unchanged", 0.0)],
         y_range=(low - room, high + room),
     )
     rows = [
         (f"{k + 1}", [float(found.exponents[k]), float(found.error[k])]) for k in range(len(found.exponents))
     ]
     return Figure(
-        "Whether small differences grow: Lyapunov exponents",
+        "Lyapunov exponents: do small differences grow?",
         svg(chart),
-        "Above 0 two runs that differ by next to nothing move apart (chaos); below 0 it forgets how it began. The "
+        "Above 0 two runs with almost equal states move apart (chaos). Below 0 the layer forgets its start. The "
         f"largest is {number(float(found.exponents[0]), 3)} ± {number(float(found.error[0]), 3)} nats per step.",
         ("exponent", "nats per step", "standard error"),
         rows,
