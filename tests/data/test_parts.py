@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from carousel import CarouselError
-from carousel.data import corpora, load_corpus, parts_by_name, split
+from carousel.data import corpora, load_corpus, split
 from carousel.data.documents import Document
+from carousel.data.parts import parts_by_name
 
 LINES = "a line of text\n" * 200
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from carousel import CarouselError, Vectors, _core
-from carousel.embeddings import EmbeddingConfig, store
+from carousel.embeddings import EmbeddingConfig, id_store
 from carousel.embeddings.corpus import SENTENCE_END, load_corpus, load_more
 from carousel.progress import Note
 
@@ -55,7 +55,7 @@ def test_identifiers_are_split_into_words():
 
 def test_counting_agrees_with_python(tmp_path):
     """Counts and order of words are those of a Counter over the same tokens."""
-    text = "\n".join(path.read_text() for path in sorted(Path(store.__file__).parent.glob("*.py")))
+    text = "\n".join(path.read_text() for path in sorted(Path(id_store.__file__).parent.glob("*.py")))
     (tmp_path / "a.txt").write_text(text)
     corpus = load_corpus(tmp_path / "a.txt", ALL)
     counts = Counter(re.findall(r"\w+(?:['’]\w+)*", text.lower().replace("’", "'")))
@@ -271,7 +271,7 @@ def test_text_larger_than_memory_goes_through_a_file(tmp_path, monkeypatch):
     text = [f"w{k % 7} w{k % 11} w{k % 5} rare{k}" for k in range(3_000)]
     config = EmbeddingConfig(min_count=3, phrases=1)
     plain = load_corpus(text, config)
-    monkeypatch.setattr(store.IdStore.__init__, "__defaults__", (1_000,))
+    monkeypatch.setattr(id_store.IdStore.__init__, "__defaults__", (1_000,))
     monkeypatch.setattr("carousel.embeddings.corpus._SENTENCES", 100)
     mapped = load_corpus(text, config)
     assert isinstance(mapped.ids, np.memmap)
@@ -345,7 +345,7 @@ def test_more_text_merges_counts_and_adds_words():
         ([["a"], 7], "a sentence must be a string or a list of strings; sentence 1 is 7"),
         ([["a", 7]], "sentence 0 is"),
         ("no/such/file.txt", "there is no file or folder no/such/file.txt"),
-        (["only once"], "at least two words must be left"),
+        (["only once"], "at least two words must occur"),
         (
             ["a", "flat", "list", "of"] * 5,
             "two frequent words or more.*20 sentences holds one.*in a list: .words.",

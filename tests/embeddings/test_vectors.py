@@ -8,7 +8,7 @@ import torch
 from tolerances import TOLERANCES
 
 from carousel import CarouselError
-from carousel.embeddings import Vectors, letters, neighbours, spelling, vectors
+from carousel.embeddings import Vectors, neighbours, normalization, spelling
 
 CLOSE = dict(zip(("rtol", "atol"), TOLERANCES[torch.float32], strict=True))
 
@@ -35,9 +35,7 @@ def assert_same(found, expected):
     np.testing.assert_allclose([each.similarity for each in found], [value for _, value in expected], **CLOSE)
 
 
-@pytest.mark.parametrize(
-    "module", [vectors, neighbours, spelling, letters], ids=lambda module: module.__name__
-)
+@pytest.mark.parametrize("module", [spelling, normalization], ids=lambda module: module.__name__)
 def test_examples(module):
     """The examples in the docstrings run."""
     assert doctest.testmod(module).failed == 0
@@ -227,7 +225,7 @@ def test_an_unknown_word_without_near_ones(drawn):
         (["a"], np.array([["x"]]), None, "matrix must hold numbers"),
         (["a"], np.ones((1, 1)), [1, 2], "one for each of 1 words"),
         (["a"], np.ones((1, 1)), [-1], "at least 0"),
-        (["a"], np.ones((1, 1)), [0.5], "counts must be whole numbers"),
+        (["a"], np.ones((1, 1)), [0.5], "counts must be integers"),
     ],
 )
 def test_what_vectors_cannot_be_made_of(words, matrix, counts, rule):

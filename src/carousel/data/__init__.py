@@ -16,47 +16,26 @@ from typing import TYPE_CHECKING
 from carousel.lazy import lazy
 
 if TYPE_CHECKING:
-    from carousel.data.batches import IGNORED, Windows, stream, streams
-    from carousel.data.compression import xz_bits_per_character
-    from carousel.data.corpora import Split, describe_skipped, load_corpus, read, split
-    from carousel.data.documents import Document, count_characters
+    from carousel.data.corpora import Split, load_corpus, read, split
+    from carousel.data.documents import Document
     from carousel.data.files import find_files, standard_library
-    from carousel.data.large import LargeDocument
-    from carousel.data.parts import parts_by_name
-    from carousel.data.sources import find_parts
-    from carousel.data.vocabularies import (
-        BOUNDARY,
-        LEVELS,
-        Vocabulary,
-        fit_vocabulary,
-        load_vocabulary,
-        vocabulary_from_json,
-    )
+    from carousel.data.streams import stream
+    from carousel.data.vocabularies import Vocabulary, fit_vocabulary, load_vocabulary
+    from carousel.data.windows import Windows
 else:
     __getattr__, __dir__ = lazy(__name__)
 
 __all__ = [
-    "BOUNDARY",
-    "IGNORED",
-    "LEVELS",
     "Document",
-    "LargeDocument",
     "Split",
     "Vocabulary",
     "Windows",
-    "count_characters",
-    "describe_skipped",
     "find_files",
-    "find_parts",
     "fit_vocabulary",
     "load_corpus",
     "load_vocabulary",
-    "parts_by_name",
     "read",
     "split",
     "standard_library",
     "stream",
-    "streams",
-    "vocabulary_from_json",
-    "xz_bits_per_character",
 ]

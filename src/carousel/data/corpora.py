@@ -9,8 +9,7 @@ from carousel.data.documents import Document, read_document
 from carousel.data.files import Found, Paths, find_files, search, standard_library
 from carousel.data.large import LargeDocument
 from carousel.data.opening import is_streamed
-from carousel.data.parts import PARTS, SHARE, parts_by_name
-from carousel.data.sources import BY_NAME, BY_OPTION, find_parts
+from carousel.data.parts import BY_NAME, BY_OPTION, PARTS, SHARE, find_parts, parts_by_name
 from carousel.errors import CarouselError
 
 __all__ = [
@@ -302,7 +301,7 @@ def _size(documents: Sequence[Document]) -> int:
 def _text_hash(document: Document) -> bytes:
     """Of the whole text; pieces are cut in one way where they stay on the disk and in another where they do not."""
     digest = blake2b(digest_size=16)
-    for piece in document.pieces():
+    for piece in document.chunks():
         digest.update(piece.encode("utf-8", "surrogatepass"))
     return digest.digest()
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from carousel.data.cuts import pieces
+from carousel.data.chunks import chunks
 from carousel.data.opening import is_streamed, opened
 from carousel.errors import CarouselError
 
@@ -25,9 +25,9 @@ class Document:
         """How many characters the text has."""
         return len(self.text)
 
-    def pieces(self) -> Iterator[str]:
-        """The text in pieces of a few megabytes at most, cut where no word is (see `carousel.data.cuts`)."""
-        return pieces(self.text)
+    def chunks(self) -> Iterator[str]:
+        """The text in pieces of a few megabytes at most, cut where no word is (see `carousel.data.chunks`)."""
+        return chunks(self.text)
 
 
 def count_characters(documents: Iterable[Document]) -> int:
@@ -52,37 +52,43 @@ def read_document(path: Path, name: str) -> Document:
             data += file.read(UNPACKED) if is_streamed(path) else file.read()
     if is_streamed(path) and len(data) > UNPACKED:
         raise CarouselError(
-            f"packed texts and standard input are read into memory, at most {UNPACKED >> 20} MB; {path} holds more. "
-            "Unpack it into a file, which stays on the disk."
+            f"compressed texts and standard input may have at most {UNPACKED >> 20} MB, since they are read into "
+            f"memory; {path} has more. Unpack it into a file, which stays on the disk."
         )
-    return Document(name, _decode(data, path))
+    return Document(name, decode(data, path))
 
 
 def check_text(data: bytes, path: Path, offset: int = 0) -> None:
     """Raise CarouselError where bytes, from `offset` of a file, cannot be UTF-8 text."""
     if offset == 0 and data.startswith(_UTF16_MARKS):
         raise CarouselError(
-            f"text files must be UTF-8: {path} starts with the byte order mark of UTF-16 (byte offset 0); "
-            f"convert it first: iconv -f UTF-16 -t UTF-8"
+            f"text files must be UTF-8; {path} starts with the byte order mark of UTF-16. "
+            "Convert it first: iconv -f UTF-16 -t UTF-8"
         )
     zero = data.find(b"\0")
     if zero >= 0:
         raise CarouselError(
-            f"text files must be UTF-8: {path} is binary (zero byte at byte offset {offset + zero}); leave it out"
+            f"text files must be UTF-8; {path} is binary (zero byte at byte offset {offset + zero:,}). Leave it out."
         )
 
 
-def _decode(data: bytes, path: Path) -> str:
+def decode(data: bytes, path: Path) -> str:
+    """The text of a whole file, without a byte order mark; raises CarouselError as `read_document` does."""
     check_text(data, path)
     try:
         text = data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise CarouselError(
-            f"text files must be UTF-8: {path} has the byte 0x{data[error.start]:02x} "
-            f"at byte offset {error.start} (line {line}); convert it (if Latin-1: iconv -f LATIN1 -t UTF-8) "
-            f"or leave it out"
-        ) from error
+        raise not_utf8(path, error, len(data)) from None
     if not text:
-        raise CarouselError(f"text files must not be empty: {path} holds no character; leave it out")
+        raise CarouselError(f"text files must not be empty; {path} holds no character. Leave it out.")
     return text
+
+
+def not_utf8(path: Path, error: UnicodeDecodeError, end: int) -> CarouselError:
+    """The error for bytes that are not UTF-8 and that end at this offset of a file."""
+    begin, line = end - len(error.object), error.object.count(b"\n", 0, error.start) + 1
+    place = f"{begin + error.start:,}" + (f" (line {line:,})" if begin == 0 else "")
+    return CarouselError(
+        f"text files must be UTF-8; {path} has the byte 0x{error.object[error.start]:02x} at byte offset {place}. "
+        "Convert it (if Latin-1: iconv -f LATIN1 -t UTF-8) or leave it out."
+    )

@@ -6,9 +6,8 @@ from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
 
-from carousel.data.cuts import last_cut
-from carousel.data.documents import Document, check_text
-from carousel.errors import CarouselError
+from carousel.data.chunks import last_cut
+from carousel.data.documents import Document, check_text, not_utf8
 
 _INSIDE = bytes(range(0x80, 0xC0))  # of a character in UTF-8, but never its first byte
 BLOCK = 1 << 22  # bytes read at a time
@@ -34,10 +33,7 @@ class LargeDocument(Document):
             try:
                 characters += len(decoder.decode(block, final=done + len(block) == stop - start))
             except UnicodeDecodeError as error:
-                raise CarouselError(
-                    f"text files must be UTF-8: {path} is not, near byte offset {start + done + error.start}; "
-                    "convert it or leave it out"
-                ) from error
+                raise not_utf8(path, error, start + done + len(block)) from None
             digest.update(block)
             done += len(block)
         object.__setattr__(self, "_characters", characters)
@@ -63,10 +59,10 @@ class LargeDocument(Document):
     @property
     def text(self) -> str:
         """All of it, in memory."""
-        return "".join(self.pieces())
+        return "".join(self.chunks())
 
-    def pieces(self) -> Iterator[str]:
-        """The text piece by piece, cut where no word is (see `carousel.data.cuts`)."""
+    def chunks(self) -> Iterator[str]:
+        """The text piece by piece, cut where no word is (see `carousel.data.chunks`)."""
         decoder = codecs.getincrementaldecoder("utf-8")()
         held = ""
         for block in self._blocks():

@@ -9,13 +9,13 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from carousel import _core
-from carousel.data.documents import check_text
+from carousel.data.documents import check_text, not_utf8
 from carousel.data.files import Found, search, standard_library
 from carousel.data.opening import opened
 from carousel.embeddings.config import EmbeddingConfig
-from carousel.embeddings.letters import seen
-from carousel.embeddings.progress import Lack, Reading
-from carousel.embeddings.store import IdStore
+from carousel.embeddings.id_store import IdStore
+from carousel.embeddings.normalization import visible
+from carousel.embeddings.progress import MissingResult, Reading
 from carousel.embeddings.vocabulary import Vocabulary, choose
 from carousel.errors import CarouselError, shown
 from carousel.progress import Observer, Stage, silent
@@ -241,7 +241,7 @@ def _add(tokeniser: Any, sentence: Any, lowers: bool, number: int) -> None:
     else:
         try:
             for token in sentence:
-                if word := seen(token).strip():
+                if word := visible(token).strip():
                     tokeniser.add(word.encode("utf-8", "replace"))
         except (TypeError, AttributeError):
             raise CarouselError(
@@ -251,7 +251,7 @@ def _add(tokeniser: Any, sentence: Any, lowers: bool, number: int) -> None:
 
 
 def _bytes(text: str, lowers: bool) -> bytes:
-    return seen(text.lower() if lowers else text).encode("utf-8", "replace")
+    return visible(text.lower() if lowers else text).encode("utf-8", "replace")
 
 
 def _pieces(files: list[Found], on_progress: Observer) -> Iterator[tuple[float | None, str | None]]:
@@ -269,7 +269,7 @@ def _pieces(files: list[Found], on_progress: Observer) -> Iterator[tuple[float |
         yield before / total if total else None, None
     if left_out:
         on_progress(
-            Lack(
+            MissingResult(
                 f"left out {len(left_out):,} of {len(files):,} files that are no text in UTF-8, as {left_out[0]}"
             )
         )
@@ -292,8 +292,11 @@ def _file_pieces(found: Found) -> Iterator[tuple[int, str]]:
         for data in _whole_lines(file):
             if offset == 0:
                 check_text(data[:_SNIFFED], found.path)
-            yield raw.tell() if raw.seekable() else 0, _decoded(data, found.path, offset)
             offset += len(data)
+            try:
+                yield raw.tell() if raw.seekable() else 0, data.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise not_utf8(found.path, error, offset) from None
 
 
 def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
@@ -307,13 +310,3 @@ def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
         rest.append(data[end:])
     if any(rest):
         yield b"".join(rest)
-
-
-def _decoded(data: bytes, path: Path, offset: int) -> str:
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise CarouselError(
-            f"text files must be UTF-8: {path} has the byte 0x{data[error.start]:02x} at byte offset "
-            f"{offset + error.start:,}. Convert it (if Latin-1: iconv -f LATIN1 -t UTF-8) or leave it out."
-        ) from None

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from carousel import _core
+from carousel.embeddings.checkpoint import Position
 from carousel.embeddings.config import EmbeddingConfig
 from carousel.embeddings.corpus import Corpus
-from carousel.embeddings.position import Position
-from carousel.embeddings.progress import Evaluated, Lack, Started, Stepped
+from carousel.embeddings.progress import Evaluated, MissingResult, Started, Stepped
 from carousel.embeddings.weights import Weights
 from carousel.errors import CarouselError
 from carousel.interrupt import deferred_interrupt
@@ -106,7 +106,7 @@ class Trainer:
             raise CarouselError(
                 f"patience watches the held-out loss, but {reason}. Give more text, or leave patience out."
             )
-        self.on_progress(Lack(f"there is no held-out loss: {reason}"))
+        self.on_progress(MissingResult(f"there is no held-out loss: {reason}"))
 
     def _turn(self, clock: "Clock") -> None:
         """Blocks to train on in one call: as many as fill a turn, never across an estimate of the loss."""

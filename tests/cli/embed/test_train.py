@@ -162,7 +162,7 @@ def test_from_given_vectors(carousel, planted, tmp_path):
     assert done.status == 2
     assert "--more goes on with a training, --from begins one" in done.err
     done = carousel("embed", "train", planted, "--from", given, "-o", path, "--dimension", 7)
-    assert "dimension must be that of the vectors to begin with, 6; got 7" in done.err
+    assert "dimension must be that of the initial vectors, 6; got 7" in done.err
 
 
 def test_text_from_a_pipe(carousel, planted, tmp_path, monkeypatch):

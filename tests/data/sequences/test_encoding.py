@@ -1,12 +1,15 @@
 """Scaling, gaps and symbols: measured on the train part, the same for all others."""
 
+import json
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 
 from carousel import CarouselError
 from carousel.data.sequences import Encoding, Example, Sequences, Span, filled
+from carousel.plain import typed
 
 NONE = math.nan
 
@@ -71,7 +74,7 @@ def test_an_encoding_survives_its_file():
     """As plain values, for JSON."""
     data = sequences([[0], [NONE]], symbols=[[["x"], ["y"]]])
     encoding = Encoding.fit(data, [Span(0, 0, 2)])
-    assert Encoding.from_dict(encoding.to_dict()) == encoding
+    assert typed(Encoding, json.loads(json.dumps(asdict(encoding))), "encoding") == encoding
 
 
 def test_filled_takes_the_last_value():

@@ -3,7 +3,7 @@
 import pytest
 
 from carousel import CarouselError
-from carousel.data.sequences import Layout, arrange, is_frame, read_table, table_of_frame
+from carousel.data.sequences import Layout, from_table, is_frame, read_table, table_of_frame
 
 
 def written(tmp_path, text):
@@ -81,4 +81,4 @@ def test_a_data_frame_is_a_table():
     with pytest.raises(CarouselError, match="at least one row"):
         table_of_frame(frame[:0])
     truth = table_of_frame(pandas.DataFrame({"on": [True, False, True], "y": ["a", "b", "a"]}))
-    assert arrange(truth, Layout("tag", target="y")).items[0].numbers[:, 0].tolist() == [1, 0, 1]
+    assert from_table(truth, Layout("tag", target="y")).items[0].numbers[:, 0].tolist() == [1, 0, 1]

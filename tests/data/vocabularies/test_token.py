@@ -5,8 +5,8 @@ import doctest
 import pytest
 
 from carousel import CarouselError
-from carousel.data import Document, fit_vocabulary, stream, vocabulary_from_json
-from carousel.data.vocabularies import token
+from carousel.data import Document, fit_vocabulary, stream
+from carousel.data.vocabularies import token, vocabulary_from_json
 
 TEXT = " the <unk> sat on the mat \n\n the dog\tsat\n"
 

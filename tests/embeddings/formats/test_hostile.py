@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from carousel import CarouselError
 from carousel.embeddings import Vectors
 from carousel.embeddings.formats import FORMATS
+from carousel.embeddings.normalization import nfc
 from tests.embeddings.formats.test_round_trip import NAMES
 
 MEMORY = 32 << 20  # bytes that refusing a file of a few hundred may take
@@ -344,11 +345,11 @@ def test_any_bytes(tmp_path, start, rest, name):
 
 @FUZZED
 @given(
-    words=st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=8, unique=True),
+    words=st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=8, unique_by=nfc),
     name=st.sampled_from([*FORMATS]),
 )
 def test_any_words_come_back_or_are_refused(tmp_path, words, name):
-    """No word is ever changed by a file."""
+    """No word, which is in NFC, is ever changed by a file."""
     vectors = Vectors(words, np.arange(3.0 * len(words)).reshape(-1, 3))
     path = tmp_path / NAMES[name]
     try:
@@ -356,7 +357,7 @@ def test_any_words_come_back_or_are_refused(tmp_path, words, name):
     except CarouselError:
         return
     back = Vectors.load(path, format=name)
-    assert back.words == words
+    assert back.words == vectors.words
     assert np.array_equal(back.matrix, vectors.matrix)
 
 

@@ -9,15 +9,14 @@ not seen.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
-from carousel.data.sequences.parts import Span
-from carousel.data.sequences.sequences import Example, Sequences
+from carousel.data.sequences.examples import Example, Sequences
+from carousel.data.sequences.splitting import Span
 from carousel.errors import CarouselError
-from carousel.plain import typed
 
 MOST_VALUES = 1000  # of a column of symbols: beyond, it is rather a name or a number
 
@@ -100,18 +99,6 @@ class Encoding:
         for k, each in enumerate(self.numbers):
             if each.log and (item.numbers[:, k] <= 0).any():
                 raise _not_positive(each.name, float(np.nanmin(item.numbers[:, k])))
-
-    def to_dict(self) -> dict[str, Any]:
-        """All of it, for JSON."""
-        return {
-            "numbers": [asdict(each) for each in self.numbers],
-            "symbols": [list(each) for each in self.symbols],
-        }
-
-    @classmethod
-    def from_dict(cls, about: dict[str, Any]) -> Self:
-        """The encoding that `to_dict` wrote."""
-        return typed(cls, about, "encoding")
 
 
 def filled(values: np.ndarray) -> np.ndarray:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass, fields
-from typing import Any, Self
+from dataclasses import dataclass
 
 from carousel.errors import CarouselError, shown
-from carousel.plain import typed
 
 TASKS = ("tag", "classify", "forecast")  # a label at each step, one for a sequence, the next values
 
@@ -35,15 +33,6 @@ class Layout:
     def __post_init__(self) -> None:
         if self.task not in TASKS:
             raise CarouselError(f"task must be one of {', '.join(TASKS)}; got {shown(self.task, 40)}.")
-
-    def to_dict(self) -> dict[str, Any]:
-        """The names, for JSON."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
-
-    @classmethod
-    def from_dict(cls, names: dict[str, Any]) -> Self:
-        """The layout that `to_dict` wrote."""
-        return typed(cls, names, "layout")
 
 
 def names(listed: str | None, columns: Container[str] = ()) -> list[str]:

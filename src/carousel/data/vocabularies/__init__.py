@@ -64,7 +64,7 @@ class _Texts:
         self._documents = documents
 
     def __iter__(self) -> Iterator[str]:
-        return (piece for document in self._documents for piece in document.pieces())
+        return (piece for document in self._documents for piece in document.chunks())
 
 
 def vocabulary_from_json(data: dict[str, Any]) -> Vocabulary:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from carousel.atomic import write_atomic
-from carousel.data.cuts import pieces
+from carousel.data.chunks import chunks
 from carousel.errors import CarouselError
 from carousel.plain import typed
 
@@ -25,7 +25,7 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 class Vocabulary(ABC):
     """The symbols of a text, numbered: 0 is the boundary between documents, `<eod>`.
 
-    Every symbol stands for a fixed piece of UTF-8 bytes (`pieces`), so text is put together again by joining
+    Every symbol stands for a fixed piece of UTF-8 bytes (`symbol_bytes`), so text is put together again by joining
     them.
     """
 
@@ -34,7 +34,7 @@ class Vocabulary(ABC):
     level: ClassVar[str]
     boundary_text: ClassVar[str] = ""
     """What the boundary is in a text: nothing, but at the level of tokens the end of a line."""
-    pieces: list[bytes]
+    symbol_bytes: list[bytes]
     """The bytes of each symbol; none for the boundary, a replacement character for `<unk>`."""
 
     @classmethod
@@ -62,12 +62,12 @@ class Vocabulary(ABC):
     @property
     def size(self) -> int:
         """V, the number of symbols."""
-        return len(self.pieces)
+        return len(self.symbol_bytes)
 
     @cached_property
     def symbols(self) -> list[str]:
         """Each symbol as text: `<eod>`, `<unk>`, then the pieces; bytes of a cut character as \\xNN."""
-        symbols = [piece.decode("utf-8", "backslashreplace") for piece in self.pieces]
+        symbols = [piece.decode("utf-8", "backslashreplace") for piece in self.symbol_bytes]
         symbols[BOUNDARY] = BOUNDARY_SYMBOL
         if symbols[UNKNOWN] == _REPLACEMENT:
             symbols[UNKNOWN] = UNKNOWN_SYMBOL
@@ -80,7 +80,7 @@ class Vocabulary(ABC):
         name.
         """
         _check_unicode(text)
-        ids = np.concatenate([self._encode(piece) for piece in pieces(text)])
+        ids = np.concatenate([self._encode(chunk) for chunk in chunks(text)])
         if strict and (unknown := self.unknown(text)):
             raise CarouselError(self._complaint(unknown))
         return ids
@@ -105,7 +105,7 @@ class Vocabulary(ABC):
             if at == BOUNDARY:
                 yield partial.decode(b"", final=True) + boundary
                 partial.reset()
-            elif text := partial.decode(self.pieces[at]):
+            elif text := partial.decode(self.symbol_bytes[at]):
                 yield text
         if text := partial.decode(b"", final=True):
             yield text
@@ -175,7 +175,7 @@ def check_size(size: int | None, least: int, level: str) -> None:
         )
 
 
-def special_pieces(unknown: bool) -> list[bytes]:
+def special_bytes(unknown: bool) -> list[bytes]:
     """The pieces of the special symbols, in their order."""
     return [b"", _REPLACEMENT.encode("utf-8")] if unknown else [b""]
 

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from carousel.data.vocabularies.base import UNKNOWN, Vocabulary, check_size, special_pieces, texts_in
+from carousel.data.vocabularies.base import UNKNOWN, Vocabulary, check_size, special_bytes, texts_in
 from carousel.errors import CarouselError
 
 
@@ -23,7 +23,7 @@ class CharVocabulary(Vocabulary):
         self.characters = sorted(characters)
         if any(len(character) != 1 for character in characters) or len(set(characters)) != len(characters):
             raise CarouselError("a char vocabulary must list single characters, each once")
-        self.pieces = special_pieces(unknown=True) + [
+        self.symbol_bytes = special_bytes(unknown=True) + [
             character.encode("utf-8") for character in self.characters
         ]
         codes = np.array([ord(character) for character in self.characters], dtype=np.int64)

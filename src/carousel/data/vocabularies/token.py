@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from carousel.data.cuts import pieces
+from carousel.data.chunks import chunks
 from carousel.data.vocabularies.base import (
     BOUNDARY,
     UNKNOWN,
@@ -56,7 +56,7 @@ class TokenVocabulary(Vocabulary):
         if len({*words, UNKNOWN_SYMBOL}) <= len(words) or any(word.split() != [word] for word in words):
             raise CarouselError("a token vocabulary must list words without white space, each once")
         names = [UNKNOWN_SYMBOL, *self.words] if knows_unknown else self.words
-        self.pieces = [b"\n", *(f" {name}".encode() for name in names)]
+        self.symbol_bytes = [b"\n", *(f" {name}".encode() for name in names)]
         self._numbers = {name: number for number, name in enumerate(names, BOUNDARY + 1)}
 
     @classmethod
@@ -101,7 +101,7 @@ class TokenVocabulary(Vocabulary):
         )
 
     def unknown(self, text: str) -> list[str]:
-        words = (word for piece in pieces(text) for word in piece.split())
+        words = (word for piece in chunks(text) for word in piece.split())
         return [word for word in dict.fromkeys(words) if word not in self._numbers]
 
     def decode(self, ids: Iterable[int], boundary: str | None = None) -> str:

@@ -8,8 +8,7 @@ import numpy as np
 
 from carousel.embeddings.formats import binary, numpy, safetensors, text
 from carousel.embeddings.formats.content import Content, Reading, Source
-from carousel.embeddings.formats.detection import detect
-from carousel.embeddings.formats.opening import opened
+from carousel.embeddings.formats.opening import detect, opened
 from carousel.errors import CarouselError, shown
 
 __all__ = ["FORMATS", "Content", "format_of", "load", "save"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from carousel.embeddings.letters import composed
+from carousel.embeddings.normalization import nfc
 from carousel.errors import CarouselError, shown
 
 
@@ -68,7 +68,7 @@ class Words:
 
         Raises CarouselError for a word that is not UTF-8, and for one that came before.
         """
-        text = composed(word if isinstance(word, str) else self._decoded(word, number))
+        text = nfc(word if isinstance(word, str) else self._decoded(word, number))
         first = self._numbers.setdefault(text, number)
         if first == number:
             return True

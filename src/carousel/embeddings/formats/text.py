@@ -100,10 +100,10 @@ def is_number(piece: bytes) -> bool:
 
 def trailing_numbers(line: bytes) -> int:
     """How many numbers end a line that begins with a word (which may itself be digits, or hold blanks)."""
-    return sum(1 for _ in takewhile(is_number, reversed(pieces_of(line)[1:])))
+    return sum(1 for _ in takewhile(is_number, reversed(fields_of(line)[1:])))
 
 
-def pieces_of(line: bytes) -> list[bytes]:
+def fields_of(line: bytes) -> list[bytes]:
     """What stands between blanks or tabs, however many; a first blank ends an empty word."""
     first, *rest = line.rstrip(_BLANKS).replace(b"\t", b" ").split(b" ")
     return [first, *filter(None, rest)]
@@ -158,7 +158,7 @@ def _row(line: bytes, path: Path, number: int, dimension: int) -> tuple[bytes, l
     if len(numbers) != dimension or b"  " in line or b"\t" in line:
         # from the right: GloVe has words with blanks in them; but a number before the numbers is one too many
         word, *numbers = line.rsplit(None, dimension)
-        if len(numbers) != dimension or ((b" " in word or b"\t" in word) and is_number(pieces_of(word)[-1])):
+        if len(numbers) != dimension or ((b" " in word or b"\t" in word) and is_number(fields_of(word)[-1])):
             raise damaged(
                 path,
                 f"has {trailing_numbers(line)} numbers in line {number:,}, but {dimension} by its first line",

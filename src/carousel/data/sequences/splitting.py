@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from carousel.data.sequences.sequences import Sequences
+from carousel.data.sequences.examples import Sequences
 from carousel.errors import CarouselError
 
 
@@ -29,7 +29,7 @@ class Parts:
     test: list[Span]
 
 
-def by_sequence(sequences: Sequences, valid: float, test: float, seed: int) -> Parts:
+def split_by_sequence(sequences: Sequences, valid: float, test: float, seed: int) -> Parts:
     """Whole sequences, drawn at random, with the shares of each label kept where there is one label for each.
 
     Raises CarouselError if a part would be empty.
@@ -47,7 +47,7 @@ def by_sequence(sequences: Sequences, valid: float, test: float, seed: int) -> P
     return Parts(*[_whole(sequences, sorted(part)) for part in (rest, held, tested)])
 
 
-def by_time(sequences: Sequences, valid: float, test: float) -> Parts:
+def split_by_time(sequences: Sequences, valid: float, test: float) -> Parts:
     """The last steps of every sequence for the test, those before them for choosing, all others to learn from.
 
     Raises CarouselError if a sequence is too short for that.

@@ -1,55 +1,15 @@
-"""Batches: one long stream of symbols, cut into windows between which the state can be carried."""
+"""Windows of a stream of symbols: mini-batches of truncated backpropagation, with the state carried between them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from carousel.data.documents import Document
-from carousel.data.large import LargeDocument
-from carousel.data.mapped import mapped_streams
-from carousel.data.vocabularies import BOUNDARY, Vocabulary
+from carousel.data.vocabularies.base import BOUNDARY
 from carousel.errors import CarouselError
 
 IGNORED = -100  # the target of padding: `ignore_index` of torch.nn.functional.cross_entropy
-
-
-def stream(documents: Sequence[Document], vocabulary: Vocabulary) -> np.ndarray:
-    """Documents as one array of symbols (int32), a boundary before, between and after them.
-
-    The first boundary is only context: it lets the first character be predicted as the first of a document.
-    At the level of characters, len(stream) - 1 is therefore `count_characters(documents)`. Where the boundary is
-    the end of a line, a document that ends in one gets no second.
-
-        >>> from carousel.data import fit_vocabulary
-        >>> documents = [Document("a", "ba"), Document("b", "b")]
-        >>> stream(documents, fit_vocabulary("char", documents)).tolist()  # 0 <eod>, 1 <unk>, 2 a, 3 b
-        [0, 3, 2, 0, 3, 0]
-    """
-    return streams(documents, vocabulary)[0]
-
-
-def streams(
-    documents: Sequence[Document],
-    vocabulary: Vocabulary,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """`stream`, and where in it the boundary stands that closes each document.
-
-    Of documents too large for memory the symbols lie in a mapped file of the cache folder.
-    """
-    if any(isinstance(document, LargeDocument) for document in documents):
-        return mapped_streams(documents, vocabulary, on_progress)
-    boundary = np.array([BOUNDARY], dtype=np.int32)
-    parts, ends, length = [boundary], [], 1
-    for document in documents:
-        ids = vocabulary.encode(document.text)
-        ended = vocabulary.boundary_text and len(ids) and ids[-1] == BOUNDARY
-        parts += [ids] if ended else [ids, boundary]
-        length += len(ids) + (not ended)
-        ends.append(length - 1)
-    return np.concatenate(parts), np.array(ends, dtype=np.int64)
 
 
 class Windows(Sequence[tuple[Tensor, Tensor]]):

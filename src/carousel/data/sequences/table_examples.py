@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from carousel.data.sequences.cells import check_order, holds_dates, numbers, times
+from carousel.data.sequences.columns import check_order, holds_dates, numbers, times
+from carousel.data.sequences.examples import Example, Sequences
 from carousel.data.sequences.layout import Layout, names
-from carousel.data.sequences.sequences import Example, Sequences
 from carousel.data.sequences.table import Table, is_number
 from carousel.errors import CarouselError
 
@@ -18,7 +18,7 @@ from carousel.errors import CarouselError
 TIMES = ("time", "t", "step", "date", "timestamp", "year", "month", "index")
 
 
-def arrange(
+def from_table(
     table: Table, layout: Layout, *, labelled: bool = True, columns: Iterable[str] | None = None
 ) -> Sequences:
     """The sequences of a table; `labelled`: labels must be there, as they must be to learn.

@@ -7,7 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carousel import CarouselError
-from carousel.data import BOUNDARY, IGNORED, Document, Windows, count_characters, fit_vocabulary, stream
+from carousel.data import Document, Windows, fit_vocabulary, stream
+from carousel.data.documents import count_characters
+from carousel.data.vocabularies import BOUNDARY
+from carousel.data.windows import IGNORED
 
 
 def test_a_stream_has_a_boundary_before_between_and_after() -> None:

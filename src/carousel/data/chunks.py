@@ -7,15 +7,15 @@ white space for long does a piece end between any two characters.
 import re
 from collections.abc import Iterator
 
-PIECE = 1 << 20  # characters that are turned into symbols at a time
+CHUNK = 1 << 20  # characters that are turned into symbols at a time
 _LONGEST = 4  # times the length asked for, before a word is cut
 _CUT = re.compile(r"(?<=\S)[ \t\r\n]")
 
 
-def pieces(text: str, length: int = PIECE) -> Iterator[str]:
+def chunks(text: str, length: int = CHUNK) -> Iterator[str]:
     """The text in pieces of at least `length` characters and at most four times as many; the last may be shorter.
 
-    >>> list(pieces("one two  three", 4))
+    >>> list(chunks("one two  three", 4))
     ['one two', '  three']
     """
     start = 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from carousel.data.sequences.sequences import Example, Sequences
+from carousel.data.sequences.examples import Example, Sequences
 from carousel.errors import CarouselError
 
 
