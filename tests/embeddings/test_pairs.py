@@ -77,7 +77,7 @@ def test_layouts(drawn, tmp_path, text):
 @pytest.mark.parametrize(
     ("text", "rule"),
     [
-        ("w1 w2 1\nw3 w4\n", "two words and a number: line 2 of .*p is 'w3 w4'"),
+        ("w1 w2 1\nw3 w4\n", "two words and a number; line 2 of .*p is 'w3 w4'"),
         ("w1 w2 1\nw3 w4 nan\n", "line 2"),
         ("a b 1\nc d 2\n", "has 2 pairs and 0 of them"),
         ("w1 w2 1\n", "at least 2 pairs must have two words with vectors; .*p has 1 pairs and 1"),

@@ -78,10 +78,10 @@ def test_words_with_their_neighbours(groups):
 @pytest.mark.parametrize(
     ("options", "rule"),
     [
-        ({"words": ["a0"]}, "by pca is of 2 to 5,000 words; got 1"),
-        ({"words": ["a0", "b1", "c2"], "method": "tsne"}, "by tsne is of 4 to"),
+        ({"words": ["a0"]}, "by pca must have 2 to 5,000 words; got 1"),
+        ({"words": ["a0", "b1", "c2"], "method": "tsne"}, "by tsne must have 4 to"),
         ({"words": ["a0", "nowhere"]}, "'nowhere' is not among the 60 words"),
-        ({"method": "umap"}, "one of pca, tsne; got 'umap'"),
+        ({"method": "umap"}, "pca or tsne; got 'umap'"),
         ({"skip": 60}, "got 0"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A document: one text with a name, as read from one file."""
+"""A document: one text with a name, read from one file; and which bytes are text."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,36 +15,36 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 @dataclass(frozen=True)
 class Document:
-    """A text and its name: the path of its file below the root of the corpus, with forward slashes."""
+    """A text and its name."""
 
-    name: str
+    name: str  # the path of its file below the root of the corpus, with forward slashes
     text: str
 
     @property
     def characters(self) -> int:
-        """How many characters the text has."""
+        """The length of the text in characters."""
         return len(self.text)
 
     def chunks(self) -> Iterator[str]:
-        """The text in pieces of a few megabytes at most, cut where no word is (see `carousel.data.chunks`)."""
+        """The text in chunks of a few megabytes at most, cut between words (see `carousel.data.chunks`)."""
         return chunks(self.text)
 
 
 def count_characters(documents: Iterable[Document]) -> int:
-    """How many characters a model of these documents predicts: every character, and one end per document.
+    """The number of characters that a model of these documents predicts: every character, and one end a document.
 
-    This is the denominator of every "bits per character" in Carousel, whatever the level of the vocabulary.
+    All "bits per character" of Carousel are divided by it, whatever the level of the vocabulary.
 
-        >>> count_characters([Document("a", "abc"), Document("b", "de")])
-        7
+    >>> count_characters([Document("a", "abc"), Document("b", "de")])
+    7
     """
     return sum(document.characters + 1 for document in documents)
 
 
 def read_document(path: Path, name: str) -> Document:
-    """Read one UTF-8 file, unpacked if it is packed; a byte order mark is stripped, line ends are kept as they are.
+    """Read one UTF-8 file, compressed or not, without its byte order mark; line ends stay as they are.
 
-    Raises CarouselError when the file cannot be read, is empty, or is not UTF-8 text.
+    Raises CarouselError if the file cannot be read, is empty, or is not UTF-8 text.
     """
     with opened(path) as (file, _):
         data = file.read(_SNIFFED)
@@ -59,7 +59,7 @@ def read_document(path: Path, name: str) -> Document:
 
 
 def check_text(data: bytes, path: Path, offset: int = 0) -> None:
-    """Raise CarouselError where bytes, from `offset` of a file, cannot be UTF-8 text."""
+    """Raise CarouselError for bytes, from `offset` of a file, that cannot be UTF-8 text."""
     if offset == 0 and data.startswith(_UTF16_MARKS):
         raise CarouselError(
             f"text files must be UTF-8; {path} starts with the byte order mark of UTF-16. "

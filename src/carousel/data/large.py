@@ -1,4 +1,4 @@
-"""A text too large for memory: a stretch of a file, checked once from end to end and read piece by piece."""
+"""A text too large for memory: a stretch of a file, checked once from end to end and read chunk by chunk."""
 
 import codecs
 from collections.abc import Iterator
@@ -14,13 +14,7 @@ BLOCK = 1 << 22  # bytes read at a time
 
 
 class LargeDocument(Document):
-    """A document whose text stays in its file.
-
-    Attributes:
-        start, stop: the bytes of the file that it is.
-        characters: how many characters these are.
-        digest: a hash of these bytes.
-    """
+    """A document whose text stays in its file: the bytes from `start` to `stop`. `digest` is a hash of them."""
 
     def __init__(self, name: str, path: Path, start: int, stop: int) -> None:
         """Read all of it once: raises CarouselError where it is not UTF-8 text."""
@@ -62,7 +56,7 @@ class LargeDocument(Document):
         return "".join(self.chunks())
 
     def chunks(self) -> Iterator[str]:
-        """The text piece by piece, cut where no word is (see `carousel.data.chunks`)."""
+        """The text in chunks, cut between words (see `carousel.data.chunks`)."""
         decoder = codecs.getincrementaldecoder("utf-8")()
         held = ""
         for block in self._blocks():

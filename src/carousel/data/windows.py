@@ -13,22 +13,29 @@ IGNORED = -100  # the target of padding: `ignore_index` of torch.nn.functional.c
 
 
 class Windows(Sequence[tuple[Tensor, Tensor]]):
-    """A stream cut into B parallel lanes, the lanes into windows of T symbols: truncated backpropagation.
+    """A stream of symbols cut into B parallel lanes, and the lanes into windows of T steps (Williams & Peng 1990).
 
-    Lane b is the b-th of B contiguous pieces of the stream. Window k holds steps kT ... kT + T - 1 of all
-    lanes, so the state after window k is the state before window k + 1 (Williams & Peng 1990). Targets are
-    the inputs one symbol later.
+    Lane b is the b-th of B contiguous parts of the stream. Window k holds the steps kT ... kT + T - 1 of all lanes, so
+    the state after window k is the state before window k + 1. Targets are the inputs one symbol later.
 
-        windows = Windows(ids, batch=32, length=100)
-        inputs, targets = windows[k]       # (T, B), (T, B) int64; k = 0 ... windows.number - 1
+    The last window is shorter than T if the length of the lanes is not a multiple of T. Without `pad`, the fewer than B
+    symbols at the end that fill no whole step are left out: right for training. With `pad`, every symbol after the
+    first is a target exactly once, the last lane is filled up with targets of -100, and a stream may be shorter than a
+    window: right for held-out text.
 
-    The last window is kept, shorter than T where the lanes are not a multiple of T. Without `pad`, the end of
-    the stream that fills no whole step of all lanes (fewer than B symbols) is left out, and a stream shorter
-    than one window is an error: right for training. With `pad`, every symbol after the first is a target
-    exactly once, the last lane is filled up with targets IGNORED, and short streams are welcome: right for
-    held-out text.
+    Args:
+        ids: (N,) the stream, as `stream` returns it.
+        batch: B, the number of lanes.
+        length: T, the steps of a window.
+        pad: fill up the last lane.
+        name: what errors call the text.
 
-    Raises CarouselError for a batch or length below 1 and for a stream shorter than one window.
+    Raises CarouselError for a batch or length below 1, and for a stream that is too short.
+
+    >>> windows = Windows(np.arange(9), batch=2, length=3)
+    >>> inputs, targets = windows[0]  # (T, B), (T, B) int64
+    >>> inputs.T.tolist(), targets.T.tolist(), len(windows)
+    ([[0, 1, 2], [4, 5, 6]], [[1, 2, 3], [5, 6, 7]], 2)
     """
 
     def __init__(
@@ -36,25 +43,27 @@ class Windows(Sequence[tuple[Tensor, Tensor]]):
     ) -> None:
         for option, value in (("batch", batch), ("length", length)):
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise CarouselError(f"{option} must be a whole number of at least 1: got {value!r}")
+                raise CarouselError(
+                    f"{option} must be a whole number of at least 1; got {value!r}. Pass a larger one."
+                )
         ids = np.asarray(ids)
         if ids.ndim != 1 or ids.dtype.kind not in "iu":
-            raise CarouselError(f"ids must be one row of integers: got shape {ids.shape}, dtype {ids.dtype}")
+            raise CarouselError(f"ids must be integers of shape (N,); got {ids.dtype} of shape {ids.shape}.")
         needed = 2 if pad else batch * length + 1
         if len(ids) < needed:
-            advice = f" for {batch} lanes of {length} steps; give more text, or lower batch or length (bptt)"
-            advice = "" if pad else advice
+            lanes = "" if pad else f" for {batch} lanes of {length} steps"
             raise CarouselError(
-                f"the {name} must hold at least {needed:,} symbols: it holds {len(ids):,}{advice}"
+                f"the {name} must have at least {needed:,} symbols{lanes}; it has {len(ids):,}. Give more text"
+                + ("." if pad else ", or lower batch or length (bptt).")
             )
         self.batch, self.length = int(batch), int(length)
         self.predicted = len(ids) - 1 if pad else (len(ids) - 1) // batch * batch
-        """How many targets count, in all windows together."""
+        """The number of targets that count, in all windows together."""
         self._inputs, self._targets = _lanes(ids, self.batch, pad)
 
     @property
     def number(self) -> int:
-        """How many windows there are."""
+        """The number of windows."""
         return -(-self._inputs.shape[1] // self.length)
 
     def __len__(self) -> int:

@@ -50,8 +50,8 @@ def as_counts(counts: np.ndarray | Sequence[int], words: list[str]) -> np.ndarra
     array = np.asarray(counts)
     if array.shape != (len(words),) or array.dtype.kind not in "iu" or (array < 0).any():
         raise CarouselError(
-            f"counts must be integers of at least 0, one for each of the {len(words):,} words; got {array.dtype} of "
-            f"shape {tuple(array.shape)}. Leave counts out if they are not known."
+            f"counts must be whole numbers of at least 0, one for each of the {len(words):,} words; got "
+            f"{array.dtype} of shape {tuple(array.shape)}. Leave counts out if they are not known."
         )
     return array.astype(np.int64, copy=False)
 

@@ -54,7 +54,7 @@ def test_a_size_makes_the_rarest_words_unknown() -> None:
 
 def test_an_unknown_word_without_unk_is_refused_by_name() -> None:
     """With no <unk> in train there is nothing that could stand for it."""
-    with pytest.raises(CarouselError, match="no <unk> that could stand for unknown words: it lacks 'bird'"):
+    with pytest.raises(CarouselError, match="if it has no <unk>; it lacks 'bird'"):
         fit("the dog\n").encode("the bird\n")
 
 

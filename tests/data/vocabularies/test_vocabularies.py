@@ -175,7 +175,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_level_names_those_there_are() -> None:
     """The way out is in the message."""
-    with pytest.raises(CarouselError, match="one of char, word, bpe, token: got 'letter'"):
+    with pytest.raises(CarouselError, match="one of char, word, bpe, token; got 'letter'"):
         fit_vocabulary("letter", [Document("a", "text")])
 
 

@@ -49,7 +49,7 @@ class BytePairVocabulary(Vocabulary):
         ]
 
     @classmethod
-    def fit(cls, texts: Iterable[str], size: int | None = None) -> Self:
+    def _fit(cls, texts: Iterable[str], size: int | None = None) -> Self:
         check_size(size, 256 + _FIRST, cls.level)
         tokenizer = _tokenizer(BPE())
         trainer = BpeTrainer(
@@ -62,7 +62,7 @@ class BytePairVocabulary(Vocabulary):
         return cls(tokenizer)
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
+    def _from_json(cls, data: dict[str, Any]) -> Self:
         """Made anew from the symbols and the merges: nothing else of the description is read."""
         tokenizer = typed(dict[str, Any], data.get("tokenizer"), "tokenizer")
         pairs = described(_Pairs, typed(dict[str, Any], tokenizer.get("model"), "model"), "model")

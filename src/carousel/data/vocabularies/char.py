@@ -32,7 +32,7 @@ class CharVocabulary(Vocabulary):
         self._table[codes] = np.arange(UNKNOWN + 1, UNKNOWN + 1 + len(codes))
 
     @classmethod
-    def fit(cls, texts: Iterable[str], size: int | None = None) -> Self:
+    def _fit(cls, texts: Iterable[str], size: int | None = None) -> Self:
         check_size(size, UNKNOWN + 2, cls.level)
         counts = np.zeros(0, dtype=np.int64)
         for text in texts:
@@ -47,7 +47,7 @@ class CharVocabulary(Vocabulary):
         return cls([chr(code) for code in codes])
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
+    def _from_json(cls, data: dict[str, Any]) -> Self:
         return cls(texts_in(data, "characters"))
 
     def _content(self) -> dict[str, Any]:

@@ -48,14 +48,14 @@ class WordVocabulary(Vocabulary):
         self._tokenizer = _tokenizer(symbols)
 
     @classmethod
-    def fit(cls, texts: Iterable[str], size: int | None = None) -> Self:
+    def _fit(cls, texts: Iterable[str], size: int | None = None) -> Self:
         check_size(size, UNKNOWN + 2, cls.level)
         words = _frequent(texts, (size or DEFAULT_SIZE) - UNKNOWN - 1, at_least=2)
         # a text in which no word comes twice is too short to be choosy
         return cls(words or _frequent(texts, (size or DEFAULT_SIZE) - UNKNOWN - 1, at_least=1))
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
+    def _from_json(cls, data: dict[str, Any]) -> Self:
         return cls(texts_in(data, "words"))
 
     def _content(self) -> dict[str, Any]:

@@ -26,24 +26,14 @@ _PARSED = 100_000  # numbers parsed together
 _BLANKS = b" \t\r\n"
 
 
-def save(path: str | Path, content: Content) -> None:
+def save(path: str | Path, content: Content, header: bool = True) -> None:
     """Write "n d", then a line for each word; float32 come back exactly."""
     words_on_a_line(content.words, path, " \t\r\n")
     with replacing(path) as file:
-        file.write(f"{len(content.words)} {content.matrix.shape[1]}\n".encode())
-        _write_rows(file, content)
-
-
-def save_glove(path: str | Path, content: Content) -> None:
-    """Write a line for each word, without a header."""
-    words_on_a_line(content.words, path, " \t\r\n")
-    with replacing(path) as file:
-        _write_rows(file, content)
-
-
-def _write_rows(file: BinaryIO, content: Content) -> None:
-    for word, row in zip(content.words, content.matrix, strict=True):
-        file.write(f"{word} {' '.join(map(str, row))}\n".encode())
+        if header:
+            file.write(f"{len(content.words)} {content.matrix.shape[1]}\n".encode())
+        for word, row in zip(content.words, content.matrix, strict=True):
+            file.write(f"{word} {' '.join(map(str, row))}\n".encode())
 
 
 def load(source: Source, reading: Reading) -> Content:
