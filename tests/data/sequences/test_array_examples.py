@@ -78,7 +78,7 @@ def test_the_fingerprint_follows_the_data():
         ("classify", ["ab", ""], {"targets": [0, 1]}, "no text may be empty"),
         ("classify", ["ab", "c"], {"targets": [0, 1], "lengths": [2, 1]}, "without lengths"),
         ("forecast", ["ab", "c"], {}, "To forecast, pass numbers"),
-        ("classify", [["a"]], {"targets": [0]}, "must be numbers, \(T, I\), or one str"),
+        ("classify", [["a"]], {"targets": [0]}, r"must be numbers, \(T, I\), or one str"),
         (
             "classify",
             [[1.0]],

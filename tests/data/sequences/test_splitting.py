@@ -35,9 +35,7 @@ def test_the_end_of_each_series_is_held_out():
 
 def test_too_little_data_is_told():
     """A part to learn from must stay."""
-    with pytest.raises(
-        CarouselError, match="has 2 sequences, too few for a part to learn from beside 1 for valid"
-    ):
+    with pytest.raises(CarouselError, match=r"at least one of the sequences; .* has 2: 1 for valid"):
         split_by_sequence(labelled({"a": 2})[0], 0.1, 0.1, seed=1)
-    with pytest.raises(CarouselError, match="the sequence '0' of the data has 2 steps, too few"):
+    with pytest.raises(CarouselError, match="the steps; the sequence '0' of the data has 2"):
         split_by_time(from_arrays("forecast", [1.0, 2.0]), 0.1, 0.1)

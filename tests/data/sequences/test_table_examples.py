@@ -115,16 +115,16 @@ def test_weights_are_those_of_the_steps():
         ("x y\n1 a\n", {"task": "tag"}, "task tag needs target"),
         ("x y\n1 a\n", {"target": "z"}, "target names the column 'z', which data.csv does not have"),
         ("x y\n1 a\n", {"target": "y", "inputs": "q"}, "inputs names the column 'q'"),
-        ("x y\n1 a\n", {"target": "y", "inputs": "y"}, "'y', which is read as something else already"),
+        ("x y\n1 a\n", {"target": "y", "inputs": "y"}, "'y', which another option names too"),
         (
             "y z\na b\n",
             {"target": "y"},
-            "column 'z' of data.csv holds no numbers; its first value is 'b'. Name it in categ",
+            "column 'z' of data.csv must hold numbers; its first value is 'b'. Name it in categ",
         ),
         (
             "x y\n. a\nNA a\n",
             {"target": "y"},
-            "'x' of data.csv holds no values: every cell is empty. Leave it out",
+            "'x' of data.csv must hold values; every cell is empty. To leave it out",
         ),
         (
             "d x\n1/01/2020 1\n2/01/2020 2\n",
@@ -138,7 +138,7 @@ def test_weights_are_those_of_the_steps():
             "its first value is '1,5'. Write numbers with a decimal point",
         ),
         ("x y\n1 a\n1.234,5 a\n", {"target": "y"}, "line 3: .*'1.234,5'. Write numbers with a decimal point"),
-        ("y t\na 2026-01-01\n", {"target": "y"}, "data.csv has no column of numbers to learn from"),
+        ("y t\na 2026-01-01\n", {"target": "y"}, "data.csv must have a column of numbers to learn from"),
         (
             "x y\n1 a\n2 a\noops a\n",
             {"target": "y"},
@@ -148,13 +148,13 @@ def test_weights_are_those_of_the_steps():
         (
             "x y\n1 a\n2 b\n",
             {"target": "y"},
-            "line 3: task classify gives a sequence one label, but it is 'a' and",
+            "line 3: with task classify a sequence must have one label; got 'a' and",
         ),
-        ("x y\n1 .\n", {"target": "y"}, "line 2: the label in the column 'y' is missing"),
+        ("x y\n1 .\n", {"target": "y"}, "line 2: every sequence must have a label; that in the column 'y'"),
         (
             "i x y\n. 1 a\n",
             {"target": "y", "sequence": "i"},
-            "line 2: the column 'i' must say which sequence",
+            "line 2: the column 'i' must name the sequence",
         ),
         (
             "x y w\n1 a -1\n",
@@ -162,10 +162,10 @@ def test_weights_are_those_of_the_steps():
             "line 2: weights must be numbers of at least 0; got '-1'",
         ),
         ("n y\n. a\n", {"target": "y", "text": "n"}, "line 2: the column 'n' must hold text; it is empty"),
-        ("n y\nb a\n", {"target": "y", "text": "n", "time": "n"}, "leave time out"),
-        ("n y\nb a\n", {"target": "y", "text": "n", "task": "tag"}, "for task classify; the task is tag"),
-        ("n\nb\n", {"task": "forecast"}, "holds no numbers"),
-        ("n\nb\n", {"task": "forecast", "categories": "n"}, "a forecast is of numbers"),
+        ("n y\nb a\n", {"target": "y", "text": "n", "time": "n"}, "got time too"),
+        ("n y\nb a\n", {"target": "y", "text": "n", "task": "tag"}, "for task classify; got task tag"),
+        ("n\nb\n", {"task": "forecast"}, "must hold numbers"),
+        ("n\nb\n", {"task": "forecast", "categories": "n"}, "a forecast needs a column of numbers"),
     ],
 )
 def test_mistakes_are_told(text, options, message):

@@ -1,4 +1,4 @@
-"""Train, valid and test: whole sequences where there are several, else stretches of time, the latest ones held out."""
+"""Train, valid and test: whole sequences if there are several, else stretches of time, the last ones held out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from carousel.errors import CarouselError
 
 
 class Span(NamedTuple):
-    """Steps `first` to `stop` of a sequence; what comes before them may be read, but does not count."""
+    """The steps from `first` to `stop` of a sequence; the steps before them may be read, but do not count."""
 
     sequence: int
     first: int
@@ -22,7 +22,7 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True)
 class Parts:
-    """The spans of each part."""
+    """The spans of the three parts."""
 
     train: list[Span]
     valid: list[Span]
@@ -30,7 +30,7 @@ class Parts:
 
 
 def split_by_sequence(sequences: Sequences, valid: float, test: float, seed: int) -> Parts:
-    """Whole sequences, drawn at random, with the shares of each label kept where there is one label for each.
+    """Whole sequences, drawn at random; if a sequence has one label, each part has about the same share of each label.
 
     Raises CarouselError if a part would be empty.
     """
@@ -38,23 +38,28 @@ def split_by_sequence(sequences: Sequences, valid: float, test: float, seed: int
     kinds: dict[object, list[int]] = {}
     for k, item in enumerate(sequences.items):
         kinds.setdefault(None if isinstance(item.label, list) else item.label, []).append(k)
-    order = [k for kind in kinds.values() for k in _spread(random.permutation(kind))]
-    places = np.argsort(np.array([place for place, _ in order]), kind="stable")
-    numbers = [order[k][1] for k in places]
-    counts = _counts(len(numbers), valid, test, "sequences", sequences.source)
-    cuts = np.cumsum(counts)
-    held, tested, rest = numbers[: cuts[0]], numbers[cuts[0] : cuts[1]], numbers[cuts[1] :]
-    return Parts(*[_whole(sequences, sorted(part)) for part in (rest, held, tested)])
+    # each gets a place from 0 to 1: those of one label lie evenly between those of the others
+    places = [
+        ((place + 0.5) / len(kind), int(number))
+        for kind in kinds.values()
+        for place, number in enumerate(random.permutation(kind))
+    ]
+    numbers = [number for _, number in sorted(places, key=lambda each: each[0])]
+    valid_count, test_count, _ = _counts(len(numbers), valid, test, "sequences", sequences.source)
+    first = valid_count + test_count
+    drawn = (numbers[first:], numbers[:valid_count], numbers[valid_count:first])
+    return Parts(*[[Span(k, 0, len(sequences.items[k])) for k in sorted(part)] for part in drawn])
 
 
 def split_by_time(sequences: Sequences, valid: float, test: float) -> Parts:
-    """The last steps of every sequence for the test, those before them for choosing, all others to learn from.
+    """The last steps of every sequence are the test part, those before them the valid part, all others the train part.
 
     Raises CarouselError if a sequence is too short for that.
     """
     parts = Parts([], [], [])
     for k, item in enumerate(sequences.items):
-        held, tested, rest = _counts(len(item), valid, test, "steps", _called(sequences, k))
+        source = f"the sequence {item.name!r} of {sequences.source}" if item.name else sequences.source
+        held, tested, rest = _counts(len(item), valid, test, "steps", source)
         parts.train.append(Span(k, 0, rest))
         if held:
             parts.valid.append(Span(k, rest, rest + held))
@@ -63,26 +68,12 @@ def split_by_time(sequences: Sequences, valid: float, test: float) -> Parts:
     return parts
 
 
-def _spread(numbers: np.ndarray) -> list[tuple[float, int]]:
-    """Each with a place from 0 to 1: those of one label lie evenly between those of others."""
-    return [((k + 0.5) / len(numbers), int(number)) for k, number in enumerate(numbers)]
-
-
-def _whole(sequences: Sequences, numbers: list[int]) -> list[Span]:
-    return [Span(k, 0, len(sequences.items[k])) for k in numbers]
-
-
 def _counts(number: int, valid: float, test: float, what: str, source: str) -> tuple[int, int, int]:
-    """How many for the valid part, the test part and the train part; a share that is not 0 gives at least one."""
+    """The sizes of the valid, the test and the train part; a share above 0 gives at least one."""
     held, tested = (max(1, math.floor(share * number)) if share else 0 for share in (valid, test))
     if number - held - tested < 1:
         raise CarouselError(
-            f"{source} has {number} {what}, too few for a part to learn from beside {held} for valid and {tested} for "
+            f"the train part needs at least one of the {what}; {source} has {number}: {held} for valid, {tested} for "
             "test. Give more data, or smaller shares."
         )
     return held, tested, number - held - tested
-
-
-def _called(sequences: Sequences, k: int) -> str:
-    name = sequences.items[k].name
-    return f"the sequence {name!r} of {sequences.source}" if name else sequences.source
