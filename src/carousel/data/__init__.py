@@ -1,6 +1,6 @@
-"""From files to batches: corpora, vocabularies, windows, and the yardstick of a compressor.
+"""From files to batches: corpora, vocabularies, streams of symbols, windows.
 
-The order in which text walks through this room:
+Text passes through this room in this order:
 
     split = load_corpus(paths)                                  # files -> documents -> train, valid, test
     vocabulary = fit_vocabulary("char", split.train)            # what a symbol is
@@ -8,7 +8,7 @@ The order in which text walks through this room:
     for inputs, targets in Windows(ids, batch=32, length=100):  # (T, B), (T, B)
         ...
 
-The names are imported when they are first used: `data.files` is read where no torch is loaded.
+The names are imported when they are first used, since `data.files` and `data.parts` are used without torch.
 """
 
 from typing import TYPE_CHECKING

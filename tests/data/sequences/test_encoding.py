@@ -91,5 +91,7 @@ def test_mistakes_are_told():
     many = sequences([[0]] * 1001, symbols=[[[str(k)] for k in range(1001)]])
     with pytest.raises(CarouselError, match="at most 1,000 values; 's' has 1,001"):
         Encoding.fit(many, [Span(0, 0, 1001)])
-    with pytest.raises(CarouselError, match=r"must have 1 columns of numbers and 0 of symbols; .* has 2 and 0"):
+    with pytest.raises(
+        CarouselError, match=r"must have 1 columns of numbers and 0 of symbols; .* has 2 and 0"
+    ):
         Encoding.fit(sequences([[0], [1]]), [Span(0, 0, 2)]).encode(sequences([[0, 1]]).items[0])
