@@ -10,7 +10,7 @@ import torch
 import carousel
 from carousel.diagnosis import fixed_points, gradient_by_lag, lyapunov, observe, recurrent_layers, stability
 from carousel.embeddings import EmbeddingConfig
-from carousel.embeddings.plane import word_map
+from carousel.embeddings.word_map import word_map
 from carousel.errors import CarouselError
 from carousel.models import LanguageModel
 from carousel.models.memory import check_memory

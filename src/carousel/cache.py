@@ -1,4 +1,4 @@
-"""Where things are kept that can be made again: compiled cells, texts as numbers. It may be deleted at any time."""
+"""The cache folder: compiled cells and encoded texts. It may be deleted at any time, since all can be made again."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def cache_folder(room: str = "") -> Path:
-    """`CAROUSEL_CACHE`, else the user's own cache folder, or a folder in it; it may not exist yet."""
+    """`CAROUSEL_CACHE`, else the user's cache folder, or the folder `room` in it; it may not exist yet."""
     if chosen := os.environ.get("CAROUSEL_CACHE"):
         return Path(chosen) / room
     if sys.platform == "darwin":
@@ -15,7 +15,7 @@ def cache_folder(room: str = "") -> Path:
 
 
 def made_cache_folder(room: str = "") -> Path:
-    """`cache_folder`, made if it does not exist, for its owner alone whatever the umask; raises OSError."""
+    """`cache_folder`, created if missing, for its owner alone whatever the umask is; raises OSError."""
     for folder in (cache_folder(), cache_folder(room)):
         try:
             folder.mkdir(parents=True, mode=0o700)

@@ -1,4 +1,4 @@
-"""One process at a time: a lock on a file or folder that dies with its process, even by kill -9."""
+"""One process at a time: a lock on a file or folder, released when its process ends, even by kill -9."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from carousel.errors import CarouselError
 
 try:
     import fcntl
-except ImportError:  # Windows has no flock; two processes are the user's own care there
+except ImportError:  # Windows has no flock, so nothing keeps two processes apart there
     fcntl = None  # type: ignore[assignment]
 
 
@@ -17,8 +17,8 @@ except ImportError:  # Windows has no flock; two processes are the user's own ca
 def locked(path: str | Path, what: str) -> Iterator[None]:
     """Hold the lock of `path`, a file or folder that exists, while the block runs.
 
-    `what` is what the holder does there, for the error. Another thread of the same process is kept out as well.
-    A file system without locks keeps nobody out.
+    `what` is what the holder does there, for the error. Another thread of the same process is kept out as well. On a
+    file system without locks, nobody is kept out.
 
     Raises CarouselError if another process or thread holds the lock.
 
@@ -56,7 +56,7 @@ def _opened(path: str | Path) -> Iterator[int | None]:
 
 
 def _taken(descriptor: int | None, wait: bool) -> bool:
-    """Whether nobody else holds the lock, as far as the file system knows."""
+    """Whether nobody else holds the lock, as far as the file system can tell."""
     if descriptor is None:
         return True
     try:

@@ -1,7 +1,7 @@
-"""Untrusted files: how each is opened, and what its text must be.
+"""Untrusted files: how they are opened and parsed.
 
-A file may be a pipe that never ends, may be replaced while it is read, and may hold anything. So it is opened once,
-only regular files are read, and what the parsers of JSON and YAML raise becomes a CarouselError here and nowhere else.
+A file may be a pipe that never ends, may be replaced while it is read, and may hold anything. So a file is opened once,
+and only regular files are read. What the parsers of JSON and YAML raise becomes a CarouselError here and nowhere else.
 """
 
 import json
@@ -17,17 +17,16 @@ import yaml
 from carousel.errors import CarouselError, shown
 
 MOST_TEXT = 1 << 28  # bytes of a file that is read as one text; a vocabulary of ten million words takes less
-_FLAGS = (
-    os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-)  # a pipe never waits for a writer
-# PyYAML builds dates, numbers and mappings by plain Python, which raises its own errors; of one value as of another
+# opening a pipe does not wait for its writer
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+# PyYAML builds dates, numbers and mappings with plain Python, which raises errors of its own
 _NO_YAML = (
     yaml.YAMLError, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError,
 )  # fmt: skip
 
 
 class _Loader(yaml.SafeLoader):
-    """Aliases stand for single values alone: lists of aliases of lists hold billions of values in a few lines."""
+    """Only single values may have aliases: lists of aliases of lists have billions of values in a few lines."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         is_alias = self.check_event(yaml.AliasEvent)
@@ -39,9 +38,9 @@ class _Loader(yaml.SafeLoader):
 
 @contextmanager
 def opened(path: str | Path, what: str) -> Iterator[BinaryIO]:
-    """A regular file, open to be read; `what` names in errors what the file should be: "a checkpoint".
+    """A regular file, opened for reading; errors call it `what`, such as "a checkpoint".
 
-    Raises CarouselError for a path that does not exist, that is a folder, a pipe or a device, or that cannot be read.
+    Raises CarouselError for a path that does not exist or cannot be read, and for a folder, a pipe or a device.
     """
     try:
         descriptor = os.open(path, _FLAGS)
@@ -54,7 +53,9 @@ def opened(path: str | Path, what: str) -> Iterator[BinaryIO]:
     except IsADirectoryError:
         raise CarouselError(f"{path} is a folder. Give the path of {what}.") from None
     except OSError as error:
-        raise CarouselError(f"{path} could not be read: {error.strerror or error}.") from None
+        raise CarouselError(
+            f"{path} could not be read: {error.strerror or error}. Give the path of {what}."
+        ) from None
 
 
 def read_file(path: str | Path, what: str, most: int = MOST_TEXT) -> bytes:
@@ -62,7 +63,7 @@ def read_file(path: str | Path, what: str, most: int = MOST_TEXT) -> bytes:
     with opened(path, what) as file:
         data = file.read(most + 1)
     if len(data) > most:
-        raise CarouselError(f"{path} must have at most {most:,} bytes to be {what}. It is something else.")
+        raise CarouselError(f"{path} must have at most {most:,} bytes to be {what}; it has more.")
     return data
 
 
@@ -84,7 +85,7 @@ def parse_json(text: str | bytes, source: str | Path) -> Any:
             ).encode()  # half a surrogate pair can be neither stored nor shown
     except (ValueError, RecursionError) as error:
         raise CarouselError(
-            f"{source} is no valid JSON: {first_line(error)}. It is damaged or something else; use another copy."
+            f"{source} is no valid JSON: {first_line(error)}. It is damaged or something else. Use another copy."
         ) from None
     return value
 
@@ -98,7 +99,7 @@ def parse_yaml(text: bytes, source: str | Path) -> Any:
     try:
         return yaml.load(text.decode(), _Loader)
     except _NO_YAML as error:
-        raise CarouselError(f"{source} is no valid YAML: {first_line(error)}.") from None
+        raise CarouselError(f"{source} is no valid YAML: {first_line(error)}. Correct it.") from None
 
 
 def check_version(version: Any, newest: int, source: str | Path) -> None:
@@ -106,10 +107,10 @@ def check_version(version: Any, newest: int, source: str | Path) -> None:
     if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= newest:
         raise CarouselError(
             f"{source} has format version {shown(version, 40)}, but this Carousel knows versions 1 to {newest}. "
-            "Upgrade carousel-rnn if the file is of a newer one."
+            "If the file is newer, upgrade carousel-rnn."
         )
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in one short line."""
+    """The message of an error in one short line."""
     return (" ".join(str(error).split()) or type(error).__name__)[:200].rstrip(".")

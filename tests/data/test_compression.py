@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from carousel import CarouselError
-from carousel.data import xz_bits_per_character
+from carousel.data.compression import xz_bits_per_character
 
 RANDOM = "".join(random.Random(0).choices("abcdefgh", k=50_000))  # 3 bits per character, by construction
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from carousel import CarouselError
-from carousel.data import Document, Split, describe_skipped, load_corpus, read, split
+from carousel.data import Document, Split, load_corpus, read, split
+from carousel.data.corpora import describe_skipped
 
 
 def size(documents: list[Document]) -> int:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from carousel import CarouselError
-from carousel.data import Document, count_characters
-from carousel.data.documents import read_document
+from carousel.data import Document
+from carousel.data.documents import count_characters, read_document
 
 
 def written(tmp_path: Path, data: bytes) -> Path:
@@ -27,9 +27,9 @@ def test_text_is_read_as_it_stands(tmp_path: Path) -> None:
         (b"", ["must not be empty"]),
         ("\ufeff".encode(), ["must not be empty"]),
         (b"text\nand \xff byte", ["UTF-8", "0xff", "byte offset 9", "line 2"]),
-        (b"a" * 9000 + b"\xc3", ["UTF-8", "0xc3", "byte offset 9000"]),
+        (b"a" * 9000 + b"\xc3", ["UTF-8", "0xc3", "byte offset 9,000"]),
         (b"abc\0def", ["binary", "byte offset 3"]),
-        (b"a" * 10_000 + b"\0", ["binary", "byte offset 10000"]),
+        (b"a" * 10_000 + b"\0", ["binary", "byte offset 10,000"]),
         ("text".encode("utf-16"), ["UTF-16", "iconv"]),
     ],
 )

@@ -75,7 +75,7 @@ def test_several_folders_are_told_apart_by_name(tree: Path) -> None:
 def test_standard_input_stands_alone(tree: Path) -> None:
     """The path - is no file to look for, and cannot be read beside others."""
     assert [(found.name, found.size, found.explicit) for found in search("-")] == [("-", 0, True)]
-    with pytest.raises(CarouselError, match="must stand alone; got 2 paths"):
+    with pytest.raises(CarouselError, match="must be the only path; got 2 paths"):
         search([tree, "-"])
 
 
@@ -99,7 +99,7 @@ def test_a_path_without_files_is_refused_by_name(tree: Path, given: str, rule: s
 
 def test_no_path_at_all_is_refused() -> None:
     """The default corpus is chosen by name, not by an empty list."""
-    with pytest.raises(CarouselError, match="none was given"):
+    with pytest.raises(CarouselError, match="got none"):
         find_files([])
 
 

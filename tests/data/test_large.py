@@ -4,16 +4,10 @@ import numpy as np
 import pytest
 
 from carousel import CarouselError
-from carousel.data import (
-    Document,
-    LargeDocument,
-    corpora,
-    fit_vocabulary,
-    large,
-    load_corpus,
-    mapped,
-    streams,
-)
+from carousel.data import Document, corpora, fit_vocabulary, large, load_corpus
+from carousel.data import streams as stream_files
+from carousel.data.large import LargeDocument
+from carousel.data.streams import streams
 
 TEXT = "the naïve cat sat\n    on  the mat π\n\n" * 40 + "the end"
 
@@ -39,7 +33,7 @@ def test_a_large_document_is_the_text_of_its_file(tmp_path, mark):
     document = LargeDocument.open(write(tmp_path, mark=mark), "a.txt")
     assert document.text == TEXT
     assert document.characters == len(TEXT)
-    assert len(list(document.pieces())) > 10
+    assert len(list(document.chunks())) > 10
 
 
 @pytest.mark.parametrize("level", ["char", "word", "bpe", "token"])
@@ -90,7 +84,7 @@ def test_a_text_becomes_numbers_once(tmp_path, monkeypatch):
     names = {file.name for file in kept.iterdir()}
     assert len(names) == 2
     with monkeypatch.context() as patch:
-        patch.setattr(mapped, "_write", None)
+        patch.setattr(stream_files, "_write", None)
         streams([LargeDocument.open(path, "a.txt")], vocabulary)
     path.write_text(TEXT.replace("cat", "dog"))
     streams([LargeDocument.open(path, "a.txt")], vocabulary)
@@ -116,8 +110,8 @@ def test_what_is_no_text_is_refused_by_place(tmp_path):
     """Binary data and broken UTF-8, wherever in the file they stand."""
     path = write(tmp_path)
     path.write_bytes(TEXT.encode() + b"\0")
-    with pytest.raises(CarouselError, match=f"zero byte at byte offset {len(TEXT.encode())}"):
+    with pytest.raises(CarouselError, match=f"zero byte at byte offset {len(TEXT.encode()):,}"):
         corpora.read(path)
     path.write_bytes(TEXT.encode()[:1100] + b"\xff" + TEXT.encode()[1100:])
-    with pytest.raises(CarouselError, match=r"must be UTF-8: .*near byte offset"):
+    with pytest.raises(CarouselError, match=r"must be UTF-8; .*0xff at byte offset 1,100"):
         corpora.read(path)

@@ -49,7 +49,7 @@ def test_standard_input_is_a_text(monkeypatch) -> None:
     parts = load_corpus("-")
     assert "".join(each.text for part in (parts.train, parts.valid, parts.test) for each in part) == TEXT
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
-    with pytest.raises(CarouselError, match="must not be empty: -"):
+    with pytest.raises(CarouselError, match="must not be empty; -"):
         read("-")
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     with pytest.raises(CarouselError, match="is a terminal"):

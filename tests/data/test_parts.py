@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from carousel import CarouselError
-from carousel.data import corpora, load_corpus, parts_by_name, split
+from carousel.data import corpora, load_corpus, split
 from carousel.data.documents import Document
+from carousel.data.parts import parts_by_name
 
 LINES = "a line of text\n" * 200
 
@@ -78,14 +79,14 @@ def test_other_names_say_nothing(names: list[str]) -> None:
         (["emma.txt.xz", "emma.txt.gz"], r"one form, packed or not.*; got emma\.txt\.xz, emma\.txt\.gz"),
         (
             ["test.txt", "other.txt"],
-            r"beside test\.txt, files to learn from must say train.*; got other\.txt",
+            r"next to test\.txt, files to learn from must say train.*; got other\.txt",
         ),
         (["a.txt", "b.heldout.txt.gz", "README.md"], r"beside b\.heldout\.txt\.gz, .*; got a\.txt"),
         (["dev/a.txt", "test/a.txt", "other/a.txt"], r"beside dev/a\.txt, .*; got other/a\.txt"),
         (["one/train.txt", "two/test.txt"], r"beside two/test\.txt, .*; got one/train\.txt"),
         (["train.txt", "test.txt", "heldout.txt"], "each part must have one name"),
         (["train.txt", "dev.txt", "eval.txt"], "each part must have one name"),
-        (["train.txt.gz", "test.txt", "model.txt"], r"every file beside train and test .*; got model\.txt"),
+        (["train.txt.gz", "test.txt", "model.txt"], r"every file next to train and test .*; got model\.txt"),
         (["train.tsv", "dev_matched.tsv", "test_matched.tsv"], "differ by train, valid or test alone"),
         (["train/a.txt", "test.txt"], "differ by train, valid or test alone"),
     ],
@@ -136,7 +137,7 @@ def test_a_third_part_is_cut_off_train(tmp_path: Path, missing: str) -> None:
         missing: "the last 10 % of each",
     }
     assert not parts.brought
-    with pytest.raises(CarouselError, match=f"{held} is the share .* has files of its own; got 0.2"):
+    with pytest.raises(CarouselError, match=f"{held} has files and the share 0.2"):
         load_corpus(folder, **{held: 0.2})
 
 
@@ -174,10 +175,10 @@ def test_a_file_in_two_parts_is_refused(tmp_path: Path) -> None:
     (folder / "link.md").symlink_to(folder / "ptb.two.txt")
     with pytest.raises(CarouselError, match="is in train and in test"):
         load_corpus(train_file=folder, test_file=folder / "link.md")
-    with pytest.raises(CarouselError, match="both say what to learn from"):
+    with pytest.raises(CarouselError, match="either --train-file or PATHS"):
         load_corpus(folder, train_file=folder)
     named = write(tmp_path / "c", train=LINES, test=LINES)
-    with pytest.raises(CarouselError, match="name parts of their own"):
+    with pytest.raises(CarouselError, match="name parts too"):
         load_corpus(named, test_file=folder)
 
 

@@ -1,13 +1,10 @@
 """Analogies of a file: counted by hand, and as gensim counts them."""
 
-import doctest
-
 import numpy as np
 import pytest
 
 from carousel import CarouselError
-from carousel.embeddings import Vectors, analogies, cases, neighbours
-from carousel.embeddings.analogies import evaluate
+from carousel.embeddings import Vectors, evaluate, lookup, neighbours
 
 
 @pytest.fixture
@@ -31,11 +28,6 @@ def questions(tmp_path):
     lines += [f"Y{a} x{a} Y{b} X{b}" for a in range(30, 40) for b in range(5)]
     path.write_text("\n".join(lines) + "\n")
     return path
-
-
-def test_examples():
-    """The examples in the docstrings run."""
-    assert doctest.testmod(analogies).failed == 0
 
 
 def test_it_counts_as_gensim(planted, questions):
@@ -76,9 +68,7 @@ def test_sums(planted, questions):
 
 def test_with_regard_to_case(planted, questions):
     """If case counts, x0 is not X0."""
-    with pytest.raises(
-        CarouselError, match=r"of the 257 questions in .* none has four words that have vectors"
-    ):
+    with pytest.raises(CarouselError, match=r"four words with vectors; .* has 257 questions and none"):
         evaluate(planted, questions, case=True)
 
 
@@ -90,7 +80,7 @@ def test_words_in_several_cases(tmp_path):
     vectors = Vectors(words, matrix)
     score = evaluate(vectors, tmp_path / "q")
     assert (score.sections[0].name, score.total.correct) == ("q", 1)
-    assert cases.Lookup(vectors, None, False).alike == {2: [2, 4, 5]}
+    assert lookup.Lookup(vectors, None, False).alike == {2: [2, 4, 5]}
 
 
 def test_in_pieces(planted, questions, monkeypatch):
@@ -118,9 +108,8 @@ def test_the_product_of_cosines(planted, questions):
     ("text", "rule"),
     [
         (": a\nx0 y0 x1\n", "line 2 of .*q is 'x0 y0 x1'"),
-        ("x0 y0 x1 y1 x2\n", "line 1"),
         ("", "holds no character"),
-        (": a\n", "of the 0 questions"),
+        (": a\n", "has 0 questions"),
     ],
 )
 def test_files_that_hold_no_analogies(planted, tmp_path, text, rule):

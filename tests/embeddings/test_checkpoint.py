@@ -13,10 +13,10 @@ from embeddings.planted import planted
 
 from carousel import CarouselError, Embedding, embed
 from carousel.embeddings import training
+from carousel.embeddings.checkpoint import Position
 from carousel.embeddings.corpus import load_corpus
 from carousel.embeddings.formats import safetensors
 from carousel.embeddings.formats.content import Content
-from carousel.embeddings.position import Position
 from carousel.embeddings.progress import Finished, Saved, Stepped
 from carousel.embeddings.training import Trainer
 from carousel.progress import Note, silent

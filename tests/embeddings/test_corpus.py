@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from carousel import CarouselError, Vectors, _core
-from carousel.embeddings import EmbeddingConfig, store
+from carousel.embeddings import EmbeddingConfig, id_store
 from carousel.embeddings.corpus import SENTENCE_END, load_corpus, load_more
 from carousel.progress import Note
 
@@ -55,7 +55,7 @@ def test_identifiers_are_split_into_words():
 
 def test_counting_agrees_with_python(tmp_path):
     """Counts and order of words are those of a Counter over the same tokens."""
-    text = "\n".join(path.read_text() for path in sorted(Path(store.__file__).parent.glob("*.py")))
+    text = "\n".join(path.read_text() for path in sorted(Path(id_store.__file__).parent.glob("*.py")))
     (tmp_path / "a.txt").write_text(text)
     corpus = load_corpus(tmp_path / "a.txt", ALL)
     counts = Counter(re.findall(r"\w+(?:['’]\w+)*", text.lower().replace("’", "'")))
@@ -99,14 +99,14 @@ def test_what_is_no_text_is_left_out_of_a_folder(tmp_path):
     events = []
     assert load_corpus(tmp_path, ALL, events.append).vocabulary.words == ["one", "two"]
     notes = [event.message for event in events if isinstance(event, Note)]
-    assert notes == [f"left out 1 of 2 files that are no text in UTF-8, as {tmp_path / 'b.png'}"]
+    assert notes == [f"left out 1 of 2 files that are not text in UTF-8, such as {tmp_path / 'b.png'}"]
     with pytest.raises(CarouselError, match="is binary"):
         load_corpus(tmp_path / "b.png", ALL)
 
 
 def test_a_file_of_a_folder_is_taken_whole_or_left_out_whole(tmp_path, monkeypatch):
     """A byte that is not UTF-8, however late, leaves the file out, which is told; a named file raises."""
-    monkeypatch.setattr("carousel.embeddings.corpus._PIECE", 64)
+    monkeypatch.setattr("carousel.embeddings.corpus._CHUNK", 64)
     (tmp_path / "a.txt").write_text("one two\n" * 50)
     (tmp_path / "latin.txt").write_bytes(b"early words " * 50 + "größer\n".encode("latin-1"))
     events = []
@@ -114,7 +114,7 @@ def test_a_file_of_a_folder_is_taken_whole_or_left_out_whole(tmp_path, monkeypat
     assert corpus.vocabulary.words == ["one", "two"]
     assert corpus.tokens == 100
     notes = [event.message for event in events if isinstance(event, Note)]
-    assert notes == [f"left out 1 of 2 files that are no text in UTF-8, as {tmp_path / 'latin.txt'}"]
+    assert notes == [f"left out 1 of 2 files that are not text in UTF-8, such as {tmp_path / 'latin.txt'}"]
     with pytest.raises(CarouselError, match="0xf6 at byte offset 602"):
         load_corpus(tmp_path / "latin.txt", ALL)
 
@@ -196,7 +196,7 @@ def test_standard_input(monkeypatch):
         "sys.stdin", io.TextIOWrapper(io.BytesIO("one two\nthr\u00e9e\n".encode()), encoding="ascii")
     )
     assert sentences("-") == [["one", "two"], ["thr\u00e9e"]]
-    with pytest.raises(CarouselError, match="must stand alone"):
+    with pytest.raises(CarouselError, match="must be the only path"):
         load_corpus(None, ALL.override(paths=["-", "a.txt"]))
 
 
@@ -214,7 +214,7 @@ def test_a_text_in_place_of_a_path_is_told_in_short():
     """A string that no file can be named by is told as what it is, and not printed whole."""
     for text in ("a line\n" * 100_000, "word " * 200_000, "x" * 300):
         for options in ({"source": text}, {"source": None, "config": ALL.override(paths=[text])}):
-            with pytest.raises(CarouselError, match="a string is taken as a path") as caught:
+            with pytest.raises(CarouselError, match="a string must be a path") as caught:
                 load_corpus(**{"config": ALL, **options})
             assert len(str(caught.value)) < 400
 
@@ -261,7 +261,7 @@ def test_pieces_do_not_cut_words(tmp_path, monkeypatch):
     text = "größer naïve\nüber " * 40 + "ende"
     (tmp_path / "a.txt").write_text(text)
     whole = sentences(tmp_path / "a.txt")
-    monkeypatch.setattr("carousel.embeddings.corpus._PIECE", 7)
+    monkeypatch.setattr("carousel.embeddings.corpus._CHUNK", 7)
     assert sentences(tmp_path / "a.txt") == whole
     assert whole[0] == ["größer", "naïve"]
 
@@ -271,7 +271,7 @@ def test_text_larger_than_memory_goes_through_a_file(tmp_path, monkeypatch):
     text = [f"w{k % 7} w{k % 11} w{k % 5} rare{k}" for k in range(3_000)]
     config = EmbeddingConfig(min_count=3, phrases=1)
     plain = load_corpus(text, config)
-    monkeypatch.setattr(store.IdStore.__init__, "__defaults__", (1_000,))
+    monkeypatch.setattr(id_store.IdStore.__init__, "__defaults__", (1_000,))
     monkeypatch.setattr("carousel.embeddings.corpus._SENTENCES", 100)
     mapped = load_corpus(text, config)
     assert isinstance(mapped.ids, np.memmap)
@@ -338,17 +338,17 @@ def test_more_text_merges_counts_and_adds_words():
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ([], "text must hold words: none were found"),
-        (["?!", ""], "text must hold words: none were found"),
+        ([], "text must have words; none were found"),
+        (["?!", ""], "text must have words; none were found"),
         (7, "a source must be a path.*; got int"),
         (b"bytes", "a source must be a path.*; got bytes"),
         ([["a"], 7], "a sentence must be a string or a list of strings; sentence 1 is 7"),
         ([["a", 7]], "sentence 0 is"),
         ("no/such/file.txt", "there is no file or folder no/such/file.txt"),
-        (["only once"], "at least two words must be left"),
+        (["only once"], "at least two words must occur"),
         (
             ["a", "flat", "list", "of"] * 5,
-            "two frequent words or more.*20 sentences holds one.*in a list: .words.",
+            "two frequent words or more.*20 sentences has one.*in a list: .words.",
         ),
         ([["a"], ["b"]] * 5, "two frequent words or more"),
         ([f"a {k}" for k in range(9)] + ["b"] * 9, "two frequent words or more"),

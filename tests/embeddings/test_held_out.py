@@ -21,7 +21,7 @@ def test_one_long_line_has_a_loss_and_patience():
     trained = embed(
         [ONE_LINE], **{**SMALL, "epochs": 60, "lr": 0.2, "patience": 3}, on_progress=events.append
     )
-    assert "few sentences; kept out of training for the loss: " in notes(events)
+    assert "are held out for the loss" in notes(events)
     assert trained.position.reason == "patience"
     assert trained.loss == min(loss for _, loss in trained.history)
     assert len(trained.history) >= 4
@@ -33,11 +33,8 @@ def test_a_text_too_short_for_a_loss_is_told():
     short = [" ".join(ONE_LINE.split()[:90])]
     trained = embed(short, **{**SMALL, "min_count": 1}, on_progress=events.append)
     assert trained.loss is None
-    assert (
-        notes(events)
-        == "there is no held-out loss: the text has too few sentences to keep one out of training"
-    )
-    with pytest.raises(CarouselError, match="patience watches the held-out loss, but the text has too few"):
+    assert notes(events) == "there is no held-out loss: the text has too few sentences to hold one out"
+    with pytest.raises(CarouselError, match="patience needs a held-out loss; the text has too few"):
         embed(short, **{**SMALL, "min_count": 1, "patience": 1})
 
 
@@ -49,8 +46,8 @@ def test_what_is_missing_is_warned_of_where_nobody_watches(tmp_path):
     with pytest.warns(UserWarning, match="left out|no held-out loss") as told:
         trained = embed(tmp_path, **options)
     assert [str(each.message) for each in told] == [
-        f"left out 1 of 2 files that are no text in UTF-8, as {tmp_path / 'latin.txt'}",
-        "there is no held-out loss: the text has too few sentences to keep one out of training",
+        f"left out 1 of 2 files that are not text in UTF-8, such as {tmp_path / 'latin.txt'}",
+        "there is no held-out loss: the text has too few sentences to hold one out",
     ]
     with (
         pytest.warns(UserWarning, match="left out 1 of 2 files"),
@@ -65,8 +62,8 @@ def test_subsampling_that_leaves_no_loss_is_told():
     events = []
     options = {**SMALL, "min_count": 1, "sample": 1e-12}
     assert embed(SENTENCES, **options, on_progress=events.append).loss is None
-    assert notes(events).count("subsampling leaves no two words beside each other") == 1
-    with pytest.raises(CarouselError, match="patience watches the held-out loss, but subsampling"):
+    assert notes(events).count("subsampling leaves no two neighbouring words") == 1
+    with pytest.raises(CarouselError, match="patience needs a held-out loss; subsampling"):
         embed(SENTENCES, **options, patience=1)
 
 

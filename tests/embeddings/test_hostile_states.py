@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from carousel import CarouselError, Embedding, Vectors, embed
+from carousel.embeddings.checkpoint import Position
 from carousel.embeddings.formats import safetensors
-from carousel.embeddings.position import Position
 from carousel.embeddings.progress import Saved
 
 TEXT = [["a", "b", "c", "d"], ["b", "a", "d"], ["a", "b"]] * 12

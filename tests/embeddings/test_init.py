@@ -38,11 +38,9 @@ def test_known_words_begin_with_given_vectors(tmp_path, output):
 def test_what_cannot_begin_a_training_is_told(tmp_path):
     """Vectors of another dimension, of other words, or with numbers that are not finite, are refused."""
     given = Vectors(["fox", "blue"], np.ones((2, 12)))
-    with pytest.raises(
-        CarouselError, match="dimension must be that of the vectors to begin with, 12; got 20"
-    ):
+    with pytest.raises(CarouselError, match="dimension must be that of the initial vectors, 12; got 20"):
         embed(SENTENCES, **SMALL, init=given)
-    with pytest.raises(CarouselError, match="they have none"):
+    with pytest.raises(CarouselError, match="it has none"):
         embed(SENTENCES, init=Vectors(["fuchs"], np.ones((1, 12))))
     given.matrix[1] = np.nan
     with pytest.raises(CarouselError, match="that of 'blue' holds NaN"):

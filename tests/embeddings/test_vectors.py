@@ -8,7 +8,7 @@ import torch
 from tolerances import TOLERANCES
 
 from carousel import CarouselError
-from carousel.embeddings import Vectors, letters, neighbours, spelling, vectors
+from carousel.embeddings import Vectors, neighbours, normalization, spelling
 
 CLOSE = dict(zip(("rtol", "atol"), TOLERANCES[torch.float32], strict=True))
 
@@ -35,9 +35,7 @@ def assert_same(found, expected):
     np.testing.assert_allclose([each.similarity for each in found], [value for _, value in expected], **CLOSE)
 
 
-@pytest.mark.parametrize(
-    "module", [vectors, neighbours, spelling, letters], ids=lambda module: module.__name__
-)
+@pytest.mark.parametrize("module", [spelling, normalization], ids=lambda module: module.__name__)
 def test_examples(module):
     """The examples in the docstrings run."""
     assert doctest.testmod(module).failed == 0
@@ -86,7 +84,7 @@ def test_the_nearest_among_some_words(drawn, witness):
     assert drawn.nearest("w3", among=[]) == []
     with pytest.raises(CarouselError, match="'wx' is not among the 300 words"):
         drawn.nearest("w3", among=["w1", "wx"])
-    with pytest.raises(CarouselError, match="among must be a list of words; got the text 'w1'"):
+    with pytest.raises(CarouselError, match="among must be a list of words; got 'w1'"):
         drawn.nearest("w3", among="w1")
 
 
@@ -97,7 +95,7 @@ def test_both_spellings_of_an_accent_are_one_word():
     assert "cafe\u0301" in vectors
     assert "caf\u00e9" in vectors
     assert vectors.similarity("cafe\u0301", "caf\u00e9") == 1
-    with pytest.raises(CarouselError, match=r"more than once .in NFC"):
+    with pytest.raises(CarouselError, match=r"different in NFC.*more than once"):
         Vectors(["cafe\u0301", "caf\u00e9"], np.eye(2))
 
 
@@ -216,16 +214,16 @@ def test_an_unknown_word_without_near_ones(drawn):
 @pytest.mark.parametrize(
     ("words", "matrix", "counts", "rule"),
     [
-        (["a", "a"], np.eye(2), None, "'a' comes more than once"),
+        (["a", "a"], np.eye(2), None, "got 'a' more than once"),
         (["a", 2], np.eye(2), None, "words must be text; got 2 of type int"),
-        (["a"], np.eye(2), None, r"one row for each word.*got shape \(2, 2\) and 1 words"),
-        (["a"], np.ones(1), None, r"got shape \(1,\)"),
+        (["a"], np.eye(2), None, r"one row for each word.*got the shape \(2, 2\) for 1 words"),
+        (["a"], np.ones(1), None, r"got the shape \(1,\)"),
         ([], np.ones((0, 3)), None, "n and d at least 1"),
         (["a", "b"], np.array([[1.0], [np.nan]]), None, "that of 'b' holds NaN"),
         (["a", "b"], np.array([[np.inf], [1]]), None, "that of 'a' holds NaN or infinity"),
         (["a"], np.array([[1e39]]), None, "that of 'a' holds NaN or infinity"),
         (["a"], np.array([["x"]]), None, "matrix must hold numbers"),
-        (["a"], np.ones((1, 1)), [1, 2], "one for each of 1 words"),
+        (["a"], np.ones((1, 1)), [1, 2], "one for each of the 1 words"),
         (["a"], np.ones((1, 1)), [-1], "at least 0"),
         (["a"], np.ones((1, 1)), [0.5], "counts must be whole numbers"),
     ],
@@ -245,9 +243,9 @@ def test_what_vectors_cannot_be_made_of(words, matrix, counts, rule):
         (lambda v: v.nearest("w1", method="cosine"), "one of 3cosadd, 3cosmul; got 'cosine'"),
         (lambda v: v.nearest(np.ones(3)), "vectors of 20 finite numbers"),
         (lambda v: v.nearest(np.full(20, np.nan)), "finite"),
-        (lambda v: v.nearest([None]), "made of words and of vectors"),
+        (lambda v: v.nearest([None]), "must be words, or vectors"),
         (lambda v: v.odd_one_out(["w1", "w2"]), "at least three words"),
-        (lambda v: v.restricted(0), "at least 1 word"),
+        (lambda v: v.restricted(0), "count must be at least 1"),
     ],
 )
 def test_what_vectors_cannot_be_asked(drawn, ask, rule):

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 import carousel
 from carousel.embeddings import Vectors
-from carousel.embeddings.plane import word_map
+from carousel.embeddings.word_map import word_map
 from carousel.report import training_report
 from carousel.report.diagnosis.page import diagnosis_page
 from carousel.report.embeddings.word_map import word_map_page

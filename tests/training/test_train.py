@@ -188,7 +188,7 @@ def test_other_levels_and_cells_train_and_load(config, options):
         ({"hidden_size": 0}, "hidden_size must be at least 1"),
         ({"hiden": 3}, "no option 'hiden'"),
         ({"paths": ["absent.txt"]}, r"absent\.txt"),
-        ({"batch": 500, "bptt": 500}, "train part must hold at least 250,001 symbols"),
+        ({"batch": 500, "bptt": 500}, "train part must have at least 250,001 symbols"),
     ],
 )
 def test_bad_input_leaves_no_folder(config, options, message):

@@ -89,7 +89,8 @@ def evaluate(
 
 def _documents(run: Path, paths: Sequence[str] | None) -> list[Document]:
     """The documents at these paths, or the test files of the run's corpus."""
-    from carousel.data import describe_skipped, read
+    from carousel.data import read
+    from carousel.data.corpora import describe_skipped
     from carousel.training import RunFolder
     from carousel.training.language.corpus import of_run
 
@@ -108,7 +109,7 @@ def _tell_unknown(vocabulary: Vocabulary, documents: Sequence[Document]) -> None
     """What has no symbol of its own is cheap to predict: a score that gains by it must not go unnoticed."""
     from carousel.data.vocabularies.base import listed
 
-    pieces = (piece for document in documents for piece in document.pieces())
+    pieces = (piece for document in documents for piece in document.chunks())
     unknown = dict.fromkeys(symbol for piece in pieces for symbol in vocabulary.unknown(piece))
     if unknown:
         shown = listed(list(unknown), most=8)

@@ -118,7 +118,7 @@ def _settings(path: Path | None, preset: str | None, given: dict[str, Any]) -> A
 
 def _check_paths(settings: AnyConfig) -> None:
     """Raise CarouselError for data that is not there, or a run folder that is."""
-    from carousel.data import find_parts
+    from carousel.data.parts import find_parts
     from carousel.training.language.config import LanguageConfig
     from carousel.training.run.folder import RunFolder
 

@@ -1,6 +1,6 @@
-"""From files to batches: corpora, vocabularies, windows, and the yardstick of a compressor.
+"""From files to batches: corpora, vocabularies, streams of symbols, windows.
 
-The order in which text walks through this room:
+Text passes through this room in this order:
 
     split = load_corpus(paths)                                  # files -> documents -> train, valid, test
     vocabulary = fit_vocabulary("char", split.train)            # what a symbol is
@@ -8,7 +8,7 @@ The order in which text walks through this room:
     for inputs, targets in Windows(ids, batch=32, length=100):  # (T, B), (T, B)
         ...
 
-The names are imported when they are first used: `data.files` is read where no torch is loaded.
+The names are imported when they are first used, since `data.files` and `data.parts` are used without torch.
 """
 
 from typing import TYPE_CHECKING
@@ -16,47 +16,26 @@ from typing import TYPE_CHECKING
 from carousel.lazy import lazy
 
 if TYPE_CHECKING:
-    from carousel.data.batches import IGNORED, Windows, stream, streams
-    from carousel.data.compression import xz_bits_per_character
-    from carousel.data.corpora import Split, describe_skipped, load_corpus, read, split
-    from carousel.data.documents import Document, count_characters
+    from carousel.data.corpora import Split, load_corpus, read, split
+    from carousel.data.documents import Document
     from carousel.data.files import find_files, standard_library
-    from carousel.data.large import LargeDocument
-    from carousel.data.parts import parts_by_name
-    from carousel.data.sources import find_parts
-    from carousel.data.vocabularies import (
-        BOUNDARY,
-        LEVELS,
-        Vocabulary,
-        fit_vocabulary,
-        load_vocabulary,
-        vocabulary_from_json,
-    )
+    from carousel.data.streams import stream
+    from carousel.data.vocabularies import Vocabulary, fit_vocabulary, load_vocabulary
+    from carousel.data.windows import Windows
 else:
     __getattr__, __dir__ = lazy(__name__)
 
 __all__ = [
-    "BOUNDARY",
-    "IGNORED",
-    "LEVELS",
     "Document",
-    "LargeDocument",
     "Split",
     "Vocabulary",
     "Windows",
-    "count_characters",
-    "describe_skipped",
     "find_files",
-    "find_parts",
     "fit_vocabulary",
     "load_corpus",
     "load_vocabulary",
-    "parts_by_name",
     "read",
     "split",
     "standard_library",
     "stream",
-    "streams",
-    "vocabulary_from_json",
-    "xz_bits_per_character",
 ]

@@ -6,24 +6,11 @@ from hashlib import blake2b
 from pathlib import Path
 
 from carousel.data.documents import Document, read_document
-from carousel.data.files import Found, Paths, find_files, search, standard_library
+from carousel.data.files import Found, Paths, search
 from carousel.data.large import LargeDocument
 from carousel.data.opening import is_streamed
-from carousel.data.parts import PARTS, SHARE, parts_by_name
-from carousel.data.sources import BY_NAME, BY_OPTION, find_parts
+from carousel.data.parts import BY_NAME, BY_OPTION, PARTS, SHARE, find_parts, parts_by_name
 from carousel.errors import CarouselError
-
-__all__ = [
-    "Document",
-    "Split",
-    "describe_skipped",
-    "find_files",
-    "load_corpus",
-    "read",
-    "split",
-    "standard_library",
-]
-
 
 LARGE = 1 << 28  # bytes in all, from which on the large files of a corpus stay on the disk
 _NAMED = 8  # of the files left out; the others are counted
@@ -34,25 +21,23 @@ Skip = Callable[[Path], None]
 
 @dataclass(frozen=True)
 class Split:
-    """The three parts of a corpus: to learn from, to choose by, and to report.
+    """The three parts of a corpus, as `load_corpus` and `split` return them."""
 
-    how: how each part was chosen, in words.
-    copies: of a part, what to tell of its documents whose whole text is in another part as well.
-    """
-
-    train: list[Document]
-    valid: list[Document]
-    test: list[Document]
+    train: list[Document]  # to learn from
+    valid: list[Document]  # to choose by
+    test: list[Document]  # to report
+    # how each part was chosen, in words
     how: dict[str, str] = field(default_factory=dict, compare=False)
+    # of a part: documents whose whole text is in another part as well, in words
     copies: dict[str, str] = field(default_factory=dict, compare=False)
 
     @property
     def brought(self) -> bool:
-        """Whether the corpus came with a split of its own, and nothing was cut."""
+        """Whether all three parts are files of their own, so that nothing was cut."""
         return bool(self.how) and set(self.how.values()) <= {BY_NAME, BY_OPTION}
 
     def described(self) -> dict[str, str]:
-        """Where each part comes from: its size, its files, how it was chosen.
+        """Of each part its size, its files, and how it was chosen.
 
         >>> split([Document("book.txt", "a line of text\\n" * 100)]).described()["test"]
         '75 characters, 1 file (book.txt), the last 5 % of each'
@@ -79,11 +64,20 @@ def load_corpus(
     valid_file: str | Path | None = None,
     test_file: str | Path | None = None,
 ) -> Split:
-    """The three parts of the text in files; without paths, of the source of Python's standard library.
+    """Read the text of files and split it into train, valid and test.
 
-    The files are those of `find_parts`; a part that has none is cut off the text to learn from, as `split` does it.
+    Args:
+        paths: files, folders or globs; none: the source of Python's standard library. Names that say train, valid or
+            test are the split (ptb.train.txt).
+        valid: share of the characters to cut off for the valid part, as `split` does; None: 0.05.
+        test: share to cut off for the test part; None: 0.05.
+        on_skip: called with the path of each file of a search that is empty or not text.
+        train_file: a file, folder or glob to learn from, instead of `paths`.
+        valid_file: the valid part, instead of a share.
+        test_file: the test part, instead of a share.
 
-    Raises CarouselError as `find_parts`, and for a part without text and a share for a part that has its own files.
+    Raises CarouselError for paths that do not exist, a file in two parts, names that leave the split in doubt, a part
+    without text, and a share for a part that has its own files.
 
     >>> corpus = load_corpus()
     >>> len(corpus.train) > len(corpus.test) > 0
@@ -102,8 +96,8 @@ def _arranged(
     for part in PARTS[1:]:
         if part in documents and shares[part] is not None:
             raise CarouselError(
-                f"{part} is the share to cut off for the {part} part, which has files of its own; got "
-                f"{shares[part]}. Leave the share out, or the files."
+                f"a part is either cut off or has files of its own; {part} has files and the share {shares[part]}. "
+                "Leave one of them out."
             )
     cut = {
         part: 0.0 if part in documents else SHARE if (share := shares[part]) is None else share
@@ -143,10 +137,11 @@ def _check_shares(cut: dict[str, float], documents: Mapping[str, Sequence[Docume
     asked = [share for part, share in cut.items() if part not in documents]
     if not (all(share > 0 for share in asked) and sum(asked) < 1):
         raise CarouselError(
-            f"valid and test must be shares above 0 that leave train some: got {' and '.join(map(str, asked))}"
+            f"valid and test must be shares above 0, together below 1; got {' and '.join(map(str, asked))}. "
+            "Pass shares such as 0.05."
         )
     if not documents["train"]:
-        raise CarouselError("a corpus must hold at least one document to be split: got none")
+        raise CarouselError("a corpus must have at least one document; got none. Pass documents with text.")
 
 
 def _ends(cut: dict[str, float]) -> dict[str, str]:
@@ -159,13 +154,17 @@ def _ends(cut: dict[str, float]) -> dict[str, str]:
 
 
 def read(paths: Paths, on_skip: Skip | None = None) -> list[Document]:
-    """Read the files that `paths` stand for (see `find_files`) as UTF-8, in the order of their names.
+    """Read the files of `paths` (see `find_files`) as UTF-8, in the order of their names.
 
     A document is named by its path below the deepest folder that holds all of `paths`. Files that end in .gz, .bz2
-    or .xz are unpacked; the path - is standard input. A file found by a search (folder or glob) that is empty or no
-    text is skipped and passed to `on_skip`, so that a caller can count; a file named itself must be text.
+    or .xz are unpacked. The path - is standard input. If a folder or glob holds a file that is empty or not text, that
+    file is skipped and passed to `on_skip`. A file that is named itself must be text.
 
-    Raises CarouselError, naming file and byte offset, for a missing path, an empty, binary or not UTF-8 file.
+    Raises CarouselError, with file and byte offset, for a missing path and for a file that is empty or not UTF-8.
+
+    >>> _ = Path("letter.txt").write_text("Dear Ada")
+    >>> read("letter.txt")
+    [Document(name='letter.txt', text='Dear Ada')]
     """
     files = search(paths)
     return _read(files, sum(found.size for found in files) > LARGE, on_skip)
@@ -185,20 +184,20 @@ def _read(files: Sequence[Found], large: bool, on_skip: Skip | None) -> list[Doc
                 on_skip(found.path)
     if not documents:
         raise CarouselError(
-            f"a corpus must hold text: all {skipped} files found are empty, unreadable or not UTF-8 text; "
-            f"name one of them itself to see why"
+            f"a corpus must have text; all {skipped} files found are empty, unreadable or not UTF-8. Name one of them "
+            "itself to see why."
         )
     return documents
 
 
 def _open_large(path: Path, name: str) -> Document:
-    """A file of a corpus that does not fit into memory; small and packed ones are read all the same."""
+    """A file of a corpus that does not fit into memory; small and compressed files are read all the same."""
     large = not is_streamed(path) and path.stat().st_size > LARGE // 64
     return LargeDocument.open(path, name) if large else read_document(path, name)
 
 
 def describe_skipped(paths: Sequence[Path]) -> str:
-    """What to tell about the files that `read` passed to `on_skip`.
+    """A message about the files that `read` passed to `on_skip`.
 
     >>> describe_skipped([Path("notes/photo.jpg")])
     'left out 1 file that is not text: photo.jpg'
@@ -212,21 +211,20 @@ def describe_skipped(paths: Sequence[Path]) -> str:
 
 
 def split(documents: Sequence[Document], valid: float | None = None, test: float | None = None) -> Split:
-    """Split documents into train, valid and test; the shares of the characters are 0.05 unless they are given.
+    """Split `documents` into train, valid and test; `valid` and `test` are shares of the characters, 0.05 by default.
 
-    - Documents whose names say train, valid and test are the split themselves (see `parts_by_name`), and of two of
-      these, the third is cut off train.
-    - Otherwise whole documents go to one part. They are taken in the order of a hash of their names, so that
-      the split depends neither on the machine nor on the order of the files.
-    - Too few documents for that (one book, say; a part would be empty, or off its share by more than half):
-      the end of each document is cut off at line ends, the first 90 % for train, then 5 % for valid and 5 %
-      for test.
+    - If names of documents say train, valid and test (ptb.train.txt), they are the split. If they say train and one
+      other part, the third part is cut off train.
+    - Otherwise each document goes to one part as a whole. Documents are taken in the order of a hash of their names,
+      so that the split depends neither on the machine nor on the order of the files.
+    - If there are too few documents for that (a part would be empty, or off its share by more than half), each document
+      is cut at line ends: the first 90 % for train, then 5 % for valid and 5 % for test.
 
-    Raises CarouselError for shares that leave a part nothing, no documents, or too little text.
+    Raises CarouselError for shares that leave a part empty, no documents, or too little text.
 
-        >>> book = Document("book.txt", "a line of text\\n" * 100)
-        >>> [len(part[0].text) for part in (split([book]).train, split([book]).valid, split([book]).test)]
-        [1350, 75, 75]
+    >>> book = Document("book.txt", "a line of text\\n" * 100)
+    >>> [len(part[0].text) for part in (split([book]).train, split([book]).valid, split([book]).test)]
+    [1350, 75, 75]
     """
     parts = parts_by_name([document.name for document in documents])
     if parts is None:
@@ -267,21 +265,19 @@ def _take(documents: Sequence[Document], target: float) -> tuple[list[Document],
 def _by_line(documents: Sequence[Document], valid: float, test: float) -> dict[str, list[Document]]:
     parts: dict[str, list[Document]] = {part: [] for part in PARTS}
     for document in documents:
-        for part, piece in zip(PARTS, _pieces(document, valid, test), strict=True):
-            if piece.characters:
-                parts[part].append(piece)
+        if isinstance(document, LargeDocument):
+            cut = document.cut((1 - valid - test, 1 - test))
+        else:
+            cut = [Document(document.name, text) for text in _cut(document.text, valid, test)]
+        for part, stretch in zip(PARTS, cut, strict=True):
+            if stretch.characters:
+                parts[part].append(stretch)
     if not all(parts[part] for part, share in (("train", 1), ("valid", valid), ("test", test)) if share):
         raise CarouselError(
-            f"a corpus must be long enough for a train, a valid and a test part: "
-            f"got {_size(documents)} characters in all; give more text"
+            f"a corpus must be long enough for a train, a valid and a test part; got {_size(documents)} characters. "
+            "Give more text."
         )
     return parts
-
-
-def _pieces(document: Document, valid: float, test: float) -> list[Document]:
-    if isinstance(document, LargeDocument):
-        return document.cut((1 - valid - test, 1 - test))
-    return [Document(document.name, text) for text in _cut(document.text, valid, test)]
 
 
 def _cut(text: str, valid: float, test: float) -> tuple[str, str, str]:
@@ -300,10 +296,10 @@ def _size(documents: Sequence[Document]) -> int:
 
 
 def _text_hash(document: Document) -> bytes:
-    """Of the whole text; pieces are cut in one way where they stay on the disk and in another where they do not."""
+    """A hash of the whole text, chunk by chunk; chunks of a text on the disk and in memory differ."""
     digest = blake2b(digest_size=16)
-    for piece in document.pieces():
-        digest.update(piece.encode("utf-8", "surrogatepass"))
+    for chunk in document.chunks():
+        digest.update(chunk.encode("utf-8", "surrogatepass"))
     return digest.digest()
 
 

@@ -1,10 +1,10 @@
-"""A document: one text with a name, as read from one file."""
+"""A document: one text with a name, read from one file; and which bytes are text."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from carousel.data.cuts import pieces
+from carousel.data.chunks import chunks
 from carousel.data.opening import is_streamed, opened
 from carousel.errors import CarouselError
 
@@ -15,36 +15,36 @@ _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 @dataclass(frozen=True)
 class Document:
-    """A text and its name: the path of its file below the root of the corpus, with forward slashes."""
+    """A text and its name."""
 
-    name: str
+    name: str  # the path of its file below the root of the corpus, with forward slashes
     text: str
 
     @property
     def characters(self) -> int:
-        """How many characters the text has."""
+        """The length of the text in characters."""
         return len(self.text)
 
-    def pieces(self) -> Iterator[str]:
-        """The text in pieces of a few megabytes at most, cut where no word is (see `carousel.data.cuts`)."""
-        return pieces(self.text)
+    def chunks(self) -> Iterator[str]:
+        """The text in chunks of a few megabytes at most, cut between words (see `carousel.data.chunks`)."""
+        return chunks(self.text)
 
 
 def count_characters(documents: Iterable[Document]) -> int:
-    """How many characters a model of these documents predicts: every character, and one end per document.
+    """The number of characters that a model of these documents predicts: every character, and one end a document.
 
-    This is the denominator of every "bits per character" in Carousel, whatever the level of the vocabulary.
+    All "bits per character" of Carousel are divided by it, whatever the level of the vocabulary.
 
-        >>> count_characters([Document("a", "abc"), Document("b", "de")])
-        7
+    >>> count_characters([Document("a", "abc"), Document("b", "de")])
+    7
     """
     return sum(document.characters + 1 for document in documents)
 
 
 def read_document(path: Path, name: str) -> Document:
-    """Read one UTF-8 file, unpacked if it is packed; a byte order mark is stripped, line ends are kept as they are.
+    """Read one UTF-8 file, compressed or not, without its byte order mark; line ends stay as they are.
 
-    Raises CarouselError when the file cannot be read, is empty, or is not UTF-8 text.
+    Raises CarouselError if the file cannot be read, is empty, or is not UTF-8 text.
     """
     with opened(path) as (file, _):
         data = file.read(_SNIFFED)
@@ -52,37 +52,43 @@ def read_document(path: Path, name: str) -> Document:
             data += file.read(UNPACKED) if is_streamed(path) else file.read()
     if is_streamed(path) and len(data) > UNPACKED:
         raise CarouselError(
-            f"packed texts and standard input are read into memory, at most {UNPACKED >> 20} MB; {path} holds more. "
-            "Unpack it into a file, which stays on the disk."
+            f"compressed texts and standard input may have at most {UNPACKED >> 20} MB, since they are read into "
+            f"memory; {path} has more. Unpack it into a file, which stays on the disk."
         )
-    return Document(name, _decode(data, path))
+    return Document(name, decode(data, path))
 
 
 def check_text(data: bytes, path: Path, offset: int = 0) -> None:
-    """Raise CarouselError where bytes, from `offset` of a file, cannot be UTF-8 text."""
+    """Raise CarouselError for bytes, from `offset` of a file, that cannot be UTF-8 text."""
     if offset == 0 and data.startswith(_UTF16_MARKS):
         raise CarouselError(
-            f"text files must be UTF-8: {path} starts with the byte order mark of UTF-16 (byte offset 0); "
-            f"convert it first: iconv -f UTF-16 -t UTF-8"
+            f"text files must be UTF-8; {path} starts with the byte order mark of UTF-16. "
+            "Convert it first: iconv -f UTF-16 -t UTF-8"
         )
     zero = data.find(b"\0")
     if zero >= 0:
         raise CarouselError(
-            f"text files must be UTF-8: {path} is binary (zero byte at byte offset {offset + zero}); leave it out"
+            f"text files must be UTF-8; {path} is binary (zero byte at byte offset {offset + zero:,}). Leave it out."
         )
 
 
-def _decode(data: bytes, path: Path) -> str:
+def decode(data: bytes, path: Path) -> str:
+    """The text of a whole file, without a byte order mark; raises CarouselError as `read_document` does."""
     check_text(data, path)
     try:
         text = data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise CarouselError(
-            f"text files must be UTF-8: {path} has the byte 0x{data[error.start]:02x} "
-            f"at byte offset {error.start} (line {line}); convert it (if Latin-1: iconv -f LATIN1 -t UTF-8) "
-            f"or leave it out"
-        ) from error
+        raise not_utf8(path, error, len(data)) from None
     if not text:
-        raise CarouselError(f"text files must not be empty: {path} holds no character; leave it out")
+        raise CarouselError(f"text files must not be empty; {path} holds no character. Leave it out.")
     return text
+
+
+def not_utf8(path: Path, error: UnicodeDecodeError, end: int) -> CarouselError:
+    """The error for bytes that are not UTF-8 and that end at this offset of a file."""
+    begin, line = end - len(error.object), error.object.count(b"\n", 0, error.start) + 1
+    place = f"{begin + error.start:,}" + (f" (line {line:,})" if begin == 0 else "")
+    return CarouselError(
+        f"text files must be UTF-8; {path} has the byte 0x{error.object[error.start]:02x} at byte offset {place}. "
+        "Convert it (if Latin-1: iconv -f LATIN1 -t UTF-8) or leave it out."
+    )

@@ -1,4 +1,4 @@
-"""Which files a corpus consists of: files, folders and globs, in an order that no machine changes."""
+"""The files of a corpus: from files, folders and globs, in the same order on every machine."""
 
 import glob
 import os
@@ -23,28 +23,30 @@ _GENERATED = ("_sysconfigdata", "sitecustomize", "usercustomize")
 
 @dataclass(frozen=True)
 class Found:
-    """A file of a corpus: where it lies, its name below the root, and whether it was named itself."""
+    """A file of a corpus."""
 
     path: Path
-    name: str
-    explicit: bool
+    name: str  # its path below the root
+    explicit: bool  # whether it was named itself, and not found in a folder or by a glob
 
     @property
     def size(self) -> int:
-        """Bytes on the disk; 0 of standard input."""
+        """Bytes on the disk; 0 for standard input."""
         return 0 if str(self.path) == STDIN else self.path.stat().st_size
 
 
 def find_files(paths: Paths) -> list[Path]:
-    """The files that `paths` stand for: files, folders (searched recursively), globs; sorted, each once.
+    """The files of `paths`, which are files, folders (searched recursively) or globs; sorted, each once.
 
-    Hidden files and folders, and links to folders, are skipped in a search; whether a file is text shows when
-    it is read. The path - is standard input; it stands alone.
+    A search skips hidden files and folders, and links to folders. It does not look whether a file is text. The path -
+    is standard input, and must be the only path.
 
-    Raises CarouselError for a path that does not exist, a glob without a match, a folder without files.
+    Raises CarouselError for a path that does not exist, a glob without a match, and a folder without files.
 
-        >>> find_files(["notes/", "books/*.txt"])  # doctest: +SKIP
-        [PosixPath('/home/ada/books/emma.txt'), PosixPath('/home/ada/notes/monday.txt')]
+    >>> Path("notes").mkdir()
+    >>> _ = Path("notes/monday.txt").write_text("rain"), Path("emma.txt").write_text("Emma")
+    >>> [path.name for path in find_files(["notes/", "*.txt"])]
+    ['emma.txt', 'monday.txt']
     """
     return [found.path for found in search(paths)]
 
@@ -53,11 +55,11 @@ def search(paths: Paths) -> list[Found]:
     """`find_files`, each file with its name below the root: the deepest folder that holds all of `paths`."""
     given = [paths] if isinstance(paths, str | Path) else list(paths)
     if not given:
-        raise CarouselError("a corpus needs at least one file, folder or glob: none was given")
+        raise CarouselError("a corpus needs at least one file, folder or glob; got none. Pass a path.")
     if STDIN in map(str, given):
         if len(given) > 1:
             raise CarouselError(
-                f"standard input, -, must stand alone; got {len(given)} paths. Give one of them."
+                f"standard input, -, must be the only path; got {len(given)} paths. Pass one of them."
             )
         return [Found(Path(STDIN), STDIN, True)]
     roots: list[str] = []
@@ -81,28 +83,25 @@ def search(paths: Paths) -> list[Found]:
 def _expand(path: str, given: str) -> tuple[str, list[str], bool]:
     """(root, files, named explicitly?) of one path; the literal path wins over its reading as a glob."""
     if os.path.isdir(path):
-        files = _walk(path)
+        files = list(_walk(path))
         if not files:
             raise CarouselError(
-                f"a folder of text must hold at least one file: {given} holds none that is not hidden"
+                f"a folder must have at least one file that is not hidden; {given} has none. Pass another."
             )
         return path, files, False
     if os.path.isfile(path):
         return os.path.dirname(path), [path], True
     if os.path.lexists(path):
-        raise CarouselError(f"text is read from files and folders: {given} is neither (or a broken link)")
+        raise CarouselError(
+            f"text is read from files and folders; {given} is neither (or a broken link). Pass another."
+        )
     if not glob.has_magic(path):
-        raise CarouselError(f"every path must exist: there is no file or folder {given}; check its spelling")
-    files = [file for match in glob.glob(path, recursive=True) for file in _matched(match)]
+        raise CarouselError(f"every path must exist; there is no file or folder {given}. Check its spelling.")
+    matches = glob.glob(path, recursive=True)
+    files = [file for match in matches for file in ([match] if os.path.isfile(match) else _walk(match))]
     if not files:
-        raise CarouselError(f"a glob must match at least one file: {given} matches none; check its spelling")
+        raise CarouselError(f"a glob must match at least one file; {given} matches none. Check its spelling.")
     return _root_of_glob(path), files, False
-
-
-def _matched(path: str) -> list[str]:
-    if os.path.isdir(path):
-        return _walk(path)
-    return [path] if os.path.isfile(path) else []
 
 
 def _root_of_glob(pattern: str) -> str:
@@ -112,26 +111,25 @@ def _root_of_glob(pattern: str) -> str:
     return str(Path(*path.parts[:first]))
 
 
-def _walk(folder: str) -> list[str]:
+def _walk(folder: str) -> Iterator[str]:
     """The files under a folder that are not hidden."""
-    return [os.path.join(where, name) for where, name in _visible(folder)]
-
-
-def _visible(folder: str) -> Iterator[tuple[str, str]]:
     for where, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             if not name.startswith(".") and os.path.isfile(os.path.join(where, name)):
-                yield where, name
+                yield os.path.join(where, name)
 
 
 def standard_library() -> list[Path]:
-    """The source of Python's own standard library: the default corpus, about 10 MB, without a download.
+    """The source files of Python's own standard library: the default corpus, about 10 MB, without a download.
 
-    Without its tests, encodings/, pydoc_data/, installed packages, generated and empty files. Inside a
-    virtual environment this is the library of the Python that the environment was made from.
+    Tests, encodings/, pydoc_data/, installed packages, generated files and empty files are left out. In a virtual
+    environment, this is the library of the Python that the environment was made from.
 
-    Raises CarouselError when this Python comes without source files.
+    Raises CarouselError if this Python has no source files.
+
+    >>> "argparse.py" in [path.name for path in standard_library()]
+    True
     """
     root = sysconfig.get_paths()["stdlib"]
     found = []
@@ -145,6 +143,6 @@ def standard_library() -> list[Path]:
     found = sorted(path for path in found if path.stat().st_size > 0)
     if not found:
         raise CarouselError(
-            f"this Python has no source files of its standard library in {root}; name a text to train on"
+            f"the standard library of this Python must have source files; {root} has none. Name a text to train on."
         )
     return found

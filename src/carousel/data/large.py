@@ -1,4 +1,4 @@
-"""A text too large for memory: a stretch of a file, checked once from end to end and read piece by piece."""
+"""A text too large for memory: a stretch of a file, checked once from end to end and read chunk by chunk."""
 
 import codecs
 from collections.abc import Iterator
@@ -6,22 +6,15 @@ from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
 
-from carousel.data.cuts import last_cut
-from carousel.data.documents import Document, check_text
-from carousel.errors import CarouselError
+from carousel.data.chunks import last_cut
+from carousel.data.documents import Document, check_text, not_utf8
 
 _INSIDE = bytes(range(0x80, 0xC0))  # of a character in UTF-8, but never its first byte
 BLOCK = 1 << 22  # bytes read at a time
 
 
 class LargeDocument(Document):
-    """A document whose text stays in its file.
-
-    Attributes:
-        start, stop: the bytes of the file that it is.
-        characters: how many characters these are.
-        digest: a hash of these bytes.
-    """
+    """A document whose text stays in its file: the bytes from `start` to `stop`. `digest` is a hash of them."""
 
     def __init__(self, name: str, path: Path, start: int, stop: int) -> None:
         """Read all of it once: raises CarouselError where it is not UTF-8 text."""
@@ -34,10 +27,7 @@ class LargeDocument(Document):
             try:
                 characters += len(decoder.decode(block, final=done + len(block) == stop - start))
             except UnicodeDecodeError as error:
-                raise CarouselError(
-                    f"text files must be UTF-8: {path} is not, near byte offset {start + done + error.start}; "
-                    "convert it or leave it out"
-                ) from error
+                raise not_utf8(path, error, start + done + len(block)) from None
             digest.update(block)
             done += len(block)
         object.__setattr__(self, "_characters", characters)
@@ -63,10 +53,10 @@ class LargeDocument(Document):
     @property
     def text(self) -> str:
         """All of it, in memory."""
-        return "".join(self.pieces())
+        return "".join(self.chunks())
 
-    def pieces(self) -> Iterator[str]:
-        """The text piece by piece, cut where no word is (see `carousel.data.cuts`)."""
+    def chunks(self) -> Iterator[str]:
+        """The text in chunks, cut between words (see `carousel.data.chunks`)."""
         decoder = codecs.getincrementaldecoder("utf-8")()
         held = ""
         for block in self._blocks():

@@ -1,4 +1,4 @@
-"""Bytes of a text: of a plain file, of one that gzip, bzip2 or xz packed, or from standard input."""
+"""The bytes of a text: of a plain file, of one compressed by gzip, bzip2 or xz, or from standard input."""
 
 import bz2
 import gzip
@@ -18,12 +18,12 @@ _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open, "
 
 
 def is_streamed(path: Path) -> bool:
-    """Whether the bytes come only in their order, and their number is not known before: packed, or standard input."""
+    """Whether bytes can only be read in order and their number is not known: compressed, or standard input."""
     return str(path) == STDIN or path.suffix.lower() in _OPENERS
 
 
 def unpacked(path: P) -> P:
-    """The path without the ending that says how the file is packed."""
+    """The path without the ending of its compression."""
     return path.with_suffix("") if path.suffix.lower() in _OPENERS else path
 
 
@@ -31,13 +31,13 @@ def unpacked(path: P) -> P:
 def opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
     """(the unpacked bytes, the file they come from, whose `tell` is the progress); `-` is standard input.
 
-    Raises CarouselError, for what fails inside as well, if the file cannot be read or is packed in no valid way.
+    Raises CarouselError, also for errors inside the block, if the file cannot be read or is not validly compressed.
     """
     try:
         if str(path) == STDIN:
             if sys.stdin.isatty():
                 raise CarouselError(
-                    "- is standard input, which is a terminal; pipe a text into it: ... < FILE"
+                    "- reads a text from standard input; this is a terminal. Pipe a text: ... < FILE"
                 )
             yield sys.stdin.buffer, sys.stdin.buffer
             return

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
 
 import numpy as np
 
 from carousel.embeddings import neighbours
-from carousel.embeddings.cases import Lookup
-from carousel.embeddings.questions import lines
-from carousel.embeddings.vectors import Vectors
+from carousel.embeddings.lookup import Lookup
 from carousel.errors import CarouselError, shown
 
 SYNTACTIC = "gram"  # how the names of syntactic sections begin, by word2vec's convention
@@ -73,46 +70,27 @@ class AnalogyScore:
 
 
 def evaluate(
-    vectors: Vectors,
-    path: str | Path,
-    *,
-    method: str = "3cosadd",
-    restrict: int | None = 300_000,
-    case: bool = False,
-    progress: Answered | None = None,
+    lookup: Lookup, lines: Sequence[str], path: Path, method: str, progress: Answered | None = None
 ) -> AnalogyScore:
-    """Answer the questions of a file in word2vec's format: lines `: section`, then lines of four words.
+    """Answer the questions in the lines of a file: `: section`, then lines of four words.
 
-    An answer is right if the nearest word, but for the three of the question, is the fourth. `restrict`
-    answers (and knows) only the first so many words, the most frequent; unless `case` counts, words
-    that differ in case alone are one. With these defaults the numbers are those of gensim and word2vec.
-
-    Raises CarouselError for a file that cannot be read, is not of this format, or has no question of known words.
-
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "questions.txt"
-    >>> _ = path.write_text(": royal\\nman king woman queen\\n")
-    >>> words = ["man", "woman", "king", "queen"]
-    >>> score = evaluate(Vectors(words, np.array([[1, 0], [1, 1], [2, 0.1], [2, 1.2]])), path)
-    >>> score.total.correct, score.total.accuracy
-    (1, 1.0)
+    An answer is right if the nearest word, except for the three of the question, is the fourth.
     """
     score_of = neighbours.method(method)
-    lookup = Lookup(vectors, restrict, case)
-    names, sections, questions, unknown = _read(Path(path), lookup)
+    names, sections, questions, unknown = _parse(lines, path, lookup)
     if not questions:
         raise CarouselError(
-            f"of the {sum(unknown):,} questions in {path} none has four words that have vectors; "
-            "were these vectors trained on the same language?"
+            f"at least one question must have four words with vectors; {path} has {sum(unknown):,} questions and none "
+            "of them has. Give vectors that were trained on the language of the file."
         )
     right = np.zeros(len(names), np.int64)
     asked = np.bincount(sections, minlength=len(names))
     rows = np.array(questions)
-    end = len(lookup.words)
-    matrix, scale = vectors.matrix[:end], vectors.lengths[:end]
-    for part in neighbours.pieces(len(rows), 3 * end):
-        units = neighbours.unit(np.asarray(matrix[rows[part]], np.float32).reshape(-1, vectors.dimension))
-        a, b, c, _ = np.moveaxis(units.reshape(-1, 4, vectors.dimension), 1, 0)
+    end, dimension = len(lookup.words), lookup.vectors.dimension
+    matrix, scale = lookup.vectors.matrix[:end], lookup.vectors.lengths[:end]
+    for part in neighbours.row_slices(len(rows), 3 * end):
+        units = neighbours.unit(np.asarray(matrix[rows[part]], np.float32).reshape(-1, dimension))
+        a, b, c, _ = np.moveaxis(units.reshape(-1, 4, dimension), 1, 0)
         scores = score_of(matrix, scale, np.stack([b, c], 1), a[:, None])
         for number, (asked_rows, row) in enumerate(zip(rows[part], scores, strict=True), part.start):
             hidden = [same for word in asked_rows[:3] for same in lookup.alike.get(int(word), [int(word)])]
@@ -124,55 +102,41 @@ def evaluate(
     return AnalogyScore(tuple(Section(*each) for each in counts))
 
 
-def _read(
-    path: Path, lookup: Lookup
-) -> tuple[list[str], list[int], list[tuple[int, int, int, int]], list[int]]:
+def _parse(
+    lines: Sequence[str], path: Path, lookup: Lookup
+) -> tuple[list[str], list[int], list[tuple[int, ...]], list[int]]:
     """Names of sections; the section and the four rows of each known question; unknown ones by section."""
     names: list[str] = []
     unknown: list[int] = []
     sections: list[int] = []
-    questions: list[tuple[int, int, int, int]] = []
-    for section, words in _questions(path):
-        if section is not None:
-            names.append(section)
-            unknown.append(0)
-            continue
-        a, b, c, d = (lookup.row(word) for word in words)
-        if a is None or b is None or c is None or d is None:
-            unknown[-1] += 1
-        else:
-            sections.append(len(names) - 1)
-            questions.append((a, b, c, d))
-    return names, sections, questions, unknown
-
-
-def _questions(path: Path) -> Iterator[tuple[str | None, Sequence[str]]]:
-    """(name, no words) for each section, (None, four words) for each question."""
-    named = False
-    for number, line in enumerate(lines(path), 1):
+    questions: list[tuple[int, ...]] = []
+    for number, line in enumerate(lines, 1):
         words = line.split()
         if not words or line.startswith(COMMENTS):
             continue
-        if words[0].startswith(":"):
-            named = True
-            yield line.strip().lstrip(":").strip(), ()
+        if is_name := words[0].startswith(":"):
+            name = line.strip().lstrip(":").strip()
         elif len(words) == 4:
-            if not named:
-                named = True
-                yield path.stem, ()
-            yield None, words
+            name = path.stem  # of questions before the first section
         else:
             raise CarouselError(
-                f"a line of analogies is four words, or a colon and the name of a section: line {number:,} of {path} "
-                f"is {shown(line)}."
+                f"a line of analogies must be four words, or a colon and the name of a section; line {number:,} of "
+                f"{path} is {shown(line)}. Correct it or leave it out."
             )
+        if is_name or not names:
+            names.append(name)
+            unknown.append(0)
+        if is_name:
+            continue
+        rows = tuple(row for word in words if (row := lookup.row(word)) is not None)
+        if len(rows) < 4:
+            unknown[-1] += 1
+        else:
+            sections.append(len(names) - 1)
+            questions.append(rows)
+    return names, sections, questions, unknown
 
 
 def _sum(name: str, sections: Sequence[Section]) -> Section:
-    return reduce(
-        lambda one, other: Section(
-            name, one.correct + other.correct, one.known + other.known, one.unknown + other.unknown
-        ),
-        sections,
-        Section(name, 0, 0, 0),
-    )
+    counts = ((each.correct, each.known, each.unknown) for each in sections)
+    return Section(name, *map(sum, zip((0, 0, 0), *counts, strict=True)))

@@ -1,14 +1,15 @@
-"""The state of training in one file: a file of word vectors in which the rest rides along.
+"""The state of training in one file: a file of word vectors with further tensors.
 
-The file is written as one step, so that it is always whole, and `Vectors.load` opens it like any other.
+The file is replaced in one step, so that it is always whole. `Vectors.load` opens it like any other.
 """
 
 import os
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
@@ -17,14 +18,13 @@ from carousel.embeddings.config import EmbeddingConfig
 from carousel.embeddings.corpus import Corpus
 from carousel.embeddings.formats import safetensors
 from carousel.embeddings.formats.content import Content, damaged
-from carousel.embeddings.formats.detection import detect
-from carousel.embeddings.formats.opening import opened
-from carousel.embeddings.neighbours import pieces
-from carousel.embeddings.position import Position
+from carousel.embeddings.formats.opening import detect, opened
+from carousel.embeddings.neighbours import row_slices
 from carousel.embeddings.vocabulary import Vocabulary
 from carousel.embeddings.weights import Weights
 from carousel.errors import CarouselError, shown
 from carousel.locks import locked
+from carousel.plain import typed
 
 _MOST = 2.0**62  # tokens
 _LONGEST_NAME = 220  # bytes; what is written first has a longer name
@@ -32,15 +32,57 @@ _LONGEST_NAME = 220  # bytes; what is written first has a longer name
 _FREE = {"checkpoint", "checkpoint_seconds", "paths", "threads", "deterministic"}
 
 
+@dataclass
+class Position:
+    """Where training stands, and what it has seen of the held-out loss."""
+
+    epoch: int = 0  # whole epochs done
+    block: int = 0  # blocks of the next epoch done
+    seconds: float = 0.0
+    reason: str | None = None  # why training ended, once it has
+    history: list[tuple[float, float]] = field(
+        default_factory=list
+    )  # (epochs, held-out loss) of each estimate
+    best: Weights | None = field(default=None, init=False)  # of the lowest loss, kept for early stopping
+
+    @property
+    def waited(self) -> int:
+        """Estimates since the lowest loss."""
+        losses = [loss for _, loss in self.history]
+        return len(losses) - 1 - losses.index(min(losses)) if losses else 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; the weights are stored elsewhere."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.init}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], config: EmbeddingConfig) -> Self:
+        """What `to_dict` gave; raises CarouselError for values that no training with these options comes to."""
+        found = typed(cls, values, "position")
+        numbers = [
+            found.epoch,
+            found.block,
+            found.seconds,
+            *(each for pair in found.history for each in pair),
+        ]
+        if values.keys() != found.to_dict().keys() or min(numbers) < 0:
+            raise CarouselError("position must hold every field, and no number below 0")
+        if found.reason not in (None, "epochs", "patience"):
+            raise CarouselError(f"reason must be epochs, patience or none; got {shown(found.reason)}")
+        if found.epoch > config.passes or (found.reason is None and found.epoch == config.passes):
+            raise CarouselError(f"epoch must be one of {config.passes:,}; got {shown(found.epoch)}")
+        return found
+
+
 @dataclass(frozen=True)
 class State:
-    """What a file holds. `text` is the checksum of the text that it was trained on."""
+    """What the file holds."""
 
     config: EmbeddingConfig
     vocabulary: Vocabulary
     weights: Weights
     position: Position
-    text: int
+    text: int  # checksum of the text that the vectors were trained on
 
 
 def fingerprint(corpus: Corpus) -> int:
@@ -52,16 +94,16 @@ def fingerprint(corpus: Corpus) -> int:
 
 
 def check_place(path: str | Path) -> None:
-    """Raise CarouselError unless a checkpoint can be written there: known before training, not after it."""
+    """Raise CarouselError, before training begins, unless a checkpoint can be written to `path`."""
     path = Path(path)
     if not writable(path):
         raise CarouselError(
-            f"checkpoint must be a file in a folder that can be written to; got {shown(path)}."
+            f"checkpoint must be a file in a folder that you may write to; got {shown(path)}. Give another path."
         )
 
 
 def writable(path: Path) -> bool:
-    """Whether a file can be written here: no folder, pipe or device is here, and the folder around can be changed."""
+    """Whether a file can be written here: there is no folder, pipe or device, and you may write to the folder."""
     # os.path answers where Path raises: for names that are too long, or hold a zero byte
     taken = os.path.exists(path) and not os.path.isfile(path)
     named = 0 < len(os.fsencode(path.name)) < _LONGEST_NAME and "\0" not in str(path)
@@ -70,11 +112,11 @@ def writable(path: Path) -> bool:
 
 @contextmanager
 def alone(path: str | Path) -> Iterator[None]:
-    """Keep other processes, and threads, from training into this file while the block runs.
+    """Keep other processes and threads from training into this file while the block runs.
 
-    Each save replaces the file, and a lock on it would go with it, so a hidden file beside it is locked.
+    Each save replaces the file, and a lock on it would be lost, so a hidden file in the same folder is locked.
 
-    Raises CarouselError if another one trains into it.
+    Raises CarouselError if another process or thread trains into the file.
     """
     name = Path(path).name
     beside = Path(path).with_name(f".{name}.lock")
@@ -82,9 +124,11 @@ def alone(path: str | Path) -> Iterator[None]:
         beside.touch()
         number = beside.stat().st_ino
     with locked(beside, f"trains into {name}"):
-        # its holder may have ended just now, and another begun with a file of its own
+        # the holder may have ended just now, and another process begun with a new lock file
         if not beside.exists() or beside.stat().st_ino != number:
-            raise CarouselError(f"another process trains into {path}; wait for it, or stop it.")
+            raise CarouselError(
+                f"only one process at a time trains into {path}; another one does so now. Wait for it, or stop it."
+            )
         try:
             yield
         finally:
@@ -115,23 +159,22 @@ def load_state(path: str | Path) -> State:
     with opened(path) as (head, source):
         if detect(head, path) != "safetensors" or source.size is None:
             raise CarouselError(
-                f"{path} holds word vectors alone, in a format that has no place for their training. Give the "
-                ".safetensors file that `carousel embed train`, Embedding.save or a checkpoint wrote."
+                f"training goes on from a .safetensors file; {path} holds word vectors alone, in another format. Give "
+                "the file that `carousel embed train`, Embedding.save or a checkpoint wrote."
             )
         found = safetensors.load_more(source)
     content, more, about = found or (None, {}, {})
     if content is None or content.counts is None:
         raise CarouselError(
-            f"{path} holds word vectors alone; to go on training, the file of Embedding.save is needed. "
-            "To use the vectors: carousel.Vectors.load."
+            f"training goes on from a file that holds its state; {path} holds word vectors alone. Give the file of "
+            "Embedding.save, or open the vectors with carousel.Vectors.load."
         )
     try:
         config = EmbeddingConfig(**about["config"])
-        position = Position.from_dict(about["position"])
+        position = Position.from_dict(about["position"], config)
         text = about["text"]
         if type(text) is not int or not 0 <= text < 1 << 32:
             raise ValueError(f"the checksum of the text is {shown(text)}")
-        position.check(config)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise damaged(path, f"has a description that cannot be read ({shown(str(error), 200)})") from None
     vocabulary = Vocabulary(content.words, content.counts)
@@ -148,13 +191,13 @@ def check_same(state: State, config: EmbeddingConfig, words: list[str], text: in
     for name, value in given.items():
         if name not in _FREE and saved[name] != value:
             raise CarouselError(
-                f"training goes on with the options it began with: {name} was {shown(saved[name])} in {path}, but is "
-                f"{shown(value)} now. Put it back, or give another checkpoint file."
+                f"training goes on with the options that it began with: {name} was {shown(saved[name])} in {path}, but "
+                f"is {shown(value)} now. Restore {name}, or give another checkpoint file."
             )
     if state.text != text or state.vocabulary.words != words:
         raise CarouselError(
-            f"training goes on with the text it began with, but {path} was made from another one. "
-            "Put it back, give another checkpoint file, or use Embedding.train_more for new text."
+            f"training goes on with the text that it began with, but {path} was made from another one. "
+            "Restore the text, give another checkpoint file, or use Embedding.train_more for new text."
         )
 
 
@@ -174,7 +217,7 @@ def _check_tensors(
                 path, f"has {name} of shape {array.shape} beside vectors of shape {content.matrix.shape}"
             )
     for array in (content.matrix, *more.values()):
-        if not all(np.isfinite(array[rows]).all() for rows in pieces(*array.shape)):
+        if not all(np.isfinite(array[rows]).all() for rows in row_slices(*array.shape)):
             raise damaged(path, "has weights that are not finite")
     counts = content.counts
     # summed in floating point, where nothing overflows

@@ -129,7 +129,7 @@ class EmbeddingConfig:
         settle(self)
         if self.patience and not self.held_out:
             raise CarouselError(
-                "patience watches the held-out loss, but held_out is 0. Give held_out, or leave patience out."
+                "patience needs a held-out loss; got held_out 0. Give held_out, or leave patience out."
             )
 
     @property
@@ -148,7 +148,11 @@ class EmbeddingConfig:
         return self.min_count or MIN_COUNT
 
     def settled(self, library: bool) -> Self:
-        """This configuration with what was left open decided by the text: Python's own library, or another."""
+        """This configuration with defaults for what is None; `library` chooses those for Python's own source.
+
+        >>> EmbeddingConfig().settled(library=False).epochs
+        5
+        """
         tokens, sentences, epochs, least = (
             ("identifiers", "file", LIBRARY_EPOCHS, LIBRARY_MIN_COUNT)
             if library

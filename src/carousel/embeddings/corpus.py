@@ -1,4 +1,4 @@
-"""From text to one array of ids: sentences of known words, in memory or, when it is large, in a mapped file."""
+"""From text to one array of word ids, with boundaries of sentences; a large one lies in a mapped file."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,13 +9,13 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from carousel import _core
-from carousel.data.documents import check_text
+from carousel.data.documents import check_text, not_utf8
 from carousel.data.files import Found, search, standard_library
 from carousel.data.opening import opened
 from carousel.embeddings.config import EmbeddingConfig
-from carousel.embeddings.letters import seen
-from carousel.embeddings.progress import Lack, Reading
-from carousel.embeddings.store import IdStore
+from carousel.embeddings.id_store import IdStore
+from carousel.embeddings.normalization import visible
+from carousel.embeddings.progress import MissingResult, Reading
 from carousel.embeddings.vocabulary import Vocabulary, choose
 from carousel.errors import CarouselError, shown
 from carousel.progress import Observer, Stage, silent
@@ -24,26 +24,23 @@ Source = str | Path | Iterable[Any] | None
 
 SENTENCE_END = _core.embedding.SENTENCE_END
 _DROPPED = -1
-_PIECE = 1 << 22  # bytes read at a time
-_SNIFFED = 8192  # bytes in which a file that is no text shows a zero
-_CHECKED = 1 << 22  # ids looked at together
+_CHUNK = 1 << 22  # bytes read at a time
+_SNIFFED = 8192  # bytes in which a binary file has a zero
+_CHECKED = 1 << 22  # ids checked together
 _SENTENCES = 10_000  # of an iterable, taken at a time
 _LONGEST_NAME = 255  # characters in the name of a file
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """The text as ids of the vocabulary: (N) int32, SENTENCE_END between sentences; rare words are left out.
+    """A text without its rare words."""
 
-    tokens: the words of the text, rare ones included.
-    """
-
-    ids: np.ndarray
+    ids: np.ndarray  # (N,) int32, rows of the vocabulary, SENTENCE_END between sentences
     vocabulary: Vocabulary
-    tokens: int
+    tokens: int  # words of the text, rare ones included
 
     def cut(self, longest: int) -> "Corpus":
-        """The same text with sentences of at most so many words."""
+        """The same text, with sentences cut to at most `longest` words."""
         ends = np.flatnonzero(np.append(self.ids, SENTENCE_END) == SENTENCE_END)
         begins = np.concatenate([[0], ends[:-1] + 1])
         long = np.flatnonzero(ends - begins > longest)
@@ -56,12 +53,12 @@ class Corpus:
 
 @dataclass(frozen=True)
 class Text:
-    """All tokens, rare ones too: ids (N) by the order of their coming, counts of each, pairs that became one word."""
+    """A text with all its words, numbered by first occurrence."""
 
-    ids: np.ndarray
-    counts: np.ndarray
+    ids: np.ndarray  # (N,) int32
+    counts: np.ndarray  # of each word
     tokeniser: Any
-    pairs: list[tuple[int, int]]
+    pairs: list[tuple[int, int]]  # words that were joined to a phrase
 
     def words(self, numbers: np.ndarray) -> list[str]:
         """The words with these numbers."""
@@ -74,14 +71,14 @@ class Text:
         return [first[k] for k in numbers]
 
     def with_phrases(self, min_count: int, threshold: float) -> "Text":
-        """Pairs that come together far more often than by chance as words of their own."""
+        """The text with pairs that occur together far more often than by chance joined to words of their own."""
         pairs, counts, length = _core.embedding.join_phrases(self.ids, self.counts, min_count, threshold)
         joined = [(int(a), int(b)) for a, b in pairs.reshape(-1, 2)]
         text = Text(self.ids[:length], counts, self.tokeniser, self.pairs + joined)
         return text.without_doubles()
 
     def without_doubles(self) -> "Text":
-        """The text may hold a word like new_york already, or a_b_c come of two pairs: the first keeps its number."""
+        """The text with equal words under one number: it may have new_york already, or join a_b_c in two ways."""
         first: dict[str, int] = {}
         numbers = np.array(
             [first.setdefault(word, k) for k, word in enumerate(self.words(np.arange(len(self.counts))))],
@@ -93,19 +90,16 @@ class Text:
         return Text(self.ids[:length], counts, self.tokeniser, self.pairs)
 
     def corpus(self, numbers: np.ndarray, vocabulary: Vocabulary) -> Corpus:
-        """The text by the numbers of a vocabulary; the array is changed where it lies."""
+        """The text in the numbers of a vocabulary; the array is changed in place."""
         length = _core.embedding.renumber(self.ids, numbers)
         _check_windows(self.ids[:length])
         return Corpus(self.ids[:length], vocabulary, int(self.counts.sum()))
 
 
 def load_corpus(source: Source, config: EmbeddingConfig, on_progress: Observer = silent) -> Corpus:
-    """Read, count, choose the vocabulary, and number the text by it.
+    """Read the text of a source (see `embed`), choose the vocabulary, and number the text by it.
 
-    `source`: None (the paths of `config`, or Python's own standard library), a path or glob ("-": standard input),
-    Path objects, or any iterable of sentences, each a list of tokens or a string.
-
-    Raises CarouselError for a missing or broken file, no text, or no words that are frequent enough.
+    Raises CarouselError for a missing or broken file, no text, and no words that are frequent enough.
     """
     text = read_text(source, config, on_progress)
     kept = choose(text.counts, config)
@@ -117,16 +111,14 @@ def load_corpus(source: Source, config: EmbeddingConfig, on_progress: Observer =
 def load_more(
     source: Source, config: EmbeddingConfig, old: Vocabulary, on_progress: Observer = silent
 ) -> tuple[Corpus, np.ndarray]:
-    """(new text in the words of a vocabulary that has grown by its words, (V) where each word stood in `old` or -1).
+    """(new text, (V,) the row of each word in `old`, or -1): the vocabulary grows by the words of the new text.
 
-    Counts are added up. Old words stay whether or not they come again; new ones join them by the limits of `config`.
+    Counts are added up. Old words stay, whether or not they occur again; new words join by the limits of `config`.
     """
     text = read_text(source, config, on_progress)
     place = {word: k for k, word in enumerate(old.words)}
     words = text.words(np.arange(len(text.counts)))
-    known = np.array(
-        [place.get(word, -1) for word in words]
-    )  # (words of the text) where each stands in `old`
+    known = np.array([place.get(word, -1) for word in words])  # of each word of the text its row in `old`
     order = np.argsort(-text.counts, kind="stable")
     fresh = order[(known[order] < 0) & (text.counts[order] >= config.least)]
     if config.max_vocabulary is not None:
@@ -145,11 +137,13 @@ def load_more(
 
 
 def read_text(source: Source, config: EmbeddingConfig, on_progress: Observer) -> Text:
-    """All tokens of the source, joined to phrases where that is asked for."""
+    """All tokens of the source; with `phrases`, frequent pairs are joined."""
     tokeniser, store = _tokenise(source, config, on_progress)
     text = Text(store.whole(), tokeniser.counts(), tokeniser, [])
     if not len(text.counts):
-        raise CarouselError("the text must hold words: none were found. Give other files, or other tokens.")
+        raise CarouselError(
+            "the text must have words; none were found. Give other files, or another option tokens."
+        )
     for number in range(config.phrases):
         on_progress(Stage(f"joining phrases, pass {number + 1} of {config.phrases}"))
         more = text.with_phrases(config.least, config.phrase_threshold)
@@ -160,102 +154,101 @@ def read_text(source: Source, config: EmbeddingConfig, on_progress: Observer) ->
 
 
 def _check_windows(ids: np.ndarray) -> None:
-    """Raise CarouselError for a text without two words in one sentence: nobody has a neighbour to learn from."""
+    """Raise CarouselError for a text without two words in one sentence: no word has a neighbour to learn from."""
     for begin in range(0, len(ids), _CHECKED):
         words = ids[begin : begin + _CHECKED + 1] >= 0
         if (words[1:] & words[:-1]).any():
             return
     raise CarouselError(
-        "a sentence must hold two frequent words or more, for words are learned by their neighbours; each of the "
-        f"{int((ids >= 0).sum()):,} sentences holds one. If a list of words is one text, pass it in a list: [words]. "
+        "a sentence must have two frequent words or more, since words are learned from their neighbours; each of the "
+        f"{int((ids >= 0).sum()):,} sentences has one. If a list of words is one text, pass it in a list: [words]. "
         'For files with a word on each line, pass sentences="file" (--sentences file).'
     )
 
 
 def _tokenise(source: Source, config: EmbeddingConfig, on_progress: Observer) -> tuple[Any, IdStore]:
     """(the tokeniser with all words and counts, the text in the tokeniser's numbers)."""
-    files, sentences = _resolve(source, config)
+    files = _files(source, config)
     config = config.settled(source is None and not config.paths)
     lowers = config.tokens == "words"
     tokeniser = _core.embedding.Tokeniser(config.tokens, config.sentences)
     store = IdStore()
+
+    def feed(text: str) -> None:
+        tokeniser.feed(visible(text.lower() if lowers else text).encode("utf-8", "replace"))
 
     def take(done: float | None) -> None:
         store.append(tokeniser.take())
         on_progress(Reading(len(store), len(tokeniser), done))
 
     if files is not None:
-        for done, text in _pieces(files, on_progress):
-            tokeniser.end_sentence() if text is None else tokeniser.feed(_bytes(text, lowers))
+        for done, text in _chunks(files, on_progress):
+            tokeniser.end_sentence() if text is None else feed(text)
             take(done)
     else:
-        for number, sentence in enumerate(cast("Iterable[Any]", sentences)):
-            _add(tokeniser, sentence, lowers, number)
+        for number, sentence in enumerate(cast("Iterable[Any]", source)):
+            if isinstance(sentence, str):
+                feed(sentence)
+            else:
+                _add_tokens(tokeniser, sentence, number)
+            tokeniser.end_sentence()
             if number % _SENTENCES == 0:
                 take(None)
     take(1.0)
     return tokeniser, store
 
 
-def _resolve(source: Source, config: EmbeddingConfig) -> tuple[list[Found] | None, Iterable[Any] | None]:
-    """(files, None) or (None, sentences)."""
+def _add_tokens(tokeniser: Any, sentence: Any, number: int) -> None:
+    try:
+        for token in sentence:
+            if word := visible(token).strip():
+                tokeniser.add(word.encode("utf-8", "replace"))
+    except (TypeError, AttributeError):
+        raise CarouselError(
+            f"a sentence must be a string or a list of strings; sentence {number} is {shown(sentence)}."
+        ) from None
+
+
+def _files(source: Source, config: EmbeddingConfig) -> list[Found] | None:
+    """The files of a source; None for an iterable of sentences."""
     if source is None:
         if config.paths:
-            return _search(config.paths), None
-        return [Found(path, path.name, True) for path in _language()], None
+            return _search(config.paths)
+        return [Found(path, path.name, True) for path in _language()]
     if isinstance(source, str | Path):
-        return _search([source]), None
+        return _search([source])
     if isinstance(source, list | tuple) and source and all(isinstance(one, Path) for one in source):
-        return _search(source), None
+        return _search(source)
     if not isinstance(source, Iterable) or isinstance(source, bytes | bytearray):
         raise CarouselError(
             f"a source must be a path, a list of Path objects or an iterable of sentences; got {type(source).__name__}."
         )
-    return None, source
+    return None
 
 
 def _search(paths: Sequence[str | Path]) -> list[Found]:
-    """The files of paths; raises CarouselError for a text that stands where a path belongs."""
+    """The files of paths; raises CarouselError for a text in place of a path."""
     for path in map(str, paths):
         if re.search(f"[\n\r\0]|[^/]{{{_LONGEST_NAME + 1}}}", path):
             raise CarouselError(
-                f"a string is taken as a path, and no file has this one; got {shown(path)}. To train on the text "
+                f"a string must be a path, and no file can have this one; got {shown(path)}. To train on the text "
                 "itself, pass its lines: text.splitlines()."
             )
     return search(paths)
 
 
 def _language() -> list[Path]:
-    """The standard library without its programs with windows and the converter of old code.
+    """The standard library without its graphical programs and without the converter of old code.
 
-    They speak of keys that are pressed and of patterns, which hides what the language means by a key: with them, values
-    is the 13th nearest word of keys; without them, and without rare names, the 2nd.
+    These write of keys that are pressed and of patterns, which hides what a key of a dict is: with them, values is the
+    13th nearest word of keys; without them and without rare names, it is the 2nd.
     """
     programs = {"idlelib", "tkinter", "lib2to3", "turtledemo"}
     return [path for path in standard_library() if not programs.intersection(path.parts)]
 
 
-def _add(tokeniser: Any, sentence: Any, lowers: bool, number: int) -> None:
-    if isinstance(sentence, str):
-        tokeniser.feed(_bytes(sentence, lowers))
-    else:
-        try:
-            for token in sentence:
-                if word := seen(token).strip():
-                    tokeniser.add(word.encode("utf-8", "replace"))
-        except (TypeError, AttributeError):
-            raise CarouselError(
-                f"a sentence must be a string or a list of strings; sentence {number} is {shown(sentence)}."
-            ) from None
-    tokeniser.end_sentence()
-
-
-def _bytes(text: str, lowers: bool) -> bytes:
-    return seen(text.lower() if lowers else text).encode("utf-8", "replace")
-
-
-def _pieces(files: list[Found], on_progress: Observer) -> Iterator[tuple[float | None, str | None]]:
-    """(share of all bytes read, text that ends between two words, or None where a file ends)."""
+def _chunks(files: list[Found], on_progress: Observer) -> Iterator[tuple[float | None, str | None]]:
+    """(share of all bytes read, text that ends between two words; None at the end of a file)."""
     left_out: list[Path] = []
     total = sum(found.size for found in files)
     before = 0
@@ -263,43 +256,46 @@ def _pieces(files: list[Found], on_progress: Observer) -> Iterator[tuple[float |
         if not found.explicit and not _is_text(found):
             left_out.append(found.path)
         else:
-            for at, text in _file_pieces(found):
+            for at, text in _file_chunks(found):
                 yield (before + at) / total if total else None, text
         before += found.size
         yield before / total if total else None, None
     if left_out:
         on_progress(
-            Lack(
-                f"left out {len(left_out):,} of {len(files):,} files that are no text in UTF-8, as {left_out[0]}"
+            MissingResult(
+                f"left out {len(left_out):,} of {len(files):,} files that are not text in UTF-8, such as {left_out[0]}"
             )
         )
 
 
 def _is_text(found: Found) -> bool:
-    """Whether a file that nobody named holds UTF-8 from its beginning to its end, so that all of it can be taken."""
+    """Whether a file that was not named itself is UTF-8 from its beginning to its end."""
     try:
-        for _ in _file_pieces(found):
+        for _ in _file_chunks(found):
             pass
     except CarouselError:
         return False
     return True
 
 
-def _file_pieces(found: Found) -> Iterator[tuple[int, str]]:
-    """(bytes read, text); raises CarouselError for a file that is no text in UTF-8."""
+def _file_chunks(found: Found) -> Iterator[tuple[int, str]]:
+    """(bytes read, text); raises CarouselError for a file that is not text in UTF-8."""
     offset = 0
     with opened(found.path) as (file, raw):
         for data in _whole_lines(file):
             if offset == 0:
                 check_text(data[:_SNIFFED], found.path)
-            yield raw.tell() if raw.seekable() else 0, _decoded(data, found.path, offset)
             offset += len(data)
+            try:
+                yield raw.tell() if raw.seekable() else 0, data.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise not_utf8(found.path, error, offset) from None
 
 
 def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
-    """Pieces that end after white space, so that no token is cut."""
+    """Chunks that end after white space, so that no token is cut."""
     rest: list[bytes] = []
-    while data := file.read(_PIECE):
+    while data := file.read(_CHUNK):
         end = max(data.rfind(b"\n"), data.rfind(b" ")) + 1
         if end:
             yield b"".join([*rest, data[:end]])
@@ -307,13 +303,3 @@ def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
         rest.append(data[end:])
     if any(rest):
         yield b"".join(rest)
-
-
-def _decoded(data: bytes, path: Path, offset: int) -> str:
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise CarouselError(
-            f"text files must be UTF-8: {path} has the byte 0x{data[error.start]:02x} at byte offset "
-            f"{offset + error.start:,}. Convert it (if Latin-1: iconv -f LATIN1 -t UTF-8) or leave it out."
-        ) from None

@@ -1,12 +1,13 @@
-"""Word vectors by one call, and what it returns: vectors, loss, and all that going on needs."""
+"""Word vectors by one call: `embed`, and the `Embedding` that it returns, from which training can go on."""
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Self
 
 from carousel.embeddings.checkpoint import (
+    Position,
     State,
     alone,
     check_place,
@@ -18,11 +19,9 @@ from carousel.embeddings.checkpoint import (
 from carousel.embeddings.checks import check_finite
 from carousel.embeddings.config import EmbeddingConfig
 from carousel.embeddings.corpus import Corpus, Source, load_corpus, load_more
-from carousel.embeddings.position import Position
-from carousel.embeddings.progress import Finished, Saved, warned
+from carousel.embeddings.progress import Finished, Saved, warn_of_missing
 from carousel.embeddings.training import Trainer
 from carousel.embeddings.vectors import Vectors
-from carousel.embeddings.vocabulary import Vocabulary
 from carousel.embeddings.weights import Weights
 from carousel.errors import CarouselError, shown
 from carousel.progress import Note, Observer, Stage
@@ -32,63 +31,66 @@ from carousel.progress import Note, Observer, Stage
 WIDTH = {"skipgram": 0.5, "cbow": 1.0}
 
 
-@dataclass(frozen=True)
-class Embedding:
-    """Trained word vectors with the state of their training.
+class Embedding(State):
+    """Trained word vectors with the state of their training: what `embed` returns.
 
-    vectors: the words, the most frequent first, with their vectors and counts.
-    loss: the mean loss of a prediction in held-out sentences at the end, in nats; None without any.
-    history: (epochs, loss) at each estimate.
+    `vectors` is what most callers need. `config` holds the options, `vocabulary` the words and counts, `weights` the
+    two trained matrices, `position` where training stands, and `text` a checksum of the text.
 
     >>> embedding = embed(["red green blue", "one two three"] * 50, dimension=8, min_count=1, held_out=0)
     >>> embedding.vectors
     Vectors(6 words, 8 dimensions)
-    >>> more = embedding.train_more(["red yellow blue"] * 50)
+    >>> embedding.save("colours.safetensors")
+    >>> more = Embedding.load("colours.safetensors").train_more(["red yellow blue"] * 50)
     >>> "yellow" in more.vectors
     True
     """
 
-    config: EmbeddingConfig
-    vocabulary: Vocabulary
-    weights: Weights
-    position: Position
-    text: int
-
     @property
     def vectors(self) -> Vectors:
+        """The words, the most frequent first, with their vectors and counts."""
         return Vectors(self.vocabulary.words, self.weights.vectors, self.vocabulary.counts)
 
     @property
     def history(self) -> list[tuple[float, float]]:
+        """(epochs, held-out loss) at each estimate."""
         return self.position.history
 
     @property
     def loss(self) -> float | None:
-        """Of the vectors as they are: after early stopping the lowest, else the last."""
+        """The mean loss of a prediction in held-out sentences, in nats; None without any.
+
+        It is that of the vectors as they are: after early stopping the lowest, else the last.
+        """
         losses = [loss for _, loss in self.history]
         if not losses:
             return None
         return min(losses) if self.config.patience else losses[-1]
 
     def save(self, path: str | Path) -> None:
-        """Write vectors and training state to one file, atomically; `Vectors.load` opens it too."""
-        save_state(path, State(self.config, self.vocabulary, self.weights, self.position, self.text))
+        """Write vectors and training state to the file `path`, atomically; `Vectors.load` opens it too.
+
+        Raises CarouselError if the disk refuses.
+        """
+        save_state(path, self)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """What `save`, or a checkpoint, wrote.
+        """Read what `save`, or a checkpoint, wrote to `path`.
 
         Raises CarouselError for a file that is missing, damaged, or holds word vectors without their training.
         """
-        state = load_state(path)
-        return cls(state.config, state.vocabulary, state.weights, state.position, state.text)
+        return cls(**vars(load_state(path)))
 
-    def train_more(self, source: Source, *, on_progress: Observer = warned, **options: Any) -> "Embedding":
-        """Go on with new text: a new embedding whose vectors begin where these are.
+    def train_more(
+        self, source: Source, *, on_progress: Observer = warn_of_missing, **options: Any
+    ) -> "Embedding":
+        """Train on new text: a new embedding whose vectors begin where these are.
 
-        The vocabulary grows by the words of the new text that come min_count times in it; counts are added up. The
-        learning rate begins anew, so a smaller `lr` keeps more of the old. With hierarchical output the tree is made
-        anew, and what it had learned begins at zero. With `checkpoint` the same call goes on where it was stopped.
+        `source`, `on_progress` and the options are those of `embed`. Words that occur min_count times in the new text
+        join the vocabulary; counts are added up. The learning rate begins anew, so a smaller `lr` keeps more of the old
+        vectors. With hierarchical output the tree is built anew, and its weights begin at zero. With `checkpoint`, the
+        same call goes on where it was stopped.
 
         Raises CarouselError as `embed` does, and for another method, output or dimension.
         """
@@ -96,12 +98,12 @@ class Embedding:
         for name in sorted(fixed):
             if options[name] != getattr(self.config, name):
                 raise CarouselError(
-                    f"training goes on with the {name} it began with: {getattr(self.config, name)!r}; "
-                    f"got {shown(options[name])}. Leave it out, or train anew."
+                    f"{name} must stay what training began with, {getattr(self.config, name)!r}; got "
+                    f"{shown(options[name])}. Leave {name} out, or train anew."
                 )
         config = self.config.override(**{"paths": [], "checkpoint": None, **options})
 
-        def begin() -> Beginning:
+        def begin() -> tuple[Corpus, Weights, int]:
             corpus, origin = load_more(source, config, self.vocabulary, on_progress)
             # from other vectors it is another training
             text = zlib.crc32(self.weights.vectors.data, fingerprint(corpus))
@@ -110,7 +112,7 @@ class Embedding:
             weights.input[old] = self.weights.input[origin[old]]
             if config.output == "negative":
                 weights.output[old] = self.weights.output[origin[old]]
-            return Beginning(corpus, weights, text)
+            return corpus, weights, text
 
         return _trained(config, begin, on_progress)
 
@@ -120,7 +122,7 @@ def embed(
     *,
     config: EmbeddingConfig | None = None,
     init: Vectors | str | Path | None = None,
-    on_progress: Observer = warned,
+    on_progress: Observer = warn_of_missing,
     **options: Any,
 ) -> Embedding:
     """Train word vectors on text.
@@ -132,17 +134,17 @@ def embed(
     Args:
         source: a path or glob ("-": standard input), a list of Path objects, an iterable of sentences (strings, or
             lists of tokens), or None for the source of Python's own standard library.
-        config: options; those given by name go before it. They are the fields of `EmbeddingConfig`.
-        init: vectors, or a file of them, that the words they know begin with; the others are drawn. `dimension`
-            is theirs.
-        on_progress: is called with the events of `carousel.embeddings.progress`. Without it, a warning tells of files
-            that were left out and of a held-out loss that cannot be estimated.
+        config: the options. They are the fields of `EmbeddingConfig`; an option given by name overrides `config`.
+        init: vectors, or a file of vectors. Words that have one begin with it, the others at random; `dimension` is
+            that of the vectors.
+        on_progress: a function that is called with the events of `carousel.embeddings.progress`. Without it, a warning
+            names files that were left out and a held-out loss that cannot be estimated.
 
-    Words are taken in NFC, without characters that nobody sees (soft hyphens, marks of byte order) and joiners that
-    join nothing.
+    Words are in NFC. Invisible characters (soft hyphens, byte order marks) are removed, and so are joiners that join
+    nothing.
 
-    Raises CarouselError for bad options, a source that cannot be read, text without two frequent words or without
-    two of them in one sentence, and a checkpoint that another process trains into.
+    Raises CarouselError for invalid options, a source that cannot be read, text without two frequent words in one
+    sentence, and a checkpoint that another process trains into.
 
     >>> text = [["red", "green", "blue"], ["one", "two", "three"]] * 50
     >>> embedding = embed(text, dimension=8, epochs=2, min_count=1, held_out=0)
@@ -157,11 +159,11 @@ def embed(
         config = config.override(dimension=start.dimension)
     if start is not None and start.dimension != config.dimension:
         raise CarouselError(
-            f"dimension must be that of the vectors to begin with, {start.dimension}; got {config.dimension}. "
-            "Leave it out."
+            f"dimension must be that of the initial vectors, {start.dimension}; got {config.dimension}. "
+            "Leave dimension out."
         )
 
-    def begin() -> Beginning:
+    def begin() -> tuple[Corpus, Weights, int]:
         corpus = load_corpus(source, config, on_progress)
         words, text = corpus.vocabulary.words, fingerprint(corpus)
         weights = initial(config, len(words))
@@ -169,8 +171,8 @@ def embed(
             known = [k for k, word in enumerate(words) if word in start]
             if not known:
                 raise CarouselError(
-                    f"vectors to begin with must have a word of the text; of its {len(words):,} words, they have none. "
-                    "Were they made by the same `tokens`, for the same language?"
+                    f"init must have a vector for at least one of the {len(words):,} words of the text; it has none. "
+                    "Give vectors of the same language, or the `tokens` that they were made with."
                 )
             given = start[[words[k] for k in known]]
             check_finite(given, [words[k] for k in known])  # a memory map was not read through
@@ -179,18 +181,9 @@ def embed(
                 Note(f"{len(known):,} of {len(words):,} words begin with the vectors that were given")
             )
             text = zlib.crc32(weights.vectors.data, text)  # from other vectors it is another training
-        return Beginning(corpus, weights, text)
+        return corpus, weights, text
 
     return _trained(config, begin, on_progress)
-
-
-@dataclass(frozen=True)
-class Beginning:
-    """What training begins with; `text` is the checksum of all that must be the same when it goes on."""
-
-    corpus: Corpus
-    weights: Weights
-    text: int
 
 
 def initial(config: EmbeddingConfig, words: int) -> Weights:
@@ -200,47 +193,36 @@ def initial(config: EmbeddingConfig, words: int) -> Weights:
     return Weights.initial(words, outputs, config.dimension, config.seed, WIDTH[config.method])
 
 
-def _trained(config: EmbeddingConfig, begin: Callable[[], Beginning], on_progress: Observer) -> Embedding:
-    """Train from the beginning or, where there is a checkpoint, from there; no other process may be at it."""
-    if config.checkpoint is None:
-        return _go_on(config, begin, on_progress)
-    check_place(config.checkpoint)
-    with alone(config.checkpoint):
-        return _go_on(config, begin, on_progress)
-
-
-def _go_on(config: EmbeddingConfig, begin: Callable[[], Beginning], on_progress: Observer) -> Embedding:
-    on_progress(Stage("reading the text"))
-    begun = begin()
-    weights, position = begun.weights, Position()
-    if config.checkpoint is not None and Path(config.checkpoint).exists():
-        state = load_state(config.checkpoint)
-        check_same(state, config, begun.corpus.vocabulary.words, begun.text, config.checkpoint)
-        done = "finished" if state.position.reason else f"at epoch {state.position.epoch + 1}"
-        on_progress(Note(f"going on with {config.checkpoint}, {done}"))
-        weights, position = state.weights, state.position
-    return _train(config, begun.corpus, weights, position, begun.text, on_progress)
-
-
-def _train(
-    config: EmbeddingConfig,
-    corpus: Corpus,
-    weights: Weights,
-    position: Position,
-    text: int,
-    on_progress: Observer,
+def _trained(
+    config: EmbeddingConfig, begin: Callable[[], tuple[Corpus, Weights, int]], on_progress: Observer
 ) -> Embedding:
-    path = config.checkpoint or ""
-    trainer = Trainer(config, corpus, weights, position, on_progress)
-    embedding = Embedding(config, corpus.vocabulary, weights, position, text)
+    """Train from the beginning or, if there is a checkpoint, from there. No other process may train into the file.
 
-    def save() -> None:
-        embedding.save(path)
-        on_progress(Saved(path))
+    `begin` gives the corpus, the first weights, and the checksum of all that must be the same when training goes on.
+    """
+    path = config.checkpoint
+    if path is not None:
+        check_place(path)
+    with nullcontext() if path is None else alone(path):
+        on_progress(Stage("reading the text"))
+        corpus, weights, text = begin()
+        position = Position()
+        if path is not None and Path(path).exists():
+            state = load_state(path)
+            check_same(state, config, corpus.vocabulary.words, text, path)
+            done = "finished" if state.position.reason else f"at epoch {state.position.epoch + 1}"
+            on_progress(Note(f"going on with {path}, {done}"))
+            weights, position = state.weights, state.position
+        trainer = Trainer(config, corpus, weights, position, on_progress)
+        embedding = Embedding(config, corpus.vocabulary, weights, position, text)
 
-    if position.reason is None:
-        trainer.run(save if path else None)
-        if path:
+        def save() -> None:
+            if path is not None:
+                embedding.save(path)
+                on_progress(Saved(path))
+
+        if position.reason is None:
+            trainer.run(None if path is None else save)
             save()
     speed = trainer.done / max(position.seconds, 1e-9) * corpus.tokens / max(trainer.tokens, 1)
     on_progress(Finished(position.reason or "", embedding.loss, position.seconds, speed))

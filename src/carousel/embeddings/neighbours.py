@@ -1,4 +1,4 @@
-"""The rows of a matrix that point the way a query points, by cosine, in pieces that bound the memory."""
+"""The rows of a matrix that are nearest to a query by cosine, computed in parts that bound the memory."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -12,22 +12,22 @@ _FLOOR = 1e-6  # keeps the quotient of 3CosMul finite, as in word2vec and gensim
 
 
 class Neighbour(NamedTuple):
-    """A word and how near it is: a cosine, or the score of the method asked for."""
+    """A word and how near it is."""
 
     word: str
-    similarity: float
+    similarity: float  # the cosine, -1 to 1; with method "3cosmul" its score
 
 
 def lengths(matrix: np.ndarray) -> np.ndarray:
     """Euclidean length of each row, (n, d) -> (n,) float32; 1 for rows of zeros, whose cosines are then 0."""
     result = np.empty(len(matrix), np.float32)
-    for rows in pieces(len(matrix), matrix.shape[1]):
+    for rows in row_slices(len(matrix), matrix.shape[1]):
         result[rows] = np.sqrt(np.einsum("nd,nd->n", matrix[rows], matrix[rows], dtype=np.float64))
     result[result == 0] = 1
     return result
 
 
-def pieces(count: int, width: int) -> Iterator[slice]:
+def row_slices(count: int, width: int) -> Iterator[slice]:
     """Slices of `count` rows of `width` numbers, each small enough to be held beside the matrix."""
     step = max(1, _CELLS // max(width, 1))
     for start in range(0, count, step):
@@ -91,14 +91,14 @@ def best(
     top: int,
     score: Method = three_cos_add,
 ) -> Iterator[tuple[list[int], np.ndarray]]:
-    """For each query the `top` of `rows` of highest score, but for those that it leaves out, and their scores.
+    """For each query the `top` of `rows` with the highest scores, without those in `left_out`, and their scores.
 
-    positive (q, p, d), negative (q, m, d). Many queries share one matrix product; equal scores keep the order
-    of the rows, which rises.
+    positive (q, p, d), negative (q, m, d). Many queries share one matrix product. Equal scores keep the order of the
+    rows, which rises.
     """
     taken = slice(len(rows)) if isinstance(rows, range) else rows
     matrix, scale = matrix[taken], scale[taken]
-    for part in pieces(len(positive), len(matrix) * max(1, positive.shape[1])):
+    for part in row_slices(len(positive), len(matrix) * max(1, positive.shape[1])):
         scores = score(matrix, scale, positive[part], negative[part])
         for row, hidden in zip(scores, left_out[part], strict=True):
             places, found = _top(row, [rows.index(k) for k in hidden if k in rows], top)

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from carousel.embeddings import neighbours
-from carousel.embeddings.cases import Lookup
-from carousel.embeddings.questions import lines
+from carousel.embeddings.lookup import Lookup
 from carousel.embeddings.vectors import Vectors
 from carousel.errors import CarouselError, shown
 
 
 @dataclass(frozen=True)
 class PairScore:
-    """How well cosines follow ratings: rank and linear correlation over `known` pairs (NaN if all are equal)."""
+    """How well cosines follow the ratings of people; a correlation is NaN if one of the two is constant."""
 
-    spearman: float
-    pearson: float
-    known: int
+    spearman: float  # correlation of the ranks, -1 to 1
+    pearson: float  # linear correlation, -1 to 1
+    known: int  # pairs of words that both have a vector
     unknown: int  # pairs with a word that has no vector
 
     @property
@@ -36,36 +35,17 @@ class PairScore:
         return self.unknown / self.pairs
 
 
-def evaluate(
-    vectors: Vectors,
-    path: str | Path,
-    *,
-    restrict: int | None = 300_000,
-    case: bool = False,
-    unknown_as_zero: bool = False,
-) -> PairScore:
-    """Correlate cosines with the ratings of a file: on each line two words and a number.
+def evaluate(lookup: Lookup, lines: Sequence[str], path: Path, unknown_as_zero: bool) -> PairScore:
+    """Correlate cosines with the ratings in the lines of a file: on each line two words and a number.
 
-    Columns are separated by tabs, commas or blanks; the rating is the first column after the words that is a
-    number, which fits WordSim-353, SimLex-999, MEN and RareWord as they are published. A first line
-    without a number is a header, lines that begin with # are comments. `restrict` and `case` are as in
-    `carousel.embeddings.analogies.evaluate`. Pairs with an unknown word are left out, or with `unknown_as_zero`
-    take part with a cosine of 0.
-
-    Raises CarouselError for a file that cannot be read, is not of this format, or has fewer than two known pairs.
-
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "pairs.tsv"
-    >>> _ = path.write_text("cat\\tdog\\t9\\ncat\\tcar\\t2\\ndog\\tcar\\t3\\n")
-    >>> vectors = Vectors(["cat", "dog", "car"], np.array([[5, 1], [5, 1.5], [0, 3]]))
-    >>> evaluate(vectors, path).spearman
-    1.0
+    Columns are separated by tabs, commas or blanks. The rating is the first column after the words that is a number,
+    which fits WordSim-353, SimLex-999, MEN and RareWord as they are published. A first line without a number is a
+    header. Lines that begin with # are comments.
     """
-    lookup = Lookup(vectors, restrict, case)
     rows: list[tuple[int, int]] = []
     ratings: list[float] = []
     unknown: list[float] = []
-    for one, other, rating in _read(Path(path)):
+    for one, other, rating in _parse(lines, path):
         a, b = lookup.row(one), lookup.row(other)
         if a is None or b is None:
             unknown.append(rating)
@@ -74,10 +54,10 @@ def evaluate(
             ratings.append(rating)
     if len(rows) < 2:
         raise CarouselError(
-            f"of the {len(rows) + len(unknown):,} pairs in {path}, {len(rows)} have two words with vectors, and at "
-            "least 2 are needed; were these vectors trained on the same language?"
+            f"at least 2 pairs must have two words with vectors; {path} has {len(rows) + len(unknown):,} pairs and "
+            f"{len(rows)} of them has. Give vectors that were trained on the language of the file."
         )
-    cosines = _cosines(vectors, np.array(rows))
+    cosines = _cosines(lookup.vectors, np.array(rows))
     expected = np.array(ratings)
     if unknown_as_zero:
         cosines = np.concatenate([cosines, np.zeros(len(unknown))])
@@ -108,9 +88,9 @@ def _cosines(vectors: Vectors, rows: np.ndarray) -> np.ndarray:
     return np.einsum("nd,nd->n", one, other).astype(np.float64)
 
 
-def _read(path: Path) -> Iterator[tuple[str, str, float]]:
+def _parse(lines: Sequence[str], path: Path) -> Iterator[tuple[str, str, float]]:
     header = True  # may still come
-    for number, line in enumerate(lines(path), 1):
+    for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):
             continue
         columns = _columns(line.rstrip("\r"))
@@ -119,7 +99,8 @@ def _read(path: Path) -> Iterator[tuple[str, str, float]]:
             yield columns[0], columns[1], rating
         elif not header:
             raise CarouselError(
-                f"a line of pairs is two words and a number: line {number:,} of {path} is {shown(line)}."
+                f"a line of pairs must be two words and a number; line {number:,} of {path} is {shown(line)}. "
+                "Correct it or leave it out."
             )
         header = False
 

@@ -1,4 +1,4 @@
-"""What the training of word vectors tells through `on_progress`, beside the events that any long work has."""
+"""The events that the training of word vectors sends to `on_progress`, besides those of any long work."""
 
 import warnings
 from dataclasses import dataclass
@@ -8,11 +8,11 @@ from carousel.progress import Event, Note
 
 @dataclass(frozen=True)
 class Reading(Event):
-    """Text is being read: so many tokens of so many different words so far; `done` of all bytes, if known."""
+    """Text is being read."""
 
-    tokens: int
-    words: int
-    done: float | None
+    tokens: int  # read so far
+    words: int  # different words among them
+    done: float | None  # share of all bytes, if known
 
     @property
     def share(self) -> float | None:
@@ -20,28 +20,28 @@ class Reading(Event):
 
 
 @dataclass(frozen=True)
-class Lack(Note):
-    """A Note of what is missing from the result: files that were left out, a loss that cannot be estimated."""
+class MissingResult(Note):
+    """What the result lacks: files that were left out, or a loss that cannot be estimated."""
 
 
 @dataclass(frozen=True)
 class Started(Event):
-    """Training proper begins, or goes on after `done` of all of it."""
+    """Training begins after the text is read, or goes on."""
 
     vocabulary: int
     tokens: int  # of each epoch
     epochs: int
     threads: int
-    done: float
+    done: float  # share of all tokens that is trained on already
 
 
 @dataclass(frozen=True)
 class Stepped(Event):
-    """So many tokens of `total` are done."""
+    """A part of the tokens is trained on."""
 
-    tokens: int
-    total: int
-    epoch: float
+    tokens: int  # of all epochs so far
+    total: int  # of all epochs
+    epoch: float  # epochs done, with their fraction
     words_per_second: float  # tokens of the text per second, since training began or went on
     lr: float
     loss: float | None  # the latest held-out loss
@@ -54,11 +54,11 @@ class Stepped(Event):
 
 @dataclass(frozen=True)
 class Evaluated(Event):
-    """The held-out loss after so many epochs; `best` says that it is the lowest so far."""
+    """The held-out loss was estimated."""
 
     epoch: float
-    loss: float
-    best: bool
+    loss: float  # nats for each prediction
+    best: bool  # whether it is the lowest so far
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Finished(Event):
     words_per_second: float
 
 
-def warned(event: Event) -> None:
-    """The observer of callers that have none: it warns of what is missing from the result, and ignores the rest."""
-    if isinstance(event, Lack):
+def warn_of_missing(event: Event) -> None:
+    """The observer of callers that pass none: it warns of what the result lacks, and ignores all other events."""
+    if isinstance(event, MissingResult):
         warnings.warn(event.message, stacklevel=2)

@@ -11,14 +11,14 @@ import torch
 from torch import nn
 
 from carousel.data import Vocabulary
-from carousel.embeddings.letters import composed
+from carousel.embeddings.normalization import nfc
 from carousel.errors import CarouselError
 
 Symbols = Vocabulary | Sequence[str]
 
 
-class Lookup(Protocol):
-    """What is asked of word vectors here; `Vectors` answers it."""
+class HasVectors(Protocol):
+    """What `Vectors` offers here. `vectors` imports this file, so this file cannot import `Vectors`."""
 
     matrix: np.ndarray
 
@@ -30,10 +30,10 @@ class Lookup(Protocol):
 
 @dataclass(frozen=True)
 class Loaded:
-    """How many symbols have a vector now, and those that had none and keep the values they had."""
+    """How many symbols of a model begin with a vector."""
 
     found: int
-    missing: tuple[str, ...]
+    missing: tuple[str, ...]  # symbols without a vector, which keep the values that they had
 
     def __str__(self) -> str:
         shown = ", ".join(map(repr, self.missing[:5])) + (", ..." if len(self.missing) > 5 else "")
@@ -41,14 +41,12 @@ class Loaded:
         return f"{self.found:,} of {self.found + len(self.missing):,} symbols have a vector{rest}"
 
 
-def to_embedding(vectors: Lookup, vocabulary: Symbols | None = None, *, freeze: bool = False) -> nn.Embedding:
-    """A layer (n, d) with a row for each word, or for each symbol of `vocabulary`; `load_into` says how.
-
-    Symbols without a vector begin with normal numbers of the deviation of the known ones.
-    """
+def to_embedding(
+    vectors: HasVectors, vocabulary: Symbols | None = None, *, freeze: bool = False
+) -> nn.Embedding:
+    """`Vectors.to_embedding`."""
     if vocabulary is None:
-        layer = nn.Embedding.from_pretrained(torch.from_numpy(np.array(vectors.matrix)), freeze=freeze)
-        return layer
+        return nn.Embedding.from_pretrained(torch.from_numpy(np.array(vectors.matrix)), freeze=freeze)
     layer = nn.Embedding(len(symbols_of(vocabulary)), vectors.dimension)
     with torch.no_grad():
         layer.weight.normal_(0, float(np.std(vectors.matrix)))
@@ -58,11 +56,13 @@ def to_embedding(vectors: Lookup, vocabulary: Symbols | None = None, *, freeze: 
 
 
 @torch.no_grad()
-def load_into(layer: nn.Embedding, vectors: Lookup, vocabulary: Symbols, *, rescale: bool = False) -> Loaded:
-    """Set the rows (V, E) of a layer to the vectors of its symbols; those that have none stay as they are.
+def load_into(
+    layer: nn.Embedding, vectors: HasVectors, vocabulary: Symbols, *, rescale: bool = False
+) -> Loaded:
+    """Set the rows (V, E) of a layer to the vectors of its symbols; rows of symbols without a vector stay.
 
-    A symbol is looked up without the blanks around it, as it is spelt or else in lower case. With `rescale`
-    all vectors are multiplied by one number, so that the size of the values stays what it was.
+    A symbol is looked up without the blanks around it, as it is spelt, then in lower case. With `rescale`, all vectors
+    are multiplied by one number, so that the mean square of the rows stays what it was.
 
     Raises CarouselError if E is not the dimension of the vectors, V not the size of the vocabulary, or if no
     symbol has a vector.
@@ -70,15 +70,15 @@ def load_into(layer: nn.Embedding, vectors: Lookup, vocabulary: Symbols, *, resc
     symbols = symbols_of(vocabulary)
     if tuple(layer.weight.shape) != (len(symbols), vectors.dimension):
         raise CarouselError(
-            f"the projection must have a row for each symbol and the vectors' dimension, here "
+            f"the projection must have the shape (symbols, dimension of the vectors), here "
             f"({len(symbols)}, {vectors.dimension}); got {tuple(layer.weight.shape)}. Make the model "
-            f"with embedding={vectors.dimension} and the vocabulary that is given here."
+            f"with embedding={vectors.dimension} and this vocabulary."
         )
     spelt = [_spelling(symbol, vectors) for symbol in symbols]
     known = [k for k, word in enumerate(spelt) if word is not None]
     if not known:
         raise CarouselError(
-            f"none of the {len(symbols):,} symbols is a word of these vectors; vectors of words fit a "
+            f"at least one symbol must be a word of these vectors; none of the {len(symbols):,} symbols is. Give a "
             'vocabulary of the level "word".'
         )
     rows = torch.from_numpy(np.array(vectors[[word for word in spelt if word is not None]]))
@@ -90,23 +90,17 @@ def load_into(layer: nn.Embedding, vectors: Lookup, vocabulary: Symbols, *, resc
 
 
 def from_model(model: nn.Module, vocabulary: Symbols) -> tuple[list[str], np.ndarray]:
-    """The words and the matrix (n, E) of a model's projection.
-
-    A word is a symbol without the blanks around it; of symbols that are then equal the first stands for all.
-    White space elsewhere is written so that it is seen: a blank as ␣, a line end as \\n.
-
-    Raises CarouselError for a model without vectors, and for a vocabulary of another size.
-    """
+    """The words and the matrix (n, E) of `Vectors.from_model`."""
     weight = projection_of(model).weight
     symbols = symbols_of(vocabulary)
     if len(symbols) != len(weight):
         raise CarouselError(
-            f"the model has vectors for {len(weight):,} symbols, but the vocabulary has {len(symbols):,}; "
-            "give the vocabulary that the model was made with."
+            f"the vocabulary must have as many symbols as the model, {len(weight):,}; it has {len(symbols):,}. "
+            "Give the vocabulary that the model was made with."
         )
     rows: dict[str, int] = {}
     for row, symbol in enumerate(symbols):
-        rows.setdefault(composed(_visible(symbol.strip() or symbol)), row)
+        rows.setdefault(nfc(_visible(symbol.strip() or symbol)), row)
     return list(rows), weight.detach().float().cpu().numpy()[list(rows.values())]
 
 
@@ -115,8 +109,8 @@ def projection_of(model: nn.Module) -> nn.Embedding:
     layer = getattr(model, "embedding", None)
     if not isinstance(layer, nn.Embedding):
         raise CarouselError(
-            f"{type(model).__name__} has no vectors of symbols in a layer `embedding`: a model that reads "
-            "one-hot symbols has none."
+            f"a model must have a layer `embedding`, torch.nn.Embedding; {type(model).__name__} has none. Make it "
+            "with `embedding`; without, it reads one-hot symbols."
         )
     return layer
 
@@ -126,7 +120,7 @@ def symbols_of(vocabulary: Symbols) -> list[str]:
     return list(vocabulary.symbols if isinstance(vocabulary, Vocabulary) else vocabulary)
 
 
-def _spelling(symbol: str, vectors: Lookup) -> str | None:
+def _spelling(symbol: str, vectors: HasVectors) -> str | None:
     """The word of `vectors` that a symbol is."""
     bare = symbol.strip() or symbol
     return next((word for word in (bare, bare.lower()) if word in vectors), None)

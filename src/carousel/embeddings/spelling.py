@@ -1,4 +1,4 @@
-"""Words that are spelt much like one that is not there."""
+"""Suggestions for a word that is not known: known words that are spelt much like it."""
 
 import difflib
 import string
@@ -11,7 +11,7 @@ _LETTERS = string.ascii_lowercase + string.ascii_uppercase + string.digits + "_-
 
 
 def near_spellings(word: str, index: Mapping[str, int], words: Sequence[str], count: int = 3) -> list[str]:
-    """Known words in other letters of case, then one change away, then alike, the most frequent first.
+    """Known words in another case, then one change away, then similar ones; of each the most frequent first.
 
     >>> words = ["append", "extend", "extent"]
     >>> near_spellings("Extend", {word: k for k, word in enumerate(words)}, words)

@@ -1,4 +1,4 @@
-"""Training word vectors, block by block: the loop, and when it ends."""
+"""The training loop of word vectors: block by block, until the last epoch or until patience ends it."""
 
 import math
 import time
@@ -8,27 +8,27 @@ from typing import Any
 import numpy as np
 
 from carousel import _core
+from carousel.embeddings.checkpoint import Position
 from carousel.embeddings.config import EmbeddingConfig
 from carousel.embeddings.corpus import Corpus
-from carousel.embeddings.position import Position
-from carousel.embeddings.progress import Evaluated, Lack, Started, Stepped
+from carousel.embeddings.progress import Evaluated, MissingResult, Started, Stepped
 from carousel.embeddings.weights import Weights
 from carousel.errors import CarouselError
 from carousel.interrupt import deferred_interrupt
 from carousel.progress import Note, Observer
 
 BLOCK = 4096  # tokens that one thread takes at a time, with a sequence of random numbers of their own
-TURN = 0.1  # seconds between two looks at progress
+TURN = 0.1  # seconds between two progress events
 MOST_HELD_OUT = 20_000
-MOST_SHARE = 0.1  # of few sentences, kept out so that there is a loss at all
-PART = 100  # tokens of the sentences into which a text of few long ones is cut
+MOST_SHARE = 0.1  # of a text with few sentences, held out so that there is a loss at all
+PART = 100  # tokens of the parts into which the long sentences of such a text are cut
 
 
 class Trainer:
-    """A corpus, weights and a position; `run` goes on from there to the end.
+    """Trains the weights on a corpus; `run` goes on from the position to the end.
 
-    Every choice of a block follows from the seed, the epoch and the block's number alone, so that training stopped
-    between two blocks and gone on with, on one thread, comes to the same bits.
+    Every random choice in a block follows from the seed, the epoch and the number of the block alone. On one thread,
+    training that is stopped between two blocks and resumed therefore gives the same bits.
     """
 
     def __init__(
@@ -45,8 +45,8 @@ class Trainer:
         self._hold_out(corpus)
         if position.block >= len(self.blocks) - 1:
             raise CarouselError(
-                f"training cannot go on at block {position.block:,} of {len(self.blocks) - 1:,}: the checkpoint is "
-                "damaged. Use another copy, or train anew."
+                f"a checkpoint must stand at one of the {len(self.blocks) - 1:,} blocks of the text; this one is at "
+                f"{position.block:,}. It is damaged: use another copy, or train anew."
             )
         blocks = len(self.blocks) - 1
         n = min(config.evaluations, blocks)  # between blocks alone
@@ -54,62 +54,61 @@ class Trainer:
         self._speed = 1e6  # tokens per second, of the last turn
 
     def run(self, on_save: Callable[[], None] | None = None) -> None:
-        """Train to the end. `on_save` is called between two blocks now and then, and before Ctrl-C ends all."""
+        """Train to the end. `on_save` is called between blocks from time to time, and before Ctrl-C ends it."""
         p, c = self.position, self.config
         self.on_progress(
             Started(len(self.corpus.vocabulary), self.tokens, c.passes, c.team, self.done / self.total)
         )
-        clock = Clock(self.done, p.seconds)
+        self._begun = saved = time.perf_counter()
+        self._earlier, self._done_before = p.seconds, self.done
         with deferred_interrupt() as interrupt:
             while p.reason is None:
-                self._turn(clock)
+                self._turn()
                 if interrupt.requested:
                     if on_save:
                         on_save()
                     raise KeyboardInterrupt
-                if on_save and p.reason is None and clock.since_save() > c.checkpoint_seconds:
+                if on_save and p.reason is None and time.perf_counter() - saved > c.checkpoint_seconds:
                     on_save()
-                    clock.saved()
+                    saved = time.perf_counter()
         if not np.isfinite(self.weights.input).all():
             raise self._diverged("some vectors are not finite")
 
     def _hold_out(self, corpus: Corpus) -> None:
-        """Choose the sentences for the loss; of a text that has few, more than their share, and parts of long ones."""
+        """Choose the sentences for the loss; of a text with few ones a larger share, and parts of long ones."""
         share = min(self.config.held_out, MOST_HELD_OUT / max(len(corpus.ids), 1))
-        self._arrange(corpus, share)
+        self._cut_into_blocks(corpus, share)
         if share and not self.sentences:
             parts, share = corpus.cut(PART), max(share, 1 / len(corpus.ids))
             while not self.sentences and share < MOST_SHARE:
-                self._arrange(parts, share)
+                self._cut_into_blocks(parts, share)
                 share *= 2
             if count := len(self.sentences):
-                self.on_progress(
-                    Note(f"the text has few sentences; kept out of training for the loss: {count:,}")
-                )
+                self.on_progress(Note(f"the text has few sentences; {count:,} are held out for the loss"))
         if share and not self.sentences:
-            self._arrange(corpus, 0)
-            self._lose("the text has too few sentences to keep one out of training")
+            self._cut_into_blocks(corpus, 0)
+            self._no_loss("the text has too few sentences to hold one out")
         elif share and not self._held_out_loss()[1]:
             self.sentences = []
-            self._lose("subsampling leaves no two words beside each other in the held-out sentences")
+            self._no_loss("subsampling leaves no two neighbouring words in the held-out sentences")
 
-    def _arrange(self, corpus: Corpus, share: float) -> None:
+    def _cut_into_blocks(self, corpus: Corpus, share: float) -> None:
         """Cut the text into blocks, and choose its held-out sentences."""
         self.corpus, self.tokens = corpus, len(corpus.ids)
         self.blocks = _core.embedding.cut_blocks(corpus.ids, BLOCK)
         self.job = self._job(share)
         self.sentences = _core.embedding.held_out_sentences(self.job, MOST_HELD_OUT)
 
-    def _lose(self, reason: str) -> None:
-        """Tell that there will be no held-out loss; patience cannot do without."""
+    def _no_loss(self, reason: str) -> None:
+        """Report that there will be no held-out loss, which is an error with patience."""
         if self.config.patience:
             raise CarouselError(
-                f"patience watches the held-out loss, but {reason}. Give more text, or leave patience out."
+                f"patience needs a held-out loss; {reason}. Give more text, or leave patience out."
             )
-        self.on_progress(Lack(f"there is no held-out loss: {reason}"))
+        self.on_progress(MissingResult(f"there is no held-out loss: {reason}"))
 
-    def _turn(self, clock: "Clock") -> None:
-        """Blocks to train on in one call: as many as fill a turn, never across an estimate of the loss."""
+    def _turn(self) -> None:
+        """Train on as many blocks as take TURN seconds, never across an estimate of the loss."""
         p, c = self.position, self.config
         wanted = max(c.team, round(self._speed * TURN / BLOCK))
         milestone = next(m for m in self.milestones if m > p.block)
@@ -118,8 +117,8 @@ class Trainer:
             self._evaluate()
         if p.block == self.milestones[-1]:
             p.epoch, p.block = p.epoch + 1, 0
-        p.seconds = clock.seconds()
-        self.on_progress(self._stepped(clock))
+        p.seconds = self._earlier + time.perf_counter() - self._begun
+        self.on_progress(self._stepped())
         if c.patience and p.waited >= c.patience:
             p.reason = "patience"
         elif p.epoch >= c.passes:
@@ -160,11 +159,8 @@ class Trainer:
         self.on_progress(Evaluated(*p.history[-1], p.waited == 0))
 
     def _held_out_loss(self) -> tuple[float, int]:
-        """(the sum over all predictions of the held-out sentences, how many these are): the same windows every time."""
-        found: tuple[float, int] = _core.embedding.held_out_loss(
-            self.job, self.sentences, threads=self.config.team
-        )
-        return found
+        """(the sum over all predictions of the held-out sentences, their number), with the same windows every time."""
+        return _core.embedding.held_out_loss(self.job, self.sentences, threads=self.config.team)
 
     def _diverged(self, what: str) -> CarouselError:
         epochs = self.done / self.tokens
@@ -180,9 +176,9 @@ class Trainer:
         """Tokens of all epochs."""
         return max(1, self.tokens * self.config.passes)
 
-    def _stepped(self, clock: "Clock") -> Stepped:
+    def _stepped(self) -> Stepped:
         done, total, raw = self.done, self.total, self.corpus.tokens
-        speed = clock.speed(done)
+        speed = (done - self._done_before) / max(time.perf_counter() - self._begun, 1e-9)
         lr = self.config.learning_rate * max(1 - done / total, 1e-4)
         loss = self.position.history[-1][1] if self.position.history else None
         return Stepped(
@@ -218,26 +214,6 @@ class Trainer:
             held_out_seed=_seed(c.seed, -1),
             held_out=int(share * 2**32),
         )
-
-
-class Clock:
-    """How long and how fast, this time and, for `seconds`, all earlier times together."""
-
-    def __init__(self, done: int, seconds: float) -> None:
-        self._begun = self._saved = time.perf_counter()
-        self._done, self._seconds = done, seconds
-
-    def seconds(self) -> float:
-        return self._seconds + time.perf_counter() - self._begun
-
-    def speed(self, done: int) -> float:
-        return (done - self._done) / max(time.perf_counter() - self._begun, 1e-9)
-
-    def since_save(self) -> float:
-        return time.perf_counter() - self._saved
-
-    def saved(self) -> None:
-        self._saved = time.perf_counter()
 
 
 def _seed(seed: int, epoch: int) -> int:

@@ -1,4 +1,4 @@
-"""Word vectors in use: which words are near, which fill an analogy, which does not belong."""
+"""Word vectors in use: nearest words, analogies, the odd one out; files; PyTorch layers."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from carousel.embeddings.checks import (
     check_finite,
     not_finite,
 )
-from carousel.embeddings.letters import composed, seen
 from carousel.embeddings.neighbours import Neighbour
+from carousel.embeddings.normalization import nfc, visible
 from carousel.embeddings.spelling import near_spellings
 from carousel.errors import CarouselError, shown
 
@@ -32,21 +32,28 @@ Word = str | np.ndarray  # in a query: a word, or a vector (d,) itself
 
 
 class Vectors:
-    """n words and a vector of d numbers for each.
+    """n words, and a vector of d numbers for each.
 
     Args:
-        words: n different words, kept in NFC; where it is known, the most frequent first.
+        words: n different words, kept in NFC; if it is known, the most frequent first.
         matrix: (n, d), kept as float32. A memory map of float32 stays one and is read as needed.
-        counts: (n,) how often each word was seen, or None where nobody knows.
+        counts: (n,) how often each word occurs, or None if that is not known.
 
-    Raises CarouselError for words that are no text or not different, shapes that do not fit, and numbers that
-    are not finite (a memory map is not read through to look for them).
+    Raises CarouselError for words that are not text or not different, shapes that do not fit, and numbers that are not
+    finite. A memory map is not read through to look for such numbers.
 
-    >>> vectors = Vectors(["king", "queen", "man"], np.array([[2, 2], [1.9, 2.2], [3, 0.5]]))
-    >>> len(vectors), vectors.dimension, "queen" in vectors, vectors["man"].tolist()
-    (3, 2, True, [3.0, 0.5])
-    >>> [(word, round(similarity, 3)) for word, similarity in vectors.nearest("king")]
-    [('queen', 0.997), ('man', 0.814)]
+    >>> vectors = Vectors(["king", "queen", "man", "woman"], np.array([[2, 0.2], [2, 1.5], [1, 0], [1, 1]]))
+    >>> len(vectors), vectors.dimension, "queen" in vectors, vectors["man"].tolist(), vectors.index("man")
+    (4, 2, True, [1.0, 0.0], 2)
+    >>> [(word, round(similarity, 3)) for word, similarity in vectors.nearest("king", top=2)]
+    [('man', 0.995), ('queen', 0.858)]
+    >>> vectors.analogy("man", "king", "woman", top=1)[0].word
+    'queen'
+    >>> round(vectors.similarity("queen", "woman"), 3), vectors.restricted(2).words
+    (0.99, ['king', 'queen'])
+    >>> vectors.save("four.vec")
+    >>> Vectors.load("four.vec")
+    Vectors(4 words, 2 dimensions)
     """
 
     def __init__(
@@ -61,7 +68,7 @@ class Vectors:
 
     @property
     def dimension(self) -> int:
-        """d, the numbers of a vector."""
+        """d, the length of a vector."""
         return int(self.matrix.shape[1])
 
     def __len__(self) -> int:
@@ -87,9 +94,9 @@ class Vectors:
         return self.matrix[[self.index(each) for each in word]]
 
     def index(self, word: str) -> int:
-        """The row of a word; raises CarouselError, with near spellings, for one that is not there.
+        """The row of `word`, which is looked up in NFC, then without invisible characters such as a soft hyphen.
 
-        A word is looked up in NFC, and then without characters that nobody sees, such as a soft hyphen.
+        Raises CarouselError, with similar spellings, for an unknown word.
         """
         row = self._row(word) if isinstance(word, str) else None
         if row is None:
@@ -101,14 +108,14 @@ class Vectors:
         return row
 
     def _row(self, word: str) -> int | None:
-        row = self._index.get(composed(word))
-        return self._index.get(seen(word)) if row is None else row
+        row = self._index.get(nfc(word))
+        return self._index.get(visible(word)) if row is None else row
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        """Euclidean length of each vector, (n,); 1 where all numbers are zero. Computed when first needed.
+        """The Euclidean length of each vector, (n,); 1 for a vector of zeros. Computed when first needed.
 
-        Raises CarouselError if a memory map turns out to hold numbers that are not finite.
+        Raises CarouselError if a memory map holds numbers that are not finite.
         """
         found = neighbours.lengths(self.matrix)
         if not np.isfinite(found).all():
@@ -116,7 +123,7 @@ class Vectors:
         return found
 
     def similarity(self, one: Word, other: Word) -> float:
-        """The cosine of two words (or vectors): 1 the same direction, 0 none in common, -1 opposite."""
+        """The cosine of `one` and `other`, words or vectors (d,): 1 for the same direction, -1 for opposite ones."""
         a, b = self._units([one, other])
         return float(a @ b)
 
@@ -130,18 +137,16 @@ class Vectors:
         restrict: int | None = None,
         among: Iterable[str] | None = None,
     ) -> list[Neighbour]:
-        """The words nearest to all of `positive` and far from all of `negative`, nearest first.
+        """The `top` words nearest to all of `positive` and far from all of `negative`, nearest first.
 
-        Words of the question are left out of the answer. A single word, or lists; vectors of (d,) may stand
-        for words. `method` is "3cosadd" (cosine with the sum of directions, Mikolov et al. 2013) or "3cosmul"
-        (a product of cosines, Levy & Goldberg 2014); for one positive word both give the same order.
-        `restrict` looks only through the first so many words, the most frequent ones; `among` only through these.
+        Words of the question are left out of the answer. Each is a single word or a list; a vector (d,) may stand for a
+        word. `method` is "3cosadd" (cosine with the sum of directions, Mikolov et al. 2013) or "3cosmul" (product of
+        cosines, Levy & Goldberg 2014). For one positive word both give the same order. `restrict` searches only the
+        first words, the most frequent ones, this many; `among` searches only these words.
 
         Raises CarouselError for unknown words (in `among` too), an empty question, and vectors of another dimension.
 
         >>> vectors = Vectors(["up", "down", "side"], np.array([[1, 1], [-1, 1], [1, 0]]))
-        >>> [each.word for each in vectors.nearest(["up", "side"], negative="down")]
-        []
         >>> [each.word for each in vectors.nearest("up")]
         ['side', 'down']
         >>> [each.word for each in vectors.nearest("up", among=["down"])]
@@ -149,7 +154,7 @@ class Vectors:
         """
         wanted, unwanted = _listed(positive), _listed(negative)
         if not wanted and not unwanted:
-            raise CarouselError("nearest needs at least one word; got none.")
+            raise CarouselError("nearest needs at least one word; got none. Pass a word or a vector.")
         known = [self.index(word) for word in wanted + unwanted if isinstance(word, str)]
         rows = self._candidates(restrict, among)
         return next(
@@ -164,7 +169,9 @@ class Vectors:
         restrict: int | None = None,
         among: Iterable[str] | None = None,
     ) -> list[list[Neighbour]]:
-        """`nearest` for each of many words, by matrix products over as many as fit into 64 MB at once.
+        """`nearest` for each of many `words`, in few matrix products of at most 64 MB each.
+
+        `top`, `restrict` and `among` are as in `nearest`.
 
         >>> vectors = Vectors(["up", "down", "side"], np.array([[1, 1], [-1, 1], [1, 0]]))
         >>> [found[0].word for found in vectors.nearest_each(["up", "side"], top=1)]
@@ -187,40 +194,40 @@ class Vectors:
         restrict: int | None = None,
         among: Iterable[str] | None = None,
     ) -> list[Neighbour]:
-        """What is to `c` as `b` is to `a`: a : b = c : ? (man : king = woman : ?).
+        """What is to `c` as `b` is to `a` (man : king = woman : ?): `nearest([b, c], [a])`.
 
-        The same as `nearest([b, c], [a])`.
+        `top`, `method`, `restrict` and `among` are as in `nearest`.
         """
         return self.nearest([b, c], [a], top, method=method, restrict=restrict, among=among)
 
     def odd_one_out(self, words: Sequence[str]) -> str:
-        """The word that lies farthest from the mean direction of all.
+        """The one of `words` that is farthest from their mean direction.
 
-        Raises CarouselError for unknown words and for fewer than three, of which none could be odd.
+        Raises CarouselError for unknown words, and for fewer than three words.
 
         >>> vectors = Vectors(["red", "blue", "seven"], np.array([[5, 1], [4, 1.2], [0, 3]]))
         >>> vectors.odd_one_out(["red", "seven", "blue"])
         'seven'
         """
         if len(words) < 3:
-            raise CarouselError(f"one of at least three words can be the odd one; got {len(words)}.")
+            raise CarouselError(f"odd_one_out needs at least three words; got {len(words)}. Pass more words.")
         units = self._units(words)
         return words[int(np.argmin(units @ units.mean(0)))]
 
     def restricted(self, count: int) -> Vectors:
-        """The first `count` words alone; nothing is copied."""
+        """The first `count` words alone, as views. Raises CarouselError for a count below 1."""
         if count < 1:
-            raise CarouselError(f"vectors are restricted to at least 1 word; got {shown(count)}.")
+            raise CarouselError(f"count must be at least 1; got {shown(count)}. Pass a number of words.")
         counts = None if self.counts is None else self.counts[:count]
         return Vectors(self.words[:count], self.matrix[:count], counts)
 
     def save(self, path: str | Path, format: str | None = None) -> None:
-        """Write a file that is whole or not there; its ending says the format, unless `format` does.
+        """Write the file `path` atomically, in the format of its ending or in `format`.
 
         .txt, .vec: word2vec's text, which gensim and fastText read; .bin: word2vec's binary; .safetensors and
-        .npz: one file with everything; .npy: the matrix, beside it a file NAME.vocab with the words.
+        .npz: one file with everything; .npy: the matrix, with a second file NAME.vocab that has the words.
 
-        Raises CarouselError for an unknown ending, words that the format cannot hold, and a refusing disk.
+        Raises CarouselError for an unknown ending, words that the format cannot hold, and a full disk.
         """
         formats.save(path, self.words, self.matrix, self.counts, format)
 
@@ -235,24 +242,18 @@ class Vectors:
         errors: str = "strict",
         duplicates: str = "error",
     ) -> Self:
-        """Read vectors of any format that `save` knows, and GloVe's text; the content says which it is.
+        """Read vectors in any format that `save` writes, or GloVe's text; the content shows which it is.
 
         Args:
             path: a regular file; text and binary may be compressed (.gz, .bz2, .xz).
             format: "text", "glove", "binary", "safetensors", "npz" or "npy"; None: what the content shows.
-            limit: only the first so many words.
+            limit: read only the first words, this many.
             mmap: leave the matrix on the disk and read what is needed (.safetensors and .npy).
             errors: what to do with words that are not UTF-8, as in bytes.decode: "strict", or "backslashreplace"
-                to take them as \\xNN.
+                to read such bytes as \\xNN.
             duplicates: "error", or "first" to keep the first of equal words; words are compared in NFC.
 
-        Raises CarouselError for a missing, truncated, damaged or foreign file; nothing in it is ever executed.
-
-        >>> import tempfile
-        >>> path = Path(tempfile.mkdtemp()) / "two.vec"
-        >>> Vectors(["a", "b"], np.eye(2)).save(path)
-        >>> Vectors.load(path)
-        Vectors(2 words, 2 dimensions)
+        Raises CarouselError for a missing, truncated, damaged or foreign file. Nothing in a file is ever executed.
         """
         content = formats.load(
             path, format=format, limit=limit, mmap=mmap, errors=errors, duplicates=duplicates
@@ -263,11 +264,11 @@ class Vectors:
             raise CarouselError(f"{path}: {error}") from None
 
     def to_embedding(self, vocabulary: Symbols | None = None, *, freeze: bool = False) -> nn.Embedding:
-        """A PyTorch layer that begins with these vectors, of which it has its own copy.
+        """A PyTorch layer (n, d) that begins with a copy of these vectors.
 
-        vocabulary: the symbols that the layer's rows stand for, as a `Vocabulary` or a list; None: the words
-        themselves. A symbol is looked up without the blanks around it, as it is spelt or else in lower case;
-        one without a vector begins with normal numbers of the vectors' deviation. freeze: not to be trained.
+        `vocabulary` gives the symbols of the layer's rows, as a `Vocabulary` or a list; None: the words themselves. A
+        symbol is looked up without the blanks around it, as it is spelt, then in lower case. A symbol without a vector
+        begins with normal numbers of the vectors' deviation. `freeze` keeps the layer from being trained.
 
         Raises CarouselError if no symbol has a vector.
 
@@ -282,10 +283,10 @@ class Vectors:
 
     @classmethod
     def from_model(cls, model: nn.Module, vocabulary: Symbols) -> Self:
-        """The projection of a model: what its layer `embedding` holds for each symbol, a copy.
+        """The projection of `model`: a copy of the rows of its layer `embedding`, one for each symbol of `vocabulary`.
 
-        A word is a symbol without the blanks around it; of symbols that are then equal (" the" and "the") the
-        first stands for both. White space in words is shown as signs: a blank as ␣, a line end as \\n.
+        A word is a symbol without the blanks around it. Of symbols that are then equal (" the" and "the"), the first
+        stands for both. White space in words is written as signs: a blank as ␣, a line end as \\n.
 
         Raises CarouselError for a model that reads one-hot symbols, and for a vocabulary of another size.
 
@@ -311,8 +312,8 @@ class Vectors:
             array = np.empty(0, np.float32)
         if array.shape != (self.dimension,) or not np.isfinite(array).all():
             raise CarouselError(
-                f"a question is made of words and of vectors of {self.dimension} finite numbers; "
-                f"got {type(vector).__name__} of shape {shown(np.shape(array))}."
+                f"a question must be words, or vectors of {self.dimension} finite numbers; got "
+                f"{type(vector).__name__} of shape {shown(np.shape(array))}. Pass a word or a row of `matrix`."
             )
         return array
 
@@ -326,7 +327,7 @@ class Vectors:
         rows: range | list[int],
     ) -> Iterator[list[Neighbour]]:
         if top < 1:
-            raise CarouselError(f"top must be at least 1; got {shown(top)}.")
+            raise CarouselError(f"top must be at least 1; got {shown(top)}. Pass a number of words.")
         score = neighbours.method(method)
         for found, scores in neighbours.best(
             self.matrix, self.lengths, positive, negative, rows, known, top, score
@@ -336,12 +337,14 @@ class Vectors:
     def _candidates(self, restrict: int | None, among: Iterable[str] | None) -> range | list[int]:
         """The rows that may answer, in their order."""
         if restrict is not None and restrict < 1:
-            raise CarouselError(f"restrict must be at least 1; got {shown(restrict)}.")
+            raise CarouselError(
+                f"restrict must be at least 1; got {shown(restrict)}. Pass a number of words."
+            )
         first = range(len(self))[:restrict]
         if among is None:
             return first
         if isinstance(among, str):
-            raise CarouselError(f"among must be a list of words; got the text {shown(among)}.")
+            raise CarouselError(f"among must be a list of words; got {shown(among)}. Pass [{shown(among)}].")
         return [row for row in sorted({self.index(word) for word in among}) if row in first]
 
 

@@ -1,4 +1,4 @@
-"""The two matrices that are trained, with rows of whole cache lines."""
+"""The two matrices that are trained; each row fills whole cache lines."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -12,15 +12,15 @@ ROW = _core.embedding.ROW_FLOATS
 
 @dataclass(frozen=True)
 class Weights:
-    """input (V, stride): the word vectors; output (V or inner nodes, stride). Beyond `dimension` all is zero."""
+    """The input and output vectors of word2vec; beyond `dimension`, rows are zero."""
 
-    input: np.ndarray
-    output: np.ndarray
+    input: np.ndarray  # (V, stride) the word vectors
+    output: np.ndarray  # (V or inner nodes of the Huffman tree, stride)
     dimension: int
 
     @classmethod
     def initial(cls, words: int, outputs: int, dimension: int, seed: int, width: float = 0.5) -> Self:
-        """Input evenly between -width / d and width / d, output zero."""
+        """Input drawn evenly from -width / d to width / d; output zero."""
         weights = cls(aligned_zeros(words, dimension), aligned_zeros(outputs, dimension), dimension)
         random = np.random.default_rng(seed)
         for begin in range(0, words, 4096):
@@ -30,14 +30,14 @@ class Weights:
 
     @classmethod
     def of(cls, input: np.ndarray, output: np.ndarray) -> Self:
-        """Weights with these vectors (V, d) and output (V or inner nodes, d)."""
+        """Copies of the vectors (V, d) and of the output (V or inner nodes, d), with padded rows."""
         weights = cls(aligned_zeros(*input.shape), aligned_zeros(*output.shape), input.shape[1])
         weights.input[:, : weights.dimension] = input
         weights.output[:, : weights.dimension] = output
         return weights
 
     def copy_to(self, other: "Weights") -> None:
-        """Make `other`, of the same shape, hold the same numbers."""
+        """Copy the numbers to `other`, which has the same shape."""
         other.input[:] = self.input
         other.output[:] = self.output
 
@@ -48,7 +48,7 @@ class Weights:
 
 
 def aligned_zeros(rows: int, dimension: int) -> np.ndarray:
-    """(rows, stride) float32 zeros, each row on a cache line of its own; stride is the next multiple of a line."""
+    """(rows, stride) float32 zeros; each row begins on a cache line, and stride is a multiple of a line."""
     stride = -(-dimension // ROW) * ROW
     line = ROW * 4
     memory = np.zeros(rows * stride * 4 + line, dtype=np.uint8)

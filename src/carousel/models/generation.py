@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, overload
 
 from torch import nn
 
-from carousel.data import BOUNDARY, Vocabulary
+from carousel.data import Vocabulary
+from carousel.data.vocabularies import BOUNDARY
 from carousel.errors import CarouselError
 from carousel.models.beam import beam_search
 from carousel.models.sampling import draw, sample

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from carousel.data import vocabulary_from_json
+from carousel.data.vocabularies import vocabulary_from_json
 from carousel.errors import CarouselError
 from carousel.models.cells import MODELS, check_layers
 from carousel.models.generation import TextModel

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from carousel.data import BOUNDARY
+from carousel.data.vocabularies import BOUNDARY
 from carousel.errors import CarouselError
 from carousel.models.initial import initialise_ends, initialise_uniform
 from carousel.models.predictor import Predictor, State

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 from carousel import embeddings
-from carousel.data import Document, LargeDocument, read
+from carousel.data import Document, read
 from carousel.data.files import Paths
+from carousel.data.large import LargeDocument
 from carousel.embeddings.analogies import AnalogyScore, Answered
 from carousel.embeddings.pairs import PairScore
 from carousel.embeddings.vectors import Vectors

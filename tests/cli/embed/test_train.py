@@ -71,13 +71,13 @@ def test_without_a_name_nothing_is_overwritten(carousel, planted, tmp_path, monk
 @pytest.mark.parametrize(
     ("arguments", "rule"),
     [
-        (("--out", "v.pkl"), "the ending of a file says its format"),
+        (("--out", "v.pkl"), "the ending of a file must be one of"),
         (("--out", "no/such/folder/v.vec"), "--out must be a file in a folder that can be written to"),
         (("--out", "x" * 300 + ".vec"), "--out must be a file in a folder"),
         (("--dimension", 0), "dimension must be at least 1; got 0"),
         (("nowhere.txt",), "nowhere.txt"),
         (("--checkpoint", "no/such/folder/c.safetensors"), "checkpoint must be a file in a folder"),
-        (("--patience", 2, "--held-out", 0), "patience watches the held-out loss"),
+        (("--patience", 2, "--held-out", 0), "patience needs a held-out loss"),
     ],
 )
 def test_mistakes_cost_no_time(carousel, tmp_path, monkeypatch, arguments, rule):
@@ -162,7 +162,7 @@ def test_from_given_vectors(carousel, planted, tmp_path):
     assert done.status == 2
     assert "--more goes on with a training, --from begins one" in done.err
     done = carousel("embed", "train", planted, "--from", given, "-o", path, "--dimension", 7)
-    assert "dimension must be that of the vectors to begin with, 6; got 7" in done.err
+    assert "dimension must be that of the initial vectors, 6; got 7" in done.err
 
 
 def test_text_from_a_pipe(carousel, planted, tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 import pytest
 
 from carousel import CarouselError
-from carousel.data.sequences import Layout, arrange, is_frame, read_table, table_of_frame
+from carousel.data.sequences import Layout, from_table, is_frame, read_table, table_of_frame
 
 
 def written(tmp_path, text):
@@ -33,9 +33,9 @@ def test_a_quoted_cell_may_hold_delimiter_and_line_end(tmp_path):
     [
         ("", "is empty. Its first line must name the columns"),
         ("\n\n", "is empty"),
-        ("a,b\n", "has no rows below its first line"),
+        ("a,b\n", "must have rows below its first line"),
         ("a,b\n1,2\n3\n", "line 3: every row must have a cell for each of the 2 columns; this one has 1"),
-        ("a,a\n1,2\n", "'a' stands there twice"),
+        ("a,a\n1,2\n", "'a' occurs twice"),
         ("a,\n1,2\n", "one column has no name"),
         ("1,2\n3,4\n", "must name the columns; it holds numbers alone: 1, 2"),
         ('a,b\n"1,2\n', "is not a readable CSV file"),
@@ -81,4 +81,4 @@ def test_a_data_frame_is_a_table():
     with pytest.raises(CarouselError, match="at least one row"):
         table_of_frame(frame[:0])
     truth = table_of_frame(pandas.DataFrame({"on": [True, False, True], "y": ["a", "b", "a"]}))
-    assert arrange(truth, Layout("tag", target="y")).items[0].numbers[:, 0].tolist() == [1, 0, 1]
+    assert from_table(truth, Layout("tag", target="y")).items[0].numbers[:, 0].tolist() == [1, 0, 1]

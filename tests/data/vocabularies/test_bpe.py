@@ -17,7 +17,7 @@ def test_frequent_strings_become_one_symbol() -> None:
 def test_every_byte_is_a_symbol_and_no_text_is_unknown() -> None:
     """Scripts that train never showed are spelled in bytes, even when asked to be strict."""
     vocabulary = fit_vocabulary("bpe", [Document("1", TEXT)])
-    assert {bytes([byte]) for byte in range(256)} <= set(vocabulary.pieces)
+    assert {bytes([byte]) for byte in range(256)} <= set(vocabulary.symbol_bytes)
     text = "\U0001f3a0 Ünïcödé 漢字 \0"
     assert vocabulary.decode(vocabulary.encode(text, strict=True)) == text
 

@@ -23,7 +23,7 @@ def test_other_characters_are_unknown() -> None:
 def test_a_strict_prompt_names_its_unknown_characters() -> None:
     """Each once, in order, with a way out; a known prompt passes."""
     vocabulary = fit_vocabulary("char", [Document("1", "abc")])
-    with pytest.raises(CarouselError, match=r"has no 'ü', '\?'; .*bpe"):
+    with pytest.raises(CarouselError, match=r"has no 'ü', '\?'. .*bpe"):
         vocabulary.encode("aü?üb", strict=True)
     assert vocabulary.encode("cab", strict=True).tolist() == [4, 2, 3]
 

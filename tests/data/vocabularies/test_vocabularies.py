@@ -10,8 +10,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from carousel import CarouselError
-from carousel.data import BOUNDARY, LEVELS, Document, Vocabulary, fit_vocabulary, load_vocabulary
-from carousel.data.cuts import pieces
+from carousel.data import Document, Vocabulary, fit_vocabulary, load_vocabulary
+from carousel.data.chunks import chunks
+from carousel.data.vocabularies import BOUNDARY, LEVELS
 
 TEXT = """def gamma(x):
     # π and the naïve  formula\r\n\tif x <= 0:
@@ -174,7 +175,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 def test_an_unknown_level_names_those_there_are() -> None:
     """The way out is in the message."""
-    with pytest.raises(CarouselError, match="one of char, word, bpe, token: got 'letter'"):
+    with pytest.raises(CarouselError, match="one of char, word, bpe, token; got 'letter'"):
         fit_vocabulary("letter", [Document("a", "text")])
 
 
@@ -197,7 +198,7 @@ def test_a_vocabulary_needs_text_and_room(level: str) -> None:
 def test_cutting_a_long_text_changes_no_symbol(text: str) -> None:
     """Pieces join to the text, and words and byte pairs are the same with and without them."""
     assume(max(map(len, re.split(r"(?<=\S)(?=[ \t\r\n])", text))) < 30)  # what is longer may be cut anywhere
-    parts = list(pieces(text, 10))
+    parts = list(chunks(text, 10))
     assert "".join(parts) == text
     for vocabulary in CUT:
         whole = [int(number) for number in vocabulary.encode(text)]

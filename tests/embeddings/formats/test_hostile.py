@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from carousel import CarouselError
 from carousel.embeddings import Vectors
 from carousel.embeddings.formats import FORMATS
+from carousel.embeddings.normalization import nfc
 from tests.embeddings.formats.test_round_trip import NAMES
 
 MEMORY = 32 << 20  # bytes that refusing a file of a few hundred may take
@@ -62,9 +63,9 @@ FLOATS = np.ones(2, np.float32).tobytes()
         (b"1 2\na nan 3\n", "that of 'a' holds NaN"),
         (b"2 2\na 1 2\nb inf 3\n", "holds NaN or infinity"),
         (b"2 2\na 1 2\nb 1e39 3\n", "holds NaN or infinity"),
-        (b"2 2\na 1 2\na 3 4\n", "'a' in line 3 of .* comes first in line 2.*duplicates"),
+        (b"2 2\na 1 2\na 3 4\n", "'a' in line 2 and in line 3.*duplicates"),
         (b"a 1 2\nb 3\n", "has 1 numbers in line 2, but 2"),
-        (b"a 1 2\na 3 4\n", "'a' in line 2 of .* comes first in line 1"),
+        (b"a 1 2\na 3 4\n", "'a' in line 1 and in line 2"),
         (b"a 1 2\nb " + b"1" * (5 << 20), "line 2 that does not end"),
         (b"2 2\na " + FLOATS, "cannot hold them"),
         (b"2 2\na " + FLOATS + b"b" * 12, "ends in the middle of word 2"),
@@ -98,7 +99,7 @@ def test_nothing_is_unpickled(tmp_path, monkeypatch):
     np.save("p.npy", np.array([Bomb()], object), allow_pickle=True)
     Path("p.vocab").write_text("a\n")
     np.savez("p.npz", words=np.array([Bomb()], object), matrix=np.ones((1, 1)))
-    refused(Path("p.kv"), "could run any program")
+    refused(Path("p.kv"), "can execute any program")
     refused(Path("p.npy"), "not numbers or text")
     refused(Path("p.npz"), "not numbers or text")
     assert not Path("exploded").exists()
@@ -139,13 +140,13 @@ def test_npy(data, rule, mmap, tmp_path):
 @pytest.mark.parametrize(
     ("vocab", "rule"),
     [
-        (None, "must lie beside the .npy"),
+        (None, "must be in the folder of the .npy"),
         ("a\n", "has 1 words, but h.npy 2 rows"),
         ("a\nb\nc\n", "has 3 words"),
         ("a 1\nb\n", "counts for some"),
         ("a 1\nb c\n", "line 2 something else"),
         ("a 1\n\n", "line 2 something else"),
-        ("a\na\n", "'a' in line 2 of .* comes first in line 1"),
+        ("a\na\n", "'a' in line 1 and in line 2"),
         (b"a\n\xff\n", "must be UTF-8"),
     ],
 )
@@ -184,7 +185,7 @@ MATRIX = npy("(2, 2)")
         (archive({"words.npy": WORDS, "matrix.npy": npy("(2, 2)", "|O")}), "not numbers or text"),
         (
             archive({"words.npy": WORDS, "matrix.npy": ZEROS}, zipfile.ZIP_DEFLATED),
-            "unfolds to 67,1.* bytes, which is refused",
+            "expands to 67,1.* bytes, which is refused",
         ),
     ],
 )  # fmt: skip
@@ -344,11 +345,11 @@ def test_any_bytes(tmp_path, start, rest, name):
 
 @FUZZED
 @given(
-    words=st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=8, unique=True),
+    words=st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=8, unique_by=nfc),
     name=st.sampled_from([*FORMATS]),
 )
 def test_any_words_come_back_or_are_refused(tmp_path, words, name):
-    """No word is ever changed by a file."""
+    """No word, which is in NFC, is ever changed by a file."""
     vectors = Vectors(words, np.arange(3.0 * len(words)).reshape(-1, 3))
     path = tmp_path / NAMES[name]
     try:
@@ -356,7 +357,7 @@ def test_any_words_come_back_or_are_refused(tmp_path, words, name):
     except CarouselError:
         return
     back = Vectors.load(path, format=name)
-    assert back.words == words
+    assert back.words == vectors.words
     assert np.array_equal(back.matrix, vectors.matrix)
 
 

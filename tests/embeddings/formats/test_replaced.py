@@ -45,7 +45,9 @@ def test_words_beside_a_matrix_are_held_against_it(tmp_path, monkeypatch, mmap):
     path = tmp_path / "v.npy"
     OLD.save(path)
     replacing(monkeypatch, formats, lambda: NEW.save(path))
-    with pytest.raises(CarouselError, match=r"are of two versions: one was replaced.*Read them again"):
+    with pytest.raises(
+        CarouselError, match=r"must be of one version; one of them was replaced.*Read them again"
+    ):
         Vectors.load(path, mmap=mmap)
     monkeypatch.undo()
     assert Vectors.load(path, mmap=mmap).words == NEW.words

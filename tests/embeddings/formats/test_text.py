@@ -90,11 +90,9 @@ def test_equal_words_are_told_or_the_first_is_kept(tmp_path, format):
     vectors = Vectors(["a", "b", "ccc", "d"], [[1.0, 2], [3, 4], [5, 6], [7, 8]], [4, 3, 2, 1])
     vectors.words[2] = "a"  # as no other way leads to such a file of ours
     vectors.save(path, format=format)
-    first = {"text": "line 4 of .* line 2", "glove": "line 3 of .* line 1", "npy": "line 3 of .* line 1"}
-    rule = first.get(format, "word 3 of .* word 1")
-    with pytest.raises(
-        CarouselError, match=f"'a' in {rule.replace('.* ', '.* comes first in ')}.*duplicates"
-    ):
+    first = {"text": "line 2 and in line 4", "glove": "line 1 and in line 3", "npy": "line 1 and in line 3"}
+    rule = first.get(format, "word 1 and in word 3")
+    with pytest.raises(CarouselError, match=f"'a' in {rule}.*duplicates"):
         Vectors.load(path, format=format)
     for mmap in (False, True) if format in ("safetensors", "npy") else (False,):
         found = Vectors.load(path, format=format, duplicates="first", mmap=mmap)
@@ -120,7 +118,7 @@ def test_words_come_back_in_nfc(tmp_path, format):
 def test_both_spellings_in_one_file_are_equal_words(tmp_path):
     """NFC and NFD of one word are duplicates, told with their lines."""
     data = "caf\u00e9 1 2\ncafe\u0301 3 4\n".encode()
-    with pytest.raises(CarouselError, match=r"in line 2 of .* comes first in line 1"):
+    with pytest.raises(CarouselError, match=r"in line 1 and in line 2"):
         read(tmp_path, data)
     assert read(tmp_path, data, duplicates="first") == {"caf\u00e9": [1, 2]}
 
@@ -136,7 +134,7 @@ def test_compressed_files_are_read_as_they_are(tmp_path, pack, format):
     assert found.words == vectors.words
     assert np.array_equal(found.matrix, vectors.matrix)
     assert Vectors.load(tmp_path / "v", limit=2).words == ["w0", "w1"]
-    with pytest.raises(CarouselError, match="is compressed, which cannot be mapped"):
+    with pytest.raises(CarouselError, match=r"can be mapped into memory; .* is compressed"):
         Vectors.load(tmp_path / "v", mmap=True)
 
 
@@ -163,7 +161,7 @@ def test_a_broken_or_endless_archive_is_refused(tmp_path, monkeypatch, pack):
         Vectors.load(path)
     monkeypatch.setattr(opening, "_SMALL", 10_000)
     path.write_bytes(pack(b"a 1 2\n" * 200_000))
-    with pytest.raises(CarouselError, match=r"unfolds to more than .* bytes, which is refused"):
+    with pytest.raises(CarouselError, match=r"expands to more than .* bytes, which is refused"):
         Vectors.load(path, duplicates="first")
     Vectors(["a"], [[1.0]]).save(tmp_path / "v.npz")
     path.write_bytes(pack((tmp_path / "v.npz").read_bytes()))

@@ -8,7 +8,7 @@ import pytest
 from browser import attribute, needs_browser, open_page, with_reader
 
 from carousel.embeddings import Neighbour
-from carousel.embeddings.plane import WordMap
+from carousel.embeddings.word_map import WordMap
 from carousel.report.embeddings.still import write_word_map_still
 from carousel.report.embeddings.word_map import word_map_page, write_word_map
 

@@ -31,14 +31,14 @@ def test_a_folder_of_three_parts_is_read_as_it_is(tmp_path):
 @pytest.mark.parametrize("empty", ["train", "valid", "test"])
 def test_an_empty_part_is_told_by_name(tmp_path, empty):
     """Not left out in silence: the folder promised three parts."""
-    with pytest.raises(CarouselError, match=rf"must not be empty: .*{empty}\.txt"):
+    with pytest.raises(CarouselError, match=rf"must not be empty; .*{empty}\.txt"):
         load(folder(tmp_path, **{empty: ""}))
 
 
 def test_unknown_words_need_an_unk(tmp_path):
     """A valid file with a word that train lacks is refused if train has no <unk>, unless a size makes some."""
     path = folder(tmp_path, train="the cat sat\na dog\n" * 20)
-    with pytest.raises(CarouselError, match="no <unk> that could stand for unknown words: it lacks '<unk>'"):
+    with pytest.raises(CarouselError, match="if it has no <unk>; it lacks '<unk>'"):
         load(path)
     assert load(path, vocabulary_size=4).vocabulary.symbols[1] == "<unk>"
 
@@ -63,5 +63,5 @@ def test_a_context_longer_than_the_text_is_refused(tmp_path):
     path = folder(tmp_path)
     with pytest.raises(CarouselError, match="at most the number of symbols of the train part, 180; got 500"):
         load(path, model="tdnn", context=500)
-    with pytest.raises(CarouselError, match="train part must hold at least 201 symbols"):
+    with pytest.raises(CarouselError, match="train part must have at least 201 symbols"):
         load(path, bptt=100)

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from carousel import CarouselError
-from carousel.data import BOUNDARY, Document, Windows, fit_vocabulary
+from carousel.data import Document, Windows, fit_vocabulary
+from carousel.data.vocabularies import BOUNDARY
 from carousel.losses import cross_entropy
 from carousel.models import LanguageModel, TDNNLanguageModel
 from carousel.training import Part, Score, evaluate

@@ -73,5 +73,5 @@ def test_a_single_document_stays_as_it_is():
 
 def test_a_text_shorter_than_one_window_is_refused():
     """The error names the part, how much is needed, and what there is."""
-    with pytest.raises(CarouselError, match=r"train part must hold at least 641 symbols: it holds 5.*bptt"):
+    with pytest.raises(CarouselError, match=r"train part must have at least 641 symbols.*; it has 5.*bptt"):
         TextWindows(np.arange(5), batch=32, length=20, seed=1)

@@ -55,7 +55,7 @@ def plot(
     if around and not words:
         raise CarouselError("--around adds neighbours of the words that are given; give WORDS too.")
     targets = [file.with_suffix(ending) for ending in ENDINGS] if out is None else _targets(out)
-    from carousel.embeddings.plane import word_map
+    from carousel.embeddings.word_map import word_map
     from carousel.report.embeddings.still import write_word_map_still
     from carousel.report.embeddings.word_map import write_word_map
     from carousel.terminal import Terminal

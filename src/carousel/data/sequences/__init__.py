@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from carousel.lazy import lazy
 
 if TYPE_CHECKING:
-    from carousel.data.sequences.arranging import arrange
-    from carousel.data.sequences.arrays import from_arrays
+    from carousel.data.sequences.array_examples import from_arrays
     from carousel.data.sequences.encoding import Encoding, Number, filled
+    from carousel.data.sequences.examples import Example, Sequences, labels_of
     from carousel.data.sequences.layout import TASKS, Layout
-    from carousel.data.sequences.parts import Parts, Span, by_sequence, by_time
-    from carousel.data.sequences.sequences import Example, Sequences, labels_of
+    from carousel.data.sequences.splitting import Parts, Span, split_by_sequence, split_by_time
     from carousel.data.sequences.table import Table, is_frame, read_table, table_of_frame
+    from carousel.data.sequences.table_examples import from_table
 else:
     __getattr__, __dir__ = lazy(__name__)
 
@@ -28,9 +28,9 @@ __all__ = [
     "Span",
     "TASKS",
     "Table",
-    "arrange",
-    "by_sequence",
-    "by_time",
+    "from_table",
+    "split_by_sequence",
+    "split_by_time",
     "filled",
     "from_arrays",
     "is_frame",

@@ -1,25 +1,23 @@
-"""From values as they came to what a network reads; what is measured for it is measured on the train part alone.
+"""Scaling and one-hot encoding: from raw values to what a network reads, by measurements on the train part alone.
 
-Numbers get mean 0 and deviation 1. A missing one takes the last value seen before it (at the start the mean), and a
-column that has gaps in the train part gets a second one that says where they are (Lipton, Kale & Wetzel 2016): that
-nothing was measured may itself mean something. Symbols become one-hot vectors, whose first place is for what train has
-not seen.
+Numbers get mean 0 and deviation 1. A missing number takes the last value before it (at the start the mean). A column
+that has gaps in the train part gets a second column that marks the gaps (Lipton, Kale & Wetzel 2016), since a gap may
+itself mean something. Symbols become one-hot vectors; the first place is for symbols that the train part lacks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
-from carousel.data.sequences.parts import Span
-from carousel.data.sequences.sequences import Example, Sequences
+from carousel.data.sequences.examples import Example, Sequences
+from carousel.data.sequences.splitting import Span
 from carousel.errors import CarouselError
-from carousel.plain import typed
 
-MOST_VALUES = 1000  # of a column of symbols: beyond, it is rather a name or a number
+MOST_VALUES = 1000  # of a column of symbols; a column with more values holds names or numbers
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Number:
             raise CarouselError(f"the deviation of {self.name!r} must be above 0; got {self.deviation}.")
 
     def scale(self, values: np.ndarray) -> np.ndarray:
-        """Values as the network reads them, of any shape; NaN stays."""
+        """Values as the network reads them, in any shape; NaN stays."""
         return ((np.log(values) if self.log else values) - self.mean) / self.deviation
 
     def back(self, values: np.ndarray) -> np.ndarray:
@@ -48,14 +46,14 @@ class Number:
 
 @dataclass(frozen=True)
 class Encoding:
-    """The columns of numbers, and for each column of symbols the values that it may have."""
+    """The columns of numbers, and the values of each column of symbols."""
 
     numbers: tuple[Number, ...]
     symbols: tuple[tuple[str, tuple[str, ...]], ...]
 
     @classmethod
     def fit(cls, sequences: Sequences, train: Iterable[Span], log: bool = False) -> Self:
-        """Measured on the spans of the train part; `log`: of the targets, logarithms are learned.
+        """Measure the spans of the train part; with `log`, the logarithms of the targets are learned.
 
         Raises CarouselError for a column without any value, or of too many symbols, and for logarithms of values
         that are not above 0.
@@ -69,7 +67,7 @@ class Encoding:
 
     @property
     def width(self) -> int:
-        """I, how many numbers the network reads at each step."""
+        """I, the number of values that the network reads at each step."""
         return (
             len(self.numbers)
             + sum(each.gaps for each in self.numbers)
@@ -83,7 +81,7 @@ class Encoding:
         return np.stack(columns, axis=1) if columns else np.empty((len(item), 0))
 
     def encode(self, item: Example) -> np.ndarray:
-        """(T, I) float32 without gaps: numbers, then where they are missing, then symbols."""
+        """(T, I) float32 without gaps: numbers, then marks of gaps, then symbols."""
         values = self.scaled(item)
         gaps = [k for k, each in enumerate(self.numbers) if each.gaps]
         parts = [filled(values), np.isnan(values[:, gaps])]
@@ -91,31 +89,19 @@ class Encoding:
         return np.concatenate(parts, axis=1).astype(np.float32)
 
     def check(self, item: Example) -> None:
-        """Raise CarouselError unless a sequence has these columns, and values that logarithms can be taken of."""
+        """Raise CarouselError unless a sequence has these columns, and positive values where logarithms are learned."""
         if item.numbers.shape[1] != len(self.numbers) or item.symbols.shape[1] != len(self.symbols):
             raise CarouselError(
-                f"the model reads {len(self.numbers)} columns of numbers and {len(self.symbols)} of symbols; the "
-                f"sequence {item.name!r} has {item.numbers.shape[1]} and {item.symbols.shape[1]}."
+                f"a sequence must have {len(self.numbers)} columns of numbers and {len(self.symbols)} of symbols; "
+                f"{item.name!r} has {item.numbers.shape[1]} and {item.symbols.shape[1]}."
             )
         for k, each in enumerate(self.numbers):
             if each.log and (item.numbers[:, k] <= 0).any():
                 raise _not_positive(each.name, float(np.nanmin(item.numbers[:, k])))
 
-    def to_dict(self) -> dict[str, Any]:
-        """All of it, for JSON."""
-        return {
-            "numbers": [asdict(each) for each in self.numbers],
-            "symbols": [list(each) for each in self.symbols],
-        }
-
-    @classmethod
-    def from_dict(cls, about: dict[str, Any]) -> Self:
-        """The encoding that `to_dict` wrote."""
-        return typed(cls, about, "encoding")
-
 
 def filled(values: np.ndarray) -> np.ndarray:
-    """(T, N) with gaps -> each filled with the last value before it; 0, the mean, where there is none."""
+    """(T, N) with each gap filled with the last value before it; without one with 0, the mean."""
     last = np.where(np.isnan(values), -1, np.arange(len(values))[:, None])
     last = np.maximum.accumulate(last, axis=0)
     return np.where(last < 0, 0.0, np.take_along_axis(values, np.maximum(last, 0), axis=0))
@@ -129,7 +115,7 @@ def _number(sequences: Sequences, spans: list[Span], k: int, log: bool) -> Numbe
     known = values[~np.isnan(values)]
     if not known.size:
         raise CarouselError(
-            f"the column {name!r} of {sequences.source} has no value in the train part. Leave it out."
+            f"the column {name!r} of {sequences.source} must have a value in the train part; it has none. Leave it out."
         )
     if log and known.min() <= 0:
         raise _not_positive(name, float(known.min()))
@@ -142,7 +128,7 @@ def _number(sequences: Sequences, spans: list[Span], k: int, log: bool) -> Numbe
 
 def _not_positive(name: str, least: float) -> CarouselError:
     return CarouselError(
-        f"log needs values above 0, but the column {name!r} goes down to {least:g}. Leave log out."
+        f"log needs values above 0; the least of the column {name!r} is {least:g}. Leave log out."
     )
 
 
@@ -152,7 +138,7 @@ def _values(sequences: Sequences, spans: list[Span], k: int, name: str) -> tuple
         found.update(sequences.items[span.sequence].symbols[span.first : span.stop, k].tolist())
     if len(found) > MOST_VALUES:
         raise CarouselError(
-            f"the column {name!r} has {len(found):,} different values; symbols must be few, at most {MOST_VALUES:,}."
+            f"a column of symbols must have at most {MOST_VALUES:,} values; {name!r} has {len(found):,}. Leave it out."
         )
     return tuple(sorted(found))
 

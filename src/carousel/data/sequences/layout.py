@@ -1,53 +1,38 @@
-"""What the columns of a table are: time, sequence, label, inputs, by their names. Loads neither torch nor NumPy."""
+"""The use of each column of a table: time, sequence, label, inputs. Loads neither torch nor NumPy."""
 
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass, fields
-from typing import Any, Self
+from dataclasses import dataclass
 
 from carousel.errors import CarouselError, shown
-from carousel.plain import typed
 
 TASKS = ("tag", "classify", "forecast")  # a label at each step, one for a sequence, the next values
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What the columns of a table are; several names are separated by commas, as on the command line.
+    """The use of the columns of a table; several names are separated by commas, as on the command line."""
 
-    task: one of `TASKS`. target: the label's column; of a forecast the columns to be forecast (none: all numbers).
-    sequence: the column that tells sequences apart (none: all rows are one). time: the column that must rise (none:
-    the first one of dates, or else the first column, if it holds numbers and is named as time is). text: the column
-    whose characters are the steps: each row is a sequence. inputs: the columns of numbers to read (none: all others).
-    categories: columns that hold one of a few values. weight: the column of w_t.
-    """
-
-    task: str
-    target: str | None = None
-    sequence: str | None = None
+    task: str  # one of TASKS
+    target: str | None = (
+        None  # the column of the label; of a forecast the columns to forecast (none: all numbers)
+    )
+    sequence: str | None = None  # the column of sequence names (none: all rows are one sequence)
+    # the column that must rise (none: the first of dates, or a first column of numbers with a name such as time)
     time: str | None = None
-    text: str | None = None
-    inputs: str | None = None
-    categories: str | None = None
-    weight: str | None = None
+    text: str | None = None  # the column whose characters are the steps: each row is a sequence
+    inputs: str | None = None  # the columns of numbers to read (none: all others)
+    categories: str | None = None  # columns with one of a few values
+    weight: str | None = None  # the column of w_t
 
     def __post_init__(self) -> None:
         if self.task not in TASKS:
             raise CarouselError(f"task must be one of {', '.join(TASKS)}; got {shown(self.task, 40)}.")
 
-    def to_dict(self) -> dict[str, Any]:
-        """The names, for JSON."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
-
-    @classmethod
-    def from_dict(cls, names: dict[str, Any]) -> Self:
-        """The layout that `to_dict` wrote."""
-        return typed(cls, names, "layout")
-
 
 def names(listed: str | None, columns: Container[str] = ()) -> list[str]:
-    """The names in a list that is separated by commas; the whole of it where that is one of `columns`.
+    """The names in a list with commas; the whole text if that is one of `columns`.
 
     >>> names("rain, sun"), names("rain, sun", ["rain, sun", "day"])
     (['rain', 'sun'], ['rain, sun'])

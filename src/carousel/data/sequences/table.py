@@ -1,4 +1,4 @@
-"""A table of cells as they stand in a CSV file or a pandas DataFrame: named columns, and where each row stands."""
+"""A table of text cells from a CSV file or a pandas DataFrame. `columns` turns the cells into numbers."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from typing import Any
 
 from carousel.errors import CarouselError
 
-DELIMITERS = ",;\t"  # the one that the first line holds most of
-MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "?"))  # cells without a value, in any case
+DELIMITERS = ",;\t"  # the one that is most frequent in the first line
+MISSING = frozenset(
+    ("", "na", "n/a", "nan", "null", "none", "?")
+)  # cells without a value, in upper or lower case
 
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of text by name, all of the same length, and how to name a row in an error."""
+    """Columns of text by name, all of the same length."""
 
     source: str
     columns: dict[str, list[str]]
-    places: list[str]  # of each row: "line 7"
+    places: list[str]  # of each row, for errors: "line 7"
 
     @property
     def rows(self) -> int:
@@ -39,15 +41,15 @@ class Table:
         return self.columns[name]
 
     def at(self, row: int) -> str:
-        """Where a row stands, to begin a sentence with."""
+        """The place of a row, with which an error begins."""
         return f"{self.source}, {self.places[row]}"
 
 
 def read_table(path: str | Path) -> Table:
     """Read a CSV or TSV file whose first line names the columns.
 
-    Raises CarouselError for a missing or empty file, for one that is no text, for names that are missing or double,
-    for rows with too many or too few cells, and if there are no rows.
+    Raises CarouselError for a file that is missing, empty or not text, for column names that are missing or double, for
+    rows with too many or too few cells, and for a file without rows.
     """
     path = Path(path)
     try:
@@ -55,7 +57,7 @@ def read_table(path: str | Path) -> Table:
             head = file.readline()
             if not head.strip():
                 raise CarouselError(
-                    f"{path} is empty. Its first line must name the columns, the others hold the rows."
+                    f"{path} is empty. Its first line must name the columns, and the other lines hold the rows."
                 )
             file.seek(0)
             rows = csv.reader(file, delimiter=max(DELIMITERS, key=head.count), strict=True)
@@ -83,14 +85,16 @@ def _table(source: str, rows: Any) -> Table:
             column.append(cell.strip())
         places.append(f"line {rows.line_num}")
     if not places:
-        raise CarouselError(f"{source} has no rows below its first line, which names the columns.")
+        raise CarouselError(
+            f"{source} must have rows below its first line, which names the columns; it has none."
+        )
     return Table(source, dict(zip(names, cells, strict=True)), places)
 
 
 def _check_names(source: str, names: list[str]) -> None:
     double = [name for name, count in Counter(names).items() if count > 1]
     if double or "" in names:
-        what = "one column has no name" if "" in names else f"{double[0]!r} stands there twice"
+        what = "one column has no name" if "" in names else f"{double[0]!r} occurs twice"
         raise CarouselError(f"the first line of {source} must give each column a name of its own; {what}.")
     if all(is_number(name) for name in names):
         raise CarouselError(
@@ -107,7 +111,7 @@ def is_frame(data: Any) -> bool:
 def table_of_frame(frame: Any) -> Table:
     """The table that a pandas DataFrame holds; its index is not a column: `frame.reset_index()` makes it one."""
     if not len(frame):
-        raise CarouselError("the DataFrame must have at least one row; it has none.")
+        raise CarouselError("the DataFrame must have at least one row; it has none. Add one.")
     names = [str(name) for name in frame.columns]
     _check_names("the DataFrame", names)
     columns = {
@@ -122,7 +126,7 @@ def _text(value: Any) -> str:
 
 
 def is_number(cell: str) -> bool:
-    """Whether a cell is a number (NaN and the like are none)."""
+    """Whether a cell is a number; NaN and other missing values are not."""
     try:
         return cell.lower() not in MISSING and float(cell) == float(cell)
     except ValueError:

@@ -33,57 +33,60 @@ LEVELS = tuple(_CLASSES)
 
 
 def fit_vocabulary(level: str, documents: Sequence[Document], size: int | None = None) -> Vocabulary:
-    """The vocabulary of these documents (the train part, so that nothing held out leaks) at a level.
+    """The vocabulary of `documents` at a `level`. Pass the train part alone, so that held-out text stays unseen.
 
-    - "char": every character (or, with `size`, the most frequent ones).
-    - "word": the most frequent words, 10,000 symbols unless `size` says otherwise; words seen once are
-      unknown.
-    - "token": every word of a text that is cut into words by white space, one sentence a line; with `size` the
-      most frequent, all others being `<unk>`.
-    - "bpe": byte pairs merged up to 1,024 symbols unless `size` says otherwise; no text is unknown.
+    - "char": every character; with `size` the most frequent ones.
+    - "word": the most frequent words, by default 10,000 symbols. A word that occurs once is unknown.
+    - "token": every word of a text that is cut into words by white space, one sentence a line. With `size`, the most
+      frequent words, and `<unk>` for all others.
+    - "bpe": byte pairs (Sennrich et al. 2016), by default merged up to 1,024 symbols. No text is unknown.
 
     `size` counts all symbols, the special ones included.
 
-    Raises CarouselError for an unknown level, a size too small for the level, or no text.
+    Raises CarouselError for an unknown level, a size that is too small for the level, and documents without text.
 
-        >>> vocabulary = fit_vocabulary("char", [Document("a", "abba")])
-        >>> vocabulary.encode("baba").tolist(), vocabulary.size
-        ([3, 2, 3, 2], 4)
+    >>> vocabulary = fit_vocabulary("char", [Document("a", "abba")])
+    >>> vocabulary.encode("baba").tolist(), vocabulary.size
+    ([3, 2, 3, 2], 4)
     """
     if not any(document.characters for document in documents):
         raise CarouselError(
-            "a vocabulary is learned from text: got no character; give documents that hold some"
+            "a vocabulary is learned from text; these documents have no character. Give documents with text."
         )
-    return _class(level).fit(_Texts(documents), size)
+    return _class(level)._fit(_Texts(documents), size)
 
 
 class _Texts:
-    """The texts of documents, piece by piece, as often as they are asked for."""
+    """The chunks of documents, which can be iterated over several times."""
 
     def __init__(self, documents: Sequence[Document]) -> None:
         self._documents = documents
 
     def __iter__(self) -> Iterator[str]:
-        return (piece for document in self._documents for piece in document.pieces())
+        return (chunk for document in self._documents for chunk in document.chunks())
 
 
 def vocabulary_from_json(data: dict[str, Any]) -> Vocabulary:
     """The vocabulary that `Vocabulary.to_json` described.
 
-    Raises CarouselError when the data is not of a vocabulary, is incomplete, or comes from a newer Carousel.
+    Raises CarouselError if the data is not of a vocabulary, is incomplete, or comes from a newer Carousel.
     """
     if not isinstance(data, dict) or data.get("format") != Vocabulary.format:
         raise CarouselError(
-            f"a vocabulary must be JSON with format {Vocabulary.format!r}: this is something else"
+            f"a vocabulary must be JSON with format {Vocabulary.format!r}; this is something else. Use another file."
         )
     check_version(data.get("version"), Vocabulary.version, "the vocabulary")
-    return _class(data.get("level")).from_json(data)
+    return _class(data.get("level"))._from_json(data)
 
 
 def load_vocabulary(path: str | Path) -> Vocabulary:
-    """Read a vocabulary that `Vocabulary.save` wrote.
+    """Read the vocabulary that `Vocabulary.save` wrote to `path`.
 
-    Raises CarouselError, naming the file, when it is missing, truncated, foreign, or from a newer Carousel.
+    Raises CarouselError, with the file's name, if the file is missing, truncated, foreign, or of a newer Carousel.
+
+    >>> fit_vocabulary("char", [Document("a", "abba")]).save("vocabulary.json")
+    >>> load_vocabulary("vocabulary.json").symbols
+    ['<eod>', '<unk>', 'a', 'b']
     """
     data = parse_json(read_file(path, "a vocabulary that Carousel saved"), path)
     try:
@@ -94,5 +97,5 @@ def load_vocabulary(path: str | Path) -> Vocabulary:
 
 def _class(level: object) -> type[Vocabulary]:
     if level not in LEVELS:
-        raise CarouselError(f"level must be one of {', '.join(LEVELS)}: got {shown(level, 40)}")
+        raise CarouselError(f"level must be one of {', '.join(LEVELS)}; got {shown(level, 40)}.")
     return _CLASSES[str(level)]

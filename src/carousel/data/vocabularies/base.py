@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from carousel.atomic import write_atomic
-from carousel.data.cuts import pieces
+from carousel.data.chunks import chunks
 from carousel.errors import CarouselError
 from carousel.plain import typed
 
@@ -23,28 +23,37 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 class Vocabulary(ABC):
-    """The symbols of a text, numbered: 0 is the boundary between documents, `<eod>`.
+    """The symbols of a text, numbered: 0 is the boundary between documents, `<eod>`. `fit_vocabulary` makes one.
 
-    Every symbol stands for a fixed piece of UTF-8 bytes (`pieces`), so text is put together again by joining
-    them.
+    Every symbol stands for fixed UTF-8 bytes (`symbol_bytes`), and joining them gives the text back.
+
+    >>> from carousel.data import Document, fit_vocabulary, load_vocabulary
+    >>> vocabulary = fit_vocabulary("char", [Document("a", "abba")])
+    >>> vocabulary.encode("abc").tolist(), vocabulary.unknown("abc")
+    ([2, 3, 1], ['c'])
+    >>> vocabulary.decode([3, 2, 0], boundary="|"), list(vocabulary.decode_stream([3, 2]))
+    ('ba|', ['b', 'a'])
+    >>> vocabulary.save("vocabulary.json")
+    >>> load_vocabulary("vocabulary.json") == vocabulary
+    True
     """
 
     format: ClassVar[str] = "carousel-vocabulary"
     version: ClassVar[int] = 1
     level: ClassVar[str]
     boundary_text: ClassVar[str] = ""
-    """What the boundary is in a text: nothing, but at the level of tokens the end of a line."""
-    pieces: list[bytes]
-    """The bytes of each symbol; none for the boundary, a replacement character for `<unk>`."""
+    """The text of the boundary: none, but at the level of tokens a line end."""
+    symbol_bytes: list[bytes]
+    """The bytes of each symbol; none for the boundary, and a replacement character for `<unk>`."""
 
     @classmethod
     @abstractmethod
-    def fit(cls, texts: Iterable[str], size: int | None = None) -> Self:
-        """Learn the vocabulary of these texts, which may be walked through more than once."""
+    def _fit(cls, texts: Iterable[str], size: int | None = None) -> Self:
+        """The vocabulary of at most `size` symbols of these texts, which can be iterated over several times."""
 
     @classmethod
     @abstractmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
+    def _from_json(cls, data: dict[str, Any]) -> Self:
         """The vocabulary that `to_json` described; format and version are checked already."""
 
     @abstractmethod
@@ -53,40 +62,39 @@ class Vocabulary(ABC):
 
     @abstractmethod
     def _encode(self, text: str) -> np.ndarray:
-        """`encode` for a piece of text that is valid Unicode."""
+        """`encode` for a chunk of text that is valid Unicode."""
 
     @abstractmethod
     def unknown(self, text: str) -> list[str]:
-        """The pieces of the text that have no symbol, each once, in order of appearance."""
+        """The characters or words of `text` that have no symbol, each once, in order of appearance."""
 
     @property
     def size(self) -> int:
         """V, the number of symbols."""
-        return len(self.pieces)
+        return len(self.symbol_bytes)
 
     @cached_property
     def symbols(self) -> list[str]:
-        """Each symbol as text: `<eod>`, `<unk>`, then the pieces; bytes of a cut character as \\xNN."""
-        symbols = [piece.decode("utf-8", "backslashreplace") for piece in self.pieces]
+        """Each symbol as text: `<eod>`, `<unk>`, then the others; bytes of a cut character as \\xNN."""
+        symbols = [each.decode("utf-8", "backslashreplace") for each in self.symbol_bytes]
         symbols[BOUNDARY] = BOUNDARY_SYMBOL
         if symbols[UNKNOWN] == _REPLACEMENT:
             symbols[UNKNOWN] = UNKNOWN_SYMBOL
         return symbols
 
     def encode(self, text: str, strict: bool = False) -> np.ndarray:
-        """Text as numbers of symbols, (N,) int32, without boundaries; what has no symbol becomes `<unk>`.
+        """The symbols of `text`, (N,) int32, without boundaries; what has no symbol becomes `<unk>`.
 
-        Raises CarouselError for text that is not valid Unicode; with `strict`, also for unknown symbols, by
-        name.
+        Raises CarouselError for text that is not valid Unicode, and with `strict` for unknown symbols.
         """
         _check_unicode(text)
-        ids = np.concatenate([self._encode(piece) for piece in pieces(text)])
+        ids = np.concatenate([self._encode(chunk) for chunk in chunks(text)])
         if strict and (unknown := self.unknown(text)):
             raise CarouselError(self._complaint(unknown))
         return ids
 
     def decode(self, ids: Iterable[int], boundary: str | None = None) -> str:
-        """Numbers as text: `decode(encode(text)) == text` where no symbol is unknown.
+        """The text of the symbols `ids`: `decode(encode(text)) == text` if no symbol is unknown.
 
         `<eod>` becomes `boundary` (None: `boundary_text`), `<unk>` and broken UTF-8 a replacement character.
 
@@ -95,17 +103,17 @@ class Vocabulary(ABC):
         return "".join(self.decode_stream(ids, boundary))
 
     def decode_stream(self, ids: Iterable[int], boundary: str | None = None) -> Iterator[str]:
-        """`decode` for numbers that come one at a time: text is yielded as soon as a character is whole."""
+        """`decode` for `ids` that come one at a time: yields text as soon as a character is whole."""
         boundary = self.boundary_text if boundary is None else boundary
         partial = codecs.getincrementaldecoder("utf-8")("replace")
         for number in ids:
             at = int(number)
             if not 0 <= at < self.size:
-                raise CarouselError(f"symbols of this vocabulary are numbered 0 to {self.size - 1}: got {at}")
+                raise CarouselError(f"symbols of this vocabulary are 0 to {self.size - 1}; got {at}.")
             if at == BOUNDARY:
                 yield partial.decode(b"", final=True) + boundary
                 partial.reset()
-            elif text := partial.decode(self.pieces[at]):
+            elif text := partial.decode(self.symbol_bytes[at]):
                 yield text
         if text := partial.decode(b"", final=True):
             yield text
@@ -115,10 +123,7 @@ class Vocabulary(ABC):
         return {"format": self.format, "version": self.version, "level": self.level, **self._content()}
 
     def save(self, path: str | Path) -> None:
-        """Write the vocabulary as JSON, whole or not at all.
-
-        Raises CarouselError when the file cannot be written.
-        """
+        """Write the vocabulary to `path` as JSON, atomically. Raises CarouselError if the disk refuses."""
         write_atomic(path, json.dumps(self.to_json(), ensure_ascii=False, indent=1) + "\n")
 
     def __eq__(self, other: object) -> bool:
@@ -133,13 +138,13 @@ class Vocabulary(ABC):
     def _complaint(self, unknown: Sequence[str]) -> str:
         noun = {"char": "character", "word": "word"}.get(self.level, "symbol")
         return (
-            f"every {noun} must be in the vocabulary, learned from the train text: "
-            f"it has no {listed(unknown)}; use other {noun}s, or train at the level bpe, which knows every text"
+            f"every {noun} must be in the vocabulary of the train text; it has no {listed(unknown)}. Use other "
+            f"{noun}s, or train at the level bpe, which knows every text."
         )
 
 
 def listed(symbols: Sequence[str], most: int = 10) -> str:
-    """Symbols for a message: the first ones, a long one by its beginning, and how many more there are.
+    """Symbols for a message: the first ones, long ones cut, and the number of the others.
 
     >>> listed(["a", "bb", "c"], most=2)
     "'a', 'bb' and 1 more"
@@ -155,8 +160,8 @@ def _check_unicode(text: str) -> None:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise CarouselError(
-            f"text must be valid Unicode: character {error.start} is the lone surrogate "
-            f"{text[error.start]!r} (often a sign of input that is not UTF-8)"
+            f"text must be valid Unicode; character {error.start} is the lone surrogate {text[error.start]!r}. Convert "
+            "the input to UTF-8."
         ) from error
 
 
@@ -171,12 +176,12 @@ def check_size(size: int | None, least: int, level: str) -> None:
     """Raise CarouselError unless a size is None or a whole number of at least `least` symbols."""
     if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < least):
         raise CarouselError(
-            f"the size of a {level} vocabulary must be a whole number of at least {least}: got {size!r}"
+            f"the size of a {level} vocabulary must be a whole number of at least {least}; got {size!r}."
         )
 
 
-def special_pieces(unknown: bool) -> list[bytes]:
-    """The pieces of the special symbols, in their order."""
+def special_bytes(unknown: bool) -> list[bytes]:
+    """The bytes of the special symbols, in their order."""
     return [b"", _REPLACEMENT.encode("utf-8")] if unknown else [b""]
 
 

@@ -11,8 +11,8 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 
-from carousel.data.cuts import pieces
-from carousel.data.vocabularies.base import BATCHED, BOUNDARY, Vocabulary, check_size, special_pieces
+from carousel.data.chunks import chunks
+from carousel.data.vocabularies.base import BATCHED, BOUNDARY, Vocabulary, check_size, special_bytes
 from carousel.errors import CarouselError, shown
 from carousel.plain import described, typed
 
@@ -44,12 +44,12 @@ class BytePairVocabulary(Vocabulary):
         numbers = tokenizer.get_vocab()
         to_byte = {letter: byte for byte, letter in _letters_of_bytes().items()}
         names = sorted(numbers, key=numbers.__getitem__)
-        self.pieces = special_pieces(unknown=False) + [
+        self.symbol_bytes = special_bytes(unknown=False) + [
             bytes(to_byte[letter] for letter in name) for name in names
         ]
 
     @classmethod
-    def fit(cls, texts: Iterable[str], size: int | None = None) -> Self:
+    def _fit(cls, texts: Iterable[str], size: int | None = None) -> Self:
         check_size(size, 256 + _FIRST, cls.level)
         tokenizer = _tokenizer(BPE())
         trainer = BpeTrainer(
@@ -62,7 +62,7 @@ class BytePairVocabulary(Vocabulary):
         return cls(tokenizer)
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
+    def _from_json(cls, data: dict[str, Any]) -> Self:
         """Made anew from the symbols and the merges: nothing else of the description is read."""
         tokenizer = typed(dict[str, Any], data.get("tokenizer"), "tokenizer")
         pairs = described(_Pairs, typed(dict[str, Any], tokenizer.get("model"), "model"), "model")
@@ -84,7 +84,7 @@ class BytePairVocabulary(Vocabulary):
         return {"tokenizer": json.loads(self._tokenizer.to_str())}
 
     def _encode(self, text: str) -> np.ndarray:
-        encoded = self._tokenizer.encode_batch_fast(list(pieces(text, BATCHED)), add_special_tokens=False)
+        encoded = self._tokenizer.encode_batch_fast(list(chunks(text, BATCHED)), add_special_tokens=False)
         return np.concatenate([np.array(one.ids, dtype=np.int32) for one in encoded]) + np.int32(_FIRST)
 
     def unknown(self, text: str) -> list[str]:
@@ -99,7 +99,7 @@ def _tokenizer(model: BPE) -> Tokenizer:
 
 def _short(text: str) -> Iterator[str]:
     """A text in pieces without a longer word than `LONGEST`: the time of learning grows with the square of that."""
-    for piece in pieces(text, BATCHED):
+    for piece in chunks(text, BATCHED):
         if max(map(len, piece.split()), default=0) <= LONGEST:
             yield piece
         else:

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from carousel.data.vocabularies.base import UNKNOWN, Vocabulary, check_size, special_pieces, texts_in
+from carousel.data.vocabularies.base import UNKNOWN, Vocabulary, check_size, special_bytes, texts_in
 from carousel.errors import CarouselError
 
 
@@ -23,7 +23,7 @@ class CharVocabulary(Vocabulary):
         self.characters = sorted(characters)
         if any(len(character) != 1 for character in characters) or len(set(characters)) != len(characters):
             raise CarouselError("a char vocabulary must list single characters, each once")
-        self.pieces = special_pieces(unknown=True) + [
+        self.symbol_bytes = special_bytes(unknown=True) + [
             character.encode("utf-8") for character in self.characters
         ]
         codes = np.array([ord(character) for character in self.characters], dtype=np.int64)
@@ -32,7 +32,7 @@ class CharVocabulary(Vocabulary):
         self._table[codes] = np.arange(UNKNOWN + 1, UNKNOWN + 1 + len(codes))
 
     @classmethod
-    def fit(cls, texts: Iterable[str], size: int | None = None) -> Self:
+    def _fit(cls, texts: Iterable[str], size: int | None = None) -> Self:
         check_size(size, UNKNOWN + 2, cls.level)
         counts = np.zeros(0, dtype=np.int64)
         for text in texts:
@@ -47,7 +47,7 @@ class CharVocabulary(Vocabulary):
         return cls([chr(code) for code in codes])
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
+    def _from_json(cls, data: dict[str, Any]) -> Self:
         return cls(texts_in(data, "characters"))
 
     def _content(self) -> dict[str, Any]:

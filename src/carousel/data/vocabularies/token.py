@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from carousel.data.cuts import pieces
+from carousel.data.chunks import chunks
 from carousel.data.vocabularies.base import (
     BOUNDARY,
     UNKNOWN,
@@ -41,7 +41,7 @@ class TokenVocabulary(Vocabulary):
     The most frequent come first. This is the form of the Penn Treebank and of WikiText for language models. What
     is between two words is not kept: decoded text has one space there.
 
-    >>> vocabulary = TokenVocabulary.fit(["the cat <unk>\\nthe dog\\n"])
+    >>> vocabulary = TokenVocabulary(["the", "cat", "dog"], knows_unknown=True)
     >>> vocabulary.encode("the dog\\n").tolist(), vocabulary.encode("a cat\\n").tolist()
     ([2, 4, 0], [1, 3, 0])
     >>> vocabulary.decode([2, 4, 0])
@@ -54,13 +54,13 @@ class TokenVocabulary(Vocabulary):
     def __init__(self, words: Sequence[str], knows_unknown: bool) -> None:
         self.words, self.knows_unknown = list(words), knows_unknown
         if len({*words, UNKNOWN_SYMBOL}) <= len(words) or any(word.split() != [word] for word in words):
-            raise CarouselError("a token vocabulary must list words without white space, each once")
+            raise CarouselError("a token vocabulary must list words without white space, each once.")
         names = [UNKNOWN_SYMBOL, *self.words] if knows_unknown else self.words
-        self.pieces = [b"\n", *(f" {name}".encode() for name in names)]
+        self.symbol_bytes = [b"\n", *(f" {name}".encode() for name in names)]
         self._numbers = {name: number for number, name in enumerate(names, BOUNDARY + 1)}
 
     @classmethod
-    def fit(cls, texts: Iterable[str], size: int | None = None) -> Self:
+    def _fit(cls, texts: Iterable[str], size: int | None = None) -> Self:
         """Every word of the texts; with a size the most frequent ones, and `<unk>` for all others."""
         check_size(size, UNKNOWN + 2, cls.level)
         counts: Counter[str] = Counter()
@@ -71,7 +71,7 @@ class TokenVocabulary(Vocabulary):
         return cls(words if size is None else words[: size - 1 - knows], knows)
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
+    def _from_json(cls, data: dict[str, Any]) -> Self:
         return cls(texts_in(data, "words"), typed(bool, data.get("knows_unknown"), "knows_unknown"))
 
     @property
@@ -96,12 +96,12 @@ class TokenVocabulary(Vocabulary):
 
     def _missing(self, unknown: Sequence[str]) -> str:
         return (
-            f"the train text has no <unk> that could stand for unknown words: it lacks {listed(unknown)}. Write <unk> "
-            "for rare words of the train text, or give a vocabulary size, which makes the rarest ones <unk>"
+            f"every word must be in the train text if it has no <unk>; it lacks {listed(unknown)}. Write <unk> for "
+            "rare words of the train text, or give a vocabulary size, which makes the rarest words <unk>."
         )
 
     def unknown(self, text: str) -> list[str]:
-        words = (word for piece in pieces(text) for word in piece.split())
+        words = (word for piece in chunks(text) for word in piece.split())
         return [word for word in dict.fromkeys(words) if word not in self._numbers]
 
     def decode(self, ids: Iterable[int], boundary: str | None = None) -> str:

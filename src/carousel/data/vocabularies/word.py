@@ -9,7 +9,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Split
 from tokenizers.trainers import WordLevelTrainer
 
-from carousel.data.cuts import pieces
+from carousel.data.chunks import chunks
 from carousel.data.vocabularies.base import (
     BATCHED,
     BOUNDARY_SYMBOL,
@@ -17,7 +17,7 @@ from carousel.data.vocabularies.base import (
     UNKNOWN_SYMBOL,
     Vocabulary,
     check_size,
-    special_pieces,
+    special_bytes,
     texts_in,
 )
 from carousel.errors import CarouselError
@@ -39,35 +39,35 @@ class WordVocabulary(Vocabulary):
 
     def __init__(self, words: Sequence[str]) -> None:
         self.words = list(words)
-        self.pieces = special_pieces(unknown=True) + [word.encode("utf-8") for word in self.words]
+        self.symbol_bytes = special_bytes(unknown=True) + [word.encode("utf-8") for word in self.words]
         symbols = {BOUNDARY_SYMBOL: 0, UNKNOWN_SYMBOL: UNKNOWN}  # neither can be a word: "<", "eod", ">"
         symbols |= {word: number for number, word in enumerate(self.words, UNKNOWN + 1)}
-        if len(symbols) != len(self.pieces):
+        if len(symbols) != len(self.symbol_bytes):
             raise CarouselError("a word vocabulary must list words, each once")
         self._symbols = symbols
         self._tokenizer = _tokenizer(symbols)
 
     @classmethod
-    def fit(cls, texts: Iterable[str], size: int | None = None) -> Self:
+    def _fit(cls, texts: Iterable[str], size: int | None = None) -> Self:
         check_size(size, UNKNOWN + 2, cls.level)
         words = _frequent(texts, (size or DEFAULT_SIZE) - UNKNOWN - 1, at_least=2)
         # a text in which no word comes twice is too short to be choosy
         return cls(words or _frequent(texts, (size or DEFAULT_SIZE) - UNKNOWN - 1, at_least=1))
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Self:
+    def _from_json(cls, data: dict[str, Any]) -> Self:
         return cls(texts_in(data, "words"))
 
     def _content(self) -> dict[str, Any]:
         return {"words": self.words}
 
     def _encode(self, text: str) -> np.ndarray:
-        encoded = self._tokenizer.encode_batch_fast(list(pieces(text, BATCHED)), add_special_tokens=False)
+        encoded = self._tokenizer.encode_batch_fast(list(chunks(text, BATCHED)), add_special_tokens=False)
         return np.concatenate([np.array(one.ids, dtype=np.int32) for one in encoded])
 
     def unknown(self, text: str) -> list[str]:
         split = self._tokenizer.pre_tokenizer.pre_tokenize_str
-        words = (word for piece in pieces(text, BATCHED) for word, _ in split(piece))
+        words = (word for piece in chunks(text, BATCHED) for word, _ in split(piece))
         return [word for word in dict.fromkeys(words) if word not in self._symbols]
 
 
@@ -82,6 +82,6 @@ def _frequent(texts: Iterable[str], number: int, at_least: int) -> list[str]:
     trainer = WordLevelTrainer(
         vocab_size=number, min_frequency=at_least, show_progress=False, special_tokens=[]
     )
-    tokenizer.train_from_iterator((part for text in texts for part in pieces(text, BATCHED)), trainer)
+    tokenizer.train_from_iterator((part for text in texts for part in chunks(text, BATCHED)), trainer)
     numbers = tokenizer.get_vocab()
     return sorted(numbers, key=numbers.__getitem__)

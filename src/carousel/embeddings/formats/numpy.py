@@ -1,6 +1,7 @@
 """NumPy: one .npz with matrix, words and counts, or a .npy of the matrix beside a .vocab of the words. No pickle."""
 
 import io
+import math
 import struct
 import warnings
 import zipfile
@@ -23,7 +24,7 @@ from carousel.embeddings.formats.content import (
 )
 from carousel.errors import CarouselError, shown
 
-_UNFOLDS = 20  # times its size: no matrix of word vectors can be compressed so far
+_EXPANDS = 20  # no array of word vectors is so many times as large as its compressed form
 _READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 # what Python's reader of archives raises for broken ones, names that are not UTF-8 among them
@@ -39,7 +40,7 @@ def save_npz(path: str | Path, content: Content) -> None:
     """Write arrays `words`, `matrix` and, where known, `counts`, which `numpy.load` opens anywhere."""
     if any(word.endswith("\0") for word in content.words):
         raise CarouselError(
-            f"words in {path} cannot end in a zero byte; save as .safetensors, which holds any."
+            f"words in {path} must not end in a zero byte; one does. Save as .safetensors, which holds any word."
         )
     arrays = {"words": np.array(content.words, np.str_), "matrix": np.asarray(content.matrix)}
     if content.counts is not None:
@@ -69,11 +70,9 @@ def load_npz(source: Source, reading: Reading) -> Content:
     words = Words(path, reading)
     try:
         kept = words.add_all(listed[:rows].tolist())
-    except UnicodeError as error:
-        raise damaged(path, f"has words that are not text ({shown(str(error))})") from None
-    except ValueError as error:
-        if isinstance(error, CarouselError):
-            raise
+    except CarouselError:
+        raise
+    except ValueError as error:  # and UnicodeError
         raise damaged(path, f"has words that are not text ({shown(str(error))})") from None
     return content_of(words, kept, matrix[:rows], None if counts is None else counts[:rows])
 
@@ -133,11 +132,11 @@ def _vocab(path: Path) -> Path:
 def _read_vocab(path: Path, reading: Reading, checksum: int | None) -> tuple[list[bytes], np.ndarray | None]:
     """The words, each in a line, and their counts; all lines are held against the checksum, if there is one."""
     if not path.is_file():
-        raise damaged(path, "must lie beside the .npy with a word on each line, but does not exist")
+        raise damaged(path, "must be in the folder of the .npy, with a word on each line, but does not exist")
     data = path.read_bytes()
     if checksum is not None and zlib.crc32(data) != checksum:
         raise CarouselError(
-            f"{path} and the .npy beside it are of two versions: one was replaced, perhaps just now. Read them "
+            f"{path} and its .npy must be of one version; one of them was replaced, perhaps just now. Read them "
             "again, or write both again. A .safetensors holds all in one file."
         )
     words: list[bytes] = []
@@ -160,8 +159,8 @@ def _member(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:
         entry = archive.getinfo(f"{name}.npy")
     except KeyError:
         raise damaged(path, f"has no array {name!r}") from None
-    if entry.file_size > _UNFOLDS * max(entry.compress_size, 1):
-        raise damaged(path, f"claims that {name!r} unfolds to {entry.file_size:,} bytes, which is refused")
+    if entry.file_size > _EXPANDS * max(entry.compress_size, 1):
+        raise damaged(path, f"claims that {name!r} expands to {entry.file_size:,} bytes, which is refused")
     data = io.BytesIO(archive.read(entry))
     shape, fortran, dtype = _header(data, path)
     raw = data.getbuffer()[data.tell() :]
@@ -184,7 +183,4 @@ def _header(file: io.BufferedIOBase, path: Path) -> tuple[tuple[int, ...], bool,
 
 
 def _bytes(shape: tuple[int, ...], dtype: np.dtype) -> int:
-    count = dtype.itemsize
-    for size in shape:
-        count *= size
-    return count
+    return math.prod(shape, start=dtype.itemsize)

@@ -1,4 +1,4 @@
-"""A file of vectors opened once: regular, and unpacked while it is read where it is compressed."""
+"""A file of vectors, opened once and unpacked while it is read; its first bytes show the format."""
 
 import bz2
 import gzip
@@ -12,12 +12,21 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from carousel import reading
-from carousel.embeddings.formats.content import Source, damaged
+from carousel.embeddings.formats import text
+from carousel.embeddings.formats.content import Source, damaged, whole_number
 from carousel.errors import CarouselError, shown
 
 HEAD = 1 << 16  # bytes that show the format
-_UNFOLDS = 100  # times its size, which no text of vectors does, once it is longer than
+_EXPANDS = 100  # no text of vectors is so many times as large as its compressed file; not checked below
 _SMALL = 1 << 26  # bytes
+_FASTTEXT_MODEL = (793712314).to_bytes(4, "little")
+_UTF16 = "is text in UTF-16; convert it first: iconv -f UTF-16 -t UTF-8"
+_REFUSED = {  # first bytes -> what the file is, and what to do
+    b"\xff\xfe": _UTF16,
+    b"\xfe\xff": _UTF16,
+    _FASTTEXT_MODEL: "is a model of fastText; load its vectors from the file that ends in .vec",
+    b"\x80": "looks like a pickle, which can execute any program; save it again with save_word2vec_format of gensim",
+}
 _PACKED: dict[bytes, Callable[..., io.BufferedIOBase]] = {  # first bytes -> reader
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
@@ -27,14 +36,14 @@ _PACKED: dict[bytes, Callable[..., io.BufferedIOBase]] = {  # first bytes -> rea
 
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[bytes, Source]]:
-    """(the first bytes, the file at its beginning), unpacked if it is .gz, .bz2 or .xz by its first bytes.
+    """(the first bytes, the file at its beginning), unpacked if its first bytes are those of .gz, .bz2 or .xz.
 
-    Raises CarouselError for what is missing, cannot be read, or is no regular file.
+    Raises CarouselError for a file that is missing, cannot be read, or is no regular file.
     """
     if os.path.isdir(path):
         raise CarouselError(
-            f"{shown(path)} is a folder; give the path of a file of word vectors. The projection of a trained run is "
-            f"taken out by: carousel embed convert {path} projection.vec"
+            f"{shown(path)} is a folder. Give the path of a file of word vectors. To get the projection of a trained "
+            f"run: carousel embed convert {path} projection.vec"
         )
     if not os.path.exists(path):
         raise CarouselError(f"{shown(path)} does not exist. Give the path of a file of word vectors.")
@@ -55,7 +64,7 @@ def _unpacked(reader: Callable[..., io.BufferedIOBase], raw: BinaryIO, path: Pat
 
 
 class _Unpacked(io.RawIOBase):
-    """What a compressed file holds; refuses one that is broken or unfolds without end."""
+    """The content of a compressed file; raises CarouselError for a broken one, and for one that expands too far."""
 
     def __init__(self, inner: io.BufferedIOBase, raw: BinaryIO, path: Path) -> None:
         self._inner, self._raw, self._path, self._done = inner, raw, path, 0
@@ -70,6 +79,38 @@ class _Unpacked(io.RawIOBase):
             raise damaged(self._path, f"cannot be unpacked ({error})") from None
         buffer[: len(data)] = data
         self._done += len(data)
-        if self._done > max(_SMALL, _UNFOLDS * self._raw.tell()):
-            raise damaged(self._path, f"unfolds to more than {self._done:,} bytes, which is refused")
+        if self._done > max(_SMALL, _EXPANDS * self._raw.tell()):
+            raise damaged(self._path, f"expands to more than {self._done:,} bytes, which is refused")
         return len(data)
+
+
+def detect(head: bytes, path: Path) -> str:
+    """The name of the format, by the first bytes; raises CarouselError for a file of another kind."""
+    if not head:
+        raise damaged(path, "is empty")
+    if head.startswith(b"PK\x03\x04"):
+        return "npz"
+    if head.startswith(b"\x93NUMPY"):
+        return "npy"
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 40:
+        return "safetensors"
+    for start, reason in _REFUSED.items():
+        if head.startswith(start):
+            raise CarouselError(f"{path} {reason}.")
+    first, _, rest = head.removeprefix(text.MARK).partition(b"\n")
+    header = first.split()
+    if len(header) == 2 and all(each.lstrip(b"+-").isdigit() for each in header):
+        return "text" if _begins_as_text(rest, whole_number(header[1]) or 0) else "binary"
+    if text.trailing_numbers(first) or len(first) == HEAD:
+        return "glove"
+    raise damaged(path, "is in none of the formats of word vectors")
+
+
+def _begins_as_text(rest: bytes, dimension: int) -> bool:
+    """Whether a word and numbers in digits follow the header; of a line longer than HEAD, its beginning counts."""
+    line, end, _ = rest.lstrip(b"\n").partition(b"\n")
+    if end:
+        numbers = text.trailing_numbers(line)
+        return numbers >= dimension or 0 < numbers == len(text.fields_of(line)) - 1
+    pieces = text.fields_of(line)[1:-1]
+    return bool(pieces) and all(map(text.is_number, pieces))

@@ -1,7 +1,7 @@
 """safetensors: the matrix, the words and the counts in one file that can be mapped into memory.
 
-Tensors: `matrix` (n, d) float32; `words`, the UTF-8 bytes of all words one after another; `ends` (n,) int64, where each
-of them ends; `counts` (n,) int64 if known. The description says what the file is, and holds a checksum.
+Tensors: `matrix` (n, d) float32; `words`, the UTF-8 bytes of all words; `ends` (n,) int64, where each word ends;
+`counts` (n,) int64 if known. The metadata says what the file is, and has a checksum.
 """
 
 import json
@@ -21,7 +21,7 @@ from carousel.tensor_file import TensorFile, tensors_of
 KIND = "word vectors"
 VERSION = 1
 KEY = "carousel"
-MORE = "more"  # in the description: of tensors that are no part of the vectors
+MORE = "more"  # in the metadata: about further tensors, which are no part of the vectors
 _TYPES = {"matrix": "F32", "words": "U8", "ends": "I64", "counts": "I64"}
 _DTYPES: dict[str, np.dtype] = {"F32": np.dtype("<f4"), "U8": np.dtype("u1"), "I64": np.dtype("<i8")}
 
@@ -32,9 +32,9 @@ def save(
     more: Mapping[str, np.ndarray] | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the file in pieces: nothing is held twice.
+    """Write the file tensor by tensor, so that nothing is in memory twice.
 
-    `more` float32 matrices and plain values `about` them may ride along: see `load_more`.
+    `more` are further float32 matrices, and `about` plain values; `load_more` reads them.
     """
     encoded = [word.encode() for word in content.words]
     tensors = {
@@ -68,7 +68,7 @@ def save(
 
 
 def load(source: Source, reading: Reading) -> Content:
-    """Read or map it. What is mapped, or read in part, is not held against the checksum."""
+    """Read or map the file. A part, or a mapped file, is not compared with the checksum."""
     file, about = _open(source)
     part = reading.mmap or reading.limit is not None
     arrays = {
@@ -83,19 +83,19 @@ def load(source: Source, reading: Reading) -> Content:
 
 
 def load_more(source: Source) -> tuple[Content, dict[str, np.ndarray], dict[str, Any]] | None:
-    """(the vectors, the tensors that ride along, what was said about them); None where nothing rides along."""
+    """(the vectors, the further tensors, the values about them); None for a file without further tensors."""
     file, about = _open(source)
     if MORE not in about:
         return None
-    riding = about[MORE]
-    if not isinstance(riding, dict) or not isinstance(riding.get("about"), dict):
+    further = about[MORE]
+    if not isinstance(further, dict) or not isinstance(further.get("about"), dict):
         raise damaged(source.path, "has a description that cannot be read")
     arrays = {name: _read(file, name) for name in file.entries}
     _check_fit(arrays, source.path)
-    if _checksum(arrays) != riding.get("checksum"):
+    if _checksum(arrays) != further.get("checksum"):
         raise damaged(source.path, "has a checksum that does not fit")
     more = {name: array for name, array in arrays.items() if name not in _TYPES}
-    return _content(arrays, source.path, Reading()), more, riding["about"]
+    return _content(arrays, source.path, Reading()), more, further["about"]
 
 
 def _check_fit(arrays: dict[str, np.ndarray], path: Path) -> None:
@@ -132,7 +132,8 @@ def _open(source: Source) -> tuple[TensorFile, dict[str, Any]]:
     if not isinstance(about, dict) or about.get("kind") != KIND:
         kind = about.get("kind") if isinstance(about, dict) else None
         raise CarouselError(
-            f"{path} holds {shown(kind) if kind else 'something else'}, but {KIND} that Carousel saved are needed here."
+            f"a file must hold {KIND} that Carousel saved; {path} holds {shown(kind) if kind else 'something else'}. "
+            "Give another file."
         )
     check_version(about.get("version"), VERSION, path)
     for name in ("matrix", "words", "ends"):

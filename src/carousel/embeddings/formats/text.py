@@ -26,24 +26,14 @@ _PARSED = 100_000  # numbers parsed together
 _BLANKS = b" \t\r\n"
 
 
-def save(path: str | Path, content: Content) -> None:
+def save(path: str | Path, content: Content, header: bool = True) -> None:
     """Write "n d", then a line for each word; float32 come back exactly."""
     words_on_a_line(content.words, path, " \t\r\n")
     with replacing(path) as file:
-        file.write(f"{len(content.words)} {content.matrix.shape[1]}\n".encode())
-        _write_rows(file, content)
-
-
-def save_glove(path: str | Path, content: Content) -> None:
-    """Write a line for each word, without a header."""
-    words_on_a_line(content.words, path, " \t\r\n")
-    with replacing(path) as file:
-        _write_rows(file, content)
-
-
-def _write_rows(file: BinaryIO, content: Content) -> None:
-    for word, row in zip(content.words, content.matrix, strict=True):
-        file.write(f"{word} {' '.join(map(str, row))}\n".encode())
+        if header:
+            file.write(f"{len(content.words)} {content.matrix.shape[1]}\n".encode())
+        for word, row in zip(content.words, content.matrix, strict=True):
+            file.write(f"{word} {' '.join(map(str, row))}\n".encode())
 
 
 def load(source: Source, reading: Reading) -> Content:
@@ -100,10 +90,10 @@ def is_number(piece: bytes) -> bool:
 
 def trailing_numbers(line: bytes) -> int:
     """How many numbers end a line that begins with a word (which may itself be digits, or hold blanks)."""
-    return sum(1 for _ in takewhile(is_number, reversed(pieces_of(line)[1:])))
+    return sum(1 for _ in takewhile(is_number, reversed(fields_of(line)[1:])))
 
 
-def pieces_of(line: bytes) -> list[bytes]:
+def fields_of(line: bytes) -> list[bytes]:
     """What stands between blanks or tabs, however many; a first blank ends an empty word."""
     first, *rest = line.rstrip(_BLANKS).replace(b"\t", b" ").split(b" ")
     return [first, *filter(None, rest)]
@@ -158,7 +148,7 @@ def _row(line: bytes, path: Path, number: int, dimension: int) -> tuple[bytes, l
     if len(numbers) != dimension or b"  " in line or b"\t" in line:
         # from the right: GloVe has words with blanks in them; but a number before the numbers is one too many
         word, *numbers = line.rsplit(None, dimension)
-        if len(numbers) != dimension or ((b" " in word or b"\t" in word) and is_number(pieces_of(word)[-1])):
+        if len(numbers) != dimension or ((b" " in word or b"\t" in word) and is_number(fields_of(word)[-1])):
             raise damaged(
                 path,
                 f"has {trailing_numbers(line)} numbers in line {number:,}, but {dimension} by its first line",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from carousel.embeddings import Vectors
-from carousel.embeddings.plane import word_map
+from carousel.embeddings.word_map import word_map
 from carousel.emit import formula
 from carousel.lab.figures import curves, slider
 from carousel.lab.formulas import CBOW, TDNN, SkipGram, cell_formulas, static_formula

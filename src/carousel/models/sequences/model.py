@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,8 +16,8 @@ from carousel.data.sequences import (
     Encoding,
     Layout,
     Sequences,
-    arrange,
     from_arrays,
+    from_table,
     is_frame,
     read_table,
     table_of_frame,
@@ -189,7 +190,7 @@ class SequenceModel(nn.Module):
                     "the model was trained on arrays, which have no column names; give arrays."
                 )
             table = table_of_frame(data) if is_frame(data) else read_table(data)
-            return arrange(table, self.layout, labelled=labelled, columns=columns)
+            return from_table(table, self.layout, labelled=labelled, columns=columns)
         return from_arrays(self.head.task, data, targets, lengths=lengths)
 
     def outputs(self, sequences: Sequences) -> Iterator[np.ndarray]:
@@ -240,10 +241,10 @@ class SequenceModel(nn.Module):
         description = {
             "head": head_to_dict(self.head),
             "model": self.options,
-            "encoding": self.fitted_encoding.to_dict(),
+            "encoding": asdict(self.fitted_encoding),
             "labels": self.labels,
             "targets": self.targets,
-            "layout": None if self.layout is None else self.layout.to_dict(),
+            "layout": None if self.layout is None else asdict(self.layout),
             "widening": self.widening,
             "about": about or {},
         }

@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 
 from carousel.atomic import write_atomic
-from carousel.embeddings.plane import WordMap
+from carousel.embeddings.word_map import WordMap
 from carousel.report.charts.labels import uncrowded
 
 _INCHES = (11.0, 8.0)

@@ -9,7 +9,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from carousel.atomic import write_atomic
-from carousel.embeddings.plane import WordMap
+from carousel.embeddings.word_map import WordMap
 from carousel.report.charts.labels import uncrowded
 from carousel.report.template import render_template
 

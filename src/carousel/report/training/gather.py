@@ -14,7 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from carousel.data import BOUNDARY, Document, Vocabulary, fit_vocabulary, stream, xz_bits_per_character
+from carousel.data import Document, Vocabulary, fit_vocabulary, stream
+from carousel.data.compression import xz_bits_per_character
+from carousel.data.vocabularies import BOUNDARY
 from carousel.diagnosis import (
     Diagnosis,
     NextSymbol,
@@ -208,12 +210,12 @@ def _studied(documents: Sequence[Document], vocabulary: Vocabulary) -> _Studied:
     parts: list[list[Property]] = []
     names: list[tuple[int, str]] = []
     for document in readable or documents:
-        encoded = vocabulary.encode(next(document.pieces()))[: STUDIED - len(ids) - 1].tolist()
+        encoded = vocabulary.encode(next(document.chunks()))[: STUDIED - len(ids) - 1].tolist()
         if len(encoded) < 8:
             break
         names.append((len(ids), document.name))
         # The boundary reads like the end of a line: whatever was open before it is closed.
-        own = ["\n", *(vocabulary.pieces[number].decode("utf-8", "replace") for number in encoded)]
+        own = ["\n", *(vocabulary.symbol_bytes[number].decode("utf-8", "replace") for number in encoded)]
         parts.append(text_properties(own))
         pieces += own
         ids += [BOUNDARY, *encoded]

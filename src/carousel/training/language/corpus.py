@@ -8,16 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from carousel.data import (
-    LargeDocument,
-    Split,
-    Vocabulary,
-    Windows,
-    describe_skipped,
-    fit_vocabulary,
-    load_corpus,
-    load_vocabulary,
-)
+from carousel.data import Split, Vocabulary, Windows, fit_vocabulary, load_corpus, load_vocabulary
+from carousel.data.corpora import describe_skipped
+from carousel.data.large import LargeDocument
 from carousel.data.opening import STDIN
 from carousel.data.vocabularies.base import UNKNOWN, UNKNOWN_SYMBOL, listed
 from carousel.data.vocabularies.token import size_without_rare
@@ -122,7 +115,7 @@ def _tell_unknown(corpus: Corpus, run: str, on_progress: Observer) -> None:
     for name, part in parts.items() if corpus.vocabulary.symbols[UNKNOWN] == UNKNOWN_SYMBOL else ():
         if count := int(np.count_nonzero(part.ids == UNKNOWN)):
             documents = getattr(corpus.split, name)
-            pieces = (piece for document in documents for piece in document.pieces())
+            pieces = (piece for document in documents for piece in document.chunks())
             first = next((found for piece in pieces if (found := corpus.vocabulary.unknown(piece))), None)
             if first is not None:  # None where the text itself writes <unk>
                 on_progress(
@@ -137,7 +130,7 @@ def _learned(config: LanguageConfig, split: Split, on_progress: Observer) -> Voc
     """The vocabulary of the train part; text that is no corpus of three files may well write no `<unk>`."""
     size = config.vocabulary_size
     if config.level == "token" and size is None and not split.brought:
-        size = size_without_rare(piece for document in split.train for piece in document.pieces())
+        size = size_without_rare(piece for document in split.train for piece in document.chunks())
         if size is not None:
             on_progress(
                 Note(f"the text writes no <unk>: it stands for all but the {size - 2:,} most frequent words")

@@ -15,7 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from carousel.data import BOUNDARY, IGNORED, Document, Vocabulary, count_characters, streams
+from carousel.data import Document, Vocabulary
+from carousel.data.documents import count_characters
+from carousel.data.streams import streams
+from carousel.data.vocabularies import BOUNDARY
+from carousel.data.windows import IGNORED
 from carousel.errors import CarouselError
 from carousel.losses import linear_cross_entropy
 from carousel.models.predictor import Predictor

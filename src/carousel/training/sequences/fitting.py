@@ -10,8 +10,8 @@ from typing import Any
 from carousel.data.sequences import (
     Layout,
     Sequences,
-    arrange,
     from_arrays,
+    from_table,
     is_frame,
     read_table,
     table_of_frame,
@@ -132,4 +132,4 @@ def _sequences(
             "targets, weights or lengths."
         )
     table = table_of_frame(data) if is_frame(data) else read_table(data)
-    return arrange(table, layout)
+    return from_table(table, layout)

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from carousel.data import IGNORED
 from carousel.data.sequences import Encoding, Example, Sequences, Span, labels_of
+from carousel.data.windows import IGNORED
 from carousel.errors import CarouselError
 from carousel.losses import cross_entropy
 from carousel.models.sequences.heads import Head

@@ -6,7 +6,7 @@ Numbers are tensors; names, labels, symbols and weights are one JSON text, whose
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ def save_sequences(path: Path, sequences: Sequences, held: int, layout: Layout |
         "source": sequences.source,
         "time": sequences.time,
         "held": held,
-        "layout": None if layout is None else layout.to_dict(),
+        "layout": None if layout is None else asdict(layout),
         "items": [[item.name, item.label, item.symbols.tolist(), item.weights] for item in items],
     }
     text = json.dumps(about, default=_plain).encode()

@@ -14,10 +14,10 @@ from carousel.data.sequences import (
     Parts,
     Sequences,
     Span,
-    arrange,
-    by_sequence,
-    by_time,
+    from_table,
     read_table,
+    split_by_sequence,
+    split_by_time,
 )
 from carousel.errors import CarouselError
 from carousel.models.memory import check_memory
@@ -69,8 +69,8 @@ class SequenceTask:
                 f"task {config.task} learns from one CSV file; got {len(config.paths)}. Give its path (for data in "
                 "memory there is carousel.fit)."
             )
-        sequences = arrange(read_table(config.paths[0]), config.layout)
-        held = None if config.test_file is None else arrange(read_table(config.test_file), config.layout)
+        sequences = from_table(read_table(config.paths[0]), config.layout)
+        held = None if config.test_file is None else from_table(read_table(config.test_file), config.layout)
         return cls.of(config, sequences, held, config.layout)
 
     @classmethod
@@ -173,5 +173,5 @@ class SequenceTask:
 def _parts(config: SequenceConfig, sequences: Sequences, test: float) -> Parts:
     """Whole sequences are held out; of a forecast, and where there are few, the end of each."""
     if config.head.holds_out_sequences(len(sequences)):
-        return by_sequence(sequences, config.valid, test, config.seed)
-    return by_time(sequences, config.valid, test)
+        return split_by_sequence(sequences, config.valid, test, config.seed)
+    return split_by_time(sequences, config.valid, test)

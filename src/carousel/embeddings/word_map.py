@@ -19,22 +19,17 @@ _PERPLEXITY = 30.0
 
 @dataclass(frozen=True)
 class WordMap:
-    """n words at (x, y), and what there is to say about each.
-
-    near: the nearest words among all that there are, with their cosines in all d dimensions.
-    asked: whether a word was asked for itself, or was added as a neighbour of one that was.
-    explained: the shares of the variance that x and y hold; only PCA knows them.
-    """
+    """n words as points in a plane, with their neighbours."""
 
     words: list[str]
-    x: np.ndarray
-    y: np.ndarray
-    near: list[list[Neighbour]]
-    asked: list[bool]
+    x: np.ndarray  # (n,)
+    y: np.ndarray  # (n,)
+    near: list[list[Neighbour]]  # the nearest words of the whole vocabulary, with cosines in all d dimensions
+    asked: list[bool]  # whether a word was asked for, or was added as a neighbour of such a word
     counts: np.ndarray | None
     method: str
-    explained: tuple[float, float] | None
-    vocabulary: int
+    explained: tuple[float, float] | None  # the shares of the variance that x and y hold, of PCA alone
+    vocabulary: int  # number of words of the vectors
     dimension: int
 
 
@@ -51,8 +46,8 @@ def word_map(
     """Place words in a plane by the directions of their vectors.
 
     Args:
-        words: the words to place; none: the `top` first ones, the most frequent, after `skip` others.
-        around: add so many nearest words of each of `words`.
+        words: the words to place; none: the `top` most frequent ones, after the first `skip`.
+        around: how many nearest words of each of `words` to add.
         method: "pca", the two directions of greatest variance (Pearson 1901), or "tsne", which keeps
             neighbours together and says nothing about what is far apart (van der Maaten & Hinton 2008).
         seed: of t-SNE; PCA draws nothing.
@@ -65,7 +60,7 @@ def word_map(
     np.True_
     """
     if method not in METHODS:
-        raise CarouselError(f"method must be one of {', '.join(METHODS)}; got {shown(method)}.")
+        raise CarouselError(f"method must be {' or '.join(METHODS)}; got {shown(method)}. Pass one of them.")
     seed = check_seed(seed)
     asked = list(dict.fromkeys(words)) or vectors.words[skip : skip + top]
     drawn = asked
@@ -74,9 +69,13 @@ def word_map(
         drawn = list(dict.fromkeys([*asked, *(each.word for found in near for each in found)]))
     least = 4 if method == "tsne" else 2
     if not least <= len(drawn) <= MOST:
-        raise CarouselError(f"a map by {method} is of {least} to {MOST:,} words; got {len(drawn):,}.")
+        raise CarouselError(
+            f"a map by {method} must have {least} to {MOST:,} words; got {len(drawn):,}. Name more or fewer words."
+        )
     if vectors.dimension < 2:
-        raise CarouselError("a plane needs vectors of at least 2 dimensions; these have 1.")
+        raise CarouselError(
+            "vectors must have at least 2 dimensions for a map; these have 1. Use larger ones."
+        )
     units = unit(np.asarray(vectors[drawn], np.float32))
     points, explained = _pca(units) if method == "pca" else (_tsne(units, seed), None)
     rows = [vectors.index(word) for word in drawn]
@@ -98,7 +97,9 @@ def _pca(units: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
     from sklearn.decomposition import PCA
 
     if np.ptp(units, axis=0).max() == 0:
-        raise CarouselError("the words to be placed all have the same direction; there is nothing to see.")
+        raise CarouselError(
+            "the words of a map must differ in direction; these have the same one. Name others."
+        )
     model = PCA(2, svd_solver="full")
     points = model.fit_transform(units.astype(np.float64))
     x, y = model.explained_variance_ratio_

@@ -1,4 +1,4 @@
-"""Sequences of steps as they came: numbers with gaps, symbols, what is to be learned; nothing is scaled yet."""
+"""Sequences before scaling: numbers with gaps, symbols, and labels."""
 
 from __future__ import annotations
 
@@ -12,19 +12,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Example:
-    """T steps.
+    """One sequence of T steps."""
 
-    numbers: (T, N) float64, NaN where a value is missing. symbols: (T, S) of str, one of a few values each.
-    label: of a whole sequence text or a number; of its steps a list of T, None where it is not known; None: nothing
-        is told.
-    weights: w_t, (T,); of a whole sequence one number. name: what errors and predictions call it.
-    """
-
-    numbers: np.ndarray
-    symbols: np.ndarray
+    numbers: np.ndarray  # (T, N) float64, NaN for a missing value
+    symbols: np.ndarray  # (T, S) of str, one of a few values each
+    # text or a number for the whole sequence, or a list of T for its steps; None is an unknown label
     label: Any = None
-    weights: Any = None
-    name: str = ""
+    weights: Any = None  # w_t (T,), or one number for the whole sequence
+    name: str = ""  # in errors and predictions
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -32,27 +27,27 @@ class Example:
 
 @dataclass(frozen=True)
 class Sequences:
-    """Sequences with the same columns; of a forecast, the columns to be forecast are the first `targets`."""
+    """Sequences with the same columns; a forecast predicts the first `targets` columns of numbers."""
 
     items: list[Example]
     numbers: tuple[str, ...]
     symbols: tuple[str, ...] = ()
     targets: int = 0
     source: str = field(default="the data")
-    time: str | None = None  # the column that their steps are in the order of, if one is known
+    time: str | None = None  # the column of the time, if one is known
 
     def __len__(self) -> int:
         return len(self.items)
 
     @property
     def labels(self) -> list[Any]:
-        """Every label that there is, sorted: numbers by size, all else by letters."""
+        """All labels, sorted: numbers by size, text by letters."""
         found = {label for item in self.items for label in labels_of(item) if label is not None}
         return sorted(found, key=_by_size)
 
     @property
     def fingerprint(self) -> str:
-        """A hash of all there is to learn: equal only for the same sequences in the same order."""
+        """A hash of all sequences: equal only for the same sequences in the same order."""
         digest = blake2b(digest_size=16)
         digest.update(repr((self.numbers, self.symbols, self.targets, len(self.items))).encode())
         for item in self.items:

@@ -1,21 +1,21 @@
-"""Where a long text is cut into pieces that fit into memory: at white space behind a visible character.
+"""Long texts in chunks that fit into memory, cut at white space behind a visible character.
 
-No word, mark or run of white space is cut there, so the pieces have the symbols of the whole. Only where there is no
-white space for long does a piece end between any two characters.
+No word, mark or run of white space is cut there, so the chunks have the symbols of the whole text. Only if there is no
+white space for long does a chunk end between any two characters.
 """
 
 import re
 from collections.abc import Iterator
 
-PIECE = 1 << 20  # characters that are turned into symbols at a time
+CHUNK = 1 << 20  # characters that are turned into symbols at a time
 _LONGEST = 4  # times the length asked for, before a word is cut
 _CUT = re.compile(r"(?<=\S)[ \t\r\n]")
 
 
-def pieces(text: str, length: int = PIECE) -> Iterator[str]:
-    """The text in pieces of at least `length` characters and at most four times as many; the last may be shorter.
+def chunks(text: str, length: int = CHUNK) -> Iterator[str]:
+    """The text in chunks of at least `length` characters and at most four times as many; the last may be shorter.
 
-    >>> list(pieces("one two  three", 4))
+    >>> list(chunks("one two  three", 4))
     ['one two', '  three']
     """
     start = 0
@@ -31,7 +31,7 @@ def pieces(text: str, length: int = PIECE) -> Iterator[str]:
 
 
 def last_cut(text: str, length: int) -> int:
-    """Where the last whole piece of the beginning of a text ends: 0 if that is still to be seen."""
+    """The place in the beginning of a text where its last whole chunk ends; 0 if that is not known yet."""
     at = len(text)
     while (at := max(text.rfind(blank, 0, at) for blank in " \t\r\n")) > 0:
         if not text[at - 1].isspace():

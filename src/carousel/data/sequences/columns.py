@@ -1,4 +1,4 @@
-"""What cells mean: numbers with gaps, and moments of time."""
+"""Cells of a column become numbers here: numbers with gaps, and moments of time."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _COMMA = re.compile(r"[-+]?[\d.]*,\d+")  # 1,5 or 1.234,5
 
 
 def numbers(table: Table, name: str, option: str = "inputs") -> np.ndarray:
-    """A column as float64 (rows,), NaN where a cell is missing; 1 and 0 where all are True or False.
+    """A column as float64 (rows,), NaN for a missing cell; 1 and 0 if all cells are True or False.
 
-    Raises CarouselError, with the line, for a cell that is no finite number.
+    Raises CarouselError, with the line, for a cell that is not a finite number.
     """
     cells = table.column(name, option)
     known = [cell for cell in cells if cell.lower() not in MISSING]
     if not known:
         raise CarouselError(
-            f"the column {name!r} of {table.source} holds no values: every cell is empty. Leave it out: name the "
+            f"the column {name!r} of {table.source} must hold values; every cell is empty. To leave it out, name the "
             f"columns to read in inputs{', and to forecast in target' if option == 'target' else ''}."
         )
     if all(cell.lower() in TRUTH for cell in known):
@@ -34,7 +34,7 @@ def numbers(table: Table, name: str, option: str = "inputs") -> np.ndarray:
     if not any(is_number(cell) for cell in known):
         advice = _spelling(known[0]) or "Name it in categories if each step is one of a few values"
         raise CarouselError(
-            f"the column {name!r} of {table.source} holds no numbers; its first value is {known[0]!r}. {advice}, or "
+            f"the column {name!r} of {table.source} must hold numbers; its first value is {known[0]!r}. {advice}, or "
             "name the columns to read in inputs."
         )
     values = np.full(len(cells), math.nan)
@@ -52,7 +52,7 @@ def numbers(table: Table, name: str, option: str = "inputs") -> np.ndarray:
 
 
 def times(table: Table, name: str) -> np.ndarray:
-    """A column of moments as float64: numbers as they are, ISO dates (2026-11-28, with or without a time) in seconds.
+    """A column of moments as float64: numbers unchanged, ISO dates (2026-11-28, with or without a time) in seconds.
 
     Raises CarouselError, with the line, for a cell that is neither, or missing.
     """
@@ -85,7 +85,7 @@ def check_order(
 ) -> None:
     """Raise CarouselError unless time rises from each of these rows of one sequence to the next.
 
-    given: whether someone said that this column is the time.
+    given: whether an option named this column as the time.
     """
     steps = np.diff(moments[rows])
     if (steps > 0).all():
@@ -96,18 +96,18 @@ def check_order(
     rule = "twice in one sequence" if steps[k] == 0 else "before the row above it"
     raise CarouselError(
         f"{table.at(second)}: time must rise from row to row, but {cells[second]!r} in the column {name!r} comes "
-        f"{rule} ({table.places[first]}: {cells[first]!r}). Sort the rows by time and leave one for each moment; if "
-        "they belong to several sequences, name the column that tells them apart as sequence."
+        f"{rule} ({table.places[first]}: {cells[first]!r}). Sort the rows by time, with one for each moment. If "
+        "they belong to several sequences, name the column of sequence names as sequence."
         + (
             ""
             if given
-            else f" {name!r} was taken as the time; if it is none, name the columns to read in inputs."
+            else f" {name!r} was taken as the time. If it is not, name the columns to read in inputs."
         )
     )
 
 
 def _spelling(cell: str) -> str:
-    """How to write what is meant, where a cell is a date or a number as they are written elsewhere; else nothing."""
+    """How to write a cell that is a date or a number in another notation; else nothing."""
     if _DATE.fullmatch(cell):
         return "Write dates as ISO dates, such as 2020-01-31, and the column is the time"
     if _COMMA.fullmatch(cell):

@@ -66,7 +66,7 @@ def test_the_fingerprint_follows_the_data():
     ("task", "data", "options", "message"),
     [
         ("classify", [], {"targets": []}, "at least one sequence"),
-        ("classify", np.zeros((4, 3)), {"targets": [0] * 4}, r"make \(N, T, 1\)"),
+        ("classify", np.zeros((4, 3)), {"targets": [0] * 4}, r"pass \(N, T, 1\)"),
         (
             "classify",
             [np.zeros((3, 2)), np.zeros((3, 1))],
@@ -75,17 +75,22 @@ def test_the_fingerprint_follows_the_data():
         ),
         ("classify", [np.zeros((0, 2))], {"targets": [0]}, "T at least 1"),
         ("classify", [[float("inf")]], {"targets": [0]}, "number 0 holds an infinite value"),
-        ("classify", ["ab", ""], {"targets": [0, 1]}, "each at least one long"),
+        ("classify", ["ab", ""], {"targets": [0, 1]}, "no text may be empty"),
         ("classify", ["ab", "c"], {"targets": [0, 1], "lengths": [2, 1]}, "without lengths"),
-        ("forecast", ["ab", "c"], {}, "to forecast, give numbers"),
-        ("classify", [["a"]], {"targets": [0]}, "cannot be read as such"),
+        ("forecast", ["ab", "c"], {}, "To forecast, pass numbers"),
+        ("classify", [["a"]], {"targets": [0]}, r"must be numbers, \(T, I\), or one str"),
         (
             "classify",
             [[1.0]],
             {"targets": [0, 1]},
             "targets must have one value for each sequence, 1 in all; got 2",
         ),
-        ("classify", [[1.0]], {"targets": [object()]}, "labels must be text or numbers; got a object"),
+        (
+            "classify",
+            [[1.0]],
+            {"targets": [object()]},
+            "labels must be text or numbers; got .* of type object",
+        ),
         (
             "tag",
             [[1.0, 2.0]],
@@ -94,13 +99,13 @@ def test_the_fingerprint_follows_the_data():
         ),
         ("tag", [[1.0]], {"targets": ["a"]}, r"targets\[0\] must have one value for each step; got a str"),
         ("tag", [[1.0]], {"targets": [[0]], "weights": [[-1]]}, "at least 0"),
-        ("forecast", [1.0, 2.0], {"targets": [1.0]}, "leave targets out"),
-        ("forecast", np.zeros((2, 3, 1)), {"lengths": [3, 4]}, "from 1 to the 3 steps there are"),
+        ("forecast", [1.0, 2.0], {"targets": [1.0]}, "Leave them out"),
+        ("forecast", np.zeros((2, 3, 1)), {"lengths": [3, 4]}, "1 to 3, the number of steps"),
         (
             "forecast",
             np.zeros((2, 3, 1)),
             {"lengths": [3.0, 1.0]},
-            "a whole number for each of the 2 sequences",
+            "must be 2 whole numbers",
         ),
     ],
 )

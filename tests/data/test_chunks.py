@@ -3,9 +3,9 @@
 import pytest
 
 from carousel import CarouselError
-from carousel.data import LEVELS, Document, fit_vocabulary, large
-from carousel.data.cuts import PIECE, pieces
-from carousel.data.vocabularies import base
+from carousel.data import Document, fit_vocabulary, large
+from carousel.data.chunks import CHUNK, chunks
+from carousel.data.vocabularies import LEVELS, base
 from carousel.data.vocabularies.bpe import _short
 
 ONE_LINE = "one two  three, four.\t" * 10_000  # 220,000 characters
@@ -13,13 +13,13 @@ ONE_LINE = "one two  three, four.\t" * 10_000  # 220,000 characters
 
 def test_pieces_end_at_white_space_behind_a_word() -> None:
     """Every piece but the first begins with all of its white space, however long that is."""
-    parts = list(pieces("one two   three\n\n four", 4))
+    parts = list(chunks("one two   three\n\n four", 4))
     assert parts == ["one two", "   three", "\n\n four"]
 
 
 def test_where_there_is_no_white_space_a_piece_ends_all_the_same() -> None:
     """After four times the length asked for, between two characters."""
-    assert [len(part) for part in pieces("x" * 100, 10)] == [40, 40, 20]
+    assert [len(part) for part in chunks("x" * 100, 10)] == [40, 40, 20]
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_where_there_is_no_white_space_a_piece_ends_all_the_same() -> None:
 )
 def test_no_tokenizer_is_given_a_long_text(monkeypatch: pytest.MonkeyPatch, level: str, text: str) -> None:
     """A text in one line is learned from, encoded and searched for unknown words in pieces."""
-    monkeypatch.setattr(base, "pieces", lambda text: pieces(text, 1 << 14))
+    monkeypatch.setattr(base, "chunks", lambda text: chunks(text, 1 << 14))
     given: list[int] = []
 
     def noted(name: str):
@@ -63,11 +63,11 @@ def test_a_tokenizer_learns_from_small_pieces(monkeypatch: pytest.MonkeyPatch, l
     """What the trainer is fed at once is bounded, with line ends or without."""
     fed: list[int] = []
     kind = type(fit_vocabulary(level, [Document("a", "a b a b")]))
-    module = __import__(kind.__module__, fromlist=["pieces"])
+    module = __import__(kind.__module__, fromlist=["chunks"])
     monkeypatch.setattr(
         module,
-        "pieces",
-        lambda text, length: (fed.append(len(part)) or part for part in pieces(text, length)),
+        "chunks",
+        lambda text, length: (fed.append(len(part)) or part for part in chunks(text, length)),
     )
     fit_vocabulary(level, [Document("a", ONE_LINE)])
     assert len(fed) >= 3
@@ -87,12 +87,12 @@ def test_pairs_are_learned_from_short_words(monkeypatch: pytest.MonkeyPatch, wor
 def test_a_document_comes_in_pieces_wherever_it_lies(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A text in one line is no single piece, in memory or on the disk."""
     text = ONE_LINE * 8
-    assert max(map(len, Document("a", text).pieces())) < 2 * PIECE
-    assert len(list(Document("a", text).pieces())) > 1
+    assert max(map(len, Document("a", text).chunks())) < 2 * CHUNK
+    assert len(list(Document("a", text).chunks())) > 1
     monkeypatch.setattr(large, "BLOCK", 1000)
     for content in (ONE_LINE[:20_000], "字" * 20_000):
         path = tmp_path / "a.txt"
         path.write_text(content)
-        found = list(large.LargeDocument.open(path, "a").pieces())
+        found = list(large.LargeDocument.open(path, "a").chunks())
         assert max(map(len, found)) <= 5000
         assert "".join(found) == content

@@ -1,4 +1,4 @@
-"""Sequences out of arrays in memory: a list of (T_i, I), one padded (N, T, I) with lengths, or one series."""
+"""Sequences from arrays in memory: a list of (T_i, I), one padded (N, T, I) with lengths, or one series."""
 
 from __future__ import annotations
 
@@ -7,65 +7,53 @@ from typing import Any
 
 import numpy as np
 
-from carousel.data.sequences.sequences import Example, Sequences
+from carousel.data.sequences.examples import Example, Sequences
 from carousel.errors import CarouselError
 
 
 def from_arrays(
     task: str, data: Any, targets: Any = None, *, weights: Any = None, lengths: Any = None
 ) -> Sequences:
-    """Sequences of task "tag", "classify" or "forecast" out of arrays or tensors; NaN is a missing value.
+    """Sequences from arrays or tensors, for the task "tag", "classify" or "forecast"; NaN is a missing value.
 
     Args:
         data: a list of (T_i, I) or (T_i,), or (N, T, I) with `lengths`; of a forecast also one series, (T,) or (T, K).
-            A list of str is one of sequences of characters.
-        targets: tag: for each sequence its T_i labels, None where one is not known; classify: one label each.
-            A forecast has none: it is of every column.
-        weights: w_t: (T_i,) for each sequence; classify: one number each.
-        lengths: (N,), steps of each sequence that count, where data are padded.
+            In a list of str, each is a sequence of characters.
+        targets: tag: T_i labels for each sequence, None for one that is not known; classify: one label for each
+            sequence. A forecast has no targets.
+        weights: w_t, (T_i,) for each sequence; classify: one number for each sequence.
+        lengths: (N,) steps of each sequence, if `data` are padded.
 
-    Raises CarouselError for shapes that do not fit, and for values that are infinite.
+    Raises CarouselError for shapes that do not fit, and for infinite values.
 
     >>> sequences = from_arrays("classify", [[[0.5], [1.0]], [[0.0]]], ["up", "down"])
     >>> [len(item) for item in sequences.items], sequences.labels
     ([2, 1], ['down', 'up'])
     """
-    if isinstance(data, list | tuple) and data and all(isinstance(value, str) for value in data):
-        return _spelled(task, data, targets, weights, lengths)
-    values = _each(task, data, lengths)
+    spelled = isinstance(data, list | tuple) and data and all(isinstance(value, str) for value in data)
+    if spelled:
+        symbols = [np.array(list(text), dtype=object)[:, None] for text in data]
+        if task == "forecast" or lengths is not None or not all(map(len, symbols)):
+            raise CarouselError(
+                "a list of texts must be for task tag or classify, without lengths, and no text may be empty, as each "
+                "text is a sequence of characters. To forecast, pass numbers."
+            )
+        values = [np.empty((len(each), 0)) for each in symbols]
+    else:
+        values = _each(task, data, lengths)
+        symbols = [np.empty((len(each), 0), dtype=object) for each in values]
     width = values[0].shape[1]
     for k, value in enumerate(values):
         if value.shape[1] != width or not len(value) or np.isinf(value).any():
             what = "holds an infinite value" if np.isinf(value).any() else f"has the shape {value.shape}"
             raise CarouselError(
-                f"every sequence must be (T, {width}) of finite numbers, T at least 1, NaN where one is missing; "
-                f"number {k} {what}."
+                f"every sequence must be (T, {width}) of finite numbers, T at least 1, NaN for a missing one; "
+                f"number {k} {what}. Correct it or leave it out."
             )
-    labels = _labels(task, values, targets)
-    held = _weights(task, values, weights)
-    items = [
-        Example(value, np.empty((len(value), 0), dtype=object), label, weight, str(k))
-        for k, (value, label, weight) in enumerate(zip(values, labels, held, strict=True))
-    ]
+    told = zip(values, symbols, _labels(task, values, targets), _weights(task, values, weights), strict=True)
+    items = [Example(value, own, label, weight, str(k)) for k, (value, own, label, weight) in enumerate(told)]
     names = tuple(f"x{k}" for k in range(width))
-    return Sequences(items, names, targets=width if task == "forecast" else 0)
-
-
-def _spelled(task: str, texts: Iterable[str], targets: Any, weights: Any, lengths: Any) -> Sequences:
-    """Each text a sequence of its characters."""
-    symbols = [np.array(list(text), dtype=object)[:, None] for text in texts]
-    if task == "forecast" or lengths is not None or not all(map(len, symbols)):
-        raise CarouselError(
-            "a list of texts is read as sequences of characters, for task tag or classify, each at least one long and "
-            "without lengths; to forecast, give numbers."
-        )
-    labels = _labels(task, symbols, targets)
-    held = _weights(task, symbols, weights)
-    items = [
-        Example(np.empty((len(own), 0)), own, label, weight, str(k))
-        for k, (own, label, weight) in enumerate(zip(symbols, labels, held, strict=True))
-    ]
-    return Sequences(items, (), ("character",))
+    return Sequences(items, names, ("character",) if spelled else (), width if task == "forecast" else 0)
 
 
 def _each(task: str, data: Any, lengths: Any) -> list[np.ndarray]:
@@ -76,10 +64,12 @@ def _each(task: str, data: Any, lengths: Any) -> list[np.ndarray]:
     else:
         whole = _cut(task, _numbers(data), lengths)
     if not whole:
-        raise CarouselError("there must be at least one sequence; got none.")
+        raise CarouselError("there must be at least one sequence; got none. Pass some.")
     for k, value in enumerate(whole):
         if value.ndim not in (1, 2):
-            raise CarouselError(f"a sequence must be (T, I) or (T,); number {k} has the shape {value.shape}.")
+            raise CarouselError(
+                f"a sequence must be (T, I) or (T,); number {k} is {value.shape}. Reshape it."
+            )
     return [value[:, None] if value.ndim == 1 else value for value in whole]
 
 
@@ -89,20 +79,19 @@ def _cut(task: str, values: np.ndarray, lengths: Any) -> list[np.ndarray]:
     if values.ndim != 3:
         raise CarouselError(
             f"data must be a list of (T, I), or one array (N, T, I); its shape is {values.shape}. "
-            "Of numbers alone, one at a step, make (N, T, 1)."
+            "For one number at each step, pass (N, T, 1)."
         )
     if lengths is None:
         return list(values)
     counts = np.asarray(lengths)
     if counts.shape != (len(values),) or counts.dtype.kind not in "iu":
         raise CarouselError(
-            f"lengths must hold a whole number for each of the {len(values)} sequences; got {counts.dtype} of shape "
+            f"lengths must be {len(values)} whole numbers, one for each sequence; got {counts.dtype} of shape "
             f"{counts.shape}."
         )
     if counts.min() < 1 or counts.max() > values.shape[1]:
         raise CarouselError(
-            f"lengths must be from 1 to the {values.shape[1]} steps there are; they are from {counts.min()} to "
-            f"{counts.max()}."
+            f"lengths must be 1 to {values.shape[1]}, the number of steps; got {counts.min()} to {counts.max()}."
         )
     return [value[:count] for value, count in zip(values, counts, strict=True)]
 
@@ -112,8 +101,8 @@ def _numbers(value: Any) -> np.ndarray:
         return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise CarouselError(
-            f"a sequence must be numbers, (T, I), or one str of characters; this cannot be read as such: {error}. "
-            "Sequences of unequal length go in a list; words and other symbols in a column of categories of a table."
+            f"a sequence must be numbers, (T, I), or one str of characters; {error}. Pass sequences of unequal length "
+            "in a list, and words or other symbols as a column of categories of a table."
         ) from None
 
 
@@ -121,15 +110,16 @@ def _labels(task: str, values: list[np.ndarray], targets: Any) -> list[Any]:
     if targets is None or task == "forecast":
         if targets is not None:
             raise CarouselError(
-                "a forecast learns from what comes next in the data itself; leave targets out."
+                "a forecast takes its targets from the data itself; got targets. Leave them out."
             )
         return [None] * len(values)
     given = _listed("targets", targets, len(values))
     if task == "classify":
         return [_label(label) for label in given]
-    rows = [[_label(label) for label in _listed(f"targets[{k}]", row, len(values[k]), "step")]
-            for k, row in enumerate(given)]  # fmt: skip
-    return rows
+    return [
+        [_label(label) for label in _listed(f"targets[{k}]", row, len(values[k]), "step")]
+        for k, row in enumerate(given)
+    ]
 
 
 def _weights(task: str, values: list[np.ndarray], weights: Any) -> list[Any]:
@@ -143,12 +133,12 @@ def _weights(task: str, values: list[np.ndarray], weights: Any) -> list[Any]:
               for k, row in enumerate(given)]
     )  # fmt: skip
     if not all(np.isfinite(row).all() and np.min(row) >= 0 for row in held):
-        raise CarouselError("weights must be finite numbers of at least 0; one is not.")
+        raise CarouselError("weights must be finite numbers of at least 0; one is not. Correct it.")
     return held
 
 
 def _listed(name: str, values: Any, number: int, of: str = "sequence") -> list[Any]:
-    """One plain value for each sequence or step; steps of padding, behind a sequence's end, may have one too."""
+    """One plain value for each sequence or step; steps of padding may have one too, which is left out."""
     listed = values.tolist() if hasattr(values, "tolist") else values
     if not isinstance(listed, Iterable) or isinstance(listed, str):
         raise CarouselError(f"{name} must have one value for each {of}; got a {type(listed).__name__}.")
@@ -159,10 +149,10 @@ def _listed(name: str, values: Any, number: int, of: str = "sequence") -> list[A
 
 
 def _label(value: Any) -> Any:
-    """A plain text or number, as it will come back in predictions; what is missing is None or NaN."""
+    """A plain text or number, as predictions return it; a missing label is None or NaN."""
     value = value.item() if hasattr(value, "item") else value  # of NumPy and torch
     if value is None or value != value:
         return None
     if not isinstance(value, str | int | float):
-        raise CarouselError(f"labels must be text or numbers; got a {type(value).__name__}: {value!r}.")
+        raise CarouselError(f"labels must be text or numbers; got {value!r} of type {type(value).__name__}.")
     return value

@@ -1,13 +1,14 @@
 """Words in a plane: planted groups lie apart, and what is asked is what is placed."""
 
 import doctest
+import sys
 
 import numpy as np
 import pytest
 
 from carousel import CarouselError
-from carousel.embeddings import Vectors, plane
-from carousel.embeddings.plane import word_map
+from carousel.embeddings import Vectors
+from carousel.embeddings.word_map import METHODS, word_map
 
 
 @pytest.fixture
@@ -21,10 +22,10 @@ def groups() -> Vectors:
 
 def test_examples():
     """The examples in the docstrings run."""
-    assert doctest.testmod(plane).failed == 0
+    assert doctest.testmod(sys.modules[word_map.__module__]).failed == 0
 
 
-@pytest.mark.parametrize("method", plane.METHODS)
+@pytest.mark.parametrize("method", METHODS)
 def test_groups_are_seen(groups, method):
     """In the plane every word's nearest point is of its own group."""
     placed = word_map(groups, method=method)
@@ -44,7 +45,7 @@ def test_the_plane_of_pca_is_that_of_the_singular_vectors(groups):
     assert [np.sum(placed.x**2), np.sum(placed.y**2)] == pytest.approx(list(values[:2] ** 2), rel=1e-5)
 
 
-@pytest.mark.parametrize("method", plane.METHODS)
+@pytest.mark.parametrize("method", METHODS)
 def test_equal_seeds_give_equal_maps(groups, method):
     """The same bits again; for t-SNE another seed gives another map."""
     one, two = word_map(groups, method=method, seed=3), word_map(groups, method=method, seed=3)
@@ -77,10 +78,10 @@ def test_words_with_their_neighbours(groups):
 @pytest.mark.parametrize(
     ("options", "rule"),
     [
-        ({"words": ["a0"]}, "by pca is of 2 to 5,000 words; got 1"),
-        ({"words": ["a0", "b1", "c2"], "method": "tsne"}, "by tsne is of 4 to"),
+        ({"words": ["a0"]}, "by pca must have 2 to 5,000 words; got 1"),
+        ({"words": ["a0", "b1", "c2"], "method": "tsne"}, "by tsne must have 4 to"),
         ({"words": ["a0", "nowhere"]}, "'nowhere' is not among the 60 words"),
-        ({"method": "umap"}, "one of pca, tsne; got 'umap'"),
+        ({"method": "umap"}, "pca or tsne; got 'umap'"),
         ({"skip": 60}, "got 0"),
     ],
 )
@@ -91,8 +92,8 @@ def test_what_cannot_be_placed(groups, options, rule):
 
 
 def test_nothing_to_see():
-    """One dimension, and words of one direction, make no plane."""
+    """One dimension, and words of one direction, make no word_map."""
     with pytest.raises(CarouselError, match="at least 2 dimensions"):
         word_map(Vectors(["a", "b"], np.ones((2, 1))))
-    with pytest.raises(CarouselError, match="all have the same direction"):
+    with pytest.raises(CarouselError, match="must differ in direction"):
         word_map(Vectors(["a", "b"], np.array([[1, 1], [2, 2]])))

@@ -1,4 +1,4 @@
-"""From a table to sequences: which column is the time, which tells sequences apart, what is read, what learned."""
+"""From a table to sequences: which column is the time, which groups rows to sequences, what is read, what learned."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import Any
 
 import numpy as np
 
-from carousel.data.sequences.cells import check_order, holds_dates, numbers, times
+from carousel.data.sequences.columns import check_order, holds_dates, numbers, times
+from carousel.data.sequences.examples import Example, Sequences
 from carousel.data.sequences.layout import Layout, names
-from carousel.data.sequences.sequences import Example, Sequences
 from carousel.data.sequences.table import Table, is_number
 from carousel.errors import CarouselError
 
-# names of a first column that is time
+# names of a first column that is taken as the time
 TIMES = ("time", "t", "step", "date", "timestamp", "year", "month", "index")
 
 
-def arrange(
+def from_table(
     table: Table, layout: Layout, *, labelled: bool = True, columns: Iterable[str] | None = None
 ) -> Sequences:
-    """The sequences of a table; `labelled`: labels must be there, as they must be to learn.
+    """The sequences of a table. `labelled`: labels must be there, as training needs them.
 
-    columns: of numbers, those that a model has learned to read, in its order; None: those that `layout` means.
+    columns: the columns of numbers that a model reads, in its order; None: those that `layout` names.
 
-    Raises CarouselError for names that are no columns, time that does not rise, cells that are no numbers, labels
-    that are missing or change within a sequence, and if there is nothing to read.
+    Raises CarouselError for names that are not columns, time that does not rise, cells that are not numbers, labels
+    that are missing or change within a sequence, and a table with nothing to read.
     """
     if layout.task != "forecast" and layout.target is None:
         raise CarouselError(
@@ -43,11 +43,13 @@ def _spelled(table: Table, layout: Layout, labelled: bool) -> Sequences:
     """Each row a sequence, its text spelled character by character."""
     if layout.task != "classify":
         raise CarouselError(
-            f"text spells one sequence in each row, for task classify; the task is {layout.task}."
+            f"text, which makes each row a sequence, is for task classify; got task {layout.task}. Change one of them."
         )
     beside = [name for name in ("sequence", "time", "inputs", "categories") if getattr(layout, name)]
     if beside:
-        raise CarouselError(f"text alone is what a row is read by; leave {' and '.join(beside)} out.")
+        raise CarouselError(
+            f"text must be the only column that is read; got {' and '.join(beside)} too. Leave that out."
+        )
     texts = table.column(str(layout.text), "text")
     weights = _weights(table, layout, labelled)
     labels = _labels(table, layout, labelled)
@@ -71,11 +73,11 @@ def _rows(table: Table, layout: Layout, labelled: bool, known: Iterable[str] | N
     columns = [numbers(table, name, "target" if name in targets else "inputs") for name in read]
     if not read and not symbols:
         raise CarouselError(
-            f"{table.source} has no column of numbers to learn from. Its columns are: {', '.join(table.columns)}. Give "
-            "one with numbers, name in categories those that hold one of a few values, or in text the one to spell."
+            f"{table.source} must have a column of numbers to learn from; its columns are: {', '.join(table.columns)}. "
+            "Add one, or name in categories those with one of a few values, or in text the one to read by characters."
         )
     if layout.task == "forecast" and not read:
-        raise CarouselError(f"a forecast is of numbers, but {table.source} has no column of them.")
+        raise CarouselError(f"a forecast needs a column of numbers; {table.source} has none. Add one.")
     values = np.stack(columns, axis=1) if columns else np.empty((table.rows, 0))
     signs = [table.column(name, "categories") for name in symbols]
     marks = np.array(signs, dtype=object).T if signs else np.empty((table.rows, 0), dtype=object)
@@ -104,17 +106,17 @@ def _inputs(
         table.column(name, "inputs")
         if name in spent - set(targets):
             raise CarouselError(
-                f"inputs names {name!r}, which is read as something else already. Name it once."
+                f"a column must have one use; inputs names {name!r}, which another option names too. Name it once."
             )
     free = wanted or [name for name in table.columns if name not in spent]
     return targets + [name for name in free if name not in targets]
 
 
 def _time(table: Table, layout: Layout, known: Iterable[str] | None) -> str | None:
-    """Of the columns that no option names and no model knows as inputs, the one that is the time; None without one.
+    """The time column among those that no option names and that no model reads as inputs; None without one.
 
-    It is the first of dates, which cannot be read as numbers. Without dates it is the first column, if it holds
-    numbers and is called time or the like.
+    It is the first column of dates, which cannot be read as numbers. Without dates it is the first column, if that
+    holds numbers and is called time or the like.
     """
     several = (layout.target, layout.categories, layout.inputs)
     named = {layout.sequence, layout.weight, *(known or ())}
@@ -134,20 +136,20 @@ def _groups(table: Table, name: str | None) -> dict[str, np.ndarray]:
     for row, cell in enumerate(table.column(name, "sequence")):
         if not cell:
             raise CarouselError(
-                f"{table.at(row)}: the column {name!r} must say which sequence a row belongs to."
+                f"{table.at(row)}: the column {name!r} must name the sequence of each row; it is empty. Fill it."
             )
         found.setdefault(cell, []).append(row)
     return {key: np.array(rows) for key, rows in found.items()}
 
 
 def _labels(table: Table, layout: Layout, labelled: bool) -> list[str] | None:
-    """The cells of the label's column; None where it is not there and need not be."""
+    """The cells of the label column; None if it is missing and not needed."""
     name = str(layout.target)
     return table.column(name, "target") if labelled or name in table.columns else None
 
 
 def _weights(table: Table, layout: Layout, labelled: bool) -> np.ndarray | None:
-    """w_t of each row; None where nothing is learned."""
+    """w_t of each row; None if nothing is learned."""
     if layout.weight is None or not labelled:
         return None
     values = numbers(table, layout.weight, "weight")
@@ -155,7 +157,7 @@ def _weights(table: Table, layout: Layout, labelled: bool) -> np.ndarray | None:
     if wrong.size:
         raise CarouselError(
             f"{table.at(int(wrong[0]))}: weights must be numbers of at least 0; got "
-            f"{table.columns[layout.weight][wrong[0]]!r} in the column {layout.weight!r}."
+            f"{table.columns[layout.weight][wrong[0]]!r} in the column {layout.weight!r}. Correct it."
         )
     return values
 
@@ -168,7 +170,7 @@ def _told(
     rows: np.ndarray,
     labelled: bool,
 ) -> tuple[Any, Any]:
-    """The label and the weight of a sequence: one for each step, but one alone for task classify."""
+    """The labels and weights of a sequence, one for each step; for task classify one label and one weight."""
     if layout.task != "classify":
         own = None if labels is None else [None if _missing(labels[row]) else labels[row] for row in rows]
         return own, None if weights is None else weights[rows]
@@ -178,10 +180,10 @@ def _told(
     for before, row in itertools.pairwise(rows):
         if labels[row] != labels[before]:
             raise CarouselError(
-                f"{table.at(int(row))}: task classify gives a sequence one label, but it is {labels[before]!r} and "
+                f"{table.at(int(row))}: with task classify a sequence must have one label; got {labels[before]!r} and "
                 f"then {labels[row]!r} in the column {layout.target!r}. "
                 + (
-                    "Name the column that tells sequences apart as sequence, or choose task tag."
+                    "Name the column of sequence names as sequence, or choose task tag."
                     if layout.sequence is None
                     else "For a label at each step choose task tag."
                 )
@@ -194,7 +196,8 @@ def _known(table: Table, layout: Layout, labels: list[str], row: int, labelled: 
         return labels[row]
     if labelled:
         raise CarouselError(
-            f"{table.at(row)}: the label in the column {layout.target!r} is missing. Leave such sequences out."
+            f"{table.at(row)}: every sequence must have a label; that in the column {layout.target!r} is missing. "
+            "Leave such sequences out."
         )
     return None
 

@@ -7,7 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carousel import CarouselError
-from carousel.data import BOUNDARY, IGNORED, Document, Windows, count_characters, fit_vocabulary, stream
+from carousel.data import Document, Windows, fit_vocabulary, stream
+from carousel.data.documents import count_characters
+from carousel.data.vocabularies import BOUNDARY
+from carousel.data.windows import IGNORED
 
 
 def test_a_stream_has_a_boundary_before_between_and_after() -> None:
@@ -70,7 +73,7 @@ def test_windows_end_like_any_sequence() -> None:
 
 def test_text_shorter_than_a_window_is_refused_with_both_numbers() -> None:
     """The message holds what is there, what is needed, and what to change."""
-    with pytest.raises(CarouselError, match=r"valid text .*3,201 symbols.* holds 3,200.*batch or length"):
+    with pytest.raises(CarouselError, match=r"valid text .*3,201 symbols.* has 3,200.*batch or length"):
         Windows(np.zeros(3200, dtype=np.int32), batch=32, length=100, name="valid text")
     Windows(np.zeros(3201, dtype=np.int32), batch=32, length=100)
     with pytest.raises(CarouselError, match="at least 2 symbols"):
@@ -87,5 +90,5 @@ def test_batch_and_length_are_whole_numbers_from_one(batch: int, length: int) ->
 @pytest.mark.parametrize("ids", [np.zeros((20, 2), dtype=np.int64), np.zeros(20)])
 def test_a_stream_is_one_row_of_integers(ids: np.ndarray) -> None:
     """Shape and dtype are named in the message."""
-    with pytest.raises(CarouselError, match="one row of integers"):
+    with pytest.raises(CarouselError, match="integers of shape"):
         Windows(ids, 2, 2)

@@ -1,4 +1,4 @@
-"""Ids as they come, in memory or, beyond a limit, in a temporary file that is mapped."""
+"""An array of word ids that grows: in memory, and beyond a limit in a temporary file that is mapped."""
 
 import tempfile
 from typing import Any
@@ -9,7 +9,7 @@ IN_MEMORY = 1 << 27  # ids: half a gigabyte
 
 
 class IdStore:
-    """An array of int32 that grows at its end; the file, if any, is gone when nobody maps it any more."""
+    """An array of int32 that grows at its end; the file, if any, disappears when its last map does."""
 
     def __init__(self, limit: int = IN_MEMORY) -> None:
         self._limit = limit
@@ -36,7 +36,7 @@ class IdStore:
         self._length = end
 
     def whole(self) -> np.ndarray:
-        """(N) all ids, to be read and changed; nothing can be added any more."""
+        """(N,) all ids, which may be changed; no more ids can be added."""
         if self._file is None:
             return self._ids[: self._length]
         with self._file as file:  # the map holds on to it
