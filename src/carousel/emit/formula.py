@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from carousel.emit.expressions import Factor, Term, Writer
 from carousel.emit.notation import LATEX, PLAIN, Notation
 from carousel.emit.symbols import gradient_roots, is_own, symbols, whole_gradients
-from carousel.emit.terms import Factor, Term, Writer
 from carousel.equations import Equations
 from carousel.equations.derive import Backward, backward
 from carousel.equations.graph import Node, topological

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import chain, count
 
-from carousel.emit.terms import Symbol
+from carousel.emit.expressions import Symbol
 from carousel.equations import Equations
 from carousel.equations.derive import Backward, backward
 from carousel.equations.graph import Node, make, topological

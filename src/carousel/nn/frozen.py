@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from carousel.nn.lengths import Lengths
 from carousel.nn.resets import Resets
-from carousel.nn.sequences import Padded
+from carousel.nn.sequence_layout import Padded
 from carousel.nn.states import States, check_states
 from carousel.nn.torch_layer import FxLeaf, PackedWeights, TorchLayer
 from carousel.ops import FrozenLayer, takes_kernel

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from carousel.errors import CarouselError
-from carousel.nn.sequences import Packed, Padded, Unpadded, open_sequence
+from carousel.nn.sequence_layout import Packed, Padded, Unpadded, open_sequence
 from carousel.ops.packing import check_lengths, pack, packing
 from carousel.ops.transforms import runs_eagerly, transformed
 

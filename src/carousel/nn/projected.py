@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from carousel.emit.call import Call
 from carousel.nn.torch_layer import Part, RunPart
-from carousel.ops.native import turned
+from carousel.ops.other_devices import turned
 
 
 def projected(run: RunPart, is_zero: bool, hidden: int) -> RunPart:

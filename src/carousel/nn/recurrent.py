@@ -19,10 +19,10 @@ from carousel.nn.lengths import Lengths
 from carousel.nn.options import positive, probability, switch
 from carousel.nn.precision import cast
 from carousel.nn.projected import projected
-from carousel.nn.recording import Recording
+from carousel.nn.recordings import Recording
 from carousel.nn.regularisers import RegulariserOptions, Regularisers, dropout, locked
 from carousel.nn.resets import Resets
-from carousel.nn.sequences import Packed
+from carousel.nn.sequence_layout import Packed
 from carousel.nn.states import States
 from carousel.nn.stepper import Stepper
 from carousel.nn.torch_layer import Part, RunPart, TorchLayer

@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from carousel.errors import CarouselError
-from carousel.nn.drawing import own_generator
 from carousel.nn.options import switch
+from carousel.nn.random_numbers import own_generator
 from carousel.ops.transforms import transformed
 
 

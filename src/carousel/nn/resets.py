@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from carousel.errors import CarouselError
 from carousel.nn.lengths import Ragged
-from carousel.nn.sequences import Packed, Padded
+from carousel.nn.sequence_layout import Packed, Padded
 
 Resets = Tensor | PackedSequence
 Masks = tuple[Tensor | None, Tensor | None]  # of the forward and of the reverse direction

@@ -14,7 +14,7 @@ from carousel.errors import CarouselError
 from carousel.nn.frozen import Frozen, copied, is_plain
 from carousel.nn.lengths import Lengths
 from carousel.nn.options import share
-from carousel.nn.recording import Recording
+from carousel.nn.recordings import Recording
 from carousel.nn.recurrent import Recurrent
 from carousel.nn.regularisers import dropout
 from carousel.nn.resets import Resets

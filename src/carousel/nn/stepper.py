@@ -17,7 +17,7 @@ from carousel.nn.computed_weights import compute_weights
 from carousel.nn.options import positive
 from carousel.nn.torch_layer import TorchLayer
 from carousel.ops import kernels
-from carousel.ops.buffers import check_data
+from carousel.ops.memory_checks import check_data
 
 SHARED = (
     "a stepper reads one stream, step after step; two threads used it at once. Make one for each thread, by "

@@ -16,9 +16,9 @@ from carousel import _core
 from carousel.emit.call import Call
 from carousel.equations import Cell
 from carousel.equations.parameters import BIASES
-from carousel.nn.initial import draw
+from carousel.nn.initialisation import draw
 from carousel.ops import Tape
-from carousel.ops.native import mode_of
+from carousel.ops.other_devices import mode_of
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ RunPart = Callable[[Part, Call], tuple[Tensor, list[Tensor]]]  # -> output, fina
 
 
 class Recorder(Protocol):
-    """What every call of a module is handed to while it is recorded; see `carousel.nn.recording`."""
+    """What every call of a module is handed to while it is recorded; see `carousel.nn.recordings`."""
 
     def keep(self, path: str, parts: Sequence[tuple[int, str, Tape]], out: Callable[[Tensor], Any]) -> None:
         """One call of the module at `path`: (layer, direction, tape) of its parts; `out` gives vectors the output's

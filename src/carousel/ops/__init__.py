@@ -2,9 +2,9 @@
 
 from carousel.emit.call import Call
 from carousel.ops import cross_entropy, flops, packing  # noqa: F401 - operators and what torch's counter asks are registered
+from carousel.ops.dispatch import recorded, recurrence, takes_kernel, traced
 from carousel.ops.frozen import FrozenLayer
 from carousel.ops.info import info
-from carousel.ops.recurrence import recorded, recurrence, takes_kernel, traced
 from carousel.ops.tape import Tape
 from carousel.ops.threads import torch_threads
 

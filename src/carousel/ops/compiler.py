@@ -23,7 +23,7 @@ from pathlib import Path
 from carousel import _core
 from carousel.cache import cache_folder, made_cache_folder
 from carousel.emit.cpp import operand_numbers, source
-from carousel.emit.program import program
+from carousel.emit.schedule import schedule
 from carousel.equations import Equations
 from carousel.locks import in_turn
 
@@ -42,7 +42,7 @@ class CompileWarning(UserWarning):
 
 def load(equations: Equations) -> bool:
     """Make the kernels of these equations known to the core; False, with one warning, if they cannot be compiled."""
-    arrays = len(operand_numbers(program(equations)))
+    arrays = len(operand_numbers(schedule(equations)))
     return _load(equations.key, source({"cell": equations}), _core.isa(), equations.title, arrays)
 
 

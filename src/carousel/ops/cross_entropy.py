@@ -16,8 +16,8 @@ from torch.nn import functional as F
 from carousel import _core
 from carousel.errors import CarouselError
 from carousel.ops.autocast import autocasts, autocasts_bfloat16, outside_autocast
-from carousel.ops.buffers import address, check_data, check_devices
 from carousel.ops.kernels import DTYPES
+from carousel.ops.memory_checks import address, check_data, check_devices
 from carousel.ops.transforms import batched, transformed
 
 IGNORED = -100  # a target whose row is not counted, and not read

@@ -10,7 +10,7 @@ import torch
 from torch.utils.flop_counter import register_flop_formula
 
 from carousel.ops import cross_entropy, operators  # noqa: F401  # which define them
-from carousel.ops.arrays import parameter_names
+from carousel.ops.checked_arrays import parameter_names
 from carousel.ops.kernels import equations_of
 
 Shape = Sequence[int]

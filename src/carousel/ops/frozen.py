@@ -12,8 +12,8 @@ from carousel.emit.call import Call
 from carousel.equations import Equations
 from carousel.errors import CarouselError
 from carousel.ops import kernels
-from carousel.ops.arrays import Arrays
-from carousel.ops.buffers import check_data
+from carousel.ops.checked_arrays import Arrays
+from carousel.ops.memory_checks import check_data
 
 
 class FrozenLayer:

@@ -15,9 +15,9 @@ from torch import Tensor
 from carousel import _core
 from carousel.emit import reference
 from carousel.emit.call import Call
-from carousel.emit.program import program
+from carousel.emit.schedule import schedule
 from carousel.errors import CarouselError
-from carousel.ops.arrays import (
+from carousel.ops.checked_arrays import (
     Arrays,
     addresses_of_each,
     check_form,
@@ -26,8 +26,8 @@ from carousel.ops.arrays import (
     tape_width,
     wrong_form,
 )
-from carousel.ops.buffers import check_data, check_devices
 from carousel.ops.kernels import core_program, equations_of, has_kernel
+from carousel.ops.memory_checks import check_data, check_devices
 from carousel.ops.transforms import batched, runs_eagerly
 
 
@@ -126,7 +126,7 @@ def run_backward(
     arrays, x, states = Arrays(call), call.x, len(call.initial)
     check_kept(call, output, tape, output_gradient, final_gradient)
     output, tape = output.contiguous(), tape.contiguous()
-    reads_input = program(call.equations).input_product is not None
+    reads_input = schedule(call.equations).input_product is not None
     x_gradient = (x.new_empty if reads_input else x.new_zeros)(x.shape if wants_input else (0,))
     initial_gradient = x.new_empty(states, arrays.batch, arrays.hidden)
     gradients = {name: torch.empty_like(parameter) for name, parameter in arrays.parameters.items()}

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from carousel.emit.call import Call
-from carousel.emit.program import NEW, SUM, TAPE, program
+from carousel.emit.program import Kind
 from carousel.emit.reference import evaluate, learned_values
+from carousel.emit.schedule import schedule
 from carousel.equations import Equations
 from carousel.equations.derive import backward
 from carousel.equations.graph import Node, make, topological
@@ -20,7 +21,7 @@ from carousel.errors import CarouselError
 
 def tape_vectors(equations: Equations, output: Tensor, tape: Tensor) -> dict[Node, Tensor]:
     """The vectors that the kernel keeps: views of its output (rows, H) and of its tape (rows, width)."""
-    plan, hidden = program(equations), output.shape[-1]
+    plan, hidden = schedule(equations), output.shape[-1]
     begin_of_states = plan.slots - (len(equations.states) - 1)
 
     def at(slot: int) -> Tensor:
@@ -28,11 +29,11 @@ def tape_vectors(equations: Equations, output: Tensor, tape: Tensor) -> dict[Nod
 
     vectors: dict[Node, Tensor] = {}
     for node, place in plan.loads[True, 0].items():
-        if place.kind == NEW:
+        if place.kind == Kind.NEW:
             vectors[node] = output if place.index == 0 else at(begin_of_states + place.index - 1)
-        elif place.kind == TAPE:
+        elif place.kind == Kind.TAPE:
             vectors[node] = at(place.index)
-        elif place.kind == SUM:
+        elif place.kind == Kind.SUM:
             number = plan.slots * hidden + place.index
             vectors[node] = tape[..., number : number + 1].expand_as(output)
     return vectors

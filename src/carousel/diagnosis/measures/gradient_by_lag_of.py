@@ -18,7 +18,7 @@ from torch import Tensor
 
 from carousel.diagnosis.brief import Brief
 from carousel.errors import CarouselError
-from carousel.nn.in_eval import in_eval
+from carousel.nn.eval_view import eval_view
 
 # (tokens or inputs of one step (1, B, ...), state or None) -> (logits (1, B, V), state)
 Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
@@ -121,7 +121,7 @@ def gradient_by_lag_of(
     "On the difficulty of training recurrent neural networks" (2013).
     """
     _check(inputs, targets, lags)
-    step = in_eval(step) if isinstance(step, torch.nn.Module) else step
+    step = eval_view(step) if isinstance(step, torch.nn.Module) else step
     states, output = _walk(step, inputs, state, lags)
     # Summed over the batch: the lanes do not mix, so the gradient of the sum holds each lane's own.
     total = loss(output, targets)

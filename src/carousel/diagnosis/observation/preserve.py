@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from carousel.nn.in_eval import in_eval
+from carousel.nn.eval_view import eval_view
 
 # its flags are those of the process, which two blocks that overlap would mix up
 _without_cudnn = threading.RLock()
@@ -21,7 +21,7 @@ _without_cudnn = threading.RLock()
 def preserved(model: nn.Module) -> Iterator[nn.Module]:
     """The model in eval mode, to be run with gradients inside the block; afterwards everything is as it was before.
 
-    What runs is a twin that shares the parameters (`in_eval`): the modes, attributes, buffers and hooks of the model
+    What runs is a twin that shares the parameters (`eval_view`): the modes, attributes, buffers and hooks of the model
     do not change, not even for a moment in which another thread uses it. requires_grad and .grad of every parameter,
     and the random numbers of torch, Python and NumPy, are put back.
     """
@@ -29,7 +29,7 @@ def preserved(model: nn.Module) -> Iterator[nn.Module]:
     try:
         # a cuDNN network has no backward pass in eval mode
         with _same_random_numbers(), _without_cudnn, torch.backends.cudnn.flags(enabled=False):
-            yield in_eval(model)
+            yield eval_view(model)
     finally:
         for parameter, requires_grad, gradient in flags:
             if parameter.requires_grad != requires_grad:

@@ -16,14 +16,14 @@ _REGISTERS = ("_parameters", "_buffers", "_modules")
 Model = TypeVar("Model", bound=nn.Module)
 
 
-def in_eval(model: Model) -> Model:
+def eval_view(model: Model) -> Model:
     """The same model in eval mode, as an object of its own: the parameters are those of `model`, not copies.
 
     Modes, attributes, buffers and hooks are its own, so that nothing that happens to it reaches `model`. It costs no
     memory but that of the buffers. Of a model that torch.compile made it is the original that runs.
 
     >>> model = nn.Sequential(nn.Linear(2, 3), nn.Dropout())
-    >>> twin = in_eval(model)
+    >>> twin = eval_view(model)
     >>> twin.training, twin[1].training, model.training, twin[0].weight is model[0].weight
     (False, False, True, True)
     """

@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import PackedSequence
 from carousel.errors import CarouselError
 from carousel.nn.lengths import Lengths, Ragged, checked_lengths, open_sequences
 from carousel.nn.resets import Masks, Resets, before_the_step_below, checked_resets, open_resets
-from carousel.nn.sequences import Packed, Padded, Unpadded, open_sequence
+from carousel.nn.sequence_layout import Packed, Padded, Unpadded, open_sequence
 
 
 class Segments(Unpadded):

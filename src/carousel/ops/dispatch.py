@@ -14,7 +14,7 @@ from carousel.emit import reference
 from carousel.emit.call import Call
 from carousel.equations import Equations
 from carousel.errors import CarouselError
-from carousel.ops import kernels, native, operators
+from carousel.ops import kernels, operators, other_devices
 from carousel.ops.tape import Tape, tape_vectors
 from carousel.ops.transforms import batched, profiled, runs_eagerly, transformed
 
@@ -48,15 +48,15 @@ def _without_kernel(call: Call) -> tuple[Tensor, list[Tensor]]:
     x, tensors = call.x, call.tensors
     if not _is_elsewhere(x) or not x.numel() or transformed():
         return reference.run(call)
-    has_operator = native.mode_of(call.equations) is not None
+    has_operator = other_devices.mode_of(call.equations) is not None
     if not has_operator or call.resets is not None:
         if not x.is_meta and not torch.compiler.is_compiling():
-            native.warn_of_loop(call.equations.title, x.device.type, has_operator)
+            other_devices.warn_of_loop(call.equations.title, x.device.type, has_operator)
         return reference.run(call)
     if not runs_eagerly(tensors) or not torch.is_grad_enabled() or not any(t.requires_grad for t in tensors):
-        return native.run(call)
+        return other_devices.run(call)
     inner = [tensor.detach().requires_grad_(tensor.requires_grad) for tensor in tensors]
-    output, final = native.run(call.on(*inner))
+    output, final = other_devices.run(call.on(*inner))
 
     def again(*leaves: Tensor) -> list[Tensor]:
         output, final = reference.run(call.on(*leaves))

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from carousel import _core
 from carousel.emit.call import Call
-from carousel.emit.program import program
+from carousel.emit.schedule import schedule
 from carousel.equations import Equations
 from carousel.equations.parameters import BIASES
 from carousel.errors import CarouselError
-from carousel.ops.buffers import check_data
 from carousel.ops.kernels import DTYPES, equations_of
+from carousel.ops.memory_checks import check_data
 
 
 def parameter_names(equations: Equations, count: int) -> list[str]:
@@ -44,7 +44,7 @@ _known_shapes = lru_cache(parameter_shapes)
 
 def tape_width(equations: Equations, hidden: int) -> int:
     """Numbers in a row of the tape: vectors, then sums over units."""
-    plan = program(equations)
+    plan = schedule(equations)
     return plan.slots * hidden + len(plan.sums)
 
 
@@ -193,7 +193,7 @@ class Arrays:
         """One address for each parameter of the program, 0 for a bias that the layer does not have."""
         return [
             parameters[name].data_ptr() if name in parameters else 0
-            for name in program(self.equations).parameters
+            for name in schedule(self.equations).parameters
         ]
 
     @property
