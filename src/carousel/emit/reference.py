@@ -117,17 +117,12 @@ def run(call: Call) -> tuple[Tensor, list[Tensor]]:
 
     Returns the output in the form of x, and the final states.
     """
-    [output], final = _run(call, 1)
+    [output], final = run_states(call, 1)
     return output, final
 
 
-def run_states(call: Call) -> tuple[list[Tensor], list[Tensor]]:
-    """As `run`, with every state at every step: the first is the output."""
-    return _run(call, len(call.initial))
-
-
-def _run(call: Call, count: int) -> tuple[list[Tensor], list[Tensor]]:
-    """The first `count` states at every step, and the final states."""
+def run_states(call: Call, count: int | None = None) -> tuple[list[Tensor], list[Tensor]]:
+    """The first `count` states (None: all) at every step, of which the first is the output; and the final states."""
     rows, final = [], call.initial
     for after, _, states in _steps(call):
         rows.append(after[:count])

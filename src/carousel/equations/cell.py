@@ -40,6 +40,7 @@ class Cell:
     states: ClassVar[tuple[str, ...]] = ("h",)
 
     def step(self, x: Any, *states: Any) -> Any:
+        """The new states, from the input x and the previous states: what a subclass defines."""
         raise CarouselError(f"{type(self).__name__} must define step(self, x, {', '.join(self.states)}).")
 
     def __getstate__(self) -> dict[str, Any]:
@@ -54,7 +55,17 @@ class Cell:
 
 @dataclass(frozen=True, eq=False)
 class Equations:
-    """What a step computes: previous states and x in, new states out, with the names its author gave."""
+    """What a step computes: x and the previous states in, the new states out.
+
+    Attributes:
+        title: the name of the cell's class; states: the names of its states.
+        new_states: the vector of each state after the step.
+
+    >>> from carousel.equations.catalogue import CELLS
+    >>> lstm = CELLS["lstm"].equations
+    >>> lstm.states, [affine.name for affine in lstm.affines]
+    (('h', 'c'), ['i', 'f', 'g', 'o'])
+    """
 
     title: str
     states: tuple[str, ...]
@@ -142,11 +153,15 @@ class Run:
 
 
 def trace(cell: Cell) -> Equations:
-    """Run `cell.step` on symbols.
+    """The equations of `cell`, from one run of its `step` on symbols.
 
-    Raises CarouselError, with the line of the step where it is known, if a state has no usable name, or if the
-    step uses a name that is not there or a function of torch, does not return one new vector for each of its
-    states, reads x other than through `affine` or gives two products one name.
+    Raises CarouselError, with the line of the step if it is known, if a state has no usable name, or if the step
+    uses an unknown name or a function of torch, does not return one new vector for each of its states, reads x
+    outside `affine` or gives two products one name.
+
+    >>> from carousel.equations.lstm import LSTM
+    >>> trace(LSTM()).new_states[0]
+    *(sigmoid(affine(o, input(x), state(h))), tanh(+(*(sigmoid(affine(f, input(x), state(h))), state(c)), ...
     """
     title = one_line(type(cell).__name__)
     _check_states(title, cell.states)

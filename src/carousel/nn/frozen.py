@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from carousel.nn.lengths import Lengths
-from carousel.nn.resets import Resets
+from carousel.nn.inputs import StepOptions
 from carousel.nn.sequence_layout import Padded
 from carousel.nn.states import States, check_states
 from carousel.nn.torch_layer import FxLeaf, PackedWeights, TorchLayer
@@ -73,21 +72,14 @@ class Frozen(FxLeaf):
         return self
 
     def forward(
-        self,
-        input: Tensor | PackedSequence,
-        hx: States | None = None,
-        *,
-        lengths: Lengths | None = None,
-        resets: Resets | None = None,
-        mask: Tensor | None = None,
-        reset_to: States | None = None,
+        self, input: Tensor | PackedSequence, hx: States | None = None, **steps: Unpack[StepOptions]
     ) -> tuple[Any, States]:
         """As `Recurrent.forward`, whose arguments, results and errors these are."""
-        steps = lengths, resets, mask, reset_to
-        if all(each is None for each in steps) and isinstance(input, Tensor) and self._takes(input, hx):
+        is_whole = not steps or all(each is None for each in steps.values())
+        if is_whole and isinstance(input, Tensor) and self._takes(input, hx):
             return self._run(Padded(input, self._module.batch_first), hx)
         with torch.no_grad():
-            return self._module(input, hx, lengths=lengths, resets=resets, mask=mask, reset_to=reset_to)
+            return self._module(input, hx, **steps)
 
     def _takes(self, input: Tensor, hx: States | None) -> bool:
         """Plain numbers of the weights' kind, of the right width: all else is the module's business."""
@@ -107,10 +99,8 @@ class Frozen(FxLeaf):
         )
 
     def _run(self, sequence: Padded, hx: States | None) -> tuple[Any, States]:
-        module, x = (
-            self._module,
-            sequence.x,
-        )  # of tensors with a history only addresses are used: none is recorded
+        # of tensors with a history only addresses are used: none is recorded
+        module, x = self._module, sequence.x
         parts, names = module.num_layers * len(module.directions), module.cell.states
         initial = None
         if hx is not None:

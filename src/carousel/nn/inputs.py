@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import torch
 from torch import Tensor
@@ -14,10 +14,19 @@ from carousel.errors import CarouselError
 from carousel.nn.lengths import Lengths, Ragged
 from carousel.nn.masks import Segments, open_input
 from carousel.nn.precision import Numbers, cast, matching, numbers_of
-from carousel.nn.resets import Masks, Resets
+from carousel.nn.resets import Resets, StepMasks
 from carousel.nn.sequence_layout import Packed, Padded
 from carousel.nn.states import States, check_states, expanded
 from carousel.nn.torch_layer import Parameters, TorchLayer
+
+
+class StepOptions(TypedDict, total=False):
+    """Which steps count, and where the state is reset: the keyword arguments of a call, see `Recurrent.forward`."""
+
+    lengths: Lengths | None
+    resets: Resets | None
+    mask: Tensor | None
+    reset_to: States | None
 
 
 class Inputs(NamedTuple):
@@ -28,7 +37,7 @@ class Inputs(NamedTuple):
     x: Tensor
     initial: list[Tensor]
     given: list[Tensor]
-    begins: Masks
+    begins: StepMasks
     numbers: Numbers
     is_zero: bool
 
@@ -44,10 +53,10 @@ def open_inputs(
     module: TorchLayer,
     input: Tensor | PackedSequence,
     hx: States | None,
-    lengths: Lengths | None,
-    resets: Resets | None,
-    mask: Tensor | None,
-    reset_to: States | None,
+    lengths: Lengths | None = None,
+    resets: Resets | None = None,
+    mask: Tensor | None = None,
+    reset_to: States | None = None,
 ) -> Inputs:
     """The sequence, its steps and the initial states, checked and in the form in which layers compute."""
     anew = reset_to is not None

@@ -8,7 +8,6 @@ and each begins from the state that it has to begin from, to which gradients flo
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +15,14 @@ from torch.nn.utils.rnn import PackedSequence
 
 from carousel.errors import CarouselError
 from carousel.nn.lengths import Lengths, Ragged, checked_lengths, open_sequences
-from carousel.nn.resets import Masks, Resets, before_the_step_below, checked_resets, open_resets
+from carousel.nn.resets import (
+    Resets,
+    StepMasks,
+    before_the_step_below,
+    checked_resets,
+    checked_steps,
+    open_resets,
+)
 from carousel.nn.sequence_layout import Packed, Padded, Unpadded, open_sequence
 
 
@@ -101,7 +107,7 @@ def open_input(
     mask: Tensor | None,
     resets: Resets | None,
     anew: bool,
-) -> tuple[Padded | Packed | Ragged | Segments, Masks]:
+) -> tuple[Padded | Packed | Ragged | Segments, StepMasks]:
     """The input in the form in which layers compute, and before which steps each direction starts from zero.
 
     both: are there two directions? anew: do resets lead to a given state, and not to zero?
@@ -115,7 +121,9 @@ def open_input(
     if mask is not None:
         if lengths is not None:
             raise CarouselError("mask and lengths both say which steps count; give one of the two.")
-        valid = _checked(mask, padded)
+        if not isinstance(padded, Padded):
+            raise CarouselError("A mask goes with a padded tensor; of a PackedSequence every step counts.")
+        valid = checked_steps("mask", mask, padded, "that count")
         valid = None if valid.all() else padded.mask_in(valid)
     elif lengths is not None and not torch.compiler.is_compiling():
         lengths = checked_lengths(lengths, input, padded)
@@ -149,19 +157,3 @@ def _carried(resets: Tensor, valid: Tensor) -> Tensor:
     seen = torch.where(valid, so_far, 0).cummax(0).values
     before = torch.cat([torch.zeros_like(seen[:1]), seen[:-1]])
     return valid & (so_far > before)
-
-
-def _checked(mask: Any, sequence: Padded | Packed) -> Tensor:
-    if isinstance(sequence, Packed):
-        raise CarouselError("A mask goes with a padded tensor; of a PackedSequence every step counts.")
-    shape = sequence.mask_shape
-    fits = isinstance(mask, Tensor) and mask.dtype == torch.bool and tuple(mask.shape) == shape
-    if not fits or mask.device != sequence.x.device:
-        given = f"a {type(mask).__name__}"
-        if isinstance(mask, Tensor):
-            given = f"{tuple(mask.shape)} in {mask.dtype} on {mask.device}"
-        raise CarouselError(
-            f"mask must be a bool tensor of shape {shape} on {sequence.x.device}, true at the steps that count; "
-            f"it is {given}."
-        )
-    return mask

@@ -14,7 +14,7 @@ from carousel.equations.masked import Masked
 from carousel.errors import CarouselError
 from carousel.nn.computed_weights import compute_weights
 from carousel.nn.frozen import Frozen
-from carousel.nn.inputs import Inputs, open_inputs
+from carousel.nn.inputs import Inputs, StepOptions, open_inputs
 from carousel.nn.lengths import Lengths
 from carousel.nn.options import positive, probability, switch
 from carousel.nn.precision import cast
@@ -69,6 +69,9 @@ class Recurrent(TorchLayer):
     """
 
     proj_size = 0  # for code that asks torch's modules
+    _usual: tuple[
+        tuple[str, Any], ...
+    ] = ()  # options of a subclass, with the values that its repr leaves out
     _masked_equations: Equations | None = None
 
     def __init__(
@@ -191,7 +194,7 @@ class Recurrent(TorchLayer):
 
         output, finals = self._stack(inputs, equations, run)
         for recorder, path in recorders:
-            recorder.keep(path, tapes, sequence.out)
+            recorder._keep(path, tapes, sequence.out)
         states = tuple(
             cast(sequence.state_out(final, first), numbers.outside)
             for final, first in zip(finals, inputs.given, strict=True)
@@ -204,20 +207,12 @@ class Recurrent(TorchLayer):
         """
         return Recording(self)
 
-    def trace(
-        self,
-        x: Tensor,
-        hx: States | None = None,
-        *,
-        lengths: Lengths | None = None,
-        resets: Resets | None = None,
-        mask: Tensor | None = None,
-        reset_to: States | None = None,
-    ) -> list[Trace]:
+    def trace(self, x: Tensor, hx: States | None = None, **steps: Unpack[StepOptions]) -> list[Trace]:
         """Every gate and state at every step, by the names of the equations.
 
         Args:
-            x, hx, lengths, resets, mask, reset_to: as in `forward`; a PackedSequence is refused.
+            x, hx: as in `forward`, but x is no PackedSequence.
+            steps: lengths, resets, mask and reset_to, as in `forward`.
 
         Returns:
             One Trace per layer and direction, in the order of the final states. While training, dropout
@@ -232,20 +227,14 @@ class Recurrent(TorchLayer):
         >>> {name: tuple(value.shape) for name, value in trace.values.items() if name in "fc"}
         {'f': (7, 2, 5), 'c': (7, 2, 5)}
         """
-        return self._traced(x, hx, lengths, resets, mask, reset_to)[1]
+        return self._traced(x, hx, **steps)[1]
 
     def _traced(
-        self,
-        x: Tensor,
-        hx: States | None,
-        lengths: Lengths | None,
-        resets: Resets | None,
-        mask: Tensor | None,
-        reset_to: States | None,
+        self, x: Tensor, hx: States | None, **steps: Unpack[StepOptions]
     ) -> tuple[Tensor, list[Trace]]:
-        """The output, and the traces."""
+        """The output, and what `trace` returns."""
         compute_weights(self)
-        inputs = open_inputs(self, x, hx, lengths, resets, mask, reset_to)
+        inputs = open_inputs(self, x, hx, **steps)
         sequence, numbers = inputs.sequence, inputs.numbers
         if isinstance(sequence, Packed):
             raise CarouselError(
@@ -279,6 +268,12 @@ class Recurrent(TorchLayer):
         Raises:
             CarouselError: there are too many threads or too little memory; or the network is bidirectional, not on the
                 CPU, not in float32 or float64, or has proj_size.
+
+        >>> import torch
+        >>> from carousel.nn import GRU
+        >>> stepper = GRU(3, 5).stepper(batch=2)
+        >>> stepper.step(torch.zeros(2, 3)).shape
+        torch.Size([2, 5])
         """
         if self.proj_size:
             raise CarouselError(
@@ -310,9 +305,10 @@ class Recurrent(TorchLayer):
     def extra_repr(self) -> str:
         parts = [str(self.input_size), str(self.hidden_size)]
         usual = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
-        parts += [f"{name}={getattr(self, name)}" for name in usual if getattr(self, name) != usual[name]]
-        drawn = vars(self.regularisers).items()
-        parts += [f"{name}={value}" for name, value in drawn if value]
+        drawn = {name: (value, type(value)()) for name, value in vars(self.regularisers).items()}
+        given = {name: (getattr(self, name), value) for name, value in usual.items()} | drawn
+        given |= {name: (getattr(self, name), value) for name, value in self._usual}
+        parts += [f"{name}={value}" for name, (value, usually) in given.items() if value != usually]
         return ", ".join([type(self.cell).__name__, *parts] if type(self) is Recurrent else parts)
 
 

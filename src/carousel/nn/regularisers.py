@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from numbers import Real
 from typing import TypedDict
 
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from carousel.errors import CarouselError
-from carousel.nn.options import switch
+from carousel.nn.options import share, switch
 from carousel.nn.random_numbers import own_generator
 from carousel.ops.transforms import transformed
 
@@ -46,10 +45,10 @@ class Regularisers:
     def __post_init__(self) -> None:
         object.__setattr__(self, "locked_dropout", switch("locked_dropout", self.locked_dropout))
         for name in ("weight_drop", "recurrent_dropout"):
-            share = getattr(self, name)
-            if isinstance(share, bool) or not isinstance(share, Real) or not 0 <= float(share) < 1:
-                raise CarouselError(f"{name} must be a share from 0 to below 1; it is {share!r}.")
-            object.__setattr__(self, name, float(share))
+            value = share(name, getattr(self, name))
+            if value == 1:
+                raise CarouselError(f"{name} must be below 1, the share of values set to 0; it is {value}.")
+            object.__setattr__(self, name, value)
 
     def weights(self, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
         """A layer's parameters, recurrent matrices with numbers dropped; names as in the cell."""

@@ -17,7 +17,7 @@ from carousel.nn.computed_weights import compute_weights
 from carousel.nn.options import positive
 from carousel.nn.torch_layer import TorchLayer
 from carousel.ops import kernels
-from carousel.ops.memory_checks import check_data
+from carousel.ops.memory_checks import address
 
 SHARED = (
     "a stepper reads one stream, step after step; two threads used it at once. Make one for each thread, by "
@@ -32,10 +32,11 @@ Out = TypeVar("Out", np.ndarray, Tensor)
 
 
 class Stepper:
-    """A recurrent network that reads its sequence step by step, made by `module.stepper()`.
+    """A recurrent network that reads its sequence step by step, made by `module.stepper(batch, threads)`.
 
-    The weights are packed when it is made (later changes of the module do not reach it) and the state lives inside.
-    A step allocates nothing: the array it returns is a view of the stepper's own memory, valid until the next step.
+    The stepper keeps the state, and packs a copy of the weights, which later changes of the module do not reach.
+    A step allocates nothing: the array that it returns is a view of the stepper's own memory, valid until the next
+    step. See `Recurrent.stepper` for `batch` and `threads`.
 
     >>> import numpy as np
     >>> from carousel.nn import LSTM
@@ -70,8 +71,9 @@ class Stepper:
             {name: weight.detach().contiguous() for name, weight in module._weights(part).items()}
             for [part] in module._layers
         ]
-        _check(module, layers, weight.dtype)
-        check_data(tensor for layer in layers for tensor in layer.values())
+        layout, numbers = equations.layout, weight.dtype
+        widths = [module.input_size] + [module.hidden_size] * (len(layers) - 1)
+        shapes = [layout.shapes(width, module.hidden_size, module.bias) for width in widths]
         make = _core.Stepper64 if weight.dtype == torch.float64 else _core.Stepper32
         try:
             self._core = make(
@@ -82,8 +84,8 @@ class Stepper:
                 hidden=module.hidden_size,
                 threads=threads,
                 layers=[
-                    [layer[n].data_ptr() if n in layer else 0 for n in equations.layout.names]
-                    for layer in layers
+                    [address(name, layer.get(name), of_layer.get(name, ()), numbers) for name in layout.names]
+                    for layer, of_layer in zip(layers, shapes, strict=True)
                 ],
             )
         except MemoryError:
@@ -136,7 +138,7 @@ class Stepper:
         if out is not None:
             is_usual = type(out) is np.ndarray and out.dtype is self._dtype and out.shape == self._out_shape
             if not (is_usual and out.flags.writeable):
-                self.check_out(out)
+                self._check_out(out)
         try:
             self._free.pop()
         except IndexError:
@@ -151,7 +153,7 @@ class Stepper:
         finally:
             self._free.append(True)
 
-    def check_out(self, out: Any) -> None:
+    def _check_out(self, out: Any) -> None:
         """Can a step fill this array? Asked before the step, which would be gone otherwise."""
         if isinstance(out, Tensor):
             fits = out.dtype == self._output_tensor.dtype and out.device.type == "cpu"
@@ -219,17 +221,3 @@ def _described(given: Any) -> str:
     text += ", and requires a gradient" if given.requires_grad else ""
     shares = any(stride == 0 and size > 1 for stride, size in zip(given.stride(), given.shape, strict=True))
     return f"{text}, whose numbers share memory" if shares else text
-
-
-def _check(module: TorchLayer, layers: list[dict[str, Tensor]], dtype: torch.dtype) -> None:
-    """The core believes addresses: every parameter must have the shape and dtype that the module promises."""
-    for index, layer in enumerate(layers):
-        width = module.input_size if index == 0 else module.hidden_size
-        expected = module.cell.equations.layout.shapes(width, module.hidden_size, module.bias)
-        given = {name: tuple(tensor.shape) for name, tensor in layer.items()}
-        kinds = {f"{tensor.dtype} on {tensor.device}" for tensor in layer.values()} - {f"{dtype} on cpu"}
-        if given != expected or kinds:
-            raise CarouselError(
-                f"A stepper needs parameters of shapes {expected} in {dtype} on the CPU; layer {index} has {given}"
-                f"{' and ' + ', '.join(sorted(kinds)) if kinds else ''}."
-            )

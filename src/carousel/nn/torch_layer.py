@@ -42,7 +42,7 @@ RunPart = Callable[[Part, Call], tuple[Tensor, list[Tensor]]]  # -> output, fina
 class Recorder(Protocol):
     """What every call of a module is handed to while it is recorded; see `carousel.nn.recordings`."""
 
-    def keep(self, path: str, parts: Sequence[tuple[int, str, Tape]], out: Callable[[Tensor], Any]) -> None:
+    def _keep(self, path: str, parts: Sequence[tuple[int, str, Tape]], out: Callable[[Tensor], Any]) -> None:
         """One call of the module at `path`: (layer, direction, tape) of its parts; `out` gives vectors the output's
         layout."""
 

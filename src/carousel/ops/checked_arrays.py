@@ -116,11 +116,7 @@ def _wrong_numbers(tensors: Sequence[Tensor]) -> CarouselError:
 
 
 def check_kept(
-    call: Call,
-    output: Tensor,
-    tape: Tensor,
-    output_gradient: Tensor | None,
-    final_gradient: Tensor | None,
+    call: Call, output: Tensor, tape: Tensor, output_gradient: Tensor | None, final_gradient: Tensor | None
 ) -> None:
     """What the backward pass is handed must be what the forward pass gave, and gradients of it."""
     x, initial = call.x, call.initial

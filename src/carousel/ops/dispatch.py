@@ -15,6 +15,7 @@ from carousel.emit.call import Call
 from carousel.equations import Equations
 from carousel.errors import CarouselError
 from carousel.ops import kernels, operators, other_devices
+from carousel.ops.gradients import gradients_of
 from carousel.ops.tape import Tape, tape_vectors
 from carousel.ops.transforms import batched, profiled, runs_eagerly, transformed
 
@@ -171,18 +172,8 @@ class _Again(torch.autograd.Function):
         differentiable = torch.is_grad_enabled()
         with torch.enable_grad():
             leaves = [leaf.view_as(leaf) if leaf.requires_grad else leaf for leaf in ctx.saved_tensors]
-            values = ctx.again(*leaves)
-            ends = [
-                (v, g) for v, g in zip(values, gradients, strict=True) if g is not None and v.requires_grad
-            ]
-            wanted = [leaf for leaf in leaves if leaf.requires_grad]
-            found = iter(
-                torch.autograd.grad(
-                    [value for value, _ in ends], wanted, [gradient for _, gradient in ends],
-                    create_graph=differentiable, allow_unused=True,
-                )
-            )  # fmt: skip
-        return None, None, *(next(found) if leaf.requires_grad else None for leaf in leaves)
+            ends = zip(ctx.again(*leaves), gradients, strict=True)
+            return None, None, *gradients_of(ends, leaves, create_graph=differentiable)
 
 
 class _Native(_Again):
@@ -205,12 +196,5 @@ class _Native(_Again):
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled() or batched(*gradients):
             return None, *_Again.backward(ctx, *gradients)
-        ends = [(v, g) for v, g in zip(ctx.found, gradients, strict=True) if g is not None]
-        wanted = [leaf for leaf in ctx.inner if leaf.requires_grad]
-        of_each = iter(
-            torch.autograd.grad(
-                [value for value, _ in ends], wanted, [gradient for _, gradient in ends],
-                retain_graph=True, allow_unused=True,
-            )
-        )  # fmt: skip
-        return None, None, None, *(next(of_each) if leaf.requires_grad else None for leaf in ctx.inner)
+        ends = zip(ctx.found, gradients, strict=True)
+        return None, None, None, *gradients_of(ends, ctx.inner, create_graph=False, retain_graph=True)

@@ -27,29 +27,14 @@ def _matrices(cell: str, shapes: Sequence[Shape]) -> dict[str, int]:
 
 
 @register_flop_formula(torch.ops.carousel.recurrence)
-def _(
-    x: Shape, initial: Any, parameters: Sequence[Shape], probe: Any, cell: str, *rest: Any, **_: Any
-) -> int:
+def _(*arguments: Any, **_: Any) -> int:
+    x, parameters, cell = arguments[0], arguments[2], arguments[4]
     return 2 * math.prod(x[:-1]) * sum(_matrices(cell, parameters).values())
 
 
 @register_flop_formula(torch.ops.carousel.recurrence_backward)
-def _(
-    x: Shape,
-    initial: Any,
-    parameters: Sequence[Shape],
-    output: Any,
-    tape: Any,
-    output_gradient: Any,
-    final_gradient: Any,
-    cell: str,
-    reverse: bool,
-    batch_sizes: Any,
-    resets: Any,
-    wants_input: bool,
-    *rest: Any,
-    **_: Any,
-) -> int:
+def _(*arguments: Any, **_: Any) -> int:
+    x, parameters, cell, wants_input = arguments[0], arguments[2], arguments[7], arguments[11]
     matrices = _matrices(cell, parameters)
     of_weights = of_vectors = sum(matrices.values())
     if not wants_input:

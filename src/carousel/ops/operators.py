@@ -26,26 +26,19 @@ from carousel.ops.checked_arrays import (
     tape_width,
     wrong_form,
 )
+from carousel.ops.gradients import gradients_of
 from carousel.ops.kernels import core_program, equations_of, has_kernel
 from carousel.ops.memory_checks import check_data, check_devices
 from carousel.ops.transforms import batched, runs_eagerly
 
 
 def called(
-    x: Tensor,
-    initial: list[Tensor],
-    parameters: list[Tensor],
-    probe: Tensor | None,
-    cell: str,
-    reverse: bool,
-    batch_sizes: Tensor | None,
-    resets: Tensor | None,
-    bfloat16: bool = False,
+    x: Tensor, initial: list[Tensor], parameters: list[Tensor], probe: Tensor | None, cell: str, *options: Any
 ) -> Call:
-    """The call that an operator's arguments describe."""
+    """The call that an operator's arguments describe; options: reverse, batch_sizes, resets and bfloat16."""
     equations = equations_of(cell)
     named = dict(zip(parameter_names(equations, len(parameters)), parameters, strict=False))
-    call = Call(equations, x, initial, named, reverse, batch_sizes, resets, bfloat16, probe)
+    call = Call(equations, x, initial, named, *options)._replace(probe=probe)
     if len(named) != len(parameters):
         raise wrong_form(call, parameters)
     return call
@@ -213,10 +206,7 @@ def _keep_for_backward(ctx: Any, call: Call, results: tuple[Tensor, ...]) -> Non
 
 
 def _backward(
-    ctx: Any,
-    output_gradient: Tensor | None,
-    final_gradient: Tensor | None,
-    tape_gradient: Tensor | None,
+    ctx: Any, output_gradient: Tensor | None, final_gradient: Tensor | None, tape_gradient: Tensor | None
 ) -> tuple[object, ...]:
     output, tape, batch_sizes, resets, x, *rest = ctx.saved_tensors
     initial, parameters = rest[: ctx.states], rest[ctx.states :]
@@ -264,19 +254,7 @@ def _differentiable_gradients(
             probe = x.new_zeros(len(call.initial), *x.shape[:-1], call.initial[0].shape[-1]).requires_grad_()
         output, final = reference.run(call.on(x, *rest)._replace(probe=probe))
         ends = [(output, output_gradient), (torch.stack(final), final_gradient)]
-        wanted = [(end, gradient) for end, gradient in ends if gradient is not None and end.requires_grad]
-        sources = [x, x if probe is None else probe, *rest]
-        found = iter(
-            torch.autograd.grad(
-                [end for end, _ in wanted],
-                [source for source in sources if source.requires_grad],
-                [gradient for _, gradient in wanted],
-                create_graph=True,
-                allow_unused=True,
-            )
-        )
-    gradients = [next(found) if source.requires_grad else None for source in sources]
-    return gradients if wants_states else [gradients[0], None, *gradients[2:]]
+        return gradients_of(ends, [x, probe, *rest])
 
 
 recurrence.register_autograd(_backward, setup_context=_setup_context)

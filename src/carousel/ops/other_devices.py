@@ -15,12 +15,7 @@ from carousel.equations.catalogue import CELLS
 
 _MODES = {
     CELLS[name].equations.key: mode
-    for name, mode in {
-        "lstm": "LSTM",
-        "gru": "GRU",
-        "rnn-tanh": "RNN_TANH",
-        "rnn-relu": "RNN_RELU",
-    }.items()
+    for name, mode in {"lstm": "LSTM", "gru": "GRU", "rnn-tanh": "RNN_TANH", "rnn-relu": "RNN_RELU"}.items()
 }
 _OPERATORS: dict[str, Callable[..., tuple[Tensor, ...]]] = {
     "LSTM": torch.lstm,
