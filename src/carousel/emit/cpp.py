@@ -1,4 +1,4 @@
-"""Graph -> C++: the unit-by-unit part of each phase of each cell, compiled once per instruction set.
+"""Graph -> C++: the elementwise part of each phase of each cell, which is compiled for each instruction set.
 
 The build runs this file with nothing but Python: `python -m carousel.emit.cpp OUTPUT`.
 """
@@ -19,7 +19,7 @@ SUMS = (Kind.SUM, Kind.BACKWARD_SUM)
 def operand_numbers(program: Program) -> dict[Place, int]:
     """Place -> its position in the list of arrays that the time loop hands to every phase.
 
-    All sums of a pass stand in one array, which is read, and are added up in the one behind it.
+    A pass reads all its sums from one array, and adds them up in the next array.
     """
     states, learned = len(program.equations.states), len(program.learned)
     counts = {
@@ -42,7 +42,7 @@ def operand_numbers(program: Program) -> dict[Place, int]:
 class _PhaseWriter:
     """Writes one phase as a function that goes over rows and units.
 
-    What all units of a row share is computed before they are; a sum over units is added up on the way.
+    Values that all units of a row share are computed before the units. Sums over units are added up on the way.
     """
 
     def __init__(self, program: Program, is_backward: bool, index: int) -> None:

@@ -4,10 +4,10 @@ A step is a row of phases. Each begins with products of vectors that are ready, 
 one phase; a GRU with reset before has two, since W (r * h) waits for r. The backward pass is a program of the same
 form. `emit/schedule.py` makes the program of a cell.
 
-One row of the tape holds, for one step of one sequence, `slots` vectors of H: first the affines' blocks, in which
-pre-activations are summed and which activations then overwrite, then whatever else the backward pass needs, then
-the new states but the first (the first is the output itself). Behind the vectors stands one number for each sum or mean
-over units: a phase adds it up, the phases after it read it.
+One row of the tape has `slots` vectors of H for one step of one sequence. The first are the blocks of the affines:
+pre-activations are summed in them, and activations then overwrite them. Other vectors that the backward pass needs
+follow, and then the new states without the first, which is the output. After the vectors, a row has one number for each
+sum or mean over units. One phase adds up this number, and later phases read it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Product:
 
 @dataclass(frozen=True)
 class Phase:
-    """Products first, then the unit-by-unit part: `stores` says which node's value goes where."""
+    """Products first, then the elementwise part. `stores` lists the places of its results."""
 
     products: tuple[Product, ...]
     stores: tuple[tuple[Place, Node], ...]
@@ -63,7 +63,7 @@ class Phase:
 
 @dataclass(frozen=True, eq=False)
 class Program:
-    """Everything the compiled time loop needs to know of a cell; `loads` says where a phase finds a vector."""
+    """All that the compiled time loop needs to know about a cell. `loads`: where a phase finds its vectors."""
 
     equations: Equations
     parameters: tuple[str, ...]
@@ -83,5 +83,5 @@ class Program:
 
 
 def computed(stores: Iterable[tuple[Place, Node]], loads: dict[Node, Place]) -> list[Node]:
-    """The nodes that a phase meets, operands before users; one that has a place is loaded, not computed."""
+    """The nodes of a phase, operands before users. A node that has a place is loaded, not computed."""
     return topological((node for _, node in stores), stop=lambda node: node in loads)

@@ -1,4 +1,4 @@
-"""Graph -> torch: the truth in tests, and what runs wherever the kernels do not (other devices, dtypes, vmap)."""
+"""Graph -> torch: the reference in tests, and the path for whatever the kernels cannot run (devices, dtypes, vmap)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _same_shape(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 def evaluate(
     nodes: Iterable[Node], values: dict[Node, Tensor], learned: Callable[[Node], Tensor], like: Tensor
 ) -> None:
-    """Fill `values` with what each node computes; `learned(node)` computes products and diagonals.
+    """Add the value of each node to `values`; `learned(node)` computes products and diagonals.
 
     `like` is a vector of the step, (..., H), for the dtype, the device and the number of units.
     """

@@ -16,7 +16,7 @@ from carousel.equations.parameters import Layout
 from carousel.errors import CarouselError
 from carousel.printable import one_line
 
-TEXT_VERSION = 1  # of the form in which equations are written into exported graphs
+TEXT_VERSION = 1  # of the format of equations in exported graphs
 
 
 class Cell:
@@ -72,7 +72,7 @@ class Equations:
     new_states: tuple[Node, ...]
     nodes: tuple[Node, ...] = field(repr=False)  # all vectors of the step in the order of writing
     names: dict[Node, str] = field(repr=False)  # in the same order
-    starts: dict[Node, Starts] = field(repr=False)  # how learned numbers start, where the author says it
+    starts: dict[Node, Starts] = field(repr=False)  # initial values that the author sets
 
     @property
     def affines(self) -> list[Node]:
@@ -88,7 +88,7 @@ class Equations:
 
     @cached_property
     def layout(self) -> Layout:
-        """Where each product's weights and biases stand in the packed parameters."""
+        """The places of weights and biases in the packed parameters."""
         return Layout(self.states, self.new_states, self.affines, self.scales, self.params)
 
     @cached_property
@@ -102,7 +102,7 @@ class Equations:
 
     @cached_property
     def text(self) -> str:
-        """The mathematics alone as JSON, which `equations.text.read` takes back: exported graphs carry it."""
+        """The mathematics alone as JSON, for exported graphs; `equations.text.read` reads it."""
         given = {
             "version": TEXT_VERSION,
             "states": self.states,
@@ -113,7 +113,7 @@ class Equations:
 
     @property
     def _rows(self) -> list[tuple[str, str, float, list[int]]]:
-        """Of each node: operation, name, value and the numbers of its operands."""
+        """Operation, name, value and the numbers of the operands of each node."""
         number = self._numbers
         return [
             (node.operation, node.name, node.value, [number[operand] for operand in node.operands])
@@ -131,7 +131,7 @@ class Equations:
 
 @dataclass
 class Run:
-    """One run of a step on symbols: what came out, and where in its author's code.
+    """One run of a step on symbols: its results, and the lines of the author's code.
 
     Attributes:
         variables: the step's local variables at its end, which name the vectors in formulas and traces.
@@ -166,7 +166,7 @@ def trace(cell: Cell) -> Equations:
     title = one_line(type(cell).__name__)
     _check_states(title, cell.states)
     if type(cell).step is Cell.step:
-        cell.step(None)  # says that it must be defined
+        cell.step(None)  # raises: a subclass must define it
     x, previous = make("input", name="x"), [make("state", name=state) for state in cell.states]
     with noting_order() as written:
         run = _run(cell, x, previous)
@@ -182,8 +182,7 @@ def trace(cell: Cell) -> Equations:
     names = {  # a variable h that is not the new state h is h'
         node: f"{variable}'" if variable in cell.states else variable
         for variable, node in run.variables.items()
-        if isinstance(node, Node)
-        and variable.isidentifier()  # code that was made, not written, may name it anything
+        if isinstance(node, Node) and variable.isidentifier()  # generated code may use other names
     }
     names |= dict(zip(new_states, cell.states, strict=True))
     named = {node: names[node] for node in nodes if node in names and node.operation not in LEAVES}

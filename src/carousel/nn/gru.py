@@ -13,7 +13,7 @@ RESETS = {"after": "gru", "before": "gru-before"}
 
 
 class GRU(Recurrent):
-    """The gated recurrent unit (Cho et al. 2014): torch.nn.GRU, and the original.
+    """The gated recurrent unit (Cho et al. 2014), as torch.nn.GRU or as in the paper.
 
     Args:
         reset: "after": n = tanh(W x + b_ih + r (U h + b_hh)), as in torch.nn and cuDNN;

@@ -1,4 +1,4 @@
-"""What a recurrent module was called with, checked and in the form in which layers compute."""
+"""The arguments of a call of a recurrent module, checked and in the layout in which layers compute."""
 
 from __future__ import annotations
 
@@ -30,8 +30,11 @@ class StepOptions(TypedDict, total=False):
 
 
 class Inputs(NamedTuple):
-    """x: the steps of the sequence. initial, given: the initial states as layers take them, and as they came. begins:
-    before which steps each direction starts from zero. is_zero: are all initial states zero?"""
+    """A sequence and its initial states.
+
+    x: the steps of the sequence. initial: the states as layers take them; given: as the caller gave them. begins:
+    before which steps each direction starts from zero. is_zero: are all initial states zero?
+    """
 
     sequence: Padded | Packed | Ragged | Segments
     x: Tensor
@@ -44,7 +47,7 @@ class Inputs(NamedTuple):
     def call(
         self, equations: Equations, reverse: bool, x: Tensor, initial: list[Tensor], parameters: Parameters
     ) -> Call:
-        """Of one layer, in one direction."""
+        """The call of one layer in one direction."""
         sizes, begins = self.sequence.batch_sizes, self.begins[reverse]
         return Call(equations, x, initial, parameters, reverse, sizes, begins, self.numbers.bfloat16)
 
@@ -58,7 +61,7 @@ def open_inputs(
     mask: Tensor | None = None,
     reset_to: States | None = None,
 ) -> Inputs:
-    """The sequence, its steps and the initial states, checked and in the form in which layers compute."""
+    """Check the arguments of a call and bring them into the layout in which layers compute."""
     anew = reset_to is not None
     sequence, begins = open_input(
         input, module.batch_first, module.bidirectional, lengths, mask, resets, anew

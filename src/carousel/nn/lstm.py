@@ -14,7 +14,7 @@ PEEPHOLES = {"none": "lstm", "diagonal": "lstm-diagonal", "full": "lstm-full"}
 
 
 class LSTM(Recurrent):
-    """Long short-term memory (Hochreiter & Schmidhuber 1997): torch.nn.LSTM, and with peepholes.
+    """Long short-term memory (Hochreiter & Schmidhuber 1997), as torch.nn.LSTM or with peepholes.
 
     Args:
         peephole: "none", as in torch.nn; "diagonal": each gate sees its own cell (Gers & Schmidhuber 2000),

@@ -1,8 +1,8 @@
-"""Sequences in segments: steps left out anywhere, sequences without a step, episodes that begin from a given state.
+"""Masks: any steps of a sequence may be left out, and the state may be reset to a given one.
 
 A segment is a run of the steps of a sequence that count, up to the next step at which the state starts from `reset_to`.
-Segments are computed as sequences of their own, longest first, so that nothing is computed for steps that do not count,
-and each begins from the state that it has to begin from, to which gradients flow.
+Segments are computed as separate sequences, longest first, so that nothing is computed for steps that do not count.
+Gradients flow to the state from which a segment begins.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from carousel.nn.sequence_layout import Packed, Padded, Unpadded, open_sequence
 
 
 class Segments(Unpadded):
-    """A padded tensor of which any steps count, each sequence in one or more segments."""
+    """A padded tensor of which only some steps count. Each sequence is cut into segments."""
 
     def __init__(self, padded: Padded, valid: Tensor, begins: Tensor | None, both: bool) -> None:
         """valid: (T, B), the steps that count; begins: (T, B), those of them with which another segment begins from
@@ -46,7 +46,9 @@ class Segments(Unpadded):
         order = torch.sort(torch.bincount(segment), descending=True, stable=True).indices
         rank = torch.argsort(order)
         packed = torch.argsort(within * max(len(first), 1) + rank[segment])
-        self.batch_sizes = torch.bincount(within, minlength=1)  # without any step: one, which no sequence has
+        self.batch_sizes = torch.bincount(
+            within, minlength=1
+        )  # if no step counts: one step, which no sequence has
         self.batch = len(first)
         self._rows = (step * valid.shape[1] + sequence)[packed].to(device)
 
@@ -108,7 +110,7 @@ def open_input(
     resets: Resets | None,
     anew: bool,
 ) -> tuple[Padded | Packed | Ragged | Segments, StepMasks]:
-    """The input in the form in which layers compute, and before which steps each direction starts from zero.
+    """The input in the layout in which layers compute, and before which steps each direction starts from zero.
 
     both: are there two directions? anew: do resets lead to a given state, and not to zero?
     """
@@ -120,7 +122,9 @@ def open_input(
     valid = None
     if mask is not None:
         if lengths is not None:
-            raise CarouselError("mask and lengths both say which steps count; give one of the two.")
+            raise CarouselError(
+                "mask and lengths must not be given together, and both were. Pass one of the two."
+            )
         if not isinstance(padded, Padded):
             raise CarouselError("A mask goes with a padded tensor; of a PackedSequence every step counts.")
         valid = checked_steps("mask", mask, padded, "that count")
@@ -152,7 +156,7 @@ def open_input(
 
 
 def _carried(resets: Tensor, valid: Tensor) -> Tensor:
-    """(T, B): the resets, those at steps that do not count moved to the next step that does."""
+    """(T, B): the resets, moved to the next step that counts."""
     so_far = torch.cumsum(resets, 0)
     seen = torch.where(valid, so_far, 0).cummax(0).values
     before = torch.cat([torch.zeros_like(seen[:1]), seen[:-1]])

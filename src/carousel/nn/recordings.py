@@ -1,4 +1,4 @@
-"""Gates, states and their gradients as training computes them: kept from the kernels' own tapes."""
+"""Gates, states and their gradients as training computes them, read from the tapes of the kernels."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Recording(Sequence[Trace]):
     def _keep(self, path: str, parts: Sequence[tuple[int, str, Tape]], out: Outside) -> None:
         """One call of a module: (layer, direction, tape) of its parts; `out` gives vectors the output's layout."""
         with _lock:
-            if not self._is_open:  # ended while the module ran in another thread, or in a twin in eval mode
+            if not self._is_open:  # the block ended while the module, or a twin of it, ran in another thread
                 return
             call = self._calls[path]
             self._calls[path] = call + 1
@@ -94,13 +94,13 @@ def _named(tape: Tape, out: Outside, find: Callable[[Node], Tensor]) -> Named:
 
 
 def recording(model: nn.Module) -> Recording:
-    """Record every recurrent module inside a model: what its gates and states were, and what the loss asked of them.
+    """Record the gates and states of every recurrent module inside a model, and their gradients.
 
     Args:
         model: a recurrent module of Carousel, or any model with some inside.
 
     Raises:
-        CarouselError: there is none inside.
+        CarouselError: the model has no such module.
 
     >>> import torch, carousel
     >>> module = carousel.LSTM(3, 5)

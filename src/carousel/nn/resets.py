@@ -1,4 +1,4 @@
-"""Steps at which the state starts from zero: the episodes or documents that follow one another in a sequence."""
+"""Resets: the steps before which the state becomes zero, as between episodes or documents in a sequence."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ StepMasks = tuple[Tensor | None, Tensor | None]  # of the forward and of the rev
 
 
 def open_resets(resets: Resets | None, sequence: Padded | Packed | Ragged, both: bool) -> StepMasks:
-    """Before which steps each direction starts anew, in the form in which layers compute; the reverse mask
-    only if there are `both` directions."""
+    """Before which steps each direction starts from zero; the reverse mask only if there are `both`."""
     if resets is None:
         return None, None
     mask = sequence.mask_in(checked_resets(resets, sequence))
@@ -26,10 +25,10 @@ def open_resets(resets: Resets | None, sequence: Padded | Packed | Ragged, both:
 
 
 def before_the_step_below(mask: Tensor, batch: int, batch_sizes: Tensor | None) -> Tensor:
-    """The boundary before step t lies, for who comes from the end, before step t - 1.
+    """The mask of the reverse direction: its boundary between the steps t - 1 and t lies before step t - 1.
 
-    mask: (T, B), or packed (N,) with the number of rows of each step. The last step of a sequence has no
-    boundary behind it: there the reverse direction starts from its initial state.
+    mask: (T, B), or packed (N,) with the number of rows of each step. The reverse direction starts from its initial
+    state at the last step of a sequence, which has no boundary behind it.
     """
     if batch_sizes is None:
         return torch.cat([mask[1:], torch.zeros_like(mask[:1])])

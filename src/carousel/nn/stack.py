@@ -27,14 +27,14 @@ Result = TypeVar("Result")
 
 
 class Stack(nn.Module):
-    """A recurrent network whose layers differ: in their cell, their size, their directions, their options.
+    """A recurrent network whose layers may differ in cell, size, directions and options.
 
     Args:
         modules: recurrent modules, each reading the output of the one before; their input sizes must fit.
         dropout: the share of values set to 0 between the modules while training.
 
     Raises:
-        CarouselError: there is no module, one is not recurrent, or its input size or batch_first does not fit.
+        CarouselError: there is no module, or one is not recurrent, or an input size or batch_first does not fit.
 
     >>> import torch, carousel
     >>> stack = carousel.Stack(carousel.LSTM(3, 8, bidirectional=True), carousel.GRU(16, 5), dropout=0.1)
@@ -111,14 +111,14 @@ class Stack(nn.Module):
 
         Args:
             input, lengths, resets, mask: as in `Recurrent.forward`; lengths, resets and mask hold for every module.
-            hx, reset_to: the initial states, and those that resets lead to: one entry for each module, in the form in
-                which the module takes it, or None for zeros.
+            hx, reset_to: the initial states, and the states after resets. Each has one entry for each module, in the
+                form in which the module takes it, or None for zeros.
 
         Returns:
             The output of the last module, and the final states, one entry for each module: what `hx` takes.
 
         Raises:
-            CarouselError: as `Recurrent.forward`; hx or reset_to has not one entry for each module.
+            CarouselError: as `Recurrent.forward`, or hx or reset_to does not have one entry for each module.
         """
         return self._through(
             list(self), input, hx, lengths=lengths, resets=resets, mask=mask, reset_to=reset_to
@@ -155,7 +155,7 @@ class Stack(nn.Module):
         return [replace(each, module=str(index)) for index, found in enumerate(traces) for each in found]
 
     def recording(self) -> Recording:
-        """As `Recurrent.recording`, of all modules."""
+        """Record the calls of all modules; see `carousel.recording`."""
         return Recording(self)
 
     def frozen(self) -> FrozenStack:
@@ -210,7 +210,7 @@ class FrozenStack(FxLeaf):
         self._is_plain = is_plain(self._stack)
 
     def train(self, mode: bool = True) -> FrozenStack:
-        """Nothing to do: it only infers."""
+        """A frozen stack stays in eval mode, whatever `mode` is."""
         return self
 
     def forward(
@@ -227,7 +227,7 @@ class FrozenStack(FxLeaf):
 
 
 class StackStepper:
-    """Steppers one on top of another, made by `stack.stepper()`: each step of one is the input of the next."""
+    """The steppers of all modules, made by `stack.stepper()`. The output of each is the input of the next."""
 
     def __init__(self, steppers: list[Stepper]) -> None:
         self._steppers = steppers
@@ -264,7 +264,7 @@ class StackStepper:
 def _check_fit(index: int, below: Recurrent, module: Recurrent) -> None:
     if module.input_size != below.output_size:
         raise CarouselError(
-            f"Module {index} of a Stack must read what module {index - 1} gives, input_size {below.output_size}; "
+            f"Module {index} of a Stack must have the output size of module {index - 1}, {below.output_size}; "
             f"its input_size is {module.input_size}."
         )
     if module.batch_first != below.batch_first:

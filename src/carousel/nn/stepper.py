@@ -1,4 +1,4 @@
-"""One step at a time: for streams, devices and games, where the next input depends on the last output."""
+"""One step at a time, for streams, devices and games, where the next input depends on the last output."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from carousel.ops import kernels
 from carousel.ops.memory_checks import address
 
 SHARED = (
-    "a stepper reads one stream, step after step; two threads used it at once. Make one for each thread, by "
+    "a stepper must be used by one thread at a time; two threads used it at once. Make one for each thread, by "
     "module.stepper(), or let the threads take turns."
 )
 
-# those of its cores that this process may use; a few more do no harm
+# the cores that this process may use; a few more threads do no harm
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 MOST_THREADS = min(_core.most_threads, max(8, _CORES))
 
@@ -101,7 +101,7 @@ class Stepper:
         self._input: np.ndarray = self._core.input()[0] if self._unbatched else self._core.input()
         self._out_shape, self._dtype = self._output.shape, np.dtype(self._output.dtype.name)
         self._output_tensor = torch.from_numpy(self._output)
-        # empty while a thread is at work: to take from a list, and to give back, is a single step each
+        # empty while a thread steps: pop and append of a list are atomic
         self._free = [True]
 
     def __reduce__(self) -> Any:
@@ -119,10 +119,10 @@ class Stepper:
     def step(self, x: Any, out: Any = None) -> Any:
         """Read one input, (I,) or (B, I) if made for a batch; return the output, (H,) or (B, H).
 
-        x may be a NumPy array or a tensor; the result is of the same kind. With `out`, an array of either kind, that
-        is filled and returned instead of the view.
+        x may be a NumPy array or a tensor, and the result is of the same kind. If you pass `out`, an array of either
+        kind, the step fills and returns it.
 
-        Raises CarouselError if x or out has another shape or dtype; the state is then as it was.
+        Raises CarouselError if x or out has another shape or dtype. The state then stays as it was.
         """
         is_tensor = isinstance(x, Tensor)
         try:
@@ -154,7 +154,7 @@ class Stepper:
             self._free.append(True)
 
     def _check_out(self, out: Any) -> None:
-        """Can a step fill this array? Asked before the step, which would be gone otherwise."""
+        """Raises CarouselError if a step cannot fill this array; asked before the step, which could not be undone."""
         if isinstance(out, Tensor):
             fits = out.dtype == self._output_tensor.dtype and out.device.type == "cpu"
             fits = fits and out.shape == self._output_tensor.shape and not out.requires_grad
@@ -172,7 +172,7 @@ class Stepper:
 
     @property
     def state(self) -> tuple[Tensor, ...]:
-        """A copy of the state, one tensor (L, B, H) for each state of the cell (without B if made unbatched)."""
+        """A copy of the state: one tensor (L, B, H) for each state of the cell, or (L, H) without a batch."""
         with self._alone():
             stacked = [torch.from_numpy(np.stack(list(state))) for state in zip(*self._states, strict=True)]
         return tuple(tensor.squeeze(1) if self._unbatched else tensor for tensor in stacked)
@@ -200,7 +200,7 @@ class Stepper:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Inside, no other thread steps; `step` does the same without the cost of a block."""
+        """No other thread steps inside this block. `step` does the same without the cost of a block."""
         try:
             self._free.pop()
         except IndexError:

@@ -1,4 +1,4 @@
-"""Where equations meet kernels: one function that runs a sequence, and what the compiled core says of itself."""
+"""Run a cell over a sequence by its compiled kernel, or by its equations; torch operators; facts about the core."""
 
 from carousel.emit.call import Call
 from carousel.ops import cross_entropy, flops, packing  # noqa: F401 - operators and what torch's counter asks are registered

@@ -1,4 +1,4 @@
-"""Run a cell over a sequence: by its compiled kernel where there is one, else by its equations on torch tensors."""
+"""Run a cell over a sequence by its compiled kernel; if the kernel cannot, by torch's operator or by the equations."""
 
 import weakref
 from collections.abc import Callable
@@ -23,8 +23,7 @@ from carousel.ops.transforms import batched, profiled, runs_eagerly, transformed
 def recurrence(call: Call, kept: _core.Kept | None = None) -> tuple[Tensor, list[Tensor]]:
     """One layer in one direction: the output, (T, B, H) or (N, H), and the final states, (B, H) each.
 
-    kept: keeps the packed weights of a call that asks for no gradient, for the next one; the weights must then stay
-    as they are.
+    kept: stores the packed weights of a call without gradients for the next call. The weights must then not change.
     """
     tensors = call.tensors
     if not takes_kernel(call.equations, tensors):
@@ -35,7 +34,7 @@ def recurrence(call: Call, kept: _core.Kept | None = None) -> tuple[Tensor, list
     if not runs_eagerly(tensors):
         output, final, _ = operators.recurrence(*operators.flat(call), keep, call.bfloat16)
         return output, list(final.unbind())
-    # the operator's name in a profile, also where the call goes around the dispatcher
+    # a profile shows the operator's name also if the call does not use the dispatcher
     with torch.profiler.record_function("carousel::recurrence") if profiled() else nullcontext():
         if keep:
             output, *finals = operators.Recurrence.apply(call.x, call, *tensors[1:])
@@ -45,7 +44,7 @@ def recurrence(call: Call, kept: _core.Kept | None = None) -> tuple[Tensor, list
 
 
 def _without_kernel(call: Call) -> tuple[Tensor, list[Tensor]]:
-    """By torch's operator on other devices where torch has the cell, else by the equations on torch tensors."""
+    """On other devices by torch's operator if torch has the cell, else by the equations on torch tensors."""
     x, tensors = call.x, call.tensors
     if not _is_elsewhere(x) or not x.numel() or transformed():
         return reference.run(call)
@@ -71,19 +70,19 @@ def _is_elsewhere(x: Tensor) -> bool:
     return x.device.type != "cpu"
 
 
-# inside torch.compile a recorded call stands between two graphs: its tape is kept by Python
+# inside torch.compile a recorded call splits the graph, because Python holds its tape
 @torch.compiler.disable(reason="a recording is kept by Python; compile without fullgraph, or record outside")
 def recorded(call: Call) -> tuple[Tensor, list[Tensor], Tape]:
-    """As `recurrence`, and what it has computed on the way: the tape that the kernel keeps anyway.
+    """The results of `recurrence`, and the tape, which the kernel writes anyway.
 
-    The rest is worked out when it is read, so the tape has copies of what may have changed by then.
+    Other vectors are computed when they are read, so the tape has copies of what may have changed by then.
 
     Raises CarouselError inside a transform of torch.func, whose tensors are gone when it returns.
     """
     if transformed():
         raise CarouselError(
-            "A recording cannot keep what a transform of torch.func (vmap, grad, jvp) computes: its tensors end with "
-            "it. Record a call outside of the transform, or return what module.trace(x) gives from inside."
+            "A recording must not run inside a transform of torch.func (vmap, grad, jvp), and one is active: its "
+            "tensors end with it. Record a call outside of the transform, or return module.trace(x) from inside."
         )
     equations, x, initial = call.equations, call.x, call.initial
     if torch.is_grad_enabled():
@@ -112,7 +111,7 @@ _copies: WeakTensorKeyDictionary = WeakTensorKeyDictionary()  # parameter -> wea
 
 
 def _as_it_is(parameter: Tensor) -> Tensor:
-    """A copy of a parameter; tapes between two updates share one."""
+    """A copy of a parameter. All tapes between two updates share it."""
     if parameter.device.type != "cpu" or transformed():
         return parameter.detach().clone()
     known = _copies.get(parameter)
@@ -129,7 +128,7 @@ def _has_kernel(equations: Equations) -> bool:
 
 
 def takes_kernel(equations: Equations, tensors: list[Tensor]) -> bool:
-    """The kernels take plain float32 or float64 tensors on the CPU; everything else runs on the equations."""
+    """Can the kernels run these tensors? They take plain float32 or float64 tensors on the CPU."""
     dtype = tensors[0].dtype
     for tensor in tensors:
         if tensor.dtype != dtype or not tensor.is_cpu or not tensor.numel():
@@ -140,7 +139,7 @@ def takes_kernel(equations: Equations, tensors: list[Tensor]) -> bool:
 def traced(call: Call) -> tuple[Tensor, dict[str, Tensor]]:
     """The output, and every named vector at every step; gradients flow through both.
 
-    The vectors come from the kernel's tape; their backward pass, where one is asked for, runs on the equations.
+    The vectors come from the kernel's tape. Their backward pass runs on the equations.
     """
     if not takes_kernel(call.equations, call.tensors):
         values = reference.trace(call)
@@ -156,7 +155,7 @@ def traced(call: Call) -> tuple[Tensor, dict[str, Tensor]]:
 
 
 class _Again(torch.autograd.Function):
-    """Tensors that are known already, with the gradient of the function that would compute them again."""
+    """Known tensors, with the gradient of the function `again`, which would compute them."""
 
     @staticmethod
     def forward(
@@ -177,8 +176,8 @@ class _Again(torch.autograd.Function):
 
 
 class _Native(_Again):
-    """What torch's operator gave, with its gradient; where that is differentiated again or carried by vmap, by the
-    equations, since operators such as cuDNN's have no second derivative."""
+    """Results of torch's operator, with its gradient. Second derivatives and vmap use the equations, because operators
+    such as cuDNN's have no second derivative."""
 
     @staticmethod
     def forward(  # type: ignore[override]

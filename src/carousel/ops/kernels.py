@@ -1,4 +1,4 @@
-"""Which cells have kernels, and their programs in the form that the compiled loop reads."""
+"""The cells that have kernels, and their programs in the form that the compiled loop reads."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _KNOWN: dict[str, Equations] = {cell.equations.text: cell.equations for cell in 
 def has_kernel(equations: Equations) -> bool:
     """Is there a kernel for these equations? A user's cell gets one here, on first use."""
     _KNOWN.setdefault(equations.text, equations)
-    return _core.has_cell(equations.key) or compiler.load(equations)  # which says why
+    return _core.has_cell(equations.key) or compiler.load(equations)
 
 
 def equations_of(text: str) -> Equations:
