@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         from_torch,
         to_torch,
     )
-    from carousel.nn.recording import Recording, recording
+    from carousel.nn.recordings import Recording, recording
     from carousel.report import report_run, resume, train
     from carousel.training import LanguageConfig, Run, Score, SequenceConfig, evaluate, fit, load
     from carousel.version import __version__

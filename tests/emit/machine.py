@@ -4,22 +4,7 @@ import torch
 from equations.evaluation import Step
 from torch import Tensor
 
-from carousel.emit.program import (
-    BACKWARD_SUM,
-    COTANGENT,
-    LEARNED,
-    LEARNED_GRADIENT,
-    NEW,
-    OUTPUT_GRADIENT,
-    PREVIOUS,
-    SUM,
-    TAPE,
-    WORK,
-    Place,
-    Product,
-    Program,
-    computed,
-)
+from carousel.emit.program import Kind, Place, Product, Program, computed
 from carousel.emit.reference import OPERATIONS
 from carousel.equations.graph import Node
 
@@ -32,10 +17,10 @@ class Machine:
         self.hidden = step.states[0].shape[-1]
         self.memory: dict[Place, Tensor] = {}
         for index, state in enumerate(step.states):
-            self.memory[Place(PREVIOUS, index)] = state.detach()
+            self.memory[Place(Kind.PREVIOUS, index)] = state.detach()
         for index, (parameter, row) in enumerate(program.learned):
             packed = step.parameters[program.parameters[parameter]].detach()
-            self.memory[Place(LEARNED, index)] = packed.view(-1, self.hidden)[row]
+            self.memory[Place(Kind.LEARNED, index)] = packed.view(-1, self.hidden)[row]
 
     def block(self, parameter: int, row: int) -> Tensor:
         rows = self.step.parameters[self.program.parameters[parameter]]
@@ -49,13 +34,13 @@ class Machine:
             for product in phase.products:
                 self.multiply(product)
             self.compute(phase.stores, self.program.loads[False, index])
-        return [self.memory[Place(NEW, index)] for index in range(len(self.step.states))]
+        return [self.memory[Place(Kind.NEW, index)] for index in range(len(self.step.states))]
 
     def multiply(self, product: Product) -> None:
         """A vector times blocks: the first product into a block starts from its biases."""
         vector = self.step.x.detach() if product.place is None else self.memory[product.place]
         for (slot, parameter, row), begins in zip(product.blocks, product.begins, strict=True):
-            place = Place(TAPE, slot)
+            place = Place(Kind.TAPE, slot)
             before = (
                 sum(self.block(*bias) for bias in self.program.biases[slot]) if begins else self.memory[place]
             )
@@ -64,10 +49,10 @@ class Machine:
     def backward(self, cotangents: list[Tensor], of_output: Tensor) -> None:
         """Deltas, the previous states' gradients and the diagonals' gradients, in their places."""
         for index, cotangent in enumerate(cotangents):
-            self.memory[Place(COTANGENT, index)] = cotangent
-        self.memory[Place(OUTPUT_GRADIENT, 0)] = of_output
+            self.memory[Place(Kind.COTANGENT, index)] = cotangent
+        self.memory[Place(Kind.OUTPUT_GRADIENT, 0)] = of_output
         for index in range(len(self.program.learned)):
-            self.memory[Place(LEARNED_GRADIENT, index)] = torch.zeros_like(of_output)
+            self.memory[Place(Kind.LEARNED_GRADIENT, index)] = torch.zeros_like(of_output)
         for index, phase in enumerate(self.program.backward):
             for product in phase.products:
                 self.multiply_transposed(product)
@@ -76,7 +61,9 @@ class Machine:
             self.multiply_transposed(product)
 
     def multiply_transposed(self, product: Product) -> None:
-        total = sum(self.memory[Place(WORK, slot)] @ self.block(*block) for slot, *block in product.blocks)
+        total = sum(
+            self.memory[Place(Kind.WORK, slot)] @ self.block(*block) for slot, *block in product.blocks
+        )
         self.memory[product.place] = total + self.memory[product.place] if product.accumulates else total
 
     def compute(self, stores: tuple[tuple[Place, Node], ...], loads: dict[Node, Place]) -> None:
@@ -85,10 +72,10 @@ class Machine:
         for node in computed(stores, loads):
             values[node] = self.value(node, values, loads)
         for place, node in stores:
-            before = self.memory[place] if place.kind == LEARNED_GRADIENT else 0
+            before = self.memory[place] if place.kind == Kind.LEARNED_GRADIENT else 0
             value = values[node].expand_as(self.step.states[0])
-            if place.kind in (SUM, BACKWARD_SUM):
-                sums = self.program.sums if place.kind == SUM else self.program.backward_sums
+            if place.kind in (Kind.SUM, Kind.BACKWARD_SUM):
+                sums = self.program.sums if place.kind == Kind.SUM else self.program.backward_sums
                 value = getattr(value, sums[place.index].operation)(-1, keepdim=True)
             self.memory[place] = before + value
 
@@ -97,16 +84,16 @@ class Machine:
         if node in loads:
             return self.memory[loads[node]]
         if node.operation == "state":
-            return self.memory[Place(PREVIOUS, states.index(node.name))]
+            return self.memory[Place(Kind.PREVIOUS, states.index(node.name))]
         if node.operation == "cotangent":
             index = states.index(node.name)
-            carried = self.memory[Place(COTANGENT, index)]
-            return carried + self.memory[Place(OUTPUT_GRADIENT, 0)] if index == 0 else carried
+            carried = self.memory[Place(Kind.COTANGENT, index)]
+            return carried + self.memory[Place(Kind.OUTPUT_GRADIENT, 0)] if index == 0 else carried
         if node.operation == "constant":
             return torch.tensor(node.value, dtype=torch.float64)
         operands = [values[operand] for operand in node.operands]
         if node.operation in ("scale", "param"):
             names = [(each.operation, each.name) for each in self.program.equations.layout.vectors]
-            vector = self.memory[Place(LEARNED, names.index((node.operation, node.name)))]
+            vector = self.memory[Place(Kind.LEARNED, names.index((node.operation, node.name)))]
             return vector * operands[0] if operands else vector
         return OPERATIONS[node.operation](*operands)

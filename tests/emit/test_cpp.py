@@ -12,7 +12,8 @@ from equations.user_cells import USER_CELLS
 
 import carousel
 from carousel.emit import cpp
-from carousel.emit.program import LEARNED_GRADIENT, NEW, PREVIOUS, TAPE, Place, program
+from carousel.emit.program import Kind, Place
+from carousel.emit.schedule import schedule
 from carousel.equations import Cell, affine, maximum, minimum
 from carousel.equations.catalogue import CELLS
 
@@ -52,8 +53,8 @@ def test_every_cell_is_in_the_table():
         name = name.replace("-", "_")
         assert f'{{"{equations.key}", {name}_forward<T>, {name}_backward<T>}},' in text
         for direction, phases in (
-            ("forward", program(equations).forward),
-            ("backward", program(equations).backward),
+            ("forward", schedule(equations).forward),
+            ("backward", schedule(equations).backward),
         ):
             listed = ", ".join(f"{name}_{direction}_{index}<T>" for index in range(len(phases)))
             assert f"{name}_{direction}[] = {{{listed}}};" in text
@@ -63,7 +64,7 @@ def test_every_cell_is_in_the_table():
 @pytest.mark.parametrize("name", ALL)
 def test_variables_are_defined_before_use(name):
     """Each value is computed once, from values above it, and each array is declared."""
-    for function in cpp.cell_source(name, program(ALL[name])).split("template <class T>\nvoid ")[1:]:
+    for function in cpp.cell_source(name, schedule(ALL[name])).split("template <class T>\nvoid ")[1:]:
         defined = set(re.findall(r"const Rows<T> (a\d+) ", function))
         for line in function.splitlines():
             if "const Rows" in line:
@@ -90,16 +91,16 @@ def test_infinity():
         def step(self, x, h):
             return minimum(maximum(affine("a", x, h), -math.inf), math.inf)
 
-    text = cpp.cell_source("clamped", program(Clamped().equations))
+    text = cpp.cell_source("clamped", schedule(Clamped().equations))
     assert "splat<T>(-__builtin_inf())" in text
     assert "splat<T>(__builtin_inf())" in text
 
 
 def test_numbers_of_arrays():
     """The arrays stand in the order that the time loop knows: tape, previous, new, diagonals, ..."""
-    numbers = cpp.operand_numbers(program(CELLS["lstm-diagonal"].equations))
+    numbers = cpp.operand_numbers(schedule(CELLS["lstm-diagonal"].equations))
     assert list(numbers.values()) == list(range(len(numbers)))
-    assert numbers[Place(TAPE, 0)] == 0
-    assert numbers[Place(PREVIOUS, 0)] == 5  # the sixth slot of the tape is the new c
-    assert numbers[Place(NEW, 0)] == 7
-    assert max(numbers, key=numbers.__getitem__) == Place(LEARNED_GRADIENT, 2)
+    assert numbers[Place(Kind.TAPE, 0)] == 0
+    assert numbers[Place(Kind.PREVIOUS, 0)] == 5  # the sixth slot of the tape is the new c
+    assert numbers[Place(Kind.NEW, 0)] == 7
+    assert max(numbers, key=numbers.__getitem__) == Place(Kind.LEARNED_GRADIENT, 2)

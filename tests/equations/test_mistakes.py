@@ -217,13 +217,16 @@ MISTAKES = [
     (ParamInAProduct, "a param is learned as it is"),
     (
         ParamTwoStarts,
-        "param('u', ...) starts as init.constant(1) in one place and as init.constant(2) in another",
+        "param('u', ...) must have one init, because it is one parameter; it has init.constant(1) and init.constant(2)",
     ),
     (
         ParamNamedAsAMatrix,
         "param('weight_hh') has the name of packed weights of this cell (weight_ih, weight_hh,",
     ),
-    (MatrixForAVector, "affine('i', bias=...) starts a vector; init.orthogonal(1) is of matrices"),
+    (
+        MatrixForAVector,
+        "affine('i', bias=...) must be an initialiser of a vector; init.orthogonal(1) is for matrices",
+    ),
     (StartOfText, "scale('i', init=...) must be a number, one of carousel.equations.init, or a function"),
     (ShortChrono, "init.chrono(longest) needs more than 2 steps; it got 2"),
     (SumOfInput, "uses x outside affine"),

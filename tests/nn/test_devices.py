@@ -10,9 +10,9 @@ from tolerances import assert_close
 
 import carousel
 from carousel.equations.catalogue import CELLS
-from carousel.ops import native
+from carousel.ops import other_devices
 
-ours = import_module("carousel.ops.recurrence")
+ours = import_module("carousel.ops.dispatch")
 OPERATORS = {"lstm": "lstm", "gru": "gru", "rnn-tanh": "rnn_tanh", "rnn-relu": "rnn_relu"}
 every_cell = pytest.mark.parametrize("name", OPERATORS)
 
@@ -23,13 +23,13 @@ def called(monkeypatch):
     names = []
     monkeypatch.setattr(ours, "takes_kernel", lambda *_: False)
     monkeypatch.setattr(ours, "_is_elsewhere", lambda _: True)
-    for mode, operator in list(native._OPERATORS.items()):
+    for mode, operator in list(other_devices._OPERATORS.items()):
         monkeypatch.setitem(
-            native._OPERATORS,
+            other_devices._OPERATORS,
             mode,
             lambda *given, run=operator: names.append(run.__name__) or run(*given),
         )
-    native.warn_of_loop.cache_clear()
+    other_devices.warn_of_loop.cache_clear()
     return names
 
 

@@ -156,7 +156,7 @@ def test_lengths_where_they_do_not_belong():
     module = carousel.GRU(3, 5)
     with pytest.raises(CarouselError, match=re.escape("is one sequence, (7, 3). Cut it: input[:length]")):
         module(torch.zeros(7, 3), lengths=[4])
-    with pytest.raises(CarouselError, match="a PackedSequence holds its own"):
+    with pytest.raises(CarouselError, match="the input is a PackedSequence, which has its own"):
         module(pack_sequence([torch.zeros(2, 3)]), lengths=[2])
     with pytest.raises(TypeError):
         module(torch.zeros(7, 2, 3), None, [4, 7])  # by name only: torch.nn has no third argument

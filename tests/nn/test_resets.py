@@ -105,20 +105,20 @@ mask = torch.zeros(7, 2, dtype=torch.bool)
 @pytest.mark.parametrize(
     ("input", "resets", "message"),
     [
-        (x, mask.T, "resets must have shape (7, 2), one value for each step of the input; it has (2, 7)"),
-        (x, mask[:, :1], "it has (7, 1)"),
-        (x[:, 0], mask, "resets must have shape (7,)"),
-        (x, mask.int(), "resets must be bool, true at the steps before which the state becomes zero; it has dtype "
-         "torch.int32. Convert it with .bool()."),
-        (x, mask.to("meta"), "resets must be on the device of the input, cpu; it is on meta"),
-        (x, mask.tolist(), "resets must be a bool tensor of shape (7, 2), one value for each step of the input; "
-         "it is a list"),
+        (x, mask.T, "resets must be a bool tensor of shape (7, 2) on cpu, true at the steps before which the state "
+         "becomes zero; it is (2, 7) in torch.bool on cpu"),
+        (x, mask[:, :1], "it is (7, 1) in"),
+        (x[:, 0], mask, "of shape (7,)"),
+        (x, mask.int(), "it is (7, 2) in torch.int32 on cpu"),
+        (x, mask.to("meta"), "of shape (7, 2) on cpu, true at the steps before which the state becomes zero; it is "
+         "(7, 2) in torch.bool on meta"),
+        (x, mask.tolist(), "it is a list"),
         (x, pack_sequence([mask[:, 0]]), "it is a PackedSequence"),
         (packed, torch.zeros(5, dtype=torch.bool), "With a PackedSequence resets must be one too, of bool, packed "
          "as the input is; it is a Tensor"),
         (packed, pack_sequence([mask[:3, 0], mask[:3, 0]]), "with the same lengths in the same order"),
         (packed, pack_sequence([mask[:2, 0], mask[:3, 0]], enforce_sorted=False), "in the same order"),
-        (packed, pack_sequence([torch.zeros(3), torch.zeros(2)]), "resets must be bool"),
+        (packed, pack_sequence([torch.zeros(3), torch.zeros(2)]), "it is (5,) in torch.float32"),
         (packed, PackedSequence(torch.zeros(5, 1, dtype=torch.bool), packed.batch_sizes), "shape (5,)"),
     ],
     ids=str,
@@ -139,5 +139,5 @@ def test_the_order_of_a_packed_mask():
 
 def test_layout_in_the_message():
     """With batch_first the mask is (B, T)."""
-    with pytest.raises(CarouselError, match=re.escape("resets must have shape (2, 7)")):
+    with pytest.raises(CarouselError, match=re.escape("of shape (2, 7)")):
         carousel.GRU(3, 5, batch_first=True)(x.transpose(0, 1), resets=mask)

@@ -1,1 +1,1 @@
-"""From the graph of a cell to something that runs or can be read: torch, C++, a formula."""
+"""The graph of a cell as C++, as torch operations and as a formula."""

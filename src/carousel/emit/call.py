@@ -1,4 +1,4 @@
-"""A run of one cell over one sequence, in one direction: what every room that computes it is handed."""
+"""The arguments of one run of a cell over a sequence, in one direction."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Call(NamedTuple):
     x: (T, B, I) of any strides, or packed (N, I) with `batch_sizes` (T,), as in torch's PackedSequence.
     initial: one (B, H) per state. parameters: by the names of `equations.layout`, in that order; biases may be absent.
     resets: bool (T, B) or (N,), true at the steps before which the state becomes zero.
-    bfloat16: round the factors of products to bfloat16; tensors, sums and states stay in float32. The equations on
-        torch tensors, where they stand in for the kernel, do without the rounding.
-    probe: (states, T, B, H) or (states, N, H), added to every state after every step; kernels take it for zeros. Its
-        gradient is that of the loss with respect to each of these states.
+    bfloat16: round the factors of products to bfloat16. Tensors, sums and states stay in float32. The equations on
+        torch tensors do not round.
+    probe: (states, T, B, H) or (states, N, H), added to every state after every step. Kernels assume that it is zero.
+        Its gradient is that of the loss with respect to each of these states.
     """
 
     equations: Equations
@@ -34,7 +34,7 @@ class Call(NamedTuple):
 
     @property
     def tensors(self) -> list[Tensor]:
-        """x, the initial states and the parameters: what gradients are asked of."""
+        """x, the initial states and the parameters, which may need gradients."""
         return [self.x, *self.initial, *self.parameters.values()]
 
     def on(self, x: Tensor, *rest: Tensor) -> Call:

@@ -1,4 +1,4 @@
-"""Graph -> C++: the unit-by-unit part of each phase of each cell, compiled once per instruction set.
+"""Graph -> C++: the elementwise part of each phase of each cell, which is compiled for each instruction set.
 
 The build runs this file with nothing but Python: `python -m carousel.emit.cpp OUTPUT`.
 """
@@ -7,49 +7,33 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from carousel.emit.program import (
-    BACKWARD_SUM,
-    COTANGENT,
-    LEARNED,
-    LEARNED_GRADIENT,
-    NEW,
-    OUTPUT_GRADIENT,
-    PREVIOUS,
-    PREVIOUS_GRADIENT,
-    SUM,
-    TAPE,
-    WORK,
-    Phase,
-    Place,
-    Program,
-    computed,
-    program,
-)
+from carousel.emit.program import Kind, Phase, Place, Program, computed
+from carousel.emit.schedule import schedule
 from carousel.equations import Equations
 from carousel.equations.graph import Node
 
 INFIX = frozenset("+-*/")
-SUMS = (SUM, BACKWARD_SUM)
+SUMS = (Kind.SUM, Kind.BACKWARD_SUM)
 
 
 def operand_numbers(program: Program) -> dict[Place, int]:
     """Place -> its position in the list of arrays that the time loop hands to every phase.
 
-    All sums of a pass stand in one array, which is read, and are added up in the one behind it.
+    A pass reads all its sums from one array, and adds them up in the next array.
     """
     states, learned = len(program.equations.states), len(program.learned)
     counts = {
-        TAPE: program.slots - (states - 1),
-        PREVIOUS: states,
-        NEW: states,
-        LEARNED: learned,
-        SUM: 2 if program.sums else 0,
-        COTANGENT: states,
-        OUTPUT_GRADIENT: 1,
-        WORK: program.work,
-        PREVIOUS_GRADIENT: states,
-        LEARNED_GRADIENT: learned,
-        BACKWARD_SUM: 2 if program.backward_sums else 0,
+        Kind.TAPE: program.slots - (states - 1),
+        Kind.PREVIOUS: states,
+        Kind.NEW: states,
+        Kind.LEARNED: learned,
+        Kind.SUM: 2 if program.sums else 0,
+        Kind.COTANGENT: states,
+        Kind.OUTPUT_GRADIENT: 1,
+        Kind.WORK: program.work,
+        Kind.PREVIOUS_GRADIENT: states,
+        Kind.LEARNED_GRADIENT: learned,
+        Kind.BACKWARD_SUM: 2 if program.backward_sums else 0,
     }
     places = [Place(kind, index) for kind, count in counts.items() for index in range(count)]
     return {place: number for number, place in enumerate(places)}
@@ -58,7 +42,7 @@ def operand_numbers(program: Program) -> dict[Place, int]:
 class _PhaseWriter:
     """Writes one phase as a function that goes over rows and units.
 
-    What all units of a row share is computed before they are; a sum over units is added up on the way.
+    Values that all units of a row share are computed before the units. Sums over units are added up on the way.
     """
 
     def __init__(self, program: Program, is_backward: bool, index: int) -> None:
@@ -124,14 +108,14 @@ class _PhaseWriter:
                 return f"splat<T>({array}.data[row * {array}.stride + {place.index}])"
             return f"at.load({self._array(place)})"
         if node.operation == "state":
-            return f"at.load({self._array(Place(PREVIOUS, equations.states.index(node.name)))})"
+            return f"at.load({self._array(Place(Kind.PREVIOUS, equations.states.index(node.name)))})"
         if node.operation == "cotangent":
             return self._cotangent(equations.states.index(node.name))
         if node.operation == "constant":
             return f"splat<T>({_literal(node.value)})"
         if node.operation in ("scale", "param"):
             index = list(equations.layout.vectors).index(self._origin(node))
-            vector = f"at.load({self._array(Place(LEARNED, index))})"
+            vector = f"at.load({self._array(Place(Kind.LEARNED, index))})"
             return f"{vector} * {operands[0]}" if operands else vector
         if node.operation in INFIX:
             return f"{operands[0]} {node.operation} {operands[1]}"
@@ -145,18 +129,20 @@ class _PhaseWriter:
         return next(each for each in named if each.name == node.name)
 
     def _cotangent(self, state: int) -> str:
-        carried = f"at.load({self._array(Place(COTANGENT, state))})"
-        return f"{carried} + at.load({self._array(Place(OUTPUT_GRADIENT, 0))})" if state == 0 else carried
+        carried = f"at.load({self._array(Place(Kind.COTANGENT, state))})"
+        return (
+            f"{carried} + at.load({self._array(Place(Kind.OUTPUT_GRADIENT, 0))})" if state == 0 else carried
+        )
 
     def _store(self, place: Place, node: Node) -> str:
         array, value = self._array(place), self.variable[node]
-        if place.kind == LEARNED_GRADIENT:  # summed over rows and steps
+        if place.kind == Kind.LEARNED_GRADIENT:  # summed over rows and steps
             return f"at.store({array}, at.load({array}) + {value});"
         return f"at.store({array}, {value});"
 
     def _give(self, place: Place) -> str:
         array = self._array(Place(place.kind, 1))
-        nodes = self.program.sums if place.kind == SUM else self.program.backward_sums
+        nodes = self.program.sums if place.kind == Kind.SUM else self.program.backward_sums
         share = " / static_cast<T>(hidden)" if nodes[place.index].operation == "mean" else ""
         return f"{array}.data[row * {array}.stride + {place.index}] = total<T>(s{place.index}){share};"
 
@@ -187,7 +173,7 @@ def cell_source(name: str, program: Program) -> str:
 
 def source(cells: Mapping[str, Equations]) -> str:
     """The C++ of these cells, for each instruction set to compile."""
-    programs = {name.replace("-", "_"): program(equations) for name, equations in cells.items()}
+    programs = {name.replace("-", "_"): schedule(equations) for name, equations in cells.items()}
     rows = [
         f'    {{"{program.equations.key}", {name}_forward<T>, {name}_backward<T>}},'
         for name, program in programs.items()

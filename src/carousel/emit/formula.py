@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from carousel.emit.expressions import Factor, Term, Writer
 from carousel.emit.notation import LATEX, PLAIN, Notation
 from carousel.emit.symbols import gradient_roots, is_own, symbols, whole_gradients
-from carousel.emit.terms import Factor, Term, Writer
 from carousel.equations import Equations
 from carousel.equations.derive import Backward, backward
 from carousel.equations.graph import Node, topological
@@ -21,7 +21,7 @@ TIES = "where 1[a > b] is 1/2 if a = b"
 def text(equations: Equations, backward: bool = False, latex: bool = False) -> str:
     """The forward pass, and with `backward` the backward pass too.
 
-    In plain text the equals signs stand in line; in LaTeX each pass is an `align*` environment (amsmath).
+    In plain text the equals signs are aligned. In LaTeX each pass is an `align*` environment (amsmath).
 
     >>> from carousel.equations.catalogue import CELLS
     >>> print(text(CELLS["rnn-tanh"].equations))
@@ -38,8 +38,8 @@ def text(equations: Equations, backward: bool = False, latex: bool = False) -> s
 def forward_lines(equations: Equations, latex: bool = False) -> list[str]:
     """One line for each named vector: `i_t = σ(W_i x_t + U_i h_{t-1} + b_i)`.
 
-    W_i multiplies the input, U_i the first state, V_i the second; p_i is a learned diagonal and ∘ the product
-    unit by unit. b_i is the sum of the two biases of torch.nn; where they stand apart, b_{Wi} and b_{Ui}.
+    W_i multiplies the input, U_i the first state and V_i the second. p_i is a learned diagonal, and ∘ the elementwise
+    product. b_i is the sum of the two biases of torch.nn. In different products they are b_{Wi} and b_{Ui}.
     """
     return _lines(_forward(equations, LATEX if latex else PLAIN), latex)
 
@@ -47,8 +47,8 @@ def forward_lines(equations: Equations, latex: bool = False) -> list[str]:
 def backward_lines(equations: Equations, latex: bool = False) -> list[str]:
     """The backward pass in the order of computation, then the gradients of the learned numbers.
 
-    ∂v is the whole gradient of the loss L = sum_t L_t with respect to v, δi that with respect to the product
-    named i. A state collects what comes from the loss at t, from its own step, and from the next, t+1.
+    ∂v is the total derivative of the loss L = sum_t L_t with respect to v, and δi that with respect to the product
+    named i. The gradient of a state is a sum of parts from the loss at t, from step t, and from step t+1.
     """
     return _lines(_backward(equations, LATEX if latex else PLAIN), latex)
 
@@ -93,7 +93,7 @@ def _backward(equations: Equations, notation: Notation) -> list[Line]:
 
 
 def _state_gradient(derived: Backward, state: str, whole: Node, writer: Writer) -> str:
-    """From the loss at t, from the vectors of step t that read the new state, and from step t+1."""
+    """The parts from the loss at t, from the vectors of step t that read the new state, and from step t+1."""
     itself = Term(1, (Factor(writer.symbol(whole)),))  # in the graph, what comes from outside the step
     terms = [term for term in writer.expand(whole) if term != itself]
     if state == derived.equations.states[0]:
@@ -106,7 +106,7 @@ def _state_gradient(derived: Backward, state: str, whole: Node, writer: Writer) 
 
 
 def _parameter_gradients(derived: Backward, writer: Writer) -> list[Line]:
-    """dW = sum_t delta x^T and db = sum_t delta for each product, dp as derived for each diagonal."""
+    """dW = sum_t delta x^T and db = sum_t delta for each product, and dp for each diagonal."""
     lines = []
     for affine in derived.equations.affines:
         delta = derived.deltas.get(affine)  # none where the new states do not depend on it smoothly

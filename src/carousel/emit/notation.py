@@ -1,4 +1,4 @@
-"""How the symbols of a formula look, in plain Unicode text and in LaTeX."""
+"""The symbols of a formula in plain Unicode text and in LaTeX."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Notation:
         return f"\\frac{{{above}}}{{{below}}}" if self.latex else f"{above} / {below}"
 
     def loss_gradient(self, output: str) -> str:
-        """What the loss at step t sends to the output directly; `output` is the output's whole gradient."""
+        """The direct part of the loss at step t; `output` is the symbol of the output's total derivative."""
         return self.fraction(f"{self.gradient}L_t", output).replace(" / ", "/")
 
 

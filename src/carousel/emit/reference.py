@@ -1,4 +1,4 @@
-"""Graph -> torch: the truth in tests, and what runs wherever the kernels do not (other devices, dtypes, vmap)."""
+"""Graph -> torch: the reference in tests, and the path for whatever the kernels cannot run (devices, dtypes, vmap)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _same_shape(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 def evaluate(
     nodes: Iterable[Node], values: dict[Node, Tensor], learned: Callable[[Node], Tensor], like: Tensor
 ) -> None:
-    """Fill `values` with what each node computes; `learned(node)` computes products and diagonals.
+    """Add the value of each node to `values`; `learned(node)` computes products and diagonals.
 
     `like` is a vector of the step, (..., H), for the dtype, the device and the number of units.
     """
@@ -117,17 +117,12 @@ def run(call: Call) -> tuple[Tensor, list[Tensor]]:
 
     Returns the output in the form of x, and the final states.
     """
-    [output], final = _run(call, 1)
+    [output], final = run_states(call, 1)
     return output, final
 
 
-def run_states(call: Call) -> tuple[list[Tensor], list[Tensor]]:
-    """As `run`, with every state at every step: the first is the output."""
-    return _run(call, len(call.initial))
-
-
-def _run(call: Call, count: int) -> tuple[list[Tensor], list[Tensor]]:
-    """The first `count` states at every step, and the final states."""
+def run_states(call: Call, count: int | None = None) -> tuple[list[Tensor], list[Tensor]]:
+    """The first `count` states (None: all) at every step, of which the first is the output; and the final states."""
     rows, final = [], call.initial
     for after, _, states in _steps(call):
         rows.append(after[:count])

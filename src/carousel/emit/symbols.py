@@ -1,4 +1,4 @@
-"""Which vectors of a step, and which of its gradients, get a symbol of their own in a formula."""
+"""The vectors of a step, and the gradients, that get a symbol of their own in a formula."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import chain, count
 
-from carousel.emit.terms import Symbol
+from carousel.emit.expressions import Symbol
 from carousel.equations import Equations
 from carousel.equations.derive import Backward, backward
 from carousel.equations.graph import Node, make, topological
@@ -30,7 +30,7 @@ class Symbols:
 
 @cache
 def symbols(equations: Equations) -> Symbols:
-    """The author's names, the gradients of states and products, and what would be written out repeatedly."""
+    """Symbols for named vectors, for gradients of states and products, and for expressions that would be repeated."""
     derived = backward(equations)
     names = _author_names(equations)
     taken = RESERVED | {*equations.states, *names.values(), *(param.name for param in equations.params)}
@@ -73,7 +73,7 @@ def symbols(equations: Equations) -> Symbols:
 
 
 class _Sizes:
-    """How many symbols each expression has, and how deep it is nested; to be asked operands first."""
+    """The number of symbols and the depth of each expression. Operands must be asked before their users."""
 
     def __init__(self) -> None:
         self.lengths: dict[Node, int] = {}
@@ -83,7 +83,7 @@ class _Sizes:
         self.lengths[node], self.depths[node] = 1, 0
 
     def asks_for_name(self, node: Node, short: int, is_repeated: bool) -> bool:
-        """Whether it is too long to be written more than once, or too deep to be written at all."""
+        """Whether an expression is too long to be written more than once, or too deep to be written at all."""
         operands = set(node.operands)
         learned = {"affine": len(operands) + 1, "transposed": len(operands), "scale": 1}
         own = learned.get(node.operation, 0) if operands else node.operation != "constant"
@@ -93,7 +93,7 @@ class _Sizes:
 
 
 def whole_gradients(derived: Backward) -> dict[str, Node]:
-    """State -> the node that is the whole gradient of the new state, whatever reads it."""
+    """State -> the node that is the total derivative with respect to the new state."""
     equations = derived.equations
     return {
         state: derived.gradients[node] if is_own(equations, state, node) else make("cotangent", name=state)
@@ -107,7 +107,7 @@ def is_own(equations: Equations, state: str, node: Node) -> bool:
 
 
 def gradient_roots(derived: Backward) -> list[Node]:
-    """What a backward pass is asked for, beginning with the last vector of the step."""
+    """The results of a backward pass, beginning with the last vector of the step."""
     equations = derived.equations
     wholes = list(whole_gradients(derived).values())
     steps = [derived.gradients[node] for node in reversed(equations.nodes) if node in derived.gradients]
@@ -121,7 +121,7 @@ def gradient_roots(derived: Backward) -> list[Node]:
 
 
 def _author_names(equations: Equations) -> dict[Node, str]:
-    """Names that nothing else in the formula has: an intermediate h beside the state h becomes h'."""
+    """Unique names: an intermediate vector named h, as the state is, becomes h'."""
     ends = zip(equations.states, equations.new_states, strict=True)
     own = {node: state for state, node in ends if is_own(equations, state, node)}
     taken = RESERVED | set(equations.states) | {param.name for param in equations.params}

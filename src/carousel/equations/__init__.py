@@ -1,4 +1,4 @@
-"""THE mathematics: the language, what is derived from it, and one short file per cell. Needs nothing but Python."""
+"""The mathematics: the language of cells, the derivation, and one file for each family. It needs only Python."""
 
 from carousel.equations import init
 from carousel.equations.cell import Cell, Equations, trace

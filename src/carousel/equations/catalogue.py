@@ -1,4 +1,4 @@
-"""The cells that Carousel ships, by name: what the build compiles and the command line offers."""
+"""The built-in cells by name. The build compiles them, and the command line offers them."""
 
 from carousel.equations.cell import Cell
 from carousel.equations.elman import NONLINEARITIES, Elman

@@ -16,7 +16,7 @@ from carousel.equations.parameters import Layout
 from carousel.errors import CarouselError
 from carousel.printable import one_line
 
-TEXT_VERSION = 1  # of the form in which equations are written into exported graphs
+TEXT_VERSION = 1  # of the format of equations in exported graphs
 
 
 class Cell:
@@ -40,6 +40,7 @@ class Cell:
     states: ClassVar[tuple[str, ...]] = ("h",)
 
     def step(self, x: Any, *states: Any) -> Any:
+        """The new states, from the input x and the previous states: what a subclass defines."""
         raise CarouselError(f"{type(self).__name__} must define step(self, x, {', '.join(self.states)}).")
 
     def __getstate__(self) -> dict[str, Any]:
@@ -54,14 +55,24 @@ class Cell:
 
 @dataclass(frozen=True, eq=False)
 class Equations:
-    """What a step computes: previous states and x in, new states out, with the names its author gave."""
+    """What a step computes: x and the previous states in, the new states out.
+
+    Attributes:
+        title: the name of the cell's class; states: the names of its states.
+        new_states: the vector of each state after the step.
+
+    >>> from carousel.equations.catalogue import CELLS
+    >>> lstm = CELLS["lstm"].equations
+    >>> lstm.states, [affine.name for affine in lstm.affines]
+    (('h', 'c'), ['i', 'f', 'g', 'o'])
+    """
 
     title: str
     states: tuple[str, ...]
     new_states: tuple[Node, ...]
     nodes: tuple[Node, ...] = field(repr=False)  # all vectors of the step in the order of writing
     names: dict[Node, str] = field(repr=False)  # in the same order
-    starts: dict[Node, Starts] = field(repr=False)  # how learned numbers start, where the author says it
+    starts: dict[Node, Starts] = field(repr=False)  # initial values that the author sets
 
     @property
     def affines(self) -> list[Node]:
@@ -77,7 +88,7 @@ class Equations:
 
     @cached_property
     def layout(self) -> Layout:
-        """Where each product's weights and biases stand in the packed parameters."""
+        """The places of weights and biases in the packed parameters."""
         return Layout(self.states, self.new_states, self.affines, self.scales, self.params)
 
     @cached_property
@@ -91,7 +102,7 @@ class Equations:
 
     @cached_property
     def text(self) -> str:
-        """The mathematics alone as JSON, which `equations.text.read` takes back: exported graphs carry it."""
+        """The mathematics alone as JSON, for exported graphs; `equations.text.read` reads it."""
         given = {
             "version": TEXT_VERSION,
             "states": self.states,
@@ -102,7 +113,7 @@ class Equations:
 
     @property
     def _rows(self) -> list[tuple[str, str, float, list[int]]]:
-        """Of each node: operation, name, value and the numbers of its operands."""
+        """Operation, name, value and the numbers of the operands of each node."""
         number = self._numbers
         return [
             (node.operation, node.name, node.value, [number[operand] for operand in node.operands])
@@ -120,7 +131,7 @@ class Equations:
 
 @dataclass
 class Run:
-    """One run of a step on symbols: what came out, and where in its author's code.
+    """One run of a step on symbols: its results, and the lines of the author's code.
 
     Attributes:
         variables: the step's local variables at its end, which name the vectors in formulas and traces.
@@ -142,16 +153,20 @@ class Run:
 
 
 def trace(cell: Cell) -> Equations:
-    """Run `cell.step` on symbols.
+    """The equations of `cell`, from one run of its `step` on symbols.
 
-    Raises CarouselError, with the line of the step where it is known, if a state has no usable name, or if the
-    step uses a name that is not there or a function of torch, does not return one new vector for each of its
-    states, reads x other than through `affine` or gives two products one name.
+    Raises CarouselError, with the line of the step if it is known, if a state has no usable name, or if the step
+    uses an unknown name or a function of torch, does not return one new vector for each of its states, reads x
+    outside `affine` or gives two products one name.
+
+    >>> from carousel.equations.lstm import LSTM
+    >>> trace(LSTM()).new_states[0]
+    *(sigmoid(affine(o, input(x), state(h))), tanh(+(*(sigmoid(affine(f, input(x), state(h))), state(c)), ...
     """
     title = one_line(type(cell).__name__)
     _check_states(title, cell.states)
     if type(cell).step is Cell.step:
-        cell.step(None)  # says that it must be defined
+        cell.step(None)  # raises: a subclass must define it
     x, previous = make("input", name="x"), [make("state", name=state) for state in cell.states]
     with noting_order() as written:
         run = _run(cell, x, previous)
@@ -167,8 +182,7 @@ def trace(cell: Cell) -> Equations:
     names = {  # a variable h that is not the new state h is h'
         node: f"{variable}'" if variable in cell.states else variable
         for variable, node in run.variables.items()
-        if isinstance(node, Node)
-        and variable.isidentifier()  # code that was made, not written, may name it anything
+        if isinstance(node, Node) and variable.isidentifier()  # generated code may use other names
     }
     names |= dict(zip(new_states, cell.states, strict=True))
     named = {node: names[node] for node in nodes if node in names and node.operation not in LEAVES}

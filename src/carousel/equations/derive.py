@@ -38,7 +38,7 @@ SLOPES: Rules = {
     "exp": lambda d, y, a: (multiply(d, y),),
     "log": lambda d, y, a: (divide(d, a),),
     "sqrt": lambda d, y, a: (multiply(d, divide(0.5, y)),),
-    # every unit of y reads every unit of a alike, so every unit of a hears from all of y alike
+    # the gradient of every unit of a is the sum or mean of the gradient of y
     "sum": lambda d, y, a: (reduced("sum", d),),
     "mean": lambda d, y, a: (reduced("mean", d),),
     "maximum": lambda d, y, a, b: (shared(d, a, b), shared(d, b, a)),
@@ -50,7 +50,7 @@ SLOPES: Rules = {
 
 @dataclass(frozen=True, eq=False)
 class Gradient:
-    """What one step sends back to a vector: a part computed unit by unit and a part through products."""
+    """The gradient of a vector from one step: an elementwise part and a part through products."""
 
     elementwise: Node | None
     products: Node | None  # a "transposed" node
@@ -63,15 +63,15 @@ class Gradient:
 
 @dataclass(frozen=True, eq=False)
 class Backward:
-    """The backward pass of one step, given a "cotangent" (the whole gradient) for each new state.
+    """The backward pass of one step, given a "cotangent" (the total derivative) for each new state.
 
     Attributes:
         deltas: affine -> gradient of its pre-activation; with it, dW = sum_t delta x^T and db = sum_t delta.
         previous: state -> gradient of the state before the step.
         input: gradient of x, a "transposed" node, or None if the cell does not read x.
         learned: scale or param -> gradient of its learned vector in this step, to be summed over time and batch.
-        gradients: forward vector -> its gradient, for every vector the new states depend on. A number that all units
-            share (a sum or mean over units) counts as a vector: its gradient is the sum over units of what stands here.
+        gradients: forward vector -> its gradient, for every vector on which the new states depend. A number that all
+            units share, such as a mean, counts as a vector here: its gradient is the sum of this vector over units.
     """
 
     equations: Equations
@@ -89,7 +89,7 @@ def backward(equations: Equations) -> Backward:
 
 
 def reverse_mode(equations: Equations, rules: Rules) -> Backward:
-    """Visit the step's vectors last to first and hand each one's gradient to its operands, by these rules."""
+    """Visit the vectors of a step from last to first, and send the gradient of each to its operands by these rules."""
     elementwise: dict[Node, Node] = {}
     readers: dict[Node, list[Node]] = {}  # vector -> affines that multiply it
     gradients: dict[Node, Node] = {}

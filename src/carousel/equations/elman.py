@@ -9,7 +9,7 @@ NONLINEARITIES = {"tanh": tanh, "relu": relu, "sigmoid": sigmoid, "elu": elu, "i
 
 
 class Elman(Cell):
-    """The simple recurrent network with a nonlinearity of your choice."""
+    """The simple recurrent network with one of the `NONLINEARITIES`."""
 
     states = ("h",)
 

@@ -1,4 +1,4 @@
-"""The graph of a cell's step: nodes are vectors, edges say what each is computed from."""
+"""The graph of a cell's step. Nodes are vectors, and edges lead from a vector to its operands."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ LEAVES = frozenset({"input", "state", "param", "constant", "cotangent"})
 REDUCTIONS = frozenset({"sum", "mean"})
 LEARNED = frozenset({"affine", "transposed", "scale"})
 
-# what an operation is worth recomputing for: these cost less than loading their result from memory
+# it is cheaper to compute these operations again than to load their results from memory
 CHEAP = frozenset(
     {"+", "-", "*", "neg", "identity", "step", "above", "minimum", "maximum", "relu", "passed", "shared"}
 )
 
-# the nodes of the step being traced, in the order in which its author wrote them, and how their learned numbers start
+# the nodes of the step that is traced, in the order of writing, and their initial values
 Starts: TypeAlias = dict[str, Any]
 _written: ContextVar[dict[Node, Starts] | None] = ContextVar("written", default=None)
 
@@ -56,11 +56,11 @@ class Node:
     # only "transposed": the vector whose gradient this is, then the affines that read it, parallel to `operands`
     about: tuple[Node, ...] = ()
 
-    __array_ufunc__ = None  # NumPy's numbers and arrays leave their operators to those here
+    __array_ufunc__ = None  # NumPy's numbers then use the operators of this class
 
     @cached_property
     def is_uniform(self) -> bool:
-        """Are all units the same number: a reduction, a constant, or computed from such alone?"""
+        """Have all units the same number, as in a reduction, a constant, or a function of these?"""
         if self.operation in REDUCTIONS or self.operation == "constant":
             return True
         if self.operation in LEAVES or self.operation in LEARNED:
@@ -101,7 +101,7 @@ class Node:
         )
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Copies and pickles are made anew, so that the same fields stay the same object."""
+        """For copy and pickle: the same fields stay the same object."""
         return _make, (self.operation, self.operands, self.name, self.value, self.about)
 
     def __repr__(self) -> str:
@@ -112,13 +112,13 @@ class Node:
 def make(
     operation: str, *operands: Node, name: str = "", value: float = 0.0, about: tuple[Node, ...] = ()
 ) -> Node:
-    """The node of these fields: the same fields give the same object, so that nothing is computed twice."""
+    """The node with these fields. The same fields give the same object, so that nothing is computed twice."""
     key = (operation, tuple(map(id, operands)), name, value, tuple(map(id, about)))
     with _interning:
         node = _interned.get(key)
         if node is None:
             node = Node(operation, operands, name, value, about)
-            node.is_uniform  # noqa: B018 - known from its operands' on, so that no graph is too deep
+            node.is_uniform  # noqa: B018 - computed now, so that deep graphs need no deep recursion
             _interned[key] = node
     written = _written.get()
     if written is not None:
@@ -127,7 +127,7 @@ def make(
 
 
 def start(node: Node, **starts: Any) -> Node:
-    """Note how learned numbers of the node start ("input", "recurrent", "bias" or "init"), where it is traced."""
+    """Note the initial values of a node ("input", "recurrent", "bias" or "init") while its step is traced."""
     written = _written.get()
     for role, given in starts.items():
         if written is None or given is None:
@@ -135,8 +135,8 @@ def start(node: Node, **starts: Any) -> Node:
         before = written[node].setdefault(role, given)
         if before != given:
             raise CarouselError(
-                f"{node.operation}({node.name!r}, ...) starts as {before!r} in one place and as {given!r} in "
-                f"another; they are the same learned numbers."
+                f"{node.operation}({node.name!r}, ...) must have one {role}, because it is one parameter; it has "
+                f"{before!r} and {given!r}."
             )
     return node
 
@@ -163,7 +163,7 @@ def constant(value: float) -> Node:
 
 
 def as_node(value: Operand) -> Node:
-    """A number becomes a constant; anything that is neither number nor vector is the caller's mistake."""
+    """A number becomes a constant. Raises CarouselError for whatever is neither a number nor a vector."""
     if isinstance(value, Node):
         return value
     if isinstance(value, Real) and not isinstance(value, bool):
@@ -232,14 +232,14 @@ def divide(a: Operand, b: Operand) -> Node:
 
 
 def passed(d: Node, y: Node) -> Node:
-    """The gradient behind y = relu(..): d, and 0 where y is 0, also if d is infinite there."""
+    """The gradient of the operand of y = relu(..): d, and 0 where y is 0, even if d is infinite there."""
     if d.operation == "constant":
         return multiply(d, make("step", y))
     return negate(passed(d.operands[0], y)) if d.operation == "neg" else make("passed", d, y)
 
 
 def shared(d: Node, a: Node, b: Node) -> Node:
-    """What a hears from maximum(a, b): d, half of it where the two are equal, and 0 where b is larger."""
+    """The gradient of a in maximum(a, b): d, d / 2 where the two are equal, and 0 where b is larger."""
     if d.operation == "constant":
         return multiply(d, make("above", a, b))
     return negate(shared(d.operands[0], a, b)) if d.operation == "neg" else make("shared", d, a, b)
@@ -253,7 +253,7 @@ def negate(a: Operand) -> Node:
 
 
 def reduced(operation: str, a: Operand) -> Node:
-    """The sum or the mean over units; what all units share is taken out of it."""
+    """The sum or the mean over units. A factor that all units share is moved out of it."""
     a = as_node(a)
     if a.operation == "neg":
         return negate(reduced(operation, a.operands[0]))
@@ -281,7 +281,7 @@ def _has_shared_factor(a: Node) -> bool:
 
 
 def topological(roots: Iterable[Node], stop: Callable[[Node], bool] = lambda node: False) -> list[Node]:
-    """Every node the roots depend on, operands before users; below a node where `stop` holds nothing is visited."""
+    """All nodes on which the roots depend, operands before users. If `stop(node)`, its operands are not visited."""
     order: dict[Node, None] = {}
     stack: list[tuple[Node, Iterator[Node]]] = []
 

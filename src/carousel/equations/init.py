@@ -1,7 +1,7 @@
-"""How learned numbers start: `affine("f", x, h, recurrent=init.orthogonal(), bias=init.chrono(200))`.
+"""Initial values of parameters: `affine("f", x, h, recurrent=init.orthogonal(), bias=init.chrono(200))`.
 
-Plain descriptions, so that the equations need no torch; `carousel.nn` draws the numbers. A matrix starts block by
-block: each product has its own (H, I) or (H, H).
+These are descriptions, so that the equations need no torch; `carousel.nn` draws the numbers. A matrix is initialised
+block by block: each product has its own block, (H, I) or (H, H).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from carousel.errors import CarouselError
 
 @dataclass(frozen=True)
 class Initialiser:
-    """A distribution by its name and numbers; some are of matrices alone."""
+    """A distribution by its name and numbers. Some distributions are for matrices alone."""
 
     name: str
     numbers: tuple[float, ...] = ()
@@ -31,7 +31,7 @@ Init: TypeAlias = float | Initialiser | Callable[[Any], Any]
 
 
 def constant(value: float) -> Initialiser:
-    """Every number the same; a bare number says as much."""
+    """The same number everywhere. A cell may also pass the number itself."""
     return Initialiser("constant", (_finite("constant", value),))
 
 
@@ -51,7 +51,7 @@ def uniform(low: float, high: float) -> Initialiser:
 
 
 def normal(deviation: float = 1.0, mean: float = 0.0) -> Initialiser:
-    """Normal, by its standard deviation and mean."""
+    """Normally distributed, with this standard deviation and mean."""
     if _finite("normal", deviation) < 0:
         raise CarouselError(f"init.normal needs a deviation of at least 0; it got {deviation}.")
     return Initialiser("normal", (_finite("normal", mean), deviation))
@@ -73,7 +73,7 @@ def glorot(gain: float = 1.0) -> Initialiser:
 
 
 def chrono(longest: float) -> Initialiser:
-    """log(u), u uniform in [1, longest - 1]: a forget gate's bias for memories of up to `longest` steps.
+    """log(u) with u uniform in [1, longest - 1]: the bias of a forget gate for memories of up to `longest` steps.
 
     Tallec & Ollivier 2018, "Can recurrent neural networks warp time?".
     """
@@ -83,7 +83,7 @@ def chrono(longest: float) -> Initialiser:
 
 
 def checked(given: Any, where: str, is_matrix: bool) -> Initialiser | Callable[[Any], Any] | None:
-    """What an author gave as a start: a number becomes a constant."""
+    """An initial value as a cell passes it: a number becomes a constant."""
     if given is None:
         return None
     if isinstance(given, Real) and not isinstance(given, bool):
@@ -91,7 +91,7 @@ def checked(given: Any, where: str, is_matrix: bool) -> Initialiser | Callable[[
     if isinstance(given, Initialiser):
         if given.of_matrices and not is_matrix:
             raise CarouselError(
-                f"{where} starts a vector; {given} is of matrices. Use a number, or init.uniform."
+                f"{where} must be an initialiser of a vector; {given} is for matrices. Use a number or init.uniform."
             )
         return given
     if callable(given) and not isinstance(given, type):

@@ -12,7 +12,7 @@ MASK = "mask"
 
 
 class Masked(Cell):
-    """`cell` with the state `mask` behind its own; what h does elsewhere than in products is left alone.
+    """`cell` with one more state, `mask`. The mask multiplies h only where a matrix multiplies h.
 
     >>> from carousel.equations.lstm import LSTM
     >>> Masked(LSTM()).states

@@ -1,4 +1,4 @@
-"""A mistake in a cell, told with the name of its class and the line of its author's code."""
+"""Errors for mistakes in a cell, with the name of its class and the line of its author's code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from carousel.equations.graph import Node
 from carousel.equations.parameters import Layout
 from carousel.errors import CarouselError
 
-# what Python raises for a name that is not there, and for symbols where numbers or tensors are expected
+# what Python raises for an unknown name, and for symbols in the place of numbers or tensors
 SLIPS = (NameError, TypeError, AttributeError)
 
 CALL = "It is called with x and one vector for each of its states: step(self, x, {})."
@@ -25,7 +25,7 @@ WORDS = (
 
 @contextmanager
 def told(title: str, states: tuple[str, ...], code: CodeType | None) -> Iterator[None]:
-    """Around the call of a step: its author's slips become CarouselErrors, other errors get a note."""
+    """Around the call of a step: mistakes of its author become CarouselErrors, and other errors get a note."""
     try:
         yield
     except CarouselError as error:
@@ -40,7 +40,7 @@ def told(title: str, states: tuple[str, ...], code: CodeType | None) -> Iterator
 
 
 def place(code: CodeType | None, line: int | None) -> str:
-    """A line of the author's code as in a traceback, or nothing if it is not known."""
+    """A line of the author's code as in a traceback; empty if the line is not known."""
     if code is None or line is None:
         return ""
     source = linecache.getline(code.co_filename, line).strip()
@@ -49,7 +49,7 @@ def place(code: CodeType | None, line: int | None) -> str:
 
 
 def misfit(states: tuple[str, ...], new_states: tuple[Node, ...], learned: list[Node]) -> Node:
-    """The first of a layout that has no room beside those before it, where not all fit."""
+    """The first product or learned vector that does not fit into a layout with those before it."""
     for count in range(1, len(learned)):
         first = learned[:count]
         kinds = [[node for node in first if node.operation == kind] for kind in ("affine", "scale", "param")]
@@ -61,7 +61,7 @@ def misfit(states: tuple[str, ...], new_states: tuple[Node, ...], learned: list[
 
 
 def _where(code: CodeType | None, trace: TracebackType | None) -> str:
-    """The innermost line of the file in which the step stands; its first line if it was not even entered."""
+    """The innermost line in the file of the step; the first line of the step if it was not entered."""
     if code is None:
         return ""
     found, line = code, code.co_firstlineno

@@ -1,4 +1,4 @@
-"""Where a cell's learned numbers stand in the packed parameters: torch.nn's names and order, extended.
+"""The packed parameters of a cell, with the names and the order of torch.nn.
 
 Every affine contributes one block of rows to the matrix of each vector it reads: `weight_ih` (from the input x),
 `weight_hh` (from the state h), `weight_ch` (from the state c). A vector that is no state, such as r * h, belongs to

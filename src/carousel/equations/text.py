@@ -1,4 +1,4 @@
-"""Equations from the text that exported graphs carry (`Equations.text`): checked as data, never run as source."""
+"""Equations from the text in exported graphs (`Equations.text`), which is checked as data and never run as source."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _OPERANDS = {  # how many; of an affine, one or more
 
 
 class ExportedCell(Cell):
-    """A cell of which nothing but its equations is known."""
+    """A cell of which only the equations are known."""
 
     def __init__(self, states: list[str], nodes: list[Any], ends: list[int]) -> None:
         self.states = tuple(states)  # type: ignore[misc]
@@ -62,9 +62,9 @@ class ExportedCell(Cell):
 
 
 def read(text: str) -> Equations:
-    """The equations that have this text.
+    """The equations with this text.
 
-    Raises CarouselError if there are none, as where another program or a later version wrote it.
+    Raises CarouselError if it is not such a text, or if a later version of Carousel wrote it.
     """
     if len(text) > LONGEST:
         raise _unreadable(f"it has {len(text)} characters, and at most {LONGEST} are read")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from carousel.errors import CarouselError
 from carousel.models.sampling import advance, check_prompt
-from carousel.nn.in_eval import in_eval
+from carousel.nn.eval_view import eval_view
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def beam_search(
         raise CarouselError(f"beams must be at least 1; got {beams}.")
     if not 0 <= length_penalty < math.inf:
         raise CarouselError(f"length_penalty must be a finite number of at least 0; got {length_penalty}.")
-    return _search(in_eval(model), prompt, length, beams, length_penalty, never, stop)
+    return _search(eval_view(model), prompt, length, beams, length_penalty, never, stop)
 
 
 def _search(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from carousel.errors import CarouselError
-from carousel.nn.in_eval import in_eval
+from carousel.nn.eval_view import eval_view
 from carousel.options import MOST_SEED, check_seed
 
 
@@ -93,7 +93,7 @@ def _draw(
 ) -> Iterator[list[int | None]]:
     lanes = len(generators)
     live = [True] * lanes
-    model = in_eval(model)
+    model = eval_view(model)
     logits, state = advance(model, [[token] * lanes for token in prompt], None)
     for _ in range(length):
         tokens = [

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from carousel.atomic import write_atomic
 from carousel.errors import CarouselError, shown
-from carousel.nn.drawing import seeded
+from carousel.nn.random_numbers import seeded
 from carousel.reading import check_version, first_line, parse_json
 from carousel.tensor_file import TensorFile, open_tensors
 

@@ -4,7 +4,7 @@ from carousel.nn.convert import from_torch, to_torch
 from carousel.nn.frozen import Frozen
 from carousel.nn.gru import GRU
 from carousel.nn.lstm import LSTM
-from carousel.nn.recording import Recording, recording
+from carousel.nn.recordings import Recording, recording
 from carousel.nn.recurrent import Recurrent
 from carousel.nn.rnn import RNN
 from carousel.nn.stack import FrozenStack, Stack

@@ -1,4 +1,4 @@
-"""Weights that torch.nn.utils computes before each call: of prune, weight_norm and spectral_norm."""
+"""Weights that the hooks of torch.nn.utils (prune, weight_norm, spectral_norm) compute before each call."""
 
 from torch import nn
 from torch.nn.utils.prune import BasePruningMethod
@@ -7,9 +7,9 @@ from torch.nn.utils.weight_norm import WeightNorm
 
 
 def compute_weights(module: nn.Module) -> None:
-    """What these hooks do when the module is called, for who reads its weights without a call.
+    """Run these hooks for a caller that reads the weights of a module without calling the module.
 
-    Parametrizations (torch.nn.utils.parametrize) need none: there a weight is computed whenever it is read.
+    Parametrizations (torch.nn.utils.parametrize) compute a weight whenever it is read, so they need no call.
     """
     for hook in module._forward_pre_hooks.values():
         if isinstance(hook, (BasePruningMethod, SpectralNorm, WeightNorm)):

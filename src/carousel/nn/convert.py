@@ -32,10 +32,13 @@ def from_torch(module: Model) -> Model: ...
 def from_torch(module: nn.Module) -> nn.Module:
     """An RNN, LSTM or GRU of torch.nn as ours; or a model with every such module inside it as ours.
 
-    The result is a copy: the module that was given stays as it is, and an optimiser needs the parameters of the copy.
-    Names of parameters, options, hooks, parametrizations, shared modules and parameters, attributes, device, dtype,
-    training mode and requires_grad are kept, and so is every other module of the model. A subclass of torch's with a
-    `forward` of its own stays too, since only its author knows what it computes.
+    The result is a copy, so an optimiser needs the parameters of the copy. The copy keeps the names of parameters,
+    options, hooks, parametrizations, shared modules and parameters, attributes, device, dtype, training mode,
+    requires_grad and every other module of the model. A subclass of torch's modules with a `forward` of its own is not
+    replaced, because only its author knows what it computes.
+
+    Args:
+        module: a torch.nn.RNN, LSTM or GRU, or a model that contains some.
 
     Raises:
         CarouselError: there is no such module, or the model cannot be copied.
@@ -59,14 +62,17 @@ def from_torch(module: nn.Module) -> nn.Module:
 
 
 def to_torch(module: Model) -> nn.Module:
-    """The way back: our modules as torch.nn's, alone or inside a model.
+    """The inverse of `from_torch`: Carousel's modules as torch.nn's, alone or inside a model.
 
-    The result is a copy and keeps what `from_torch` keeps. Code of the model that passes `lengths=`, `mask=` or
-    `resets=` will find that torch's modules take none of them.
+    The result is a copy and keeps what `from_torch` keeps. torch's modules do not accept `lengths=`, `mask=` and
+    `resets=`: code of the model that passes them must change.
+
+    Args:
+        module: one of Carousel's recurrent modules, or a model that contains some.
 
     Raises:
-        CarouselError: there is none of our modules; torch has no such cell, as for peepholes or a cell of your own; or
-            a module has an option that torch does not have, as weight_drop.
+        CarouselError: there is no such module; or torch lacks its cell (peepholes, a cell of your own) or one of its
+            options (weight_drop).
 
     >>> import torch, carousel
     >>> to_torch(carousel.LSTM(3, 5, bidirectional=True))
@@ -85,13 +91,13 @@ def to_torch(module: Model) -> nn.Module:
 
 
 def _is_torchs(module: nn.Module) -> bool:
-    """One of torch's three that computes what torch says."""
+    """Is this one of torch's three modules, with torch's own forward?"""
     kinds = [kind for kind in _TORCH if isinstance(module, kind)]
     return bool(kinds) and type(module).forward is kinds[0].forward and "forward" not in vars(module)
 
 
 def _without_counterpart(module: nn.Module) -> str | None:
-    """Why torch has nothing that computes what this module does."""
+    """Why torch has no module that computes the same; None if it has one."""
     if isinstance(module, Stack):
         return "torch has no Stack; convert its modules one by one"
     if not isinstance(module, Recurrent):
@@ -112,9 +118,9 @@ def _replaced(
 ) -> Any:
     """A copy of the model in which `made(module)` stands wherever a chosen module stood; `back` undoes `made`.
 
-    What deepcopy finds in its memory it takes for copied already: so the new modules reach every place that held an
-    old one, lists and hooks that are methods among them. A method of an old module has the old class's code, so the new
-    module's own takes its place.
+    deepcopy takes what it finds in its memory for copied already. The new modules therefore reach every place that held
+    an old one, also in lists and in hooks that are methods. A method of an old module has the code of the old class, so
+    the method of the new module takes its place.
     """
     found = {id(module): module for module in model.modules() if chosen(module)}
     memory: dict[int, Any] = {key: made(module) for key, module in found.items()}
@@ -137,7 +143,7 @@ def _replaced(
 
 
 def _take(new: nn.Module, old: nn.Module, attributes: list[str], memory: dict[int, Any]) -> None:
-    """Copy what a module holds beside its options: weights, parametrizations, hooks, and what its user gave it."""
+    """Copy what a module holds besides its options: weights, parametrizations, hooks and attributes of its user."""
     names = list(new._parameters)
     state = [name for name in vars(old) if "_hook" in name or "buffers" in name]
     for name in [*state, *(each for each in attributes if each not in names)]:

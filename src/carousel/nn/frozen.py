@@ -1,18 +1,17 @@
-"""Inference: the weights as they are now, packed once, and as little as possible around the compiled loop."""
+"""Inference with a copy of the weights that is packed once, and with little Python around the compiled loop."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from carousel.nn.lengths import Lengths
-from carousel.nn.resets import Resets
-from carousel.nn.sequences import Padded
+from carousel.nn.inputs import StepOptions
+from carousel.nn.sequence_layout import Padded
 from carousel.nn.states import States, check_states
 from carousel.nn.torch_layer import FxLeaf, PackedWeights, TorchLayer
 from carousel.ops import FrozenLayer, takes_kernel
@@ -23,16 +22,17 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 class Frozen(FxLeaf):
-    """A recurrent network that only infers, made by `module.frozen()`.
+    """A recurrent network for inference alone, made by `module.frozen()`.
 
-    It is called as the module is, and returns what the module returns in `eval()` under `torch.no_grad()`, to the last
-    bit. It has a copy of the weights (later changes of the module do not reach it), which it packs at its first call,
-    where the module packs them at each: short calls gain most. Threads may share it.
+    A frozen network is called as the module is, and returns what the module returns in `eval()` under
+    `torch.no_grad()`, to the last bit. It copies the weights of the `module`, which later changes of the module do not
+    reach. It packs them at its first call, where the module packs them at each call, so short calls gain most. Threads
+    may share it.
 
-    The weights are buffers under the names that the module gives them: an optimiser does not see them, `state_dict()`
-    holds them, `load_state_dict()` takes those of a module or of a frozen one, `to()` moves them,
-    `torch.func.functional_call` puts others in their place. They must not be changed in another way. A frozen network
-    stays in eval mode whatever `train()` says.
+    The weights are buffers under the names that the module gives them. An optimiser does not see them. `state_dict()`
+    contains them, `load_state_dict()` accepts those of a module or of a frozen network, `to()` moves them, and
+    `torch.func.functional_call` replaces them. They must not be changed in another way. A frozen network stays in eval
+    mode after `train()`.
 
     >>> import torch
     >>> from carousel.nn import LSTM
@@ -49,7 +49,7 @@ class Frozen(FxLeaf):
         self._own(copied(module))
 
     def _own(self, module: TorchLayer) -> Frozen:
-        """Take a module that nobody else has: what it holds by name is held by this one, too."""
+        """Take a module that nobody else uses, and share its registers of buffers and modules."""
         super().__init__()
         self.training = False
         vars(self)["_module"] = module
@@ -69,28 +69,21 @@ class Frozen(FxLeaf):
         return self
 
     def train(self, mode: bool = True) -> Frozen:
-        """Nothing to do: it only infers."""
+        """A frozen network stays in eval mode, whatever `mode` is."""
         return self
 
     def forward(
-        self,
-        input: Tensor | PackedSequence,
-        hx: States | None = None,
-        *,
-        lengths: Lengths | None = None,
-        resets: Resets | None = None,
-        mask: Tensor | None = None,
-        reset_to: States | None = None,
+        self, input: Tensor | PackedSequence, hx: States | None = None, **steps: Unpack[StepOptions]
     ) -> tuple[Any, States]:
         """As `Recurrent.forward`, whose arguments, results and errors these are."""
-        steps = lengths, resets, mask, reset_to
-        if all(each is None for each in steps) and isinstance(input, Tensor) and self._takes(input, hx):
+        is_whole = not steps or all(each is None for each in steps.values())
+        if is_whole and isinstance(input, Tensor) and self._takes(input, hx):
             return self._run(Padded(input, self._module.batch_first), hx)
         with torch.no_grad():
-            return self._module(input, hx, lengths=lengths, resets=resets, mask=mask, reset_to=reset_to)
+            return self._module(input, hx, **steps)
 
     def _takes(self, input: Tensor, hx: States | None) -> bool:
-        """Plain numbers of the weights' kind, of the right width: all else is the module's business."""
+        """Can the compiled layers run this input? The module runs everything else."""
         states = () if hx is None else hx if isinstance(hx, tuple) else (hx,)
         return (
             bool(self._layers)
@@ -103,14 +96,12 @@ class Frozen(FxLeaf):
             and runs_eagerly((input, *states))
             and not transformed()
             and not autocasts_bfloat16()
-            and not profiled()  # the module's way has a name in the profile
+            and not profiled()  # the path through the module has a name in the profile
         )
 
     def _run(self, sequence: Padded, hx: States | None) -> tuple[Any, States]:
-        module, x = (
-            self._module,
-            sequence.x,
-        )  # of tensors with a history only addresses are used: none is recorded
+        # of tensors with a history only addresses are used: none is recorded
+        module, x = self._module, sequence.x
         parts, names = module.num_layers * len(module.directions), module.cell.states
         initial = None
         if hx is not None:
@@ -146,7 +137,7 @@ def _pack_again(frozen: Frozen, _: Any) -> None:
 
 
 def copied(module: Network) -> Network:
-    """The same for nobody else, in eval mode and with its parameters as buffers."""
+    """A copy of a module in eval mode, with its parameters as buffers."""
     computed = (  # by the hooks of torch.nn.utils: deepcopy copies no tensor that has a history
         value
         for each in module.modules()
@@ -161,7 +152,7 @@ def copied(module: Network) -> Network:
 
 
 def is_plain(module: nn.Module) -> bool:
-    """Does a call of it do what its class in this package does, and nothing else?"""
+    """Has the module no hooks and no forward but that of its class in this package?"""
     common = nn.modules.module
     hooks = (module._forward_hooks, module._forward_pre_hooks)
     everywhere = (common._global_forward_hooks, common._global_forward_pre_hooks)
@@ -170,7 +161,7 @@ def is_plain(module: nn.Module) -> bool:
 
 
 def _frozen_layers(module: TorchLayer, packed: PackedWeights) -> list[list[FrozenLayer]]:
-    """The directions of each layer; nothing where a call needs more than the compiled kernels."""
+    """The directions of each layer; empty if a call needs more than the compiled kernels."""
     equations, layers, dtypes = module.cell.equations, [], set()
     if not is_plain(module) or module.proj_size:
         return []

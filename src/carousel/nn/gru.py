@@ -13,11 +13,12 @@ RESETS = {"after": "gru", "before": "gru-before"}
 
 
 class GRU(Recurrent):
-    """The gated recurrent unit (Cho et al. 2014): torch.nn.GRU, and the original.
+    """The gated recurrent unit (Cho et al. 2014), as torch.nn.GRU or as in the paper.
 
     Args:
         reset: "after": n = tanh(W x + b_ih + r (U h + b_hh)), as in torch.nn and cuDNN;
             "before": n = tanh(W x + b_ih + U (r h) + b_hh), as in the paper. Both have the same parameters.
+        proj_size: must be 0, as in torch: only the LSTM has a projection.
         The others, shapes and errors: see `Recurrent`.
 
     >>> import torch
@@ -26,6 +27,8 @@ class GRU(Recurrent):
     >>> output.shape, h_n.shape
     (torch.Size([7, 2, 5]), torch.Size([2, 2, 5]))
     """
+
+    _usual = (("reset", "after"),)
 
     def __init__(
         self,
@@ -45,20 +48,8 @@ class GRU(Recurrent):
     ) -> None:
         no_projection(proj_size)
         cell = CELLS[one_of("reset", reset, RESETS)]
+        sizes = input_size, hidden_size, num_layers
         super().__init__(
-            cell,
-            input_size,
-            hidden_size,
-            num_layers,
-            bias,
-            batch_first,
-            dropout,
-            bidirectional,
-            device,
-            dtype,
-            **regularisers,
+            cell, *sizes, bias, batch_first, dropout, bidirectional, device, dtype, **regularisers
         )
         self.reset = reset
-
-    def extra_repr(self) -> str:
-        return super().extra_repr() + (f", reset={self.reset}" if self.reset != "after" else "")

@@ -1,8 +1,8 @@
-"""What a recurrent module was called with, checked and in the form in which layers compute."""
+"""The arguments of a call of a recurrent module, checked and in the layout in which layers compute."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import torch
 from torch import Tensor
@@ -12,30 +12,42 @@ from carousel.emit.call import Call
 from carousel.equations import Equations
 from carousel.errors import CarouselError
 from carousel.nn.lengths import Lengths, Ragged
+from carousel.nn.masks import Segments, open_input
 from carousel.nn.precision import Numbers, cast, matching, numbers_of
-from carousel.nn.resets import Masks, Resets
-from carousel.nn.segments import Segments, open_input
-from carousel.nn.sequences import Packed, Padded
+from carousel.nn.resets import Resets, StepMasks
+from carousel.nn.sequence_layout import Packed, Padded
 from carousel.nn.states import States, check_states, expanded
 from carousel.nn.torch_layer import Parameters, TorchLayer
 
 
+class StepOptions(TypedDict, total=False):
+    """Which steps count, and where the state is reset: the keyword arguments of a call, see `Recurrent.forward`."""
+
+    lengths: Lengths | None
+    resets: Resets | None
+    mask: Tensor | None
+    reset_to: States | None
+
+
 class Inputs(NamedTuple):
-    """x: the steps of the sequence. initial, given: the initial states as layers take them, and as they came. begins:
-    before which steps each direction starts from zero. is_zero: are all initial states zero?"""
+    """A sequence and its initial states.
+
+    x: the steps of the sequence. initial: the states as layers take them; given: as the caller gave them. begins:
+    before which steps each direction starts from zero. is_zero: are all initial states zero?
+    """
 
     sequence: Padded | Packed | Ragged | Segments
     x: Tensor
     initial: list[Tensor]
     given: list[Tensor]
-    begins: Masks
+    begins: StepMasks
     numbers: Numbers
     is_zero: bool
 
     def call(
         self, equations: Equations, reverse: bool, x: Tensor, initial: list[Tensor], parameters: Parameters
     ) -> Call:
-        """Of one layer, in one direction."""
+        """The call of one layer in one direction."""
         sizes, begins = self.sequence.batch_sizes, self.begins[reverse]
         return Call(equations, x, initial, parameters, reverse, sizes, begins, self.numbers.bfloat16)
 
@@ -44,12 +56,12 @@ def open_inputs(
     module: TorchLayer,
     input: Tensor | PackedSequence,
     hx: States | None,
-    lengths: Lengths | None,
-    resets: Resets | None,
-    mask: Tensor | None,
-    reset_to: States | None,
+    lengths: Lengths | None = None,
+    resets: Resets | None = None,
+    mask: Tensor | None = None,
+    reset_to: States | None = None,
 ) -> Inputs:
-    """The sequence, its steps and the initial states, checked and in the form in which layers compute."""
+    """Check the arguments of a call and bring them into the layout in which layers compute."""
     anew = reset_to is not None
     sequence, begins = open_input(
         input, module.batch_first, module.bidirectional, lengths, mask, resets, anew

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from carousel.errors import CarouselError
-from carousel.nn.sequences import Packed, Padded, Unpadded, open_sequence
+from carousel.nn.sequence_layout import Packed, Padded, Unpadded, open_sequence
 from carousel.ops.packing import check_lengths, pack, packing
 from carousel.ops.transforms import runs_eagerly, transformed
 
@@ -21,8 +21,8 @@ Lengths = Tensor | Iterable[int]
 class Ragged(Unpadded):
     """A padded tensor of which only the first steps of each sequence count.
 
-    One indexing brings the steps that count into the order of a PackedSequence, one brings the outputs back;
-    in between nothing is computed for padding, and what stands there is never read.
+    One indexing brings the steps that count into the order of a PackedSequence, and another brings the outputs back.
+    Padding is neither read nor computed.
     """
 
     def __init__(self, input: Tensor, lengths: Tensor, batch_first: bool) -> None:
@@ -41,7 +41,7 @@ class Ragged(Unpadded):
         return tuple(self.frame)
 
     def mask_in(self, mask: Tensor) -> Tensor:
-        """Whatever has a value for each step of the padded input -> one row for each step that counts."""
+        """A value for each step of the padded input -> one row for each step that counts."""
         rows = mask.flatten(0, 1)
         if rows.requires_grad and runs_eagerly([rows]) and not transformed():
             return _Gather.apply(rows, self._rows)
@@ -54,7 +54,7 @@ class Ragged(Unpadded):
 
 
 class _Gather(torch.autograd.Function):
-    """`x.index_select(0, rows)` of rows that all differ: gradients are copied back, where torch would add them up."""
+    """`x.index_select(0, rows)` for distinct rows: gradients are copied back, where torch would add them up."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, rows: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ class _Gather(torch.autograd.Function):
 def open_sequences(
     input: Tensor | PackedSequence, batch_first: bool, lengths: Lengths | None
 ) -> Padded | Packed | Ragged:
-    """The input in the form in which layers compute; padded where every sequence has every step."""
+    """The input in the layout in which layers compute; it is padded if every sequence has every step."""
     sequence = open_sequence(input, batch_first)
     if lengths is None:
         return sequence
@@ -85,7 +85,7 @@ def checked_lengths(lengths: Lengths, input: Tensor | PackedSequence, sequence: 
     """(B,), int64 on the CPU, each from 0 to T."""
     if not isinstance(input, Tensor):
         raise CarouselError(
-            "lengths go with a padded tensor; a PackedSequence holds its own. Give one or the other."
+            "lengths go with a padded tensor, and the input is a PackedSequence, which has its own. Leave lengths out."
         )
     if input.dim() == 2:
         raise CarouselError(

@@ -14,7 +14,7 @@ PEEPHOLES = {"none": "lstm", "diagonal": "lstm-diagonal", "full": "lstm-full"}
 
 
 class LSTM(Recurrent):
-    """Long short-term memory (Hochreiter & Schmidhuber 1997): torch.nn.LSTM, and with peepholes.
+    """Long short-term memory (Hochreiter & Schmidhuber 1997), as torch.nn.LSTM or with peepholes.
 
     Args:
         peephole: "none", as in torch.nn; "diagonal": each gate sees its own cell (Gers & Schmidhuber 2000),
@@ -30,6 +30,8 @@ class LSTM(Recurrent):
     >>> output.shape, c_n.shape, module.weight_peephole_l0.shape
     (torch.Size([7, 2, 5]), torch.Size([1, 2, 5]), torch.Size([3, 5]))
     """
+
+    _usual = (("proj_size", 0), ("peephole", "none"))
 
     def __init__(
         self,
@@ -49,25 +51,12 @@ class LSTM(Recurrent):
     ) -> None:
         self.proj_size = projection(proj_size, hidden_size)  # which the parameters, made below, follow
         cell = CELLS[one_of("peephole", peephole, PEEPHOLES)]
+        sizes = input_size, hidden_size, num_layers
         super().__init__(
-            cell,
-            input_size,
-            hidden_size,
-            num_layers,
-            bias,
-            batch_first,
-            dropout,
-            bidirectional,
-            device,
-            dtype,
-            **regularisers,
+            cell, *sizes, bias, batch_first, dropout, bidirectional, device, dtype, **regularisers
         )
         self.peephole = peephole
         if self.proj_size and self.regularisers.recurrent_dropout:
             raise CarouselError(
                 "recurrent_dropout masks h, which an LSTM with proj_size does not keep; use weight_drop."
             )
-
-    def extra_repr(self) -> str:
-        text = super().extra_repr() + (f", proj_size={self.proj_size}" if self.proj_size else "")
-        return text + (f", peephole={self.peephole}" if self.peephole != "none" else "")

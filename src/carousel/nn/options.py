@@ -22,7 +22,7 @@ def positive(name: str, value: SupportsIndex) -> int:
 
 
 def switch(name: str, value: Any) -> bool:
-    """True or False, also as 1 or 0 or NumPy's; a number that was meant for another option shows itself here."""
+    """True or False, also as 1, 0 or NumPy's. A number that was meant for another option is noticed here."""
     if not isinstance(value, (bool, int, np.bool_)) or value not in (0, 1):
         raise CarouselError(
             f"{name} must be True or False; it is {value!r}. Give options by name if their order is in doubt."
@@ -31,7 +31,7 @@ def switch(name: str, value: Any) -> bool:
 
 
 def probability(value: Any, num_layers: int) -> float:
-    """Dropout: a number in [0, 1]; warns where it would do nothing, in torch's words."""
+    """Dropout: a number in [0, 1]. Warns in torch's words if dropout has no effect."""
     value = share("dropout", value)
     if value > 0 and num_layers == 1:
         warnings.warn(
@@ -52,7 +52,7 @@ def share(name: str, value: Any) -> float:
 
 
 def one_of(name: str, value: Any, choices: dict[str, Any]) -> Any:
-    """What the choice stands for."""
+    """The value that the choice selects."""
     if not isinstance(value, str) or value not in choices:
         raise CarouselError(f"{name} must be one of {', '.join(map(repr, choices))}; it is {value!r}.")
     return choices[value]
@@ -68,7 +68,7 @@ def no_projection(proj_size: int) -> None:
 
 
 def projection(proj_size: SupportsIndex, hidden_size: SupportsIndex) -> int:
-    """To how many numbers h is projected: from 1 to below H, or 0 for no projection."""
+    """The size of the projected h: from 1 to below H, or 0 for no projection."""
     limit = positive("hidden_size", hidden_size)
     try:
         size = operator.index(proj_size)

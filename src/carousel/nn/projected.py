@@ -1,9 +1,9 @@
 """An LSTM whose h is projected to fewer numbers (Sak et al. 2014): h_t = W_hr (o * tanh(c_t)), torch's `proj_size`.
 
 With m_t = o * tanh(c_t), what the next step reads of h is W_hh h_t = (W_hh W_hr) m_t. That is an LSTM without a
-projection whose recurrent matrix is W_hh W_hr. So the kernel of the LSTM runs it, with m in the place of h, and one
-product makes h of m for all steps at once. An initial h need not be W_hr m of any m: it comes in beside the input of
-the first step, with W_hh as its weights.
+projection whose recurrent matrix is W_hh W_hr. The kernel of the LSTM therefore runs it with m in the place of h, and
+one product computes h from m for all steps at once. No m may exist for an initial h, so the initial h is a part of the
+input of the first step, with W_hh as its weights.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from torch.nn import functional as F
 
 from carousel.emit.call import Call
 from carousel.nn.torch_layer import Part, RunPart
-from carousel.ops.native import turned
+from carousel.ops.other_devices import turned
 
 
 def projected(run: RunPart, is_zero: bool, hidden: int) -> RunPart:
-    """As `run`, which runs an LSTM, with h projected; is_zero: is the initial h?"""
+    """`run` with h projected; is_zero: is the initial h zero?"""
 
     def run_projected(part: Part, call: Call) -> tuple[Tensor, list[Tensor]]:
         h, *rest = call.initial
@@ -33,16 +33,16 @@ def projected(run: RunPart, is_zero: bool, hidden: int) -> RunPart:
 
 
 def _folded(call: Call, h: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
-    """The input and the parameters of the LSTM on m that runs instead; it begins with m = 0.
+    """The input and the parameters of the LSTM on m, which begins with m = 0.
 
-    call: its parameters with weight_hr (P, H); h: the initial one, (B, P), None for zeros.
+    call: has weight_hr (P, H) among its parameters. h: the initial h, (B, P), or None for zeros.
     """
     x, parameters, batch_sizes = call.x, call.parameters, call.batch_sizes
     weights = {name: weight for name, weight in parameters.items() if name != "weight_hr"}
     weights["weight_hh"] = parameters["weight_hh"] @ parameters["weight_hr"]
     if h is None:
         return x, weights
-    if call.resets is not None and not call.reverse:  # where the reverse direction begins lies no boundary
+    if call.resets is not None and not call.reverse:  # the reverse direction has no boundary where it begins
         first = call.resets[0] if batch_sizes is None else call.resets[: h.shape[0]]
         h = h.masked_fill(first.unsqueeze(-1), 0)
     rows = h.unsqueeze(0) if batch_sizes is None else h

@@ -14,15 +14,15 @@ from carousel.equations.masked import Masked
 from carousel.errors import CarouselError
 from carousel.nn.computed_weights import compute_weights
 from carousel.nn.frozen import Frozen
-from carousel.nn.inputs import Inputs, open_inputs
+from carousel.nn.inputs import Inputs, StepOptions, open_inputs
 from carousel.nn.lengths import Lengths
 from carousel.nn.options import positive, probability, switch
 from carousel.nn.precision import cast
 from carousel.nn.projected import projected
-from carousel.nn.recording import Recording
+from carousel.nn.recordings import Recording
 from carousel.nn.regularisers import RegulariserOptions, Regularisers, dropout, locked
 from carousel.nn.resets import Resets
-from carousel.nn.sequences import Packed
+from carousel.nn.sequence_layout import Packed
 from carousel.nn.states import States
 from carousel.nn.stepper import Stepper
 from carousel.nn.torch_layer import Part, RunPart, TorchLayer
@@ -34,9 +34,9 @@ from carousel.ops.autocast import outside_autocast
 class Recurrent(TorchLayer):
     """A recurrent network of any cell, with the interface of torch.nn's recurrent modules.
 
-    Parameters carry the names and shapes of `cell.equations.layout` with torch's suffixes, `weight_ih_l0`,
-    `weight_hh_l1_reverse`, and start uniform in [-1/sqrt(H), 1/sqrt(H)], as in torch.nn, where the cell does not
-    say otherwise.
+    Parameters have the names and shapes of `cell.equations.layout` with torch's suffixes, such as `weight_ih_l0` and
+    `weight_hh_l1_reverse`. Their initial values are uniform in [-1/sqrt(H), 1/sqrt(H)], as in torch.nn, unless the
+    cell sets others.
 
     Args:
         cell: a Cell, or its class.
@@ -47,12 +47,12 @@ class Recurrent(TorchLayer):
         batch_first: tensors are (B, T, I) instead of (T, B, I); states are not affected.
         dropout: the share of values set to 0 between layers while training.
         bidirectional: each layer also runs from the end of the sequence; outputs are (.., 2 H).
-        device, dtype: where and in what the parameters are made.
-        locked_dropout, weight_drop, recurrent_dropout: see `carousel.nn.regularisers.Regularisers`; only while
-            training.
+        device, dtype: those of the parameters.
+        locked_dropout, weight_drop, recurrent_dropout: regularisers that work only while training; see
+            `carousel.nn.regularisers.Regularisers`.
 
     Raises:
-        CarouselError: an option outside its range.
+        CarouselError: an option is outside its range.
 
     >>> import torch
     >>> from carousel.equations import Cell, affine, sigmoid, tanh
@@ -69,6 +69,9 @@ class Recurrent(TorchLayer):
     """
 
     proj_size = 0  # for code that asks torch's modules
+    _usual: tuple[
+        tuple[str, Any], ...
+    ] = ()  # options of a subclass, with the values that its repr leaves out
     _masked_equations: Equations | None = None
 
     def __init__(
@@ -100,7 +103,7 @@ class Recurrent(TorchLayer):
         self.reset_parameters()
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickle and deepcopy: a copy is in no recording."""
+        """For pickle and deepcopy: recordings do not see a copy."""
         gone = ("_recorders", "_equations", "_masked_equations", "_kept")
         return {name: value for name, value in nn.Module.__getstate__(self).items() if name not in gone}
 
@@ -109,7 +112,7 @@ class Recurrent(TorchLayer):
         self._trace_cell()
 
     def _trace_cell(self) -> None:
-        """Before the first call, which torch.compile may follow; it cannot follow the tracing of a cell."""
+        """Trace the cell before the first call, because torch.compile cannot follow the tracing of a cell."""
         self._equations = _known(self.cell.equations)
         if self.regularisers.recurrent_dropout > 0:
             self._masked()
@@ -136,28 +139,28 @@ class Recurrent(TorchLayer):
             input: (T, B, I), (B, T, I) with batch_first, (T, I) unbatched, or a PackedSequence in any order.
             hx: the initial state (layers x directions, B, H), without B if unbatched; for a cell with several
                 states a tuple of them, such as (h_0, c_0). Zeros if None.
-            lengths: how many steps of each sequence count, (B,), each from 0 to T, in any order; the rest is
-                padding, which is neither read nor computed. With it the output is 0 after each sequence's end,
-                the final states are those at its end, and there the reverse direction begins. The final state of
-                a sequence without a step is its initial state.
-            resets: bool, true at the steps before which the state becomes zero, as where an episode or a document
-                begins: (T, B), (B, T) with batch_first, (T,) unbatched; a PackedSequence with one. In either
-                direction and in every layer nothing crosses from step t - 1 to t, nor back, where it is true at t.
-            mask: bool, true at the steps that count, in the shape of resets, in place of lengths: any steps may be
-                left out. Such a step is neither read nor computed, keeps the state and gives an output of 0. A
-                reset there falls on the next step that counts.
-            reset_to: the state that resets lead to in place of zero, in each direction, in the form of hx, with a
-                batch of B or of 1; gradients reach it from every reset. hx stays the state before the first step.
+            lengths: how many steps of each sequence count, (B,), each from 0 to T, in any order. The rest is padding,
+                which is neither read nor computed. After the end of a sequence the output is 0. The final state is
+                that at the end of the sequence, and the reverse direction begins there. The final state of a sequence
+                without a step is its initial state.
+            resets: bool, true at the steps before which the state becomes zero, such as the first step of an episode or
+                a document: (T, B), (B, T) with batch_first, (T,) unbatched; a PackedSequence if the input is one. If
+                resets is true at t, nothing passes between the steps t - 1 and t, in either direction and in any layer.
+            mask: bool, true at the steps that count, in the shape of resets. It takes the place of lengths, and any
+                steps may be left out. Such a step is neither read nor computed. It keeps the state, and its output is
+                0. A reset at such a step takes place at the next step that counts.
+            reset_to: the state after a reset, in place of zero, in each direction: in the form of hx, with a batch of B
+                or 1. Gradients reach it from every reset. hx stays the state before the first step.
 
         Returns:
-            The output in the form of the input, width H, or 2 H if bidirectional (P in the place of H with
-            proj_size); and the final states in the form of hx. With weights in bfloat16, and under
+            The output in the form of the input, of width H, or 2 H if bidirectional (P in the place of H with
+            proj_size), and the final states in the form of hx. With weights in bfloat16, and under
             `torch.autocast("cpu", torch.bfloat16)`, products are in bfloat16, sums and states in float32, results in
             bfloat16 (nn/precision.py).
 
         Raises:
-            CarouselError: rank, size, dtype or device of the input or a state is not what the module needs;
-                lengths, resets, mask or reset_to do not fit the input.
+            CarouselError: the rank, size, dtype or device of the input or a state is wrong, or lengths, resets, mask
+                or reset_to do not fit the input.
 
         >>> import torch
         >>> from carousel.nn import GRU
@@ -191,7 +194,7 @@ class Recurrent(TorchLayer):
 
         output, finals = self._stack(inputs, equations, run)
         for recorder, path in recorders:
-            recorder.keep(path, tapes, sequence.out)
+            recorder._keep(path, tapes, sequence.out)
         states = tuple(
             cast(sequence.state_out(final, first), numbers.outside)
             for final, first in zip(finals, inputs.given, strict=True)
@@ -199,29 +202,19 @@ class Recurrent(TorchLayer):
         return sequence.out(cast(output, numbers.outside)), states[0] if len(states) == 1 else states
 
     def recording(self) -> Recording:
-        """A block in which every call of this module is recorded at full speed: gates, states and, after backward,
-        the gradient of the loss with respect to each of them at every step; see `carousel.recording`.
-        """
+        """Record the gates and states of every call inside a block, and their gradients; see `carousel.recording`."""
         return Recording(self)
 
-    def trace(
-        self,
-        x: Tensor,
-        hx: States | None = None,
-        *,
-        lengths: Lengths | None = None,
-        resets: Resets | None = None,
-        mask: Tensor | None = None,
-        reset_to: States | None = None,
-    ) -> list[Trace]:
+    def trace(self, x: Tensor, hx: States | None = None, **steps: Unpack[StepOptions]) -> list[Trace]:
         """Every gate and state at every step, by the names of the equations.
 
         Args:
-            x, hx, lengths, resets, mask, reset_to: as in `forward`; a PackedSequence is refused.
+            x, hx: as in `forward`, but x is no PackedSequence.
+            steps: lengths, resets, mask and reset_to, as in `forward`.
 
         Returns:
-            One Trace per layer and direction, in the order of the final states. While training, dropout
-            between layers and of weights is drawn as in `forward`; recurrent dropout is left out.
+            One Trace for each layer and direction, in the order of the final states. In training mode, dropout
+            between layers and of weights is drawn as in `forward`. Recurrent dropout is left out.
 
         Raises:
             CarouselError: as `forward`.
@@ -232,20 +225,14 @@ class Recurrent(TorchLayer):
         >>> {name: tuple(value.shape) for name, value in trace.values.items() if name in "fc"}
         {'f': (7, 2, 5), 'c': (7, 2, 5)}
         """
-        return self._traced(x, hx, lengths, resets, mask, reset_to)[1]
+        return self._traced(x, hx, **steps)[1]
 
     def _traced(
-        self,
-        x: Tensor,
-        hx: States | None,
-        lengths: Lengths | None,
-        resets: Resets | None,
-        mask: Tensor | None,
-        reset_to: States | None,
+        self, x: Tensor, hx: States | None, **steps: Unpack[StepOptions]
     ) -> tuple[Tensor, list[Trace]]:
-        """The output, and the traces."""
+        """The output, and what `trace` returns."""
         compute_weights(self)
-        inputs = open_inputs(self, x, hx, lengths, resets, mask, reset_to)
+        inputs = open_inputs(self, x, hx, **steps)
         sequence, numbers = inputs.sequence, inputs.numbers
         if isinstance(sequence, Packed):
             raise CarouselError(
@@ -269,16 +256,22 @@ class Recurrent(TorchLayer):
         return Frozen(self)
 
     def stepper(self, batch: int | None = None, threads: int = 1) -> Stepper:
-        """This network one step at a time, with its weights packed and its state kept; see `Stepper`.
+        """This network one step at a time, with packed weights and a state of its own; see `Stepper`.
 
         Args:
-            batch: how many sequences run side by side; None: one, and arrays without a batch dimension.
-            threads: a second thread pays from about 256 units on. The limit is the number of cores, or 8 if those are
-                fewer.
+            batch: how many sequences run side by side. None means one sequence, and arrays without a batch dimension.
+            threads: at most the number of cores, or 8 if there are fewer cores. A second thread saves time from about
+                256 units.
 
         Raises:
             CarouselError: there are too many threads or too little memory; or the network is bidirectional, not on the
                 CPU, not in float32 or float64, or has proj_size.
+
+        >>> import torch
+        >>> from carousel.nn import GRU
+        >>> stepper = GRU(3, 5).stepper(batch=2)
+        >>> stepper.step(torch.zeros(2, 3)).shape
+        torch.Size([2, 5])
         """
         if self.proj_size:
             raise CarouselError(
@@ -288,7 +281,7 @@ class Recurrent(TorchLayer):
         return Stepper(self, batch, threads)
 
     def _stack(self, inputs: Inputs, equations: Equations, run: RunPart) -> tuple[Tensor, list[Tensor]]:
-        """Each layer reads the output of the one below, its directions side by side: the output, the final states."""
+        """Run the layers, each on the output of the one below; the output of the last, and all final states."""
         x, batch_sizes, finals = inputs.x, inputs.sequence.batch_sizes, []
         run = projected(run, inputs.is_zero, self.hidden_size) if self.proj_size else run
         with outside_autocast(x.device.type):
@@ -310,14 +303,15 @@ class Recurrent(TorchLayer):
     def extra_repr(self) -> str:
         parts = [str(self.input_size), str(self.hidden_size)]
         usual = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
-        parts += [f"{name}={getattr(self, name)}" for name in usual if getattr(self, name) != usual[name]]
-        drawn = vars(self.regularisers).items()
-        parts += [f"{name}={value}" for name, value in drawn if value]
+        drawn = {name: (value, type(value)()) for name, value in vars(self.regularisers).items()}
+        given = {name: (getattr(self, name), value) for name, value in usual.items()} | drawn
+        given |= {name: (getattr(self, name), value) for name, value in self._usual}
+        parts += [f"{name}={value}" for name, (value, usually) in given.items() if value != usually]
         return ", ".join([type(self.cell).__name__, *parts] if type(self) is Recurrent else parts)
 
 
 def _known(equations: Equations) -> Equations:
-    """With all that a call reads of them worked out."""
+    """Compute what a call reads of the equations."""
     equations.key, equations.text, equations.layout.names  # noqa: B018
     return equations
 

@@ -1,14 +1,13 @@
-"""Dropout that a sequence keeps: masks drawn once for all of its steps, and weights dropped for all of them.
+"""Dropout for sequences: one mask for all steps of a sequence, and dropped weights.
 
-Each is drawn anew at every call in training, and is off in evaluation. What is kept is divided by the share
-that is kept, so that means do not change.
+Masks are drawn at every call in training mode, and are off in eval mode. Kept values are divided by the share that is
+kept, so that means do not change.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from numbers import Real
 from typing import TypedDict
 
 import torch
@@ -16,13 +15,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from carousel.errors import CarouselError
-from carousel.nn.drawing import own_generator
-from carousel.nn.options import switch
+from carousel.nn.options import share, switch
+from carousel.nn.random_numbers import own_generator
 from carousel.ops.transforms import transformed
 
 
 class RegulariserOptions(TypedDict, total=False):
-    """The keyword arguments that every recurrent module takes for them."""
+    """The keyword arguments of every recurrent module that set its regularisers."""
 
     locked_dropout: bool
     weight_drop: float
@@ -31,7 +30,7 @@ class RegulariserOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Regularisers:
-    """What a recurrent module does in training alone.
+    """What a recurrent module does only in training mode.
 
     locked_dropout: between layers one mask for all steps (Gal & Ghahramani 2016), not one for each.
     weight_drop: the share of the numbers in recurrent matrices set to 0 (Merity et al. 2018).
@@ -46,13 +45,13 @@ class Regularisers:
     def __post_init__(self) -> None:
         object.__setattr__(self, "locked_dropout", switch("locked_dropout", self.locked_dropout))
         for name in ("weight_drop", "recurrent_dropout"):
-            share = getattr(self, name)
-            if isinstance(share, bool) or not isinstance(share, Real) or not 0 <= float(share) < 1:
-                raise CarouselError(f"{name} must be a share from 0 to below 1; it is {share!r}.")
-            object.__setattr__(self, name, float(share))
+            value = share(name, getattr(self, name))
+            if value == 1:
+                raise CarouselError(f"{name} must be below 1, the share of values set to 0; it is {value}.")
+            object.__setattr__(self, name, value)
 
     def weights(self, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
-        """A layer's parameters, recurrent matrices with numbers dropped; names as in the cell."""
+        """A layer's parameters by their names in the cell, with numbers of recurrent matrices dropped."""
         if self.weight_drop == 0:
             return parameters
         return {
@@ -68,8 +67,8 @@ class Regularisers:
 def kept(shape: torch.Size | tuple[int, ...], share: float, like: Tensor) -> Tensor:
     """1 / (share kept) where a value is kept, 0 where it is dropped.
 
-    On the CPU four values share one random number, 16 bits each, because drawing is what masks cost: of (64, 32, 256)
-    values 5.1 ms by `bernoulli_`, 1.7 ms so. Shares are then whole 65,536ths, and so is the mean that is kept.
+    On the CPU four values share one random number, 16 bits each, because drawing is most of the cost of a mask: for
+    (64, 32, 256) values, `bernoulli_` takes 5.1 ms and this function 1.7 ms. Shares are rounded to whole 65,536ths.
     """
     if torch.compiler.is_compiling() or transformed():
         return torch.empty(shape, dtype=like.dtype, device=like.device).bernoulli_(1 - share).div_(1 - share)
@@ -85,12 +84,12 @@ def kept(shape: torch.Size | tuple[int, ...], share: float, like: Tensor) -> Ten
 
 
 def dropped(x: Tensor, share: float) -> Tensor:
-    """Drop each value by itself, as torch's dropout does, by other random numbers."""
+    """Drop each value independently, as torch's dropout does, with the random numbers of `kept`."""
     return x if share == 0 else x * kept(x.shape, share, x)
 
 
 def dropout(x: Tensor, share: float) -> Tensor:
-    """torch's dropout and its random numbers, or `dropped` inside `drawing_from`."""
+    """torch's dropout with torch's random numbers; inside `drawing_from`, `dropped`."""
     if torch.compiler.is_compiling() or own_generator() is None:
         return F.dropout(x, share)
     return dropped(x, share)

@@ -1,4 +1,4 @@
-"""Steps at which the state starts from zero: the episodes or documents that follow one another in a sequence."""
+"""Resets: the steps before which the state becomes zero, as between episodes or documents in a sequence."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from torch.nn.utils.rnn import PackedSequence
 
 from carousel.errors import CarouselError
 from carousel.nn.lengths import Ragged
-from carousel.nn.sequences import Packed, Padded
+from carousel.nn.sequence_layout import Packed, Padded
 
 Resets = Tensor | PackedSequence
-Masks = tuple[Tensor | None, Tensor | None]  # of the forward and of the reverse direction
+StepMasks = tuple[Tensor | None, Tensor | None]  # of the forward and of the reverse direction
 
 
-def open_resets(resets: Resets | None, sequence: Padded | Packed | Ragged, both: bool) -> Masks:
-    """Before which steps each direction starts anew, in the form in which layers compute; the reverse mask
-    only if there are `both` directions."""
+def open_resets(resets: Resets | None, sequence: Padded | Packed | Ragged, both: bool) -> StepMasks:
+    """Before which steps each direction starts from zero; the reverse mask only if there are `both`."""
     if resets is None:
         return None, None
     mask = sequence.mask_in(checked_resets(resets, sequence))
@@ -26,10 +25,10 @@ def open_resets(resets: Resets | None, sequence: Padded | Packed | Ragged, both:
 
 
 def before_the_step_below(mask: Tensor, batch: int, batch_sizes: Tensor | None) -> Tensor:
-    """The boundary before step t lies, for who comes from the end, before step t - 1.
+    """The mask of the reverse direction: its boundary between the steps t - 1 and t lies before step t - 1.
 
-    mask: (T, B), or packed (N,) with the number of rows of each step. The last step of a sequence has no
-    boundary behind it: there the reverse direction starts from its initial state.
+    mask: (T, B), or packed (N,) with the number of rows of each step. The reverse direction starts from its initial
+    state at the last step of a sequence, which has no boundary behind it.
     """
     if batch_sizes is None:
         return torch.cat([mask[1:], torch.zeros_like(mask[:1])])
@@ -42,26 +41,21 @@ def before_the_step_below(mask: Tensor, batch: int, batch_sizes: Tensor | None) 
 def checked_resets(resets: Resets, sequence: Padded | Packed | Ragged) -> Tensor:
     """The mask as one tensor of `sequence.mask_shape`."""
     mask = _packed_alike(resets, sequence) if isinstance(sequence, Packed) else resets
+    return checked_steps("resets", mask, sequence, "before which the state becomes zero")
+
+
+def checked_steps(name: str, mask: Any, sequence: Padded | Packed | Ragged, which: str) -> Tensor:
+    """A mask that is true at some of the steps; `which` says at which, for the error."""
+    shape, device = sequence.mask_shape, sequence.x.device
     if not isinstance(mask, Tensor):
-        raise CarouselError(
-            f"resets must be a bool tensor of shape {sequence.mask_shape}, one value for each step of the input; "
-            f"it is a {type(mask).__name__}."
-        )
-    if mask.dtype != torch.bool:
-        raise CarouselError(
-            f"resets must be bool, true at the steps before which the state becomes zero; "
-            f"it has dtype {mask.dtype}. Convert it with .bool()."
-        )
-    if tuple(mask.shape) != sequence.mask_shape:
-        raise CarouselError(
-            f"resets must have shape {sequence.mask_shape}, one value for each step of the input; "
-            f"it has {tuple(mask.shape)}."
-        )
-    if mask.device != sequence.x.device:
-        raise CarouselError(
-            f"resets must be on the device of the input, {sequence.x.device}; it is on {mask.device}."
-        )
-    return mask
+        given = f"a {type(mask).__name__}"
+    elif mask.dtype != torch.bool or tuple(mask.shape) != shape or mask.device != device:
+        given = f"{tuple(mask.shape)} in {mask.dtype} on {mask.device}"
+    else:
+        return mask
+    raise CarouselError(
+        f"{name} must be a bool tensor of shape {shape} on {device}, true at the steps {which}; it is {given}."
+    )
 
 
 def _packed_alike(resets: Any, sequence: Packed) -> Tensor:

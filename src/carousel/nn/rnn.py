@@ -16,6 +16,7 @@ class RNN(Recurrent):
 
     Args:
         nonlinearity: "tanh", "relu", "sigmoid", "elu" or "identity" (a linear recurrence).
+        proj_size: must be 0, as in torch: only the LSTM has a projection.
         The others, shapes and errors: see `Recurrent`.
 
     >>> import torch
@@ -24,6 +25,8 @@ class RNN(Recurrent):
     >>> output.shape, h_n.shape
     (torch.Size([2, 7, 5]), torch.Size([1, 2, 5]))
     """
+
+    _usual = (("nonlinearity", "tanh"),)
 
     def __init__(
         self,
@@ -42,22 +45,10 @@ class RNN(Recurrent):
         **regularisers: Unpack[RegulariserOptions],
     ) -> None:
         no_projection(proj_size)
-        cell = CELLS["rnn-" + one_of("nonlinearity", nonlinearity, {name: name for name in NONLINEARITIES})]
+        one_of("nonlinearity", nonlinearity, NONLINEARITIES)
+        cell = CELLS[f"rnn-{nonlinearity}"]
+        sizes = input_size, hidden_size, num_layers
         super().__init__(
-            cell,
-            input_size,
-            hidden_size,
-            num_layers,
-            bias,
-            batch_first,
-            dropout,
-            bidirectional,
-            device,
-            dtype,
-            **regularisers,
+            cell, *sizes, bias, batch_first, dropout, bidirectional, device, dtype, **regularisers
         )
         self.nonlinearity = nonlinearity
-
-    def extra_repr(self) -> str:
-        ours = "" if self.nonlinearity == "tanh" else f", nonlinearity={self.nonlinearity}"
-        return super().extra_repr() + ours

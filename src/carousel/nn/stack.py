@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from carousel.errors import CarouselError
 from carousel.nn.frozen import Frozen, copied, is_plain
 from carousel.nn.lengths import Lengths
 from carousel.nn.options import share
-from carousel.nn.recording import Recording
+from carousel.nn.recordings import Recording
 from carousel.nn.recurrent import Recurrent
 from carousel.nn.regularisers import dropout
 from carousel.nn.resets import Resets
@@ -23,22 +23,29 @@ from carousel.nn.stepper import Stepper
 from carousel.nn.torch_layer import FxLeaf
 from carousel.nn.trace import Trace
 
+Result = TypeVar("Result")
+
 
 class Stack(nn.Module):
-    """A recurrent network whose layers differ: in their cell, their size, their directions, their options.
+    """A recurrent network whose layers may differ in cell, size, directions and options.
 
     Args:
         modules: recurrent modules, each reading the output of the one before; their input sizes must fit.
         dropout: the share of values set to 0 between the modules while training.
 
     Raises:
-        CarouselError: there is no module, one is not recurrent, or its input size or batch_first does not fit.
+        CarouselError: there is no module, or one is not recurrent, or an input size or batch_first does not fit.
 
     >>> import torch, carousel
     >>> stack = carousel.Stack(carousel.LSTM(3, 8, bidirectional=True), carousel.GRU(16, 5), dropout=0.1)
     >>> output, ((h_lstm, c_lstm), h_gru) = stack(torch.zeros(7, 2, 3))
     >>> output.shape, c_lstm.shape, h_gru.shape
     (torch.Size([7, 2, 5]), torch.Size([2, 2, 8]), torch.Size([1, 2, 5]))
+    >>> [(trace.module, trace.direction) for trace in stack.trace(torch.zeros(7, 2, 3))]
+    [('0', 'forward'), ('0', 'reverse'), ('1', 'forward')]
+    >>> stepper = carousel.Stack(carousel.LSTM(3, 8), carousel.GRU(8, 5)).stepper(batch=2)
+    >>> stepper.step(torch.zeros(2, 3)).shape
+    torch.Size([2, 5])
     """
 
     def __init__(self, *modules: Recurrent, dropout: float = 0.0) -> None:
@@ -81,6 +88,7 @@ class Stack(nn.Module):
         return self[-1].output_size
 
     def reset_parameters(self) -> None:
+        """Draw every parameter of every module anew."""
         for module in self:
             module.reset_parameters()
 
@@ -103,57 +111,51 @@ class Stack(nn.Module):
 
         Args:
             input, lengths, resets, mask: as in `Recurrent.forward`; lengths, resets and mask hold for every module.
-            hx, reset_to: the initial states, and those that resets lead to: one entry for each module, in the form in
-                which the module takes it, or None for zeros.
+            hx, reset_to: the initial states, and the states after resets. Each has one entry for each module, in the
+                form in which the module takes it, or None for zeros.
 
         Returns:
             The output of the last module, and the final states, one entry for each module: what `hx` takes.
 
         Raises:
-            CarouselError: as `Recurrent.forward`; hx or reset_to has not one entry for each module.
+            CarouselError: as `Recurrent.forward`, or hx or reset_to does not have one entry for each module.
         """
-        return self.through(list(self), input, hx, lengths, resets, mask, reset_to)
+        return self._through(
+            list(self), input, hx, lengths=lengths, resets=resets, mask=mask, reset_to=reset_to
+        )
 
-    def through(
+    def _through(
         self,
-        modules: Sequence[Recurrent | Frozen],
+        calls: Sequence[Callable[..., tuple[Any, Result]]],
         x: Any,
-        hx: Sequence[States | None] | None,
-        lengths: Lengths | None,
-        resets: Resets | None,
-        mask: Tensor | None,
-        reset_to: Sequence[States | None] | None,
-    ) -> tuple[Any, tuple[States, ...]]:
-        """Each of the modules, or what stands for it, reads the output of the one before."""
-        finals = []
-        states = zip(self._states("hx", hx), self._states("reset_to", reset_to), strict=True)
-        for index, (module, (state, anew)) in enumerate(zip(modules, states, strict=True)):
-            x = self._between(x) if index else x
-            x, final = module(x, state, lengths=lengths, resets=resets, mask=mask, reset_to=anew)
-            finals.append(final)
-        return x, tuple(finals)
-
-    def trace(
-        self,
-        x: Tensor,
         hx: Sequence[States | None] | None = None,
-        *,
-        lengths: Lengths | None = None,
-        resets: Resets | None = None,
-        mask: Tensor | None = None,
         reset_to: Sequence[States | None] | None = None,
-    ) -> list[Trace]:
-        """Every gate and state at every step, of all modules; `trace.module` says whose: "0", "1", ..."""
-        traces = []
-        states = zip(self._states("hx", hx), self._states("reset_to", reset_to), strict=True)
-        for index, (module, (state, anew)) in enumerate(zip(self, states, strict=True)):
-            x = self._between(x) if index else x
-            x, found = module._traced(x, state, lengths, resets, mask, anew)
-            traces += [replace(each, module=str(index)) for each in found]
-        return traces
+        **steps: Any,
+    ) -> tuple[Any, tuple[Result, ...]]:
+        """Run what stands for each module on the output of the one before; the last output, and the other results."""
+        results: list[Result] = []
+        states = zip(calls, self._states("hx", hx), self._states("reset_to", reset_to), strict=True)
+        for call, state, anew in states:
+            x, result = call(self._between(x) if results else x, state, reset_to=anew, **steps)
+            results.append(result)
+        return x, tuple(results)
+
+    def trace(self, x: Tensor, hx: Sequence[States | None] | None = None, **steps: Any) -> list[Trace]:
+        """Every gate and state at every step, of all modules; see `Recurrent.trace`.
+
+        Args:
+            x: the input, no PackedSequence.
+            hx: as in `forward`.
+            steps: lengths, resets, mask and reset_to, as in `forward`.
+
+        Returns:
+            The traces of all modules; `trace.module` is the number of the module: "0", "1", ...
+        """
+        _, traces = self._through([module._traced for module in self], x, hx, **steps)
+        return [replace(each, module=str(index)) for index, found in enumerate(traces) for each in found]
 
     def recording(self) -> Recording:
-        """As `Recurrent.recording`, of all modules."""
+        """Record the calls of all modules; see `carousel.recording`."""
         return Recording(self)
 
     def frozen(self) -> FrozenStack:
@@ -161,7 +163,7 @@ class Stack(nn.Module):
         return FrozenStack(self)
 
     def stepper(self, batch: int | None = None, threads: int = 1) -> StackStepper:
-        """This network one step at a time; see `Stepper`."""
+        """This network one step at a time: `batch` sequences on `threads` threads, as in `Recurrent.stepper`."""
         return StackStepper([module.stepper(batch, threads) for module in self])
 
     def _states(self, name: str, hx: Sequence[States | None] | None) -> Sequence[States | None]:
@@ -187,7 +189,14 @@ class Stack(nn.Module):
 
 
 class FrozenStack(FxLeaf):
-    """Frozen networks one on top of another, made by `stack.frozen()`; called as the stack is."""
+    """A `stack` for inference, made by `stack.frozen()` and called as the stack is; see `Frozen`.
+
+    >>> import torch, carousel
+    >>> stack = carousel.Stack(carousel.LSTM(3, 8), carousel.GRU(8, 5)).eval()
+    >>> x = torch.ones(7, 2, 3)
+    >>> torch.equal(stack.frozen()(x)[0], stack(x)[0])
+    True
+    """
 
     _stack: Stack
 
@@ -195,39 +204,30 @@ class FrozenStack(FxLeaf):
         super().__init__()
         self.training = False
         vars(self)["_stack"] = copied(stack)
-        self._frozen: list[Recurrent | Frozen] = [
-            Frozen.__new__(Frozen)._own(module) for module in self._stack
-        ]
+        self._frozen = [Frozen.__new__(Frozen)._own(module) for module in self._stack]
         for index, frozen in enumerate(self._frozen):
             self.add_module(str(index), frozen)
         self._is_plain = is_plain(self._stack)
 
     def train(self, mode: bool = True) -> FrozenStack:
-        """Nothing to do: it only infers."""
+        """A frozen stack stays in eval mode, whatever `mode` is."""
         return self
 
     def forward(
-        self,
-        input: Tensor | PackedSequence,
-        hx: Sequence[States | None] | None = None,
-        *,
-        lengths: Lengths | None = None,
-        resets: Resets | None = None,
-        mask: Tensor | None = None,
-        reset_to: Sequence[States | None] | None = None,
+        self, input: Tensor | PackedSequence, hx: Sequence[States | None] | None = None, **steps: Any
     ) -> tuple[Any, tuple[States, ...]]:
         """As `Stack.forward`, whose arguments, results and errors these are."""
         if self._is_plain:
-            return self._stack.through(self._frozen, input, hx, lengths, resets, mask, reset_to)
+            return self._stack._through(self._frozen, input, hx, **steps)
         with torch.no_grad():
-            return self._stack(input, hx, lengths=lengths, resets=resets, mask=mask, reset_to=reset_to)
+            return self._stack(input, hx, **steps)
 
     def __repr__(self) -> str:
         return f"FrozenStack({self._stack})"
 
 
 class StackStepper:
-    """Steppers one on top of another, made by `stack.stepper()`: each step of one is the input of the next."""
+    """The steppers of all modules, made by `stack.stepper()`. The output of each is the input of the next."""
 
     def __init__(self, steppers: list[Stepper]) -> None:
         self._steppers = steppers
@@ -236,7 +236,7 @@ class StackStepper:
         """As `Stepper.step`, through all modules."""
         *below, last = self._steppers
         if out is not None:
-            last.check_out(out)
+            last._check_out(out)
         for stepper in below:
             x = stepper.step(x)
         return last.step(x, out)
@@ -264,7 +264,7 @@ class StackStepper:
 def _check_fit(index: int, below: Recurrent, module: Recurrent) -> None:
     if module.input_size != below.output_size:
         raise CarouselError(
-            f"Module {index} of a Stack must read what module {index - 1} gives, input_size {below.output_size}; "
+            f"Module {index} of a Stack must have the output size of module {index - 1}, {below.output_size}; "
             f"its input_size is {module.input_size}."
         )
     if module.batch_first != below.batch_first:

@@ -1,4 +1,4 @@
-"""The initial states a caller gives, checked and in the cell's order."""
+"""The initial states that a caller passes, checked and in the cell's order."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ States = Tensor | tuple[Tensor, ...]
 def check_states(
     hx: States, names: Sequence[str], shapes: Sequence[tuple[int, ...]], weight: Tensor, argument: str = "hx"
 ) -> list[Tensor]:
-    """One tensor per state of the cell, of these shapes, on the device and in the dtype of the weights."""
+    """One tensor for each state of the cell, of these shapes, on the device and in the dtype of the weights."""
     states = []
     for name, shape, state in zip(names, shapes, _as_list(hx, names, argument), strict=True):
         if state.shape != shape:

@@ -1,4 +1,4 @@
-"""One step at a time: for streams, devices and games, where the next input depends on the last output."""
+"""One step at a time, for streams, devices and games, where the next input depends on the last output."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from carousel.nn.computed_weights import compute_weights
 from carousel.nn.options import positive
 from carousel.nn.torch_layer import TorchLayer
 from carousel.ops import kernels
-from carousel.ops.buffers import check_data
+from carousel.ops.memory_checks import address
 
 SHARED = (
-    "a stepper reads one stream, step after step; two threads used it at once. Make one for each thread, by "
+    "a stepper must be used by one thread at a time; two threads used it at once. Make one for each thread, by "
     "module.stepper(), or let the threads take turns."
 )
 
-# those of its cores that this process may use; a few more do no harm
+# the cores that this process may use; a few more threads do no harm
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 MOST_THREADS = min(_core.most_threads, max(8, _CORES))
 
@@ -32,10 +32,11 @@ Out = TypeVar("Out", np.ndarray, Tensor)
 
 
 class Stepper:
-    """A recurrent network that reads its sequence step by step, made by `module.stepper()`.
+    """A recurrent network that reads its sequence step by step, made by `module.stepper(batch, threads)`.
 
-    The weights are packed when it is made (later changes of the module do not reach it) and the state lives inside.
-    A step allocates nothing: the array it returns is a view of the stepper's own memory, valid until the next step.
+    The stepper keeps the state, and packs a copy of the weights, which later changes of the module do not reach.
+    A step allocates nothing: the array that it returns is a view of the stepper's own memory, valid until the next
+    step. See `Recurrent.stepper` for `batch` and `threads`.
 
     >>> import numpy as np
     >>> from carousel.nn import LSTM
@@ -70,8 +71,9 @@ class Stepper:
             {name: weight.detach().contiguous() for name, weight in module._weights(part).items()}
             for [part] in module._layers
         ]
-        _check(module, layers, weight.dtype)
-        check_data(tensor for layer in layers for tensor in layer.values())
+        layout, numbers = equations.layout, weight.dtype
+        widths = [module.input_size] + [module.hidden_size] * (len(layers) - 1)
+        shapes = [layout.shapes(width, module.hidden_size, module.bias) for width in widths]
         make = _core.Stepper64 if weight.dtype == torch.float64 else _core.Stepper32
         try:
             self._core = make(
@@ -82,8 +84,8 @@ class Stepper:
                 hidden=module.hidden_size,
                 threads=threads,
                 layers=[
-                    [layer[n].data_ptr() if n in layer else 0 for n in equations.layout.names]
-                    for layer in layers
+                    [address(name, layer.get(name), of_layer.get(name, ()), numbers) for name in layout.names]
+                    for layer, of_layer in zip(layers, shapes, strict=True)
                 ],
             )
         except MemoryError:
@@ -99,7 +101,7 @@ class Stepper:
         self._input: np.ndarray = self._core.input()[0] if self._unbatched else self._core.input()
         self._out_shape, self._dtype = self._output.shape, np.dtype(self._output.dtype.name)
         self._output_tensor = torch.from_numpy(self._output)
-        # empty while a thread is at work: to take from a list, and to give back, is a single step each
+        # empty while a thread steps: pop and append of a list are atomic
         self._free = [True]
 
     def __reduce__(self) -> Any:
@@ -117,10 +119,10 @@ class Stepper:
     def step(self, x: Any, out: Any = None) -> Any:
         """Read one input, (I,) or (B, I) if made for a batch; return the output, (H,) or (B, H).
 
-        x may be a NumPy array or a tensor; the result is of the same kind. With `out`, an array of either kind, that
-        is filled and returned instead of the view.
+        x may be a NumPy array or a tensor, and the result is of the same kind. If you pass `out`, an array of either
+        kind, the step fills and returns it.
 
-        Raises CarouselError if x or out has another shape or dtype; the state is then as it was.
+        Raises CarouselError if x or out has another shape or dtype. The state then stays as it was.
         """
         is_tensor = isinstance(x, Tensor)
         try:
@@ -136,7 +138,7 @@ class Stepper:
         if out is not None:
             is_usual = type(out) is np.ndarray and out.dtype is self._dtype and out.shape == self._out_shape
             if not (is_usual and out.flags.writeable):
-                self.check_out(out)
+                self._check_out(out)
         try:
             self._free.pop()
         except IndexError:
@@ -151,8 +153,8 @@ class Stepper:
         finally:
             self._free.append(True)
 
-    def check_out(self, out: Any) -> None:
-        """Can a step fill this array? Asked before the step, which would be gone otherwise."""
+    def _check_out(self, out: Any) -> None:
+        """Raises CarouselError if a step cannot fill this array; asked before the step, which could not be undone."""
         if isinstance(out, Tensor):
             fits = out.dtype == self._output_tensor.dtype and out.device.type == "cpu"
             fits = fits and out.shape == self._output_tensor.shape and not out.requires_grad
@@ -170,7 +172,7 @@ class Stepper:
 
     @property
     def state(self) -> tuple[Tensor, ...]:
-        """A copy of the state, one tensor (L, B, H) for each state of the cell (without B if made unbatched)."""
+        """A copy of the state: one tensor (L, B, H) for each state of the cell, or (L, H) without a batch."""
         with self._alone():
             stacked = [torch.from_numpy(np.stack(list(state))) for state in zip(*self._states, strict=True)]
         return tuple(tensor.squeeze(1) if self._unbatched else tensor for tensor in stacked)
@@ -198,7 +200,7 @@ class Stepper:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Inside, no other thread steps; `step` does the same without the cost of a block."""
+        """No other thread steps inside this block. `step` does the same without the cost of a block."""
         try:
             self._free.pop()
         except IndexError:
@@ -219,17 +221,3 @@ def _described(given: Any) -> str:
     text += ", and requires a gradient" if given.requires_grad else ""
     shares = any(stride == 0 and size > 1 for stride, size in zip(given.stride(), given.shape, strict=True))
     return f"{text}, whose numbers share memory" if shares else text
-
-
-def _check(module: TorchLayer, layers: list[dict[str, Tensor]], dtype: torch.dtype) -> None:
-    """The core believes addresses: every parameter must have the shape and dtype that the module promises."""
-    for index, layer in enumerate(layers):
-        width = module.input_size if index == 0 else module.hidden_size
-        expected = module.cell.equations.layout.shapes(width, module.hidden_size, module.bias)
-        given = {name: tuple(tensor.shape) for name, tensor in layer.items()}
-        kinds = {f"{tensor.dtype} on {tensor.device}" for tensor in layer.values()} - {f"{dtype} on cpu"}
-        if given != expected or kinds:
-            raise CarouselError(
-                f"A stepper needs parameters of shapes {expected} in {dtype} on the CPU; layer {index} has {given}"
-                f"{' and ' + ', '.join(sorted(kinds)) if kinds else ''}."
-            )

@@ -1,4 +1,4 @@
-"""A recurrent layer's parameters by torch's names, and what code written for torch's layers asks of them."""
+"""The base of recurrent modules: parameters by torch's names, and the attributes of torch's layers."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from carousel import _core
 from carousel.emit.call import Call
 from carousel.equations import Cell
 from carousel.equations.parameters import BIASES
-from carousel.nn.initial import draw
+from carousel.nn.initialisation import draw
 from carousel.ops import Tape
-from carousel.ops.native import mode_of
+from carousel.ops.other_devices import mode_of
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ RunPart = Callable[[Part, Call], tuple[Tensor, list[Tensor]]]  # -> output, fina
 
 
 class Recorder(Protocol):
-    """What every call of a module is handed to while it is recorded; see `carousel.nn.recording`."""
+    """What receives the calls of a module while they are recorded; see `carousel.nn.recordings`."""
 
-    def keep(self, path: str, parts: Sequence[tuple[int, str, Tape]], out: Callable[[Tensor], Any]) -> None:
+    def _keep(self, path: str, parts: Sequence[tuple[int, str, Tape]], out: Callable[[Tensor], Any]) -> None:
         """One call of the module at `path`: (layer, direction, tape) of its parts; `out` gives vectors the output's
         layout."""
 
@@ -56,7 +56,7 @@ class PackedWeights:
         self._packed_from = [(buffers, list(buffers.values())) for buffers in registers]
 
     def are_current(self) -> bool:
-        """Are the buffers those that were packed? Inside torch.func.functional_call other tensors stand there."""
+        """Are the buffers those that were packed? torch.func.functional_call replaces them."""
         return not torch.compiler.is_compiling() and all(
             all(map(is_, buffers.values(), packed)) for buffers, packed in self._packed_from
         )
@@ -86,11 +86,11 @@ def _proxy_in(arguments: Sequence[Any]) -> Proxy | None:
 
 
 class TorchLayer(FxLeaf, nn.RNNBase):
-    """The base of recurrent modules: a torch.nn.RNNBase by type and attributes, but not by its storage of weights.
+    """A torch.nn.RNNBase by type and attributes, which stores its weights in another way.
 
-    Code that looks for any recurrent layer (to initialise it, to switch off its dropout) finds these by
-    `isinstance(module, torch.nn.RNNBase)`. They are no torch.nn.LSTM, GRU or RNN: torch.compile refuses every instance
-    of those three, and libraries that replace or quantize them compute with torch's own equations.
+    Code that looks for any recurrent layer, as to initialise it or to switch off its dropout, finds these by
+    `isinstance(module, torch.nn.RNNBase)`. They are not instances of torch.nn.LSTM, GRU or RNN, because torch.compile
+    refuses every instance of those three, and libraries that replace or quantize them compute with torch's equations.
     """
 
     cell: Cell
@@ -98,7 +98,7 @@ class TorchLayer(FxLeaf, nn.RNNBase):
     _kept: PackedWeights | None = None  # of a frozen network
     _recorders: tuple[tuple[Recorder, str], ...] = ()  # with the path of this module in each
 
-    __setattr__ = nn.Module.__setattr__  # type: ignore[assignment]  # that of RNNBase keeps a list of weights, which is worked out here
+    __setattr__ = nn.Module.__setattr__  # type: ignore[assignment]  # RNNBase's keeps a list of weights
 
     @property
     def directions(self) -> tuple[str, ...]:
@@ -125,9 +125,9 @@ class TorchLayer(FxLeaf, nn.RNNBase):
         return parts
 
     def reset_parameters(self) -> None:
-        """Draw every parameter anew, in torch.nn's order: a seed gives both the same weights.
+        """Draw every parameter anew, in the order of torch.nn, so that a seed gives both the same weights.
 
-        Where the cell says how its numbers start (`param(..., init=)`, `affine(..., bias=)`), they start so.
+        A cell may set the initial values of its parameters, as by `param(..., init=)` or `affine(..., bias=)`.
         """
         for part in (part for layer in self._layers for part in layer):
             found = {name: getattr(self, full) for name, full in part.names.items()}
@@ -145,7 +145,7 @@ class TorchLayer(FxLeaf, nn.RNNBase):
         return weights
 
     def first_weight(self, x: Tensor) -> Tensor:
-        """Whose dtype and device are the module's; x, where a cell learns nothing."""
+        """The weight whose dtype and device are the module's; x, if a cell has no weights."""
         for (
             weight
         ) in self._parameters.values():  # quicker than all that `parameters` may have to look through
@@ -155,7 +155,7 @@ class TorchLayer(FxLeaf, nn.RNNBase):
 
     @property
     def mode(self) -> str:  # type: ignore[override]
-        """ "LSTM", "GRU", "RNN_TANH" or "RNN_RELU" where the cell is exactly torch's, else the name of the cell."""
+        """ "LSTM", "GRU", "RNN_TANH" or "RNN_RELU" if the cell is exactly torch's, else the name of the cell."""
         return mode_of(self.cell.equations) or type(self.cell).__name__
 
     @property
@@ -176,7 +176,7 @@ class TorchLayer(FxLeaf, nn.RNNBase):
         return [weight for weights in self.all_weights for weight in weights]
 
     def flatten_parameters(self) -> None:
-        """On a GPU put the weights of each layer and direction side by side, as cuDNN reads them; else do nothing."""
+        """On a GPU, arrange the weights of each layer and direction as cuDNN reads them; else do nothing."""
         if mode_of(self.cell.equations) is None or self.proj_size:
             return
         for weights in self.all_weights:
@@ -184,7 +184,7 @@ class TorchLayer(FxLeaf, nn.RNNBase):
                 _side_by_side(weights, self.mode, self.hidden_size)
 
     def _init_flat_weights(self) -> None:
-        """What torch calls when the parameters were moved."""
+        """torch calls this method after the parameters were moved."""
         self.flatten_parameters()
 
     def _replicate_for_data_parallel(self) -> Any:

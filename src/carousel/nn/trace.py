@@ -1,4 +1,4 @@
-"""What a module saw in one layer and direction: every gate and state at every step, and their gradients."""
+"""Every gate and state of one layer in one direction at every step, and their gradients."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class Named(Mapping[str, Any]):
-    """Name -> vector, worked out when it is asked for."""
+    """Name -> vector, which is computed when it is read."""
 
     def __init__(self, names: Sequence[str], find: Callable[[str], Any]) -> None:
         self._names = tuple(names)
@@ -35,14 +35,14 @@ class Trace:
     Attributes:
         layer: counted from 0.
         direction: "forward" or "reverse".
-        values: name in the equations (LSTM: i, f, g, c, o, h) -> its values, in the layout of the module's
-            output: (T, B, H), (B, T, H) with batch_first, (T, H) unbatched, or a PackedSequence; with lengths, 0 after
-            each sequence's end. Index t is the step that reads x_t, also in the reverse direction.
-        gradients: of a recording, after `backward()`: the same names -> the whole gradient of the loss with respect
-            to the vector at each step, through everything that came after it: gradients["c"][t] is dL/dc_t. Several
-            calls of `backward()` add up, as in `parameter.grad`. Of `trace`, empty.
-        call: of a recording, which call of the module this was, counted from 0.
-        module: of a recording of a larger model, where the module stands in it ("encoder.lstm").
+        values: name in the equations (LSTM: i, f, g, c, o, h) -> its values, in the layout of the module's output:
+            (T, B, H), (B, T, H) with batch_first, (T, H) unbatched, or a PackedSequence. With lengths, they are 0
+            after the end of a sequence. Index t is the step that reads x_t, also in the reverse direction.
+        gradients: the same names -> the total derivative of the loss with respect to the vector at each step, so that
+            gradients["c"][t] is dL/dc_t. Only a recording has them, after `backward()`. Several calls of `backward()`
+            add up, as in `parameter.grad`.
+        call: which call of the module this was in a recording, counted from 0.
+        module: the path of the module inside the recorded model, such as "encoder.lstm".
     """
 
     layer: int

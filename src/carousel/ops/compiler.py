@@ -1,8 +1,8 @@
-"""A kernel for a cell that a user wrote: emitted like a built-in one, compiled with the compiler at hand, kept.
+"""A kernel for a cell that a user wrote: emitted like a built-in one, compiled on this machine, and cached.
 
-The library is kept under the hash of everything it was made from (equations, sources, compiler, flags), so a second
-start finds it and a change of any of these does not. Environment: `CXX` names the compiler, `CAROUSEL_CACHE` the folder
-of kept libraries, `CAROUSEL_COMPILE=0` keeps every user's cell on the reference path.
+The name of a library contains the hash of everything from which it was made: equations, sources, compiler and flags. A
+later process therefore finds it, unless one of these has changed. Three environment variables matter: `CXX` names the
+compiler, `CAROUSEL_CACHE` the folder of cached libraries, and `CAROUSEL_COMPILE=0` turns compilation off.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from pathlib import Path
 from carousel import _core
 from carousel.cache import cache_folder, made_cache_folder
 from carousel.emit.cpp import operand_numbers, source
-from carousel.emit.program import program
+from carousel.emit.schedule import schedule
 from carousel.equations import Equations
 from carousel.locks import in_turn
 
 FLAGS = ["-std=gnu++20", "-O3", "-fPIC", "-shared", "-ffp-contract=fast", "-fno-math-errno"]
 _REFUSALS = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT)
-# a pipe never waits for a writer, and a link leads nowhere else
+# opening does not wait for the writer of a pipe, and does not follow a link
 _FLAGS = (
     os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 )
@@ -37,12 +37,12 @@ COMPILERS = ("c++", "g++", "clang++")
 
 
 class CompileWarning(UserWarning):
-    """A cell stays on the reference path: right, but slower."""
+    """A cell has no compiled kernel and runs on its equations, which is slower."""
 
 
 def load(equations: Equations) -> bool:
-    """Make the kernels of these equations known to the core; False, with one warning, if they cannot be compiled."""
-    arrays = len(operand_numbers(program(equations)))
+    """Load the kernels of these equations into the core. Returns False, with one warning, if that fails."""
+    arrays = len(operand_numbers(schedule(equations)))
     return _load(equations.key, source({"cell": equations}), _core.isa(), equations.title, arrays)
 
 
@@ -81,10 +81,10 @@ def _reason(error: Exception) -> str:
 
 
 def _open(key: str, text: str, isa: str) -> None:
-    """Load the compiled cell: the kept one if it is whole, else one that is compiled now and then kept.
+    """Load the cached library of the cell if it is whole; otherwise compile it, load it and cache it.
 
-    The name of a library ends with the hash of its bytes, because the loader of the system believes what it reads:
-    a library that was cut short kills the process, and a flipped bit computes something else.
+    The name of a library ends with the hash of its bytes, because the loader of the system does not check them: a
+    truncated library kills the process, and a flipped bit changes results.
     """
     compiler = _compiler()
     flags = [*FLAGS, *_core.isa_flags().split()]
@@ -100,7 +100,7 @@ def _open(key: str, text: str, isa: str) -> None:
 
 
 def _open_kept(name: str) -> bool:
-    """Whether a kept library of this name is whole and could be loaded."""
+    """Whether a cached library of this name is whole and could be loaded."""
     folder = cache_folder()
     if not folder.exists():
         return False
@@ -109,14 +109,14 @@ def _open_kept(name: str) -> bool:
         if kept.stem == f"{name}-{_hash_of_own(kept)}":
             try:
                 _core.load_cell(str(kept))
-            except RuntimeError:  # made for other system libraries, say
+            except RuntimeError:  # as of a library that was made for other system libraries
                 continue
             return True
     return False
 
 
 def _compile(name: str, folder: Path, text: str, isa: str, command: list[str]) -> None:
-    """Compile and load the cell, and put it among the kept ones in one move."""
+    """Compile and load the cell, and put its library into the cache in one move."""
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         (Path(temporary) / "cells.hpp").write_text(text, encoding="utf-8")
         made = Path(temporary) / "cell.so"
@@ -138,7 +138,7 @@ def _compile(name: str, folder: Path, text: str, isa: str, command: list[str]) -
 
 
 def _hash_of_own(path: Path) -> str | None:
-    """The hash of a library; None of whatever is no regular file that this user alone can write."""
+    """The hash of a library; None if it is not a regular file that only this user can write."""
     try:
         descriptor = os.open(path, _FLAGS)
     except OSError:  # a symbolic link, or a file that may not be read
@@ -158,7 +158,7 @@ def _is_own(status: os.stat_result) -> bool:
 
 
 def _check_owner(path: Path) -> None:
-    """What others could have written is not run."""
+    """Raises OSError if other users can write here: what they wrote is not run."""
     if not _is_own(path.stat()):
         raise OSError(
             f"{path} must belong to you and be writable by you alone. Delete it, or run: chmod go-w {path}"

@@ -1,13 +1,13 @@
-"""Linear layer and cross-entropy as one torch operator, `carousel::linear_cross_entropy`: no logits are kept.
+"""Linear layer and cross-entropy as one torch operator, `carousel::linear_cross_entropy`, which stores no logits.
 
-The gradient of the total, sum(scale * losses), is made in the forward pass, where the softmax is at hand; the backward
-pass of a total has but to scale it. Where losses themselves have a gradient, `carousel::linear_cross_entropy_backward`
-computes the logits once more. torch.compile and torch.export see one node.
+The forward pass has the softmax, so it computes the gradient of the total, sum(scale * losses), too. The backward pass
+of a total only scales this gradient. If the losses themselves have a gradient,
+`carousel::linear_cross_entropy_backward` computes the logits again. torch.compile and torch.export see one node.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,24 +16,25 @@ from torch.nn import functional as F
 from carousel import _core
 from carousel.errors import CarouselError
 from carousel.ops.autocast import autocasts, autocasts_bfloat16, outside_autocast
-from carousel.ops.buffers import address, check_data, check_devices
+from carousel.ops.gradients import gradients_of
 from carousel.ops.kernels import DTYPES
+from carousel.ops.memory_checks import address, check_data, check_devices
 from carousel.ops.transforms import batched, transformed
 
-IGNORED = -100  # a target whose row is not counted, and not read
+IGNORED = -100  # a target whose row is neither counted nor read
 
 
 @torch.library.custom_op("carousel::linear_cross_entropy", mutates_args=(), device_types="cpu")
 def linear_cross_entropy(
     x: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, scale: Tensor, keep: bool, bfloat16: bool
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Of rows x (N, H), weight (V, H), bias (V), targets (N) and scale (N):
+    """Losses of rows x (N, H), with weight (V, H), bias (V), targets (N) and scale (N).
 
-    the total, sum(scale * losses); the losses and the logarithms of the softmax's denominators, (N), 0 for ignored
-    rows; and, empty unless `keep`, the gradients of the total by x, weight and bias. With `bfloat16` the factors of
-    products are rounded to it.
+    Returns the total, sum(scale * losses); the losses and the logarithms of the softmax's denominators, (N), 0 for
+    ignored rows; and the gradients of the total by x, weight and bias, which are empty unless `keep`. With `bfloat16`
+    the factors of products are rounded to bfloat16.
     """
-    arrays = _Arrays(x, weight, bias, targets, scale, bfloat16)
+    arrays = _Arrays(_Rows(x, weight, bias, targets, scale, bfloat16))
     losses, log_sums = x.new_zeros(len(x)), x.new_zeros(len(x))
     gradients = arrays.gradients(keep)
     arrays.run(losses, log_sums, scale.contiguous() if keep else None, gradients)
@@ -44,10 +45,10 @@ def linear_cross_entropy(
 @linear_cross_entropy.register_fake
 def _(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     x, weight, bias, targets, scale, keep, bfloat16 = arguments
-    check_devices(x, weight, bias, targets, scale)
-    _check_form(x, weight, bias, targets, scale, bfloat16)
-    each = x.new_empty(x.shape[0])
-    return x.new_empty(()), each, torch.empty_like(each), *_gradients_like(x, weight, bias, keep)
+    check_devices(*arguments[:5])
+    rows = _Rows(x, weight, bias, targets, scale, bfloat16).checked()
+    each = rows.x.new_empty(rows.x.shape[0])
+    return each.new_empty(()), each, torch.empty_like(each), *rows.gradients(keep)
 
 
 @torch.library.custom_op("carousel::linear_cross_entropy_backward", mutates_args=(), device_types="cpu")
@@ -60,9 +61,9 @@ def linear_cross_entropy_backward(
     scale: Tensor,
     bfloat16: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of sum(scale * losses) by x, weight and bias (empty without one), from the log_sums of before."""
-    arrays = _Arrays(x, weight, bias, targets, scale, bfloat16)
-    gradients = arrays.gradients(True)
+    """The gradients of sum(scale * losses) by x, weight and bias, from the log_sums of the forward pass."""
+    arrays = _Arrays(_Rows(x, weight, bias, targets, scale, bfloat16))
+    gradients = arrays.gradients(keep=True)
     arrays.run(None, log_sums.contiguous(), scale.contiguous(), gradients)
     return gradients
 
@@ -70,68 +71,62 @@ def linear_cross_entropy_backward(
 @linear_cross_entropy_backward.register_fake
 def _(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
     x, weight, bias, targets, log_sums, scale, bfloat16 = arguments
-    check_devices(x, weight, bias, targets, log_sums, scale)
-    for of_rows in (log_sums, scale):
-        _check_form(x, weight, bias, targets, of_rows, bfloat16)
-    return _gradients_like(x, weight, bias, True)
+    check_devices(*arguments[:-1])
+    _Rows(x, weight, bias, targets, log_sums, bfloat16).checked()
+    return _Rows(x, weight, bias, targets, scale, bfloat16).checked().gradients()
 
 
-def _gradients_like(
-    x: Tensor, weight: Tensor, bias: Tensor | None, keep: bool
-) -> tuple[Tensor, Tensor, Tensor]:
-    return (
-        x.new_empty(x.shape if keep else (0,)),
-        x.new_empty(weight.shape if keep else (0,)),
-        x.new_empty(bias.shape if keep and bias is not None else (0,)),
-    )
+class _Rows(NamedTuple):
+    """The arguments that both operators share; `of_rows`: one number for each row of x."""
 
+    x: Tensor
+    weight: Tensor
+    bias: Tensor | None
+    targets: Tensor
+    of_rows: Tensor
+    bfloat16: bool
 
-def _check_form(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    targets: Tensor,
-    of_rows: Tensor,
-    bfloat16: bool,
-) -> None:
-    """Shapes and dtypes, which tensors without data have too; `of_rows`: one number for each row of x."""
-    if x.dim() != 2 or weight.dim() != 2:
-        expected = None
-    else:
-        (rows, hidden), symbols = x.shape, weight.shape[0]
-        expected = [(rows, hidden), (symbols, hidden), (symbols,), (rows,), (rows,)]
-    given = [x, weight, bias, targets, of_rows]
-    if expected is None or any(
-        t is not None and t.shape != shape for t, shape in zip(given, expected, strict=True)
-    ):
-        raise CarouselError(
-            "linear_cross_entropy takes x (N, H), weight (V, H), bias (V), targets (N), and scale and log_sums (N); it "
-            f"got {[None if t is None else tuple(t.shape) for t in given]}."
+    def checked(self) -> _Rows:
+        """Itself, if shapes and dtypes fit; tensors without data have these too."""
+        x, weight, bias, targets, of_rows, bfloat16 = self
+        given = [x, weight, bias, targets, of_rows]
+        fits = x.dim() == weight.dim() == 2
+        if fits:
+            (rows, hidden), symbols = x.shape, weight.shape[0]
+            expected = [(rows, hidden), (symbols, hidden), (symbols,), (rows,), (rows,)]
+            fits = all(t is None or t.shape == shape for t, shape in zip(given, expected, strict=True))
+        if not fits:
+            raise CarouselError(
+                "linear_cross_entropy takes x (N, H), weight (V, H), bias (V), targets (N), and scale and log_sums "
+                f"(N); it got {[None if t is None else tuple(t.shape) for t in given]}."
+            )
+        numbers = [t for t in (x, weight, bias, of_rows) if t is not None]
+        if x.dtype not in DTYPES or any(t.dtype != x.dtype for t in numbers) or targets.dtype != torch.int64:
+            raise CarouselError(
+                "linear_cross_entropy takes float32 or float64, the same for all, and targets of int64; it got "
+                f"{[str(t.dtype) for t in numbers]} and {targets.dtype}."
+            )
+        if bfloat16 and x.dtype != torch.float32:
+            raise CarouselError(f"Products in bfloat16 are of float32 tensors; these are {x.dtype}.")
+        return self
+
+    def gradients(self, keep: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+        """Room for the gradients of x, weight and bias, empty unless `keep`."""
+        x, weight, bias = self.x, self.weight, self.bias
+        return (
+            x.new_empty(x.shape if keep else (0,)),
+            x.new_empty(weight.shape if keep else (0,)),
+            x.new_empty(bias.shape if keep and bias is not None else (0,)),
         )
-    numbers = [t for t in (x, weight, bias, of_rows) if t is not None]
-    if x.dtype not in DTYPES or any(t.dtype != x.dtype for t in numbers) or targets.dtype != torch.int64:
-        raise CarouselError(
-            "linear_cross_entropy takes float32 or float64, the same for all, and targets of int64; it got "
-            f"{[str(t.dtype) for t in numbers]} and {targets.dtype}."
-        )
-    if bfloat16 and x.dtype != torch.float32:
-        raise CarouselError(f"Products in bfloat16 are of float32 tensors; these are {x.dtype}.")
 
 
 class _Arrays:
-    """One call's arrays, checked: the core believes addresses and targets."""
+    """The arrays of one call, checked, because the core does not check addresses and targets."""
 
-    def __init__(
-        self,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        targets: Tensor,
-        of_rows: Tensor,
-        bfloat16: bool,
-    ) -> None:
-        _check_form(x, weight, bias, targets, of_rows, bfloat16)
+    def __init__(self, given: _Rows) -> None:
+        x, weight, bias, targets, of_rows, bfloat16 = given.checked()
         rows, symbols = x.shape[0], weight.shape[0]
+        self.given = given
         check_data([t for t in (x, weight, bias, targets, of_rows) if t is not None])
         self.x = x if x.stride(-1) == 1 else x.contiguous()
         self.weight = weight if weight.stride(-1) == 1 else weight.contiguous()
@@ -149,8 +144,8 @@ class _Arrays:
             )
 
     def gradients(self, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
-        """Room for them; zero where the core has nothing to write."""
-        found = _gradients_like(self.x, self.weight, self.bias, keep)
+        """Memory for the gradients; zero where the core writes nothing."""
+        found = self.given.gradients(keep)
         if keep and self.counted is not None:
             found[0].zero_()
         if keep and not self._work:
@@ -168,7 +163,7 @@ class _Arrays:
         scale: Tensor | None,
         gradients: tuple[Tensor, Tensor, Tensor],
     ) -> None:
-        """Fill losses and log_sums, unless `losses` is None and they are known; with a scale, gradients."""
+        """Fill losses and log_sums, which are known if `losses` is None; with a scale, fill the gradients too."""
         if not self._work:
             return
         (rows, hidden), symbols, dtype = self.x.shape, self.weight.shape[0], self.x.dtype
@@ -198,9 +193,9 @@ class _Arrays:
 
 
 def reference(x: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
-    """The losses (N) by plain torch, with all their logits at once: any dtype and device, to any order of derivative.
+    """The losses (N) by plain torch, on any dtype and device and to any order of derivative. It stores all logits.
 
-    Rows with an ignored target are not read: a NaN there reaches no gradient.
+    Rows with an ignored target are not read, so a NaN there reaches no gradient.
     """
     out = targets == IGNORED
     logits = F.linear(x.masked_fill(out[:, None], 0.0), weight, bias)
@@ -210,9 +205,9 @@ def reference(x: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -
 def output_losses(
     x: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, scale: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """sum(scale * losses) and the losses of rows x (N, H), by the kernel where it can, else by plain torch.
+    """sum(scale * losses) and the losses of rows x (N, H), by the kernel if possible, else by plain torch.
 
-    Without a scale the losses are wanted, and the first of the two is their sum. Both are float32, or float64.
+    Without a scale, the first of the two is the sum of the losses. Both are float32 or float64.
     """
     numbers = [x, weight] if bias is None else [x, weight, bias]
     bfloat16 = weight.dtype == torch.bfloat16 or (weight.dtype == torch.float32 and autocasts_bfloat16())
@@ -233,14 +228,16 @@ def output_losses(
 
 
 def _total(targets: Tensor, scale: Tensor, losses: Tensor) -> Tensor:
-    """Ignored rows add nothing, whatever their scale: it may be NaN."""
+    """Ignored rows add nothing, even if their scale is NaN."""
     return scale.masked_fill(targets == IGNORED, 0.0).dot(losses)
 
 
 def _keep_for_backward(ctx: Any, inputs: tuple, output: tuple[Tensor, ...]) -> None:
     x, weight, bias, targets, scale, _, ctx.bfloat16 = inputs
     _, losses, log_sums, *gradients = output
-    by_scale = losses.clone() if ctx.needs_input_grad[4] else None  # the caller may change theirs in place
+    by_scale = (
+        losses.clone() if ctx.needs_input_grad[4] else None
+    )  # the caller may change the losses in place
     ctx.set_materialize_grads(False)
     ctx.save_for_backward(x, weight, bias, targets, scale, by_scale, log_sums, *gradients)
 
@@ -271,7 +268,7 @@ def _backward(
 
 
 def _times(gradient: Tensor, factor: Tensor) -> Tensor:
-    """A pass over memory saved where the total is what is minimised, and the factor therefore 1."""
+    """The product. The factor is 1 if the total itself is minimised, and then a pass over memory is saved."""
     if not torch.compiler.is_compiling() and factor.device.type == "cpu" and float(factor) == 1:
         return gradient
     return gradient * factor
@@ -286,28 +283,14 @@ def _differentiable_gradients(
     total_gradient: Tensor | None,
     losses_gradient: Tensor | None,
 ) -> list[Tensor | None]:
-    """Gradients by x, weight, bias and scale that have gradients of their own."""
+    """Differentiable gradients by x, weight, bias and scale."""
     with torch.enable_grad(), torch.autocast("cpu", enabled=False):
-        # aliases: what the sources were computed from is none of this operator's business
+        # aliases, so that gradients do not go on to what the sources were computed from
         x, weight, scale = x.view_as(x), weight.view_as(weight), scale.view_as(scale)
         bias = None if bias is None else bias.view_as(bias)
         losses = reference(x, weight, bias, targets)
-        total = _total(targets, scale, losses)
-        ends = [(total, total_gradient), (losses, losses_gradient)]
-        wanted = [(end, g) for end, g in ends if g is not None and end.requires_grad]
-        inputs = [one for one in (x, weight, bias, scale) if one is not None and one.requires_grad]
-        found = iter(
-            torch.autograd.grad(
-                [end for end, _ in wanted],
-                inputs,
-                [g for _, g in wanted],
-                create_graph=True,
-                allow_unused=True,
-            )
-        )
-    return [
-        next(found) if one is not None and one.requires_grad else None for one in (x, weight, bias, scale)
-    ]
+        ends = [(_total(targets, scale, losses), total_gradient), (losses, losses_gradient)]
+        return gradients_of(ends, (x, weight, bias, scale))
 
 
 linear_cross_entropy.register_autograd(_backward, setup_context=_keep_for_backward)

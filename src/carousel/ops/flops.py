@@ -1,4 +1,4 @@
-"""How many floating-point operations the operators take, for torch.utils.flop_counter: those of products, as there."""
+"""The floating-point operations of the operators, for torch.utils.flop_counter, which counts products alone."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import register_flop_formula
 
-from carousel.ops import cross_entropy, operators  # noqa: F401  # which define them
-from carousel.ops.arrays import parameter_names
+from carousel.ops import cross_entropy, operators  # noqa: F401  # they define the operators
+from carousel.ops.checked_arrays import parameter_names
 from carousel.ops.kernels import equations_of
 
 Shape = Sequence[int]
 
 
 def _matrices(cell: str, shapes: Sequence[Shape]) -> dict[str, int]:
-    """Name -> how many numbers of each matrix that multiplies a vector at each step."""
+    """Name -> the size of each matrix that multiplies a vector at each step."""
     names = parameter_names(equations_of(cell), len(shapes))
     return {
         name: math.prod(shape)
@@ -27,29 +27,14 @@ def _matrices(cell: str, shapes: Sequence[Shape]) -> dict[str, int]:
 
 
 @register_flop_formula(torch.ops.carousel.recurrence)
-def _(
-    x: Shape, initial: Any, parameters: Sequence[Shape], probe: Any, cell: str, *rest: Any, **_: Any
-) -> int:
+def _(*arguments: Any, **_: Any) -> int:
+    x, parameters, cell = arguments[0], arguments[2], arguments[4]
     return 2 * math.prod(x[:-1]) * sum(_matrices(cell, parameters).values())
 
 
 @register_flop_formula(torch.ops.carousel.recurrence_backward)
-def _(
-    x: Shape,
-    initial: Any,
-    parameters: Sequence[Shape],
-    output: Any,
-    tape: Any,
-    output_gradient: Any,
-    final_gradient: Any,
-    cell: str,
-    reverse: bool,
-    batch_sizes: Any,
-    resets: Any,
-    wants_input: bool,
-    *rest: Any,
-    **_: Any,
-) -> int:
+def _(*arguments: Any, **_: Any) -> int:
+    x, parameters, cell, wants_input = arguments[0], arguments[2], arguments[7], arguments[11]
     matrices = _matrices(cell, parameters)
     of_weights = of_vectors = sum(matrices.values())
     if not wants_input:
@@ -59,12 +44,12 @@ def _(
 
 @register_flop_formula(torch.ops.carousel.linear_cross_entropy)
 def _(x: Shape, weight: Shape, bias: Any, targets: Any, scale: Any, keep: bool, *rest: Any, **_: Any) -> int:
-    return _product(x, weight) * (3 if keep else 1)  # the gradients of both factors are taken at once
+    return _product(x, weight) * (3 if keep else 1)  # with the gradients of both factors
 
 
 @register_flop_formula(torch.ops.carousel.linear_cross_entropy_backward)
 def _(x: Shape, weight: Shape, *rest: Any, **_: Any) -> int:
-    return _product(x, weight) * 3  # the logits, once more, and the gradients of both factors
+    return _product(x, weight) * 3  # the logits again, and the gradients of both factors
 
 
 def _product(x: Shape, weight: Shape) -> int:

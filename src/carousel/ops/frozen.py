@@ -1,4 +1,4 @@
-"""One layer in one direction whose weights stay as they are: described once, for many calls."""
+"""One layer in one direction with constant weights, which are checked and described once for many calls."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from carousel.emit.call import Call
 from carousel.equations import Equations
 from carousel.errors import CarouselError
 from carousel.ops import kernels
-from carousel.ops.arrays import Arrays
-from carousel.ops.buffers import check_data
+from carousel.ops.checked_arrays import Arrays
+from carousel.ops.memory_checks import check_data
 
 
 class FrozenLayer:
-    """A compiled layer whose weights nobody may change.
+    """A compiled layer whose weights must not change.
 
-    equations: of a cell with a kernel. parameters: plain tensors on the CPU, of one dtype, by the names of
-    `equations.layout`. kept: keeps them packed.
+    equations: those of a cell with a kernel. parameters: plain tensors on the CPU, of one dtype, by the names of
+    `equations.layout`. kept: stores the packed weights.
     """
 
     def __init__(
@@ -39,9 +39,7 @@ class FrozenLayer:
         }
         some = next(iter(self._parameters.values()))
         zeros = some.new_zeros(1, 1, inputs), [some.new_zeros(1, hidden)] * len(equations.states)
-        checked = Arrays(
-            Call(equations, *zeros, self._parameters)
-        )  # what is wrong with a parameter is said here, once
+        checked = Arrays(Call(equations, *zeros, self._parameters))  # raises if a parameter is wrong
         self._addresses = checked.addresses(checked.parameters)
         self._numbers, self.dtype = checked.numbers, some.dtype
         self._key, self._inputs, self._hidden, self._reverse = equations.key, inputs, hidden, reverse
@@ -51,8 +49,10 @@ class FrozenLayer:
     def run(
         self, x: Tensor, initial: Sequence[Tensor] | None, finals: Sequence[Tensor], index: int
     ) -> Tensor:
-        """x (T, B, I), any strides. initial, finals: (L, B, H) for each state, of which number `index` is this layer's;
-        no initial state is zero; finals are filled. Returns the output, (T, B, H)."""
+        """Run x (T, B, I) of any strides; fill `finals` and return the output, (T, B, H).
+
+        initial, finals: (L, B, H) for each state, of which number `index` is this layer's. None stands for zeros.
+        """
         time, batch, inputs = x.shape
         if inputs != self._inputs or x.dtype != self.dtype or not x.is_cpu or not x.numel():
             raise CarouselError(
@@ -87,7 +87,7 @@ class FrozenLayer:
         return output
 
     def _at(self, states: Tensor, above: int, batch: int) -> int:
-        """Where this layer's state begins."""
+        """The address of this layer's state."""
         if (
             states.shape[1:] != (batch, self._hidden)
             or states.dtype != self.dtype

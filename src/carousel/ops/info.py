@@ -1,4 +1,4 @@
-"""What the compiled core says of itself."""
+"""Facts about the compiled core."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Which cells have kernels, and their programs in the form that the compiled loop reads."""
+"""The cells that have kernels, and their programs in the form that the compiled loop reads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from functools import cache
 import torch
 
 from carousel import _core
-from carousel.emit.program import Place, Product, program
+from carousel.emit.program import Product
+from carousel.emit.schedule import schedule
 from carousel.equations import Equations
 from carousel.equations.catalogue import CELLS
 from carousel.equations.text import read
@@ -24,7 +25,7 @@ _KNOWN: dict[str, Equations] = {cell.equations.text: cell.equations for cell in 
 def has_kernel(equations: Equations) -> bool:
     """Is there a kernel for these equations? A user's cell gets one here, on first use."""
     _KNOWN.setdefault(equations.text, equations)
-    return _core.has_cell(equations.key) or compiler.load(equations)  # which says why
+    return _core.has_cell(equations.key) or compiler.load(equations)
 
 
 def equations_of(text: str) -> Equations:
@@ -39,7 +40,7 @@ def equations_of(text: str) -> Equations:
 @cache
 def core_program(text: str) -> _core.Program:
     """The program of the cell with this text, in the form the compiled loop reads."""
-    plan = program(equations_of(text))
+    plan = schedule(equations_of(text))
     return _core.Program(
         states=len(plan.equations.states),
         slots=plan.slots,
@@ -57,7 +58,7 @@ def core_program(text: str) -> _core.Program:
 
 
 def _product(product: Product) -> tuple[int, int, bool, list[tuple[int, int, int, bool]]]:
-    place = product.place or Place(_INPUT, 0)
+    kind, index = (_INPUT, 0) if product.place is None else (product.place.kind, product.place.index)
     begins = product.begins or (False,) * len(product.blocks)
     blocks = [(*block, begin) for block, begin in zip(product.blocks, begins, strict=True)]
-    return place.kind, place.index, product.accumulates, blocks
+    return kind, index, product.accumulates, blocks

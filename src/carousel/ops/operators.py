@@ -1,8 +1,8 @@
 """The compiled time loop as torch operators: `carousel::recurrence` and `carousel::recurrence_backward`.
 
 The operators are functional and opaque: torch.compile and torch.export see one node for a whole sequence. Exported
-graphs make them public: their names, arguments and results stay as they are, and what has to change gets a new name
-(`recurrence_2`) beside the old one. `cell` is `Equations.text`, so that a graph carries its cell wherever it is loaded.
+graphs contain their names, arguments and results, so these never change. A change needs a new operator, such as
+`recurrence_2`. The argument `cell` is `Equations.text`, so that a graph contains its cell.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from torch import Tensor
 from carousel import _core
 from carousel.emit import reference
 from carousel.emit.call import Call
-from carousel.emit.program import program
+from carousel.emit.schedule import schedule
 from carousel.errors import CarouselError
-from carousel.ops.arrays import (
+from carousel.ops.checked_arrays import (
     Arrays,
     addresses_of_each,
     check_form,
@@ -26,26 +26,19 @@ from carousel.ops.arrays import (
     tape_width,
     wrong_form,
 )
-from carousel.ops.buffers import check_data, check_devices
+from carousel.ops.gradients import gradients_of
 from carousel.ops.kernels import core_program, equations_of, has_kernel
+from carousel.ops.memory_checks import check_data, check_devices
 from carousel.ops.transforms import batched, runs_eagerly
 
 
 def called(
-    x: Tensor,
-    initial: list[Tensor],
-    parameters: list[Tensor],
-    probe: Tensor | None,
-    cell: str,
-    reverse: bool,
-    batch_sizes: Tensor | None,
-    resets: Tensor | None,
-    bfloat16: bool = False,
+    x: Tensor, initial: list[Tensor], parameters: list[Tensor], probe: Tensor | None, cell: str, *options: Any
 ) -> Call:
-    """The call that an operator's arguments describe."""
+    """The call that an operator's arguments describe; options: reverse, batch_sizes, resets and bfloat16."""
     equations = equations_of(cell)
     named = dict(zip(parameter_names(equations, len(parameters)), parameters, strict=False))
-    call = Call(equations, x, initial, named, reverse, batch_sizes, resets, bfloat16, probe)
+    call = Call(equations, x, initial, named, *options)._replace(probe=probe)
     if len(named) != len(parameters):
         raise wrong_form(call, parameters)
     return call
@@ -58,7 +51,7 @@ def flat(call: Call) -> tuple[Any, ...]:
 
 
 def run_forward(call: Call, keep: bool, kept: _core.Kept | None = None) -> tuple[Tensor, Tensor, Tensor]:
-    """Output, final states (states, B, H), and the tape (rows, width), empty unless `keep`; see `recurrence`."""
+    """The output, the final states (states, B, H) and the tape (rows, width), which is empty unless `keep`."""
     arrays = Arrays(call)
     output, final, tape = _results(call, keep)
     described = arrays.described(output, final, tape if keep else None)
@@ -67,7 +60,7 @@ def run_forward(call: Call, keep: bool, kept: _core.Kept | None = None) -> tuple
 
 
 def _results(call: Call, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Room for the output, the final states and the tape."""
+    """Memory for the output, the final states and the tape."""
     x, (batch, hidden), rows = call.x, call.initial[0].shape, call.x.shape[:-1]
     return (
         x.new_empty(*rows, hidden),
@@ -89,7 +82,7 @@ def recurrence(
     keep: bool,
     bfloat16: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """As `run_forward`; by the equations, with nothing on the tape, where an exported graph meets no compiler."""
+    """As `run_forward`. Without a compiler, an exported graph runs on the equations, and the tape is empty."""
     call = called(x, initial, parameters, probe, cell, reverse, batch_sizes, resets, bfloat16)
     if has_kernel(call.equations):
         return run_forward(call, keep)
@@ -99,7 +92,7 @@ def recurrence(
 
 
 def _check_devices(call: Call, *others: Tensor | None) -> None:
-    sizes = call.batch_sizes  # which torch keeps on the CPU, wherever the rows are
+    sizes = call.batch_sizes  # torch keeps batch_sizes on the CPU, wherever the rows are
     on_cpu = sizes is None or sizes.is_cpu
     check_devices(*call.tensors, call.probe, call.resets, None if on_cpu else sizes, *others)
 
@@ -122,11 +115,11 @@ def run_backward(
     wants_input: bool,
     wants_states: bool,
 ) -> list[Tensor]:
-    """Gradients of x and the probe (empty unless wanted), of the initial states (states, B, H) and each parameter."""
+    """Gradients of x and of the probe, empty unless wanted; of the initial states (states, B, H) and each parameter."""
     arrays, x, states = Arrays(call), call.x, len(call.initial)
     check_kept(call, output, tape, output_gradient, final_gradient)
     output, tape = output.contiguous(), tape.contiguous()
-    reads_input = program(call.equations).input_product is not None
+    reads_input = schedule(call.equations).input_product is not None
     x_gradient = (x.new_empty if reads_input else x.new_zeros)(x.shape if wants_input else (0,))
     initial_gradient = x.new_empty(states, arrays.batch, arrays.hidden)
     gradients = {name: torch.empty_like(parameter) for name, parameter in arrays.parameters.items()}
@@ -206,17 +199,14 @@ def _keep_for_backward(ctx: Any, call: Call, results: tuple[Tensor, ...]) -> Non
     ctx.equations, ctx.reverse, ctx.bfloat16 = call.equations, call.reverse, call.bfloat16
     ctx.states, ctx.names, ctx.has_probe = len(call.initial), list(call.parameters), call.probe is not None
     ctx.set_materialize_grads(False)
-    # the caller may change the output in place: what is saved has a version of its own, and the backward pass sees
-    # by that of the output whether it was changed
+    # the caller may change the output in place: the saved tensor has a version of its own, and the backward pass
+    # compares versions of the output
     ctx.output, ctx.version = output.detach(), output._version
     ctx.save_for_backward(output.data, tape, call.batch_sizes, call.resets, *call.tensors)
 
 
 def _backward(
-    ctx: Any,
-    output_gradient: Tensor | None,
-    final_gradient: Tensor | None,
-    tape_gradient: Tensor | None,
+    ctx: Any, output_gradient: Tensor | None, final_gradient: Tensor | None, tape_gradient: Tensor | None
 ) -> tuple[object, ...]:
     output, tape, batch_sizes, resets, x, *rest = ctx.saved_tensors
     initial, parameters = rest[: ctx.states], rest[ctx.states :]
@@ -224,14 +214,14 @@ def _backward(
         return None, [None] * len(initial), [None] * len(parameters), *_NOT_TENSORS
     named = dict(zip(ctx.names, parameters, strict=True))
     call = Call(ctx.equations, x, initial, named, ctx.reverse, batch_sizes, resets, ctx.bfloat16)
-    # A gradient of the gradient, or many at once, is asked for: the equations give it to any order.
+    # the equations give second derivatives, and many gradients at once
     wants_states = ctx.has_probe and bool(ctx.needs_input_grad[3])
-    by_equations = tape.dim() == 1  # empty: see `_run_anywhere`
+    by_equations = tape.dim() == 1  # the tape is empty: the forward pass ran on the equations
     if by_equations or torch.is_grad_enabled() or batched(output_gradient, final_gradient):
         gradients = _differentiable_gradients(call, output_gradient, final_gradient, wants_states)
     else:
         is_plain = runs_eagerly([x, *rest])
-        if ctx.output._version != ctx.version:  # it was changed, so it is computed once more
+        if ctx.output._version != ctx.version:  # the output was changed, so it is computed again
             output, _, tape = (
                 run_forward(call, True) if is_plain else recurrence(*flat(call), True, ctx.bfloat16)
             )
@@ -255,28 +245,16 @@ def _backward(
 def _differentiable_gradients(
     call: Call, output_gradient: Tensor | None, final_gradient: Tensor | None, wants_states: bool
 ) -> list[Tensor | None]:
-    """Of x, the probe, the initial states and the parameters."""
+    """Differentiable gradients of x, the probe, the initial states and the parameters."""
     with torch.enable_grad(), torch.autocast("cpu", enabled=False):
-        # aliases: what the sources were computed from is none of this operator's business
+        # aliases, so that gradients do not go on to what the sources were computed from
         x, *rest = (source.view_as(source) for source in call.tensors)
         probe = None
         if wants_states:
             probe = x.new_zeros(len(call.initial), *x.shape[:-1], call.initial[0].shape[-1]).requires_grad_()
         output, final = reference.run(call.on(x, *rest)._replace(probe=probe))
         ends = [(output, output_gradient), (torch.stack(final), final_gradient)]
-        wanted = [(end, gradient) for end, gradient in ends if gradient is not None and end.requires_grad]
-        sources = [x, x if probe is None else probe, *rest]
-        found = iter(
-            torch.autograd.grad(
-                [end for end, _ in wanted],
-                [source for source in sources if source.requires_grad],
-                [gradient for _, gradient in wanted],
-                create_graph=True,
-                allow_unused=True,
-            )
-        )
-    gradients = [next(found) if source.requires_grad else None for source in sources]
-    return gradients if wants_states else [gradients[0], None, *gradients[2:]]
+        return gradients_of(ends, [x, probe, *rest])
 
 
 recurrence.register_autograd(_backward, setup_context=_setup_context)
@@ -286,14 +264,14 @@ _NOTHING = torch.empty(0)
 
 
 class Recurrence(torch.autograd.Function):
-    """The same layer, forward and backward, without the dispatcher: an operator's way through it takes 0.3 ms."""
+    """The operators without torch's dispatcher, which takes 0.3 ms for each call of an operator."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, call: Call, *rest: Tensor) -> tuple[Tensor, ...]:
-        """The output, and each final state. x, rest: the tensors of the call, which autograd sees only here."""
+        """The output, and each final state. x, rest: the tensors of the call, for autograd to see them."""
         results = run_forward(call, True)
         _keep_for_backward(ctx, call, results)
-        ctx.output.data = _NOTHING  # it is kept for its version, which it shares, and not for its memory
+        ctx.output.data = _NOTHING  # only its version is needed, not its memory
         return results[0], *results[1].unbind()
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Lengths of a padded batch -> the rows of its packed form, as one torch operator: `carousel::packing`."""
+"""Lengths of a padded batch -> the rows of its packed form, as one torch operator, `carousel::packing`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from carousel.errors import CarouselError
 
 
 def pack(lengths: Tensor, time: int, batch_first: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Of lengths (B,), int64 on the CPU, each from 1 to `time`: how many sequences have each step; the row, in the
-    padded input, of each step that counts, in the order of a PackedSequence; and the order of the sequences, longest
-    first."""
+    """The packed form of a padded batch with these lengths, (B,), int64 on the CPU, each from 1 to `time`.
+
+    Returns how many sequences have each step; the row of the padded input for each step that counts, in the order of a
+    PackedSequence; and the order of the sequences, longest first.
+    """
     lengths, order = torch.sort(lengths, descending=True, stable=True)
     counts = torch.arange(int(lengths[0]))[:, None] < lengths
     step, rank = counts.nonzero().unbind(dim=1)
@@ -34,7 +36,7 @@ def check_lengths(lengths: Tensor, time: int, least: int = 1) -> None:
             )
 
 
-# one node of a compiled graph, whatever the numbers in `lengths`, which are checked when it runs
+# one node of a compiled graph for all values of `lengths`, which are checked when the graph runs
 @torch.library.custom_op("carousel::packing", mutates_args=())
 def packing(lengths: Tensor, time: int, batch_first: bool) -> tuple[Tensor, Tensor, Tensor]:
     _check_form(lengths)

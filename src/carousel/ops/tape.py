@@ -1,7 +1,8 @@
-"""What one run of a cell has computed, vector by vector and step by step, and the gradients of all of it.
+"""Every vector of one run of a cell at every step, and its gradient.
 
-The kernel keeps on its tape what its backward pass needs, and hands out the gradient of every state at every step.
-All other vectors and gradients follow from these by the equations, for all steps at once, when they are asked for.
+The kernel writes what its backward pass needs to its tape, and returns the gradient of every state at every step. All
+other vectors and gradients follow from these by the equations. They are computed for all steps at once when they are
+read.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import torch
 from torch import Tensor
 
 from carousel.emit.call import Call
-from carousel.emit.program import NEW, SUM, TAPE, program
+from carousel.emit.program import Kind
 from carousel.emit.reference import evaluate, learned_values
+from carousel.emit.schedule import schedule
 from carousel.equations import Equations
 from carousel.equations.derive import backward
 from carousel.equations.graph import Node, make, topological
@@ -19,8 +21,8 @@ from carousel.errors import CarouselError
 
 
 def tape_vectors(equations: Equations, output: Tensor, tape: Tensor) -> dict[Node, Tensor]:
-    """The vectors that the kernel keeps: views of its output (rows, H) and of its tape (rows, width)."""
-    plan, hidden = program(equations), output.shape[-1]
+    """The vectors that the kernel stores: views of its output (rows, H) and of its tape (rows, width)."""
+    plan, hidden = schedule(equations), output.shape[-1]
     begin_of_states = plan.slots - (len(equations.states) - 1)
 
     def at(slot: int) -> Tensor:
@@ -28,11 +30,11 @@ def tape_vectors(equations: Equations, output: Tensor, tape: Tensor) -> dict[Nod
 
     vectors: dict[Node, Tensor] = {}
     for node, place in plan.loads[True, 0].items():
-        if place.kind == NEW:
+        if place.kind == Kind.NEW:
             vectors[node] = output if place.index == 0 else at(begin_of_states + place.index - 1)
-        elif place.kind == TAPE:
+        elif place.kind == Kind.TAPE:
             vectors[node] = at(place.index)
-        elif place.kind == SUM:
+        elif place.kind == Kind.SUM:
             number = plan.slots * hidden + place.index
             vectors[node] = tape[..., number : number + 1].expand_as(output)
     return vectors
@@ -41,8 +43,8 @@ def tape_vectors(equations: Equations, output: Tensor, tape: Tensor) -> dict[Nod
 class Tape:
     """Every vector of a run by its node, in the layout of the output, (T, B, H) or (N, H).
 
-    `call` has copies, which no later change reaches, and the probe that gradients of the states arrive at, None without
-    gradients. `vectors` holds those that are known.
+    `call` has copies, which no later change reaches, and the probe, whose gradient is that of the states; None without
+    gradients. `vectors` are the known vectors.
     """
 
     def __init__(self, call: Call, vectors: dict[Node, Tensor]) -> None:
@@ -53,14 +55,14 @@ class Tape:
 
     @torch.no_grad()
     def value(self, node: Node) -> Tensor:
-        """What the vector was at every step."""
+        """The vector at every step."""
         return self._evaluated(node, self._values).expand_as(self._output)
 
     @torch.no_grad()
     def gradient(self, node: Node) -> Tensor:
-        """The whole gradient of the loss with respect to the vector at every step, zero where nothing depends on it.
+        """The total derivative of the loss with respect to the vector at every step; zero if nothing depends on it.
 
-        Raises CarouselError before there is one.
+        Raises CarouselError before backward() was called.
         """
         if self.probe is None or self.probe.grad is None:
             raise CarouselError(

@@ -1,4 +1,4 @@
-"""Which transforms of torch are at work: kernels take plain tensors, and leave the rest to plain torch."""
+"""Active transforms and modes of torch. The kernels take plain tensors alone; torch runs everything else."""
 
 from collections.abc import Iterable
 
@@ -21,7 +21,7 @@ def batched(*gradients: Tensor | None) -> bool:
 
 
 def runs_eagerly(tensors: Iterable[Tensor]) -> bool:
-    """Do these tensors reach the kernel as they are: no tracing, no mode that sees operators, no subclass?"""
+    """Are these tensors plain, and is no tracing and no mode active that must see operators?"""
     return (
         not torch.compiler.is_compiling()
         and torch._C._get_tracing_state() is None

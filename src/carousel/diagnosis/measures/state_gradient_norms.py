@@ -20,7 +20,7 @@ from torch import Tensor
 from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.observation.recording import as_tuple, map_tensors
 from carousel.errors import CarouselError
-from carousel.nn.in_eval import in_eval
+from carousel.nn.eval_view import eval_view
 
 Array = NDArray[np.float64]
 
@@ -125,7 +125,7 @@ def state_gradient_norms(
     (20, 1, 4)
     """
     _check(inputs, targets, lags)
-    step = in_eval(step) if isinstance(step, torch.nn.Module) else step
+    step = eval_view(step) if isinstance(step, torch.nn.Module) else step
     start = inputs.shape[0] - lags
     with torch.no_grad():
         for t in range(start):

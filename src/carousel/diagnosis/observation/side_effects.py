@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from carousel.nn.in_eval import in_eval
+from carousel.nn.eval_view import eval_view
 
 # cuDNN's flags belong to the whole process: two blocks that overlap would mix them up
 _cudnn_flags = threading.RLock()
@@ -21,7 +21,7 @@ _cudnn_flags = threading.RLock()
 def without_side_effects(model: nn.Module) -> Iterator[nn.Module]:
     """The model in eval mode, to be run with gradients inside the block; afterwards everything is as it was before.
 
-    What runs is a twin that shares the parameters (`in_eval`): the modes, attributes, buffers and hooks of the model
+    What runs is a twin that shares the parameters (`eval_view`): the modes, attributes, buffers and hooks of the model
     do not change, not even for a moment in which another thread uses it. requires_grad and .grad of every parameter,
     and the random numbers of torch, Python and NumPy, are put back.
     """
@@ -31,7 +31,7 @@ def without_side_effects(model: nn.Module) -> Iterator[nn.Module]:
     try:
         # a cuDNN network has no backward pass in eval mode
         with torch.random.fork_rng(devices), _cudnn_flags, torch.backends.cudnn.flags(enabled=False):
-            yield in_eval(model)
+            yield eval_view(model)
     finally:
         random.setstate(python)
         np.random.set_state(numpy)

@@ -39,7 +39,7 @@ from carousel.models.sequences.layers import OUTPUTS
 from carousel.models.sequences.mlp import MLP
 from carousel.models.sequences.predictions import Prediction, forecasts
 from carousel.models.tensors import distinct, fitting, load_tensors, restored, save_tensors, weights_in
-from carousel.nn.in_eval import in_eval
+from carousel.nn.eval_view import eval_view
 from carousel.nn.regularisers import dropout, locked
 from carousel.plain import check_arguments, described
 
@@ -209,7 +209,7 @@ class SequenceModel(nn.Module):
     @torch.inference_mode()
     def outputs_of(self, encoded: list[np.ndarray]) -> Iterator[np.ndarray]:
         """`outputs`, of sequences that are encoded already, (T_i, I) each."""
-        model, device = in_eval(self), next(self.parameters()).device
+        model, device = eval_view(self), next(self.parameters()).device
         for start in range(0, len(encoded), _TOGETHER):
             x, lengths = padded(encoded[start : start + _TOGETHER])
             output = model(x.to(device), lengths).float().cpu().numpy()

@@ -23,7 +23,7 @@ from carousel.data.windows import IGNORED
 from carousel.errors import CarouselError
 from carousel.losses import linear_cross_entropy
 from carousel.models.predictor import Predictor
-from carousel.nn.in_eval import in_eval
+from carousel.nn.eval_view import eval_view
 from carousel.training.language.score import Score, TokenScore
 
 SEGMENT = 4096  # symbols scored per segment of a sample
@@ -160,7 +160,7 @@ def _walk(model: Predictor, texts: Sequence[np.ndarray]) -> Iterator[tuple[list[
     Streams of similar length run side by side, the longest first, in windows so that logits fit into memory;
     one that has ended is left out of the windows that follow, and within a window its losses are 0.
     """
-    model = in_eval(model)
+    model = eval_view(model)
     order = sorted(range(len(texts)), key=lambda k: -len(texts[k]))
     for start in range(0, len(order), _COLUMNS):
         yield from _side_by_side(model, texts, order[start : start + _COLUMNS])

@@ -10,7 +10,7 @@ from carousel.atomic import write_atomic
 from carousel.losses import linear_cross_entropy
 from carousel.models.memory import check_memory
 from carousel.models.predictor import Predictor, model_class
-from carousel.nn.drawing import seeded
+from carousel.nn.random_numbers import seeded
 from carousel.training.language.config import LanguageConfig
 from carousel.training.language.corpus import Corpus
 from carousel.training.language.evaluation import Part, evaluate

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from carousel.errors import CarouselError
-from carousel.nn.drawing import drawing_from
+from carousel.nn.random_numbers import drawing_from
 from carousel.training.loop.config import LoopConfig
 from carousel.training.loop.optimizers import build_optimizer
 from carousel.training.loop.schedule import decayed, rate

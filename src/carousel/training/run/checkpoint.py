@@ -16,7 +16,7 @@ from torch import Tensor
 
 from carousel.errors import CarouselError, shown
 from carousel.models.tensors import check_tensors, distinct, load_description, load_tensors, save_tensors
-from carousel.nn.drawing import drawing_from
+from carousel.nn.random_numbers import drawing_from
 from carousel.plain import typed
 from carousel.reading import first_line
 from carousel.training.loop.config import LoopConfig

@@ -23,7 +23,7 @@ from carousel.errors import CarouselError
 from carousel.models.memory import check_memory
 from carousel.models.sequences.model import KIND, SequenceModel
 from carousel.models.tensors import load_description
-from carousel.nn.drawing import seeded
+from carousel.nn.random_numbers import seeded
 from carousel.training.loop.loop import Loop
 from carousel.training.run.folder import RunFolder
 from carousel.training.sequences.config import SequenceConfig

@@ -1,4 +1,4 @@
-"""The numbers that a layer starts from: torch.nn's, and over them what the cell's author asks for."""
+"""The initial values of a layer's parameters: those of torch.nn, or those that the cell asks for."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ DRAW: dict[str, Callable[..., Any]] = {
 
 @torch.no_grad()
 def draw(equations: Equations, parameters: Mapping[str, Tensor], hidden: int) -> None:
-    """Draw one layer anew, in one direction: uniform in [-1/sqrt(H), 1/sqrt(H)], then what the equations say.
+    """Initialise one layer in one direction: uniform in [-1/sqrt(H), 1/sqrt(H)], then what the equations ask for.
 
     parameters: by their names in the cell, in torch.nn's order, so that a seed gives both the same weights.
     """
@@ -87,7 +87,7 @@ def _line(given: Callable[[Tensor], Any]) -> str:
 def _blocks(
     equations: Equations, node: Node, role: str, parameters: Mapping[str, Tensor], hidden: int
 ) -> list[Tensor]:
-    """The blocks that one start is for; a layer without biases has none of them."""
+    """The blocks that one initial value is for; a layer without biases has no block of a bias."""
     layout = equations.layout
     if role == "init":
         places = [layout.vectors[node]]

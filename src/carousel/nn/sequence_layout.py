@@ -1,4 +1,4 @@
-"""The forms in which a sequence comes and goes: a tensor with or without batch, or torch's PackedSequence.
+"""The layouts of a sequence outside a module: a tensor with or without a batch, or torch's PackedSequence.
 
 Inside, a sequence is (T, B, I), or packed (N, I) with the number of rows of each step; a state is (L, B, H),
 where L counts layers and directions; a mask is (T, B), or packed (N,).
@@ -40,7 +40,7 @@ class Padded:
         return self.x.shape[1]
 
     def mask_in(self, mask: Tensor) -> Tensor:
-        """Whatever has a value for each step in the layout of the input -> time first, with a batch."""
+        """A value for each step, in the layout of the input -> time first, with a batch."""
         return mask.transpose(0, 1) if self.transposed else mask if self.batched else mask.unsqueeze(1)
 
     def out(self, output: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A model in eval mode beside the one that trains: `model.eval()` turns dropout off for every thread that uses it."""
+"""A view of a model in eval mode. `model.eval()` would turn dropout off for the thread that trains the model, too."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _REGISTERS = ("_parameters", "_buffers", "_modules")
 Model = TypeVar("Model", bound=nn.Module)
 
 
-def in_eval(model: Model) -> Model:
-    """The same model in eval mode, as an object of its own: the parameters are those of `model`, not copies.
+def eval_view(model: Model) -> Model:
+    """A twin of `model` in eval mode, which shares the parameters of `model`.
 
-    Modes, attributes, buffers and hooks are its own, so that nothing that happens to it reaches `model`. It costs no
-    memory but that of the buffers. Of a model that torch.compile made it is the original that runs.
+    The twin has modes, attributes, buffers and hooks of its own, so changes of the twin do not reach `model`. Only the
+    buffers take memory. If torch.compile made the model, the twin runs the original model.
 
     >>> model = nn.Sequential(nn.Linear(2, 3), nn.Dropout())
-    >>> twin = in_eval(model)
+    >>> twin = eval_view(model)
     >>> twin.training, twin[1].training, model.training, twin[0].weight is model[0].weight
     (False, False, True, True)
     """
@@ -36,11 +36,11 @@ def in_eval(model: Model) -> Model:
 
 
 def _twin(module: nn.Module, twins: dict[nn.Module, nn.Module]) -> nn.Module:
-    if "_orig_mod" in module._modules:  # torch.compile's: bound to the original, whose mode it would ask for
+    if "_orig_mod" in module._modules:  # of torch.compile, and bound to the mode of the original
         return _twin(cast(nn.Module, module._orig_mod), twins)
     if module in twins:
         return twins[module]
-    if isinstance(module, torch.jit.ScriptModule):  # keeps its mode where Python cannot reach
+    if isinstance(module, torch.jit.ScriptModule):  # its mode is not an attribute of Python
         twins[module] = copy.deepcopy(module).eval()
         return twins[module]
     twin = twins[module] = object.__new__(type(module))
@@ -48,7 +48,7 @@ def _twin(module: nn.Module, twins: dict[nn.Module, nn.Module]) -> nn.Module:
         **vars(module),
         "training": False,
         "_parameters": dict(module._parameters),
-        "_compiled_call_impl": None,  # as above
+        "_compiled_call_impl": None,  # of torch.compile
         "_buffers": {name: None if b is None else b.detach().clone() for name, b in module._buffers.items()},
         "_modules": {name: None if m is None else _twin(m, twins) for name, m in module._modules.items()},
     }
@@ -57,9 +57,9 @@ def _twin(module: nn.Module, twins: dict[nn.Module, nn.Module]) -> nn.Module:
 
 
 def _rebound(value: Any, twins: dict[nn.Module, nn.Module]) -> Any:
-    """What a module holds beside its registers, with twins for modules: a list of layers, a forward of its own.
+    """An attribute of a module, such as a list of layers or a bound method, with twins in the place of modules.
 
-    Containers are copied, so that what the twin adds to them stays with it.
+    Containers are copied, so that what the twin adds to them does not reach the model.
     """
     if isinstance(value, nn.Module):
         return twins.get(value, value)

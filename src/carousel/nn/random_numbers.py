@@ -1,6 +1,6 @@
-"""Random numbers that no other thread draws from.
+"""Random numbers of one thread.
 
-torch's own random state belongs to all threads of the process: what one of them draws changes what the others draw.
+All threads of the process share torch's random state: what one thread draws changes what the others draw.
 """
 
 from collections.abc import Iterator
@@ -17,12 +17,12 @@ _DRAWS = {
     "bernoulli", "bernoulli_", "cauchy_", "exponential_", "geometric_", "kaiming_uniform_", "log_normal_",
     "multinomial", "normal", "normal_", "poisson", "rand", "randint", "randn", "random_", "randperm", "uniform_",
 }  # fmt: skip
-_LIKE = {"rand_like": torch.rand, "randn_like": torch.randn}  # take no generator themselves
+_LIKE = {"rand_like": torch.rand, "randn_like": torch.randn}  # these take no generator
 
 
 @contextmanager
 def drawing_from(generator: torch.Generator) -> Iterator[None]:
-    """Inside, in this thread alone, the masks of Carousel's modules are drawn from `generator`."""
+    """Inside the block, Carousel's modules draw their masks from `generator`. Other threads are not affected."""
     token = _generator.set(generator)
     try:
         yield
@@ -31,15 +31,15 @@ def drawing_from(generator: torch.Generator) -> Iterator[None]:
 
 
 def own_generator() -> torch.Generator | None:
-    """The generator of `drawing_from`; None, outside of it, is torch's own."""
+    """The generator of `drawing_from`; None outside of such a block, where torch's generator is used."""
     return _generator.get()
 
 
 class seeded(TorchFunctionMode):
-    """Inside, in this thread alone, torch's functions draw from a generator that begins at `seed` (None: anywhere).
+    """Inside the block, torch's functions draw from a generator with this `seed` (None: a random seed).
 
-    For first weights, whose functions mostly are given no generator. The numbers are those that follow
-    `torch.manual_seed(seed)` on the CPU; torch's own random state is neither read nor changed.
+    Initialisers mostly take no generator, so this class gives them one. The numbers are those that follow
+    `torch.manual_seed(seed)` on the CPU. torch's random state is neither read nor changed.
 
     >>> with seeded(1):
     ...     first = torch.nn.Linear(2, 3)

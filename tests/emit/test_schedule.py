@@ -7,15 +7,8 @@ from equations.evaluation import DerivedStep, random_step
 from equations.user_cells import USER_CELLS
 from tolerances import assert_close
 
-from carousel.emit.program import (
-    LEARNED_GRADIENT,
-    PREVIOUS_GRADIENT,
-    TAPE,
-    WORK,
-    Place,
-    program,
-    stages,
-)
+from carousel.emit.program import Kind, Place
+from carousel.emit.schedule import schedule, stages
 from carousel.equations.catalogue import CELLS
 
 ALL = CELLS | USER_CELLS
@@ -37,7 +30,7 @@ every_cell = pytest.mark.parametrize("cell", ALL.values(), ids=ALL.keys())
 )
 def test_schedule(cell, slots, work, forward, backward, closing):
     """As few phases as the products allow, and no more vectors on the tape than the backward pass reads."""
-    made = program(ALL[cell].equations)
+    made = schedule(ALL[cell].equations)
     assert (made.slots, made.work) == (slots, work)
     assert (len(made.forward), len(made.backward), len(made.closing)) == (forward, backward, closing)
 
@@ -46,7 +39,7 @@ def test_schedule(cell, slots, work, forward, backward, closing):
 def test_computes_the_step(cell):
     """Run phase by phase, reading only what was written: new states as the reference, gradients as derived."""
     step = random_step(cell.equations)
-    machine = Machine(program(cell.equations), step)
+    machine = Machine(schedule(cell.equations), step)
     expected = [step.vectors[node].detach().expand_as(step.states[0]) for node in cell.equations.new_states]
     assert_close(machine.forward(), expected)
 
@@ -56,9 +49,9 @@ def test_computes_the_step(cell):
     derived = DerivedStep(step, whole)
     machine.backward(cotangents, of_output)
     for index, gradient in enumerate(derived.previous().values()):
-        assert_close(machine.memory[Place(PREVIOUS_GRADIENT, index)], gradient, name=cell.states[index])
+        assert_close(machine.memory[Place(Kind.PREVIOUS_GRADIENT, index)], gradient, name=cell.states[index])
     for index, affine in enumerate(cell.equations.affines):
-        delta = machine.memory[Place(WORK, index)]
+        delta = machine.memory[Place(Kind.WORK, index)]
         if affine in derived.derived.deltas:
             assert_close(
                 delta, derived.value(derived.derived.deltas[affine]).expand_as(delta), name=affine.name
@@ -67,14 +60,16 @@ def test_computes_the_step(cell):
             assert not delta.any()
     diagonals = derived.parameters().get("weight_peephole")
     for row in range(len(cell.equations.scales)):
-        assert_close(machine.memory[Place(LEARNED_GRADIENT, row)].sum(0), diagonals[row], name=f"row {row}")
+        assert_close(
+            machine.memory[Place(Kind.LEARNED_GRADIENT, row)].sum(0), diagonals[row], name=f"row {row}"
+        )
 
 
 @every_cell
 def test_places_are_within_their_rows(cell):
     """No store or load lies outside the tape's slots or the backward pass's work row."""
-    made = program(cell.equations)
-    limits = {TAPE: made.slots - len(cell.states) + 1, WORK: made.work}
+    made = schedule(cell.equations)
+    limits = {Kind.TAPE: made.slots - len(cell.states) + 1, Kind.WORK: made.work}
     phases = (*made.forward, *made.backward)
     places = [place for phase in phases for place, _ in phase.stores]
     places += [place for loads in made.loads.values() for place in loads.values()]
@@ -88,7 +83,7 @@ def test_places_are_within_their_rows(cell):
 @every_cell
 def test_each_bias_is_added_once(cell):
     """Of the products into one block exactly the first begins it."""
-    made = program(cell.equations)
+    made = schedule(cell.equations)
     products = [product for phase in made.forward for product in phase.products]
     begun = [
         (slot, begins)
@@ -104,7 +99,7 @@ def test_activations_overwrite_their_blocks():
     """i, f, g and o stand where their pre-activations were summed."""
     equations = CELLS["lstm"].equations
     names = {name: node for node, name in equations.names.items()}
-    stores = {node: place for place, node in program(equations).forward[0].stores if place.kind == TAPE}
+    stores = {node: place for place, node in schedule(equations).forward[0].stores if place.kind == Kind.TAPE}
     assert [stores[names[gate]].index for gate in "ifgo"] == [0, 1, 2, 3]
     assert [affine.name for affine in equations.affines] == ["i", "f", "g", "o"]
 

@@ -313,7 +313,7 @@ x_, mask_ = torch.zeros(T, 2, I), torch.ones(T, 2, dtype=torch.bool)
         (x_, {"mask": mask_.int()}, "it is (7, 2) in torch.int32"),
         (x_, {"mask": mask_.tolist()}, "it is a list"),
         (x_, {"mask": mask_.to("meta")}, "on meta"),
-        (x_, {"mask": mask_, "lengths": [1, 2]}, "mask and lengths both say which steps count"),
+        (x_, {"mask": mask_, "lengths": [1, 2]}, "mask and lengths must not be given together"),
         (pack_sequence([x_[:, 0]]), {"mask": mask_[:, :1]}, "A mask goes with a padded tensor"),
         (x_, {"reset_to": torch.zeros(1, 2, H)}, "give resets, the steps where it begins"),
         (x_, {"reset_to": torch.zeros(1, 3, H), "resets": mask_}, "h_0 in reset_to must have shape (1, 2, 5)"),

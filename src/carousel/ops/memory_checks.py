@@ -1,4 +1,4 @@
-"""The contract at the compiled border: an address is handed over only of a tensor that was checked."""
+"""The contract with the compiled core: it receives the address of a tensor only after the tensor was checked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from carousel.errors import CarouselError
 
 
 def check_data(tensors: Iterable[Tensor]) -> None:
-    """Raises CarouselError if one is not on the CPU, or if its memory was taken away or cut, as by
+    """Raises CarouselError if a tensor is not on the CPU, or if its storage was cut, as by
     `untyped_storage().resize_(0)`."""
     for tensor in tensors:
         if not tensor.is_cpu:
@@ -20,7 +20,7 @@ def check_data(tensors: Iterable[Tensor]) -> None:
             )
         stored, begin = tensor.untyped_storage().nbytes(), tensor.storage_offset()
         if begin == 0 and stored >= tensor.nbytes and tensor.is_contiguous():
-            continue  # as nearly always: this costs half a microsecond
+            continue  # nearly always; this check takes half a microsecond
         size = stored // tensor.element_size() - begin
         if size < _extent(tensor):
             raise CarouselError(
@@ -30,7 +30,7 @@ def check_data(tensors: Iterable[Tensor]) -> None:
 
 
 def check_devices(*tensors: Tensor | None) -> None:
-    """Raises CarouselError unless all are on one device; the kernels of fake tensors get those of `meta` and others."""
+    """Raises CarouselError unless all are on one device. The fake kernels of operators need this check."""
     devices = {str(tensor.device) for tensor in tensors if tensor is not None}
     if len(devices) > 1:
         raise CarouselError(
@@ -46,10 +46,10 @@ def _extent(tensor: Tensor) -> int:
 
 
 def address(name: str, tensor: Tensor | None, shape: tuple[int, ...], dtype: torch.dtype) -> int:
-    """Where a tensor begins, whose rows may stand apart; 0 for None.
+    """The address of a tensor, or 0 for None.
 
-    Raises CarouselError if it has another shape or dtype, or numbers of a row that do not stand
-    side by side.
+    Raises CarouselError if the tensor has another shape or dtype, or if the numbers of a row are not contiguous. Gaps
+    between rows are allowed.
     """
     if tensor is None:
         return 0
@@ -59,7 +59,7 @@ def address(name: str, tensor: Tensor | None, shape: tuple[int, ...], dtype: tor
         )
     if tensor.dim() and tensor.stride(-1) != 1 and tensor.shape[-1] > 1:
         raise CarouselError(
-            f"{name} must have the numbers of a row side by side; its strides are {tensor.stride()}."
+            f"{name} must have contiguous rows; its strides are {tensor.stride()}. Use .contiguous()."
         )
     check_data([tensor])
     return tensor.data_ptr()

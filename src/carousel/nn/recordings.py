@@ -1,4 +1,4 @@
-"""Gates, states and their gradients as training computes them: kept from the kernels' own tapes."""
+"""Gates, states and their gradients as training computes them, read from the tapes of the kernels."""
 
 from __future__ import annotations
 
@@ -21,12 +21,19 @@ Outside = Callable[[Tensor], Any]
 
 
 class Recording(Sequence[Trace]):
-    """What every recurrent module inside a model computes while the block runs, made by `recording(model)`.
+    """What every recurrent module inside a `model` computes while the block runs, made by `recording(model)`.
 
-    A sequence of traces, one for each call, layer and direction, in the order in which they ran. Nothing is computed
-    for it but the gradients of the states, which the backward pass passes by: the tapes are kept as they are, so a
-    recording holds their memory until it is let go. Named vectors are worked out when they are read, from copies of
-    the input, the output and the weights: they are those of the call, also after an optimiser's step.
+    A sequence of traces, one for each call, layer and direction, in the order in which they ran. A recording adds
+    little work: it keeps the tapes of the kernels, whose memory is in use until the recording is deleted, and the
+    gradients of the states. Named vectors are computed when they are read, from copies of the input, the output and
+    the weights, so they are those of the call even after a step of the optimiser.
+
+    >>> import torch, carousel
+    >>> module = carousel.GRU(3, 5, num_layers=2)
+    >>> with carousel.recording(module) as recorded:
+    ...     _ = module(torch.ones(7, 2, 3))
+    >>> [(trace.layer, trace.values["z"].shape) for trace in recorded]
+    [(0, torch.Size([7, 2, 5])), (1, torch.Size([7, 2, 5]))]
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -56,10 +63,10 @@ class Recording(Sequence[Trace]):
     @torch.compiler.disable(
         reason="a recording is kept by Python; compile without fullgraph, or record outside"
     )
-    def keep(self, path: str, parts: Sequence[tuple[int, str, Tape]], out: Outside) -> None:
+    def _keep(self, path: str, parts: Sequence[tuple[int, str, Tape]], out: Outside) -> None:
         """One call of a module: (layer, direction, tape) of its parts; `out` gives vectors the output's layout."""
         with _lock:
-            if not self._is_open:  # ended while the module ran in another thread, or in a twin in eval mode
+            if not self._is_open:  # the block ended while the module, or a twin of it, ran in another thread
                 return
             call = self._calls[path]
             self._calls[path] = call + 1
@@ -87,13 +94,13 @@ def _named(tape: Tape, out: Outside, find: Callable[[Node], Tensor]) -> Named:
 
 
 def recording(model: nn.Module) -> Recording:
-    """Record every recurrent module inside a model: what its gates and states were, and what the loss asked of them.
+    """Record the gates and states of every recurrent module inside a model, and their gradients.
 
     Args:
         model: a recurrent module of Carousel, or any model with some inside.
 
     Raises:
-        CarouselError: there is none inside.
+        CarouselError: the model has no such module.
 
     >>> import torch, carousel
     >>> module = carousel.LSTM(3, 5)

@@ -1,4 +1,4 @@
-"""The arrays of one call, made sure of: here, and in frozen.py, addresses are handed to the compiled core."""
+"""The checked arrays of one call, whose addresses the compiled core receives."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor
 
 from carousel import _core
 from carousel.emit.call import Call
-from carousel.emit.program import program
+from carousel.emit.schedule import schedule
 from carousel.equations import Equations
 from carousel.equations.parameters import BIASES
 from carousel.errors import CarouselError
-from carousel.ops.buffers import check_data
 from carousel.ops.kernels import DTYPES, equations_of
+from carousel.ops.memory_checks import check_data
 
 
 def parameter_names(equations: Equations, count: int) -> list[str]:
@@ -26,13 +26,13 @@ def parameter_names(equations: Equations, count: int) -> list[str]:
 
 
 def addresses_of_each(states: Tensor) -> list[int]:
-    """Where each of them begins, in one contiguous tensor."""
+    """The address of each state in one contiguous tensor."""
     begin, size = states.data_ptr(), states.stride(0) * states.element_size()
     return [begin + s * size for s in range(states.shape[0])]
 
 
 def parameter_shapes(text: str, inputs: int, hidden: int, count: int) -> dict[str, tuple[int, ...]]:
-    """The parameters, all or all but the biases, in order: what the shape of each must be."""
+    """The shape of each of `count` parameters, in order: all of them, or all but the biases."""
     equations = equations_of(text)
     shapes = equations.layout.shapes(inputs, hidden)
     return {name: shapes[name] for name in parameter_names(equations, count)}
@@ -44,14 +44,14 @@ _known_shapes = lru_cache(parameter_shapes)
 
 def tape_width(equations: Equations, hidden: int) -> int:
     """Numbers in a row of the tape: vectors, then sums over units."""
-    plan = program(equations)
+    plan = schedule(equations)
     return plan.slots * hidden + len(plan.sums)
 
 
 def check_form(call: Call) -> dict[str, tuple[int, ...]]:
-    """Numbers of dimensions, shapes and dtypes, which tensors without data have too; the shape of each parameter.
+    """Check ranks, shapes and dtypes, which tensors without data have too. Returns the shape of each parameter.
 
-    Raises CarouselError if one is not what the cell takes.
+    Raises CarouselError if one does not fit the cell.
     """
     equations, x, initial, parameters, _, batch_sizes, resets, bfloat16, probe = call
     packed = batch_sizes is not None
@@ -64,7 +64,9 @@ def check_form(call: Call) -> dict[str, tuple[int, ...]]:
     )
     if fits:
         batch, hidden = initial[0].shape
-        is_plain = type(hidden) is int and type(x.shape[-1]) is int  # and no symbol of a graph being made
+        is_plain = (
+            type(hidden) is int and type(x.shape[-1]) is int
+        )  # not a symbol of a graph that torch is making
         find = _known_shapes if is_plain else parameter_shapes
         expected = find(equations.text, x.shape[-1], hidden, len(parameters))
         fits = (
@@ -93,7 +95,7 @@ def check_form(call: Call) -> dict[str, tuple[int, ...]]:
 def wrong_form(
     call: Call, parameters: Sequence[Tensor], expected: dict[str, tuple[int, ...]] | None = None
 ) -> CarouselError:
-    """What to say where shapes do not go with each other."""
+    """The error for shapes that do not fit each other."""
     equations = call.equations
     return CarouselError(
         f"The kernel of {equations.title} takes x (T, B, I), or (N, I) with batch_sizes (T,), one state (B, H) for "
@@ -116,13 +118,9 @@ def _wrong_numbers(tensors: Sequence[Tensor]) -> CarouselError:
 
 
 def check_kept(
-    call: Call,
-    output: Tensor,
-    tape: Tensor,
-    output_gradient: Tensor | None,
-    final_gradient: Tensor | None,
+    call: Call, output: Tensor, tape: Tensor, output_gradient: Tensor | None, final_gradient: Tensor | None
 ) -> None:
-    """What the backward pass is handed must be what the forward pass gave, and gradients of it."""
+    """The backward pass takes results of the forward pass, and gradients of them."""
     x, initial = call.x, call.initial
     batch, hidden = initial[0].shape
     rows = tuple(x.shape[:-1])
@@ -141,7 +139,7 @@ def check_kept(
 
 
 class Arrays:
-    """One call's arrays, checked, and the description of them that the core takes."""
+    """The arrays of one call, checked, and their description for the core."""
 
     def __init__(self, call: Call) -> None:
         names = check_form(call)
@@ -193,12 +191,12 @@ class Arrays:
         """One address for each parameter of the program, 0 for a bias that the layer does not have."""
         return [
             parameters[name].data_ptr() if name in parameters else 0
-            for name in program(self.equations).parameters
+            for name in schedule(self.equations).parameters
         ]
 
     @property
     def numbers(self) -> str:
-        """In which numbers the core computes: the dtype, or bfloat16 for the products and float32 for all else."""
+        """The precision of the core: the dtype, or "bfloat16" for products in bfloat16 and float32 for all else."""
         return "bfloat16" if self.bfloat16 else _NUMBERS[self.x.dtype]
 
 
@@ -207,6 +205,6 @@ def _check_batch_sizes(sizes: Tensor, batch: int, rows: int) -> None:
     falls = all(one >= other for one, other in itertools.pairwise(counts))
     if not counts or counts[0] != batch or counts[-1] < 1 or not falls or sum(counts) != rows:
         raise CarouselError(
-            f"batch_sizes must be counts that begin with the {batch} states, never rise, are at least 1 and add up to "
-            f"the {rows} packed rows; they are {counts[:8]}{'...' if len(counts) > 8 else ''}."
+            f"batch_sizes must begin with the number of states, {batch}, never rise, be at least 1 and add up to the "
+            f"number of packed rows, {rows}; they are {counts[:8]}{'...' if len(counts) > 8 else ''}."
         )

@@ -7,7 +7,7 @@ from torch import nn
 
 import carousel
 from carousel.equations import Cell, param, tanh
-from carousel.nn.drawing import drawing_from, seeded
+from carousel.nn.random_numbers import drawing_from, seeded
 
 
 def odd(tensor):

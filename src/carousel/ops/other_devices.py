@@ -1,4 +1,4 @@
-"""torch's own operators for the cells that torch has: what runs on devices other than the CPU (cuDNN and its like)."""
+"""Devices other than the CPU: the cells that torch has run on torch's own operators, such as cuDNN's."""
 
 from __future__ import annotations
 
@@ -15,12 +15,7 @@ from carousel.equations.catalogue import CELLS
 
 _MODES = {
     CELLS[name].equations.key: mode
-    for name, mode in {
-        "lstm": "LSTM",
-        "gru": "GRU",
-        "rnn-tanh": "RNN_TANH",
-        "rnn-relu": "RNN_RELU",
-    }.items()
+    for name, mode in {"lstm": "LSTM", "gru": "GRU", "rnn-tanh": "RNN_TANH", "rnn-relu": "RNN_RELU"}.items()
 }
 _OPERATORS: dict[str, Callable[..., tuple[Tensor, ...]]] = {
     "LSTM": torch.lstm,
@@ -31,18 +26,18 @@ _OPERATORS: dict[str, Callable[..., tuple[Tensor, ...]]] = {
 
 
 def mode_of(equations: Equations) -> str | None:
-    """torch's name for these equations, None where torch does not have them."""
+    """torch's name for these equations, or None if torch does not have them."""
     return _MODES.get(equations.key)
 
 
 def run(call: Call) -> tuple[Tensor, list[Tensor]]:
-    """As `recurrence`, of a cell that torch has: one layer in one direction by one operator."""
+    """Run a cell that torch has: one layer in one direction by one operator, with the results of `recurrence`."""
     equations, x, initial, parameters, reverse, batch_sizes, *_ = call
     mode = _MODES[equations.key]
     weights = [parameters[name] for name in equations.layout.names if name in parameters]
     states = [state.unsqueeze(0).contiguous() for state in initial]
     hx = states if mode == "LSTM" else states[0]
-    # cuDNN keeps what its backward pass needs; there is no dropout to switch on
+    # biases, layers, dropout, whether to store what the backward pass needs, both directions
     options = ("bias_ih" in parameters, 1, 0.0, torch.is_grad_enabled(), False)
     backwards = None if batch_sizes is None or not reverse else turned(batch_sizes).to(x.device)
     if reverse:
@@ -57,7 +52,7 @@ def run(call: Call) -> tuple[Tensor, list[Tensor]]:
 
 
 def turned(batch_sizes: Tensor) -> Tensor:
-    """Packed rows -> the rows of the same sequences from end to begin; it is its own inverse."""
+    """Packed rows -> the rows of the reversed sequences. The permutation is its own inverse."""
     first = torch.cumsum(batch_sizes, 0) - batch_sizes
     step = torch.repeat_interleave(torch.arange(len(batch_sizes)), batch_sizes)
     sequence = torch.arange(len(step)) - first[step]
@@ -67,7 +62,7 @@ def turned(batch_sizes: Tensor) -> Tensor:
 
 @functools.cache
 def warn_of_loop(title: str, device: str, has_operator: bool) -> None:
-    """Say, once for each cell and kind of device, that a sequence runs step by step, and why."""
+    """Warn, once for each cell and kind of device, that a sequence runs step by step, and why."""
     why = (
         "torch's operator takes no resets"
         if has_operator

@@ -1,4 +1,4 @@
-"""Graph -> written expression: sums of terms of factors, with no parentheses but those that are needed."""
+"""Graph -> expression: sums of terms of factors, with the fewest parentheses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MATRICES = "WUVQRSABDEFGHJKMNPXYZ"  # of x, of the first state, of the second, .
 
 @dataclass(frozen=True)
 class Factor:
-    """One factor as it is written; `tail` follows the exponent, as the argument of a function does."""
+    """One factor. `tail` follows the exponent, as the argument of a function does."""
 
     text: str
     tail: str = ""
@@ -37,7 +37,7 @@ class Term:
 
 
 class Writer:
-    """Writes vectors of one cell, `shift` steps from t, in the symbols that stand for some of them.
+    """Writes vectors of one cell, `shift` steps from t. `symbols` has the vectors that have a symbol of their own.
 
     With `gathers`, factors that all terms of a sum share are written once: ∂h ∘ a − ∂h ∘ b as ∂h ∘ (a − b).
     """
@@ -66,7 +66,7 @@ class Writer:
         return self.sum(self.terms(node))
 
     def define(self, node: Node) -> str:
-        """What a vector that has a symbol is equal to."""
+        """The expression that a symbol stands for."""
         return self.sum(self.expand(node))
 
     # ---- learned numbers -----------------------------------------------------------------------------------
@@ -80,7 +80,7 @@ class Writer:
         return self.notation.learned(mark, self.letter(parameter), affine.name)
 
     def bias(self, affine: Node, mark: str = "") -> str:
-        """One b for the two biases of torch, unless they stand apart."""
+        """One b for the two biases of torch, unless they are in different products."""
         apart = sum(other.name == affine.name for other in self.equations.affines) > 1
         first = self.equations.layout.weights[affine][0].parameter
         return self.notation.learned(mark, "b", affine.name, self.letter(first) if apart else "")
@@ -202,7 +202,7 @@ class Writer:
         return self._join(terms)
 
     def sum_over_time(self, gradient: Node, vector: Node | None = None) -> str:
-        """Σ_t of a gradient, or of its outer product with a vector; numbers stand before the sum."""
+        """Σ_t of a gradient, or of its outer product with a vector. Numbers are written before the sum."""
         factors = [self._term(node) for node in (gradient, vector) if node is not None]
         number = math.prod(term.coefficient for term in factors)
         written = [replace(term, coefficient=1.0) for term in factors]
@@ -283,7 +283,7 @@ def _reciprocal(term: Term) -> Term:
 
 
 def _merged(terms: Iterable[Term]) -> list[Term]:
-    """Terms with the same factors added up, and those that vanish left out."""
+    """Add up terms with the same factors, and leave out those that vanish."""
     totals: dict[object, Term] = {}
     for term in (part for whole in terms for part in _dissolved(whole)):
         key = term.divisor, *(frozenset(Counter(part).items()) for part in (term.above, term.below))

@@ -1,4 +1,4 @@
-"""Run a cell over a sequence: by its compiled kernel where there is one, else by its equations on torch tensors."""
+"""Run a cell over a sequence by its compiled kernel; if the kernel cannot, by torch's operator or by the equations."""
 
 import weakref
 from collections.abc import Callable
@@ -14,7 +14,8 @@ from carousel.emit import reference
 from carousel.emit.call import Call
 from carousel.equations import Equations
 from carousel.errors import CarouselError
-from carousel.ops import kernels, native, operators
+from carousel.ops import kernels, operators, other_devices
+from carousel.ops.gradients import gradients_of
 from carousel.ops.tape import Tape, tape_vectors
 from carousel.ops.transforms import batched, profiled, runs_eagerly, transformed
 
@@ -22,8 +23,7 @@ from carousel.ops.transforms import batched, profiled, runs_eagerly, transformed
 def recurrence(call: Call, kept: _core.Kept | None = None) -> tuple[Tensor, list[Tensor]]:
     """One layer in one direction: the output, (T, B, H) or (N, H), and the final states, (B, H) each.
 
-    kept: keeps the packed weights of a call that asks for no gradient, for the next one; the weights must then stay
-    as they are.
+    kept: stores the packed weights of a call without gradients for the next call. The weights must then not change.
     """
     tensors = call.tensors
     if not takes_kernel(call.equations, tensors):
@@ -34,7 +34,7 @@ def recurrence(call: Call, kept: _core.Kept | None = None) -> tuple[Tensor, list
     if not runs_eagerly(tensors):
         output, final, _ = operators.recurrence(*operators.flat(call), keep, call.bfloat16)
         return output, list(final.unbind())
-    # the operator's name in a profile, also where the call goes around the dispatcher
+    # a profile shows the operator's name also if the call does not use the dispatcher
     with torch.profiler.record_function("carousel::recurrence") if profiled() else nullcontext():
         if keep:
             output, *finals = operators.Recurrence.apply(call.x, call, *tensors[1:])
@@ -44,19 +44,19 @@ def recurrence(call: Call, kept: _core.Kept | None = None) -> tuple[Tensor, list
 
 
 def _without_kernel(call: Call) -> tuple[Tensor, list[Tensor]]:
-    """By torch's operator on other devices where torch has the cell, else by the equations on torch tensors."""
+    """On other devices by torch's operator if torch has the cell, else by the equations on torch tensors."""
     x, tensors = call.x, call.tensors
     if not _is_elsewhere(x) or not x.numel() or transformed():
         return reference.run(call)
-    has_operator = native.mode_of(call.equations) is not None
+    has_operator = other_devices.mode_of(call.equations) is not None
     if not has_operator or call.resets is not None:
         if not x.is_meta and not torch.compiler.is_compiling():
-            native.warn_of_loop(call.equations.title, x.device.type, has_operator)
+            other_devices.warn_of_loop(call.equations.title, x.device.type, has_operator)
         return reference.run(call)
     if not runs_eagerly(tensors) or not torch.is_grad_enabled() or not any(t.requires_grad for t in tensors):
-        return native.run(call)
+        return other_devices.run(call)
     inner = [tensor.detach().requires_grad_(tensor.requires_grad) for tensor in tensors]
-    output, final = native.run(call.on(*inner))
+    output, final = other_devices.run(call.on(*inner))
 
     def again(*leaves: Tensor) -> list[Tensor]:
         output, final = reference.run(call.on(*leaves))
@@ -70,19 +70,19 @@ def _is_elsewhere(x: Tensor) -> bool:
     return x.device.type != "cpu"
 
 
-# inside torch.compile a recorded call stands between two graphs: its tape is kept by Python
+# inside torch.compile a recorded call splits the graph, because Python holds its tape
 @torch.compiler.disable(reason="a recording is kept by Python; compile without fullgraph, or record outside")
 def recorded(call: Call) -> tuple[Tensor, list[Tensor], Tape]:
-    """As `recurrence`, and what it has computed on the way: the tape that the kernel keeps anyway.
+    """The results of `recurrence`, and the tape, which the kernel writes anyway.
 
-    The rest is worked out when it is read, so the tape has copies of what may have changed by then.
+    Other vectors are computed when they are read, so the tape has copies of what may have changed by then.
 
     Raises CarouselError inside a transform of torch.func, whose tensors are gone when it returns.
     """
     if transformed():
         raise CarouselError(
-            "A recording cannot keep what a transform of torch.func (vmap, grad, jvp) computes: its tensors end with "
-            "it. Record a call outside of the transform, or return what module.trace(x) gives from inside."
+            "A recording must not run inside a transform of torch.func (vmap, grad, jvp), and one is active: its "
+            "tensors end with it. Record a call outside of the transform, or return module.trace(x) from inside."
         )
     equations, x, initial = call.equations, call.x, call.initial
     if torch.is_grad_enabled():
@@ -111,7 +111,7 @@ _copies: WeakTensorKeyDictionary = WeakTensorKeyDictionary()  # parameter -> wea
 
 
 def _as_it_is(parameter: Tensor) -> Tensor:
-    """A copy of a parameter; tapes between two updates share one."""
+    """A copy of a parameter. All tapes between two updates share it."""
     if parameter.device.type != "cpu" or transformed():
         return parameter.detach().clone()
     known = _copies.get(parameter)
@@ -128,7 +128,7 @@ def _has_kernel(equations: Equations) -> bool:
 
 
 def takes_kernel(equations: Equations, tensors: list[Tensor]) -> bool:
-    """The kernels take plain float32 or float64 tensors on the CPU; everything else runs on the equations."""
+    """Can the kernels run these tensors? They take plain float32 or float64 tensors on the CPU."""
     dtype = tensors[0].dtype
     for tensor in tensors:
         if tensor.dtype != dtype or not tensor.is_cpu or not tensor.numel():
@@ -139,7 +139,7 @@ def takes_kernel(equations: Equations, tensors: list[Tensor]) -> bool:
 def traced(call: Call) -> tuple[Tensor, dict[str, Tensor]]:
     """The output, and every named vector at every step; gradients flow through both.
 
-    The vectors come from the kernel's tape; their backward pass, where one is asked for, runs on the equations.
+    The vectors come from the kernel's tape. Their backward pass runs on the equations.
     """
     if not takes_kernel(call.equations, call.tensors):
         values = reference.trace(call)
@@ -155,7 +155,7 @@ def traced(call: Call) -> tuple[Tensor, dict[str, Tensor]]:
 
 
 class _Again(torch.autograd.Function):
-    """Tensors that are known already, with the gradient of the function that would compute them again."""
+    """Known tensors, with the gradient of the function `again`, which would compute them."""
 
     @staticmethod
     def forward(
@@ -171,23 +171,13 @@ class _Again(torch.autograd.Function):
         differentiable = torch.is_grad_enabled()
         with torch.enable_grad():
             leaves = [leaf.view_as(leaf) if leaf.requires_grad else leaf for leaf in ctx.saved_tensors]
-            values = ctx.again(*leaves)
-            ends = [
-                (v, g) for v, g in zip(values, gradients, strict=True) if g is not None and v.requires_grad
-            ]
-            wanted = [leaf for leaf in leaves if leaf.requires_grad]
-            found = iter(
-                torch.autograd.grad(
-                    [value for value, _ in ends], wanted, [gradient for _, gradient in ends],
-                    create_graph=differentiable, allow_unused=True,
-                )
-            )  # fmt: skip
-        return None, None, *(next(found) if leaf.requires_grad else None for leaf in leaves)
+            ends = zip(ctx.again(*leaves), gradients, strict=True)
+            return None, None, *gradients_of(ends, leaves, create_graph=differentiable)
 
 
 class _Native(_Again):
-    """What torch's operator gave, with its gradient; where that is differentiated again or carried by vmap, by the
-    equations, since operators such as cuDNN's have no second derivative."""
+    """Results of torch's operator, with its gradient. Second derivatives and vmap use the equations, because operators
+    such as cuDNN's have no second derivative."""
 
     @staticmethod
     def forward(  # type: ignore[override]
@@ -205,12 +195,5 @@ class _Native(_Again):
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled() or batched(*gradients):
             return None, *_Again.backward(ctx, *gradients)
-        ends = [(v, g) for v, g in zip(ctx.found, gradients, strict=True) if g is not None]
-        wanted = [leaf for leaf in ctx.inner if leaf.requires_grad]
-        of_each = iter(
-            torch.autograd.grad(
-                [value for value, _ in ends], wanted, [gradient for _, gradient in ends],
-                retain_graph=True, allow_unused=True,
-            )
-        )  # fmt: skip
-        return None, None, None, *(next(of_each) if leaf.requires_grad else None for leaf in ctx.inner)
+        ends = zip(ctx.found, gradients, strict=True)
+        return None, None, None, *gradients_of(ends, ctx.inner, create_graph=False, retain_graph=True)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import carousel
-from carousel.nn.in_eval import in_eval
+from carousel.nn.eval_view import eval_view
 
 
 class Counting(nn.Module):
@@ -32,7 +32,7 @@ class Counting(nn.Module):
 def test_nothing_that_the_twin_does_reaches_the_model():
     """Modes, attributes, lists, buffers and a forward of the instance are the twin's own; parameters are shared."""
     model = Counting()
-    twin = in_eval(model)
+    twin = eval_view(model)
     x = torch.ones(2, 3)
     assert torch.equal(twin(x), model.inner[0](x))  # nothing is dropped
     assert (model.calls, model.log, float(model.seen)) == (0, [], 0)
@@ -56,8 +56,8 @@ def test_the_twin_computes_what_the_model_does_in_eval_mode():
     )
     x = torch.randn(5, 4)
     model(x)
-    found = in_eval(model)(x)
-    twin = in_eval(model)
+    found = eval_view(model)(x)
+    twin = eval_view(model)
     assert twin[0] is twin[5] is not layer
     assert torch.equal(found, model.eval()(x))
 
@@ -85,7 +85,7 @@ def test_layers_that_are_held_elsewhere_too_are_the_twins():
             return x
 
     model, x = Holder(), torch.ones(50)
-    assert torch.equal(in_eval(model)(x), x)
+    assert torch.equal(eval_view(model)(x), x)
     assert not torch.equal(model(x), x)
 
 
@@ -93,7 +93,7 @@ def test_hooks_of_the_twin_are_its_own():
     """The twin has the hooks of the model; one that is added to it runs in no thread that uses the model."""
     model, heard = nn.Linear(2, 2), []
     model.register_forward_hook(lambda *_: heard.append("model"))
-    twin = in_eval(model)
+    twin = eval_view(model)
     with twin.register_forward_hook(lambda *_: heard.append("twin")):
         model(torch.ones(1, 2))
         assert heard == ["model"]
@@ -105,10 +105,10 @@ def test_the_twin_of_a_compiled_model_is_that_of_the_original():
     """What torch.compile wraps is bound to the original, whose mode it would ask for."""
     model = carousel.LSTM(3, 4, num_layers=2, dropout=0.9)
     x = torch.ones(5, 2, 3)
-    expected = in_eval(model)(x)[0]
-    assert torch.equal(in_eval(torch.compile(model, backend="eager"))(x)[0], expected)
+    expected = eval_view(model)(x)[0]
+    assert torch.equal(eval_view(torch.compile(model, backend="eager"))(x)[0], expected)
     model.compile(backend="eager")
-    assert torch.equal(in_eval(model)(x)[0], expected)
+    assert torch.equal(eval_view(model)(x)[0], expected)
     assert model.training
 
 
@@ -116,6 +116,6 @@ def test_the_twin_of_a_compiled_model_is_that_of_the_original():
 def test_a_scripted_model_keeps_its_mode():
     """TorchScript keeps the mode where Python cannot copy it."""
     model = torch.jit.script(nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5)))
-    twin = in_eval(model)
+    twin = eval_view(model)
     assert torch.equal(twin(torch.ones(1, 2)), twin(torch.ones(1, 2)))
     assert model.training

@@ -1,14 +1,13 @@
-"""Sequences in segments: steps left out anywhere, sequences without a step, episodes that begin from a given state.
+"""Masks: any steps of a sequence may be left out, and the state may be reset to a given one.
 
 A segment is a run of the steps of a sequence that count, up to the next step at which the state starts from `reset_to`.
-Segments are computed as sequences of their own, longest first, so that nothing is computed for steps that do not count,
-and each begins from the state that it has to begin from, to which gradients flow.
+Segments are computed as separate sequences, longest first, so that nothing is computed for steps that do not count.
+Gradients flow to the state from which a segment begins.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,12 +15,19 @@ from torch.nn.utils.rnn import PackedSequence
 
 from carousel.errors import CarouselError
 from carousel.nn.lengths import Lengths, Ragged, checked_lengths, open_sequences
-from carousel.nn.resets import Masks, Resets, before_the_step_below, checked_resets, open_resets
-from carousel.nn.sequences import Packed, Padded, Unpadded, open_sequence
+from carousel.nn.resets import (
+    Resets,
+    StepMasks,
+    before_the_step_below,
+    checked_resets,
+    checked_steps,
+    open_resets,
+)
+from carousel.nn.sequence_layout import Packed, Padded, Unpadded, open_sequence
 
 
 class Segments(Unpadded):
-    """A padded tensor of which any steps count, each sequence in one or more segments."""
+    """A padded tensor of which only some steps count. Each sequence is cut into segments."""
 
     def __init__(self, padded: Padded, valid: Tensor, begins: Tensor | None, both: bool) -> None:
         """valid: (T, B), the steps that count; begins: (T, B), those of them with which another segment begins from
@@ -40,7 +46,9 @@ class Segments(Unpadded):
         order = torch.sort(torch.bincount(segment), descending=True, stable=True).indices
         rank = torch.argsort(order)
         packed = torch.argsort(within * max(len(first), 1) + rank[segment])
-        self.batch_sizes = torch.bincount(within, minlength=1)  # without any step: one, which no sequence has
+        self.batch_sizes = torch.bincount(
+            within, minlength=1
+        )  # if no step counts: one step, which no sequence has
         self.batch = len(first)
         self._rows = (step * valid.shape[1] + sequence)[packed].to(device)
 
@@ -101,8 +109,8 @@ def open_input(
     mask: Tensor | None,
     resets: Resets | None,
     anew: bool,
-) -> tuple[Padded | Packed | Ragged | Segments, Masks]:
-    """The input in the form in which layers compute, and before which steps each direction starts from zero.
+) -> tuple[Padded | Packed | Ragged | Segments, StepMasks]:
+    """The input in the layout in which layers compute, and before which steps each direction starts from zero.
 
     both: are there two directions? anew: do resets lead to a given state, and not to zero?
     """
@@ -114,8 +122,12 @@ def open_input(
     valid = None
     if mask is not None:
         if lengths is not None:
-            raise CarouselError("mask and lengths both say which steps count; give one of the two.")
-        valid = _checked(mask, padded)
+            raise CarouselError(
+                "mask and lengths must not be given together, and both were. Pass one of the two."
+            )
+        if not isinstance(padded, Padded):
+            raise CarouselError("A mask goes with a padded tensor; of a PackedSequence every step counts.")
+        valid = checked_steps("mask", mask, padded, "that count")
         valid = None if valid.all() else padded.mask_in(valid)
     elif lengths is not None and not torch.compiler.is_compiling():
         lengths = checked_lengths(lengths, input, padded)
@@ -144,24 +156,8 @@ def open_input(
 
 
 def _carried(resets: Tensor, valid: Tensor) -> Tensor:
-    """(T, B): the resets, those at steps that do not count moved to the next step that does."""
+    """(T, B): the resets, moved to the next step that counts."""
     so_far = torch.cumsum(resets, 0)
     seen = torch.where(valid, so_far, 0).cummax(0).values
     before = torch.cat([torch.zeros_like(seen[:1]), seen[:-1]])
     return valid & (so_far > before)
-
-
-def _checked(mask: Any, sequence: Padded | Packed) -> Tensor:
-    if isinstance(sequence, Packed):
-        raise CarouselError("A mask goes with a padded tensor; of a PackedSequence every step counts.")
-    shape = sequence.mask_shape
-    fits = isinstance(mask, Tensor) and mask.dtype == torch.bool and tuple(mask.shape) == shape
-    if not fits or mask.device != sequence.x.device:
-        given = f"a {type(mask).__name__}"
-        if isinstance(mask, Tensor):
-            given = f"{tuple(mask.shape)} in {mask.dtype} on {mask.device}"
-        raise CarouselError(
-            f"mask must be a bool tensor of shape {shape} on {sequence.x.device}, true at the steps that count; "
-            f"it is {given}."
-        )
-    return mask
