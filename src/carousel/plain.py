@@ -5,6 +5,7 @@ Loads neither torch nor NumPy.
 
 import math
 import types
+from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -50,11 +51,16 @@ def described(kind: type[T], about: dict[str, Any], name: str) -> T:
     return typed(kind, {key: value for key, value in about.items() if key in known}, name)
 
 
-def check_arguments(call: Any, arguments: dict[str, Any]) -> None:
-    """Raise CarouselError for an argument that is not of the type that the signature of `call` gives it."""
-    hints = get_type_hints(call)
+def arguments_in(method: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a method by name, from its `locals()` at its first statement.
+
+    Raises CarouselError for an argument that is not of the type that the signature gives it.
+    """
+    hints = get_type_hints(method)
+    arguments = {name: value for name, value in given.items() if name not in ("self", "__class__")}
     for name, value in arguments.items():
         typed(hints.get(name, Any), value, name)
+    return arguments
 
 
 def _dataclass(kind: Any, value: Any, name: str) -> Any:

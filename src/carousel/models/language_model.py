@@ -2,13 +2,9 @@
 
 from torch import Tensor, nn
 
-import carousel.nn
-from carousel.errors import CarouselError
-from carousel.models.cells import CELLS
 from carousel.models.initial import initialise, initialise_ends, initialise_uniform
 from carousel.models.predictor import Predictor, State
-
-DEFAULT_EMBEDDING = 128
+from carousel.models.recurrent import recurrent_layers
 
 
 class LanguageModel(Predictor):
@@ -43,6 +39,7 @@ class LanguageModel(Predictor):
     """
 
     architecture = "rnn"
+    widest_embedding = 128
 
     def __init__(
         self,
@@ -60,47 +57,15 @@ class LanguageModel(Predictor):
         recurrent_dropout: float = 0.0,
         uniform: float | None = None,
     ) -> None:
-        super().__init__(
-            {
-                "vocabulary_size": vocabulary_size,
-                "cell": cell,
-                "hidden_size": hidden_size,
-                "num_layers": num_layers,
-                "embedding": embedding,
-                "one_hot": one_hot,
-                "tie": tie,
-                "dropout": dropout,
-                "locked_dropout": locked_dropout,
-                "embedding_dropout": embedding_dropout,
-                "weight_drop": weight_drop,
-                "recurrent_dropout": recurrent_dropout,
-                "uniform": uniform,
-            }
-        )
-        if cell not in CELLS:
-            raise CarouselError(f"cell must be one of {', '.join(CELLS)}; got {cell!r}.")
-        if embedding is None and not one_hot:
-            embedding = hidden_size if tie else min(hidden_size, DEFAULT_EMBEDDING)
-            self.options["embedding"] = embedding
-        kind, cell_options = CELLS[cell]
-        self.embedding = None if embedding is None else nn.Embedding(vocabulary_size, embedding)
-        self.recurrent = getattr(carousel.nn, kind)(
-            embedding or vocabulary_size,
-            hidden_size,
-            num_layers,
-            dropout=dropout if num_layers > 1 else 0.0,
-            locked_dropout=locked_dropout,
-            weight_drop=weight_drop,
-            recurrent_dropout=recurrent_dropout,
-            **cell_options,
-        )
+        super().__init__(locals())
+        self.recurrent = recurrent_layers(self.embedding_size or vocabulary_size, self.options)
         self.head = nn.Linear(hidden_size, vocabulary_size)
-        vectors = None if self.embedding is None else self.embedding.weight
-        if tie and vectors is not None:
-            self.head.weight = vectors
+        if tie and self.embedding is not None:
+            self.head.weight = self.embedding.weight
         if uniform is not None:
             initialise_uniform(self, uniform)
             return
+        vectors = None if self.embedding is None else self.embedding.weight
         initialise_ends(vectors, self.recurrent, self.head, tied=tie)
         initialise(self.recurrent, one_hot=one_hot)
 

@@ -1,10 +1,9 @@
 """What every model of the next symbol has: vectors of symbols, scores for all of them, text, and a file."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -14,11 +13,12 @@ from torch.nn import functional as F
 
 from carousel.data import vocabulary_from_json
 from carousel.errors import CarouselError
-from carousel.models.cells import MODELS, check_layers
+from carousel.models.cells import MODELS, check_ends, check_options
 from carousel.models.generation import TextModel
+from carousel.models.recurrent import drop_around
 from carousel.models.tensors import distinct, fitting, load_tensors, restored, save_tensors, weights_in
-from carousel.nn.regularisers import dropped, kept, locked
-from carousel.plain import check_arguments, described
+from carousel.nn.regularisers import kept
+from carousel.plain import arguments_in, described
 
 State = Tensor | tuple[Tensor, ...]
 KIND = "language model"
@@ -42,14 +42,22 @@ class Predictor(TextModel, ABC):
     """
 
     architecture: ClassVar[str]  # its name in `MODELS`
+    widest_embedding: ClassVar[int]  # of the symbols' vectors, where no size is given
     embedding: nn.Embedding | None
     head: nn.Linear
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        """`given`: the arguments of the subclass, its `locals()`."""
         super().__init__()
-        check_arguments(type(self).__init__, options)
+        options = arguments_in(type(self).__init__, given)
         check_options(options)
+        check_ends(options)
+        if options["embedding"] is None and not options["one_hot"]:
+            hidden_size: int = options["hidden_size"]
+            options["embedding"] = hidden_size if options["tie"] else min(hidden_size, self.widest_embedding)
         self.options = options
+        size = self.embedding_size
+        self.embedding = None if size is None else nn.Embedding(options["vocabulary_size"], size)
 
     @abstractmethod
     def features(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -68,6 +76,12 @@ class Predictor(TextModel, ABC):
     def vocabulary_size(self) -> int:
         """V, the number of symbols."""
         return self.head.out_features
+
+    @property
+    def embedding_size(self) -> int | None:
+        """E, the size of the symbols' vectors; None for one-hot symbols."""
+        size: int | None = self.options["embedding"]
+        return size
 
     def embed(self, tokens: Tensor) -> Tensor:
         """The vectors of symbols: tokens (T, B) int64 -> (T, B, E), or (T, B, V) for one-hot.
@@ -106,8 +120,7 @@ class Predictor(TextModel, ABC):
 
     def drop(self, values: Tensor) -> Tensor:
         """Dropout on the way into and out of the hidden layers; `locked_dropout`: one mask for all steps."""
-        share = self.options["dropout"] if self.training else 0.0
-        return locked(values, share) if self.options["locked_dropout"] else dropped(values, share)
+        return drop_around(values, self.options, self.training)
 
     def save(self, path: str | Path, about: dict[str, Any] | None = None) -> None:
         """Write weights, options, the vocabulary and plain values `about` the model to one safetensors file.
@@ -130,58 +143,12 @@ class Predictor(TextModel, ABC):
         tensors, about = load_tensors(path, KIND)
         with fitting(path):
             description = described(_Description, about, "its description")
-            kind = model_class(description.architecture)
-            if not issubclass(kind, cls):
+            if description.architecture != cls.architecture:
                 raise CarouselError(
-                    f"it holds a {kind.__name__}, not a {cls.__name__}. Load it by {kind.__name__}.load, or any model "
-                    "by carousel.load"
+                    f"it holds a model of the architecture {description.architecture:.40}, not "
+                    f"{cls.architecture}. Load it by carousel.load"
                 )
-            model = restored(lambda: kind(**description.model), tensors)
+            model = restored(lambda: cls(**description.model), tensors)
             if description.vocabulary is not None:
                 model.vocabulary = vocabulary_from_json(description.vocabulary)
         return model.eval()
-
-
-def model_class(architecture: str) -> Any:
-    """The class of an architecture, one of `MODELS`.
-
-    Raises CarouselError for any other name.
-    """
-    homes = {
-        "rnn": ("carousel.models.language_model", "LanguageModel"),
-        "tdnn": ("carousel.models.tdnn", "TDNNLanguageModel"),
-    }
-    if architecture not in homes:
-        raise CarouselError(f"model must be one of {', '.join(MODELS)}; got {architecture!r}.")
-    module, name = homes[architecture]
-    return getattr(import_module(module), name)
-
-
-def check_options(options: dict[str, Any]) -> None:
-    """Raise CarouselError for sizes below 1, shares outside [0, 1), and options that exclude each other.
-
-    Of `options` those are looked at that every model knows: the sizes, shares, one_hot and tie.
-    """
-    for name in ("vocabulary_size", "hidden_size", "num_layers", "context", "embedding"):
-        size = options.get(name, 1)
-        if size is None and name == "embedding":
-            continue
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise CarouselError(f"{name} must be a whole number of at least 1; got {size!r}.")
-    check_layers(options.get("num_layers", 1))
-    for name in ("dropout", "embedding_dropout", "weight_drop", "recurrent_dropout"):
-        if not 0 <= options.get(name, 0) < 1:
-            raise CarouselError(f"{name} must be at least 0 and below 1; got {options[name]}.")
-    check_ends(options["one_hot"], options["tie"], options["embedding"], options["hidden_size"])
-    if options["one_hot"] and options["embedding_dropout"]:
-        raise CarouselError("one_hot has no vectors of symbols to drop; leave embedding_dropout out.")
-
-
-def check_ends(one_hot: bool, tie: bool, embedding: int | None, hidden_size: int) -> None:
-    """Raise CarouselError for ways in and out that exclude each other."""
-    if one_hot and (tie or embedding is not None):
-        raise CarouselError("one_hot has no vectors of symbols; leave tie and embedding out.")
-    if tie and embedding not in (None, hidden_size):
-        raise CarouselError(
-            f"tie needs embedding equal to hidden_size; got embedding={embedding} and hidden_size={hidden_size}."
-        )

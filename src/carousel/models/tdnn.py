@@ -9,7 +9,6 @@ from carousel.errors import CarouselError
 from carousel.models.initial import initialise_ends, initialise_uniform
 from carousel.models.predictor import Predictor, State
 
-DEFAULT_EMBEDDING = 60
 DEFAULT_CONTEXT = 4
 
 
@@ -40,6 +39,7 @@ class TDNNLanguageModel(Predictor):
     """
 
     architecture = "tdnn"
+    widest_embedding = 60
 
     def __init__(
         self,
@@ -56,29 +56,9 @@ class TDNNLanguageModel(Predictor):
         embedding_dropout: float = 0.0,
         uniform: float | None = None,
     ) -> None:
-        super().__init__(
-            {
-                "vocabulary_size": vocabulary_size,
-                "context": context,
-                "hidden_size": hidden_size,
-                "num_layers": num_layers,
-                "embedding": embedding,
-                "one_hot": one_hot,
-                "tie": tie,
-                "direct": direct,
-                "dropout": dropout,
-                "locked_dropout": locked_dropout,
-                "embedding_dropout": embedding_dropout,
-                "uniform": uniform,
-            }
-        )
-        check_direct(direct, one_hot, tie)
-        if embedding is None and not one_hot:
-            embedding = hidden_size if tie else min(hidden_size, DEFAULT_EMBEDDING)
-            self.options["embedding"] = embedding
+        super().__init__(locals())
         self.context = context
-        self.embedding = None if embedding is None else nn.Embedding(vocabulary_size, embedding)
-        width = context * (embedding or vocabulary_size)
+        width = context * (self.embedding_size or vocabulary_size)
         linears = [nn.Linear(hidden_size if k else width, hidden_size) for k in range(num_layers)]
         self.layers = nn.ModuleList(linears)
         self.head = nn.Linear(hidden_size + width if direct else hidden_size, vocabulary_size)
@@ -139,16 +119,4 @@ class TDNNLanguageModel(Predictor):
             None,
             self.head,
             tied=self.options["tie"],
-        )
-
-
-def check_direct(direct: bool, one_hot: bool, tie: bool) -> None:
-    """Raise CarouselError where direct connections exclude another option."""
-    if direct and one_hot:
-        raise CarouselError(
-            "direct connects the symbols' vectors, but one_hot has none; give one of the two."
-        )
-    if direct and tie:
-        raise CarouselError(
-            "tie shares the symbols' vectors with the output weights, which direct makes wider; give one of the two."
         )

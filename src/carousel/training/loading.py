@@ -8,7 +8,7 @@ from carousel.embeddings.embedding import Embedding
 from carousel.embeddings.vectors import Vectors
 from carousel.errors import CarouselError
 from carousel.models import predictor
-from carousel.models.predictor import Predictor
+from carousel.models.architectures import load_model
 from carousel.models.sequences import model as sequence_model
 from carousel.models.sequences.model import SequenceModel
 from carousel.reading import opened, parse_json
@@ -17,7 +17,7 @@ from carousel.training.run.folder import weights_of
 
 _WORDS = "word vectors"  # also where a file says nothing of itself
 _LOADERS: dict[str, Callable[[Path], Any]] = {
-    predictor.KIND: Predictor.load,
+    predictor.KIND: load_model,
     sequence_model.KIND: SequenceModel.load,
     _WORDS: Vectors.load,
 }

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from carousel.errors import CarouselError, shown
-from carousel.models.cells import CELLS, check_layers
+from carousel.models.cells import CELLS, check_options
 from carousel.plain import typed
 
 if TYPE_CHECKING:
@@ -209,18 +209,9 @@ def head_from_dict(about: dict[str, Any]) -> Head:
 
 
 def check_model(head: Head | type[Head], options: dict[str, Any]) -> None:
-    """Raise CarouselError for an unknown cell, sizes below 1, and options that exclude each other."""
+    """Raise CarouselError for options of a model out of their limits, and for those that exclude each other."""
     cell = options["cell"]
-    if cell not in SEQUENCE_CELLS:
-        raise CarouselError(f"cell must be one of {', '.join(SEQUENCE_CELLS)}; got {cell!r}.")
-    for name in ("hidden_size", "num_layers", "context"):
-        size = options[name]
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise CarouselError(f"{name} must be a whole number of at least 1; got {size!r}.")
-    check_layers(options["num_layers"])
-    for name in ("dropout", "weight_drop", "recurrent_dropout"):
-        if not 0 <= options[name] < 1:
-            raise CarouselError(f"{name} must be at least 0 and below 1; got {options[name]}.")
+    check_options(options, SEQUENCE_CELLS)
     if options["bidirectional"] and head.causal:
         raise CarouselError("bidirectional reads what comes, which a forecast cannot; leave it out.")
     recurrent = ("bidirectional", "weight_drop", "recurrent_dropout")

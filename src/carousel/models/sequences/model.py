@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-import carousel.nn
 from carousel.data.sequences import (
     Encoding,
     Layout,
@@ -22,8 +21,8 @@ from carousel.data.sequences import (
     table_of_frame,
 )
 from carousel.errors import CarouselError
-from carousel.models.cells import CELLS
 from carousel.models.initial import initialise
+from carousel.models.recurrent import between_layers, drop_around, recurrent_layers
 from carousel.models.sequences.description import Description
 from carousel.models.sequences.heads import (
     MLP_CELL,
@@ -39,8 +38,7 @@ from carousel.models.sequences.mlp import MLP
 from carousel.models.sequences.predictions import Prediction, forecasts
 from carousel.models.tensors import distinct, fitting, load_tensors, restored, save_tensors, weights_in
 from carousel.nn.in_eval import in_eval
-from carousel.nn.regularisers import dropout, locked
-from carousel.plain import check_arguments, described
+from carousel.plain import arguments_in, described
 
 KIND = "sequence model"
 _TOGETHER = 64  # sequences run side by side
@@ -90,18 +88,8 @@ class SequenceModel(nn.Module):
     ) -> None:
         super().__init__()
         self.head = head_of(head)
-        self.options: dict[str, Any] = {
-            "cell": cell,
-            "hidden_size": hidden_size,
-            "num_layers": num_layers,
-            "bidirectional": bidirectional,
-            "context": context,
-            "dropout": dropout,
-            "locked_dropout": locked_dropout,
-            "weight_drop": weight_drop,
-            "recurrent_dropout": recurrent_dropout,
-        }
-        check_arguments(SequenceModel.__init__, self.options)
+        given = {name: value for name, value in locals().items() if name != "head"}
+        self.options = arguments_in(SequenceModel.__init__, given)
         check_model(self.head, self.options)
         self.encoding: Encoding | None = None
         self.layout: Layout | None = None
@@ -119,23 +107,17 @@ class SequenceModel(nn.Module):
         self.encoding, self.labels, self.targets, self.layout = encoding, list(labels), targets, layout
         options = self.options
         width = self.head.input_width(encoding.width, targets)
-        dropout = options["dropout"] if options["num_layers"] > 1 else 0.0
-        size = (width, options["hidden_size"], options["num_layers"])
         if options["cell"] == MLP_CELL:
-            self.recurrent: nn.Module = MLP(*size, context=options["context"], dropout=dropout)
-        else:
-            kind, cell_options = CELLS[options["cell"]]
-            recurrent = getattr(carousel.nn, kind)(
-                *size,
-                bidirectional=options["bidirectional"],
-                dropout=dropout,
-                locked_dropout=options["locked_dropout"],
-                weight_drop=options["weight_drop"],
-                recurrent_dropout=options["recurrent_dropout"],
-                **cell_options,
+            self.recurrent: nn.Module = MLP(
+                width,
+                options["hidden_size"],
+                options["num_layers"],
+                options["context"],
+                between_layers(options),
             )
-            initialise(recurrent)
-            self.recurrent = recurrent
+        else:
+            self.recurrent = recurrent_layers(width, options)
+            initialise(self.recurrent)
         features = options["hidden_size"] * (2 if options["bidirectional"] else 1)
         self.out = OUTPUTS[self.head.task](features, self.head, len(labels), targets)
 
@@ -272,8 +254,7 @@ class SequenceModel(nn.Module):
         return model.eval()
 
     def _drop(self, values: Tensor) -> Tensor:
-        share = self.options["dropout"] if self.training else 0.0
-        return locked(values, share) if self.options["locked_dropout"] else dropout(values, share)
+        return drop_around(values, self.options, self.training)
 
 
 def padded(encoded: list[np.ndarray]) -> tuple[Tensor, Tensor]:

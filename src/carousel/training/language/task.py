@@ -8,10 +8,11 @@ from torch import Tensor
 
 from carousel.atomic import write_atomic
 from carousel.losses import linear_cross_entropy
+from carousel.models.architectures import ARCHITECTURES, load_model
 from carousel.models.memory import check_memory
-from carousel.models.predictor import Predictor, model_class
+from carousel.models.predictor import Predictor
 from carousel.nn.drawing import seeded
-from carousel.training.language.config import LanguageConfig
+from carousel.training.language.config import MODEL_OPTIONS, LanguageConfig
 from carousel.training.language.corpus import Corpus
 from carousel.training.language.evaluation import Part, evaluate
 from carousel.training.language.row import Row
@@ -24,19 +25,17 @@ from carousel.training.run.folder import RunFolder
 _OF_ALL = ("hidden_size", "num_layers", "embedding", "one_hot", "tie", "uniform")
 _DROPOUT = ("dropout", "locked_dropout", "embedding_dropout")
 EVALUATED = 65_536  # tokens of the valid part scored while training; the whole part at the end
-_OWN = {"rnn": ("cell", "weight_drop", "recurrent_dropout"), "tdnn": ("context", "direct")}
 
 
 def build_model(config: LanguageConfig, vocabulary_size: int) -> Predictor:
     """The model that `config` names, with first weights from torch's random state."""
-    names = (*_OF_ALL, *_DROPOUT, *_OWN[config.model])
+    names = (*_OF_ALL, *_DROPOUT, *MODEL_OPTIONS[config.model])
     options = {name: getattr(config, name) for name in names}
     if options.get("context", 0) is None:  # the model's own
         del options["context"]
-    kind = model_class(config.model)
+    kind = ARCHITECTURES[config.model]
     check_memory(lambda: kind(vocabulary_size, **options))
-    model: Predictor = kind(vocabulary_size, **options)
-    return model
+    return kind(vocabulary_size, **options)
 
 
 def build_loop(
@@ -116,7 +115,7 @@ class LanguageTask:
         model.save(path, about)
 
     def load(self, path: Path) -> Predictor:
-        return Predictor.load(path)
+        return load_model(path)
 
     def finish(self, folder: RunFolder, model: Predictor, config: LanguageConfig) -> tuple[Score, Score]:
         """Draws the samples."""
