@@ -8,6 +8,7 @@ from typing import Any
 from carousel.data.sequences import Encoding, Layout
 from carousel.errors import CarouselError
 from carousel.models.sequences.heads import head_from_dict
+from carousel.models.sequences.layers import OUTPUTS
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Description:
 
     def __post_init__(self) -> None:
         head, columns = head_from_dict(self.head), len(self.encoding.numbers)
-        if not head.fits(columns, self.targets, len(self.labels)):
+        if not OUTPUTS[head.task].fits(columns, self.targets, len(self.labels)):
             raise CarouselError(
                 f"a {head.task} of {columns} columns has {self.targets} targets, {len(self.labels)} labels"
             )

@@ -20,13 +20,13 @@ from carousel.data.sequences import (
     read_table,
     table_of_frame,
 )
+from carousel.data.sequences.table import Table
 from carousel.errors import CarouselError
 from carousel.models.initial import initialise
 from carousel.models.recurrent import between_layers, drop_around, recurrent_layers
 from carousel.models.sequences.description import Description
 from carousel.models.sequences.heads import (
     MLP_CELL,
-    Forecast,
     Head,
     check_model,
     head_from_dict,
@@ -35,7 +35,6 @@ from carousel.models.sequences.heads import (
 )
 from carousel.models.sequences.layers import OUTPUTS
 from carousel.models.sequences.mlp import MLP
-from carousel.models.sequences.predictions import Prediction, forecasts
 from carousel.models.tensors import distinct, fitting, load_tensors, restored, save_tensors, weights_in
 from carousel.nn.in_eval import in_eval
 from carousel.plain import arguments_in, described
@@ -51,7 +50,7 @@ class SequenceModel(nn.Module):
     (`carousel.fit`), and keeps them in its file.
 
     Args:
-        cell: one of `carousel.models.SEQUENCE_CELLS`: "lstm", "gru", "rnn-tanh", ..., or "mlp", without recurrence.
+        cell: one of `carousel.models.CELLS`: "lstm", "gru", "rnn-tanh", ...; or "mlp", which has no recurrence.
         head: "tag", "classify" or "forecast", or `carousel.Forecast(horizon=12, season=12)`.
         hidden_size: H, units of each layer.
         num_layers: number of layers.
@@ -87,7 +86,7 @@ class SequenceModel(nn.Module):
         recurrent_dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.head = head_of(head)
+        self.head: Any = head_of(head)  # a Head
         given = {name: value for name, value in locals().items() if name != "head"}
         self.options = arguments_in(SequenceModel.__init__, given)
         check_model(self.head, self.options)
@@ -106,7 +105,8 @@ class SequenceModel(nn.Module):
         """
         self.encoding, self.labels, self.targets, self.layout = encoding, list(labels), targets, layout
         options = self.options
-        width = self.head.input_width(encoding.width, targets)
+        layer = OUTPUTS[self.head.task]
+        width = layer.input_width(encoding.width, targets)
         if options["cell"] == MLP_CELL:
             self.recurrent: nn.Module = MLP(
                 width,
@@ -119,7 +119,7 @@ class SequenceModel(nn.Module):
             self.recurrent = recurrent_layers(width, options)
             initialise(self.recurrent)
         features = options["hidden_size"] * (2 if options["bidirectional"] else 1)
-        self.out = OUTPUTS[self.head.task](features, self.head, len(labels), targets)
+        self.out = layer(features, self.head, len(labels), targets)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The outputs for encoded sequences.
@@ -135,61 +135,70 @@ class SequenceModel(nn.Module):
         return output
 
     def predict(self, data: Any, *, lengths: Any = None) -> Any:
-        """Predictions for new sequences, in the form in which it was trained: arrays, a DataFrame, a CSV's path.
+        """Predictions for new sequences, in the form in which the model was trained: arrays, a DataFrame, a CSV file.
 
-        Returns one entry for each sequence: a label; a list of labels, one for each step; or of a forecast a
-        `Prediction` of what follows the last step.
+        data: a list of (T_i, I), one padded array (N, T, I) with `lengths` (N,), a DataFrame, or the path of a CSV file.
+        Returns one entry for each sequence: a label, a list of labels for its steps, or a `Prediction` of the values
+        that follow the last step.
 
-        Raises CarouselError for a model that was not trained, and data that do not fit it.
+        Raises CarouselError for a model that was not trained, for data that do not fit the model, and for outputs that
+        are not finite.
         """
-        sequences = self.read(data, lengths=lengths)
-        self.head.check_lengths(sequences)
-        return [self.head.prediction(output, self) for output in self.outputs(sequences)]
+        return [self.out.prediction(output, self) for output in self._outputs(data, lengths)]
 
     def probabilities(self, data: Any, *, lengths: Any = None) -> Any:
         """The probability of each of `labels`: (N, V) of sequences, or a list of (T_i, V) of their steps.
 
+        data, lengths: as in `predict`.
+
         Raises CarouselError as `predict`, and for a forecast.
         """
-        outputs = self.outputs(self.read(data, lengths=lengths))
-        return self.head.probabilities(torch.from_numpy(output).softmax(dim=-1).numpy() for output in outputs)
+        outputs = self._outputs(data, lengths)
+        return self.out.probabilities(outputs)
 
-    def in_units_of_data(self, output: np.ndarray) -> Prediction:
-        """A forecast, (..., H, K, 2), in the units of the data."""
-        return forecasts(output, self.fitted_encoding, self.forecast.interval, self.targets, self.widening)
+    def table(self, data: Any) -> Iterator[tuple[Any, ...]]:
+        """The predictions for `data` as a table: first the names of the columns, then a row for each prediction.
+
+        Raises CarouselError as `predict`.
+        """
+        sequences = self.read(data)
+        rows: Iterator[tuple[Any, ...]] = self.out.table(self, sequences)
+        return rows
 
     def read(
         self, data: Any, targets: Any = None, *, lengths: Any = None, labelled: bool = False
     ) -> Sequences:
-        """Sequences of what `predict` takes; `labelled`: with their labels, of arrays in `targets`."""
+        """The sequences of what `predict` takes as `data` and `lengths`.
+
+        labelled: read their labels too, which arrays have in `targets`.
+
+        Raises CarouselError as `predict`.
+        """
         columns = [each.name for each in self.fitted_encoding.numbers]
         if isinstance(data, Sequences):
-            return data
-        if isinstance(data, str | Path) or is_frame(data):
+            sequences = data
+        elif is_table(data):
             if self.layout is None:
                 raise CarouselError(
                     "the model was trained on arrays, which have no column names; give arrays."
                 )
-            table = table_of_frame(data) if is_frame(data) else read_table(data)
-            return arrange(table, self.layout, labelled=labelled, columns=columns)
-        return from_arrays(self.head.task, data, targets, lengths=lengths)
+            sequences = arrange(table_in(data), self.layout, labelled=labelled, columns=columns)
+        else:
+            sequences = from_arrays(self.head.task, data, targets, lengths=lengths)
+        self.out.check_lengths(sequences)
+        return sequences
 
-    def outputs(self, sequences: Sequences) -> Iterator[np.ndarray]:
-        """The output of `forward` for each sequence, one after the other, without its padding: (T_i, ...), or (V,).
-
-        Raises CarouselError if one of these numbers is not finite.
-        """
-        for output in self.outputs_of([self.fitted_encoding.encode(item) for item in sequences.items]):
-            if not np.isfinite(output).all():
-                raise CarouselError(
-                    "the outputs of a model must be finite numbers; some are not. Its weights or the data hold NaN or "
-                    "are too large: scale the data, or train again with a lower learning rate."
-                )
-            yield output
+    def _outputs(self, data: Any, lengths: Any) -> Iterator[np.ndarray]:
+        """`outputs` of data, of which each number must be finite."""
+        sequences = self.read(data, lengths=lengths)
+        return map(_finite, self.outputs([self.fitted_encoding.encode(item) for item in sequences.items]))
 
     @torch.inference_mode()
-    def outputs_of(self, encoded: list[np.ndarray]) -> Iterator[np.ndarray]:
-        """`outputs`, of sequences that are encoded already, (T_i, I) each."""
+    def outputs(self, encoded: list[np.ndarray]) -> Iterator[np.ndarray]:
+        """The output of `forward` for each of the sequences `encoded`, (T_i, I) each, as the encoding gives them.
+
+        Yields them one after the other without padding: (T_i, ...), or (V,) for one label.
+        """
         model, device = in_eval(self), next(self.parameters()).device
         for start in range(0, len(encoded), _TOGETHER):
             x, lengths = padded(encoded[start : start + _TOGETHER])
@@ -205,13 +214,6 @@ class SequenceModel(nn.Module):
                 "the model has not learned from data yet, and so has no sizes: carousel.fit(model, data, ...)."
             )
         return self.encoding
-
-    @property
-    def forecast(self) -> Forecast:
-        """The head of a model that forecasts; raises CarouselError if it is another."""
-        if not isinstance(self.head, Forecast):
-            raise CarouselError(f"the model was made to {self.head.task}, not to forecast.")
-        return self.head
 
     def save(self, path: str | Path, about: dict[str, Any] | None = None) -> None:
         """Write weights, options, encoding, labels and plain values `about` the model to one safetensors file.
@@ -255,6 +257,25 @@ class SequenceModel(nn.Module):
 
     def _drop(self, values: Tensor) -> Tensor:
         return drop_around(values, self.options, self.training)
+
+
+def is_table(data: Any) -> bool:
+    """Whether these data are a table: a DataFrame, or the path of a CSV file."""
+    return isinstance(data, str | Path) or is_frame(data)
+
+
+def table_in(data: Any) -> Table:
+    """The table in a DataFrame or in a CSV file."""
+    return table_of_frame(data) if is_frame(data) else read_table(data)
+
+
+def _finite(output: np.ndarray) -> np.ndarray:
+    if not np.isfinite(output).all():
+        raise CarouselError(
+            "the outputs of a model must be finite numbers; some are not. Its weights or the data hold NaN or are too "
+            "large: scale the data, or train again with a lower learning rate."
+        )
+    return output
 
 
 def padded(encoded: list[np.ndarray]) -> tuple[Tensor, Tensor]:

@@ -31,7 +31,6 @@ def evaluate(
     """
     sequences = model.read(data, targets, lengths=lengths, labelled=True)
     encoded = [model.fitted_encoding.encode(item) for item in sequences.items]
-    model.head.check_lengths(sequences)
     objective = OBJECTIVES[model.head.task](
         sequences, model.head, encoded, labels=model.labels, encoding=model.fitted_encoding, train=[]
     )

@@ -12,12 +12,9 @@ from carousel.data.sequences import (
     Sequences,
     arrange,
     from_arrays,
-    is_frame,
-    read_table,
-    table_of_frame,
 )
 from carousel.errors import CarouselError, shown
-from carousel.models.sequences.model import SequenceModel
+from carousel.models.sequences.model import SequenceModel, is_table, table_in
 from carousel.progress import Observer, silent
 from carousel.training import api
 from carousel.training.loop.devices import check_device
@@ -78,7 +75,7 @@ def fit(
     if in_files:
         apart = config.test_file if test_data is None else str(test_data)
         config = config.override(paths=[str(data)], test_file=apart).absolute()
-    layout = config.layout if isinstance(data, str | Path) or is_frame(data) else None
+    layout = config.layout if is_table(data) else None
     sequences = _sequences(config, layout, data, targets, weights, lengths)
     tested = config.test_file if test_data is None else test_data
     held = None if tested is None else _sequences(config, layout, tested, test_targets, None, None)
@@ -131,5 +128,4 @@ def _sequences(
             "of a table, columns hold labels and weights: name them, target='label', weight='w', instead of giving "
             "targets, weights or lengths."
         )
-    table = table_of_frame(data) if is_frame(data) else read_table(data)
-    return arrange(table, layout)
+    return arrange(table_in(data), layout)

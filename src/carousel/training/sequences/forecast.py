@@ -82,7 +82,7 @@ class ForecastObjective:
                     torch.from_numpy(output).double(), torch.from_numpy(scaled), reduction="sum"
                 )
             )
-            found = model.in_units_of_data(output)
+            found = model.out.in_units_of_data(output, model)
             error = np.abs(found.middle - came)
             naive = np.abs(self._naive(span.sequence, origins) - came)
             inside = (found.low <= came) & (came <= found.high)
@@ -136,10 +136,10 @@ class ForecastObjective:
         """The first series over a span, forecast one step before and as far before as the model can."""
         name = self.encoding.numbers[0].name
         came = self._raw[span.sequence][span.first : span.stop, 0]
-        [output] = list(model.outputs_of([self._encoded[span.sequence][: span.stop]]))
+        [output] = list(model.outputs([self._encoded[span.sequence][: span.stop]]))
         tracks = []
         for ahead in sorted({1, self.head.horizon}):
-            found = model.in_units_of_data(output[span.first - ahead : span.stop - ahead])
+            found = model.out.in_units_of_data(output[span.first - ahead : span.stop - ahead], model)
             bounds = (each[:, ahead - 1, 0] for each in (found.middle, found.low, found.high))
             tracks.append(Track(name, ahead, came, *bounds))
         return tracks
@@ -158,7 +158,7 @@ class ForecastObjective:
     @staticmethod
     def final_target(model: SequenceModel, item: Example, stop: int) -> tuple[int, Tensor]:
         """Up to where a sequence is read, and the values that follow: the last for which all of them are there."""
-        horizon = model.forecast.horizon
+        horizon = model.head.horizon
         end = min(stop, max(stop - horizon, 2))
         ahead = torch.from_numpy(model.fitted_encoding.scaled(item)[end:stop, : model.targets])
         target = torch.full((horizon, model.targets), math.nan, dtype=torch.float64)
@@ -172,7 +172,7 @@ class ForecastObjective:
 
     def _outputs(self, model: SequenceModel, spans: list[Span]) -> Any:
         """(span, the output at each of its origins (N, H, K, 2))."""
-        outputs = model.outputs_of([self._encoded[span.sequence][: span.stop] for span in spans])
+        outputs = model.outputs([self._encoded[span.sequence][: span.stop] for span in spans])
         for span, each in zip(spans, outputs, strict=True):
             yield span, each[span.first - 1 : span.stop - 1]
 

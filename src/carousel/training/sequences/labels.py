@@ -89,7 +89,7 @@ class LabelObjective:
         size = len(self.labels)
         confusion = np.zeros((size, size), dtype=np.int64)
         nats = 0.0
-        outputs = model.outputs_of([self._encoded[span.sequence][: span.stop] for span in spans])
+        outputs = model.outputs([self._encoded[span.sequence][: span.stop] for span in spans])
         for span, logits in zip(spans, outputs, strict=True):
             rows = logits[span.first :] if self.each_step else logits[None]
             own = self._targets[span.sequence]

@@ -173,7 +173,7 @@ class ForecastScore:
         figures = zip(self.names, self.mean_absolute, self.root_mean_square, self.mean_naive, strict=True)
         return [
             f"{self.error:.3f} of the seasonal-naive forecast's error, {100 * self.coverage:.1f} % of {self.count:,} "
-            f"values within the {100 * model.forecast.interval:g} % interval"
+            f"values within the {100 * model.head.interval:g} % interval"
         ] + [
             f"  {name}: mean absolute error {absolute:.4g}, seasonal-naive {naive:.4g}; root mean square {square:.4g}"
             for name, absolute, square, naive in figures

@@ -172,6 +172,6 @@ class SequenceTask:
 
 def _parts(config: SequenceConfig, sequences: Sequences, test: float) -> Parts:
     """Whole sequences are held out; of a forecast, and where there are few, the end of each."""
-    if config.head.holds_out_sequences(len(sequences)):
+    if len(sequences) >= config.head.held_out_from:
         return by_sequence(sequences, config.valid, test, config.seed)
     return by_time(sequences, config.valid, test)
