@@ -9,13 +9,26 @@ from torch import nn
 from carousel.data import BOUNDARY, Vocabulary
 from carousel.errors import CarouselError
 from carousel.models.beam import beam_search
-from carousel.models.sampling import draw, sample
+from carousel.models.sampling import Sampler, draw, only_lane
 
 
 class TextModel(nn.Module):
     """A model of the next symbol that carries its vocabulary, and so reads and writes text.
 
-    A subclass has `vocabulary_size`, and is called with tokens (T, B) and a state.
+    A subclass has `vocabulary_size`, and is called with tokens (T, B) int64 and a state. In the examples below, the
+    model was not trained, so its text is noise.
+
+    >>> from carousel.data import Document, fit_vocabulary
+    >>> from carousel.models import LanguageModel
+    >>> vocabulary = fit_vocabulary("char", [Document("a", "abc")])
+    >>> model = LanguageModel(vocabulary.size, hidden_size=4)
+    >>> model.vocabulary = vocabulary
+    >>> text = model.generate("ab", length=20, seed=1)
+    >>> "".join(model.stream("ab", length=20, seed=1)) == text, len(model.generate("ab", samples=3, stop=["c"]))
+    (True, 3)
+    >>> (first, nats), *others = model.beam_search("ab", length=3, beams=2)
+    >>> all(nats <= more for _, more in others)
+    True
     """
 
     _vocabulary: Vocabulary | None = None
@@ -86,41 +99,23 @@ class TextModel(nn.Module):
     ) -> str | list[str]:
         """Text that follows `prompt` at the start of a document, without the prompt.
 
-        It ends after `length` symbols, where the model ends the document, or before the first of the texts in
+        The text ends after `length` symbols, where the model ends the document, or before the first of the texts in
         `stop`. `<unk>` is never drawn.
 
         Args:
             prompt: the text to go on from.
             length: the largest number of symbols.
-            samples: None: one text is returned; a number: a list of so many, drawn side by side. Text k of seed s is
-                the one text of seed s + k.
-            temperature, top_k, top_p, seed: as in `carousel.models.sampling.sample`.
-            stop: texts, not a text.
+            samples: None returns one text. A number returns a list of so many texts, drawn side by side; text k of
+                seed s is the single text of seed s + k.
+            temperature, top_k, top_p, seed: as in `carousel.models.sample`.
+            stop: a list of texts.
 
         Raises CarouselError for a model without a vocabulary, a prompt with unknown symbols, and options out of range.
-
-        >>> from carousel.data import Document, fit_vocabulary
-        >>> from carousel.models import LanguageModel
-        >>> vocabulary = fit_vocabulary("char", [Document("a", "abc")])
-        >>> model = LanguageModel(vocabulary.size, hidden_size=4)
-        >>> model.vocabulary = vocabulary
-        >>> len(model.generate("ab", 20, stop=["c"])) <= 20, len(model.generate("ab", 20, samples=3))
-        (True, 3)
         """
         tokens, never, end = self._opened(prompt, stop)
         lanes = 1 if samples is None else samples
-        rows = draw(
-            self,
-            tokens,
-            length,
-            lanes=lanes,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            seed=seed,
-            never=never,
-            stop=end,
-        )
+        sampler = Sampler(temperature, top_k, top_p, never)
+        rows = draw(self, tokens, length, sampler, lanes=lanes, seed=seed, stop=end)
         texts = [
             "".join(until(self._behind(prompt, lane), stop)) for lane in self._collected(rows, lanes, stop)
         ]
@@ -139,28 +134,21 @@ class TextModel(nn.Module):
     ) -> Iterator[str]:
         """The text of `generate`, yielded piece by piece as it is drawn.
 
+        All arguments (prompt, length, temperature, top_k, top_p, seed, stop) are those of `generate`.
+
         Raises CarouselError as `generate`, before anything is drawn.
         """
         tokens, never, end = self._opened(prompt, stop)
-        drawn = sample(
-            self,
-            tokens,
-            length,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            seed=seed,
-            never=never,
-            stop=end,
-        )
-        return until(self._behind(prompt, drawn), stop)
+        rows = draw(self, tokens, length, Sampler(temperature, top_k, top_p, never), seed=seed, stop=end)
+        return until(self._behind(prompt, only_lane(rows)), stop)
 
     def beam_search(
         self, prompt: str = "", length: int = 100, *, beams: int = 5, length_penalty: float = 0.0
     ) -> list[tuple[str, float]]:
         """The likeliest continuations of `prompt` up to the end of the document, and the nats of each, best first.
 
-        At the level of tokens a sentence is a document. For the options see `carousel.models.beam.beam_search`.
+        `length` is the largest number of symbols. `beams` and `length_penalty` are as in
+        `carousel.models.beam_search`. At the level of tokens a sentence is a document.
 
         Raises CarouselError as `generate`.
         """

@@ -5,7 +5,7 @@ Each layer also knows what its outputs mean: what a model predicts from them, an
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
@@ -33,7 +33,7 @@ class Model(Protocol):
     def probabilities(self, data: Any) -> Any: ...
 
 
-class Logits(nn.Linear):
+class Logits(nn.Linear, ABC):
     """Logits of V labels; what the recurrent layers read is given as it is."""
 
     def __init__(self, features: int, head: Head, labels: int, targets: int) -> None:

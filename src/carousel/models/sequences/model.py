@@ -137,7 +137,7 @@ class SequenceModel(nn.Module):
     def predict(self, data: Any, *, lengths: Any = None) -> Any:
         """Predictions for new sequences, in the form in which the model was trained: arrays, a DataFrame, a CSV file.
 
-        data: a list of (T_i, I), one padded array (N, T, I) with `lengths` (N,), a DataFrame, or the path of a CSV file.
+        data: a list of (T_i, I), one padded array (N, T, I) with `lengths` (N,), a DataFrame, or a path.
         Returns one entry for each sequence: a label, a list of labels for its steps, or a `Prediction` of the values
         that follow the last step.
 
