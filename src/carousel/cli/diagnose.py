@@ -87,7 +87,7 @@ def _is_of_sequences(path: Path) -> bool:
 def _sequences(path: Path, data: Path | None, steps: int) -> tuple[Any, Any, None, Any, str]:
     """The model of a run, held-out sequences, of each the last steps, and the loss that the run has lowered."""
     from carousel.models import SequenceModel
-    from carousel.training import RunFolder
+    from carousel.training.run.folder import RunFolder
     from carousel.training.sequences.config import SequenceConfig
     from carousel.training.sequences.final_step_loss import final_step_loss
     from carousel.training.sequences.task import SequenceTask
@@ -115,8 +115,9 @@ def _run(path: Path, data: Path | None, steps: int) -> tuple[Any, Any, list[str]
 
     from carousel.data import read
     from carousel.diagnosis import NextSymbol
-    from carousel.training import RunFolder, load
+    from carousel.training import load
     from carousel.training.language.corpus import of_run
+    from carousel.training.run.folder import RunFolder
 
     model = load(path)
     if data is None and not path.is_dir():

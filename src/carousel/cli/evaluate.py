@@ -90,8 +90,8 @@ def evaluate(
 def _documents(run: Path, paths: Sequence[str] | None) -> list[Document]:
     """The documents at these paths, or the test files of the run's corpus."""
     from carousel.data import describe_skipped, read
-    from carousel.training import RunFolder
     from carousel.training.language.corpus import of_run
+    from carousel.training.run.folder import RunFolder
 
     if paths:
         skipped: list[Path] = []

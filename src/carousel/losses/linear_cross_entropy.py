@@ -48,7 +48,7 @@ def linear_cross_entropy(
 
     Returns the loss, float32 for bfloat16: a scalar, (B,) for "sequence", (T, B) for "none".
 
-    Raises CarouselError if shapes, dtypes or devices do not belong together, or if a target is not the number of a symbol.
+    Raises CarouselError if shapes, dtypes or devices do not fit together, or if a target is not the number of a symbol.
 
     >>> import torch
     >>> x, weight, targets = torch.randn(5, 2, 16), torch.randn(1000, 16), torch.randint(1000, (5, 2))

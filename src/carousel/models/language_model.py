@@ -32,10 +32,14 @@ class LanguageModel(Predictor):
 
     Raises CarouselError for sizes below 1, an unknown cell, and options that exclude each other.
 
+    >>> import torch
     >>> model = LanguageModel(vocabulary_size=50, cell="gru", hidden_size=16)
     >>> logits, state = model(torch.zeros(7, 3, dtype=torch.int64))
     >>> logits.shape, state.shape
     (torch.Size([7, 3, 50]), torch.Size([1, 3, 16]))
+    >>> features, state = model.features(torch.zeros(7, 3, dtype=torch.int64), state)
+    >>> model.head(features).shape
+    torch.Size([7, 3, 50])
     """
 
     architecture = "rnn"

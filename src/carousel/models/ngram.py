@@ -66,12 +66,16 @@ class _Level:
 
 
 class Ngram:
-    """An interpolated n-gram of a given order; 1 knows no context. One fit serves every lower order too.
+    """An interpolated n-gram of a given order (Chen & Goodman 1999); order 1 has no context.
+
+    One fit serves every lower order too.
 
         >>> ids = np.array([0, 1, 2] * 100)
         >>> model = Ngram(2).fit(ids, vocabulary_size=3)
         >>> model.bits(ids) / (len(ids) - 1) < 0.1 < model.bits(ids, order=1) / (len(ids) - 1)
         True
+        >>> int(model.distribution([0, 1]).argmax())
+        2
 
     Raises CarouselError for an order below 1, symbols outside the vocabulary, and use before `fit`.
     """

@@ -61,7 +61,7 @@ class Predictor(TextModel, ABC):
 
     @abstractmethod
     def features(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """What the output layer reads, (T, B, F), and the state after the last step; arguments as `forward`."""
+        """What the output layer reads, (T, B, F), and the next state; `tokens` and `state` are as in `forward`."""
 
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Logits for the symbol after each token.
@@ -137,7 +137,16 @@ class Predictor(TextModel, ABC):
     def load(cls, path: str | Path) -> Self:
         """The model that `save` wrote, or the best one of a run's folder, in eval mode, with its vocabulary.
 
+        path: as `save` wrote it, or the folder of a run.
+
         Raises CarouselError for a missing, truncated, damaged or foreign file, or one of another architecture.
+
+        >>> import tempfile
+        >>> from carousel.models import LanguageModel
+        >>> path = Path(tempfile.mkdtemp()) / "model.safetensors"
+        >>> LanguageModel(vocabulary_size=9, hidden_size=4).save(path)
+        >>> LanguageModel.load(path).vocabulary_size
+        9
         """
         path = weights_in(path)
         tensors, about = load_tensors(path, KIND)

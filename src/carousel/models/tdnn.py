@@ -36,6 +36,8 @@ class TDNNLanguageModel(Predictor):
     >>> logits, state = model(torch.zeros(7, 2, dtype=torch.int64))
     >>> logits.shape, state.shape
     (torch.Size([7, 2, 50]), torch.Size([3, 2]))
+    >>> model.features(torch.zeros(7, 2, dtype=torch.int64))[0].shape  # H, and N vectors of E = 16
+    torch.Size([7, 2, 64])
     """
 
     architecture = "tdnn"

@@ -20,7 +20,7 @@ from carousel.training.api import Run
 from carousel.training.configs import AnyConfig
 from carousel.training.language import corpus as corpora
 from carousel.training.run.folder import RunFolder
-from carousel.training.run.interrupt import Interrupted
+from carousel.training.run.session import Interrupted
 from carousel.training.sequences.config import SequenceConfig
 from carousel.training.sequences.task import SequenceTask
 

@@ -11,14 +11,10 @@ if TYPE_CHECKING:
     from carousel.training.api import Run, resume, train
     from carousel.training.evaluations import evaluate
     from carousel.training.language.config import LanguageConfig
-    from carousel.training.language.evaluation import Part
-    from carousel.training.language.row import Row
     from carousel.training.language.score import Score, TokenScore
     from carousel.training.loading import load
     from carousel.training.loop.loop import Diverged
-    from carousel.training.run.folder import RunFolder
-    from carousel.training.run.interrupt import Interrupted
-    from carousel.training.run.metrics import read_metrics
+    from carousel.training.run.session import Interrupted
     from carousel.training.sequences.config import SequenceConfig
     from carousel.training.sequences.fitting import fit
     from carousel.training.sequences.score import ForecastScore, LabelScore
@@ -31,7 +27,6 @@ __all__ = [
     "fit",
     "LabelScore",
     "ForecastScore",
-    "RunFolder",
     "Score",
     "Run",
     "train",
@@ -39,9 +34,6 @@ __all__ = [
     "load",
     "Interrupted",
     "Diverged",
-    "Row",
-    "read_metrics",
     "evaluate",
-    "Part",
     "TokenScore",
 ]

@@ -35,16 +35,16 @@ class _Scores:
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: where it lies, and the score of its best weights on the whole valid and test parts."""
+    """A finished run, and the scores of its best weights on the whole valid and test parts."""
 
-    path: Path
+    path: Path  # the run folder
     config: Any  # a LanguageConfig or SequenceConfig
-    step: int
-    best_step: int
-    reason: str  # why it ended: "steps" (all taken) or "patience" (no better evaluation for long)
-    seconds: float
+    step: int  # the number of steps taken
+    best_step: int  # the step of the best weights
+    reason: str  # why the run ended: "steps" (all taken) or "patience" (no better evaluation for long)
+    seconds: float  # trained, evaluations included
     valid: Any  # a Score, LabelScore or ForecastScore
-    test: Any
+    test: Any  # a score of the same class
 
     @property
     def report(self) -> Path:
@@ -53,7 +53,12 @@ class Run:
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """The finished run in a folder; raises CarouselError if there is none, or if it has not finished."""
+        """The finished run in the folder `path`; raises CarouselError if there is none, or if it has not finished.
+
+        >>> Run.open("runs/none")
+        Traceback (most recent call last):
+        carousel.errors.CarouselError: runs/none is not a folder. Give the folder of a run, such as runs/001.
+        """
         folder = RunFolder.open(path)
         about = describe_checkpoint(folder.checkpoint) if folder.checkpoint.exists() else {}
         if about.get("scores") is None:
@@ -62,7 +67,7 @@ class Run:
         try:
             position = Position.from_dict(about.get("position"))
             scores = typed(_Scores, about["scores"], "scores")
-            valid, test = config.score(scores.valid), config.score(scores.test)
+            valid, test = (typed(config.score_class, each, "score") for each in (scores.valid, scores.test))
         except CarouselError as error:
             raise CarouselError(
                 f"{folder.checkpoint} does not hold what a finished run does: {error}"
@@ -94,8 +99,13 @@ def train(
     Raises CarouselError for bad options, text or folder (before anything is written), for a loss that is no
     longer finite, and for a full disk; Interrupted on Ctrl-C. Whatever was saved before stays whole.
 
-        run = train("book.txt", hidden_size=128, minutes=1)
-        run = train("table.csv", task="classify", target="label", epochs=20)
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "text.txt").write_text("to be or not to be\\n" * 500)
+    >>> options = {"level": "char", "hidden_size": 4, "batch": 2, "bptt": 8, "steps": 2}
+    >>> run = train(folder / "text.txt", out=str(folder / "run"), **options)
+    >>> run.step, run.test.characters > 100, resume(run.path) == run
+    (2, True, True)
     """
     config = configured(paths, config, **options).absolute()
     RunFolder.check_free(config.out)
@@ -137,8 +147,14 @@ def begin(config: AnyConfig, task: Task, on_progress: Observer = silent) -> Run:
 def resume(path: str | Path, on_progress: Observer = silent) -> Run:
     """Go on with the run in the folder `path`, to the same weights, bit for bit, as if it had never stopped.
 
-    A finished run is returned as it is. Raises CarouselError for a folder that is no run, for a damaged
-    checkpoint, and if its configuration or text is no longer what the run began with.
+    A finished run is returned as it is. `on_progress` is called as by `train`.
+
+    Raises CarouselError for a folder that is no run, for a damaged checkpoint, and if the configuration or the text has
+    changed since the run began.
+
+    >>> resume("runs/none")
+    Traceback (most recent call last):
+    carousel.errors.CarouselError: runs/none is not a folder. Give the folder of a run, such as runs/001.
     """
     folder = RunFolder.open(path)
     if folder.checkpoint.exists() and describe_checkpoint(folder.checkpoint).get("scores") is not None:

@@ -10,8 +10,9 @@ from carousel import CarouselError
 from carousel.data import BOUNDARY, Document, Windows, fit_vocabulary
 from carousel.losses import cross_entropy
 from carousel.models import LanguageModel, TDNNLanguageModel
-from carousel.training import Part, Score, evaluate
+from carousel.training import Score, evaluate
 from carousel.training.language import evaluation
+from carousel.training.language.evaluation import Part
 from carousel.training.language.evaluation import evaluate as evaluate_part
 
 DOCUMENTS = [Document("a", "the cat sat on the mat\n" * 9), Document("b", "a dog\nlay down\n" * 7)]

@@ -10,7 +10,9 @@ import torch
 import carousel
 from carousel import CarouselError, Forecast, SequenceConfig, SequenceModel, evaluate, fit
 from carousel.models.tensors import load_tensors
-from carousel.training import RunFolder, read_metrics, resume, train
+from carousel.training import resume, train
+from carousel.training.run.folder import RunFolder
+from carousel.training.run.metrics import read_metrics
 from carousel.training.run.progress import Evaluated, Saved, Started
 from carousel.training.sequences.row import SequenceRow
 

@@ -69,6 +69,20 @@ class SequenceModel(nn.Module):
     >>> run = carousel.fit(model, data, [k % 2 for k in range(40)], steps=40, lr=0.05)
     >>> model.predict([np.ones((4, 1)), np.zeros((6, 1))])
     [1, 0]
+    >>> model.probabilities([np.ones((4, 1))]).shape
+    (1, 2)
+    >>> columns, row = model.table([np.ones((4, 1))])
+    >>> columns, row[1]
+    (('sequence', 'label', 'probability'), 1)
+    >>> items = model.read([np.ones((4, 1))]).items
+    >>> [output] = model.outputs([model.fitted_encoding.encode(item) for item in items])
+    >>> output.shape  # two logits
+    (2,)
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "model.safetensors"
+    >>> model.save(path)
+    >>> SequenceModel.load(path).predict([[[1.0]]])
+    [1]
     """
 
     def __init__(
@@ -99,9 +113,17 @@ class SequenceModel(nn.Module):
     def prepare(
         self, encoding: Encoding, labels: list[Any], targets: int = 0, layout: Layout | None = None
     ) -> None:
-        """Make the layers for data: what is read, the labels to choose from, of a forecast how many targets.
+        """Make the layers for data, with first weights from torch's random state. `carousel.fit` calls this method.
 
-        First weights are drawn from torch's random state.
+        encoding: how the columns become inputs. labels: those to choose from. targets: the number of columns to
+        forecast. layout: what the columns of the table are, if the data were a table.
+
+        >>> from carousel.data.sequences import Span, from_arrays
+        >>> data = from_arrays("classify", [[[0.0]], [[1.0]]], ["no", "yes"])
+        >>> model = SequenceModel("gru", hidden_size=4)
+        >>> model.prepare(Encoding.fit(data, [Span(0, 0, 1), Span(1, 0, 1)]), data.labels)
+        >>> model(torch.zeros(5, 3, 1)).shape
+        torch.Size([3, 2])
         """
         self.encoding, self.labels, self.targets, self.layout = encoding, list(labels), targets, layout
         options = self.options
@@ -216,7 +238,7 @@ class SequenceModel(nn.Module):
         return self.encoding
 
     def save(self, path: str | Path, about: dict[str, Any] | None = None) -> None:
-        """Write weights, options, encoding, labels and plain values `about` the model to one safetensors file.
+        """Write weights, options, encoding, labels and plain values `about` the model to the safetensors file `path`.
 
         Raises CarouselError for a model that was not trained, or if the disk refuses; an older file of that name is
         then still whole.
@@ -235,7 +257,7 @@ class SequenceModel(nn.Module):
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """The model that `save` wrote, or the best one of a run's folder, in eval mode.
+        """The model that `save` wrote at `path`, or the best one of a run's folder, in eval mode.
 
         Raises CarouselError for a missing, truncated, damaged or foreign file.
         """

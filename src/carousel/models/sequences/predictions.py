@@ -12,11 +12,11 @@ from carousel.data.sequences import Encoding
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """The next H values of K series, each (H, K): the median, and the bounds of the interval."""
+    """The next H values of K series, in the units of the data."""
 
-    middle: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    middle: np.ndarray  # (H, K), the medians
+    low: np.ndarray  # (H, K), the lower bounds of the intervals
+    high: np.ndarray  # (H, K), the upper bounds
 
 
 def forecasts(

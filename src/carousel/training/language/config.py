@@ -90,7 +90,7 @@ class LanguageConfig(LoopConfig):
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> Self:
-        """A configuration from `carousel.training.language.presets`, with `changes`.
+        """The configuration of the preset `name`, one of `carousel.training.language.presets.PRESETS`, with `changes`.
 
         >>> LanguageConfig.preset("zaremba-small", epochs=1).hidden_size
         200
@@ -123,9 +123,10 @@ class LanguageConfig(LoopConfig):
         """Where the text comes from, as `carousel.data.find_parts` takes it."""
         return {"paths": self.paths} | {name: getattr(self, name) for name in _FILES[:-1]}
 
-    def score(self, counts: dict[str, Any]) -> Score:
-        """The score of such a run that its checkpoint holds."""
-        return Score.from_dict(counts)
+    @property
+    def score_class(self) -> type[Score]:
+        """The class of the scores of such a run."""
+        return Score
 
 
 def _absolute(path: str) -> str:

@@ -1,14 +1,13 @@
 """Language modelling for the loop and its session: model, windows, loss, scores."""
 
 import math
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from carousel.atomic import write_atomic
 from carousel.losses import linear_cross_entropy
-from carousel.models.architectures import ARCHITECTURES, load_model
+from carousel.models.architectures import ARCHITECTURES
 from carousel.models.memory import check_memory
 from carousel.models.predictor import Predictor
 from carousel.nn.drawing import seeded
@@ -110,12 +109,6 @@ class LanguageTask:
 
     def seen_by_monitor(self, window: tuple[Tensor, ...], instances: int) -> tuple[Any, ...]:
         return (window[0][:, :instances],)
-
-    def save(self, model: Predictor, path: Path, about: dict[str, Any]) -> None:
-        model.save(path, about)
-
-    def load(self, path: Path) -> Predictor:
-        return load_model(path)
 
     def finish(self, folder: RunFolder, model: Predictor, config: LanguageConfig) -> tuple[Score, Score]:
         """Draws the samples."""

@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 
 from carousel.training.loop.config import DEFAULT_MINUTES, LoopConfig
 from carousel.training.loop.loop import Loop
-from carousel.training.run.clock import seconds_since
 from carousel.training.run.task import Task
 
 EVALUATIONS = 20  # in a run, where nothing else is asked for
@@ -37,6 +36,11 @@ def resolve_length(config: Settings, task: Task) -> Settings:
     evaluations = max(1, min(EVALUATIONS, int(_SHARE * seconds / evaluation)))
     steps = max(1, int((seconds - evaluations * evaluation) / step))
     return _every(config.override(minutes=minutes).with_steps(steps), evaluations)
+
+
+def seconds_since(start: float) -> float:
+    """Seconds since `time.perf_counter()` was `start`: more than 0, since some virtual machines have a slow counter."""
+    return max(time.perf_counter() - start, 1e-9)
 
 
 def _every(config: Settings, evaluations: int) -> Settings:

@@ -8,6 +8,7 @@ again) and the events are written anew from the rows that stay, so neither ever 
 import os
 import socket
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
@@ -24,7 +25,7 @@ from carousel.training.run.folder import RunFolder
 
 
 @dataclass(frozen=True)
-class CsvRow:
+class CsvRow(ABC):
     """What is known after `step`; a subclass adds the figures of its kind of model, of which some may be None."""
 
     step: int
@@ -33,9 +34,9 @@ class CsvRow:
     lr: float
 
     @classmethod
+    @abstractmethod
     def of(cls, train: Any, valid: Any, *, gradient_norm: float, speed: float, **when: Any) -> Self:
-        """The row with the scores of train and of valid, or None; `when`: the fields of every row."""
-        raise NotImplementedError
+        """The row of a score of train and a score of valid, or None; `when` holds the fields of every row."""
 
     @classmethod
     def header(cls) -> str:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,17 +14,15 @@ from carousel.errors import CarouselError
 from carousel.interrupt import deferred_interrupt
 from carousel.plain import typed
 from carousel.progress import Note, Observer, Stage
+from carousel.training.loading import load
 from carousel.training.loop.config import LoopConfig
 from carousel.training.loop.loop import Diverged
 from carousel.training.run.checkpoint import describe_checkpoint, load_checkpoint, save_checkpoint
-from carousel.training.run.clock import seconds_since
 from carousel.training.run.folder import RunFolder
-from carousel.training.run.interrupt import Interrupted
-from carousel.training.run.length import resolve_length
+from carousel.training.run.length import resolve_length, seconds_since
 from carousel.training.run.metrics import CsvRow, Metrics
 from carousel.training.run.position import Position
-from carousel.training.run.progress import Evaluated, Saved, Started, Stepped
-from carousel.training.run.score import AnyScore
+from carousel.training.run.progress import AnyScore, Evaluated, Saved, Started, Stepped
 from carousel.training.run.task import Task
 
 CHECKPOINT_SECONDS = 30.0  # from one checkpoint to the next at most; there is one at every evaluation too
@@ -32,6 +31,22 @@ LOOK_WORK = 2e7  # parameters times sequences from which on a look takes 2 % of 
 MOST_SPACING = 25  # times: a step of the smallest models takes about 1 ms, a look 50 ms
 ROWS = 400  # of metrics in a run, about
 _SMOOTH = 0.98  # of the training figures shown: a mean over about 50 steps
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training was stopped by Ctrl-C after `step`; everything is saved in `folder`, and the run can be resumed.
+
+    >>> raise Interrupted(Path("runs/001"), step=20)
+    Traceback (most recent call last):
+    carousel.training.run.session.Interrupted: stopped after step 20; everything is saved. Go on with: carousel ...
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        super().__init__(
+            f"stopped after step {step}; everything is saved. Go on with: carousel train --resume {folder}"
+        )
+        self.folder = folder
+        self.step = step
 
 
 class Session:
@@ -86,7 +101,7 @@ class Session:
     def finish(self) -> None:
         """Score the best weights on the whole valid and test parts, note that it is over."""
         self.on_progress(Stage("scoring the valid and test parts"))
-        model = self.task.load(self.folder.weights).to(self.loop.fabric.device)
+        model = load(self.folder.weights).to(self.loop.fabric.device)
         for path in (self.folder.samples, self.folder.report):
             if path.is_dir() and not path.is_symlink():
                 aside = self.folder.set_aside(path)
@@ -167,12 +182,12 @@ class Session:
         """What a first evaluation must be below: the initial weights' score, if a guess does not settle it."""
         if self.position.best_value is not None or not self.task.is_guess(score):
             return math.inf
-        initial = self.task.load(self.folder.weights).to(self.loop.fabric.device)
+        initial = load(self.folder.weights).to(self.loop.fabric.device)
         return self.task.evaluate(initial, sample=True).value
 
     def _save_best(self) -> None:
         about = {"step": self.position.best_step, "valid": self.position.best_value}
-        self.task.save(self.loop.model, self.folder.weights, about)
+        self.loop.model.save(self.folder.weights, about)
 
     def _save(self, scores: dict[str, Any] | None = None) -> None:
         self.metrics.sync()

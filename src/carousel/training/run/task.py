@@ -1,14 +1,13 @@
 """What differs from one kind of model to another: data, loss, score, files. The session asks for it here."""
 
-from pathlib import Path
 from typing import Any, Protocol
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from carousel.training.loop.loop import Loop
 from carousel.training.run.folder import RunFolder
 from carousel.training.run.metrics import CsvRow
-from carousel.training.run.score import AnyScore
+from carousel.training.run.progress import AnyScore
 
 
 class Task(Protocol):
@@ -47,12 +46,6 @@ class Task(Protocol):
 
     def seen_by_monitor(self, window: tuple[Tensor, ...], instances: int) -> tuple[Any, ...]:
         """What the model is called with, for the first sequences of a window."""
-
-    def save(self, model: Any, path: Path, about: dict[str, Any]) -> None:
-        """Write a model and all that using it takes."""
-
-    def load(self, path: Path) -> nn.Module:
-        """The model that `save` wrote."""
 
     def finish(self, folder: RunFolder, model: Any, config: Any) -> tuple[AnyScore, AnyScore]:
         """What is due once the best weights are known; their scores on the whole valid and test parts."""

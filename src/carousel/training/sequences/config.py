@@ -134,9 +134,10 @@ class SequenceConfig(LoopConfig):
         held = None if self.test_file is None else _absolute(self.test_file)
         return self.override(paths=[_absolute(path) for path in self.paths], test_file=held)
 
-    def score(self, counts: dict[str, Any]) -> LabelScore | ForecastScore:
-        """The score of such a run that its checkpoint holds."""
-        return SCORES[self.task].from_dict(counts)
+    @property
+    def score_class(self) -> type[LabelScore] | type[ForecastScore]:
+        """The class of the scores of such a run."""
+        return SCORES[self.task]
 
     def _check_task(self) -> None:
         """Options that belong to one kind of task."""

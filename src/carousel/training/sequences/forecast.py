@@ -15,12 +15,12 @@ from carousel.losses import gaussian
 from carousel.models.sequences.heads import Forecast
 from carousel.models.sequences.model import SequenceModel, padded
 from carousel.models.sequences.predictions import quantile
+from carousel.training.sequences.objective import Objective, Track
 from carousel.training.sequences.score import ForecastScore
-from carousel.training.sequences.track import Track
 from carousel.training.sequences.windows import Window
 
 
-class ForecastObjective:
+class ForecastObjective(Objective):
     """The normal density of the next H values at each step; one that is missing, or held out, is not counted."""
 
     def __init__(
@@ -46,7 +46,6 @@ class ForecastObjective:
             _check_length(sequences, span, head)
 
     def uncut(self) -> bool:
-        """Long series are cut into windows."""
         return False
 
     def batch(self, windows: list[Window]) -> tuple[Tensor, ...]:
@@ -63,7 +62,6 @@ class ForecastObjective:
         return x, lengths, targets, weights
 
     def loss(self, model: Any, window: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
-        """The loss of a window, as the loop calls it."""
         x, lengths, targets, weights = window
         return negative_log_density(
             model(x, lengths.cpu()), targets, weights=weights[..., None, None].expand_as(targets)
@@ -98,7 +96,6 @@ class ForecastObjective:
         return ForecastScore(nats, names, whole[0], absolute, squared, naive_, whole[1], width)
 
     def check(self, spans: list[Span], part: str) -> None:
-        """Raise CarouselError if one of the series has no value in these spans to be judged by."""
         values = np.concatenate([self._raw[span.sequence][span.first : span.stop] for span in spans])
         for known, column in zip(~np.isnan(values).all(axis=0), self.encoding.numbers, strict=False):
             if not known:
@@ -146,13 +143,11 @@ class ForecastObjective:
 
     @staticmethod
     def final_words(head: Any) -> str:
-        """What reports call `final_loss`."""
         what = "value that follows" if head.horizon == 1 else f"{head.horizon} values that follow"
         return f"minus the log density, in nats, that was given to the {what} each sequence"
 
     @staticmethod
     def final_loss(output: Tensor, targets: Tensor) -> Tensor:
-        """The sum of the losses of forecasts (B, H, K, 2)."""
         return negative_log_density(output, targets.to(output.dtype), reduction="sum")
 
     @staticmethod
@@ -167,7 +162,6 @@ class ForecastObjective:
 
     @staticmethod
     def known(targets: Tensor) -> Tensor:
-        """Which targets are known."""
         return ~targets.isnan()
 
     def _outputs(self, model: SequenceModel, spans: list[Span]) -> Any:

@@ -14,15 +14,13 @@ from carousel.errors import CarouselError
 from carousel.losses import cross_entropy
 from carousel.models.sequences.heads import Head
 from carousel.models.sequences.model import SequenceModel, padded
+from carousel.training.sequences.objective import Objective
 from carousel.training.sequences.score import LabelScore
-from carousel.training.sequences.track import Track
 from carousel.training.sequences.windows import Window
 
 
-class LabelObjective:
+class LabelObjective(Objective):
     """Cross-entropy with the labels of sequences, over the steps that have one; w_t weighs them."""
-
-    lead = 0
 
     def __init__(
         self,
@@ -61,7 +59,7 @@ class LabelObjective:
         self._weights = [self._weight(item) for item in sequences.items]
 
     def uncut(self) -> bool:
-        """A label of the whole needs the whole."""
+        # a label of the whole needs the whole
         return not self.each_step
 
     def batch(self, windows: list[Window]) -> tuple[Tensor, ...]:
@@ -80,7 +78,6 @@ class LabelObjective:
         return x, lengths, targets, weights
 
     def loss(self, model: Any, window: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
-        """The loss of a window, as the loop calls it."""
         x, lengths, targets, weights = window
         return cross_entropy(model(x, lengths.cpu()), targets, weights=weights), None
 
@@ -100,7 +97,6 @@ class LabelObjective:
         return LabelScore(nats, tuple(self.labels), tuple(map(tuple, confusion.tolist())))
 
     def check(self, spans: list[Span], part: str) -> None:
-        """Raise CarouselError if no step of these spans has a label to be judged by."""
         if not len(self._known_targets(spans)):
             raise CarouselError(
                 f"{part} has no label, and so nothing to be judged by. Give some, or larger shares."
@@ -110,29 +106,19 @@ class LabelObjective:
         """Whether all labels equally likely would do as well."""
         return score.value >= float(np.log(len(self.labels)))
 
-    def calibrate(self, model: SequenceModel, spans: list[Span]) -> bool:
-        """Change nothing: logits are used as they are learned."""
-        return False
-
     def baseline(self, train: list[Span], spans: list[Span]) -> tuple[str, float]:
         """The error on `spans` of always predicting the label that is most frequent in `train`, by its name."""
         counts = np.bincount(self._known_targets(train), minlength=len(self.labels))
         found = self._known_targets(spans)
         return "the most frequent label", 1 - float((found == counts.argmax()).mean())
 
-    def tracks(self, model: SequenceModel, span: Span) -> list[Track]:
-        """None: labels are not forecast."""
-        return []
-
     @staticmethod
     def final_words(head: Head) -> str:
-        """What reports call `final_loss`."""
         of = "the last step of each sequence" if head.each_step else "each sequence"
         return f"the cross-entropy, in nats, of the label of {of}"
 
     @staticmethod
     def final_loss(output: Tensor, targets: Tensor) -> Tensor:
-        """The sum of the losses of logits (B, V)."""
         return cross_entropy(output, targets, reduction="sum")
 
     @staticmethod
@@ -147,7 +133,6 @@ class LabelObjective:
 
     @staticmethod
     def known(targets: Tensor) -> Tensor:
-        """Which targets are known."""
         return targets != IGNORED
 
     def _known_targets(self, spans: list[Span]) -> np.ndarray:

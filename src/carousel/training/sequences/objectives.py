@@ -2,9 +2,9 @@
 
 from carousel.training.sequences.forecast import ForecastObjective
 from carousel.training.sequences.labels import LabelObjective
+from carousel.training.sequences.objective import Objective
 
-AnyObjective = LabelObjective | ForecastObjective
-OBJECTIVES: dict[str, type[LabelObjective] | type[ForecastObjective]] = {
+OBJECTIVES: dict[str, type[Objective]] = {
     "tag": LabelObjective,
     "classify": LabelObjective,
     "forecast": ForecastObjective,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -27,7 +26,7 @@ from carousel.nn.drawing import seeded
 from carousel.training.loop.loop import Loop
 from carousel.training.run.folder import RunFolder
 from carousel.training.sequences.config import SequenceConfig
-from carousel.training.sequences.objectives import OBJECTIVES, AnyObjective
+from carousel.training.sequences.objectives import OBJECTIVES
 from carousel.training.sequences.row import SequenceRow
 from carousel.training.sequences.score import Loss
 from carousel.training.sequences.storage import load_sequences, save_sequences
@@ -52,7 +51,7 @@ class SequenceTask:
         self.labels = sequences.labels
         encoded = [self.encoding.encode(item) for item in sequences.items]
         self.encoded = encoded
-        self.objective: AnyObjective = OBJECTIVES[config.task](
+        self.objective = OBJECTIVES[config.task](
             sequences, self.head, encoded, labels=self.labels, encoding=self.encoding, train=parts.train
         )
         self.objective.check(parts.valid, f"the valid part of {sequences.source}")
@@ -156,12 +155,6 @@ class SequenceTask:
         x, lengths, *_ = window
         lengths = lengths[:instances].cpu()
         return x[: int(lengths.max()), :instances], lengths
-
-    def save(self, model: SequenceModel, path: Path, about: dict[str, Any]) -> None:
-        model.save(path, about)
-
-    def load(self, path: Path) -> SequenceModel:
-        return SequenceModel.load(path)
 
     def finish(self, folder: RunFolder, model: SequenceModel, config: SequenceConfig) -> tuple[Any, Any]:
         """Calibrates the model on the valid part."""
