@@ -1,6 +1,6 @@
-"""Models of sequences: what they predict, how they are sampled, and the simple ones they are compared with.
+"""Models of text and of other sequences, sampling and search, and the n-grams they are compared with.
 
-The names are imported when they are first used: `models.cells` is read where no torch is loaded.
+The names are imported when they are first used, because the command line reads `models.cells` without torch.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Beam search: of all continuations, those that a language model finds likeliest."""
+"""Beam search: the continuations that a language model finds likeliest."""
 
 import math
 from collections.abc import Sequence
@@ -38,7 +38,8 @@ def beam_search(
     Args:
         model: called with tokens (T, B) int64 and a state; returns logits (T, B, V) and the state after them.
         prompt: numbers of symbols, at least one.
-        beams: how many partial continuations are kept at each step, and how many come back at most.
+        length: the largest number of symbols.
+        beams: how many partial continuations are kept at each step, and the largest number returned.
         length_penalty: the exponent a of Wu et al. 2016: a hypothesis of n symbols is ranked by its log
             probability divided by ((5 + n) / 6)^a; 0 ranks by the probability itself, which favours the short.
         never: symbols that are not taken.
@@ -104,12 +105,12 @@ def _ranked(tokens: tuple[int, ...], total: float, n: int, exponent: float, ende
 
 
 def _settled(ended: list[Hypothesis], best: float, length: int, beams: int, exponent: float) -> bool:
-    """Whether nothing that goes on can come in front of what has ended: at its longest it ranks highest."""
+    """Whether no continuation that goes on can overtake those that have ended; its score is highest at full length."""
     return len(ended) == beams and ended[-1].score >= best / ((5 + length) / 6) ** exponent
 
 
 def reorder(state: Any, lanes: Sequence[int]) -> Any:
-    """A state whose lane k is lane `lanes[k]` of the given one; the batch is the second dimension."""
+    """A state whose lane k is lane `lanes[k]` of the given state; the batch is the second dimension."""
     if isinstance(state, Tensor):
         return state[:, list(lanes)]
     return tuple(part[:, list(lanes)] for part in state)

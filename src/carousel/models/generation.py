@@ -1,4 +1,4 @@
-"""Text from a language model: as it is drawn, several texts at once, or the likeliest ones."""
+"""Text from a language model: one text or several, streamed as it is drawn, or the likeliest texts."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -40,13 +40,13 @@ class TextModel(nn.Module):
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """What the symbols are; a trained model has it, of another one it is set.
+        """The symbols. A trained model has its vocabulary; for another model, set it.
 
-        Raises CarouselError where it was not set, and where one of another size is set.
+        Raises CarouselError if no vocabulary was set, and if one of another size is set.
         """
         if self._vocabulary is None:
             raise CarouselError(
-                "the model has no vocabulary, so that its symbols are no text. Set it: model.vocabulary = vocabulary"
+                "the model has no vocabulary, so its symbols cannot become text. Set it: model.vocabulary = vocabulary"
             )
         return self._vocabulary
 
@@ -132,7 +132,7 @@ class TextModel(nn.Module):
         seed: int | None = None,
         stop: Sequence[str] = (),
     ) -> Iterator[str]:
-        """The text of `generate`, yielded piece by piece as it is drawn.
+        """The text of `generate`, yielded in pieces as it is drawn.
 
         All arguments (prompt, length, temperature, top_k, top_p, seed, stop) are those of `generate`.
 
@@ -177,14 +177,14 @@ class TextModel(nn.Module):
         return found
 
     def _behind(self, prompt: str, tokens: Iterable[int]) -> Iterator[str]:
-        """The text of tokens that follow a prompt: a word brings its space but where a line begins."""
+        """The text of tokens that follow a prompt: a word brings its space, except at the beginning of a line."""
         pieces = self.vocabulary.decode_stream(tokens)
         if self.vocabulary.boundary_text and (not prompt or prompt[-1].isspace()):
             yield from (first.removeprefix(" ") for first in islice(pieces, 1))
         yield from pieces
 
     def _opened(self, prompt: str, stop: Sequence[str]) -> tuple[list[int], list[int], int | None]:
-        """The prompt as symbols behind a boundary, the symbols never drawn, and the one that ends a text."""
+        """The prompt as symbols after a boundary, the symbols never drawn, and the symbol that ends a text."""
         vocabulary = self.vocabulary
         if isinstance(stop, str) or not all(isinstance(text, str) and text for text in stop):
             raise CarouselError(f"stop must be a list of texts that are not empty; got {stop!r}.")
@@ -196,7 +196,7 @@ class TextModel(nn.Module):
 def until(pieces: Iterable[str], stop: Sequence[str]) -> Iterator[str]:
     """The text of `pieces` up to the first of the texts in `stop`, which is left out.
 
-    What may be the beginning of such a text is held back until it is known.
+    Text that may be the beginning of a stop is held back until this is decided.
 
     >>> list(until(["one t", "wo. thr", "ee"], [". "]))
     ['one t', 'wo']

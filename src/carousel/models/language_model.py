@@ -1,4 +1,4 @@
-"""A recurrent language model: what it knows of the past is the state of its cells."""
+"""The recurrent language model, which keeps the past in the state of its cells."""
 
 from torch import Tensor, nn
 
@@ -18,17 +18,17 @@ class LanguageModel(Predictor):
         hidden_size: H, units of each layer.
         num_layers: number of recurrent layers.
         embedding: E, size of the symbols' vectors; None: 128, or H if that is smaller or `tie`.
-        one_hot: no vectors; the cell reads the symbol as one-hot vector of size V.
-        tie: the vectors are the output weights as well (Press & Wolf 2017; Inan et al. 2017); E must be H.
+        one_hot: no vectors; the cell reads a symbol as a one-hot vector of size V.
+        tie: the vectors are the output weights too (Press & Wolf 2017; Inan et al. 2017); E must be H.
         dropout: share of values dropped on the way in, between layers and on the way out, never from step
             to step (Zaremba et al. 2014).
         locked_dropout: `dropout` with one mask for all steps of a call (Gal & Ghahramani 2016).
         embedding_dropout: share of the symbols whose vectors are dropped, the same at all steps of a call.
         weight_drop: share of the numbers of the recurrent matrices dropped (Merity et al. 2018).
-        recurrent_dropout: share of h that recurrent products do not see, by a mask that all steps of a call
-            share (Gal & Ghahramani 2016).
-        uniform: every weight starts uniform in [-uniform, uniform], as in older papers; None: see
-            `carousel.models.initial`.
+        recurrent_dropout: share of h that is dropped from recurrent products, with one mask for all steps of a call
+            (Gal & Ghahramani 2016).
+        uniform: every weight starts uniform in [-uniform, uniform], as in older papers. None: as
+            `carousel.models.initial` describes.
 
     Raises CarouselError for sizes below 1, an unknown cell, and options that exclude each other.
 

@@ -1,4 +1,4 @@
-"""What every model of the next symbol has: vectors of symbols, scores for all of them, text, and a file."""
+"""What every language model has: vectors of symbols, scores for all of them, text, and a file."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ KIND = "language model"
 
 @dataclass(frozen=True)
 class _Description:
-    """What a file of weights says of them."""
+    """What the description in a file of weights must hold."""
 
     model: dict[str, Any]
     vocabulary: dict[str, Any] | None = None
@@ -34,11 +34,11 @@ class _Description:
 
 
 class Predictor(TextModel, ABC):
-    """Symbols in, at each step a score for every symbol that may come next.
+    """A model that reads symbols and scores, at each step, every symbol that may come next.
 
-    A subclass says how the past becomes what the output layer reads (`features`); it is called with `options`,
-    the keyword arguments that make it again. The state, a tensor or a tuple of tensors with the batch as
-    second dimension, is all that a model knows of the past.
+    A subclass computes what the output layer reads (`features`). Its `options` are the keyword arguments that make it
+    again. The state is a tensor or a tuple of tensors with the batch as second dimension; it holds all that a model
+    knows of the past.
     """
 
     architecture: ClassVar[str]  # its name in `MODELS`
@@ -66,7 +66,7 @@ class Predictor(TextModel, ABC):
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Logits for the symbol after each token.
 
-        tokens: (T, B) int64. state: as returned before, to go on from there; None: the start of a text.
+        tokens: (T, B) int64. state: as an earlier call returned it; None: the start of a text.
         Returns logits (T, B, V) and the state after the last step.
         """
         features, state = self.features(tokens, state)
@@ -86,7 +86,7 @@ class Predictor(TextModel, ABC):
     def embed(self, tokens: Tensor) -> Tensor:
         """The vectors of symbols: tokens (T, B) int64 -> (T, B, E), or (T, B, V) for one-hot.
 
-        Raises CarouselError for a wrong rank or dtype, and for numbers that are no symbol.
+        Raises CarouselError for a wrong rank or dtype, and for numbers that no symbol has.
         """
         self.check_shape(tokens)
         with self.known(tokens):
@@ -107,7 +107,7 @@ class Predictor(TextModel, ABC):
 
     @contextmanager
     def known(self, tokens: Tensor) -> Iterator[None]:
-        """Inside, a look-up that fails says which tokens are no symbols."""
+        """A context in which a look-up that fails raises CarouselError with the tokens that no symbol has."""
         try:
             yield
         except (IndexError, RuntimeError):
@@ -119,13 +119,13 @@ class Predictor(TextModel, ABC):
             ) from None
 
     def drop(self, values: Tensor) -> Tensor:
-        """Dropout on the way into and out of the hidden layers; `locked_dropout`: one mask for all steps."""
+        """Dropout on the way into and out of the hidden layers."""
         return drop_around(values, self.options, self.training)
 
     def save(self, path: str | Path, about: dict[str, Any] | None = None) -> None:
         """Write weights, options, the vocabulary and plain values `about` the model to one safetensors file.
 
-        Raises CarouselError if the disk refuses; an older file of that name is then still whole.
+        Raises CarouselError if the file cannot be written; an older file of that name then stays whole.
         """
         symbols = None if self._vocabulary is None else self._vocabulary.to_json()
         description: dict[str, Any] = {"model": self.options, "vocabulary": symbols, "about": about or {}}

@@ -1,4 +1,4 @@
-"""Drawing symbols from a language model, one after the other, in one or several lanes at once."""
+"""Draw symbols from a language model one after the other, in one or several lanes at once."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence

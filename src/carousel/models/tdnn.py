@@ -25,8 +25,8 @@ class TDNNLanguageModel(Predictor):
         num_layers: number of hidden layers.
         embedding: E, the size of the projection PW of each symbol; None: 60, or H if that is smaller or `tie`.
         one_hot: no projection; the first hidden layer reads N one-hot vectors of size V.
-        tie: the vectors are the output weights as well; E must be H.
-        direct: the output layer also reads the N vectors themselves, beside the last hidden layer.
+        tie: the vectors are the output weights too; E must be H.
+        direct: the output layer reads the last hidden layer and the N vectors themselves.
         dropout: share of values dropped on the way in and after each hidden layer.
         locked_dropout, embedding_dropout, uniform: as in `LanguageModel`.
 
@@ -100,7 +100,7 @@ class TDNNLanguageModel(Predictor):
         return features, seen[-self.context :]
 
     def _read_one_hot(self, seen: Tensor) -> Tensor:
-        """The first hidden layer on N one-hot vectors: its columns of those symbols, added up."""
+        """The first hidden layer on N one-hot vectors: the sum of its columns of those symbols."""
         first = self._linears[0]
         columns = first.weight.T.unflatten(0, (self.context, self.vocabulary_size))  # (N, V, H)
         steps = len(seen) - self.context + 1

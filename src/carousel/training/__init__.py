@@ -1,6 +1,6 @@
-"""The training loop and everything that lets it be watched, stopped and resumed.
+"""Training that can be watched, stopped and resumed, and the use of what was trained.
 
-The modules of options (`config`) load no torch; the names below are imported when they are first used.
+The modules of options (`config`) load no torch, so the names below are imported when they are first used.
 """
 
 from typing import TYPE_CHECKING

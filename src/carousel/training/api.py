@@ -1,4 +1,4 @@
-"""Training by one call, and its resumption from any moment."""
+"""Train by one call, and resume a run from any moment."""
 
 from collections.abc import Iterable
 from contextlib import closing
@@ -26,7 +26,7 @@ from carousel.training.tasks import open_task
 
 @dataclass(frozen=True)
 class _Scores:
-    """What the checkpoint of a finished run says of its best weights."""
+    """The scores of the best weights, as the checkpoint of a finished run holds them."""
 
     reason: str
     valid: dict[str, Any]
@@ -87,17 +87,17 @@ class Run:
 def train(
     paths: Paths = (), *, config: AnyConfig | None = None, on_progress: Observer = silent, **options: Any
 ) -> Run:
-    """Train a model on the text in `paths`, in silence and without a report: what `carousel.train` is built on.
+    """Train a model on the text in `paths`. `carousel.train` also shows progress and writes a report.
 
     Args:
-        paths: a file, folder or glob, or several; none: those of `config`, or else Python's own standard library.
-        config: a `LanguageConfig` or `SequenceConfig`; None: the defaults, of sequences if `task` is given.
-        on_progress: called with what happens; see `carousel.progress`.
-        options: fields of the configuration, which go before those of `config`. With `from_`, the path of a run,
-            and no `config` the options are that run's, and so are the first weights.
+        paths: a file, folder or glob, or several. None: those of `config`, or else Python's own standard library.
+        config: a `LanguageConfig` or `SequenceConfig`. None: the defaults, those of sequences if `task` is given.
+        on_progress: called with the events of `carousel.training.run.progress`.
+        options: fields of the configuration, which replace those of `config`. With `from_`, the path of a run, and no
+            `config`, all other options and the first weights are those of that run.
 
-    Raises CarouselError for bad options, text or folder (before anything is written), for a loss that is no
-    longer finite, and for a full disk; Interrupted on Ctrl-C. Whatever was saved before stays whole.
+    Raises CarouselError for bad options, text or folder (before anything is written), for a loss that is not finite,
+    and for a full disk. Raises Interrupted on Ctrl-C. Whatever was saved before stays whole.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -114,7 +114,7 @@ def train(
 
 
 def configured(paths: Paths = (), config: AnyConfig | None = None, **options: Any) -> AnyConfig:
-    """The whole configuration of such a call of `train`; raises CarouselError for bad options.
+    """The configuration of a call of `train` with these arguments; raises CarouselError for bad options.
 
     >>> configured("book.txt", hidden_size=128).paths
     ['book.txt']
@@ -145,7 +145,7 @@ def begin(config: AnyConfig, task: Task, on_progress: Observer = silent) -> Run:
 
 
 def resume(path: str | Path, on_progress: Observer = silent) -> Run:
-    """Go on with the run in the folder `path`, to the same weights, bit for bit, as if it had never stopped.
+    """Continue the run in the folder `path`; it ends with the same weights, bit for bit, as if it had never stopped.
 
     A finished run is returned as it is. `on_progress` is called as by `train`.
 
@@ -168,13 +168,13 @@ def resume(path: str | Path, on_progress: Observer = silent) -> Run:
 
 
 def go_on(folder: RunFolder, task: Task, on_progress: Observer = silent) -> Run:
-    """Train in a run folder from where it stands to the end; see `resume`."""
+    """Continue a run in its folder to the end; see `resume`."""
     with folder.locked():
         return _go_on(folder, task, on_progress)
 
 
 def _go_on(folder: RunFolder, task: Task, on_progress: Observer) -> Run:
-    """`go_on`, in a folder that is locked already."""
+    """`go_on`, in a locked folder."""
     with torch_threads(folder.load_config().threads):
         try:
             atomic.remove_leftovers(folder.path)

@@ -1,4 +1,4 @@
-"""From a configuration to its task, with the data read."""
+"""From a configuration to its task: read the data."""
 
 from carousel.models.architectures import load_model
 from carousel.progress import Observer, Stage, silent
@@ -13,7 +13,7 @@ from carousel.training.sequences.task import SequenceTask
 
 
 def open_task(config: AnyConfig, folder: RunFolder | None = None, on_progress: Observer = silent) -> Task:
-    """Read the data that `config` names; of a run that goes on, `folder` has what it kept.
+    """Read the data that `config` names; `folder` holds what a resumed run has stored.
 
     Raises CarouselError for data that cannot be learned from.
     """

@@ -1,4 +1,4 @@
-"""What a file of weights of a sequence model says of them, held against the rules before a model is made of it."""
+"""The description in a file of weights of a sequence model, checked before a model is made from it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from carousel.models.sequences.layers import OUTPUTS
 
 @dataclass(frozen=True)
 class Description:
-    """The fields of a file; raises CarouselError for targets and labels that do not fit the head."""
+    """The fields of the description; raises CarouselError for targets and labels that do not fit the head."""
 
     head: dict[str, Any]
     model: dict[str, Any]

@@ -1,4 +1,4 @@
-"""A model of sequences that are not text: recurrent layers, and a head that says what is predicted."""
+"""A model of sequences that are not text: recurrent layers, and a head that defines what is predicted."""
 
 from __future__ import annotations
 
@@ -44,22 +44,22 @@ _TOGETHER = 64  # sequences run side by side
 
 
 class SequenceModel(nn.Module):
-    """A label at each step, one for a sequence, or the next values, from sequences of numbers and symbols.
+    """A model that reads sequences of numbers and symbols.
 
-    It learns its sizes, its labels and how to scale its inputs from the data that it is first trained on
-    (`carousel.fit`), and keeps them in its file.
+    It predicts a label at each step, a label for each sequence, or the next values. Its sizes, its labels and the
+    scaling of its inputs come from the data that `carousel.fit` first trains it on; its file stores them.
 
     Args:
         cell: one of `carousel.models.CELLS`: "lstm", "gru", "rnn-tanh", ...; or "mlp", which has no recurrence.
         head: "tag", "classify" or "forecast", or `carousel.Forecast(horizon=12, season=12)`.
         hidden_size: H, units of each layer.
         num_layers: number of layers.
-        bidirectional: read sequences from both ends; not to forecast.
-        context: how many steps an "mlp" sees.
+        bidirectional: read sequences from both ends; a forecast cannot.
+        context: the number of steps that an "mlp" sees.
         dropout: share of values dropped on the way in, between layers and on the way out.
         locked_dropout: with one mask for all steps of a sequence (Gal & Ghahramani 2016).
         weight_drop: share of the numbers of the recurrent matrices dropped (Merity et al. 2018).
-        recurrent_dropout: share of h that recurrent products do not see.
+        recurrent_dropout: share of h that is dropped from recurrent products (Gal & Ghahramani 2016).
 
     Raises CarouselError for an unknown cell or head, sizes below 1, and options that exclude each other.
 
@@ -108,7 +108,7 @@ class SequenceModel(nn.Module):
         self.layout: Layout | None = None
         self.labels: list[Any] = []
         self.targets = 0
-        self.widening = 1.0  # of a forecast's intervals, so that they held what they should on the valid part
+        self.widening = 1.0  # factor of a forecast's intervals, set so that they fit the valid part
 
     def prepare(
         self, encoding: Encoding, labels: list[Any], targets: int = 0, layout: Layout | None = None
@@ -240,8 +240,8 @@ class SequenceModel(nn.Module):
     def save(self, path: str | Path, about: dict[str, Any] | None = None) -> None:
         """Write weights, options, encoding, labels and plain values `about` the model to the safetensors file `path`.
 
-        Raises CarouselError for a model that was not trained, or if the disk refuses; an older file of that name is
-        then still whole.
+        Raises CarouselError for a model that was not trained, and if the file cannot be written; an older file of that
+        name then stays whole.
         """
         description = {
             "head": head_to_dict(self.head),
@@ -301,7 +301,7 @@ def _finite(output: np.ndarray) -> np.ndarray:
 
 
 def padded(encoded: list[np.ndarray]) -> tuple[Tensor, Tensor]:
-    """Sequences (T_i, I) side by side: (T, B, I) with zeros behind their ends, and their lengths (B,)."""
+    """Sequences (T_i, I) side by side: (T, B, I) with zeros after their ends, and their lengths (B,)."""
     lengths = [len(each) for each in encoded]
     x = np.zeros((max(lengths), len(encoded), encoded[0].shape[1]), dtype=np.float32)
     for k, each in enumerate(encoded):

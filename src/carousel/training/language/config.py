@@ -1,6 +1,6 @@
-"""Every option of the training of a language model, each with its default, its limits and its meaning, in one place.
+"""The options of the training of a language model, with their defaults, limits and help texts.
 
-The command line and `config.yaml` are derived from this dataclass. It loads no torch.
+The command line and `config.yaml` are derived from this dataclass. The module loads no torch.
 """
 
 import os
@@ -16,12 +16,15 @@ from carousel.training.language.presets import preset
 from carousel.training.language.score import Score
 from carousel.training.loop.config import RATE, LoopConfig, without_dropout
 
-# Of 384 units on Python's source, 680 steps: a GRU stands at 2.05 bits per character with 8e-3, at 1.97 with 4e-3;
-# an LSTM at 1.94 with 8e-3.
+# 384 units on Python's source after 680 steps: a GRU reaches 2.05 bits per character with a rate of 8e-3 and 1.97 with
+# 4e-3, an LSTM 1.94 with 8e-3.
 GRU_RATE = 4e-3
 _FILES = ("train_file", "valid_file", "test_file", "from_")
 MODEL_OPTIONS = {"rnn": ("cell", "weight_drop", "recurrent_dropout"), "tdnn": ("context", "direct")}
-WORDS = ("word", "token")  # levels whose unknown words hide their characters: perplexity says more there
+WORDS = (
+    "word",
+    "token",
+)  # levels with unknown words, whose characters are lost: perplexity is the better figure
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ class LanguageConfig(LoopConfig):
     )
 
     train_file: str | None = option(
-        None, "text to learn from instead of PATHS, a file, folder or glob; its names say nothing of parts"
+        None,
+        "text to learn from instead of PATHS: a file, folder or glob; its file names do not assign parts",
     )
     valid_file: str | None = option(None, "text that chooses the best weights (none: a share of the text)")
     test_file: str | None = option(None, "text that judges them (none: a share of the text)")
@@ -120,7 +124,7 @@ class LanguageConfig(LoopConfig):
 
     @property
     def sources(self) -> dict[str, Any]:
-        """Where the text comes from, as `carousel.data.find_parts` takes it."""
+        """The sources of the text, as `carousel.data.find_parts` takes them."""
         return {"paths": self.paths} | {name: getattr(self, name) for name in _FILES[:-1]}
 
     @property

@@ -1,6 +1,7 @@
 """Language modelling for the loop and its session: model, windows, loss, scores."""
 
 import math
+from inspect import signature
 from typing import Any
 
 from torch import Tensor
@@ -11,7 +12,7 @@ from carousel.models.architectures import ARCHITECTURES
 from carousel.models.memory import check_memory
 from carousel.models.predictor import Predictor
 from carousel.nn.drawing import seeded
-from carousel.training.language.config import MODEL_OPTIONS, LanguageConfig
+from carousel.training.language.config import LanguageConfig
 from carousel.training.language.corpus import Corpus
 from carousel.training.language.evaluation import Part, evaluate
 from carousel.training.language.row import Row
@@ -21,18 +22,16 @@ from carousel.training.language.windows import TextWindows
 from carousel.training.loop.loop import Loop
 from carousel.training.run.folder import RunFolder
 
-_OF_ALL = ("hidden_size", "num_layers", "embedding", "one_hot", "tie", "uniform")
-_DROPOUT = ("dropout", "locked_dropout", "embedding_dropout")
 EVALUATED = 65_536  # tokens of the valid part scored while training; the whole part at the end
 
 
 def build_model(config: LanguageConfig, vocabulary_size: int) -> Predictor:
     """The model that `config` names, with first weights from torch's random state."""
-    names = (*_OF_ALL, *_DROPOUT, *MODEL_OPTIONS[config.model])
+    kind = ARCHITECTURES[config.model]
+    names = [name for name in signature(kind).parameters if name != "vocabulary_size"]
     options = {name: getattr(config, name) for name in names}
     if options.get("context", 0) is None:  # the model's own
         del options["context"]
-    kind = ARCHITECTURES[config.model]
     check_memory(lambda: kind(vocabulary_size, **options))
     return kind(vocabulary_size, **options)
 
@@ -66,8 +65,8 @@ def next_symbol(model: Any, window: tuple[Tensor, ...], state: Any) -> tuple[Ten
 class LanguageTask:
     """A language model and its corpus, as `carousel.training.run.task.Task` says.
 
-    `warm_start`: whether the run begins with the weights of another one. `weights`: these weights, until a checkpoint
-    has its own.
+    `warm_start`: whether the run begins with the weights of another run. `weights`: these weights, until there is a
+    checkpoint.
     """
 
     what = "text"

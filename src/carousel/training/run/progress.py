@@ -1,6 +1,6 @@
-"""What a training run tells through `on_progress`, beside the events that any long work has.
+"""The events of a training run that `on_progress` gets, beside those that any long work has.
 
-The command line draws its progress bar from these.
+The command line draws its progress bar from these events.
 """
 
 from dataclasses import dataclass

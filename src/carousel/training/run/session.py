@@ -1,4 +1,4 @@
-"""One process's share of a run: from its beginning or its checkpoint to the end, or to the next death."""
+"""The share of a run that one process trains, from the beginning or a checkpoint on."""
 
 import math
 import time
@@ -27,8 +27,8 @@ from carousel.training.run.task import Task
 
 CHECKPOINT_SECONDS = 30.0  # from one checkpoint to the next at most; there is one at every evaluation too
 TELL_SECONDS = 0.1  # between two Stepped events
-LOOK_WORK = 2e7  # parameters times sequences from which on a look takes 2 % of the time of 100 steps, about
-MOST_SPACING = 25  # times: a step of the smallest models takes about 1 ms, a look 50 ms
+LOOK_WORK = 2e7  # parameters times sequences at which a look takes about 2 % of the time of 100 steps
+MOST_SPACING = 25  # hundreds of steps: a step of the smallest models takes about 1 ms, a look 50 ms
 ROWS = 400  # of metrics in a run, about
 _SMOOTH = 0.98  # of the training figures shown: a mean over about 50 steps
 
@@ -50,7 +50,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Session:
-    """Steps, evaluations, checkpoints and news in their order; what it writes is described in `RunFolder`."""
+    """Takes steps, evaluates, saves and reports in order; `RunFolder` lists the files."""
 
     def __init__(self, folder: RunFolder, task: Task, on_progress: Observer) -> None:
         self.folder, self.task, self.on_progress = folder, task, on_progress
@@ -77,13 +77,13 @@ class Session:
 
     @property
     def reason(self) -> str | None:
-        """Why training is over, or None while it is not; follows from the position alone."""
+        """Why training is over, or None if it is not; depends on the position alone."""
         if 0 < self.config.patience <= self.position.since_best:
             return "patience"
         return "steps" if self.position.step >= self.steps else None
 
     def train(self) -> None:
-        """Take all steps that are left, unless patience ends or Ctrl-C comes."""
+        """Take all steps that are left, unless patience ends or the user presses Ctrl-C."""
         if not self._resumed:
             self._save_best()
             self._save()
@@ -99,7 +99,7 @@ class Session:
             raise Diverged(f"{error} {self._advice()}") from None
 
     def finish(self) -> None:
-        """Score the best weights on the whole valid and test parts, note that it is over."""
+        """Score the best weights on the whole valid and test parts, and record that the run has finished."""
         self.on_progress(Stage("scoring the valid and test parts"))
         model = load(self.folder.weights).to(self.loop.fabric.device)
         for path in (self.folder.samples, self.folder.report):
@@ -114,7 +114,7 @@ class Session:
         self.metrics.close()
 
     def _begin(self) -> LoopConfig:
-        """Settle what the configuration leaves open. A death in here leaves no checkpoint: it is redone."""
+        """Set the options that the configuration leaves open. If the process dies here, the run begins anew."""
         self.task.begin(self.folder)
         self.on_progress(Stage("measuring the speed"))
         given = self.folder.load_config()
@@ -137,7 +137,7 @@ class Session:
         return Monitor(self.config.monitor) if self.config.monitor and recurrent else None
 
     def _look(self, monitor: Monitor, norm: float) -> None:
-        """Have the monitor look at two of the streams of the window that was just learned from."""
+        """Let the monitor look at two of the streams of the last window."""
         window = tuple(
             each.to(self.loop.fabric.device) for each in self.loop.batches.window(self.position.step - 1)
         )
@@ -154,7 +154,7 @@ class Session:
             self.on_progress(Note(f"step {self.position.step:,}: {warning}"))
 
     def _tend(self, save_now: bool) -> None:
-        """What is due after a step. Best weights before the checkpoint: see checkpoint.py for why."""
+        """Evaluate, write metrics and save when due; checkpoint.py explains why best weights are saved first."""
         step = self.position.step
         score = None
         if step == self.steps or step % (self.config.evaluate_every or self.steps) == 0:
@@ -179,7 +179,7 @@ class Session:
         return score
 
     def _bound(self, score: AnyScore) -> float:
-        """What a first evaluation must be below: the initial weights' score, if a guess does not settle it."""
+        """The value that a first evaluation must be below: that of the initial weights, if the score may be a guess."""
         if self.position.best_value is not None or not self.task.is_guess(score):
             return math.inf
         initial = load(self.folder.weights).to(self.loop.fabric.device)
@@ -211,7 +211,7 @@ class Session:
         )
 
     def _checked(self) -> dict[str, Any]:
-        """What the checkpoint says of itself; raises CarouselError if it was written for other data."""
+        """The description in the checkpoint; raises CarouselError if it was written for other data."""
         about = describe_checkpoint(self.folder.checkpoint)
         if about.get("text") != self.task.fingerprint:
             raise CarouselError(
@@ -248,7 +248,7 @@ class Session:
         )
 
     def _tell(self, *figures: float) -> None:
-        """Smooth the figures of a step (nats, norm, seconds), and tell them if it is time to."""
+        """Smooth the figures of a step (nats, norm, seconds), and report them if it is time to."""
         self._weight = _SMOOTH * self._weight + 1
         sums = [_SMOOTH * a + b for a, b in zip(self._shown, figures, strict=True)]
         self._shown = sums[0], sums[1], sums[2]
@@ -277,8 +277,8 @@ class Session:
 def is_look(step: int, config: LoopConfig, model: nn.Module) -> bool:
     """Whether the monitor looks after a step.
 
-    Looks are to take 2 % of the time at most. The sizes decide, not the clock, so that a run that was resumed has
-    looked at the steps at which one that never stopped would have.
+    Looks take about 2 % of the time at most. The spacing depends on sizes, not on the clock, so that a resumed run
+    looks after the same steps as one that never stopped.
     """
     work = config.batch * sum(parameter.numel() for parameter in model.parameters())
     spacing = max(config.monitor, 100 * min(MOST_SPACING, math.ceil(LOOK_WORK / work)))

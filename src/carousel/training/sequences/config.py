@@ -1,4 +1,4 @@
-"""Every option of the training on sequences that are not text, beside those that every run has. It loads no torch."""
+"""The options of the training on sequences, beside those that every run has. The module loads no torch."""
 
 import os
 from dataclasses import dataclass, field, fields
@@ -106,8 +106,8 @@ class SequenceConfig(LoopConfig):
         self._check_task()
         if self.valid + self.test >= 1:
             raise CarouselError(
-                f"valid and test are shares beside which a part to learn from must stay; got {self.valid:g} and "
-                f"{self.test:g}."
+                f"valid and test must leave a share to learn from; got {self.valid:g} and {self.test:g}. Pass shares "
+                "whose sum is below 1."
             )
 
     @property

@@ -1,4 +1,4 @@
-"""Labels as what is to be learned: at each step of a sequence, or one for all of it."""
+"""The objective of labels: one at each step, or one for a whole sequence."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from carousel.data import IGNORED
-from carousel.data.sequences import Encoding, Example, Sequences, Span, labels_of
+from carousel.data.sequences import Example, Sequences, Span, labels_of
 from carousel.errors import CarouselError
 from carousel.losses import cross_entropy
 from carousel.models.sequences.heads import Head
@@ -20,20 +20,10 @@ from carousel.training.sequences.windows import Window
 
 
 class LabelObjective(Objective):
-    """Cross-entropy with the labels of sequences, over the steps that have one; w_t weighs them."""
+    """Cross-entropy with the labels of sequences over the steps that have a label, weighted by w_t."""
 
-    def __init__(
-        self,
-        sequences: Sequences,
-        head: Head,
-        encoded: list[np.ndarray],
-        *,
-        labels: list[Any],
-        encoding: Encoding,
-        train: list[Span],
-    ) -> None:
-        """Raises CarouselError for fewer than two labels, and sequences without any."""
-        self.each_step, self.labels, self._encoded = head.each_step, labels, encoded
+    def _prepare(self, sequences: Sequences, train: list[Span]) -> None:
+        labels = self.labels
         if len(labels) < 2:
             raise CarouselError(
                 f"there must be at least two labels to tell apart; {sequences.source} has "
@@ -58,14 +48,10 @@ class LabelObjective(Objective):
         ]
         self._weights = [self._weight(item) for item in sequences.items]
 
-    def uncut(self) -> bool:
-        # a label of the whole needs the whole
-        return not self.each_step
-
     def batch(self, windows: list[Window]) -> tuple[Tensor, ...]:
         """x (T, B, I), lengths (B,), targets and weights: (T, B), or (B,) of whole sequences."""
         x, lengths = padded([self._encoded[p.sequence][p.start : p.stop] for p in windows])
-        if not self.each_step:
+        if not self.head.each_step:
             targets = torch.tensor([self._targets[p.sequence][0] for p in windows])
             weights = torch.tensor([self._weights[p.sequence][0] for p in windows], dtype=torch.float32)
             return x, lengths, targets, weights
@@ -82,15 +68,15 @@ class LabelObjective(Objective):
         return cross_entropy(model(x, lengths.cpu()), targets, weights=weights), None
 
     def score(self, model: SequenceModel, spans: list[Span]) -> LabelScore:
-        """How the labels of these spans are told; what stands before a span in its sequence is read."""
+        """The confusion of labels in these spans; the model also reads the sequence before a span."""
         size = len(self.labels)
         confusion = np.zeros((size, size), dtype=np.int64)
         nats = 0.0
         outputs = model.outputs([self._encoded[span.sequence][: span.stop] for span in spans])
         for span, logits in zip(spans, outputs, strict=True):
-            rows = logits[span.first :] if self.each_step else logits[None]
+            rows = logits[span.first :] if self.head.each_step else logits[None]
             own = self._targets[span.sequence]
-            targets = torch.from_numpy(own[span.first : span.stop] if self.each_step else own)
+            targets = torch.from_numpy(own[span.first : span.stop] if self.head.each_step else own)
             nats += float(cross_entropy(torch.from_numpy(rows).double(), targets, reduction="sum"))
             known = targets.numpy() != IGNORED
             np.add.at(confusion, (targets.numpy()[known], rows.argmax(axis=-1)[known]), 1)
@@ -123,7 +109,7 @@ class LabelObjective(Objective):
 
     @staticmethod
     def final_target(model: SequenceModel, item: Example, stop: int) -> tuple[int, Tensor]:
-        """Up to where a sequence is read, and the number of the label there: the last that is known."""
+        """The step of the last known label, and the number of that label."""
         place: dict[Any, int] = {label: k for k, label in enumerate(model.labels)}
         if not model.head.each_step or item.label is None:
             return stop, torch.tensor(IGNORED if item.label is None else place.get(item.label, IGNORED))
@@ -137,14 +123,14 @@ class LabelObjective(Objective):
 
     def _known_targets(self, spans: list[Span]) -> np.ndarray:
         parts = [
-            self._targets[s.sequence][s.first : s.stop] if self.each_step else self._targets[s.sequence]
+            self._targets[s.sequence][s.first : s.stop] if self.head.each_step else self._targets[s.sequence]
             for s in spans
         ]
         found = np.concatenate(parts)
         return found[found != IGNORED]
 
     def _weight(self, item: Example) -> np.ndarray:
-        number = len(item) if self.each_step else 1
+        number = len(item) if self.head.each_step else 1
         if item.weights is None:
             return np.ones(number, dtype=np.float32)
         return np.asarray(item.weights, dtype=np.float32).reshape(number)

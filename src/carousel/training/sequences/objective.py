@@ -31,7 +31,6 @@ class Objective(ABC):
 
     lead = 0  # steps that are read before those that count
 
-    @abstractmethod
     def __init__(
         self,
         sequences: Sequences,
@@ -42,11 +41,13 @@ class Objective(ABC):
         encoding: Encoding,
         train: list[Span],
     ) -> None:
-        """Raises CarouselError for sequences that cannot be learned from."""
+        """Raises CarouselError for sequences that cannot be learned from; `train` are the spans to learn from."""
+        self.head, self.labels, self.encoding, self._encoded = head, labels, encoding, encoded
+        self._prepare(sequences, train)
 
     @abstractmethod
-    def uncut(self) -> bool:
-        """Whether a sequence is read as a whole, not in windows."""
+    def _prepare(self, sequences: Sequences, train: list[Span]) -> None:
+        """Make the targets of `sequences`."""
 
     @abstractmethod
     def batch(self, windows: list[Window]) -> tuple[Tensor, ...]:

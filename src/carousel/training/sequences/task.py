@@ -1,4 +1,4 @@
-"""Sequences for the loop and its session: data, model, windows, loss and scores."""
+"""Sequences for the loop and its session: data, model, windows and scores."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from carousel.nn.drawing import seeded
 from carousel.training.loop.loop import Loop
 from carousel.training.run.folder import RunFolder
 from carousel.training.sequences.config import SequenceConfig
-from carousel.training.sequences.objectives import OBJECTIVES
+from carousel.training.sequences.objectives_by_task import OBJECTIVES
 from carousel.training.sequences.row import SequenceRow
 from carousel.training.sequences.score import Loss
 from carousel.training.sequences.storage import load_sequences, save_sequences
@@ -34,12 +34,12 @@ from carousel.training.sequences.windows import SequenceWindows
 
 
 class SequenceTask:
-    """Sequences in three parts, and what is to be learned of them; see `carousel.training.run.task.Task`."""
+    """Sequences in three parts, and their objective; see `carousel.training.run.task.Task`."""
 
     what = "data"
     rows = SequenceRow
     stores_data = False  # the data in the run folder: those of a CSV file stay where they are
-    held = 0  # sequences at the end that are a test part of its own
+    held = 0  # sequences at the end that are a separate test part
 
     def __init__(
         self, config: SequenceConfig, sequences: Sequences, parts: Parts, layout: Layout | None = None
@@ -59,7 +59,7 @@ class SequenceTask:
 
     @classmethod
     def read(cls, config: SequenceConfig) -> SequenceTask:
-        """The task of a CSV file, or of a run folder that keeps its data; raises CarouselError for every mistake."""
+        """The task of a CSV file, or of a run folder that stores its data; raises CarouselError for bad data."""
         folder = RunFolder(config.out) if config.out else None
         if folder and folder.data.exists():
             return cls.of(config, *load_sequences(folder.data))
@@ -80,7 +80,7 @@ class SequenceTask:
         held: Sequences | None = None,
         layout: Layout | None = None,
     ) -> SequenceTask:
-        """The task of sequences, cut into parts as `config` says; `held`: the test part, if it is apart."""
+        """The task of sequences, cut into parts by `config`; `held`: a separate test part."""
         if held is None:
             return cls(config, sequences, _parts(config, sequences, config.test), layout)
         if (held.numbers, held.symbols) != (sequences.numbers, sequences.symbols):
@@ -114,7 +114,7 @@ class SequenceTask:
         return f"{number:,} sequence{'s' if number > 1 else ''} of {steps:,} steps to learn from{order}"
 
     def begin(self, folder: RunFolder) -> None:
-        """The model holds what belongs to the data; data given in memory are stored if the run folder stays."""
+        """Store data in memory, if the run folder stays."""
         if self.stores_data:
             save_sequences(folder.data, self.sequences, self.held, self.layout)
 
@@ -129,7 +129,8 @@ class SequenceTask:
         return model
 
     def loop(self, config: SequenceConfig) -> Loop[SequenceModel]:
-        length = None if self.objective.uncut() else config.bptt
+        # a label of the whole needs the whole
+        length = config.bptt if self.head.each_step else None
         batches = SequenceWindows(
             self.parts.train,
             self.objective.batch,
@@ -164,7 +165,7 @@ class SequenceTask:
 
 
 def _parts(config: SequenceConfig, sequences: Sequences, test: float) -> Parts:
-    """Whole sequences are held out; of a forecast, and where there are few, the end of each."""
+    """Hold out whole sequences; for a forecast, and where there are few sequences, the end of each."""
     if len(sequences) >= config.head.held_out_from:
         return by_sequence(sequences, config.valid, test, config.seed)
     return by_time(sequences, config.valid, test)

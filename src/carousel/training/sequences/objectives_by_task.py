@@ -1,4 +1,4 @@
-"""The objective of each task on sequences: its targets, its loss and its score."""
+"""The objective of each task on sequences."""
 
 from carousel.training.sequences.forecast import ForecastObjective
 from carousel.training.sequences.labels import LabelObjective
