@@ -12,7 +12,7 @@ from carousel.diagnosis import fixed_points, gradient_by_lag, lyapunov, observe,
 from carousel.embeddings import EmbeddingConfig
 from carousel.embeddings.word_map import word_map
 from carousel.errors import CarouselError
-from carousel.models import LanguageModel
+from carousel.models import LanguageModel, sampling
 from carousel.models.memory import check_memory
 from carousel.models.sampling import sample
 from carousel.options import MOST_SEED, check_seed
@@ -58,7 +58,7 @@ def test_a_seed_stays_what_it_is():
 
 def test_lanes_go_on_behind_the_last_seed():
     """Lane 1 of the last seed draws what seed 0 draws."""
-    lanes = carousel.models.sampling.draw(MODEL, [0], 8, lanes=2, seed=MOST_SEED)
+    lanes = sampling.draw(MODEL, [0], 8, sampling.Sampler(), lanes=2, seed=MOST_SEED)
     assert [row[1] for row in lanes] == list(sample(MODEL, [0], 8, seed=0))
 
 

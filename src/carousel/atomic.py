@@ -1,7 +1,7 @@
-"""Files that are either the old one or the new one, never half of one.
+"""Atomic replacement of files: a reader sees the whole old file or the whole new file.
 
-Whatever a run must not lose is written here: to a temporary file in the same folder (a rename is atomic only
-inside one file system), flushed to the disk, and renamed over the old file.
+A file is written to a temporary file in the same folder (a rename is atomic only within one file system), flushed to
+the disk, and renamed over the old file.
 """
 
 import errno
@@ -26,7 +26,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def write_atomic(path: str | Path, data: bytes | str) -> None:
-    """Replace the file `path` by `data` (text in UTF-8) in one step that no moment of death can split.
+    """Replace the file `path` by `data` (text in UTF-8) in one step, whenever the process may die.
 
     Raises StorageError, with the old file still whole, if the disk is full or cannot be written.
 
@@ -42,9 +42,9 @@ def write_atomic(path: str | Path, data: bytes | str) -> None:
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[BinaryIO]:
-    """A new file to write piece by piece; it takes the place of `path` when the block ends without an error.
+    """A new file to write in pieces; it replaces `path` when the block ends without an error.
 
-    For what is too large to be held as bytes. Raises StorageError as `write_atomic` does.
+    Use it for content that is too large to hold as bytes. Raises StorageError as `write_atomic` does.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "a.txt"
@@ -88,7 +88,7 @@ def remove_leftovers(folder: Path) -> None:
 
 @contextmanager
 def storage_errors(path: str | Path) -> Iterator[None]:
-    """Turn the operating system's refusal to store `path` into a StorageError that says what to do."""
+    """Turn an OSError while storing `path` into a StorageError that says what to do."""
     try:
         yield
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Options as fields of a dataclass: default, help text and limits in one place, and the checks that follow from them.
+"""Options as fields of a dataclass, with default, help text, limits, and the checks of these.
 
-A configuration is a frozen dataclass whose fields are made by `option`; the command line derives its flags from
-the same fields. Loads neither torch nor NumPy.
+A configuration is a frozen dataclass with fields from `option`; the command line derives its flags from these fields.
+The module loads neither torch nor NumPy.
 """
 
 import dataclasses
@@ -30,9 +30,9 @@ def option(
     choices: tuple[str, ...] = (),
     hidden: bool = False,
 ) -> Any:
-    """A field of a configuration. `minimum` and `maximum` are allowed, `above` and `below` not; `hidden`: no flag.
+    """A field of a configuration. `minimum` and `maximum` are allowed values, `above` and `below` are not.
 
-    Where nothing else is said, no number is above `MOST`.
+    `hidden`: there is no flag. Without another limit, no number may be above `MOST`.
     """
     maximum = MOST if maximum is None and below is None else maximum
     limits = {"minimum": minimum, "maximum": maximum, "above": above, "below": below, "choices": choices}
@@ -62,7 +62,7 @@ def check_seed(seed: Any) -> int:
 
 
 def again(config: type, name: str, default: Any) -> Any:
-    """An option of a configuration's base once more, with another default."""
+    """An option of the base class `config` with another default."""
     (base,) = [each for each in fields(config) if each.name == name]
     return field(default=default, metadata=base.metadata)
 
@@ -73,7 +73,7 @@ def described(help: str) -> Any:
 
 
 def settle(config: Any) -> None:
-    """Bring every field of a fresh configuration into its type; raises CarouselError for what is out of limits."""
+    """Convert every field of a new configuration to its type; raises CarouselError for values out of their limits."""
     for f in fields(config):
         value = _coerced(f, getattr(config, f.name))
         object.__setattr__(config, f.name, value)
@@ -81,7 +81,7 @@ def settle(config: Any) -> None:
 
 
 def check_names(options: Iterable[Any], config: type) -> None:
-    """Raises CarouselError for a name that is no field of the dataclass `config`, with the nearest that is."""
+    """Raise CarouselError for a name that is no field of the dataclass `config`, with the nearest field."""
     known = [f.name for f in fields(config)]
     for name in options:
         if name not in known:
@@ -108,7 +108,7 @@ _WORDS = {
 
 
 def _coerced(f: dataclasses.Field[Any], value: Any) -> Any:
-    """`value` in the field's type; YAML 1.1 reads 1e-3 as text, so text that is a number is taken as one."""
+    """`value` in the type of the field; YAML 1.1 reads 1e-3 as text, so a text may be a number."""
     kind, optional = _kind(f)
     if value is None and optional:
         return None

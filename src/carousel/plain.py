@@ -1,10 +1,11 @@
-"""Dataclasses out of plain values, as JSON and YAML hold them: each value is held against the type of its field.
+"""Dataclasses from plain values, as JSON and YAML hold them, with each value checked against the type of its field.
 
-Loads neither torch nor NumPy.
+The module loads neither torch nor NumPy.
 """
 
 import math
 import types
+from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -20,11 +21,11 @@ _WORDS = {
     tuple: "a list",
     dict: "names with values",
 }
-_MOST = 2**63  # what a tensor's size and the counters of other programs can hold
+_MOST = 2**63  # the limit of a tensor's size and of counters in other programs
 
 
 def typed(kind: type[T], value: Any, name: str) -> T:
-    """`value` as a `kind`: a dataclass, a plain type, or a tuple, list or dict of these; `name` stands in errors.
+    """`value` as a `kind`: a dataclass, a plain type, or a tuple, list or dict of these; errors contain `name`.
 
     Raises CarouselError for a value of another type, a number that is not finite, and fields that are missing or
     unknown.
@@ -45,16 +46,21 @@ def typed(kind: type[T], value: Any, name: str) -> T:
 
 
 def described(kind: type[T], about: dict[str, Any], name: str) -> T:
-    """`typed`, of a description that may say more than the fields of the dataclass `kind`."""
+    """`typed` for a description that may have more keys than the dataclass `kind` has fields."""
     known = {each.name for each in fields(kind)}  # type: ignore[arg-type]
     return typed(kind, {key: value for key, value in about.items() if key in known}, name)
 
 
-def check_arguments(call: Any, arguments: dict[str, Any]) -> None:
-    """Raise CarouselError for an argument that is not of the type that the signature of `call` gives it."""
-    hints = get_type_hints(call)
+def arguments_in(method: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a method by name, from its `locals()` at its first statement.
+
+    Raises CarouselError for an argument that is not of the type that the signature gives it.
+    """
+    hints = get_type_hints(method)
+    arguments = {name: value for name, value in given.items() if name not in ("self", "__class__")}
     for name, value in arguments.items():
         typed(hints.get(name, Any), value, name)
+    return arguments
 
 
 def _dataclass(kind: Any, value: Any, name: str) -> Any:

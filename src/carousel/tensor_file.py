@@ -1,8 +1,8 @@
-"""The safetensors format, read without trust: header, bytes and mappings all come from one opening of the file.
+"""A reader of the safetensors format for untrusted files. Header, bytes and mappings come from one opening of the file.
 
-A file that is replaced while it is read gives the old content or the new one, never the names of one with the numbers
-of the other. Sizes in the header are held against the length of the file before memory is asked for. Every reader of
-the format is built on this one. (The format: https://github.com/huggingface/safetensors.)
+If a file is replaced while it is read, the reader returns the old content or the new content, never the names of one
+with the numbers of the other. Sizes in the header are compared with the length of the file before memory is allocated.
+Every reader of the format uses this one. (The format: https://github.com/huggingface/safetensors.)
 """
 
 import math
@@ -47,13 +47,13 @@ class TensorFile:
     _start: int  # of the data
 
     def read_into(self, name: str, buffer: np.ndarray) -> None:
-        """Fill a buffer, as long as the tensor, with its bytes; raises CarouselError if the file was cut meanwhile."""
+        """Fill a buffer of the tensor's size with its bytes; raises CarouselError if the file was cut meanwhile."""
         self._file.seek(self._start + self.entries[name].data_offsets[0])
         if self._file.readinto(buffer) != buffer.nbytes:  # type: ignore[attr-defined]
             raise damaged(self.path, "it was cut while it was read")
 
     def map(self, name: str, dtype: np.dtype) -> np.ndarray:
-        """The tensor as an array that lies in the file; it stays readable after the file is closed or replaced."""
+        """The tensor as a memory-mapped array, which stays readable after the file is closed or replaced."""
         entry = self.entries[name]
         if 0 in entry.shape:
             return np.empty(entry.shape, dtype)
@@ -62,7 +62,7 @@ class TensorFile:
 
 @contextmanager
 def open_tensors(path: str | Path, what: str) -> Iterator[TensorFile]:
-    """Open a safetensors file; `what` names in errors what it should be.
+    """Open a safetensors file; errors name the expected content, `what`.
 
     Raises CarouselError for a file that is missing, no regular file, truncated, damaged or something else.
     """

@@ -9,7 +9,7 @@ from torch import nn
 from carousel import CarouselError
 from carousel.data import Document, fit_vocabulary
 from carousel.models import LanguageModel, sample
-from carousel.models.sampling import choose
+from carousel.models.sampling import Sampler
 
 LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0, 3.0])
 
@@ -31,7 +31,7 @@ class Counter(nn.Module):
 def draws(number, **options):
     generator = torch.Generator().manual_seed(3)
     options = {"temperature": 1.0, "top_k": None, "top_p": None, **options}
-    return [choose(LOGITS.clone(), generator=generator, **options) for _ in range(number)]
+    return [Sampler(**options).choose(LOGITS.clone(), generator) for _ in range(number)]
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])

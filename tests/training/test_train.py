@@ -13,20 +13,12 @@ from carousel import CarouselError
 from carousel.data import load_corpus
 from carousel.models import LanguageModel
 from carousel.progress import Stage
-from carousel.training import (
-    LanguageConfig,
-    Run,
-    RunFolder,
-    Score,
-    evaluate,
-    load,
-    read_metrics,
-    resume,
-    train,
-)
+from carousel.training import LanguageConfig, Run, Score, evaluate, load, resume, train
 from carousel.training.language import task as language
 from carousel.training.language.row import Row
 from carousel.training.run import session
+from carousel.training.run.folder import RunFolder
+from carousel.training.run.metrics import read_metrics
 from carousel.training.run.progress import Evaluated, Finished, Saved, Started, Stepped
 
 

@@ -51,7 +51,7 @@ def evaluate(
         raise CarouselError("--lines and --tokens print different things; give one of the two.")
     weights_of(run)  # told before torch is loaded, which takes seconds
     check_files(*paths or [])
-    from carousel.models.predictor import Predictor
+    from carousel.models.architectures import load_model
     from carousel.training import evaluate as score_of
     from carousel.training.language.evaluation import lines_of
 
@@ -64,7 +64,7 @@ def evaluate(
         for line in evaluated(run, paths or []):
             say(line)
         return
-    model = Predictor.load(run)
+    model = load_model(run)
     documents = _documents(run, paths)
     _tell_unknown(model.vocabulary, documents)
     if not (lines or tokens):
@@ -91,8 +91,8 @@ def _documents(run: Path, paths: Sequence[str] | None) -> list[Document]:
     """The documents at these paths, or the test files of the run's corpus."""
     from carousel.data import read
     from carousel.data.corpora import describe_skipped
-    from carousel.training import RunFolder
     from carousel.training.language.corpus import of_run
+    from carousel.training.run.folder import RunFolder
 
     if paths:
         skipped: list[Path] = []

@@ -73,10 +73,10 @@ def generate(
     options = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     _check(beams, {**options, "samples": samples if samples > 1 else None, "stop": stop}, length_penalty)
     weights_of(run)  # told before torch is loaded, which takes seconds
-    from carousel.models.predictor import Predictor
+    from carousel.models.architectures import load_model
 
     loaded()
-    model = Predictor.load(run)
+    model = load_model(run)
     stops, prompt = [_unescaped(text) for text in stop or []], _unescaped(prompt)
     drawing: dict[str, Any] = {
         **options, "temperature": TEMPERATURE if temperature is None else temperature, "stop": stops

@@ -46,7 +46,7 @@ def predict(
     loaded()
     model = SequenceModel.load(run)
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(model.head.table(model, model.read(data)))
+    csv.writer(text, lineterminator="\n").writerows(model.table(data))
     if out is None:
         give(text.getvalue())
     else:

@@ -33,8 +33,8 @@ def evaluated(run: Path, paths: Sequence[str]) -> Iterator[str]:
 
 def _own(model: SequenceModel, run: Path) -> Any:
     """The score of the test part."""
-    from carousel.training import RunFolder
     from carousel.training.run.checkpoint import describe_checkpoint
+    from carousel.training.run.folder import RunFolder
     from carousel.training.sequences.config import SequenceConfig
     from carousel.training.sequences.task import SequenceTask
 

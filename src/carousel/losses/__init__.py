@@ -1,4 +1,4 @@
-"""Divergences between what a network says and what it should say."""
+"""Divergences between the outputs of a network and its targets, over the steps of sequences."""
 
 from carousel.losses.adaptive_softmax import AdaptiveSoftmax
 from carousel.losses.bernoulli import bernoulli

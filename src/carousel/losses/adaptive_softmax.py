@@ -18,17 +18,18 @@ from carousel.losses.steps import Steps
 class AdaptiveSoftmax(nn.Module):
     """The adaptive softmax (Grave et al. 2017): a head of frequent words and of clusters, a tail for each cluster.
 
-    Words must be numbered by falling frequency. P(word) is that of the head's entry, or P(cluster) P(word | cluster):
-    these sum to one over the whole vocabulary, and the loss is exactly -log of it. A word of the head costs the head
-    alone. Head and tails run as `carousel.losses.linear_cross_entropy`.
+    Words must be numbered by falling frequency. P(word) is the probability of the head's entry, or P(cluster) P(word |
+    cluster) for a word of a tail. These sum to one over the whole vocabulary, and the loss is exactly -log P(word). For
+    a word of the head only the head is computed. Head and tails run as `carousel.losses.linear_cross_entropy`.
 
-    Untied, parameters and results are those of torch.nn.AdaptiveLogSoftmaxWithLoss without head bias, and
-    `load_state_dict` works both ways. Tied (`tie`), a word's output weight is its row in the embedding, at full width,
-    which leaves nothing to `div_value`.
+    Without `tie`, parameters and results are those of torch.nn.AdaptiveLogSoftmaxWithLoss without head bias, and
+    `load_state_dict` works both ways. With `tie`, the output weight of a word is its row in the embedding, at full
+    width, and `div_value` has no effect.
 
     Args:
-        hidden: H. vocabulary_size: V.
-        cutoffs: where clusters begin, rising, from 1 to V - 1: [2000, 10000] is a head of 2,000 words and two tails.
+        hidden: H, the width of what the layer reads.
+        vocabulary_size: V.
+        cutoffs: where clusters begin, rising, from 1 to V - 1. [2000, 10000] is a head of 2,000 words and two tails.
         div_value: tail i reads H / div_value^i projections of x (i = 1, 2, ...).
         tie: (V, H), the weight of the embedding.
 
@@ -135,5 +136,5 @@ def _check(
         raise CarouselError(f"div_value must be at least 1; got {div_value}.")
     if tie is not None and tuple(tie.shape) != (vocabulary_size, hidden):
         raise CarouselError(
-            f"tie must be (V, H), here {(vocabulary_size, hidden)}; the shape is {tuple(tie.shape)}."
+            f"tie must be (V, H), here {(vocabulary_size, hidden)}; got the shape {tuple(tie.shape)}."
         )

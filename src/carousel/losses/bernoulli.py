@@ -1,4 +1,4 @@
-"""The loss of answers that are yes or no, each by itself: several labels may hold at once."""
+"""The loss of independent yes-or-no outputs: several labels may hold at once."""
 
 from __future__ import annotations
 
@@ -23,9 +23,15 @@ def bernoulli(
 ) -> Tensor:
     """-sum_i (target_i log y_i + (1 - target_i) log(1 - y_i)) in nats at each step, y = sigmoid(outputs).
 
-    outputs and targets: (T, B, K), or (..., K) with any steps in front; targets are bool, or numbers from 0 to 1. The
-    other arguments and the errors are those of `carousel.losses.cross_entropy`; the "mean" is over steps, not over the
-    K answers of a step.
+    (The likelihood of logistic regression: Cox 1958.) The K outputs of a step are independent of each other.
+
+    Args:
+        outputs: (T, B, K), or (..., K) with any steps in front: logits, or probabilities if `probabilities`.
+        targets: of the same shape, bool, or numbers from 0 to 1.
+        weights, lengths, mask, reduction, batch_first: as in `carousel.losses.cross_entropy`; the "mean" is over steps,
+            not over the K outputs of a step.
+
+    Raises CarouselError as `carousel.losses.cross_entropy`, and for targets outside [0, 1].
 
     >>> import torch
     >>> round(bernoulli(torch.zeros(5, 2, 3), torch.ones(5, 2, 3)).item() / 0.6931472, 4)  # three coins: 3 bits

@@ -1,4 +1,4 @@
-"""The loss of a language model: minus the logarithm of the probability it gave to what came next."""
+"""The loss of a classifier and of a language model: minus the log probability of the target."""
 
 from __future__ import annotations
 
@@ -31,17 +31,21 @@ def cross_entropy(
 ) -> Tensor:
     """-sum_i target_i log y_i in nats at each step, y = softmax(outputs): for an index, -log y[target].
 
+    (Bridle 1990.)
+
     Args:
         outputs: (T, B, V), or (..., V) with any steps in front: logits, or probabilities if `probabilities`.
-        targets: (T, B) int64 indices, where -100 is padding and not counted; or distributions, as `outputs`.
-        weights: w_t, (T,) or (T, B); below 0 too, as an advantage may be.
-        lengths: (B,), steps of each sequence that count. mask: (T, B) or (T,) bool, true where a step counts.
-        reduction: "sum" of w_t Div_t; "mean", that sum over the number of steps that count (0 if none does);
-            "sequence", the sum over time, (B,); "none", (T, B) with 0 at the steps that do not count.
+        targets: (T, B) int64 indices, where -100 marks padding, which does not count; or distributions, shaped as
+            `outputs`.
+        weights: w_t, (T,) or (T, B); they may be below 0, as an advantage may be.
+        lengths: (B,), the number of steps of each sequence that count.
+        mask: (T, B) or (T,) bool, true where a step counts.
+        reduction: "sum" of w_t Div_t; "mean", which is that sum over the number of steps that count, and 0 if none
+            does; "sequence", the sum over time, (B,); "none", (T, B) with 0 at the steps that do not count.
         batch_first: outputs are (B, T, V).
 
-    Raises CarouselError if the shapes do not belong together or a target is no symbol, for probabilities that do not
-    sum to 1 (to 1 %, as many in bfloat16 do).
+    Raises CarouselError if shapes do not fit together, if a target is not the number of a symbol, and if probabilities
+    do not sum to 1 (within 1 %, because many probabilities in bfloat16 are that far off).
 
     >>> import torch
     >>> logits = torch.zeros(5, 2, 8)  # every one of 8 symbols equally likely: 3 bits
@@ -107,6 +111,6 @@ def in_range(targets: Tensor, symbols: int) -> Tensor:
         if counted.numel() and not (int(counted.min()) >= 0 and int(counted.max()) < symbols):
             raise CarouselError(
                 f"targets must be numbers from 0 to {symbols - 1}, or {IGNORED} for padding; "
-                f"they are from {int(counted.min())} to {int(counted.max())}."
+                f"got numbers from {int(counted.min())} to {int(counted.max())}."
             )
     return targets

@@ -1,4 +1,4 @@
-"""The loss of a forecast that says how sure it is: minus the logarithm of a normal density."""
+"""The loss of a probabilistic forecast: minus the logarithm of a normal density."""
 
 from __future__ import annotations
 
@@ -23,8 +23,14 @@ def gaussian(
 ) -> Tensor:
     """sum_i -log N(target_i; mean_i, deviation_i) in nats at each step, deviation_i = exp(log_deviation_i).
 
-    means, log_deviations and targets: (T, B, K), or (..., K) with any steps in front. The other arguments and the
-    errors are those of `carousel.losses.cross_entropy`; the "mean" is over steps, not over the K values of a step.
+    (Nix & Weigend 1994.)
+
+    Args:
+        means, log_deviations, targets: (T, B, K), or (..., K) with any steps in front.
+        weights, lengths, mask, reduction, batch_first: as in `carousel.losses.cross_entropy`; the "mean" is over steps,
+            not over the K values of a step.
+
+    Raises CarouselError as `carousel.losses.cross_entropy`.
 
     >>> import torch
     >>> zero = torch.zeros(4, 2, 1)

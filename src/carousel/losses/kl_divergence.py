@@ -1,4 +1,4 @@
-"""How far the distribution that a network gives is from the one it should give."""
+"""The divergence of the distribution that a network predicts from its target."""
 
 from __future__ import annotations
 
@@ -23,8 +23,14 @@ def kl_divergence(
 ) -> Tensor:
     """KL(target, y) = sum_i target_i (log target_i - log y_i) in nats at each step, y = softmax(outputs).
 
-    (Kullback & Leibler 1951.) An index as the target is a distribution without entropy, for which this is
-    cross_entropy. Arguments, shapes and errors are those of `carousel.losses.cross_entropy`.
+    (Kullback & Leibler 1951.) An index as target is a distribution without entropy: the result is then cross_entropy.
+
+    Args:
+        outputs: (T, B, V), or (..., V) with any steps in front: logits, or probabilities if `probabilities`.
+        targets: distributions of the same shape, or (T, B) int64 indices.
+        weights, lengths, mask, reduction, batch_first: as in `carousel.losses.cross_entropy`.
+
+    Raises CarouselError as `carousel.losses.cross_entropy`.
 
     >>> import torch
     >>> target = torch.tensor([[0.5, 0.5, 0.0]])

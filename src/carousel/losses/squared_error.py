@@ -1,4 +1,4 @@
-"""The loss of a forecast: the squared distance from what came."""
+"""The loss of a forecast: the squared distance of outputs and targets."""
 
 from __future__ import annotations
 
@@ -19,10 +19,16 @@ def squared_error(
     reduction: str = "mean",
     batch_first: bool = False,
 ) -> Tensor:
-    """sum_i (y_i - target_i)^2 at each step: without the half that some put in front.
+    """sum_i (y_i - target_i)^2 at each step, without the factor 1/2 that some texts have.
 
-    outputs and targets: (T, B, K), or (..., K) with any steps in front. The other arguments and the errors are those
-    of `carousel.losses.cross_entropy`; the "mean" is over steps, not over the K values of a step.
+    (Least squares: Legendre 1805.)
+
+    Args:
+        outputs, targets: (T, B, K), or (..., K) with any steps in front.
+        weights, lengths, mask, reduction, batch_first: as in `carousel.losses.cross_entropy`; the "mean" is over steps,
+            not over the K values of a step.
+
+    Raises CarouselError as `carousel.losses.cross_entropy`.
 
     >>> import torch
     >>> squared_error(torch.zeros(4, 2, 3), torch.ones(4, 2, 3)).item()

@@ -1,4 +1,4 @@
-"""Which steps of a sequence count, for how much, and how their divergences become the divergence of the sequence.
+"""Which steps of a sequence count, with which weight, and how their divergences are reduced.
 
 Div(target(1..T), Y(1..T)) = sum_t w_t Div(target(t), Y(t)), over the steps that count.
 """
@@ -14,17 +14,17 @@ from torch import Tensor
 from carousel.errors import CarouselError
 from carousel.ops.transforms import batched
 
-IGNORED = -100  # a target that is padding and is not counted
+IGNORED = -100  # a target that marks padding
 # How far from 1 a sum of probabilities may be: that of many in bfloat16 is off by some thousandths.
 TOLERANCE = 1e-2
 REDUCTIONS = ("mean", "sum", "sequence", "none")
 
 
 class Steps:
-    """The frame of steps, (T,) or (T, B) or (T, B, ...), with a weight and a verdict for each.
+    """The frame of steps, (T,) or (T, B) or (T, B, ...): the weight of each step, and whether it counts.
 
-    What stands at steps that do not count is never computed with, so that NaN there reaches neither the result nor
-    a gradient.
+    Values at steps that do not count never enter a computation, so that NaN there reaches neither the result nor a
+    gradient.
     """
 
     def __init__(
@@ -56,14 +56,14 @@ class Steps:
         self.counted = counted if self.counted is None else self.counted & counted
 
     def only(self, values: Tensor, fill: float = 0.0) -> Tensor:
-        """(*frame, ...) -> the same with `fill` at the steps that do not count."""
+        """`values` (*frame, ...) with `fill` at the steps that do not count."""
         if self.counted is None:
             return values
         out = ~self.counted
         return values.masked_fill(out.reshape(*out.shape, *[1] * (values.dim() - out.dim())), fill)
 
     def reduce(self, each: Tensor) -> Tensor:
-        """The divergence of each step (the frame) -> as `reduction` asks."""
+        """The divergence of each step (the frame), reduced as `reduction` says."""
         if self.weights is not None:
             each = each * self.only(self.weights.to(each.dtype))
         each = self.only(each)
@@ -83,9 +83,9 @@ class Steps:
             worst = float(sums.flatten()[off.nan_to_num().argmax()])
             advice = " Leave probabilities out for logits, or" if name == "outputs" else ""
             raise CarouselError(
-                f"{name} must be probabilities that sum to 1 at each step; at one they sum to {worst:.4g}."
-                f"{advice or ' For that,'} divide by their sum: p / p.sum(-1, keepdim=True). Answers that do not "
-                "exclude each other go to bernoulli."
+                f"{name} must be probabilities that sum to 1 at each step; got a sum of {worst:.4g}."
+                f"{advice or ' For that,'} divide by their sum: p / p.sum(-1, keepdim=True). For labels that "
+                "do not exclude each other use bernoulli."
             )
 
     def count(self, like: Tensor) -> Tensor | int:
@@ -95,7 +95,7 @@ class Steps:
         return self.counted.sum().clamp(min=1).to(like.dtype)
 
     def _over_frame(self, name: str, values: Any) -> Tensor:
-        """(T,) or the frame -> something that broadcasts over the frame."""
+        """Values (T,) or of the frame, expanded to the frame."""
         if not isinstance(values, Tensor):
             values = torch.as_tensor(values, device=self.device)
         time = self.frame[self.time_dim : self.time_dim + 1]
@@ -107,7 +107,7 @@ class Steps:
             ).expand(self.frame)
         raise CarouselError(
             f"{name} must have one value for each step, shape {tuple(time)}, or for each step of each sequence, "
-            f"{tuple(self.frame)}; the shape is {tuple(values.shape)}."
+            f"{tuple(self.frame)}; got the shape {tuple(values.shape)}."
         )
 
     def _mask(self, mask: Any) -> Tensor:
@@ -115,8 +115,8 @@ class Steps:
             mask = torch.as_tensor(mask, device=self.device)
         if mask.dtype != torch.bool:
             raise CarouselError(
-                f"mask must be bool, true at the steps that count; its dtype is {mask.dtype}. "
-                "Shares between 0 and 1 are weights."
+                f"mask must be bool, true at the steps that count; got {mask.dtype}. "
+                "Pass shares between 0 and 1 as weights."
             )
         return self._over_frame("mask", mask)
 
@@ -130,7 +130,7 @@ class Steps:
         if numbers.is_floating_point() or numbers.dtype == torch.bool or numbers.shape != (batch,):
             raise CarouselError(
                 f"lengths must hold one whole number for each of the {batch} sequences; "
-                f"they have dtype {numbers.dtype} and shape {tuple(numbers.shape)}."
+                f"got dtype {numbers.dtype} and shape {tuple(numbers.shape)}."
             )
         if not torch.compiler.is_compiling() and bool(((numbers < 0) | (numbers > time)).any()):
             raise CarouselError(
@@ -168,5 +168,5 @@ def check_probabilities(name: str, values: Tensor) -> None:
     if low < 0 or high > 1 + 1e-3:
         advice = " Leave probabilities out for logits." if name == "outputs" else ""
         raise CarouselError(
-            f"{name} must be probabilities, from 0 to 1; they are from {low:.4g} to {high:.4g}.{advice}"
+            f"{name} must be probabilities, from 0 to 1; got values from {low:.4g} to {high:.4g}.{advice}"
         )

@@ -1,6 +1,6 @@
-"""Models of sequences: what they predict, how they are sampled, and the simple ones they are compared with.
+"""Models of text and of other sequences, sampling and search, and the n-grams they are compared with.
 
-The names are imported when they are first used: `models.cells` is read where no torch is loaded.
+The names are imported when they are first used, because the command line reads `models.cells` without torch.
 """
 
 from typing import TYPE_CHECKING
@@ -9,14 +9,13 @@ from carousel.lazy import lazy
 
 if TYPE_CHECKING:
     from carousel.models.beam import Hypothesis, beam_search
-    from carousel.models.cells import CELLS, MODELS
+    from carousel.models.cells import CELLS
     from carousel.models.generation import TextModel
     from carousel.models.language_model import LanguageModel
     from carousel.models.ngram import Ngram
-    from carousel.models.predictor import Predictor
     from carousel.models.projection import load_projection
     from carousel.models.sampling import sample
-    from carousel.models.sequences.heads import SEQUENCE_CELLS, Classify, Forecast, Tag
+    from carousel.models.sequences.heads import Forecast
     from carousel.models.sequences.model import SequenceModel
     from carousel.models.sequences.predictions import Prediction
     from carousel.models.tdnn import TDNNLanguageModel
@@ -25,14 +24,9 @@ else:
 
 __all__ = [
     "CELLS",
-    "MODELS",
-    "SEQUENCE_CELLS",
-    "Tag",
-    "Classify",
     "Forecast",
     "SequenceModel",
     "Prediction",
-    "Predictor",
     "LanguageModel",
     "TDNNLanguageModel",
     "Ngram",

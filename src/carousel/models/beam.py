@@ -1,4 +1,4 @@
-"""Beam search: of all continuations, those that a language model finds likeliest."""
+"""Beam search: the continuations that a language model finds likeliest."""
 
 import math
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ from carousel.nn.eval_view import eval_view
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A continuation: its symbols, their log probability in nats, and what it is ranked by."""
+    """A continuation of a prompt."""
 
-    tokens: tuple[int, ...]
-    log_probability: float
-    score: float
+    tokens: tuple[int, ...]  # the symbols by number, without the one that ended it
+    log_probability: float  # of all its symbols, in nats
+    score: float  # what hypotheses are ranked by: the log probability, divided as `length_penalty` asks
     ended: bool  # by the stop symbol, whose probability counts
 
 
@@ -36,31 +36,28 @@ def beam_search(
     """The best continuations of `prompt` of at most `length` symbols, best first; nothing is random.
 
     Args:
-        beams: how many partial continuations are kept at each step, and how many come back at most.
+        model: called with tokens (T, B) int64 and a state; returns logits (T, B, V) and the state after them.
+        prompt: numbers of symbols, at least one.
+        length: the largest number of symbols.
+        beams: how many partial continuations are kept at each step, and the largest number returned.
         length_penalty: the exponent a of Wu et al. 2016: a hypothesis of n symbols is ranked by its log
             probability divided by ((5 + n) / 6)^a; 0 ranks by the probability itself, which favours the short.
         never: symbols that are not taken.
         stop: the symbol that ends a hypothesis.
 
     Raises CarouselError for an empty prompt or options out of range.
+
+    >>> from carousel.models import LanguageModel
+    >>> best, second = beam_search(LanguageModel(vocabulary_size=9, hidden_size=4), [0], length=3, beams=2)
+    >>> len(best.tokens), best.score >= second.score
+    (3, True)
     """
     check_prompt(prompt, length)
     if beams < 1:
         raise CarouselError(f"beams must be at least 1; got {beams}.")
     if not 0 <= length_penalty < math.inf:
         raise CarouselError(f"length_penalty must be a finite number of at least 0; got {length_penalty}.")
-    return _search(eval_view(model), prompt, length, beams, length_penalty, never, stop)
-
-
-def _search(
-    model: nn.Module,
-    prompt: Sequence[int],
-    length: int,
-    beams: int,
-    exponent: float,
-    never: Sequence[int],
-    stop: int | None,
-) -> list[Hypothesis]:
+    model = eval_view(model)
     logits, state = advance(model, [[token] for token in prompt], None)
     live: list[tuple[int, ...]] = [()]
     totals = torch.zeros(1, dtype=torch.float64)
@@ -73,11 +70,11 @@ def _search(
         kept: list[tuple[float, int, int]] = []
         for total, parent, token in zip(best, parents, tokens, strict=True):
             if token == stop:
-                ended.append(_ranked(live[parent], total, n, exponent, ended=True))
+                ended.append(_ranked(live[parent], total, n, length_penalty, ended=True))
             elif len(kept) < beams:
                 kept.append((total, parent, token))
         ended = sorted(ended, key=lambda one: -one.score)[:beams]
-        if not kept or _settled(ended, kept[0][0], length, beams, exponent):
+        if not kept or _settled(ended, kept[0][0], length, beams, length_penalty):
             return ended
         live = [(*live[parent], token) for _, parent, token in kept]
         totals = torch.tensor([total for total, _, _ in kept], dtype=torch.float64)
@@ -85,7 +82,7 @@ def _search(
             state = reorder(state, [parent for _, parent, _ in kept])
             logits, state = advance(model, [[token for _, _, token in kept]], state)
     unended = [
-        _ranked(tokens, total, max(1, length), exponent, ended=False)
+        _ranked(tokens, total, max(1, length), length_penalty, ended=False)
         for tokens, total in zip(live, totals.tolist(), strict=True)
     ]
     return sorted([*ended, *unended], key=lambda one: -one.score)[:beams]
@@ -108,12 +105,12 @@ def _ranked(tokens: tuple[int, ...], total: float, n: int, exponent: float, ende
 
 
 def _settled(ended: list[Hypothesis], best: float, length: int, beams: int, exponent: float) -> bool:
-    """Whether nothing that goes on can come in front of what has ended: at its longest it ranks highest."""
+    """Whether no continuation that goes on can overtake those that have ended; its score is highest at full length."""
     return len(ended) == beams and ended[-1].score >= best / ((5 + length) / 6) ** exponent
 
 
 def reorder(state: Any, lanes: Sequence[int]) -> Any:
-    """A state whose lane k is lane `lanes[k]` of the given one; the batch is the second dimension."""
+    """A state whose lane k is lane `lanes[k]` of the given state; the batch is the second dimension."""
     if isinstance(state, Tensor):
         return state[:, list(lanes)]
     return tuple(part[:, list(lanes)] for part in state)

@@ -1,4 +1,4 @@
-"""Text from a language model: as it is drawn, several texts at once, or the likeliest ones."""
+"""Text from a language model: one text or several, streamed as it is drawn, or the likeliest texts."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -10,13 +10,26 @@ from carousel.data import Vocabulary
 from carousel.data.vocabularies import BOUNDARY
 from carousel.errors import CarouselError
 from carousel.models.beam import beam_search
-from carousel.models.sampling import draw, sample
+from carousel.models.sampling import Sampler, draw, only_lane
 
 
 class TextModel(nn.Module):
     """A model of the next symbol that carries its vocabulary, and so reads and writes text.
 
-    A subclass has `vocabulary_size`, and is called with tokens (T, B) and a state.
+    A subclass has `vocabulary_size`, and is called with tokens (T, B) int64 and a state. In the examples below, the
+    model was not trained, so its text is noise.
+
+    >>> from carousel.data import Document, fit_vocabulary
+    >>> from carousel.models import LanguageModel
+    >>> vocabulary = fit_vocabulary("char", [Document("a", "abc")])
+    >>> model = LanguageModel(vocabulary.size, hidden_size=4)
+    >>> model.vocabulary = vocabulary
+    >>> text = model.generate("ab", length=20, seed=1)
+    >>> "".join(model.stream("ab", length=20, seed=1)) == text, len(model.generate("ab", samples=3, stop=["c"]))
+    (True, 3)
+    >>> (first, nats), *others = model.beam_search("ab", length=3, beams=2)
+    >>> all(nats <= more for _, more in others)
+    True
     """
 
     _vocabulary: Vocabulary | None = None
@@ -28,13 +41,13 @@ class TextModel(nn.Module):
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """What the symbols are; a trained model has it, of another one it is set.
+        """The symbols. A trained model has its vocabulary; for another model, set it.
 
-        Raises CarouselError where it was not set, and where one of another size is set.
+        Raises CarouselError if no vocabulary was set, and if one of another size is set.
         """
         if self._vocabulary is None:
             raise CarouselError(
-                "the model has no vocabulary, so that its symbols are no text. Set it: model.vocabulary = vocabulary"
+                "the model has no vocabulary, so its symbols cannot become text. Set it: model.vocabulary = vocabulary"
             )
         return self._vocabulary
 
@@ -87,41 +100,23 @@ class TextModel(nn.Module):
     ) -> str | list[str]:
         """Text that follows `prompt` at the start of a document, without the prompt.
 
-        It ends after `length` symbols, where the model ends the document, or before the first of the texts in
+        The text ends after `length` symbols, where the model ends the document, or before the first of the texts in
         `stop`. `<unk>` is never drawn.
 
         Args:
             prompt: the text to go on from.
             length: the largest number of symbols.
-            samples: None: one text is returned; a number: a list of so many, drawn side by side. Text k of seed s is
-                the one text of seed s + k.
-            temperature, top_k, top_p, seed: as in `carousel.models.sampling.sample`.
-            stop: texts, not a text.
+            samples: None returns one text. A number returns a list of so many texts, drawn side by side; text k of
+                seed s is the single text of seed s + k.
+            temperature, top_k, top_p, seed: as in `carousel.models.sample`.
+            stop: a list of texts.
 
         Raises CarouselError for a model without a vocabulary, a prompt with unknown symbols, and options out of range.
-
-        >>> from carousel.data import Document, fit_vocabulary
-        >>> from carousel.models import LanguageModel
-        >>> vocabulary = fit_vocabulary("char", [Document("a", "abc")])
-        >>> model = LanguageModel(vocabulary.size, hidden_size=4)
-        >>> model.vocabulary = vocabulary
-        >>> len(model.generate("ab", 20, stop=["c"])) <= 20, len(model.generate("ab", 20, samples=3))
-        (True, 3)
         """
         tokens, never, end = self._opened(prompt, stop)
         lanes = 1 if samples is None else samples
-        rows = draw(
-            self,
-            tokens,
-            length,
-            lanes=lanes,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            seed=seed,
-            never=never,
-            stop=end,
-        )
+        sampler = Sampler(temperature, top_k, top_p, never)
+        rows = draw(self, tokens, length, sampler, lanes=lanes, seed=seed, stop=end)
         texts = [
             "".join(until(self._behind(prompt, lane), stop)) for lane in self._collected(rows, lanes, stop)
         ]
@@ -138,30 +133,23 @@ class TextModel(nn.Module):
         seed: int | None = None,
         stop: Sequence[str] = (),
     ) -> Iterator[str]:
-        """The text of `generate`, yielded piece by piece as it is drawn.
+        """The text of `generate`, yielded in pieces as it is drawn.
+
+        All arguments (prompt, length, temperature, top_k, top_p, seed, stop) are those of `generate`.
 
         Raises CarouselError as `generate`, before anything is drawn.
         """
         tokens, never, end = self._opened(prompt, stop)
-        drawn = sample(
-            self,
-            tokens,
-            length,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-            seed=seed,
-            never=never,
-            stop=end,
-        )
-        return until(self._behind(prompt, drawn), stop)
+        rows = draw(self, tokens, length, Sampler(temperature, top_k, top_p, never), seed=seed, stop=end)
+        return until(self._behind(prompt, only_lane(rows)), stop)
 
     def beam_search(
         self, prompt: str = "", length: int = 100, *, beams: int = 5, length_penalty: float = 0.0
     ) -> list[tuple[str, float]]:
         """The likeliest continuations of `prompt` up to the end of the document, and the nats of each, best first.
 
-        At the level of tokens a sentence is a document. For the options see `carousel.models.beam.beam_search`.
+        `length` is the largest number of symbols. `beams` and `length_penalty` are as in
+        `carousel.models.beam_search`. At the level of tokens a sentence is a document.
 
         Raises CarouselError as `generate`.
         """
@@ -190,14 +178,14 @@ class TextModel(nn.Module):
         return found
 
     def _behind(self, prompt: str, tokens: Iterable[int]) -> Iterator[str]:
-        """The text of tokens that follow a prompt: a word brings its space but where a line begins."""
+        """The text of tokens that follow a prompt: a word brings its space, except at the beginning of a line."""
         pieces = self.vocabulary.decode_stream(tokens)
         if self.vocabulary.boundary_text and (not prompt or prompt[-1].isspace()):
             yield from (first.removeprefix(" ") for first in islice(pieces, 1))
         yield from pieces
 
     def _opened(self, prompt: str, stop: Sequence[str]) -> tuple[list[int], list[int], int | None]:
-        """The prompt as symbols behind a boundary, the symbols never drawn, and the one that ends a text."""
+        """The prompt as symbols after a boundary, the symbols never drawn, and the symbol that ends a text."""
         vocabulary = self.vocabulary
         if isinstance(stop, str) or not all(isinstance(text, str) and text for text in stop):
             raise CarouselError(f"stop must be a list of texts that are not empty; got {stop!r}.")
@@ -209,7 +197,7 @@ class TextModel(nn.Module):
 def until(pieces: Iterable[str], stop: Sequence[str]) -> Iterator[str]:
     """The text of `pieces` up to the first of the texts in `stop`, which is left out.
 
-    What may be the beginning of such a text is held back until it is known.
+    Text that may be the beginning of a stop is held back until this is decided.
 
     >>> list(until(["one t", "wo. thr", "ee"], [". "]))
     ['one t', 'wo']

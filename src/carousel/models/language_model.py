@@ -1,14 +1,10 @@
-"""A recurrent language model: what it knows of the past is the state of its cells."""
+"""The recurrent language model, which keeps the past in the state of its cells."""
 
 from torch import Tensor, nn
 
-import carousel.nn
-from carousel.errors import CarouselError
-from carousel.models.cells import CELLS
 from carousel.models.initial import initialise, initialise_ends, initialise_uniform
 from carousel.models.predictor import Predictor, State
-
-DEFAULT_EMBEDDING = 128
+from carousel.models.recurrent import recurrent_layers
 
 
 class LanguageModel(Predictor):
@@ -22,27 +18,32 @@ class LanguageModel(Predictor):
         hidden_size: H, units of each layer.
         num_layers: number of recurrent layers.
         embedding: E, size of the symbols' vectors; None: 128, or H if that is smaller or `tie`.
-        one_hot: no vectors; the cell reads the symbol as one-hot vector of size V.
-        tie: the vectors are the output weights as well (Press & Wolf 2017; Inan et al. 2017); E must be H.
+        one_hot: no vectors; the cell reads a symbol as a one-hot vector of size V.
+        tie: the vectors are the output weights too (Press & Wolf 2017; Inan et al. 2017); E must be H.
         dropout: share of values dropped on the way in, between layers and on the way out, never from step
             to step (Zaremba et al. 2014).
         locked_dropout: `dropout` with one mask for all steps of a call (Gal & Ghahramani 2016).
         embedding_dropout: share of the symbols whose vectors are dropped, the same at all steps of a call.
         weight_drop: share of the numbers of the recurrent matrices dropped (Merity et al. 2018).
-        recurrent_dropout: share of h that recurrent products do not see, by a mask that all steps of a call
-            share (Gal & Ghahramani 2016).
-        uniform: every weight starts uniform in [-uniform, uniform], as in older papers; None: see
-            `carousel.models.initial`.
+        recurrent_dropout: share of h that is dropped from recurrent products, with one mask for all steps of a call
+            (Gal & Ghahramani 2016).
+        uniform: every weight starts uniform in [-uniform, uniform], as in older papers. None: as
+            `carousel.models.initial` describes.
 
     Raises CarouselError for sizes below 1, an unknown cell, and options that exclude each other.
 
+    >>> import torch
     >>> model = LanguageModel(vocabulary_size=50, cell="gru", hidden_size=16)
     >>> logits, state = model(torch.zeros(7, 3, dtype=torch.int64))
     >>> logits.shape, state.shape
     (torch.Size([7, 3, 50]), torch.Size([1, 3, 16]))
+    >>> features, state = model.features(torch.zeros(7, 3, dtype=torch.int64), state)
+    >>> model.head(features).shape
+    torch.Size([7, 3, 50])
     """
 
     architecture = "rnn"
+    widest_embedding = 128
 
     def __init__(
         self,
@@ -60,47 +61,15 @@ class LanguageModel(Predictor):
         recurrent_dropout: float = 0.0,
         uniform: float | None = None,
     ) -> None:
-        super().__init__(
-            {
-                "vocabulary_size": vocabulary_size,
-                "cell": cell,
-                "hidden_size": hidden_size,
-                "num_layers": num_layers,
-                "embedding": embedding,
-                "one_hot": one_hot,
-                "tie": tie,
-                "dropout": dropout,
-                "locked_dropout": locked_dropout,
-                "embedding_dropout": embedding_dropout,
-                "weight_drop": weight_drop,
-                "recurrent_dropout": recurrent_dropout,
-                "uniform": uniform,
-            }
-        )
-        if cell not in CELLS:
-            raise CarouselError(f"cell must be one of {', '.join(CELLS)}; got {cell!r}.")
-        if embedding is None and not one_hot:
-            embedding = hidden_size if tie else min(hidden_size, DEFAULT_EMBEDDING)
-            self.options["embedding"] = embedding
-        kind, cell_options = CELLS[cell]
-        self.embedding = None if embedding is None else nn.Embedding(vocabulary_size, embedding)
-        self.recurrent = getattr(carousel.nn, kind)(
-            embedding or vocabulary_size,
-            hidden_size,
-            num_layers,
-            dropout=dropout if num_layers > 1 else 0.0,
-            locked_dropout=locked_dropout,
-            weight_drop=weight_drop,
-            recurrent_dropout=recurrent_dropout,
-            **cell_options,
-        )
+        super().__init__(locals())
+        self.recurrent = recurrent_layers(self.embedding_size or vocabulary_size, self.options)
         self.head = nn.Linear(hidden_size, vocabulary_size)
-        vectors = None if self.embedding is None else self.embedding.weight
-        if tie and vectors is not None:
-            self.head.weight = vectors
+        if tie and self.embedding is not None:
+            self.head.weight = self.embedding.weight
         if uniform is not None:
             initialise_uniform(self, uniform)
             return
+        vectors = None if self.embedding is None else self.embedding.weight
         initialise_ends(vectors, self.recurrent, self.head, tied=tie)
         initialise(self.recurrent, one_hot=one_hot)
 

@@ -1,4 +1,4 @@
-"""How much memory training a model takes at least, found before it is asked for."""
+"""The least memory that training a model takes, checked before any is allocated."""
 
 import os
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def check_memory(make: Callable[[], nn.Module]) -> None:
 
 
 def _installed() -> int | None:
-    """Bytes of memory of this machine, where the system says it."""
+    """Bytes of memory of this machine, or None where the system does not report them."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # Windows has no sysconf

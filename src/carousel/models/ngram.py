@@ -1,12 +1,12 @@
-"""Interpolated n-grams: the model of sequences that a recurrent network has to beat.
+"""Interpolated n-grams, the baseline of recurrent language models.
 
 Modified Kneser-Ney smoothing in its interpolated form (Chen & Goodman 1999): a context of k - 1 symbols gives
 
     P_k(w | context) = (c - D(c)) / total  +  lambda * P_{k-1}(w | context without its first symbol)
 
-where c counts the k-gram, lambda is the mass that the discounts D took away, and the uniform distribution
-over the vocabulary stands under order 1, so that no symbol is impossible. In the highest order c is how often
-the k-gram occurred; below, it is the number of different symbols seen before it (Kneser & Ney 1995).
+where c counts the k-gram and lambda is the mass that the discounts D removed. Order 1 interpolates with the uniform
+distribution over the vocabulary, so that no symbol is impossible. In the highest order c is the number of occurrences
+of the k-gram; in lower orders it is the number of different symbols seen before the k-gram (Kneser & Ney 1995).
 """
 
 from collections.abc import Iterable, Sequence
@@ -56,7 +56,7 @@ class _Level:
         return _Counts(counts.astype(float), counts - freed, total, mass)
 
     def find(self, contexts: np.ndarray, symbols: np.ndarray) -> np.ndarray:
-        """Numbers of the k-grams, ABSENT where train never showed one."""
+        """Numbers of the k-grams, _ABSENT for those that are not in train."""
         keys = contexts.astype(np.int64) * self.vocabulary_size + symbols
         places = np.searchsorted(self.keys, keys)
         found = self.keys[np.minimum(places, len(self.keys) - 1)] == keys
@@ -66,19 +66,25 @@ class _Level:
 
 
 class Ngram:
-    """An interpolated n-gram of a given order; 1 knows no context. One fit serves every lower order too.
+    """An interpolated n-gram of a given order (Chen & Goodman 1999); order 1 has no context.
+
+    One fit serves every lower order too.
 
         >>> ids = np.array([0, 1, 2] * 100)
         >>> model = Ngram(2).fit(ids, vocabulary_size=3)
         >>> model.bits(ids) / (len(ids) - 1) < 0.1 < model.bits(ids, order=1) / (len(ids) - 1)
         True
+        >>> int(model.distribution([0, 1]).argmax())
+        2
 
     Raises CarouselError for an order below 1, symbols outside the vocabulary, and use before `fit`.
     """
 
     def __init__(self, order: int) -> None:
         if isinstance(order, bool) or not isinstance(order, int) or order < 1:
-            raise CarouselError(f"the order of an n-gram must be a whole number of at least 1: got {order!r}")
+            raise CarouselError(
+                f"the order of an n-gram must be a whole number of at least 1; got {order!r}."
+            )
         self.order = order
         self.vocabulary_size = 0
         self._levels: list[_Level] = []
@@ -106,13 +112,13 @@ class Ngram:
     def bits(self, ids: np.ndarray, order: int | None = None) -> float:
         """Total bits of a stream (N,): the sum of -log2 P(ids[t] | what came before) over t = 1 ... N - 1.
 
-        The first symbol (the boundary) is context only. `order` asks for a lower order than the fitted one.
+        The first symbol (the boundary) is context only. `order`: a lower order than the fitted one.
         """
         contexts = self._contexts(ids, order)
         return float(-np.log2(self._interpolate(contexts, np.asarray(ids))[1:]).sum())
 
     def distribution(self, context: Sequence[int], order: int | None = None) -> np.ndarray:
-        """P(w | context) for every symbol w, (V,): what a language model's softmax would be."""
+        """P(w | context) for every symbol w, (V,), as the softmax of a language model; `order` as in `bits`."""
         ids = np.array([*context, 0], dtype=np.int64)  # the last place is the one asked about
         symbols = np.arange(self.vocabulary_size)
         last = [np.repeat(contexts[-1:], len(symbols)) for contexts in self._contexts(ids, order)]
@@ -143,23 +149,23 @@ class Ngram:
     def _order(self, order: int | None) -> int:
         if not self._levels:
             raise CarouselError(
-                "an n-gram must be fitted before it predicts: call fit(ids, vocabulary_size) first"
+                "an n-gram must be fitted before it predicts; call fit(ids, vocabulary_size) first."
             )
         if order is not None and not 1 <= order <= self.order:
-            raise CarouselError(f"this n-gram has the orders 1 to {self.order}: got {order}")
+            raise CarouselError(f"order must be from 1 to {self.order}, the fitted order; got {order}.")
         return order or self.order
 
     def _checked(self, ids: np.ndarray, least: int) -> np.ndarray:
         ids = np.asarray(ids)
         if ids.ndim != 1 or ids.dtype.kind not in "iu" or len(ids) < least:
             raise CarouselError(
-                f"an n-gram takes a row of at least {least} integers: "
-                f"got shape {ids.shape}, dtype {ids.dtype}"
+                f"an n-gram takes a one-dimensional array of at least {least} integers; "
+                f"got shape {ids.shape}, dtype {ids.dtype}."
             )
         if ids.min() < 0 or ids.max() >= self.vocabulary_size:
             raise CarouselError(
-                f"symbols must be numbered 0 to V - 1 = {self.vocabulary_size - 1}: "
-                f"got numbers from {ids.min()} to {ids.max()}"
+                f"symbols must be numbered 0 to V - 1 = {self.vocabulary_size - 1}; "
+                f"got numbers from {ids.min()} to {ids.max()}."
             )
         return ids
 
@@ -167,9 +173,9 @@ class Ngram:
 def interpolated(
     train: np.ndarray, test: np.ndarray, vocabulary_size: int, orders: Iterable[int] = range(1, 6)
 ) -> dict[int, float]:
-    """Bits per symbol of a test stream under n-grams of several orders fitted on a train stream, in one pass.
+    """Bits per symbol of a test stream under n-grams of several orders, fitted on a train stream in one pass.
 
-    At the level of characters these are bits per character. Ten million symbols take seconds.
+    At the level of characters these are bits per character. Ten million symbols take some seconds.
 
         >>> ids = np.array([0, 1, 2] * 100)
         >>> {order: round(bits, 1) for order, bits in interpolated(ids, ids, 3, orders=(1, 2)).items()}
@@ -177,9 +183,9 @@ def interpolated(
     """
     orders = list(orders)
     if not orders:
-        raise CarouselError("name at least one order of n-gram: got none")
+        raise CarouselError("there must be at least one order of n-gram; got none.")
     if len(test) < 2:
-        raise CarouselError(f"bits per symbol need a test stream of at least 2 symbols: got {len(test)}")
+        raise CarouselError(f"bits per symbol need a test stream of at least 2 symbols; got {len(test)}.")
     model = Ngram(max(orders)).fit(train, vocabulary_size)
     return {order: model.bits(test, order) / (len(test) - 1) for order in orders}
 

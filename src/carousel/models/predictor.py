@@ -1,10 +1,9 @@
-"""What every model of the next symbol has: vectors of symbols, scores for all of them, text, and a file."""
+"""What every language model has: vectors of symbols, scores for all of them, text, and a file."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -14,11 +13,12 @@ from torch.nn import functional as F
 
 from carousel.data.vocabularies import vocabulary_from_json
 from carousel.errors import CarouselError
-from carousel.models.cells import MODELS, check_layers
+from carousel.models.cells import MODELS, check_ends, check_options
 from carousel.models.generation import TextModel
+from carousel.models.recurrent import drop_around
 from carousel.models.tensors import distinct, fitting, load_tensors, restored, save_tensors, weights_in
-from carousel.nn.regularisers import dropped, kept, locked
-from carousel.plain import check_arguments, described
+from carousel.nn.regularisers import kept
+from carousel.plain import arguments_in, described
 
 State = Tensor | tuple[Tensor, ...]
 KIND = "language model"
@@ -26,7 +26,7 @@ KIND = "language model"
 
 @dataclass(frozen=True)
 class _Description:
-    """What a file of weights says of them."""
+    """What the description in a file of weights must hold."""
 
     model: dict[str, Any]
     vocabulary: dict[str, Any] | None = None
@@ -34,31 +34,39 @@ class _Description:
 
 
 class Predictor(TextModel, ABC):
-    """Symbols in, at each step a score for every symbol that may come next.
+    """A model that reads symbols and scores, at each step, every symbol that may come next.
 
-    A subclass says how the past becomes what the output layer reads (`features`); it is called with `options`,
-    the keyword arguments that make it again. The state, a tensor or a tuple of tensors with the batch as
-    second dimension, is all that a model knows of the past.
+    A subclass computes what the output layer reads (`features`). Its `options` are the keyword arguments that make it
+    again. The state is a tensor or a tuple of tensors with the batch as second dimension; it holds all that a model
+    knows of the past.
     """
 
     architecture: ClassVar[str]  # its name in `MODELS`
+    widest_embedding: ClassVar[int]  # of the symbols' vectors, where no size is given
     embedding: nn.Embedding | None
     head: nn.Linear
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        """`given`: the arguments of the subclass, its `locals()`."""
         super().__init__()
-        check_arguments(type(self).__init__, options)
+        options = arguments_in(type(self).__init__, given)
         check_options(options)
+        check_ends(options)
+        if options["embedding"] is None and not options["one_hot"]:
+            hidden_size: int = options["hidden_size"]
+            options["embedding"] = hidden_size if options["tie"] else min(hidden_size, self.widest_embedding)
         self.options = options
+        size = self.embedding_size
+        self.embedding = None if size is None else nn.Embedding(options["vocabulary_size"], size)
 
     @abstractmethod
     def features(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """What the output layer reads, (T, B, F), and the state after the last step; arguments as `forward`."""
+        """What the output layer reads, (T, B, F), and the next state; `tokens` and `state` are as in `forward`."""
 
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Logits for the symbol after each token.
 
-        tokens: (T, B) int64. state: as returned before, to go on from there; None: the start of a text.
+        tokens: (T, B) int64. state: as an earlier call returned it; None: the start of a text.
         Returns logits (T, B, V) and the state after the last step.
         """
         features, state = self.features(tokens, state)
@@ -69,10 +77,16 @@ class Predictor(TextModel, ABC):
         """V, the number of symbols."""
         return self.head.out_features
 
+    @property
+    def embedding_size(self) -> int | None:
+        """E, the size of the symbols' vectors; None for one-hot symbols."""
+        size: int | None = self.options["embedding"]
+        return size
+
     def embed(self, tokens: Tensor) -> Tensor:
         """The vectors of symbols: tokens (T, B) int64 -> (T, B, E), or (T, B, V) for one-hot.
 
-        Raises CarouselError for a wrong rank or dtype, and for numbers that are no symbol.
+        Raises CarouselError for a wrong rank or dtype, and for numbers that no symbol has.
         """
         self.check_shape(tokens)
         with self.known(tokens):
@@ -93,7 +107,7 @@ class Predictor(TextModel, ABC):
 
     @contextmanager
     def known(self, tokens: Tensor) -> Iterator[None]:
-        """Inside, a look-up that fails says which tokens are no symbols."""
+        """A context in which a look-up that fails raises CarouselError with the tokens that no symbol has."""
         try:
             yield
         except (IndexError, RuntimeError):
@@ -105,14 +119,13 @@ class Predictor(TextModel, ABC):
             ) from None
 
     def drop(self, values: Tensor) -> Tensor:
-        """Dropout on the way into and out of the hidden layers; `locked_dropout`: one mask for all steps."""
-        share = self.options["dropout"] if self.training else 0.0
-        return locked(values, share) if self.options["locked_dropout"] else dropped(values, share)
+        """Dropout on the way into and out of the hidden layers."""
+        return drop_around(values, self.options, self.training)
 
     def save(self, path: str | Path, about: dict[str, Any] | None = None) -> None:
         """Write weights, options, the vocabulary and plain values `about` the model to one safetensors file.
 
-        Raises CarouselError if the disk refuses; an older file of that name is then still whole.
+        Raises CarouselError if the file cannot be written; an older file of that name then stays whole.
         """
         symbols = None if self._vocabulary is None else self._vocabulary.to_json()
         description: dict[str, Any] = {"model": self.options, "vocabulary": symbols, "about": about or {}}
@@ -124,64 +137,27 @@ class Predictor(TextModel, ABC):
     def load(cls, path: str | Path) -> Self:
         """The model that `save` wrote, or the best one of a run's folder, in eval mode, with its vocabulary.
 
+        path: as `save` wrote it, or the folder of a run.
+
         Raises CarouselError for a missing, truncated, damaged or foreign file, or one of another architecture.
+
+        >>> import tempfile
+        >>> from carousel.models import LanguageModel
+        >>> path = Path(tempfile.mkdtemp()) / "model.safetensors"
+        >>> LanguageModel(vocabulary_size=9, hidden_size=4).save(path)
+        >>> LanguageModel.load(path).vocabulary_size
+        9
         """
         path = weights_in(path)
         tensors, about = load_tensors(path, KIND)
         with fitting(path):
             description = described(_Description, about, "its description")
-            kind = model_class(description.architecture)
-            if not issubclass(kind, cls):
+            if description.architecture != cls.architecture:
                 raise CarouselError(
-                    f"it holds a {kind.__name__}, not a {cls.__name__}. Load it by {kind.__name__}.load, or any model "
-                    "by carousel.load"
+                    f"it holds a model of the architecture {description.architecture:.40}, not "
+                    f"{cls.architecture}. Load it by carousel.load"
                 )
-            model = restored(lambda: kind(**description.model), tensors)
+            model = restored(lambda: cls(**description.model), tensors)
             if description.vocabulary is not None:
                 model.vocabulary = vocabulary_from_json(description.vocabulary)
         return model.eval()
-
-
-def model_class(architecture: str) -> Any:
-    """The class of an architecture, one of `MODELS`.
-
-    Raises CarouselError for any other name.
-    """
-    homes = {
-        "rnn": ("carousel.models.language_model", "LanguageModel"),
-        "tdnn": ("carousel.models.tdnn", "TDNNLanguageModel"),
-    }
-    if architecture not in homes:
-        raise CarouselError(f"model must be one of {', '.join(MODELS)}; got {architecture!r}.")
-    module, name = homes[architecture]
-    return getattr(import_module(module), name)
-
-
-def check_options(options: dict[str, Any]) -> None:
-    """Raise CarouselError for sizes below 1, shares outside [0, 1), and options that exclude each other.
-
-    Of `options` those are looked at that every model knows: the sizes, shares, one_hot and tie.
-    """
-    for name in ("vocabulary_size", "hidden_size", "num_layers", "context", "embedding"):
-        size = options.get(name, 1)
-        if size is None and name == "embedding":
-            continue
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise CarouselError(f"{name} must be a whole number of at least 1; got {size!r}.")
-    check_layers(options.get("num_layers", 1))
-    for name in ("dropout", "embedding_dropout", "weight_drop", "recurrent_dropout"):
-        if not 0 <= options.get(name, 0) < 1:
-            raise CarouselError(f"{name} must be at least 0 and below 1; got {options[name]}.")
-    check_ends(options["one_hot"], options["tie"], options["embedding"], options["hidden_size"])
-    if options["one_hot"] and options["embedding_dropout"]:
-        raise CarouselError("one_hot has no vectors of symbols to drop; leave embedding_dropout out.")
-
-
-def check_ends(one_hot: bool, tie: bool, embedding: int | None, hidden_size: int) -> None:
-    """Raise CarouselError for ways in and out that exclude each other."""
-    if one_hot and (tie or embedding is not None):
-        raise CarouselError("one_hot has no vectors of symbols; leave tie and embedding out.")
-    if tie and embedding not in (None, hidden_size):
-        raise CarouselError(
-            f"tie needs embedding equal to hidden_size; got embedding={embedding} and hidden_size={hidden_size}."
-        )

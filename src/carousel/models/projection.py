@@ -1,4 +1,4 @@
-"""A model that begins with word vectors instead of random ones."""
+"""Start a model with word vectors instead of random vectors."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from carousel.embeddings.vectors import Vectors
 def load_projection(
     model: nn.Module, vectors: Vectors, vocabulary: Symbols, *, freeze: bool = False, rescale: bool = False
 ) -> Loaded:
-    """Let the projection of a language model or TDNN start from word vectors, and say how many symbols have one.
+    """Set the vectors of a language model's symbols to word vectors; the result counts the symbols that have one.
 
-    Symbols without a vector keep their first values. The model must have been made with `embedding` equal
-    to the vectors' dimension.
+    Symbols without a word vector keep their values. Make the model with `embedding` equal to the dimension of the word
+    vectors.
 
     Args:
-        vocabulary: the one that the model was made with.
-        freeze: keep these vectors as they are while the rest is trained.
-        rescale: multiply all vectors by one number, so that values are as large as the model's own were.
+        model: a `LanguageModel` or `TDNNLanguageModel`.
+        vectors: the word vectors.
+        vocabulary: the vocabulary of the model.
+        freeze: do not train these vectors.
+        rescale: multiply all vectors by one number, so that their values are as large as those of the model were.
 
-    Raises CarouselError for a model that reads one-hot symbols, sizes that do not fit, and if no symbol has a
+    Raises CarouselError for a model that reads one-hot symbols, for sizes that do not fit, and if no symbol has a
     vector.
 
     >>> import numpy as np

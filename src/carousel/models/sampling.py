@@ -1,7 +1,8 @@
-"""Drawing symbols from a language model, one after the other, in one or several lanes at once."""
+"""Draw symbols from a language model one after the other, in one or several lanes at once."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -27,68 +28,100 @@ def sample(
     """Up to `length` symbols that follow `prompt` (at least one symbol), from the zero state, one at a time.
 
     Args:
+        model: called with tokens (T, B) int64 and a state; returns logits (T, B, V) and the state after them.
+        prompt: numbers of symbols.
+        length: the largest number of symbols.
         temperature: divides the logits; below 1 prefers the likely, 0 always takes the likeliest.
         top_k: draw from the k likeliest symbols alone.
         top_p: draw from the smallest set of symbols that holds this much probability (Holtzman et al. 2020).
-        seed: equal seeds draw equal symbols; None draws anew each time. torch's own random state is not
-        touched.
+        seed: equal seeds draw equal symbols; None draws anew each time. torch's own random state is not touched.
         never: symbols that are not drawn.
-        stop: ends before this symbol.
+        stop: the symbol that ends the sequence; it is not yielded.
 
-    Raises CarouselError at the call for options out of range, and where the model's scores are not finite.
+    Raises CarouselError at the call for options out of range, and while drawing for scores that are not finite.
+
+    >>> from carousel.models import LanguageModel
+    >>> model = LanguageModel(vocabulary_size=9, hidden_size=4)
+    >>> first = list(sample(model, [0], 5, temperature=0.8, seed=1, never=[3]))
+    >>> first == list(sample(model, [0], 5, temperature=0.8, seed=1, never=[3])), len(first), 3 in first
+    (True, 5, False)
     """
-    rows = draw(
-        model,
-        prompt,
-        length,
-        lanes=1,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        seed=seed,
-        never=never,
-        stop=stop,
-    )
-    return (token for [token] in rows if token is not None)
+    sampler = Sampler(temperature, top_k, top_p, never)
+    return only_lane(draw(model, prompt, length, sampler, seed=seed, stop=stop))
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """How a symbol is drawn from logits; the fields are arguments of `sample`.
+
+    Raises CarouselError for values out of range.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    never: Sequence[int] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < math.inf:
+            raise CarouselError(f"temperature must be a finite number of at least 0; got {self.temperature}.")
+        if self.top_k is not None and self.top_k < 1:
+            raise CarouselError(f"top_k must be at least 1; got {self.top_k}.")
+        if self.top_p is not None and not 0 < self.top_p <= 1:
+            raise CarouselError(f"top_p must be above 0 and at most 1; got {self.top_p}.")
+
+    @torch.inference_mode()
+    def choose(self, logits: Tensor, generator: torch.Generator) -> int:
+        """Draw one symbol from logits (V,), which are overwritten for the symbols that are `never` drawn."""
+        logits[list(self.never)] = -math.inf
+        if self.temperature == 0:
+            return int(logits.argmax())
+        logits, symbols = logits.double().sort(descending=True, stable=True)
+        # the largest first becomes 0, so that no temperature however small can overflow it
+        probabilities = ((logits - logits[0]) / self.temperature).softmax(0)
+        if self.top_k is not None:
+            probabilities[self.top_k :] = 0
+        if self.top_p is not None:
+            before = probabilities.cumsum(0) - probabilities
+            probabilities[before >= self.top_p * probabilities.sum()] = 0
+        return int(symbols[torch.multinomial(probabilities, 1, generator=generator)])
 
 
 def draw(
     model: nn.Module,
     prompt: Sequence[int],
     length: int,
+    sampler: Sampler,
     *,
-    lanes: int,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
+    lanes: int = 1,
     seed: int | None = None,
-    never: Sequence[int] = (),
     stop: int | None = None,
 ) -> Iterator[list[int | None]]:
     """`sample` in several lanes side by side: at each step one symbol per lane, None for a lane that has ended.
 
     Lane k of seed s draws what a single lane of seed s + k would.
     """
-    _check(prompt, length, temperature, top_k, top_p)
+    check_prompt(prompt, length)
     if lanes < 1:
         raise CarouselError(f"there must be at least one sample to draw; got {lanes}.")
     first = None if seed is None else check_seed(seed)
     generators = [torch.Generator() for _ in range(lanes)]
     for k, generator in enumerate(generators):
         generator.seed() if first is None else generator.manual_seed((first + k) % (MOST_SEED + 1))
+    return _draw(model, prompt, length, sampler, generators, stop)
 
-    def pick(logits: Tensor, generator: torch.Generator) -> int:
-        return choose(logits, temperature, top_k, top_p, generator, never)
 
-    return _draw(model, prompt, length, generators, pick, stop)
+def only_lane(rows: Iterable[list[int | None]]) -> Iterator[int]:
+    """The symbols of `draw` with one lane."""
+    return (token for [token] in rows if token is not None)
 
 
 def _draw(
     model: nn.Module,
     prompt: Sequence[int],
     length: int,
+    sampler: Sampler,
     generators: list[torch.Generator],
-    pick: Any,
     stop: int | None,
 ) -> Iterator[list[int | None]]:
     lanes = len(generators)
@@ -97,7 +130,7 @@ def _draw(
     logits, state = advance(model, [[token] * lanes for token in prompt], None)
     for _ in range(length):
         tokens = [
-            pick(row, generator) if alive else stop
+            sampler.choose(row, generator) if alive else stop
             for row, generator, alive in zip(logits, generators, live, strict=True)
         ]
         live = [alive and token != stop for alive, token in zip(live, tokens, strict=True)]
@@ -124,42 +157,6 @@ def advance(model: nn.Module, tokens: Sequence[Sequence[int]], state: Any) -> tu
             "are too large: use weights of an earlier step, or train again with a lower learning rate."
         )
     return last, state
-
-
-@torch.inference_mode()
-def choose(
-    logits: Tensor,
-    temperature: float,
-    top_k: int | None,
-    top_p: float | None,
-    generator: torch.Generator,
-    never: Sequence[int] = (),
-) -> int:
-    """Draw one symbol from logits (V,), which are overwritten for the symbols that are `never` drawn."""
-    logits[list(never)] = -math.inf
-    if temperature == 0:
-        return int(logits.argmax())
-    logits, symbols = logits.double().sort(descending=True, stable=True)
-    # the largest first becomes 0, so that no temperature however small can overflow it
-    probabilities = ((logits - logits[0]) / temperature).softmax(0)
-    if top_k is not None:
-        probabilities[top_k:] = 0
-    if top_p is not None:
-        before = probabilities.cumsum(0) - probabilities
-        probabilities[before >= top_p * probabilities.sum()] = 0
-    return int(symbols[torch.multinomial(probabilities, 1, generator=generator)])
-
-
-def _check(
-    prompt: Sequence[int], length: int, temperature: float, top_k: int | None, top_p: float | None
-) -> None:
-    check_prompt(prompt, length)
-    if not 0 <= temperature < math.inf:
-        raise CarouselError(f"temperature must be a finite number of at least 0; got {temperature}.")
-    if top_k is not None and top_k < 1:
-        raise CarouselError(f"top_k must be at least 1; got {top_k}.")
-    if top_p is not None and not 0 < top_p <= 1:
-        raise CarouselError(f"top_p must be above 0 and at most 1; got {top_p}.")
 
 
 def check_prompt(prompt: Sequence[int], length: int) -> None:

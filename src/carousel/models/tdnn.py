@@ -9,7 +9,6 @@ from carousel.errors import CarouselError
 from carousel.models.initial import initialise_ends, initialise_uniform
 from carousel.models.predictor import Predictor, State
 
-DEFAULT_EMBEDDING = 60
 DEFAULT_CONTEXT = 4
 
 
@@ -26,8 +25,8 @@ class TDNNLanguageModel(Predictor):
         num_layers: number of hidden layers.
         embedding: E, the size of the projection PW of each symbol; None: 60, or H if that is smaller or `tie`.
         one_hot: no projection; the first hidden layer reads N one-hot vectors of size V.
-        tie: the vectors are the output weights as well; E must be H.
-        direct: the output layer also reads the N vectors themselves, beside the last hidden layer.
+        tie: the vectors are the output weights too; E must be H.
+        direct: the output layer reads the last hidden layer and the N vectors themselves.
         dropout: share of values dropped on the way in and after each hidden layer.
         locked_dropout, embedding_dropout, uniform: as in `LanguageModel`.
 
@@ -37,9 +36,12 @@ class TDNNLanguageModel(Predictor):
     >>> logits, state = model(torch.zeros(7, 2, dtype=torch.int64))
     >>> logits.shape, state.shape
     (torch.Size([7, 2, 50]), torch.Size([3, 2]))
+    >>> model.features(torch.zeros(7, 2, dtype=torch.int64))[0].shape  # H, and N vectors of E = 16
+    torch.Size([7, 2, 64])
     """
 
     architecture = "tdnn"
+    widest_embedding = 60
 
     def __init__(
         self,
@@ -56,29 +58,9 @@ class TDNNLanguageModel(Predictor):
         embedding_dropout: float = 0.0,
         uniform: float | None = None,
     ) -> None:
-        super().__init__(
-            {
-                "vocabulary_size": vocabulary_size,
-                "context": context,
-                "hidden_size": hidden_size,
-                "num_layers": num_layers,
-                "embedding": embedding,
-                "one_hot": one_hot,
-                "tie": tie,
-                "direct": direct,
-                "dropout": dropout,
-                "locked_dropout": locked_dropout,
-                "embedding_dropout": embedding_dropout,
-                "uniform": uniform,
-            }
-        )
-        check_direct(direct, one_hot, tie)
-        if embedding is None and not one_hot:
-            embedding = hidden_size if tie else min(hidden_size, DEFAULT_EMBEDDING)
-            self.options["embedding"] = embedding
+        super().__init__(locals())
         self.context = context
-        self.embedding = None if embedding is None else nn.Embedding(vocabulary_size, embedding)
-        width = context * (embedding or vocabulary_size)
+        width = context * (self.embedding_size or vocabulary_size)
         linears = [nn.Linear(hidden_size if k else width, hidden_size) for k in range(num_layers)]
         self.layers = nn.ModuleList(linears)
         self.head = nn.Linear(hidden_size + width if direct else hidden_size, vocabulary_size)
@@ -118,7 +100,7 @@ class TDNNLanguageModel(Predictor):
         return features, seen[-self.context :]
 
     def _read_one_hot(self, seen: Tensor) -> Tensor:
-        """The first hidden layer on N one-hot vectors: its columns of those symbols, added up."""
+        """The first hidden layer on N one-hot vectors: the sum of its columns of those symbols."""
         first = self._linears[0]
         columns = first.weight.T.unflatten(0, (self.context, self.vocabulary_size))  # (N, V, H)
         steps = len(seen) - self.context + 1
@@ -139,16 +121,4 @@ class TDNNLanguageModel(Predictor):
             None,
             self.head,
             tied=self.options["tie"],
-        )
-
-
-def check_direct(direct: bool, one_hot: bool, tie: bool) -> None:
-    """Raise CarouselError where direct connections exclude another option."""
-    if direct and one_hot:
-        raise CarouselError(
-            "direct connects the symbols' vectors, but one_hot has none; give one of the two."
-        )
-    if direct and tie:
-        raise CarouselError(
-            "tie shares the symbols' vectors with the output weights, which direct makes wider; give one of the two."
         )

@@ -1,8 +1,8 @@
-"""Named tensors with a description in one safetensors file, checked when read and never a pickle.
+"""Named tensors and a description in one safetensors file, which is checked when it is read and never a pickle.
 
-The description is one JSON text under one key of the file's metadata, so that equal contents give equal
-bytes (the order of several keys is not defined). It holds two checksums, of the tensors and of itself, since
-a changed bit in a weight or a number is otherwise unseen.
+The description is one JSON text under one key of the file's metadata. The order of several keys is not defined, so
+one key makes equal contents equal bytes. The description holds a checksum of the tensors and one of itself, because
+nothing else shows that a bit of a weight or of a number has changed.
 """
 
 import json
@@ -30,14 +30,14 @@ DTYPES = {
     "BF16": torch.bfloat16, "I32": torch.int32, "F32": torch.float32, "I64": torch.int64, "F64": torch.float64,
 }  # fmt: skip
 Module = TypeVar("Module", bound=nn.Module)
-# what torch and Python raise where a model is made of options that nobody could have saved
+# what torch and Python raise for a model with options that `save` never writes
 _NO_OPTIONS = (KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError, MemoryError)
 
 
 def save_tensors(
     path: str | Path, kind: str, tensors: Mapping[str, Tensor], about: Mapping[str, Any]
 ) -> None:
-    """Write `tensors` and the plain values `about` them, atomically; `kind` says what the file is for."""
+    """Write `tensors` and the plain values `about` them atomically; `kind` names what the file holds."""
     held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     description: dict[str, Any] = {"kind": kind, "version": VERSION, "checksum": _checksum(held), **about}
     description[_OWN] = _own_checksum(description)
@@ -46,7 +46,7 @@ def save_tensors(
 
 
 def distinct(module: nn.Module) -> dict[str, Tensor]:
-    """The tensors of a module by name, each once: of tied weights the first name stands for all."""
+    """The tensors of a module by name, each once: tied weights have their first name."""
     first: dict[int, str] = {}
     named = module.state_dict(keep_vars=True)
     return {name: tensor for name, tensor in named.items() if first.setdefault(id(tensor), name) == name}
@@ -55,7 +55,7 @@ def distinct(module: nn.Module) -> dict[str, Tensor]:
 def load_tensors(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `save_tensors` wrote.
 
-    Raises CarouselError if the file is missing, truncated, damaged, of another program, kind or a newer
+    Raises CarouselError for a file that is missing, truncated, damaged, of another program or kind, or of a newer
     version.
     """
     with open_tensors(path, f"a {kind} that Carousel saved") as file:
@@ -73,7 +73,7 @@ def load_description(path: str | Path, kind: str) -> dict[str, Any]:
 
 
 def read_tensor(file: TensorFile, name: str) -> Tensor:
-    """A tensor of an open file, in memory of its own; raises CarouselError for a type that is not in `DTYPES`."""
+    """A copy of a tensor in an open file; raises CarouselError for a type that is not in `DTYPES`."""
     entry = file.entries[name]
     if entry.dtype not in DTYPES:
         raise CarouselError(
@@ -87,7 +87,7 @@ def read_tensor(file: TensorFile, name: str) -> Tensor:
 
 @contextmanager
 def fitting(path: str | Path) -> Iterator[None]:
-    """Inside, a thing is made of the description in a file; whatever that raises becomes a CarouselError."""
+    """A context in which something is made from the description in a file; its errors become a CarouselError."""
     try:
         yield
     except _NO_OPTIONS as error:  # CarouselError is a ValueError
@@ -99,8 +99,8 @@ def fitting(path: str | Path) -> Iterator[None]:
 def restored(make: Callable[[], Module], tensors: Mapping[str, Tensor]) -> Module:
     """The module that `make` makes, with weights that were read from a file.
 
-    Made without memory first: names, shapes and types are compared before a number is stored, so that a small file
-    cannot ask for a large model. Raises CarouselError where they differ.
+    The module is first made without memory, and names, shapes and types are compared, so that a small file cannot make
+    Carousel allocate a large model. Raises CarouselError where they differ.
     """
     # weights may have been saved in another precision
     tensors = {name: each.float() if each.is_floating_point() else each for name, each in tensors.items()}
@@ -113,7 +113,7 @@ def restored(make: Callable[[], Module], tensors: Mapping[str, Tensor]) -> Modul
 
 
 def check_tensors(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-    """Raise CarouselError unless these are the names, shapes and types that are expected, on whatever device."""
+    """Raise CarouselError unless names, shapes and types are those of `expected`; devices may differ."""
     if found.keys() != expected.keys():
         raise CarouselError(f"tensors {shown(sorted(found.keys() ^ expected.keys()))} differ")
     for name, tensor in found.items():
@@ -126,7 +126,7 @@ def check_tensors(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -
 
 
 def weights_in(path: str | Path) -> Path:
-    """The file of weights in a run's folder; any other path as it is."""
+    """The file of weights in a run's folder, or the path itself if it is no folder."""
     return Path(path) / "weights.safetensors" if Path(path).is_dir() else Path(path)
 
 
@@ -140,7 +140,7 @@ def is_saved(path: str | Path, kind: str) -> bool:
 
 
 def _described(file: TensorFile, kind: str) -> dict[str, Any]:
-    """The description in an open file, held against its own checksum."""
+    """The description in an open file, checked by its own checksum."""
     path = file.path
     if KEY not in file.metadata:
         raise CarouselError(f"{path} was not saved by Carousel: it has no description of a {kind}.")
@@ -158,7 +158,7 @@ def _described(file: TensorFile, kind: str) -> dict[str, Any]:
 
 
 def _own_checksum(description: Mapping[str, Any]) -> int:
-    """CRC-32 of the description but for this number itself."""
+    """CRC-32 of the description without this checksum."""
     rest = {name: value for name, value in description.items() if name != _OWN}
     return zlib.crc32(json.dumps(rest, sort_keys=True).encode())
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from carousel.data.files import Paths
-from carousel.models.predictor import Predictor
+from carousel.models.architectures import load_model
 from carousel.progress import Observer, Stage, silent
 from carousel.report.display import display
 from carousel.report.sequences.gather import gather_sequences
@@ -20,7 +20,7 @@ from carousel.training.api import Run
 from carousel.training.configs import AnyConfig
 from carousel.training.language import corpus as corpora
 from carousel.training.run.folder import RunFolder
-from carousel.training.run.interrupt import Interrupted
+from carousel.training.run.session import Interrupted
 from carousel.training.sequences.config import SequenceConfig
 from carousel.training.sequences.task import SequenceTask
 
@@ -106,5 +106,5 @@ def report_run(path: str | Path, on_progress: Observer = silent) -> Path:
         return write_sequence_report(gather_sequences(run, run.config, task, on_progress), folder.report)
     on_progress(Stage("reading the text for the report"))
     corpus = corpora.of_run(folder)
-    model = Predictor.load(folder.weights)
+    model = load_model(folder.weights)
     return write_training_report(gather(run, corpus, model, on_progress), folder.report)

@@ -1,6 +1,6 @@
-"""The training loop and everything that lets it be watched, stopped and resumed.
+"""Training that can be watched, stopped and resumed, and the use of what was trained.
 
-The modules of options (`config`) load no torch; the names below are imported when they are first used.
+The modules of options (`config`) load no torch, so the names below are imported when they are first used.
 """
 
 from typing import TYPE_CHECKING
@@ -12,14 +12,10 @@ if TYPE_CHECKING:
     from carousel.training.evaluations import evaluate
     from carousel.training.file_diagnosis import diagnose_file
     from carousel.training.language.config import LanguageConfig
-    from carousel.training.language.evaluation import Part
-    from carousel.training.language.row import Row
     from carousel.training.language.score import Score, TokenScore
     from carousel.training.loading import load
     from carousel.training.loop.loop import Diverged
-    from carousel.training.run.folder import RunFolder
-    from carousel.training.run.interrupt import Interrupted
-    from carousel.training.run.metrics import read_metrics
+    from carousel.training.run.session import Interrupted
     from carousel.training.sequences.config import SequenceConfig
     from carousel.training.sequences.fitting import fit
     from carousel.training.sequences.score import ForecastScore, LabelScore
@@ -32,7 +28,6 @@ __all__ = [
     "fit",
     "LabelScore",
     "ForecastScore",
-    "RunFolder",
     "Score",
     "Run",
     "train",
@@ -40,10 +35,7 @@ __all__ = [
     "load",
     "Interrupted",
     "Diverged",
-    "Row",
-    "read_metrics",
     "diagnose_file",
     "evaluate",
-    "Part",
     "TokenScore",
 ]

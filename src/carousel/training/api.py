@@ -1,4 +1,4 @@
-"""Training by one call, and its resumption from any moment."""
+"""Train by one call, and resume a run from any moment."""
 
 from collections.abc import Iterable
 from contextlib import closing
@@ -26,7 +26,7 @@ from carousel.training.tasks import open_task
 
 @dataclass(frozen=True)
 class _Scores:
-    """What the checkpoint of a finished run says of its best weights."""
+    """The scores of the best weights, as the checkpoint of a finished run holds them."""
 
     reason: str
     valid: dict[str, Any]
@@ -35,16 +35,16 @@ class _Scores:
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: where it lies, and the score of its best weights on the whole valid and test parts."""
+    """A finished run, and the scores of its best weights on the whole valid and test parts."""
 
-    path: Path
+    path: Path  # the run folder
     config: Any  # a LanguageConfig or SequenceConfig
-    step: int
-    best_step: int
-    reason: str  # why it ended: "steps" (all taken) or "patience" (no better evaluation for long)
-    seconds: float
+    step: int  # the number of steps taken
+    best_step: int  # the step of the best weights
+    reason: str  # why the run ended: "steps" (all taken) or "patience" (no better evaluation for long)
+    seconds: float  # trained, evaluations included
     valid: Any  # a Score, LabelScore or ForecastScore
-    test: Any
+    test: Any  # a score of the same class
 
     @property
     def report(self) -> Path:
@@ -53,7 +53,12 @@ class Run:
 
     @classmethod
     def open(cls, path: str | Path) -> Self:
-        """The finished run in a folder; raises CarouselError if there is none, or if it has not finished."""
+        """The finished run in the folder `path`; raises CarouselError if there is none, or if it has not finished.
+
+        >>> Run.open("runs/none")
+        Traceback (most recent call last):
+        carousel.errors.CarouselError: runs/none is not a folder. Give the folder of a run, such as runs/001.
+        """
         folder = RunFolder.open(path)
         about = describe_checkpoint(folder.checkpoint) if folder.checkpoint.exists() else {}
         if about.get("scores") is None:
@@ -62,7 +67,7 @@ class Run:
         try:
             position = Position.from_dict(about.get("position"))
             scores = typed(_Scores, about["scores"], "scores")
-            valid, test = config.score(scores.valid), config.score(scores.test)
+            valid, test = (typed(config.score_class, each, "score") for each in (scores.valid, scores.test))
         except CarouselError as error:
             raise CarouselError(
                 f"{folder.checkpoint} does not hold what a finished run does: {error}"
@@ -82,20 +87,25 @@ class Run:
 def train(
     paths: Paths = (), *, config: AnyConfig | None = None, on_progress: Observer = silent, **options: Any
 ) -> Run:
-    """Train a model on the text in `paths`, in silence and without a report: what `carousel.train` is built on.
+    """Train a model on the text in `paths`. `carousel.train` also shows progress and writes a report.
 
     Args:
-        paths: a file, folder or glob, or several; none: those of `config`, or else Python's own standard library.
-        config: a `LanguageConfig` or `SequenceConfig`; None: the defaults, of sequences if `task` is given.
-        on_progress: called with what happens; see `carousel.progress`.
-        options: fields of the configuration, which go before those of `config`. With `from_`, the path of a run,
-            and no `config` the options are that run's, and so are the first weights.
+        paths: a file, folder or glob, or several. None: those of `config`, or else Python's own standard library.
+        config: a `LanguageConfig` or `SequenceConfig`. None: the defaults, those of sequences if `task` is given.
+        on_progress: called with the events of `carousel.training.run.progress`.
+        options: fields of the configuration, which replace those of `config`. With `from_`, the path of a run, and no
+            `config`, all other options and the first weights are those of that run.
 
-    Raises CarouselError for bad options, text or folder (before anything is written), for a loss that is no
-    longer finite, and for a full disk; Interrupted on Ctrl-C. Whatever was saved before stays whole.
+    Raises CarouselError for bad options, text or folder (before anything is written), for a loss that is not finite,
+    and for a full disk. Raises Interrupted on Ctrl-C. Whatever was saved before stays whole.
 
-        run = train("book.txt", hidden_size=128, minutes=1)
-        run = train("table.csv", task="classify", target="label", epochs=20)
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "text.txt").write_text("to be or not to be\\n" * 500)
+    >>> options = {"level": "char", "hidden_size": 4, "batch": 2, "bptt": 8, "steps": 2}
+    >>> run = train(folder / "text.txt", out=str(folder / "run"), **options)
+    >>> run.step, run.test.characters > 100, resume(run.path) == run
+    (2, True, True)
     """
     config = configured(paths, config, **options).absolute()
     RunFolder.check_free(config.out)
@@ -104,7 +114,7 @@ def train(
 
 
 def configured(paths: Paths = (), config: AnyConfig | None = None, **options: Any) -> AnyConfig:
-    """The whole configuration of such a call of `train`; raises CarouselError for bad options.
+    """The configuration of a call of `train` with these arguments; raises CarouselError for bad options.
 
     >>> configured("book.txt", hidden_size=128).paths
     ['book.txt']
@@ -135,10 +145,16 @@ def begin(config: AnyConfig, task: Task, on_progress: Observer = silent) -> Run:
 
 
 def resume(path: str | Path, on_progress: Observer = silent) -> Run:
-    """Go on with the run in the folder `path`, to the same weights, bit for bit, as if it had never stopped.
+    """Continue the run in the folder `path`; it ends with the same weights, bit for bit, as if it had never stopped.
 
-    A finished run is returned as it is. Raises CarouselError for a folder that is no run, for a damaged
-    checkpoint, and if its configuration or text is no longer what the run began with.
+    A finished run is returned as it is. `on_progress` is called as by `train`.
+
+    Raises CarouselError for a folder that is no run, for a damaged checkpoint, and if the configuration or the text has
+    changed since the run began.
+
+    >>> resume("runs/none")
+    Traceback (most recent call last):
+    carousel.errors.CarouselError: runs/none is not a folder. Give the folder of a run, such as runs/001.
     """
     folder = RunFolder.open(path)
     if folder.checkpoint.exists() and describe_checkpoint(folder.checkpoint).get("scores") is not None:
@@ -152,13 +168,13 @@ def resume(path: str | Path, on_progress: Observer = silent) -> Run:
 
 
 def go_on(folder: RunFolder, task: Task, on_progress: Observer = silent) -> Run:
-    """Train in a run folder from where it stands to the end; see `resume`."""
+    """Continue a run in its folder to the end; see `resume`."""
     with folder.locked():
         return _go_on(folder, task, on_progress)
 
 
 def _go_on(folder: RunFolder, task: Task, on_progress: Observer) -> Run:
-    """`go_on`, in a folder that is locked already."""
+    """`go_on`, in a locked folder."""
     with torch_threads(folder.load_config().threads):
         try:
             atomic.remove_leftovers(folder.path)

@@ -1,4 +1,4 @@
-"""Which kind of configuration a file holds: that of a language model, or of sequences, which names a task."""
+"""The two kinds of configuration: for a language model, and for sequences, which names a task."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ AnyConfig = LanguageConfig | SequenceConfig
 
 
 def kind_of(options: Any) -> type[LanguageConfig] | type[SequenceConfig]:
-    """The configuration that takes such options: of sequences, if they name a task."""
+    """The class of configuration with these options: `SequenceConfig` if they name a task."""
     return SequenceConfig if isinstance(options, dict) and options.get("task") is not None else LanguageConfig
 
 

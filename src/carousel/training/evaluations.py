@@ -1,4 +1,4 @@
-"""How good anything trained is on data that it has not seen: one function for every kind of it."""
+"""The score of any trained model on data that it has not seen."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ def evaluate(model: Any, *data: Any, **options: Any) -> Any:
     | model | data | returned |
     |---|---|---|
     | language model | files, folders or globs of text, or `Document`s; or `texts=`, texts themselves | a `Score` |
-    | the same, `by="line"` | each line stands by itself | a list of `Score` |
-    | the same, `by="token"` | each line stands by itself | for each line a list of `TokenScore` |
+    | the same, `by="line"` | as above, and each line is scored alone | a list of `Score` |
+    | the same, `by="token"` | as above, and each line is scored alone | for each line a list of `TokenScore` |
     | `SequenceModel` | a CSV file, DataFrame or arrays with `targets` | a `LabelScore` or `ForecastScore` |
     | `Vectors` | a file of analogies, or of pairs of words that people have rated | an `AnalogyScore` or `PairScore` |
 
-    A document is read from the zero state at its start to its end, so a score depends on the text alone. The options of
-    vectors are those of `carousel.embeddings.evaluate`; data of sequences are given as to `carousel.fit`.
+    A document is read from the zero state at its start to its end, so a score depends on the text alone. `options` for
+    vectors are those of `carousel.embeddings.evaluate`. Pass sequences as to `carousel.fit`.
 
     Raises CarouselError for anything else, for a language model without a vocabulary, and for data that do not fit.
 
@@ -88,8 +88,8 @@ def evaluate(model: Any, *data: Any, **options: Any) -> Any:
     if isinstance(model, Vectors):
         return embeddings.evaluate(model, *data, **options)
     raise CarouselError(
-        f"a language model, a sequence model or word vectors can be evaluated; got {type(model).__name__}. "
-        "Give what carousel.load returns, or the `vectors` of an Embedding."
+        f"model must be a language model, a sequence model or word vectors; got {type(model).__name__}. "
+        "Pass what carousel.load returns, or the `vectors` of an Embedding."
     )
 
 
@@ -99,7 +99,9 @@ def _of_text(
     if by not in _BY:
         raise CarouselError(f"by must be one of {', '.join(_BY)}; got {shown(by)}.")
     if texts is not None and data:
-        raise CarouselError("text comes from files or from `texts`; got both. Give one of the two.")
+        raise CarouselError(
+            "text comes either from files or from `texts`; got both. Leave one of the two out."
+        )
     if texts is not None:
         listed = [texts] if isinstance(texts, str) else texts
         return _BY[by](model, [Document(f"text {number}", text) for number, text in enumerate(listed, 1)])

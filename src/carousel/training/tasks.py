@@ -1,6 +1,6 @@
-"""From a configuration to its task, with the data read."""
+"""From a configuration to its task: read the data."""
 
-from carousel.models.predictor import Predictor
+from carousel.models.architectures import load_model
 from carousel.progress import Observer, Stage, silent
 from carousel.training.configs import AnyConfig
 from carousel.training.language import corpus
@@ -13,7 +13,7 @@ from carousel.training.sequences.task import SequenceTask
 
 
 def open_task(config: AnyConfig, folder: RunFolder | None = None, on_progress: Observer = silent) -> Task:
-    """Read the data that `config` names; of a run that goes on, `folder` has what it kept.
+    """Read the data that `config` names; `folder` holds what a resumed run has stored.
 
     Raises CarouselError for data that cannot be learned from.
     """
@@ -26,4 +26,4 @@ def open_task(config: AnyConfig, folder: RunFolder | None = None, on_progress: O
     if not warm_start or (folder is not None and folder.checkpoint.exists()):
         return LanguageTask(text, warm_start)
     check_warm_start(config)
-    return LanguageTask(text, warm_start, Predictor.load(weights_of(str(config.from_))).state_dict())
+    return LanguageTask(text, warm_start, load_model(weights_of(str(config.from_))).state_dict())

@@ -7,9 +7,9 @@ import pytest
 
 from carousel.report.sequences.numbers import Beside, SequenceReport
 from carousel.report.sequences.page import page_of, sequence_report
+from carousel.training.sequences.objective import Track
 from carousel.training.sequences.row import SequenceRow
 from carousel.training.sequences.score import ForecastScore, LabelScore
-from carousel.training.sequences.track import Track
 
 ROWS = [
     SequenceRow(k, k / 2, k * 1.0, 0.01, 2.0 / k, 1.0, 100.0, 3.0 / k if k % 2 else None, 0.5)

@@ -11,8 +11,9 @@ from carousel.data import Document, Windows, fit_vocabulary
 from carousel.data.vocabularies import BOUNDARY
 from carousel.losses import cross_entropy
 from carousel.models import LanguageModel, TDNNLanguageModel
-from carousel.training import Part, Score, evaluate
+from carousel.training import Score, evaluate
 from carousel.training.language import evaluation
+from carousel.training.language.evaluation import Part
 from carousel.training.language.evaluation import evaluate as evaluate_part
 
 DOCUMENTS = [Document("a", "the cat sat on the mat\n" * 9), Document("b", "a dog\nlay down\n" * 7)]
@@ -214,7 +215,7 @@ def test_text_comes_from_files_or_from_texts(model, tmp_path):
 
 def test_what_cannot_be_evaluated_is_told(vocabulary):
     """A model of somebody else, and a model without a vocabulary."""
-    with pytest.raises(CarouselError, match="can be evaluated; got Linear"):
+    with pytest.raises(CarouselError, match=r"model must be .*; got Linear"):
         evaluate(torch.nn.Linear(2, 3), "a.txt")
     with pytest.raises(CarouselError, match="no vocabulary"):
         evaluate(LanguageModel(vocabulary.size, hidden_size=2), texts="the cat")

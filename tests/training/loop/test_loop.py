@@ -8,7 +8,8 @@ import torch
 
 from carousel.losses import cross_entropy
 from carousel.models import LanguageModel
-from carousel.training import Diverged, LanguageConfig, Part
+from carousel.training import Diverged, LanguageConfig
+from carousel.training.language.evaluation import Part
 from carousel.training.language.task import build_loop
 
 IDS = np.concatenate([[0], np.random.default_rng(0).integers(1, 9, 200), [0]])

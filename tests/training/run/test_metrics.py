@@ -5,8 +5,9 @@ from tensorboard.backend.event_processing.event_file_loader import RawEventFileL
 from tensorboard.compat.proto.event_pb2 import Event
 
 from carousel import CarouselError
-from carousel.training import Row, RunFolder, read_metrics
-from carousel.training.run.metrics import Metrics
+from carousel.training.language.row import Row
+from carousel.training.run.folder import RunFolder
+from carousel.training.run.metrics import Metrics, read_metrics
 
 
 def row(step, valid=None):

@@ -13,9 +13,11 @@ import torch
 
 from carousel import CarouselError
 from carousel.models.tensors import load_tensors
-from carousel.training import LanguageConfig, Run, RunFolder, read_metrics, resume, train
+from carousel.training import LanguageConfig, Run, resume, train
 from carousel.training.language.row import Row
 from carousel.training.run import length, session
+from carousel.training.run.folder import RunFolder
+from carousel.training.run.metrics import read_metrics
 from carousel.training.run.progress import Saved
 
 CLOCKS = ("seconds", "tokens_per_second")  # what no run repeats

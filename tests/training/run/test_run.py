@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from carousel import CarouselError
-from carousel.training import LanguageConfig, RunFolder, train
+from carousel.training import LanguageConfig, train
+from carousel.training.run.folder import RunFolder
 
 
 def test_runs_are_numbered(tmp_path, monkeypatch):
@@ -56,7 +57,8 @@ def test_the_saved_configuration_runs_again_elsewhere(tmp_path):
 def test_only_one_process_trains_in_a_folder(tmp_path):
     """While one process holds the folder another is refused; the lock dies with its holder."""
     folder = RunFolder.create(tmp_path / "run")
-    code = f"from carousel.training import RunFolder\nwith RunFolder({str(folder.path)!r}).locked(): print(1)"
+    code = "from carousel.training.run.folder import RunFolder\n"
+    code += f"with RunFolder({str(folder.path)!r}).locked(): print(1)"
     with folder.locked():
         refused = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "only one process at a time trains in" in refused.stderr

@@ -10,10 +10,12 @@ import torch
 
 from carousel import CarouselError, atomic
 from carousel.models import LanguageModel
-from carousel.training import Diverged, Interrupted, RunFolder, load, read_metrics, resume, train
+from carousel.training import Diverged, Interrupted, load, resume, train
 from carousel.training.language.row import Row
 from carousel.training.loop.loop import Loop
 from carousel.training.run import metrics
+from carousel.training.run.folder import RunFolder
+from carousel.training.run.metrics import read_metrics
 from carousel.training.run.progress import Evaluated, Stepped
 
 

@@ -10,7 +10,9 @@ import torch
 import carousel
 from carousel import CarouselError, Forecast, SequenceConfig, SequenceModel, evaluate, fit
 from carousel.models.tensors import load_tensors
-from carousel.training import RunFolder, read_metrics, resume, train
+from carousel.training import resume, train
+from carousel.training.run.folder import RunFolder
+from carousel.training.run.metrics import read_metrics
 from carousel.training.run.progress import Evaluated, Saved, Started
 from carousel.training.sequences.row import SequenceRow
 
@@ -324,7 +326,7 @@ def test_held_out_data_may_be_given_apart(csv, tmp_path):
     ("options", "message"),
     [
         ({"horizon": 3}, "horizon is an option of task forecast; got horizon=3 for classify"),
-        ({"valid": 0.6, "test": 0.5}, "a part to learn from must stay"),
+        ({"valid": 0.6, "test": 0.5}, "must leave a share to learn from; got 0.6 and 0.5"),
         ({"task": "forecast", "text": "x"}, "text is an option of task tag and classify"),
         ({"task": "guess"}, "task must be one of tag, classify, forecast"),
         ({"epochs": 1, "minutes": 1}, "give epochs or minutes, not both"),
@@ -355,7 +357,7 @@ def test_mistakes_in_data_are_told_before_training(config, csv, tmp_path):
         fit(SequenceModel("gru", Forecast(horizon=5, season=24)), np.arange(30.0))
     with pytest.raises(CarouselError, match=r"hidden_size is an option of the model"):
         fit(SequenceModel(), [[1.0]], ["a"], hidden_size=3)
-    with pytest.raises(CarouselError, match="columns hold labels and weights"):
+    with pytest.raises(CarouselError, match="a table holds labels and weights in its columns"):
         fit(SequenceModel(), csv, ["a"], target="label")
     with pytest.raises(CarouselError, match="sequence '1' of the data has no label"):
         fit(SequenceModel("gru", "tag"), [[1.0, 2.0]] * 9, [["a", "b"], [None, None]] + [["a", "b"]] * 7)

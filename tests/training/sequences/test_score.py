@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from carousel.plain import typed
 from carousel.training import ForecastScore, LabelScore
 
 LABELS = LabelScore(2.0, ("a", "b"), ((6, 2), (0, 2)))
@@ -39,4 +40,4 @@ def test_forecasts():
 @pytest.mark.parametrize("score", [LABELS, FORECAST], ids=["labels", "forecast"])
 def test_a_score_survives_json(score):
     """As a checkpoint holds it."""
-    assert type(score).from_dict(json.loads(json.dumps(score.to_dict()))) == score
+    assert typed(type(score), json.loads(json.dumps(score.to_dict())), "score") == score

@@ -1,4 +1,4 @@
-"""What a file of weights of a sequence model says of them, held against the rules before a model is made of it."""
+"""The description in a file of weights of a sequence model, checked before a model is made from it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 from carousel.data.sequences import Encoding, Layout
 from carousel.errors import CarouselError
 from carousel.models.sequences.heads import head_from_dict
+from carousel.models.sequences.layers import OUTPUTS
 
 
 @dataclass(frozen=True)
 class Description:
-    """The fields of a file; raises CarouselError for targets and labels that do not fit the head."""
+    """The fields of the description; raises CarouselError for targets and labels that do not fit the head."""
 
     head: dict[str, Any]
     model: dict[str, Any]
@@ -24,7 +25,7 @@ class Description:
 
     def __post_init__(self) -> None:
         head, columns = head_from_dict(self.head), len(self.encoding.numbers)
-        if not head.fits(columns, self.targets, len(self.labels)):
+        if not OUTPUTS[head.task].fits(columns, self.targets, len(self.labels)):
             raise CarouselError(
                 f"a {head.task} of {columns} columns has {self.targets} targets, {len(self.labels)} labels"
             )

@@ -1,73 +1,31 @@
-"""What a sequence model predicts: labels or values; free of torch, so that options can be read without it."""
+"""What a sequence model predicts: labels or values. The module loads no torch, so that options can be read without."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from carousel.errors import CarouselError, shown
-from carousel.models.cells import CELLS, check_layers
+from carousel.models.cells import CELLS, check_options
 from carousel.plain import typed
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from carousel.data.sequences import Sequences
-    from carousel.models.sequences.predictions import Prediction
 
 MLP_CELL = "mlp"  # the cell of a network without recurrence
 # beyond, an interval has no width, or its bounds are farther away than any value
 LEAST_INTERVAL, MOST_INTERVAL = 0.001, 0.9999
 SEQUENCE_CELLS = (*CELLS, MLP_CELL)
-FEW = 8  # sequences of tags below which time is held out, not sequences
-
-
-class Model(Protocol):
-    """What a head needs of the model that it belongs to."""
-
-    labels: list[Any]
-
-    def predict(self, data: Any) -> Any: ...
-    def probabilities(self, data: Any) -> Any: ...
-    def in_units_of_data(self, output: np.ndarray) -> Prediction: ...
 
 
 @dataclass(frozen=True)
 class Head:
-    """What a sequence model predicts, and all that differs from one kind of prediction to another."""
+    """What a sequence model predicts."""
 
-    task: ClassVar[str]
+    task: ClassVar[str]  # its name
     each_step: ClassVar[bool] = True  # whether there is an output for each step, or one for the sequence
     causal: ClassVar[bool] = False  # whether later steps must not be read
-
-    def input_width(self, encoded: int, targets: int) -> int:
-        """How many numbers the recurrent layers read at each step, where `encoded` are given."""
-        return encoded
-
-    def fits(self, columns: int, targets: int, labels: int) -> bool:
-        """Whether a model may have so many columns, targets and labels."""
-        return targets == 0 < labels
-
-    def holds_out_sequences(self, number: int) -> bool:
-        """Whether whole sequences are held out, where there are so many; else the end of each."""
-        raise NotImplementedError
-
-    def check_lengths(self, sequences: Sequences) -> None:
-        """Raise CarouselError for a sequence that is too short to predict from."""
-
-    def prediction(self, output: np.ndarray, model: Model) -> Any:
-        """What `SequenceModel.predict` returns for one sequence, from the output of the model."""
-        raise NotImplementedError
-
-    def probabilities(self, each: Iterable[np.ndarray]) -> Any:
-        """What `SequenceModel.probabilities` returns, from the probabilities of each sequence."""
-        return list(each)
-
-    def table(self, model: Model, sequences: Sequences) -> Iterator[tuple[Any, ...]]:
-        """The rows of a table of predictions, the names of the columns first."""
-        raise NotImplementedError
+    # whole sequences are held out where there are so many; where there are fewer, the end of each
+    held_out_from: ClassVar[float]
 
 
 @dataclass(frozen=True)
@@ -75,18 +33,7 @@ class Tag(Head):
     """A label at each step (time-synchronous)."""
 
     task: ClassVar[str] = "tag"
-
-    def holds_out_sequences(self, number: int) -> bool:
-        return number >= FEW
-
-    def prediction(self, output: np.ndarray, model: Model) -> list[Any]:
-        return [model.labels[best] for best in output.argmax(axis=-1).tolist()]
-
-    def table(self, model: Model, sequences: Sequences) -> Iterator[tuple[Any, ...]]:
-        yield ("sequence", "step", "label", "probability")
-        for item, rows in zip(sequences.items, model.probabilities(sequences), strict=True):
-            for step, row in enumerate(rows, 1):
-                yield (item.name, step, model.labels[int(row.argmax())], f"{row.max():.4f}")
+    held_out_from: ClassVar[float] = 8
 
 
 @dataclass(frozen=True)
@@ -95,22 +42,7 @@ class Classify(Head):
 
     task: ClassVar[str] = "classify"
     each_step: ClassVar[bool] = False
-
-    def holds_out_sequences(self, number: int) -> bool:
-        return True
-
-    def prediction(self, output: np.ndarray, model: Model) -> Any:
-        return model.labels[int(output.argmax())]
-
-    def probabilities(self, each: Iterable[np.ndarray]) -> np.ndarray:
-        import numpy as np
-
-        return np.stack(list(each))
-
-    def table(self, model: Model, sequences: Sequences) -> Iterator[tuple[Any, ...]]:
-        yield ("sequence", "label", "probability")
-        for item, row in zip(sequences.items, model.probabilities(sequences), strict=True):
-            yield (item.name, model.labels[int(row.argmax())], f"{row.max():.4f}")
+    held_out_from: ClassVar[float] = 0
 
 
 @dataclass(frozen=True)
@@ -119,16 +51,21 @@ class Forecast(Head):
 
     Args:
         horizon: H, how many steps ahead.
-        season: how many steps until the series repeats: 12 for months, 24 for hours, 1 for none. The last
-            season is the forecast that training begins with, and is compared with.
+        season: the number of steps after which the series repeats: 12 for months, 24 for hours, 1 for none. The
+            seasonal-naive forecast, which repeats the last season, is where training begins and what scores are
+            compared with.
         log: learn logarithms, for series above 0 whose swings grow with their level.
-        interval: the share of what comes that shall lie within the interval.
+        interval: the share of future values that shall lie within the interval.
 
     Raises CarouselError for values out of these limits.
+
+    >>> Forecast(horizon=12, season=12).interval
+    0.9
     """
 
-    task: ClassVar[str] = "forecast"
-    causal: ClassVar[bool] = True
+    task: ClassVar[str] = "forecast"  # its name
+    causal: ClassVar[bool] = True  # what comes is not read
+    held_out_from: ClassVar[float] = math.inf  # the end of each series is held out
     horizon: int = 1
     season: int = 1
     log: bool = False
@@ -144,40 +81,6 @@ class Forecast(Head):
                 f"interval must be a share from {LEAST_INTERVAL} to {MOST_INTERVAL}, such as 0.9; got {self.interval}."
             )
 
-    def input_width(self, encoded: int, targets: int) -> int:
-        return encoded + 2 * targets  # how far each target has come since the last step and season
-
-    def fits(self, columns: int, targets: int, labels: int) -> bool:
-        return 0 < targets <= columns
-
-    def holds_out_sequences(self, number: int) -> bool:
-        return False
-
-    def check_lengths(self, sequences: Sequences) -> None:
-        needed = self.season + 1
-        for item in sequences.items:
-            if len(item) < needed:
-                raise CarouselError(
-                    f"a forecast reads at least one season and one step more, {needed} steps; the sequence "
-                    f"{item.name!r} has {len(item)}."
-                )
-
-    def prediction(self, output: np.ndarray, model: Model) -> Prediction:
-        """The forecast that follows the last step."""
-        return model.in_units_of_data(output[-1])
-
-    def probabilities(self, each: Iterable[np.ndarray]) -> Any:
-        raise CarouselError(
-            "a forecast has no labels, and so no probabilities; its intervals are in predict."
-        )
-
-    def table(self, model: Model, sequences: Sequences) -> Iterator[tuple[Any, ...]]:
-        yield ("sequence", "ahead", "column", "forecast", "low", "high")
-        for item, found in zip(sequences.items, model.predict(sequences), strict=True):
-            for ahead, values in enumerate(zip(found.middle, found.low, found.high, strict=True), 1):
-                for column, *figures in zip(sequences.numbers, *values, strict=False):
-                    yield (item.name, ahead, column, *(f"{figure:.6g}" for figure in figures))
-
 
 HEADS: dict[str, type[Head]] = {each.task: each for each in (Tag, Classify, Forecast)}
 
@@ -188,8 +91,7 @@ def head_of(head: str | Head) -> Head:
         return head
     if head not in HEADS:
         raise CarouselError(
-            f"head must be one of {', '.join(HEADS)}, or one of carousel.models' Tag(), Classify() and "
-            f"Forecast(horizon=12); got {head!r}."
+            f"head must be one of {', '.join(HEADS)}, or carousel.Forecast(horizon=12); got {head!r}."
         )
     return HEADS[head]()
 
@@ -209,18 +111,9 @@ def head_from_dict(about: dict[str, Any]) -> Head:
 
 
 def check_model(head: Head | type[Head], options: dict[str, Any]) -> None:
-    """Raise CarouselError for an unknown cell, sizes below 1, and options that exclude each other."""
+    """Raise CarouselError for options of a model out of their limits, and for those that exclude each other."""
     cell = options["cell"]
-    if cell not in SEQUENCE_CELLS:
-        raise CarouselError(f"cell must be one of {', '.join(SEQUENCE_CELLS)}; got {cell!r}.")
-    for name in ("hidden_size", "num_layers", "context"):
-        size = options[name]
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise CarouselError(f"{name} must be a whole number of at least 1; got {size!r}.")
-    check_layers(options["num_layers"])
-    for name in ("dropout", "weight_drop", "recurrent_dropout"):
-        if not 0 <= options[name] < 1:
-            raise CarouselError(f"{name} must be at least 0 and below 1; got {options[name]}.")
+    check_options(options, SEQUENCE_CELLS)
     if options["bidirectional"] and head.causal:
         raise CarouselError("bidirectional reads what comes, which a forecast cannot; leave it out.")
     recurrent = ("bidirectional", "weight_drop", "recurrent_dropout")

@@ -1,4 +1,4 @@
-"""Layers without recurrence: what a recurrent network has to beat."""
+"""Layers without recurrence, as a baseline for recurrent networks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from carousel.nn.regularisers import dropout
 
 
 class MLP(nn.Module):
-    """Hidden layers that see the last N steps and nothing before them; called like a recurrent module.
+    """Hidden layers that see the last N steps only; called like a recurrent module.
 
     Args:
         input_size: I. hidden_size: H. num_layers: hidden layers, the first of which reads N I numbers.
@@ -28,7 +28,7 @@ class MLP(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(width, hidden_size) for width in widths)
 
     def forward(self, x: Tensor, hx: None = None, *, lengths: Any = None) -> tuple[Tensor, None]:
-        """x: (T, B, I). Returns (T, B, H), and None for the state that it has not."""
+        """x: (T, B, I). Returns (T, B, H), and None, because there is no state."""
         padded = F.pad(x, (0, 0, 0, 0, self.context - 1, 0))
         x = torch.cat([padded[k : k + x.shape[0]] for k in range(self.context)], dim=-1)
         for number, layer in enumerate(self.layers):

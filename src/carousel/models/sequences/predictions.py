@@ -1,4 +1,4 @@
-"""A forecast in the units of the data: the middle and the bounds of an interval for each value that comes."""
+"""A forecast in the units of the data: for each future value the median and the bounds of an interval."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from carousel.data.sequences import Encoding
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """The next H values of K series, each (H, K): the median, and the bounds of the interval."""
+    """The next H values of K series, in the units of the data."""
 
-    middle: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    middle: np.ndarray  # (H, K), the medians
+    low: np.ndarray  # (H, K), the lower bounds of the intervals
+    high: np.ndarray  # (H, K), the upper bounds
 
 
 def forecasts(
@@ -34,5 +34,5 @@ def forecasts(
 
 
 def quantile(interval: float) -> float:
-    """How many deviations to each side of the mean of a normal distribution hold this share of it."""
+    """The number of deviations around the mean of a normal distribution that hold the share `interval`."""
     return NormalDist().inv_cdf(0.5 + interval / 2)

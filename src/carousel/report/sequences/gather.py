@@ -14,9 +14,9 @@ from carousel.training.run.folder import RunFolder
 from carousel.training.run.metrics import read_metrics
 from carousel.training.sequences.baselines import mlp_baseline
 from carousel.training.sequences.config import SequenceConfig
+from carousel.training.sequences.objective import Track
 from carousel.training.sequences.row import SequenceRow
 from carousel.training.sequences.task import SequenceTask
-from carousel.training.sequences.track import Track
 
 EXAMINED, STEPS = 8, 100  # sequences and steps of each that the diagnosis reads
 SHOWN = 240  # steps of a series that are drawn

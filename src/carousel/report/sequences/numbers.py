@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from carousel.diagnosis.result import Diagnosis
+from carousel.training.sequences.objective import Track
 from carousel.training.sequences.row import SequenceRow
 from carousel.training.sequences.score import ForecastScore, LabelScore
-from carousel.training.sequences.track import Track
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from carousel.report.diagnosis.gradient_figures import gradient_figure
 from carousel.report.sequences.numbers import SequenceReport
 from carousel.report.template import render_template
 from carousel.report.words import count, number
+from carousel.training.sequences.objective import Track
 from carousel.training.sequences.score import ForecastScore, LabelScore
-from carousel.training.sequences.track import Track
 
 _TASKS = {"tag": "a label at each step", "classify": "a label for each sequence", "forecast": "forecasts"}
 MOST_LABELS = 30  # that a table of confusions shows

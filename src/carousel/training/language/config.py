@@ -1,6 +1,6 @@
-"""Every option of the training of a language model, each with its default, its limits and its meaning, in one place.
+"""The options of the training of a language model, with their defaults, limits and help texts.
 
-The command line and `config.yaml` are derived from this dataclass. It loads no torch.
+The command line and `config.yaml` are derived from this dataclass. The module loads no torch.
 """
 
 import os
@@ -10,17 +10,21 @@ from typing import Any, Self
 from carousel.data.opening import STDIN
 from carousel.data.parts import SHARE
 from carousel.errors import CarouselError
-from carousel.models.cells import CELLS, MODELS, MOST_LAYERS
+from carousel.models.cells import CELLS, MODELS, MOST_LAYERS, check_ends
 from carousel.options import described, option
 from carousel.training.language.presets import preset
 from carousel.training.language.score import Score
 from carousel.training.loop.config import RATE, LoopConfig, without_dropout
 
-# Of 384 units on Python's source, 680 steps: a GRU stands at 2.05 bits per character with 8e-3, at 1.97 with 4e-3;
-# an LSTM at 1.94 with 8e-3.
+# 384 units on Python's source after 680 steps: a GRU reaches 2.05 bits per character with a rate of 8e-3 and 1.97 with
+# 4e-3, an LSTM 1.94 with 8e-3.
 GRU_RATE = 4e-3
 _FILES = ("train_file", "valid_file", "test_file", "from_")
-WORDS = ("word", "token")  # levels whose unknown words hide their characters: perplexity says more there
+MODEL_OPTIONS = {"rnn": ("cell", "weight_drop", "recurrent_dropout"), "tdnn": ("context", "direct")}
+WORDS = (
+    "word",
+    "token",
+)  # levels with unknown words, whose characters are lost: perplexity is the better figure
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,8 @@ class LanguageConfig(LoopConfig):
     )
 
     train_file: str | None = option(
-        None, "text to learn from instead of PATHS, a file, folder or glob; its names say nothing of parts"
+        None,
+        "text to learn from instead of PATHS: a file, folder or glob; its file names do not assign parts",
     )
     valid_file: str | None = option(None, "text that chooses the best weights (none: a share of the text)")
     test_file: str | None = option(None, "text that judges them (none: a share of the text)")
@@ -84,11 +89,12 @@ class LanguageConfig(LoopConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_together(self)
+        check_ends(vars(self))
+        _check_model(self)
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> Self:
-        """A configuration from `carousel.training.language.presets`, with `changes`.
+        """The configuration of the preset `name`, one of `carousel.training.language.presets.PRESETS`, with `changes`.
 
         >>> LanguageConfig.preset("zaremba-small", epochs=1).hidden_size
         200
@@ -118,53 +124,24 @@ class LanguageConfig(LoopConfig):
 
     @property
     def sources(self) -> dict[str, Any]:
-        """Where the text comes from, as `carousel.data.find_parts` takes it."""
+        """The sources of the text, as `carousel.data.find_parts` takes them."""
         return {"paths": self.paths} | {name: getattr(self, name) for name in _FILES[:-1]}
 
-    def score(self, counts: dict[str, Any]) -> Score:
-        """The score of such a run that its checkpoint holds."""
-        return Score.from_dict(counts)
+    @property
+    def score_class(self) -> type[Score]:
+        """The class of the scores of such a run."""
+        return Score
 
 
 def _absolute(path: str) -> str:
     return path if path == STDIN else os.path.abspath(os.path.expanduser(path))
 
 
-def _check_together(config: LanguageConfig) -> None:
-    """The rules between options."""
-    if config.one_hot and config.tie:
-        raise CarouselError("tie shares the symbols' vectors, but one_hot has none; give one of the two.")
-    if config.one_hot and config.embedding is not None:
-        raise CarouselError(f"one_hot has no symbols' vectors; leave embedding={config.embedding} out.")
-    if config.tie and config.embedding not in (None, config.hidden_size):
-        raise CarouselError(
-            "tie needs embedding equal to hidden_size; "
-            f"got embedding={config.embedding} and hidden_size={config.hidden_size}. Leave embedding out."
-        )
-    if config.one_hot and config.embedding_dropout:
-        raise CarouselError(
-            "embedding_dropout drops symbols' vectors, but one_hot has none; give one of the two."
-        )
-    _check_model(config)
-
-
 def _check_model(config: LanguageConfig) -> None:
-    """Options that belong to one kind of model."""
-    foreign = (
-        {"context": None, "direct": False}
-        if config.model == "rnn"
-        else {"cell": LanguageConfig.cell, "weight_drop": 0.0, "recurrent_dropout": 0.0}
-    )
-    for name, unset in foreign.items():
-        if (value := getattr(config, name)) != unset:
-            other = "tdnn" if config.model == "rnn" else "rnn"
-            raise CarouselError(
-                f"{name} is an option of --model {other}; got {name}={value} for {config.model}. Leave one out."
-            )
-    if config.direct and (config.one_hot or config.tie):
-        other, why = (
-            ("one_hot", "has none") if config.one_hot else ("tie", "needs output weights of their size")
-        )
-        raise CarouselError(
-            f"direct connects the symbols' vectors with the output, and {other} {why}; give one of the two."
-        )
+    """Raise CarouselError for an option of the other kind of model."""
+    for model, names in MODEL_OPTIONS.items():
+        for name in names if model != config.model else ():
+            if (value := getattr(config, name)) != getattr(LanguageConfig, name):
+                raise CarouselError(
+                    f"{name} is an option of --model {model}; got {name}={value} for {config.model}. Leave one out."
+                )

@@ -1,4 +1,4 @@
-"""What a run learns from and is judged by: the three parts of its text as numbers."""
+"""The text of a run in three parts, train, valid and test, as numbers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,19 +35,19 @@ class Corpus:
 
     @property
     def large(self) -> bool:
-        """Whether it does not fit into memory."""
+        """Whether the text is too large for memory."""
         documents = (*self.split.train, *self.split.valid, *self.split.test)
         return any(isinstance(document, LargeDocument) for document in documents)
 
     @property
     def piped(self) -> str:
-        """The text that came by standard input; the parts that it was cut into stand in its order."""
+        """The text that came by standard input; its parts are in the original order."""
         parts = (self.split.train, self.split.valid, self.split.test)
         return "".join(document.text for part in parts for document in part if document.name == STDIN)
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of all symbols in their order: equal only for the same text under the same vocabulary."""
+        """A hash of all symbols in their order, equal only for the same text and the same vocabulary."""
         digest = blake2b(digest_size=16)
         for part in (self.train, self.valid, self.test):
             digest.update(np.int64(part.tokens).tobytes())
@@ -57,11 +57,12 @@ class Corpus:
 
 
 def load(config: LanguageConfig, folder: RunFolder | None = None, on_progress: Observer = silent) -> Corpus:
-    """Read the text that `config` names, or the run in `folder` kept, and tell the parts.
+    """Read the text that `config` names or that the run in `folder` stored, and report the parts.
 
-    The vocabulary is that of the run, or of the one it begins with; else it is learned from train.
+    The vocabulary is that of the run, or that of the run whose weights it begins with; otherwise it is learned from the
+    train part.
 
-    Raises CarouselError for bad paths, files that are no text, and text that is too short or always the same symbol.
+    Raises CarouselError for bad paths, for files that are no text, and for text that is too short or has one symbol.
     """
     config = config if folder is None else folder.with_stored_text(config)
     skipped: list[Path] = []
@@ -88,7 +89,7 @@ def load(config: LanguageConfig, folder: RunFolder | None = None, on_progress: O
 def of_run(folder: RunFolder, on_progress: Observer = silent) -> Corpus:
     """The text of a run as it was when the run began.
 
-    Raises CarouselError if it has changed: its test part would be another one.
+    Raises CarouselError if the text has changed, because the test part would be a different one.
     """
     corpus = load(config_of(folder.path), folder, on_progress)
     if describe_checkpoint(folder.checkpoint).get("text") != corpus.fingerprint:
@@ -127,7 +128,7 @@ def _tell_unknown(corpus: Corpus, run: str, on_progress: Observer) -> None:
 
 
 def _learned(config: LanguageConfig, split: Split, on_progress: Observer) -> Vocabulary:
-    """The vocabulary of the train part; text that is no corpus of three files may well write no `<unk>`."""
+    """The vocabulary of the train part; text that is no corpus of three files may have no `<unk>`."""
     size = config.vocabulary_size
     if config.level == "token" and size is None and not split.brought:
         size = size_without_rare(piece for document in split.train for piece in document.chunks())
@@ -139,7 +140,7 @@ def _learned(config: LanguageConfig, split: Split, on_progress: Observer) -> Voc
 
 
 def _told(name: str, on_progress: Observer) -> Callable[[int, int], None]:
-    """Progress of a large part as it becomes numbers, one Stage for each tenth."""
+    """Report the encoding of a large part, with one Stage for each tenth."""
     shown = -1
 
     def tell(done: int, total: int) -> None:
@@ -152,7 +153,7 @@ def _told(name: str, on_progress: Observer) -> Callable[[int, int], None]:
 
 
 def _check_length(config: LanguageConfig, train: Part) -> None:
-    """Raise CarouselError for a train part that is shorter than one window, or than what a prediction sees."""
+    """Raise CarouselError for a train part that is shorter than one window, or than the context of a prediction."""
     if config.context is not None and config.context > train.tokens:
         raise CarouselError(
             f"context must be at most the number of symbols of the train part, {train.tokens:,}; "

@@ -1,9 +1,9 @@
-"""How many bits a language model needs for a text.
+"""The bits that a language model needs for a text.
 
-Each file is one stream: read from the zero state behind a boundary to its end, every symbol scored once, in the
-order of the text. So a score depends on the text alone, neither on how training cut its windows nor on what else
-is scored beside it: files run side by side only to be quicker. While training, a sample is enough: segments of
-4,096 symbols spread over the part, each read after the 512 symbols before it, unscored.
+Each file is one stream: the model starts at a boundary with the zero state, and each symbol is scored once, in order.
+So a score depends on the text alone, not on the windows of training and not on other files, which run side
+by side only for speed. During training a sample is scored: segments of 4,096 symbols spread over the part. The model
+reads the 512 symbols before each segment without a score.
 """
 
 import math
@@ -36,7 +36,7 @@ _LOGITS = 1 << 23  # numbers held at a time
 class Part:
     """A part of a corpus as symbols (N + 1,), the first being context only, and its number of characters.
 
-    `ends` says where the boundary stands that closes each file; without it all is one file.
+    `ends` holds the place of the boundary that closes each file; None: the part is one file.
     """
 
     ids: np.ndarray
@@ -50,7 +50,7 @@ class Part:
         vocabulary: Vocabulary,
         on_progress: Callable[[int, int], None] | None = None,
     ) -> "Part":
-        """The part that these documents are; of large ones, progress is told in characters done and in all."""
+        """The part of these documents; `on_progress` gets the characters done and in all of large documents."""
         ids, ends = streams(documents, vocabulary, on_progress)
         return cls(ids, count_characters(documents), ends)
 
@@ -61,7 +61,7 @@ class Part:
 
     @property
     def files(self) -> list[np.ndarray]:
-        """The stream of each file, from the boundary before it to the one behind it."""
+        """The stream of each file, from the boundary before the file to the boundary after it."""
         ends = [self.tokens] if self.ends is None else self.ends.tolist()
         return [self.ids[start : end + 1] for start, end in zip([0, *ends], ends, strict=False)]
 
@@ -69,7 +69,7 @@ class Part:
 def evaluate(model: Predictor, part: Part, limit: int | None = None) -> Score:
     """Score a whole part, each file as one stream, or a sample of about `limit` of its tokens.
 
-    With a limit, the characters are those of the whole in proportion to the tokens.
+    For a sample, the characters are those of the whole part in proportion to the tokens.
     """
     if len(part.ids) < 2:
         raise CarouselError(f"a part to score must hold at least 2 symbols; got {len(part.ids)}.")
@@ -92,9 +92,9 @@ def by_document(model: Predictor, documents: Sequence[Document]) -> Score:
 
 
 def by_line(model: Predictor, documents: Sequence[Document]) -> list[Score]:
-    """The score of each line by itself, from the zero state at the start of a document, its line end included.
+    """The score of each line, line end included, read from the zero state.
 
-    A line scores the same whatever lines stand around it.
+    The score of a line does not depend on the other lines.
     """
     texts, encoded = _encoded(model, documents)
     totals = _totals(model, encoded)
@@ -105,7 +105,7 @@ def by_line(model: Predictor, documents: Sequence[Document]) -> list[Score]:
 
 
 def by_token(model: Predictor, documents: Sequence[Document]) -> list[list[TokenScore]]:
-    """`by_line` by token: what each line is made of, and the bits of each piece."""
+    """`by_line` by token: the tokens of each line, and the bits of each token."""
     _, encoded = _encoded(model, documents)
     found = [np.zeros(len(ids) - 1) for ids in encoded]
     for rows, start, nats in _walk(model, encoded):
@@ -129,7 +129,7 @@ def lines_of(document: Document) -> list[str]:
 
 
 def _encoded(model: Predictor, documents: Sequence[Document]) -> tuple[list[str], list[np.ndarray]]:
-    """Lines with their ends, and their symbols behind a boundary."""
+    """Lines with their ends, and their symbols after a boundary."""
     texts = [line.rstrip("\r") + "\n" for document in documents for line in lines_of(document)]
     start = np.array([BOUNDARY], dtype=np.int32)
     return texts, [np.concatenate([start, model.vocabulary.encode(text)]) for text in texts]
@@ -158,7 +158,7 @@ def _walk(model: Predictor, texts: Sequence[np.ndarray]) -> Iterator[tuple[list[
     """The losses of streams, each from the zero state: (which streams, from which step, nats (steps, streams)).
 
     Streams of similar length run side by side, the longest first, in windows so that logits fit into memory;
-    one that has ended is left out of the windows that follow, and within a window its losses are 0.
+    a stream that has ended is left out of the windows that follow, and within a window its losses are 0.
     """
     model = eval_view(model)
     order = sorted(range(len(texts)), key=lambda k: -len(texts[k]))
@@ -196,7 +196,7 @@ def _side_by_side(
 
 
 def _first(state: Any, columns: int) -> Any:
-    """The state of the first columns: those that go on."""
+    """The state of the first columns, which go on."""
     if state is None:
         return None
     parts = [part[:, :columns].contiguous() for part in ([state] if isinstance(state, Tensor) else state)]

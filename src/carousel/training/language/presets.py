@@ -1,6 +1,6 @@
-"""Published configurations, and one of Carousel's own: options by name, each with its source.
+"""Published configurations and one of Carousel's own, each with its source.
 
-Any option given beside a preset goes before it. Free of torch: the command line lists them in its help.
+An option that the user gives replaces that of the preset. The module loads no torch, so that the help can list presets.
 """
 
 import difflib
@@ -12,7 +12,7 @@ from carousel.errors import CarouselError
 
 @dataclass(frozen=True)
 class Preset:
-    """Options of `LanguageConfig`; where they come from, and what differs from there."""
+    """Options of `LanguageConfig`, their source, and how Carousel differs from it."""
 
     options: dict[str, Any]
     source: str
@@ -130,7 +130,7 @@ PRESETS: dict[str, Preset] = {
 def preset(name: str) -> dict[str, Any]:
     """The options of a preset, as a new dictionary.
 
-    Raises CarouselError, with the nearest name, for one that there is not.
+    Raises CarouselError for an unknown name, with the nearest known one.
 
     >>> preset("zaremba-small")["hidden_size"]
     200

@@ -9,7 +9,7 @@ from carousel.training.run.metrics import CsvRow
 
 @dataclass(frozen=True)
 class Row(CsvRow):
-    """A row of a language model; training figures are means over the steps since the row before."""
+    """A row of a language model; the figures of train are means over the steps since the last row."""
 
     train_bits_per_character: float
     train_perplexity: float

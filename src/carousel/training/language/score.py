@@ -2,18 +2,20 @@
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any
 
 from carousel.errors import CarouselError
-from carousel.plain import typed
 
 
 @dataclass(frozen=True)
 class Score:
-    """The bits a model needs for a text of so many tokens and characters.
+    """The bits that a model needs for a text of so many tokens and characters.
 
-    The end of each document is predicted, so it counts as a token and as a character too. Bits per character
-    compare across levels (char, word, bpe); perplexity is per token and compares within one vocabulary only.
+    The model also predicts the end of each document, which counts as a token and as a character. Bits per character
+    can be compared across levels (char, word, bpe). Perplexity is per token, so it can be compared within one
+    vocabulary only.
+
+    Raises CarouselError for counts below 1.
 
     >>> score = Score(bits=30.0, tokens=10, characters=20)
     >>> score.bits_per_character, score.perplexity
@@ -30,36 +32,32 @@ class Score:
 
     @property
     def value(self) -> float:
-        """What training makes small: bits per character."""
+        """What training minimises: bits per character."""
         return self.bits_per_character
 
     @property
     def nats_per_token(self) -> float:
-        """Minus the mean log probability of a token, the figure that papers call the loss."""
+        """Minus the mean log probability of a token, which papers call the loss."""
         return self.bits * math.log(2) / self.tokens
 
     @property
     def perplexity(self) -> float:
-        """2 to the bits per token; infinite where a float cannot hold it."""
+        """2 to the power of the bits per token; infinite where a float cannot hold the number."""
         bits = self.bits / self.tokens
         return 2.0**bits if bits < 1023 else math.inf
+
+    def __post_init__(self) -> None:
+        if min(self.tokens, self.characters) < 1:
+            raise CarouselError(f"a score must count at least one token and one character; got {self}.")
 
     def to_dict(self) -> dict[str, Any]:
         """The three counts, for JSON."""
         return asdict(self)
 
-    @classmethod
-    def from_dict(cls, counts: dict[str, Any]) -> Self:
-        """The score that `to_dict` wrote."""
-        score = typed(cls, counts, "score")
-        if min(score.tokens, score.characters) < 1:
-            raise CarouselError(f"score: it must be of at least one token and character; got {score}")
-        return score
-
 
 @dataclass(frozen=True)
 class TokenScore:
-    """One piece of a text and the bits that a model needed for it."""
+    """One token of a text, and the bits that a model needed for that token."""
 
     text: str
     bits: float

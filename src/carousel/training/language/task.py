@@ -1,15 +1,16 @@
 """Language modelling for the loop and its session: model, windows, loss, scores."""
 
 import math
-from pathlib import Path
+from inspect import signature
 from typing import Any
 
 from torch import Tensor
 
 from carousel.atomic import write_atomic
 from carousel.losses import linear_cross_entropy
+from carousel.models.architectures import ARCHITECTURES
 from carousel.models.memory import check_memory
-from carousel.models.predictor import Predictor, model_class
+from carousel.models.predictor import Predictor
 from carousel.nn.random_numbers import seeded
 from carousel.training.language.config import LanguageConfig
 from carousel.training.language.corpus import Corpus
@@ -21,22 +22,18 @@ from carousel.training.language.windows import TextWindows
 from carousel.training.loop.loop import Loop
 from carousel.training.run.folder import RunFolder
 
-_OF_ALL = ("hidden_size", "num_layers", "embedding", "one_hot", "tie", "uniform")
-_DROPOUT = ("dropout", "locked_dropout", "embedding_dropout")
 EVALUATED = 65_536  # tokens of the valid part scored while training; the whole part at the end
-_OWN = {"rnn": ("cell", "weight_drop", "recurrent_dropout"), "tdnn": ("context", "direct")}
 
 
 def build_model(config: LanguageConfig, vocabulary_size: int) -> Predictor:
     """The model that `config` names, with first weights from torch's random state."""
-    names = (*_OF_ALL, *_DROPOUT, *_OWN[config.model])
+    kind = ARCHITECTURES[config.model]
+    names = [name for name in signature(kind).parameters if name != "vocabulary_size"]
     options = {name: getattr(config, name) for name in names}
     if options.get("context", 0) is None:  # the model's own
         del options["context"]
-    kind = model_class(config.model)
     check_memory(lambda: kind(vocabulary_size, **options))
-    model: Predictor = kind(vocabulary_size, **options)
-    return model
+    return kind(vocabulary_size, **options)
 
 
 def build_loop(
@@ -68,8 +65,8 @@ def next_symbol(model: Any, window: tuple[Tensor, ...], state: Any) -> tuple[Ten
 class LanguageTask:
     """A language model and its corpus, as `carousel.training.run.task.Task` says.
 
-    `warm_start`: whether the run begins with the weights of another one. `weights`: these weights, until a checkpoint
-    has its own.
+    `warm_start`: whether the run begins with the weights of another run. `weights`: these weights, until there is a
+    checkpoint.
     """
 
     what = "text"
@@ -111,12 +108,6 @@ class LanguageTask:
 
     def seen_by_monitor(self, window: tuple[Tensor, ...], instances: int) -> tuple[Any, ...]:
         return (window[0][:, :instances],)
-
-    def save(self, model: Predictor, path: Path, about: dict[str, Any]) -> None:
-        model.save(path, about)
-
-    def load(self, path: Path) -> Predictor:
-        return Predictor.load(path)
 
     def finish(self, folder: RunFolder, model: Predictor, config: LanguageConfig) -> tuple[Score, Score]:
         """Draws the samples."""

@@ -1,4 +1,4 @@
-"""A run that begins with the weights of another: what it takes from there, and what must stay. It loads no torch."""
+"""A run that begins with the weights of another run. The module loads no torch."""
 
 import dataclasses
 from pathlib import Path
@@ -24,9 +24,9 @@ _MODEL = (
 
 
 def warm_start_config(run: str | Path, **changes: Any) -> LanguageConfig:
-    """The configuration of a run that begins with the weights of another: that of the other one, with `changes`.
+    """The configuration of a run that begins with the weights of `run`: that of `run`, with `changes`.
 
-    The other one's length counts again, unless it is among the changes; new text replaces the old text.
+    The new run has the length of `run` unless the changes set another; new text replaces the old text.
 
     Raises CarouselError if `run` is no run of a language model, or a change would make another model.
     """
@@ -45,7 +45,9 @@ def config_of(run: str | Path) -> LanguageConfig:
     """The configuration of the run of a language model in a folder."""
     config = RunFolder.open(run).load_config()
     if not isinstance(config, LanguageConfig):
-        raise CarouselError(f"a language model begins with the weights of one; {run} learned from sequences.")
+        raise CarouselError(
+            f"from_ must be a run of a language model; {run} learned from sequences. Pass another run."
+        )
     return config
 
 

@@ -1,4 +1,4 @@
-"""The train stream, read again and again: any step of a run gives its window, whatever was read before."""
+"""Windows of the train stream; the window of a step does not depend on what was read before."""
 
 import numpy as np
 import torch
@@ -10,10 +10,9 @@ from carousel.data import Windows
 class TextWindows:
     """Windows (T, B) of the train files, shuffled anew for each epoch.
 
-    The documents, which end at `ends` (none: all is one), are put in an order that follows from the seed and the
-    number of the epoch alone, so that a resumed run reads on where it stopped without keeping the order. Every
-    window has the full length T: the end of the lanes that fills no window is left out (another one in each epoch).
-    Of a stream in a mapped file nothing is read but the windows asked for.
+    `ends` are the ends of the documents (None: one document). Their order follows from the seed and the number of the
+    epoch alone, so a resumed run needs no stored order. Every window has the full length T; the end of the lanes that
+    fills no window is left out (a different end in each epoch). Of a mapped file only the windows are read.
 
     Raises CarouselError if `ids` is shorter than one window.
     """

@@ -1,6 +1,6 @@
 """The options of a run that every kind of model shares: its loop, its length, its machine, its folder.
 
-The configurations of `carousel train` are this dataclass with the options of their own kind. It loads no torch.
+The configurations of `carousel train` extend this dataclass. The module loads no torch.
 """
 
 import dataclasses
@@ -23,12 +23,12 @@ RATE = 8e-3  # the learning rate where none is given
 DEFAULT_MINUTES = 3.0
 MOST_THREADS = max(1024, 4 * (os.cpu_count() or 1))  # far beyond, a system may crash instead of refusing
 SCHEDULES = ("cosine", "linear", "constant", "decay")
-LENGTHS = ("epochs", "minutes", "steps")  # three ways to say how long; the first given decides
+LENGTHS = ("epochs", "minutes", "steps")  # three ways to set how long a run takes
 
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """What the loop, the session and the run folder read; field metadata holds the help text, limits and choices.
+    """The options of the loop, the session and the run folder; field metadata holds help texts, limits and choices.
 
     Raises CarouselError for a value of the wrong type or out of its limits.
 
@@ -87,11 +87,11 @@ class LoopConfig:
         return RATE if self.lr is None else self.lr
 
     def absolute(self) -> Self:
-        """This configuration with paths that hold wherever the run is resumed from."""
+        """This configuration with absolute paths, so that the run can be resumed from any folder."""
         return self
 
     def idle(self) -> dict[str, str]:
-        """Options that have no effect beside the others, each with what it belongs to."""
+        """The options that have no effect with the others, each with the option that it needs."""
         idle = {} if self.optimizer == "sgd" else {"momentum": "optimizer sgd"}
         falls = {} if self.schedule == "decay" else dict.fromkeys(("decay", "decay_after"), "schedule decay")
         return idle | falls
@@ -99,8 +99,8 @@ class LoopConfig:
     def override(self, **changes: Any) -> Self:
         """This configuration with `changes`; a new length (epochs, minutes or steps) replaces the old one.
 
-        Raises CarouselError for bad changes, and for one that has no effect beside the other options: whoever gives
-        it expects something of it. A default or a preset may well hold such an option.
+        Raises CarouselError for bad changes, and for a change that has no effect with the other options, because the
+        caller expects an effect. A default or a preset may hold such an option.
 
         >>> LoopConfig(minutes=3, steps=900).override(epochs=1).steps is None
         True
@@ -113,7 +113,7 @@ class LoopConfig:
         return changed
 
     def check_given(self, names: Iterable[str]) -> None:
-        """Raise CarouselError if one of the options that someone gave, by their names, has no effect."""
+        """Raise CarouselError if one of the options that a caller gave, by their names, has no effect."""
         idle = self.idle()
         for name in names:
             value = getattr(self, name)
@@ -125,7 +125,7 @@ class LoopConfig:
                 )
 
     def with_steps(self, steps: int) -> Self:
-        """This configuration with its length settled; the epochs or minutes asked for stay on record."""
+        """This configuration with a number of steps; epochs or minutes stay as they were given."""
         return dataclasses.replace(self, steps=steps)
 
     def to_dict(self) -> dict[str, Any]:
@@ -159,7 +159,7 @@ class LoopConfig:
 
 
 def without_dropout(config: Any) -> dict[str, str]:
-    """Of a configuration with dropout: what is idle where nothing is dropped."""
+    """The idle options of a configuration in which nothing is dropped."""
     return {} if config.dropout else {"locked_dropout": "dropout above 0"}
 
 

@@ -1,4 +1,4 @@
-"""Which devices this machine has, asked before anything is written for a run."""
+"""The devices of this machine, checked before a run writes anything."""
 
 import torch
 
@@ -17,5 +17,5 @@ def check_device(name: str) -> None:
     if name not in here:
         raise CarouselError(
             f"device must be one that torch can use on this machine ({', '.join(here)}); got {name!r}. "
-            "Choose one of these, or install a torch that supports it."
+            "Choose one of these, or install a build of torch that supports the device."
         )

@@ -1,8 +1,7 @@
 """Truncated backpropagation through time: one window, one step, the state carried on.
 
-(Werbos 1990; Williams & Peng 1990.) This is the whole of the training proper, for any model, any loss and any
-source of windows; what surrounds it (when to evaluate, save and stop) is in session.py. Devices and precision
-come from Lightning Fabric.
+(Werbos 1990; Williams & Peng 1990.) The loop serves any model, any loss and any source of windows. session.py decides
+when to evaluate, save and stop. Lightning Fabric handles devices and precision.
 """
 
 import math
@@ -28,11 +27,11 @@ PRECISIONS = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 
 
 class Diverged(CarouselError):
-    """The loss or the gradient is no finite number any more; the step was not taken."""
+    """The loss or the gradient is not a finite number; the step was not taken."""
 
 
 class Batches(Protocol):
-    """Where windows come from, epoch after epoch; each follows from its number alone."""
+    """The source of windows for all epochs; a window depends on its number alone."""
 
     number: int  # of windows in an epoch
     tokens: int  # predictions in a window
@@ -47,8 +46,8 @@ class Batches(Protocol):
 class Loop(Generic[Model]):
     """A model in training: weights, optimizer, windows and carried state.
 
-    Everything random that follows is drawn from `random`, the loop's own, so that runs in other threads do not change
-    it; a checkpoint holds its state.
+    All random numbers of the loop come from its own generator `random`, so that runs in other threads do not change
+    them. A checkpoint holds the state of the generator.
     """
 
     def __init__(self, config: LoopConfig, model: Model, batches: Batches, objective: WindowLoss) -> None:
@@ -70,9 +69,9 @@ class Loop(Generic[Model]):
         return config.rate * share
 
     def step(self, step: int) -> tuple[float, float]:
-        """Learn from window `step`, counted from 0; loss in nats per token, gradient's norm before clipping.
+        """Learn from window `step`, counted from 0; returns the loss in nats per token and the unclipped gradient norm.
 
-        Raises Diverged if one of the two is not finite; the weights are then still those of the step before.
+        Raises Diverged if one of the two is not finite; the weights are then those of the step before.
         """
         state = None if self.batches.resets_state(step) else detached(self.state)
         window = tuple(tensor.to(self.fabric.device) for tensor in self.batches.window(step))
@@ -92,7 +91,7 @@ class Loop(Generic[Model]):
         return nats, length
 
     def _clip(self) -> float:
-        """The norm of the gradient, which is cut to `clip` if it is longer: else a pass over memory is saved."""
+        """The norm of the gradient, which is scaled to `clip` only if it is larger, to save a pass over memory."""
         norm = get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])
         length = float(norm)
         if self.config.clip and length > self.config.clip:
@@ -101,7 +100,7 @@ class Loop(Generic[Model]):
 
 
 def detached(state: Any) -> Any:
-    """A carried state (a tensor, a tuple of tensors or None) cut off from the window before."""
+    """A carried state (a tensor, a tuple of tensors or None) without its graph."""
     if isinstance(state, Tensor):
         return state.detach()
     return None if state is None else tuple(part.detach() for part in state)

@@ -5,7 +5,7 @@ from torch.optim import SGD, AdamW, Optimizer, RMSprop
 
 from carousel.training.loop.config import LoopConfig
 
-# what each keeps for a parameter once it has moved it; all but the count of steps have the parameter's shape
+# the state of a parameter after its first step; every tensor but the count of steps has the shape of the parameter
 _STATE_NAMES = {"adamw": ("step", "exp_avg", "exp_avg_sq"), "rmsprop": ("step", "square_avg")}
 
 
@@ -18,9 +18,8 @@ def state_names(config: LoopConfig) -> tuple[str, ...]:
 def build_optimizer(model: nn.Module, config: LoopConfig) -> Optimizer:
     """The optimizer that `config` names, with weight decay on matrices alone.
 
-    Biases and peepholes are not decayed: they set where a gate rests, and 0 is no natural place for that.
-    The second moment of AdamW (Loshchilov & Hutter 2019) looks back 100 steps, not 1,000: runs here are
-    short.
+    Biases and peepholes do not decay: they set the resting point of a gate, for which 0 is not a natural value.
+    The second moment of AdamW (Loshchilov & Hutter 2019) averages over 100 steps, not 1,000, because runs are short.
     """
     matrices: list[nn.Parameter] = []
     vectors: list[nn.Parameter] = []

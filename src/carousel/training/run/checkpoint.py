@@ -1,11 +1,10 @@
-"""All that resuming needs, in one file that is written as one step.
+"""All that resuming a run needs, in one file that is written atomically.
 
-Why best weights and checkpoint never disagree, though they are two files: after an improvement
-`weights.safetensors` is written first, then the checkpoint that knows of it. A process that dies between
-the two leaves newer weights beside an older checkpoint. Resuming from that replays the steps in between;
-every step follows from the checkpoint alone, so the replay meets the same improvement and writes the same
-bytes once more. The other order could lose the best weights: the checkpoint would say that they were kept,
-and nothing would write them again.
+The best weights are in a second file, and the two files never disagree: after an improvement `weights.safetensors` is
+written first, then the checkpoint that records the improvement. If a process dies between the two, newer weights stand
+beside an older checkpoint. The resumed run repeats the steps in between. Each step follows from the checkpoint alone,
+so the run finds the same improvement and writes the same bytes again. With the other order the best weights could be
+lost: the checkpoint would record weights that no step writes again.
 """
 
 from pathlib import Path
@@ -28,7 +27,7 @@ KIND = "checkpoint"
 
 
 def save_checkpoint(path: Path, loop: Loop[Any], position: Position, **about: Any) -> None:
-    """Write the loop and where it stands, with the plain values `about` them."""
+    """Write the loop, its position, and plain values `about` them."""
     tensors = {f"model.{name}": tensor for name, tensor in distinct(loop.model).items()}
     for number, values in loop.optimizer.state_dict()["state"].items():
         for name, value in values.items():
@@ -41,7 +40,7 @@ def save_checkpoint(path: Path, loop: Loop[Any], position: Position, **about: An
 
 
 def load_checkpoint(path: Path, loop: Loop[Any]) -> Position:
-    """Bring a freshly built loop to where the checkpoint was written.
+    """Restore a new loop from a checkpoint; returns its position.
 
     Raises CarouselError if the file is damaged, or was written under another configuration.
     """
@@ -58,7 +57,7 @@ def load_checkpoint(path: Path, loop: Loop[Any]) -> Position:
 
 
 def describe_checkpoint(path: Path) -> dict[str, Any]:
-    """What a checkpoint says of itself, without its tensors."""
+    """The description in a checkpoint, without its tensors."""
     return load_description(path, KIND)
 
 
@@ -68,7 +67,7 @@ def verify_checkpoint(path: Path) -> None:
 
 
 def _restore(loop: Loop[Any], tensors: dict[str, Tensor]) -> None:
-    """Names, shapes and types are compared before anything is used: torch's fused optimizers trust theirs."""
+    """Restore the loop; names, shapes and types are compared first, because torch's fused optimizers do not check."""
     expected = {f"model.{name}": tensor for name, tensor in distinct(loop.model).items()}
     expected |= _expected_moments(loop, tensors) | {"random": loop.random.get_state()}
     if any(name.startswith("state.") for name in tensors):
@@ -88,14 +87,14 @@ def _restore(loop: Loop[Any], tensors: dict[str, Tensor]) -> None:
 
 
 def _room(tensors: dict[str, Tensor], room: str) -> dict[str, Tensor]:
-    """The tensors of a room by the names that they have in it."""
+    """The tensors whose names begin with `room`, by the rest of their names."""
     return {
         name.removeprefix(f"{room}."): each for name, each in tensors.items() if name.startswith(f"{room}.")
     }
 
 
 def _expected_moments(loop: Loop[Any], tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Of the parameters that have moved, of which the file holds something, what the optimizer keeps."""
+    """The optimizer's tensors for the parameters of which the file holds any."""
     expected = {}
     parameters = [each for group in loop.optimizer.param_groups for each in group["params"]]
     for number, parameter in enumerate(parameters):
@@ -107,7 +106,7 @@ def _expected_moments(loop: Loop[Any], tensors: dict[str, Tensor]) -> dict[str, 
 
 
 def _state_of_first_window(loop: Loop[Any]) -> Any:
-    """A carried state of the right shapes and types: they do not depend on what was read."""
+    """A carried state with the right shapes and types, which do not depend on the window."""
     window = tuple(tensor.to(loop.fabric.device) for tensor in loop.batches.window(0))
     with torch.no_grad(), drawing_from(loop.random):
         return loop.objective(loop.model, window, None)[1]

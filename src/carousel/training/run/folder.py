@@ -1,4 +1,4 @@
-"""A run folder: where each thing of a training run lies, and who may write there."""
+"""A run folder: its files, and the lock that lets one process write there."""
 
 import itertools
 import os
@@ -23,10 +23,10 @@ class RunFolder:
     text.txt                the text of a language model, if it came by standard input
     data.safetensors        the sequences that `fit` was given in memory
     weights.safetensors     the best model so far with options and vocabulary: all that loading needs
-    checkpoint.safetensors  what resuming needs: model, optimizer, carried state, random state, position
+    checkpoint.safetensors  all that resuming needs: model, optimizer, carried state, random state, position
     metrics.csv             one row per so many steps
-    monitor.csv             what the monitor saw: gradient by lag, horizon, saturation
-    events.out.tfevents.*   both for TensorBoard
+    monitor.csv             the figures of the monitor: gradient by lag, horizon, saturation
+    events.out.tfevents.*   the rows of both for TensorBoard
     samples.txt             texts drawn from the best weights of a language model
     report.html             the report
     """
@@ -46,7 +46,7 @@ class RunFolder:
 
     @staticmethod
     def set_aside(path: Path) -> Path:
-        """Give what stands in the place of a by-product the next free name, which is returned."""
+        """Rename what stands at `path` to the next free name, which is returned."""
         names = (path.with_name(f"{path.name}.damaged-{k}") for k in itertools.count(1))
         aside = next(name for name in names if not os.path.lexists(name))
         path.rename(aside)
@@ -102,7 +102,7 @@ class RunFolder:
         config.override(out=None).save(self.config)
 
     def with_stored_text(self, config: Any) -> Any:
-        """A configuration with the text that was kept here in the place of standard input."""
+        """A configuration that reads the text stored here instead of standard input."""
         if not self.text.exists():
             return config
         text = {name: [str(self.text)] if name == "paths" else str(self.text) for name in config.piped}

@@ -1,4 +1,4 @@
-"""How many steps a run takes: counted from epochs, or measured once for a number of minutes."""
+"""The number of steps of a run: counted from epochs, or measured once for a number of minutes."""
 
 import statistics
 import time
@@ -6,10 +6,9 @@ from typing import Any, TypeVar
 
 from carousel.training.loop.config import DEFAULT_MINUTES, LoopConfig
 from carousel.training.loop.loop import Loop
-from carousel.training.run.clock import seconds_since
 from carousel.training.run.task import Task
 
-EVALUATIONS = 20  # in a run, where nothing else is asked for
+EVALUATIONS = 20  # in a run, unless `evaluate_every` is set
 _SHARE = 0.05  # of the minutes that evaluations may take
 _WARM_UP, _TIMED = 3, 20  # steps
 _SECONDS = 3.0  # of timed steps at most
@@ -18,11 +17,10 @@ Settings = TypeVar("Settings", bound=LoopConfig)
 
 
 def resolve_length(config: Settings, task: Task) -> Settings:
-    """The configuration with `steps` and `evaluate_every` filled in: from here on the clock decides nothing.
+    """The configuration with `steps` and `evaluate_every` set, after which no time is measured for the length.
 
-    Minutes become steps by timing some steps, and an evaluation, of a model that is then thrown away. They
-    are the time of training with its evaluations; the final scores on the whole valid and test parts come
-    on top.
+    To turn minutes into steps, some steps and an evaluation of a temporary model are timed. The minutes cover training
+    and its evaluations; the final scores on the whole valid and test parts take extra time.
     """
     if config.steps is not None:
         return _every(config, EVALUATIONS)
@@ -37,6 +35,11 @@ def resolve_length(config: Settings, task: Task) -> Settings:
     evaluations = max(1, min(EVALUATIONS, int(_SHARE * seconds / evaluation)))
     steps = max(1, int((seconds - evaluations * evaluation) / step))
     return _every(config.override(minutes=minutes).with_steps(steps), evaluations)
+
+
+def seconds_since(start: float) -> float:
+    """Seconds since `time.perf_counter()` was `start`: more than 0, since some virtual machines have a slow counter."""
+    return max(time.perf_counter() - start, 1e-9)
 
 
 def _every(config: Settings, evaluations: int) -> Settings:

@@ -1,13 +1,14 @@
-"""The numbers of a run as it goes: rows of `metrics.csv`, and the same rows as TensorBoard events.
+"""The numbers of a run while it trains: rows of `metrics.csv`, and the same rows as TensorBoard events.
 
-The CSV file is the truth; the events are a copy. Both may be ahead of the checkpoint when a process dies,
-and the last row may be torn. On resuming, rows beyond the checkpoint are dropped (training writes them
-again) and the events are written anew from the rows that stay, so neither ever shows a step twice.
+The CSV file decides; the events are a copy. When a process dies, both may be ahead of the checkpoint, and the last row
+may be incomplete. A resumed run drops the rows beyond the checkpoint, which training writes again, and writes the
+events anew from the rows that stay. So neither file shows a step twice.
 """
 
 import os
 import socket
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
@@ -24,8 +25,8 @@ from carousel.training.run.folder import RunFolder
 
 
 @dataclass(frozen=True)
-class CsvRow:
-    """What is known after `step`; a subclass adds the figures of its kind of model, of which some may be None."""
+class CsvRow(ABC):
+    """The figures of a run after `step`; a subclass adds those of its kind of model, of which some may be None."""
 
     step: int
     epoch: float
@@ -33,9 +34,9 @@ class CsvRow:
     lr: float
 
     @classmethod
+    @abstractmethod
     def of(cls, train: Any, valid: Any, *, gradient_norm: float, speed: float, **when: Any) -> Self:
-        """The row with the scores of train and of valid, or None; `when`: the fields of every row."""
-        raise NotImplementedError
+        """The row of a score of train and a score of valid, or None; `when` holds the fields of every row."""
 
     @classmethod
     def header(cls) -> str:
@@ -43,7 +44,7 @@ class CsvRow:
         return ",".join(f.name for f in fields(cls))
 
     def to_csv(self) -> str:
-        """The values with commas between; an unknown one is empty."""
+        """The values, separated by commas; an unknown value is empty."""
         values = (getattr(self, f.name) for f in fields(self))
         return ",".join("" if value is None else repr(value) for value in values)
 
@@ -66,18 +67,18 @@ MONITOR_HEADER = "step,name,value"
 
 
 def read_metrics(path: str | Path, kind: type[AnyRow]) -> list[AnyRow]:
-    """The whole rows of a `metrics.csv` of this kind; a last line that was torn by a sudden end is left out.
+    """The rows of a `metrics.csv` of this kind, without an incomplete last line.
 
-    Raises CarouselError if the file is missing or something else.
+    Raises CarouselError if the file is missing or is no such file.
     """
     return _read(Path(path), kind.header(), kind.from_csv)
 
 
 def _read(path: Path, header: str, parse: Callable[[str], T]) -> list[T]:
-    """The whole lines behind the header, parsed."""
+    """The complete lines after the header, parsed."""
     data = read_file(path, "the metrics of a run")
     try:
-        first, *lines = data.decode().split("\n")[:-1] or [""]  # what follows the last line end is torn
+        first, *lines = data.decode().split("\n")[:-1] or [""]  # what follows the last line end is incomplete
         if first != header:
             raise ValueError(f"its first line is not {header!r}")
         return [parse(line) for line in lines]
@@ -99,7 +100,7 @@ def _look(line: str) -> tuple[int, str, float]:
 
 
 class Metrics:
-    """Writes the rows of a run, starting from those up to `step` that are there already."""
+    """Writes the rows of a run after those up to `step`, which are there already."""
 
     def __init__(
         self,
@@ -108,7 +109,7 @@ class Metrics:
         kind: type[CsvRow],
         on_damage: Callable[[str], None] = lambda what: None,
     ) -> None:
-        """`on_damage` is told of a file that cannot be read. It is set aside: a by-product stops no training."""
+        """A file that cannot be read is renamed, and `on_damage` gets a message: such files must not stop training."""
         self._path = folder.metrics
         with storage_errors(self._path):
             found = _kept(self._path, lambda path: read_metrics(path, kind), on_damage)
@@ -135,7 +136,7 @@ class Metrics:
             self._events_file.flush()
 
     def _resume_monitor(self, path: Path, looks: list[tuple[int, str, float]]) -> IO[str]:
-        """What the monitor saw stays, and stands in the new events too."""
+        """Keep the looks of the monitor, and write them to the new events too."""
         lines = [f"{step},{tag},{value!r}" for step, tag, value in looks]
         write_atomic(path, "\n".join([MONITOR_HEADER, *lines]) + "\n")
         for step, tag, value in looks:
@@ -143,7 +144,7 @@ class Metrics:
         return open(path, "a", encoding="utf-8")
 
     def look(self, step: int, numbers: Mapping[str, float]) -> None:
-        """Add what the monitor saw after `step`, by TensorBoard's names; raises StorageError."""
+        """Add the figures of the monitor after `step`, by their names in TensorBoard; raises StorageError."""
         with storage_errors(self._path):
             self._monitor.writelines(f"{step},{tag},{value!r}\n" for tag, value in numbers.items())
             self._monitor.flush()
@@ -151,7 +152,7 @@ class Metrics:
             self._events_file.flush()
 
     def append(self, row: CsvRow) -> None:
-        """Add a row to both files; raises StorageError if the disk refuses."""
+        """Add a row to both files; raises StorageError if they cannot be written."""
         with storage_errors(self._path):
             self._csv.write(row.to_csv() + "\n")
             self._csv.flush()
@@ -159,7 +160,7 @@ class Metrics:
             self._events_file.flush()
 
     def sync(self) -> None:
-        """Bring the rows to the disk: called before each checkpoint, which promises that they are there."""
+        """Flush the rows to the disk before a checkpoint, which relies on them."""
         with storage_errors(self._path):
             os.fsync(self._csv.fileno())
 
@@ -181,7 +182,7 @@ class Metrics:
 
 
 def _kept(path: Path, read: Callable[[Path], list[T]], on_damage: Callable[[str], None]) -> list[T]:
-    """What a file of an earlier session holds; one that cannot be read gets another name."""
+    """The content of a file of an earlier session; a file that cannot be read is renamed."""
     if not os.path.lexists(path):
         return []
     try:
@@ -197,6 +198,6 @@ def _summary(numbers: Mapping[str, float]) -> Summary:
 
 
 def _tag(name: str) -> str:
-    """train_perplexity -> train/perplexity: TensorBoard groups by what stands before the stroke."""
+    """train_perplexity -> train/perplexity, because TensorBoard groups by what stands before the slash."""
     part, _, rest = name.partition("_")
     return f"{part}/{rest}" if part in ("train", "valid") else name

@@ -1,4 +1,4 @@
-"""Where a run stands: all that the loop knows besides tensors."""
+"""The position of a run: all of its state that is no tensor."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -10,7 +10,7 @@ from carousel.plain import typed
 
 @dataclass
 class Position:
-    """Counters and sums of the loop; plain numbers that survive JSON unchanged."""
+    """Counters and sums of the loop, as plain numbers that JSON stores exactly."""
 
     step: int = 0
     best_step: int = 0
@@ -33,11 +33,11 @@ class Position:
         self.seconds += seconds
 
     def clear(self) -> None:
-        """A row was written: begin the sums anew."""
+        """Set the sums to 0, after a row was written."""
         self.steps, self.nats, self.norm, self.stepping = 0, 0.0, 0.0, 0.0
 
     def judge(self, value: float, bound: float = math.inf) -> bool:
-        """Note an evaluation; whether it is the best so far.
+        """Record an evaluation; returns whether it is the best so far.
 
         The first one must be below `bound`, the score of the weights that the run began with.
         """

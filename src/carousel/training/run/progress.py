@@ -1,13 +1,22 @@
-"""What a training run tells through `on_progress`, beside the events that any long work has.
+"""The events of a training run that `on_progress` gets, beside those that any long work has.
 
-The command line draws its progress bar from these.
+The command line draws its progress bar from these events.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 from carousel.progress import Event
-from carousel.training.run.score import AnyScore
+
+
+class AnyScore(Protocol):
+    """How good a model is on a part of the data; the session keeps the weights with the lowest `value`."""
+
+    @property
+    def value(self) -> float: ...
+
+    def to_dict(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""One process's share of a run: from its beginning or its checkpoint to the end, or to the next death."""
+"""The share of a run that one process trains, from the beginning or a checkpoint on."""
 
 import math
 import time
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,29 +14,43 @@ from carousel.errors import CarouselError
 from carousel.interrupt import deferred_interrupt
 from carousel.plain import typed
 from carousel.progress import Note, Observer, Stage
+from carousel.training.loading import load
 from carousel.training.loop.config import LoopConfig
 from carousel.training.loop.loop import Diverged
 from carousel.training.run.checkpoint import describe_checkpoint, load_checkpoint, save_checkpoint
-from carousel.training.run.clock import seconds_since
 from carousel.training.run.folder import RunFolder
-from carousel.training.run.interrupt import Interrupted
-from carousel.training.run.length import resolve_length
+from carousel.training.run.length import resolve_length, seconds_since
 from carousel.training.run.metrics import CsvRow, Metrics
 from carousel.training.run.position import Position
-from carousel.training.run.progress import Evaluated, Saved, Started, Stepped
-from carousel.training.run.score import AnyScore
+from carousel.training.run.progress import AnyScore, Evaluated, Saved, Started, Stepped
 from carousel.training.run.task import Task
 
 CHECKPOINT_SECONDS = 30.0  # from one checkpoint to the next at most; there is one at every evaluation too
 TELL_SECONDS = 0.1  # between two Stepped events
-LOOK_WORK = 2e7  # parameters times sequences from which on a look takes 2 % of the time of 100 steps, about
-MOST_SPACING = 25  # times: a step of the smallest models takes about 1 ms, a look 50 ms
+LOOK_WORK = 2e7  # parameters times sequences at which a look takes about 2 % of the time of 100 steps
+MOST_SPACING = 25  # hundreds of steps: a step of the smallest models takes about 1 ms, a look 50 ms
 ROWS = 400  # of metrics in a run, about
 _SMOOTH = 0.98  # of the training figures shown: a mean over about 50 steps
 
 
+class Interrupted(KeyboardInterrupt):
+    """Training was stopped by Ctrl-C after `step`; everything is saved in `folder`, and the run can be resumed.
+
+    >>> raise Interrupted(Path("runs/001"), step=20)
+    Traceback (most recent call last):
+    carousel.training.run.session.Interrupted: stopped after step 20; everything is saved. Go on with: carousel ...
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        super().__init__(
+            f"stopped after step {step}; everything is saved. Go on with: carousel train --resume {folder}"
+        )
+        self.folder = folder
+        self.step = step
+
+
 class Session:
-    """Steps, evaluations, checkpoints and news in their order; what it writes is described in `RunFolder`."""
+    """Takes steps, evaluates, saves and reports in order; `RunFolder` lists the files."""
 
     def __init__(self, folder: RunFolder, task: Task, on_progress: Observer) -> None:
         self.folder, self.task, self.on_progress = folder, task, on_progress
@@ -62,13 +77,13 @@ class Session:
 
     @property
     def reason(self) -> str | None:
-        """Why training is over, or None while it is not; follows from the position alone."""
+        """Why training is over, or None if it is not; depends on the position alone."""
         if 0 < self.config.patience <= self.position.since_best:
             return "patience"
         return "steps" if self.position.step >= self.steps else None
 
     def train(self) -> None:
-        """Take all steps that are left, unless patience ends or Ctrl-C comes."""
+        """Take all steps that are left, unless patience ends or the user presses Ctrl-C."""
         if not self._resumed:
             self._save_best()
             self._save()
@@ -84,9 +99,9 @@ class Session:
             raise Diverged(f"{error} {self._advice()}") from None
 
     def finish(self) -> None:
-        """Score the best weights on the whole valid and test parts, note that it is over."""
+        """Score the best weights on the whole valid and test parts, and record that the run has finished."""
         self.on_progress(Stage("scoring the valid and test parts"))
-        model = self.task.load(self.folder.weights).to(self.loop.fabric.device)
+        model = load(self.folder.weights).to(self.loop.fabric.device)
         for path in (self.folder.samples, self.folder.report):
             if path.is_dir() and not path.is_symlink():
                 aside = self.folder.set_aside(path)
@@ -99,7 +114,7 @@ class Session:
         self.metrics.close()
 
     def _begin(self) -> LoopConfig:
-        """Settle what the configuration leaves open. A death in here leaves no checkpoint: it is redone."""
+        """Set the options that the configuration leaves open. If the process dies here, the run begins anew."""
         self.task.begin(self.folder)
         self.on_progress(Stage("measuring the speed"))
         given = self.folder.load_config()
@@ -122,7 +137,7 @@ class Session:
         return Monitor(self.config.monitor) if self.config.monitor and recurrent else None
 
     def _look(self, monitor: Monitor, norm: float) -> None:
-        """Have the monitor look at two of the streams of the window that was just learned from."""
+        """Let the monitor look at two of the streams of the last window."""
         window = tuple(
             each.to(self.loop.fabric.device) for each in self.loop.batches.window(self.position.step - 1)
         )
@@ -139,7 +154,7 @@ class Session:
             self.on_progress(Note(f"step {self.position.step:,}: {warning}"))
 
     def _tend(self, save_now: bool) -> None:
-        """What is due after a step. Best weights before the checkpoint: see checkpoint.py for why."""
+        """Evaluate, write metrics and save when due; checkpoint.py explains why best weights are saved first."""
         step = self.position.step
         score = None
         if step == self.steps or step % (self.config.evaluate_every or self.steps) == 0:
@@ -164,15 +179,15 @@ class Session:
         return score
 
     def _bound(self, score: AnyScore) -> float:
-        """What a first evaluation must be below: the initial weights' score, if a guess does not settle it."""
+        """The value that a first evaluation must be below: that of the initial weights, if the score may be a guess."""
         if self.position.best_value is not None or not self.task.is_guess(score):
             return math.inf
-        initial = self.task.load(self.folder.weights).to(self.loop.fabric.device)
+        initial = load(self.folder.weights).to(self.loop.fabric.device)
         return self.task.evaluate(initial, sample=True).value
 
     def _save_best(self) -> None:
         about = {"step": self.position.best_step, "valid": self.position.best_value}
-        self.task.save(self.loop.model, self.folder.weights, about)
+        self.loop.model.save(self.folder.weights, about)
 
     def _save(self, scores: dict[str, Any] | None = None) -> None:
         self.metrics.sync()
@@ -196,7 +211,7 @@ class Session:
         )
 
     def _checked(self) -> dict[str, Any]:
-        """What the checkpoint says of itself; raises CarouselError if it was written for other data."""
+        """The description in the checkpoint; raises CarouselError if it was written for other data."""
         about = describe_checkpoint(self.folder.checkpoint)
         if about.get("text") != self.task.fingerprint:
             raise CarouselError(
@@ -233,7 +248,7 @@ class Session:
         )
 
     def _tell(self, *figures: float) -> None:
-        """Smooth the figures of a step (nats, norm, seconds), and tell them if it is time to."""
+        """Smooth the figures of a step (nats, norm, seconds), and report them if it is time to."""
         self._weight = _SMOOTH * self._weight + 1
         sums = [_SMOOTH * a + b for a, b in zip(self._shown, figures, strict=True)]
         self._shown = sums[0], sums[1], sums[2]
@@ -262,8 +277,8 @@ class Session:
 def is_look(step: int, config: LoopConfig, model: nn.Module) -> bool:
     """Whether the monitor looks after a step.
 
-    Looks are to take 2 % of the time at most. The sizes decide, not the clock, so that a run that was resumed has
-    looked at the steps at which one that never stopped would have.
+    Looks take about 2 % of the time at most. The spacing depends on sizes, not on the clock, so that a resumed run
+    looks after the same steps as one that never stopped.
     """
     work = config.batch * sum(parameter.numel() for parameter in model.parameters())
     spacing = max(config.monitor, 100 * min(MOST_SPACING, math.ceil(LOOK_WORK / work)))

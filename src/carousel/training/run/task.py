@@ -1,14 +1,13 @@
-"""What differs from one kind of model to another: data, loss, score, files. The session asks for it here."""
+"""What a session needs of each kind of model: its data, loss, score and files."""
 
-from pathlib import Path
 from typing import Any, Protocol
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from carousel.training.loop.loop import Loop
 from carousel.training.run.folder import RunFolder
 from carousel.training.run.metrics import CsvRow
-from carousel.training.run.score import AnyScore
+from carousel.training.run.progress import AnyScore
 
 
 class Task(Protocol):
@@ -16,15 +15,15 @@ class Task(Protocol):
 
     @property
     def what(self) -> str:
-        """The data, in a word."""
+        """A word for the data, as errors use it."""
 
     @property
     def rows(self) -> type[CsvRow]:
-        """Of metrics.csv."""
+        """The class of the rows in metrics.csv."""
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the data: a run is resumed with what it began with."""
+        """A hash of the data, by which a resumed run notices that they have changed."""
 
     @property
     def contents(self) -> str:
@@ -43,16 +42,10 @@ class Task(Protocol):
         """Whether a score may be no better than that of a guess, or of the weights that the run began with."""
 
     def train_score(self, nats: float) -> AnyScore:
-        """The mean loss of windows of the train part as a score."""
+        """The score that belongs to a mean loss on windows of the train part."""
 
     def seen_by_monitor(self, window: tuple[Tensor, ...], instances: int) -> tuple[Any, ...]:
         """What the model is called with, for the first sequences of a window."""
 
-    def save(self, model: Any, path: Path, about: dict[str, Any]) -> None:
-        """Write a model and all that using it takes."""
-
-    def load(self, path: Path) -> nn.Module:
-        """The model that `save` wrote."""
-
     def finish(self, folder: RunFolder, model: Any, config: Any) -> tuple[AnyScore, AnyScore]:
-        """What is due once the best weights are known; their scores on the whole valid and test parts."""
+        """The scores of the best weights on the whole valid and test parts, after the last files are written."""

@@ -1,4 +1,4 @@
-"""What a recurrent model of sequences has to beat: the same data, loss and number of steps without recurrence."""
+"""A baseline without recurrence, trained on the same data with the same loss and number of steps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from carousel.training.sequences.task import SequenceTask
 
 
 def mlp_baseline(task: SequenceTask, config: SequenceConfig, steps: int) -> Any:
-    """The test score of hidden layers that see one step at a time, with their best weights of as many evaluations."""
+    """The test score of hidden layers that see one step at a time, with their best weights on the valid part."""
     options = {"bidirectional": False, "weight_drop": 0.0, "recurrent_dropout": 0.0}
     own = config.override(cell=MLP_CELL, steps=steps, **options)
     loop = task.loop(own)

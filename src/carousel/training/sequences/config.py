@@ -1,4 +1,4 @@
-"""Every option of the training on sequences that are not text, beside those that every run has. It loads no torch."""
+"""The options of the training on sequences, beside those that every run has. The module loads no torch."""
 
 import os
 from dataclasses import dataclass, field, fields
@@ -106,8 +106,8 @@ class SequenceConfig(LoopConfig):
         self._check_task()
         if self.valid + self.test >= 1:
             raise CarouselError(
-                f"valid and test are shares beside which a part to learn from must stay; got {self.valid:g} and "
-                f"{self.test:g}."
+                f"valid and test must leave a share to learn from; got {self.valid:g} and {self.test:g}. Pass shares "
+                "whose sum is below 1."
             )
 
     @property
@@ -134,9 +134,10 @@ class SequenceConfig(LoopConfig):
         held = None if self.test_file is None else _absolute(self.test_file)
         return self.override(paths=[_absolute(path) for path in self.paths], test_file=held)
 
-    def score(self, counts: dict[str, Any]) -> LabelScore | ForecastScore:
-        """The score of such a run that its checkpoint holds."""
-        return SCORES[self.task].from_dict(counts)
+    @property
+    def score_class(self) -> type[LabelScore] | type[ForecastScore]:
+        """The class of the scores of such a run."""
+        return SCORES[self.task]
 
     def _check_task(self) -> None:
         """Options that belong to one kind of task."""

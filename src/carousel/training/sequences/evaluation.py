@@ -1,4 +1,4 @@
-"""How good a model of sequences is on data that come with their targets: a file, a DataFrame, arrays."""
+"""The score of a model of sequences on data with targets: a file, a DataFrame or arrays."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import Any
 
 from carousel.data.sequences import Span
 from carousel.models.sequences.model import SequenceModel
-from carousel.training.sequences.objectives import OBJECTIVES
+from carousel.training.sequences.objectives_by_task import OBJECTIVES
 from carousel.training.sequences.score import ForecastScore, LabelScore
 
 
 def evaluate(
     model: SequenceModel, data: Any, targets: Any = None, *, lengths: Any = None
 ) -> LabelScore | ForecastScore:
-    """Score a model on sequences that it has not seen; a forecast from each step on, once a season was read.
+    """Score a model on sequences that it has not seen; forecasts begin after the first season.
 
     Args:
-        model: one that was trained, with its own scaling and labels.
-        data: in the form in which it was trained: arrays, a DataFrame or a CSV file's path, with the labels' column.
+        model: a trained model.
+        data: in the form in which the model was trained: arrays, a DataFrame or the path of a CSV file, with labels.
         targets, lengths: of arrays, as in `carousel.fit`.
 
     Raises CarouselError as `SequenceModel.predict`, and for labels that are missing or unknown to the model.
@@ -31,7 +31,6 @@ def evaluate(
     """
     sequences = model.read(data, targets, lengths=lengths, labelled=True)
     encoded = [model.fitted_encoding.encode(item) for item in sequences.items]
-    model.head.check_lengths(sequences)
     objective = OBJECTIVES[model.head.task](
         sequences, model.head, encoded, labels=model.labels, encoding=model.fitted_encoding, train=[]
     )

@@ -1,4 +1,4 @@
-"""The loss of a run on sequences at the last step of each: what a diagnosis follows back through time."""
+"""The loss at the last step of each sequence, which a diagnosis follows back through time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from carousel.data.sequences import Example
 from carousel.models.sequences.heads import Head
 from carousel.models.sequences.model import SequenceModel, padded
-from carousel.training.sequences.objectives import OBJECTIVES
+from carousel.training.sequences.objectives_by_task import OBJECTIVES
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class FinalStepLoss:
 
     @property
     def words(self) -> str:
-        """What reports call it."""
+        """How reports describe this loss."""
         return OBJECTIVES[self.head.task].final_words(self.head)
 
     def __call__(self, output: Tensor) -> Tensor:
@@ -39,10 +39,10 @@ class FinalStepLoss:
 def final_step_loss(
     model: SequenceModel, given: Iterable[tuple[Example, int]], steps: int
 ) -> tuple[tuple[Tensor, Tensor], FinalStepLoss | None]:
-    """What the model reads of sequences, each up to its stop and at most `steps` long, and the loss of its outputs.
+    """The inputs of sequences, each up to its stop and at most `steps` long, and the loss of the outputs.
 
-    A sequence ends where a target is known: at its last label, or where all values of the horizon follow.
-    The loss is None where no target of any sequence is known.
+    A sequence ends where a target is known: at its last label, or where all values of the horizon follow. The loss is
+    None if no sequence has a known target.
     """
     objective = OBJECTIVES[model.head.task]
     inputs, targets = [], []

@@ -1,4 +1,4 @@
-"""Training on data in memory: arrays, a pandas DataFrame, or the path of a CSV file."""
+"""Train on data in memory (arrays, a pandas DataFrame) or on a CSV file."""
 
 from __future__ import annotations
 
@@ -12,12 +12,9 @@ from carousel.data.sequences import (
     Sequences,
     from_arrays,
     from_table,
-    is_frame,
-    read_table,
-    table_of_frame,
 )
 from carousel.errors import CarouselError, shown
-from carousel.models.sequences.model import SequenceModel
+from carousel.models.sequences.model import SequenceModel, is_table, table_in
 from carousel.progress import Observer, silent
 from carousel.training import api
 from carousel.training.loop.devices import check_device
@@ -40,21 +37,21 @@ def fit(
     on_progress: Observer = silent,
     **options: Any,
 ) -> api.Run:
-    """Train `model`, which then holds the best weights; returns the run with its scores.
+    """Train `model`, which then has the best weights; returns the run with its scores.
 
     Args:
-        model: what to train; its own options go before those of the same name here.
+        model: the model to train.
         data: a list of (T_i, I), or of str, read by characters; one array (N, T, I), to forecast also (T,) or (T, K); a
             pandas DataFrame, or the path of a CSV file, whose columns `options` name (target=, sequence=, ...); or
             `Sequences`.
-        targets: of arrays, the labels: one for each sequence, or for each of its steps (None where it is not known).
-        weights: of arrays, w_t for each step; one for each sequence to classify.
-        lengths: (N,), of one array that is padded.
+        targets: the labels of arrays: one for each sequence, or for each of its steps (None where a label is unknown).
+        weights: the weights of arrays in the loss: w_t for each step, or one for each sequence to classify.
+        lengths: (N,), the lengths of the sequences in one padded array.
         test_data, test_targets: held-out data of the same form, instead of a share of `data`.
-        out: a run folder to keep, with weights, metrics, checkpoint, and the data if they are no file, so that
-            `carousel.report_run(out)` and the commands know them; None: nothing stays but the model.
-        resume: go on with the run in `out`, which was begun with the same data and options.
-        on_progress: called with what happens, as by `carousel.train`.
+        out: the run folder for weights, metrics, checkpoint, and data in memory, so that `carousel.report_run(out)` and
+            the commands can use them. None: nothing is stored.
+        resume: continue the run in `out`, which began with the same data and options.
+        on_progress: called with events, as by `carousel.train`.
         options: of `carousel.SequenceConfig`: epochs, minutes, lr, batch, valid, seed, ...
 
     Raises CarouselError as `carousel.train`, and for data and targets that do not belong together.
@@ -78,7 +75,7 @@ def fit(
     if in_files:
         apart = config.test_file if test_data is None else str(test_data)
         config = config.override(paths=[str(data)], test_file=apart).absolute()
-    layout = config.layout if isinstance(data, str | Path) or is_frame(data) else None
+    layout = config.layout if is_table(data) else None
     sequences = _sequences(config, layout, data, targets, weights, lengths)
     tested = config.test_file if test_data is None else test_data
     held = None if tested is None else _sequences(config, layout, tested, test_targets, None, None)
@@ -110,7 +107,7 @@ def _check_same(folder: RunFolder, config: SequenceConfig, given: list[str]) -> 
 
 
 def _fitted(model: SequenceModel, run: api.Run) -> api.Run:
-    """The model with what the run has found."""
+    """Give the model the best weights of the run."""
     best = SequenceModel.load(run.path)
     model.prepare(best.fitted_encoding, best.labels, best.targets, best.layout)
     model.load_state_dict(best.state_dict())
@@ -128,8 +125,7 @@ def _sequences(
         return from_arrays(config.task, data, targets, weights=weights, lengths=lengths)
     if targets is not None or weights is not None or lengths is not None:
         raise CarouselError(
-            "of a table, columns hold labels and weights: name them, target='label', weight='w', instead of giving "
-            "targets, weights or lengths."
+            "a table holds labels and weights in its columns; got targets, weights or lengths as arguments. Name the "
+            "columns instead: target='label', weight='w'."
         )
-    table = table_of_frame(data) if is_frame(data) else read_table(data)
-    return from_table(table, layout)
+    return from_table(table_in(data), layout)

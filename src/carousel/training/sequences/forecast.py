@@ -1,4 +1,4 @@
-"""What comes next as what is to be learned, at every step; scores by forecasts that roll through held-out time."""
+"""The objective of a forecast: the next values at every step; scores roll through held-out time."""
 
 from __future__ import annotations
 
@@ -9,45 +9,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from carousel.data.sequences import Encoding, Example, Sequences, Span, filled
+from carousel.data.sequences import Example, Sequences, Span, filled
 from carousel.errors import CarouselError
 from carousel.losses import gaussian
 from carousel.models.sequences.heads import Forecast
 from carousel.models.sequences.model import SequenceModel, padded
 from carousel.models.sequences.predictions import quantile
+from carousel.training.sequences.objective import Objective, Track
 from carousel.training.sequences.score import ForecastScore
-from carousel.training.sequences.track import Track
 from carousel.training.sequences.windows import Window
 
 
-class ForecastObjective:
-    """The normal density of the next H values at each step; one that is missing, or held out, is not counted."""
+class ForecastObjective(Objective):
+    """The normal density of the next H values at each step; missing and held-out values do not count."""
 
-    def __init__(
-        self,
-        sequences: Sequences,
-        head: Any,
-        encoded: list[np.ndarray],
-        *,
-        labels: list[Any],
-        encoding: Encoding,
-        train: list[Span],
-    ) -> None:
-        """Raises CarouselError for a series that is too short for its season and horizon."""
-        self.head: Forecast = head
-        self.encoding, self.targets = encoding, sequences.targets
-        self.lead = head.season
-        self._encoded = encoded
+    head: Forecast
+
+    def _prepare(self, sequences: Sequences, train: list[Span]) -> None:
+        self.targets, self.lead = sequences.targets, self.head.season
         self._raw = [item.numbers[:, : self.targets] for item in sequences.items]
-        self._scaled = [encoding.scaled(item)[:, : self.targets] for item in sequences.items]
+        self._scaled = [self.encoding.scaled(item)[:, : self.targets] for item in sequences.items]
         self._weights = [item.weights for item in sequences.items]
         self._stops = {span.sequence: span.stop for span in train}
         for span in train:
-            _check_length(sequences, span, head)
-
-    def uncut(self) -> bool:
-        """Long series are cut into windows."""
-        return False
+            _check_length(sequences, span, self.head)
 
     def batch(self, windows: list[Window]) -> tuple[Tensor, ...]:
         """x (T, B, I), lengths (B,), targets (T, B, H, K), NaN where none counts, and weights (T, B)."""
@@ -63,14 +48,13 @@ class ForecastObjective:
         return x, lengths, targets, weights
 
     def loss(self, model: Any, window: tuple[Tensor, ...], state: Any) -> tuple[Tensor, Any]:
-        """The loss of a window, as the loop calls it."""
         x, lengths, targets, weights = window
         return negative_log_density(
             model(x, lengths.cpu()), targets, weights=weights[..., None, None].expand_as(targets)
         ), None
 
     def score(self, model: SequenceModel, spans: list[Span]) -> ForecastScore:
-        """Forecasts from the step before each span, and from each step within it, of all that lies within it."""
+        """Forecasts of the values within each span, from the step before the span and from each step within."""
         sums = np.zeros((6, self.targets, self.head.horizon))
         nats = 0.0
         for span, output in self._outputs(model, spans):
@@ -82,7 +66,7 @@ class ForecastObjective:
                     torch.from_numpy(output).double(), torch.from_numpy(scaled), reduction="sum"
                 )
             )
-            found = model.in_units_of_data(output)
+            found = model.out.in_units_of_data(output, model)
             error = np.abs(found.middle - came)
             naive = np.abs(self._naive(span.sequence, origins) - came)
             inside = (found.low <= came) & (came <= found.high)
@@ -98,7 +82,6 @@ class ForecastObjective:
         return ForecastScore(nats, names, whole[0], absolute, squared, naive_, whole[1], width)
 
     def check(self, spans: list[Span], part: str) -> None:
-        """Raise CarouselError if one of the series has no value in these spans to be judged by."""
         values = np.concatenate([self._raw[span.sequence][span.first : span.stop] for span in spans])
         for known, column in zip(~np.isnan(values).all(axis=0), self.encoding.numbers, strict=False):
             if not known:
@@ -108,13 +91,13 @@ class ForecastObjective:
                 )
 
     def is_guess(self, score: ForecastScore) -> bool:
-        """Training begins at the seasonal-naive forecast, so that the first weights are always worth a look."""
+        """Training begins at the seasonal-naive forecast, so the first weights may be the better ones."""
         return True
 
     def calibrate(self, model: SequenceModel, spans: list[Span]) -> bool:
-        """Stretch the intervals of the model until they hold their share of these spans.
+        """Stretch the intervals of the model until they hold their share of the values in these spans.
 
-        (Split conformal prediction by residuals in units of the forecast's own deviation: Lei et al. 2018.)
+        (Split conformal prediction, with residuals in units of the predicted deviation: Lei et al. 2018.)
         """
         ratios = []
         for span, output in self._outputs(model, spans):
@@ -129,36 +112,34 @@ class ForecastObjective:
         return True
 
     def baseline(self, train: list[Span], spans: list[Span]) -> tuple[str, float]:
-        """The seasonal-naive forecast, whose error is the unit of all others."""
+        """The seasonal-naive forecast, whose error is the unit of all errors."""
         return "the seasonal-naive forecast", 1.0
 
     def tracks(self, model: SequenceModel, span: Span) -> list[Track]:
-        """The first series over a span, forecast one step before and as far before as the model can."""
+        """The first series over a span, forecast one step ahead and the whole horizon ahead."""
         name = self.encoding.numbers[0].name
         came = self._raw[span.sequence][span.first : span.stop, 0]
-        [output] = list(model.outputs_of([self._encoded[span.sequence][: span.stop]]))
+        [output] = list(model.outputs([self._encoded[span.sequence][: span.stop]]))
         tracks = []
         for ahead in sorted({1, self.head.horizon}):
-            found = model.in_units_of_data(output[span.first - ahead : span.stop - ahead])
+            found = model.out.in_units_of_data(output[span.first - ahead : span.stop - ahead], model)
             bounds = (each[:, ahead - 1, 0] for each in (found.middle, found.low, found.high))
             tracks.append(Track(name, ahead, came, *bounds))
         return tracks
 
     @staticmethod
     def final_words(head: Any) -> str:
-        """What reports call `final_loss`."""
         what = "value that follows" if head.horizon == 1 else f"{head.horizon} values that follow"
         return f"minus the log density, in nats, that was given to the {what} each sequence"
 
     @staticmethod
     def final_loss(output: Tensor, targets: Tensor) -> Tensor:
-        """The sum of the losses of forecasts (B, H, K, 2)."""
         return negative_log_density(output, targets.to(output.dtype), reduction="sum")
 
     @staticmethod
     def final_target(model: SequenceModel, item: Example, stop: int) -> tuple[int, Tensor]:
-        """Up to where a sequence is read, and the values that follow: the last for which all of them are there."""
-        horizon = model.forecast.horizon
+        """The last step after which all values of the horizon are there, and these values."""
+        horizon = model.head.horizon
         end = min(stop, max(stop - horizon, 2))
         ahead = torch.from_numpy(model.fitted_encoding.scaled(item)[end:stop, : model.targets])
         target = torch.full((horizon, model.targets), math.nan, dtype=torch.float64)
@@ -167,24 +148,23 @@ class ForecastObjective:
 
     @staticmethod
     def known(targets: Tensor) -> Tensor:
-        """Which targets are known."""
         return ~targets.isnan()
 
     def _outputs(self, model: SequenceModel, spans: list[Span]) -> Any:
         """(span, the output at each of its origins (N, H, K, 2))."""
-        outputs = model.outputs_of([self._encoded[span.sequence][: span.stop] for span in spans])
+        outputs = model.outputs([self._encoded[span.sequence][: span.stop] for span in spans])
         for span, each in zip(spans, outputs, strict=True):
             yield span, each[span.first - 1 : span.stop - 1]
 
     def _ahead(self, values: np.ndarray, origins: range, first: int, stop: int) -> np.ndarray:
-        """Of each origin the H values that follow, (N, H, K); NaN for those not from `first` to `stop`."""
+        """The H values that follow each origin, (N, H, K); NaN for values outside `first` to `stop`."""
         at = np.array(origins)[:, None] + np.arange(1, self.head.horizon + 1)
         inside = (at >= first) & (at < stop)
         found = values[np.where(inside, at, 0)]
         return np.where(inside[..., None], found, math.nan)
 
     def _naive(self, sequence: int, origins: range) -> np.ndarray:
-        """The forecast of the last season, (N, H, K): what was at the same place of the season that was seen last."""
+        """The seasonal-naive forecast, (N, H, K): the values at the same place of the last season."""
         ahead = np.arange(1, self.head.horizon + 1)
         ago = -ahead % self.head.season
         return filled(self._raw[sequence])[np.array(origins)[:, None] - ago]

@@ -8,7 +8,7 @@ from carousel.training.run.metrics import CsvRow
 
 @dataclass(frozen=True)
 class SequenceRow(CsvRow):
-    """Losses in nats for each label or value; the training figures are means over the steps since the row before."""
+    """Losses in nats per label or value; the figures of train are means over the steps since the last row."""
 
     train_loss: float
     gradient_norm: float  # before clipping

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from carousel.errors import CarouselError
-from carousel.plain import typed
 
 if TYPE_CHECKING:
     from carousel.models.sequences.model import SequenceModel
@@ -27,9 +26,10 @@ class Loss:
 
 @dataclass(frozen=True)
 class LabelScore:
-    """How many labels of how many were right.
+    """How many labels a model predicted correctly.
 
-    confusion: of labels that are row, how many were called column, in the order of `labels`.
+    nats: the sum of the loss. confusion: the count of each true label (row) and predicted label (column), in the order
+    of `labels`.
 
     >>> score = LabelScore(nats=2.0, labels=("a", "b"), confusion=((3, 1), (0, 4)))
     >>> score.accuracy, score.value
@@ -40,52 +40,55 @@ class LabelScore:
     labels: tuple[Any, ...]
     confusion: tuple[tuple[int, ...], ...]
 
+    def __post_init__(self) -> None:
+        square = {len(self.labels)} == {len(self.confusion), *map(len, self.confusion)}
+        if not square or min(map(min, self.confusion)) < 0 or not self.count:
+            raise CarouselError("score: confusion must have a row and a column of counts for each label.")
+
     @property
     def count(self) -> int:
+        """The number of labels."""
         return sum(sum(row) for row in self.confusion)
 
     @property
     def accuracy(self) -> float:
-        """The share that was right."""
+        """The share of labels that were predicted correctly."""
         return sum(self.confusion[k][k] for k in range(len(self.labels))) / self.count
 
     @property
     def balanced(self) -> float:
-        """The mean over labels of the share that was right: guessing the most frequent one does not help."""
+        """The mean over labels of the share predicted correctly, where always guessing one label does not help."""
         rows = [(row[k], sum(row)) for k, row in enumerate(self.confusion)]
         shares = [right / all_of_them for right, all_of_them in rows if all_of_them]
         return sum(shares) / len(shares)
 
     @property
     def most_frequent(self) -> float:
-        """The share that the best of all constant answers would have right."""
+        """The accuracy of always predicting the most frequent label."""
         return max(sum(row) for row in self.confusion) / self.count
 
     @property
     def value(self) -> float:
-        """What training makes small: nats for each label."""
+        """What training minimises: nats per label."""
         return self.nats / self.count
 
     @property
     def error(self) -> float:
-        """The share that was wrong."""
+        """The share of labels that were predicted wrongly."""
         return 1 - self.accuracy
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it, for JSON."""
+        """All fields, for JSON."""
         return asdict(self)
 
-    @classmethod
-    def from_dict(cls, counts: dict[str, Any]) -> Self:
-        """The score that `to_dict` wrote."""
-        score = typed(cls, counts, "score")
-        square = {len(score.labels)} == {len(score.confusion), *map(len, score.confusion)}
-        if not square or min(map(min, score.confusion)) < 0 or not score.count:
-            raise CarouselError("score: confusion must count, for each label, what it was called")
-        return score
-
     def lines(self, model: SequenceModel) -> list[str]:
-        """What it says of a model, for people to read."""
+        """The score of `model` in words.
+
+        >>> score = LabelScore(nats=2.0, labels=("a", "b"), confusion=((3, 1), (0, 4)))
+        >>> import carousel
+        >>> score.lines(carousel.SequenceModel())[0][:28]
+        '87.5 % of 8 labels right, 87'
+        """
         return [
             f"{100 * self.accuracy:.1f} % of {self.count:,} labels right, {100 * self.balanced:.1f} % in the mean "
             f"over labels, {self.value:.4f} nats per label; always the most frequent one: "
@@ -98,11 +101,18 @@ class LabelScore:
 
 @dataclass(frozen=True)
 class ForecastScore:
-    """How far forecasts are from what came, in the units of the data: for each series one entry, for each step ahead.
+    """The errors of forecasts, in the units of the data.
 
-    counts, absolute, squared, naive, covered, width: sums over forecasts, of |error|, error^2, |error| of the
-    seasonal-naive forecast, of those within their interval, and of its width; each a tuple over series of tuples over
-    1 ... H steps ahead. nats: the sum of the loss.
+    nats: the sum of the loss. names: of the series. Each other field has a row for each series and a column for each of
+    1 ... H steps ahead. counts: the number of forecasts. absolute, squared: the sums of |error| and error^2. naive: the
+    sum of |error| of the seasonal-naive forecast. covered: the number of values within their interval. width: the sum
+    of the widths of the intervals.
+
+    >>> import carousel
+    >>> once = ForecastScore(2.0, ("x",), ((1,),), ((3.0,),), ((9.0,),), ((4.0,),), ((1,),), ((9.0,),))
+    >>> print(*once.lines(carousel.SequenceModel(head="forecast")), sep="\n")
+    0.750 of the seasonal-naive forecast's error, 100.0 % of 1 values within the 90 % interval
+      x: mean absolute error 3, seasonal-naive 4; root mean square 3
     """
 
     nats: float
@@ -114,19 +124,29 @@ class ForecastScore:
     covered: tuple[tuple[int, ...], ...]
     width: tuple[tuple[float, ...], ...]
 
+    def __post_init__(self) -> None:
+        tables = (self.counts, self.absolute, self.squared, self.naive, self.covered, self.width)
+        shapes = {tuple(map(len, table)) for table in tables}
+        if len(shapes) > 1 or {len(table) for table in tables} != {len(self.names)} or not self.names:
+            raise CarouselError(
+                "score: every table must have a row for each series and a column for each step ahead."
+            )
+        if any(min(row, default=0) < 0 or not sum(row) for row in self.counts):
+            raise CarouselError("score: each series must have been forecast at least once.")
+
     @property
     def count(self) -> int:
-        """How many values were forecast, over all series and steps ahead."""
+        """The number of forecast values, over all series and steps ahead."""
         return sum(map(sum, self.counts))
 
     @property
     def value(self) -> float:
-        """What training makes small: nats for each value that was forecast."""
+        """What training minimises: nats per forecast value."""
         return self.nats / self.count
 
     @property
     def error(self) -> float:
-        """The mean absolute error as a share of that of the seasonal-naive forecast; the mean over series."""
+        """The mean absolute error divided by that of the seasonal-naive forecast, as the mean over series."""
         pairs = list(zip(self.mean_absolute, self.mean_naive, strict=True))
         return sum(own / naive if naive else float("inf") for own, naive in pairs) / len(pairs)
 
@@ -137,43 +157,29 @@ class ForecastScore:
 
     @property
     def mean_naive(self) -> list[float]:
-        """That of the seasonal-naive forecast."""
+        """The mean absolute error of the seasonal-naive forecast for each series."""
         return self._means(self.naive)
 
     @property
     def root_mean_square(self) -> list[float]:
-        """The root of the mean squared error of each series."""
+        """The root mean square error of each series."""
         return [mean**0.5 for mean in self._means(self.squared)]
 
     @property
     def coverage(self) -> float:
-        """The share of values that lay within their interval."""
+        """The share of values within their interval."""
         return sum(map(sum, self.covered)) / self.count
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it, for JSON."""
+        """All fields, for JSON."""
         return asdict(self)
 
-    @classmethod
-    def from_dict(cls, counts: dict[str, Any]) -> Self:
-        """The score that `to_dict` wrote."""
-        score = typed(cls, counts, "score")
-        tables = (score.counts, score.absolute, score.squared, score.naive, score.covered, score.width)
-        shapes = {tuple(map(len, table)) for table in tables}
-        if len(shapes) > 1 or {len(table) for table in tables} != {len(score.names)} or not score.names:
-            raise CarouselError(
-                "score: every table must have a row for each series, and a place for each step ahead"
-            )
-        if any(min(row, default=0) < 0 or not sum(row) for row in score.counts):
-            raise CarouselError("score: each series must have been forecast at least once")
-        return score
-
     def lines(self, model: SequenceModel) -> list[str]:
-        """What it says of a model, for people to read."""
+        """The score of `model` in words."""
         figures = zip(self.names, self.mean_absolute, self.root_mean_square, self.mean_naive, strict=True)
         return [
             f"{self.error:.3f} of the seasonal-naive forecast's error, {100 * self.coverage:.1f} % of {self.count:,} "
-            f"values within the {100 * model.forecast.interval:g} % interval"
+            f"values within the {100 * model.head.interval:g} % interval"
         ] + [
             f"  {name}: mean absolute error {absolute:.4g}, seasonal-naive {naive:.4g}; root mean square {square:.4g}"
             for name, absolute, square, naive in figures
@@ -186,7 +192,7 @@ class ForecastScore:
         return [sum(row) / sum(count) for row, count in zip(sums, self.counts, strict=True)]
 
 
-SCORES: dict[str, type[LabelScore] | type[ForecastScore]] = {
+SCORES: dict[str, type[LabelScore] | type[ForecastScore]] = {  # by task
     "tag": LabelScore,
     "classify": LabelScore,
     "forecast": ForecastScore,

@@ -1,6 +1,6 @@
-"""Sequences in a file of the run folder, where what was learned from stood in memory: the run is then whole by itself.
+"""Sequences in a file of the run folder, so that a run on data in memory is complete.
 
-Numbers are tensors; names, labels, symbols and weights are one JSON text, whose numbers come back exactly.
+Numbers are tensors. Names, labels, symbols and weights are one JSON text, which stores numbers exactly.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ KIND = "set of sequences"
 
 
 def save_sequences(path: Path, sequences: Sequences, held: int, layout: Layout | None) -> None:
-    """Write sequences, of which the last `held` are a test part of its own; `layout`: of the table they were."""
+    """Write sequences, of which the last `held` are a separate test part, and the `layout` of their table."""
     items = sequences.items
     about = {
         "numbers": sequences.numbers,
@@ -46,7 +46,7 @@ def save_sequences(path: Path, sequences: Sequences, held: int, layout: Layout |
 
 
 def load_sequences(path: Path) -> tuple[Sequences, Sequences | None, Layout | None]:
-    """What `save_sequences` wrote: sequences, those of a test part of its own or None, and the layout."""
+    """What `save_sequences` wrote: sequences, those of a separate test part or None, and the layout."""
     tensors, _ = load_tensors(path, KIND)
     try:
         return _sequences(tensors)
@@ -56,7 +56,7 @@ def load_sequences(path: Path) -> tuple[Sequences, Sequences | None, Layout | No
 
 @dataclass(frozen=True)
 class _Description:
-    """What the text of the file says; of each sequence its name, label, symbols and weights."""
+    """The content of the JSON text; `items`: name, label, symbols and weights of each sequence."""
 
     numbers: tuple[str, ...]
     symbols: tuple[str, ...]
@@ -117,5 +117,5 @@ def _item(
 
 
 def _plain(value: Any) -> Any:
-    """What NumPy holds, as JSON can."""
+    """An array as JSON can hold it."""
     return value.tolist()

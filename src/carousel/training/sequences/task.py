@@ -1,9 +1,8 @@
-"""Sequences for the loop and its session: data, model, windows, loss and scores."""
+"""Sequences for the loop and its session: data, model, windows and scores."""
 
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -27,7 +26,7 @@ from carousel.nn.random_numbers import seeded
 from carousel.training.loop.loop import Loop
 from carousel.training.run.folder import RunFolder
 from carousel.training.sequences.config import SequenceConfig
-from carousel.training.sequences.objectives import OBJECTIVES, AnyObjective
+from carousel.training.sequences.objectives_by_task import OBJECTIVES
 from carousel.training.sequences.row import SequenceRow
 from carousel.training.sequences.score import Loss
 from carousel.training.sequences.storage import load_sequences, save_sequences
@@ -35,12 +34,12 @@ from carousel.training.sequences.windows import SequenceWindows
 
 
 class SequenceTask:
-    """Sequences in three parts, and what is to be learned of them; see `carousel.training.run.task.Task`."""
+    """Sequences in three parts, and their objective; see `carousel.training.run.task.Task`."""
 
     what = "data"
     rows = SequenceRow
     stores_data = False  # the data in the run folder: those of a CSV file stay where they are
-    held = 0  # sequences at the end that are a test part of its own
+    held = 0  # sequences at the end that are a separate test part
 
     def __init__(
         self, config: SequenceConfig, sequences: Sequences, parts: Parts, layout: Layout | None = None
@@ -52,7 +51,7 @@ class SequenceTask:
         self.labels = sequences.labels
         encoded = [self.encoding.encode(item) for item in sequences.items]
         self.encoded = encoded
-        self.objective: AnyObjective = OBJECTIVES[config.task](
+        self.objective = OBJECTIVES[config.task](
             sequences, self.head, encoded, labels=self.labels, encoding=self.encoding, train=parts.train
         )
         self.objective.check(parts.valid, f"the valid part of {sequences.source}")
@@ -60,7 +59,7 @@ class SequenceTask:
 
     @classmethod
     def read(cls, config: SequenceConfig) -> SequenceTask:
-        """The task of a CSV file, or of a run folder that keeps its data; raises CarouselError for every mistake."""
+        """The task of a CSV file, or of a run folder that stores its data; raises CarouselError for bad data."""
         folder = RunFolder(config.out) if config.out else None
         if folder and folder.data.exists():
             return cls.of(config, *load_sequences(folder.data))
@@ -81,7 +80,7 @@ class SequenceTask:
         held: Sequences | None = None,
         layout: Layout | None = None,
     ) -> SequenceTask:
-        """The task of sequences, cut into parts as `config` says; `held`: the test part, if it is apart."""
+        """The task of sequences, cut into parts by `config`; `held`: a separate test part."""
         if held is None:
             return cls(config, sequences, _parts(config, sequences, config.test), layout)
         if (held.numbers, held.symbols) != (sequences.numbers, sequences.symbols):
@@ -115,7 +114,7 @@ class SequenceTask:
         return f"{number:,} sequence{'s' if number > 1 else ''} of {steps:,} steps to learn from{order}"
 
     def begin(self, folder: RunFolder) -> None:
-        """The model holds what belongs to the data; data given in memory are stored if the run folder stays."""
+        """Store data in memory, if the run folder stays."""
         if self.stores_data:
             save_sequences(folder.data, self.sequences, self.held, self.layout)
 
@@ -130,7 +129,8 @@ class SequenceTask:
         return model
 
     def loop(self, config: SequenceConfig) -> Loop[SequenceModel]:
-        length = None if self.objective.uncut() else config.bptt
+        # a label of the whole needs the whole
+        length = config.bptt if self.head.each_step else None
         batches = SequenceWindows(
             self.parts.train,
             self.objective.batch,
@@ -157,12 +157,6 @@ class SequenceTask:
         lengths = lengths[:instances].cpu()
         return x[: int(lengths.max()), :instances], lengths
 
-    def save(self, model: SequenceModel, path: Path, about: dict[str, Any]) -> None:
-        model.save(path, about)
-
-    def load(self, path: Path) -> SequenceModel:
-        return SequenceModel.load(path)
-
     def finish(self, folder: RunFolder, model: SequenceModel, config: SequenceConfig) -> tuple[Any, Any]:
         """Calibrates the model on the valid part."""
         if self.objective.calibrate(model, self.parts.valid):
@@ -171,7 +165,7 @@ class SequenceTask:
 
 
 def _parts(config: SequenceConfig, sequences: Sequences, test: float) -> Parts:
-    """Whole sequences are held out; of a forecast, and where there are few, the end of each."""
-    if config.head.holds_out_sequences(len(sequences)):
+    """Hold out whole sequences; for a forecast, and where there are few sequences, the end of each."""
+    if len(sequences) >= config.head.held_out_from:
         return split_by_sequence(sequences, config.valid, test, config.seed)
     return split_by_time(sequences, config.valid, test)

@@ -1,4 +1,4 @@
-"""The train part in batches of windows: whole sequences, or stretches of those longer than the gradient goes."""
+"""The train part in batches of windows: whole sequences, or stretches of long ones."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ Collate = Callable[[list[Window]], tuple[Tensor, ...]]
 
 
 class SequenceWindows:
-    """Batches of windows, shuffled anew for each epoch; any step of a run gives its batch, whatever came before.
+    """Batches of windows, shuffled anew for each epoch; the batch of a step does not depend on earlier batches.
 
-    A span of at most `length` steps is one window. A longer one is cut into windows of that length, which lie elsewhere
-    in every epoch; each begins with a state of zero, and reads `lead` steps before those that count. So the first
+    A span of at most `length` steps is one window. A longer span is cut into windows of that length, at other places in
+    every epoch. Each window begins with the zero state and reads `lead` steps before those that count. So the first
     `lead` steps of a sequence never count.
     """
 

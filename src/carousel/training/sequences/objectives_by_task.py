@@ -1,10 +1,10 @@
-"""The objective of each task on sequences: its targets, its loss and its score."""
+"""The objective of each task on sequences."""
 
 from carousel.training.sequences.forecast import ForecastObjective
 from carousel.training.sequences.labels import LabelObjective
+from carousel.training.sequences.objective import Objective
 
-AnyObjective = LabelObjective | ForecastObjective
-OBJECTIVES: dict[str, type[LabelObjective] | type[ForecastObjective]] = {
+OBJECTIVES: dict[str, type[Objective]] = {
     "tag": LabelObjective,
     "classify": LabelObjective,
     "forecast": ForecastObjective,
