@@ -41,7 +41,9 @@ def names_in(parts: Iterator[inspect.Parameter]) -> list[str]:
     """The arguments that a caller names."""
     loose = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return [
-        part.name for part in parts if part.kind not in loose and part.name != "self" and part.name[0] != "_"
+        part.name
+        for part in parts
+        if part.kind not in loose and part.name not in ("self", "cls") and part.name[0] != "_"
     ]
 
 
