@@ -88,7 +88,6 @@ def _sequences(path: Path, data: Path | None, steps: int) -> tuple[Any, Any, Non
     """The model of a run, held-out sequences, of each the last steps, and the loss that the run has lowered."""
     from carousel.models import SequenceModel
     from carousel.training.run.folder import RunFolder
-    from carousel.training.sequences.config import SequenceConfig
     from carousel.training.sequences.final_step_loss import final_step_loss
     from carousel.training.sequences.task import SequenceTask
 
@@ -97,7 +96,7 @@ def _sequences(path: Path, data: Path | None, steps: int) -> tuple[Any, Any, Non
         given = [(item, len(item)) for item in model.read(data).items]
         words = f"{path}: it reads {data}"
     elif path.is_dir():
-        task = SequenceTask.read(SequenceConfig.load(RunFolder.open(path).config))
+        task = SequenceTask.of_run(RunFolder.open(path))
         given = [(task.sequences.items[span.sequence], span.stop) for span in task.parts.test]
         words = f"{path}: it reads the test part"
     else:
