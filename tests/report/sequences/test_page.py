@@ -1,6 +1,5 @@
 """The report of a run on sequences: every number of it is on the page, in words that follow from them."""
 
-
 import numpy as np
 import pytest
 
