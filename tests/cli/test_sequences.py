@@ -4,7 +4,10 @@ import csv
 import io
 import math
 
+import numpy as np
 import pytest
+
+from carousel import SequenceModel, fit
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +87,7 @@ def test_what_cannot_be_evaluated_is_told(carousel, table, tmp_path):
         ((run, "--lines"), "--lines and --tokens are of text"),
         ((run, table, table), "one CSV file; got 2"),
         ((run, other), "has the label '5', which the model has not learned; it knows '-1', '1'"),
-        ((run,), "no longer those that it learned from"),
+        ((run,), "have changed since the run began"),
         ((run / "weights.safetensors",), "weights alone have no test part"),
     ):
         done = carousel("evaluate", *arguments)
@@ -188,3 +191,14 @@ def test_a_configuration_file_names_its_task(carousel, series, tmp_path):
     done = carousel("train", "--config", first / "config.yaml", "--out", second)
     assert done.status == 0
     assert (first / "weights.safetensors").read_bytes() == (second / "weights.safetensors").read_bytes()
+
+
+def test_a_run_on_data_in_memory_has_its_test_part(carousel, tmp_path):
+    """`evaluate` and `diagnose` find the data that `fit` stored in the run folder."""
+    data = [np.full((5 + k % 3, 1), float(k % 2)) for k in range(40)]
+    model = SequenceModel("gru", hidden_size=4)
+    fit(model, data, [k % 2 for k in range(40)], steps=2, out=tmp_path / "run")
+    done = carousel("evaluate", tmp_path / "run")
+    assert "of 6 labels right" in done.out, done.err
+    done = carousel("diagnose", tmp_path / "run")
+    assert "it reads the test part, 6 sequences" in unwrapped(done.out), done.err

@@ -33,17 +33,10 @@ def evaluated(run: Path, paths: Sequence[str]) -> Iterator[str]:
 
 def _own(model: SequenceModel, run: Path) -> Any:
     """The score of the test part."""
-    from carousel.training.run.checkpoint import describe_checkpoint
     from carousel.training.run.folder import RunFolder
-    from carousel.training.sequences.config import SequenceConfig
     from carousel.training.sequences.task import SequenceTask
 
     if not run.is_dir():
         raise CarouselError("weights alone have no test part; give a CSV file, or the run's folder.")
-    folder = RunFolder.open(run)
-    task = SequenceTask.read(SequenceConfig.load(folder.config))
-    if describe_checkpoint(folder.checkpoint).get("text") != task.fingerprint:
-        raise CarouselError(
-            f"the data of {run} are no longer those that it learned from. Put them back, or give a CSV file to score."
-        )
+    task = SequenceTask.of_run(RunFolder.open(run))
     return task.objective.score(model, task.parts.test)

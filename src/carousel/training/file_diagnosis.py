@@ -24,7 +24,6 @@ from carousel.progress import Observer, silent
 from carousel.training.language.corpus import of_run
 from carousel.training.loading import load
 from carousel.training.run.folder import RunFolder
-from carousel.training.sequences.config import SequenceConfig
 from carousel.training.sequences.final_step_loss import final_step_loss
 from carousel.training.sequences.task import SequenceTask
 
@@ -102,7 +101,7 @@ def _sequences(path: Path, data: Path | None, steps: int) -> _Reading:
     if data is not None:
         given = [(item, len(item)) for item in model.read(data).items]
     else:
-        task = SequenceTask.read(SequenceConfig.load(RunFolder.open(path).config))
+        task = SequenceTask.of_run(RunFolder.open(path))
         given = [(task.sequences.items[span.sequence], span.stop) for span in task.parts.test]
     batch, loss = final_step_loss(model, given[:SEQUENCES], steps)
     number = len(given[:SEQUENCES])

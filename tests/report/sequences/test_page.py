@@ -1,7 +1,5 @@
 """The report of a run on sequences: every number of it is on the page, in words that follow from them."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -83,7 +81,7 @@ def test_forecasts_are_drawn_with_their_interval():
     assert "30" in picture
     assert page.series == [("sales", 10 / 7, (20 / 7) ** 0.5, 20 / 7, 7)]
     assert page.ahead_chart is not None
-    one = dataclasses.replace(FORECAST, counts=((7,),), absolute=((1.0,),), naive=((1.0,),))
+    one = ForecastScore(3.0, ("sales",), ((7,),), *[((1.0,),)] * 3, ((7,),), ((1.0,),))
     assert page_of(report(one)).ahead_chart is None
 
 

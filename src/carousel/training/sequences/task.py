@@ -24,6 +24,7 @@ from carousel.models.sequences.model import KIND, SequenceModel
 from carousel.models.tensors import load_description
 from carousel.nn.random_numbers import seeded
 from carousel.training.loop.loop import Loop
+from carousel.training.run.checkpoint import describe_checkpoint
 from carousel.training.run.folder import RunFolder
 from carousel.training.sequences.config import SequenceConfig
 from carousel.training.sequences.objectives_by_task import OBJECTIVES
@@ -71,6 +72,25 @@ class SequenceTask:
         sequences = from_table(read_table(config.paths[0]), config.layout)
         held = None if config.test_file is None else from_table(read_table(config.test_file), config.layout)
         return cls.of(config, sequences, held, config.layout)
+
+    @classmethod
+    def of_run(cls, folder: RunFolder) -> SequenceTask:
+        """The task of a run, with the data as they were when the run began.
+
+        Raises CarouselError if the run learned from text, and if the data have changed.
+        """
+        config = folder.load_config()
+        if not isinstance(config, SequenceConfig):
+            raise CarouselError(
+                f"{folder.path} must be a run on sequences; it learned from text. Pass another run."
+            )
+        task = cls.read(config)
+        if describe_checkpoint(folder.checkpoint).get("text") != task.fingerprint:
+            raise CarouselError(
+                f"the data of {folder.path} have changed since the run began, and with them the test part. Put them "
+                "back, or pass other data."
+            )
+        return task
 
     @classmethod
     def of(
