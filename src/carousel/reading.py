@@ -107,7 +107,7 @@ def check_version(version: Any, newest: int, source: str | Path) -> None:
     if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version <= newest:
         raise CarouselError(
             f"{source} has format version {shown(version, 40)}, but this Carousel knows versions 1 to {newest}. "
-            "If the file is newer, upgrade carousel-rnn."
+            "Upgrade carousel-rnn if the file is of a newer one."
         )
 
 

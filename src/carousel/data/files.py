@@ -45,7 +45,7 @@ def find_files(paths: Paths) -> list[Path]:
 
     >>> Path("notes").mkdir()
     >>> _ = Path("notes/monday.txt").write_text("rain"), Path("emma.txt").write_text("Emma")
-    >>> [path.name for path in find_files(["notes/", "*.txt"])]
+    >>> [path.name for path in find_files(["notes/", "em*.txt"])]
     ['emma.txt', 'monday.txt']
     """
     return [found.path for found in search(paths)]

@@ -89,7 +89,7 @@ def best(
     rows: range | list[int],
     left_out: Sequence[Sequence[int]],
     top: int,
-    score: Method = three_cos_add,
+    score: Method,
 ) -> Iterator[tuple[list[int], np.ndarray]]:
     """For each query the `top` of `rows` with the highest scores, without those in `left_out`, and their scores.
 

@@ -46,7 +46,7 @@ class Vectors:
     >>> len(vectors), vectors.dimension, "queen" in vectors, vectors["man"].tolist(), vectors.index("man")
     (4, 2, True, [1.0, 0.0], 2)
     >>> [(word, round(similarity, 3)) for word, similarity in vectors.nearest("king", top=2)]
-    [('man', 0.995), ('queen', 0.858)]
+    [('man', 0.995), ('queen', 0.856)]
     >>> vectors.analogy("man", "king", "woman", top=1)[0].word
     'queen'
     >>> round(vectors.similarity("queen", "woman"), 3), vectors.restricted(2).words
@@ -156,10 +156,8 @@ class Vectors:
         if not wanted and not unwanted:
             raise CarouselError("nearest needs at least one word; got none. Pass a word or a vector.")
         known = [self.index(word) for word in wanted + unwanted if isinstance(word, str)]
-        rows = self._candidates(restrict, among)
-        return next(
-            self._best(self._units(wanted)[None], self._units(unwanted)[None], [known], top, method, rows)
-        )
+        questions = self._units(wanted)[None], self._units(unwanted)[None], [known]
+        return self._best(*questions, top, method, restrict, among)[0]
 
     def nearest_each(
         self,
@@ -180,8 +178,7 @@ class Vectors:
         asked = list(words)
         units = self._units(asked)[:, None]
         known = [[self.index(word)] if isinstance(word, str) else [] for word in asked]
-        candidates = self._candidates(restrict, among)
-        return list(self._best(units, units[:, :0], known, top, "3cosadd", candidates))
+        return self._best(units, units[:, :0], known, top, "3cosadd", restrict, among)
 
     def analogy(
         self,
@@ -324,28 +321,24 @@ class Vectors:
         known: list[list[int]],
         top: int,
         method: str,
-        rows: range | list[int],
-    ) -> Iterator[list[Neighbour]]:
-        if top < 1:
-            raise CarouselError(f"top must be at least 1; got {shown(top)}. Pass a number of words.")
-        score = neighbours.method(method)
-        for found, scores in neighbours.best(
-            self.matrix, self.lengths, positive, negative, rows, known, top, score
-        ):
-            yield [Neighbour(self.words[k], float(value)) for k, value in zip(found, scores, strict=True)]
-
-    def _candidates(self, restrict: int | None, among: Iterable[str] | None) -> range | list[int]:
-        """The rows that may answer, in their order."""
-        if restrict is not None and restrict < 1:
-            raise CarouselError(
-                f"restrict must be at least 1; got {shown(restrict)}. Pass a number of words."
-            )
-        first = range(len(self))[:restrict]
-        if among is None:
-            return first
+        restrict: int | None,
+        among: Iterable[str] | None,
+    ) -> list[list[Neighbour]]:
+        """The nearest words of each question, without those that it knows already."""
+        for name, value in (("top", top), ("restrict", restrict)):
+            if value is not None and value < 1:
+                raise CarouselError(f"{name} must be at least 1; got {shown(value)}. Pass a number of words.")
         if isinstance(among, str):
             raise CarouselError(f"among must be a list of words; got {shown(among)}. Pass [{shown(among)}].")
-        return [row for row in sorted({self.index(word) for word in among}) if row in first]
+        rows: range | list[int] = range(len(self))[:restrict]
+        if among is not None:
+            rows = [row for row in sorted({self.index(word) for word in among}) if row in rows]
+        best = neighbours.best(
+            self.matrix, self.lengths, positive, negative, rows, known, top, neighbours.method(method)
+        )
+        return [
+            [Neighbour(self.words[k], float(value)) for k, value in zip(*each, strict=True)] for each in best
+        ]
 
 
 def _listed(words: Word | Sequence[Word]) -> list[Word]:

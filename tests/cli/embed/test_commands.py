@@ -170,7 +170,7 @@ def test_equal_words_on_the_command_line(carousel, tmp_path):
         file.write("king 1 0\nqueen 1 0.1\nking 0 1\nman 0 1\n")
     done = carousel("embed", "nearest", tmp_path / "v.vec.gz", "king")
     assert done.status == 2
-    assert "'king' in line 3" in done.err
+    assert "'king' in line 1 and in line 3" in done.err
     assert "--duplicates first" in done.err
     done = carousel("embed", "nearest", tmp_path / "v.vec.gz", "king", "--duplicates", "first")
     assert answers(done) == ["queen", "man"]

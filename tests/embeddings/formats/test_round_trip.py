@@ -98,7 +98,7 @@ def test_any_word(word, name, tmp_path):
         vectors.save(path, format=name)
         assert Vectors.load(path).words == ["a", word, "b"]
         return
-    with pytest.raises(CarouselError, match="this format ends words with blanks and line ends"):
+    with pytest.raises(CarouselError, match="must have no blanks or line ends"):
         vectors.save(path, format=name)
     assert not path.exists()
 

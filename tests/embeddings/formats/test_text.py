@@ -165,7 +165,7 @@ def test_a_broken_or_endless_archive_is_refused(tmp_path, monkeypatch, pack):
         Vectors.load(path, duplicates="first")
     Vectors(["a"], [[1.0]]).save(tmp_path / "v.npz")
     path.write_bytes(pack((tmp_path / "v.npz").read_bytes()))
-    with pytest.raises(CarouselError, match=r"holds compressed npz.*Unpack it first"):
+    with pytest.raises(CarouselError, match=r"is compressed npz.*Unpack it first"):
         Vectors.load(path)
 
 

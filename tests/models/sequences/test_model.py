@@ -149,7 +149,9 @@ def test_what_a_model_cannot_do_is_told():
     """Without data, with other data, probabilities of a forecast, series that are too short."""
     with pytest.raises(CarouselError, match="has not learned from data yet"):
         SequenceModel().predict([[1.0]])
-    with pytest.raises(CarouselError, match=r"reads 2 columns of numbers and 0 of symbols; .* has 1 and 0"):
+    with pytest.raises(
+        CarouselError, match=r"must have 2 columns of numbers and 0 of symbols; .* has 1 and 0"
+    ):
         prepared().predict([[1.0]])
     with pytest.raises(CarouselError, match=r"x must be \(T, B, 2\); its shape is \(3, 1, 4\)"):
         prepared()(torch.zeros(3, 1, 4))

@@ -18,17 +18,16 @@ from carousel.plain import described, typed
 
 DEFAULT_SIZE = 1024
 LONGEST = 1024  # characters of a word that pairs are learned from
-_FIRST = (
-    BOUNDARY + 1
-)  # the tokenizer numbers its symbols from 0; the boundary is ours, so no text can spell it
+# the tokenizer numbers its symbols from 0; the boundary is ours, so no text can spell it
+_FIRST = BOUNDARY + 1
 
 
 @dataclass(frozen=True)
 class _Pairs:
-    """What is read of a tokenizer's model; merges are pairs, or texts with a blank between the two."""
+    """The fields that are read of a tokenizer's model."""
 
     vocab: dict[str, int]
-    merges: list[Any]
+    merges: list[Any]  # pairs, or texts with a blank between the two
 
 
 class BytePairVocabulary(Vocabulary):
@@ -63,21 +62,23 @@ class BytePairVocabulary(Vocabulary):
 
     @classmethod
     def _from_json(cls, data: dict[str, Any]) -> Self:
-        """Made anew from the symbols and the merges: nothing else of the description is read."""
+        """Made from the symbols and the merges alone; the rest of the description is not read."""
         tokenizer = typed(dict[str, Any], data.get("tokenizer"), "tokenizer")
         pairs = described(_Pairs, typed(dict[str, Any], tokenizer.get("model"), "model"), "model")
         letters = set(_letters_of_bytes().values())
         if sorted(pairs.vocab.values()) != list(range(len(pairs.vocab))) or not letters <= pairs.vocab.keys():
-            raise CarouselError("a bpe vocabulary must number its symbols from 0, and have one for each byte")
+            raise CarouselError(
+                "a bpe vocabulary must number its symbols from 0, and have one for each byte."
+            )
         merges = [each.split(" ") if isinstance(each, str) else each for each in pairs.merges]
         pairwise = typed(list[tuple[str, str]], merges, "merges")
         for left, right in pairwise:
             if not {left, right, left + right} <= pairs.vocab.keys():
                 raise CarouselError(
-                    f"a bpe vocabulary must merge symbols to a symbol; got {shown(left, 40)}, {shown(right, 40)}"
+                    f"a bpe vocabulary must merge symbols to a symbol; got {shown(left, 40)}, {shown(right, 40)}."
                 )
         if any(not name or not letters.issuperset(name) for name in pairs.vocab):
-            raise CarouselError("the symbols of a bpe vocabulary must be written in the letters of bytes")
+            raise CarouselError("the symbols of a bpe vocabulary must be written in the letters of bytes.")
         return cls(_tokenizer(BPE(pairs.vocab, pairwise)))
 
     def _content(self) -> dict[str, Any]:
@@ -98,12 +99,12 @@ def _tokenizer(model: BPE) -> Tokenizer:
 
 
 def _short(text: str) -> Iterator[str]:
-    """A text in pieces without a longer word than `LONGEST`: the time of learning grows with the square of that."""
-    for piece in chunks(text, BATCHED):
-        if max(map(len, piece.split()), default=0) <= LONGEST:
-            yield piece
+    """A text in chunks whose words are at most `LONGEST` long: the time of learning grows with its square."""
+    for chunk in chunks(text, BATCHED):
+        if max(map(len, chunk.split()), default=0) <= LONGEST:
+            yield chunk
         else:
-            yield from (piece[at : at + LONGEST] for at in range(0, len(piece), LONGEST))
+            yield from (chunk[at : at + LONGEST] for at in range(0, len(chunk), LONGEST))
 
 
 def _letters_of_bytes() -> dict[int, str]:

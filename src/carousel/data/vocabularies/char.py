@@ -22,7 +22,7 @@ class CharVocabulary(Vocabulary):
     def __init__(self, characters: Sequence[str]) -> None:
         self.characters = sorted(characters)
         if any(len(character) != 1 for character in characters) or len(set(characters)) != len(characters):
-            raise CarouselError("a char vocabulary must list single characters, each once")
+            raise CarouselError("a char vocabulary must list single characters, each once.")
         self.symbol_bytes = special_bytes(unknown=True) + [
             character.encode("utf-8") for character in self.characters
         ]

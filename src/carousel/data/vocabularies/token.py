@@ -1,4 +1,4 @@
-"""Words of a text that is cut into words already: one sentence a line, white space between words."""
+"""Words of a text that is already cut into words: one sentence a line, white space between words."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,7 +21,7 @@ from carousel.plain import typed
 
 
 def size_without_rare(texts: Iterable[str]) -> int | None:
-    """The size of a vocabulary whose `<unk>` stands for the words seen once; None of a text that writes `<unk>`.
+    """The size of a vocabulary in which words that occur once are `<unk>`; None for a text that writes `<unk>`.
 
     >>> size_without_rare(["a a b b c\\n"])  # the end of a line, <unk>, a, b: of a size of 3, as "c" alone is rare
     3
@@ -36,10 +36,10 @@ def size_without_rare(texts: Iterable[str]) -> int | None:
 
 
 class TokenVocabulary(Vocabulary):
-    """0 the end of a line, which is that of a sentence, then `<unk>` if the text knows it, then the words.
+    """0 the line end, which ends a sentence, then `<unk>` if the text has it, then the words, the most frequent first.
 
-    The most frequent come first. This is the form of the Penn Treebank and of WikiText for language models. What
-    is between two words is not kept: decoded text has one space there.
+    This is the form of the Penn Treebank and of WikiText for language models. White space between words is not kept:
+    decoded text has one space there.
 
     >>> vocabulary = TokenVocabulary(["the", "cat", "dog"], knows_unknown=True)
     >>> vocabulary.encode("the dog\\n").tolist(), vocabulary.encode("a cat\\n").tolist()
@@ -61,7 +61,7 @@ class TokenVocabulary(Vocabulary):
 
     @classmethod
     def _fit(cls, texts: Iterable[str], size: int | None = None) -> Self:
-        """Every word of the texts; with a size the most frequent ones, and `<unk>` for all others."""
+        """Every word of the texts; with a size the most frequent words, and `<unk>` for all others."""
         check_size(size, UNKNOWN + 2, cls.level)
         counts: Counter[str] = Counter()
         for text in texts:

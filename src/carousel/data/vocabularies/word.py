@@ -23,8 +23,8 @@ from carousel.data.vocabularies.base import (
 from carousel.errors import CarouselError
 
 DEFAULT_SIZE = 10_000
-# A word or a mark, with the one space before it; a line end with the indentation after it; what space is
-# left. Every character belongs to exactly one of these, so nothing of the text is lost.
+# A word or a mark, with the one space before it; a line end with the indentation after it; other white space. Every
+# character belongs to exactly one of these, so nothing of the text is lost.
 _WORDS = r" ?\w+| ?[^\w\s]|\n[ \t]*|[ \t]+|\s"
 
 
@@ -43,7 +43,7 @@ class WordVocabulary(Vocabulary):
         symbols = {BOUNDARY_SYMBOL: 0, UNKNOWN_SYMBOL: UNKNOWN}  # neither can be a word: "<", "eod", ">"
         symbols |= {word: number for number, word in enumerate(self.words, UNKNOWN + 1)}
         if len(symbols) != len(self.symbol_bytes):
-            raise CarouselError("a word vocabulary must list words, each once")
+            raise CarouselError("a word vocabulary must list words, each once.")
         self._symbols = symbols
         self._tokenizer = _tokenizer(symbols)
 
@@ -51,7 +51,7 @@ class WordVocabulary(Vocabulary):
     def _fit(cls, texts: Iterable[str], size: int | None = None) -> Self:
         check_size(size, UNKNOWN + 2, cls.level)
         words = _frequent(texts, (size or DEFAULT_SIZE) - UNKNOWN - 1, at_least=2)
-        # a text in which no word comes twice is too short to be choosy
+        # of a text in which no word occurs twice, all words are taken
         return cls(words or _frequent(texts, (size or DEFAULT_SIZE) - UNKNOWN - 1, at_least=1))
 
     @classmethod

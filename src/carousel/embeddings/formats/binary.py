@@ -10,7 +10,7 @@ from carousel.embeddings.formats.content import Content, Reading, Source, Words,
 from carousel.embeddings.formats.text import read_header
 
 LONGEST_WORD = 10_000  # bytes
-_PIECE = 1 << 22  # bytes read at a time
+_CHUNK = 1 << 22  # bytes read at a time
 _FLOAT = np.dtype("<f4")
 
 
@@ -49,11 +49,11 @@ def load(source: Source, reading: Reading) -> Content:
 
 
 def _read_row(file: BufferedReader, width: int) -> bytes:
-    """The next `width` bytes, or what is left; in pieces, for the width is only a claim."""
-    if width <= _PIECE:
+    """The next `width` bytes, or what is left; in parts, since the width is only a claim."""
+    if width <= _CHUNK:
         return file.read(width)
     found = bytearray()
-    while len(found) < width and (data := file.read(min(_PIECE, width - len(found)))):
+    while len(found) < width and (data := file.read(min(_CHUNK, width - len(found)))):
         found += data
     return bytes(found)
 

@@ -142,11 +142,11 @@ def _read_vocab(path: Path, reading: Reading, checksum: int | None) -> tuple[lis
     words: list[bytes] = []
     counts: list[int] = []
     for number, line in enumerate(data.removesuffix(b"\n").split(b"\n")[: reading.limit], 1):
-        pieces = line.rstrip(b"\r").split(b" ")
-        count = whole_number(pieces[1]) if len(pieces) == 2 else None
-        if not pieces[0] or len(pieces) > 2 or (len(pieces) == 2 and count is None):
+        fields = line.rstrip(b"\r").split(b" ")
+        count = whole_number(fields[1]) if len(fields) == 2 else None
+        if not fields[0] or len(fields) > 2 or (len(fields) == 2 and count is None):
             raise damaged(path, f"has in line {number:,} something else than a word, or a word and its count")
-        words.append(pieces[0])
+        words.append(fields[0])
         counts += [] if count is None else [count]
     if counts and len(counts) != len(words):
         raise damaged(path, "has counts for some of its words only")

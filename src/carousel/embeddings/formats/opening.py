@@ -112,5 +112,5 @@ def _begins_as_text(rest: bytes, dimension: int) -> bool:
     if end:
         numbers = text.trailing_numbers(line)
         return numbers >= dimension or 0 < numbers == len(text.fields_of(line)) - 1
-    pieces = text.fields_of(line)[1:-1]
-    return bool(pieces) and all(map(text.is_number, pieces))
+    fields = text.fields_of(line)[1:-1]
+    return bool(fields) and all(map(text.is_number, fields))
