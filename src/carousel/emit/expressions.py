@@ -36,28 +36,18 @@ class Term:
     divisor: float = 1.0
 
 
+@dataclass(frozen=True)
 class Writer:
     """Writes vectors of one cell, `shift` steps from t. `symbols` has the vectors that have a symbol of their own.
 
     With `gathers`, factors that all terms of a sum share are written once: ∂h ∘ a − ∂h ∘ b as ∂h ∘ (a − b).
     """
 
-    def __init__(
-        self,
-        equations: Equations,
-        symbols: Mapping[Node, Symbol],
-        notation: Notation,
-        gathers: bool = False,
-        shift: int = 0,
-    ) -> None:
-        self.equations = equations
-        self.symbols = symbols
-        self.notation = notation
-        self.gathers = gathers
-        self.shift = shift
-
-    def shifted(self, steps: int) -> Writer:
-        return Writer(self.equations, self.symbols, self.notation, self.gathers, steps)
+    equations: Equations
+    symbols: Mapping[Node, Symbol]
+    notation: Notation
+    gathers: bool = False
+    shift: int = 0
 
     def symbol(self, node: Node) -> str:
         return self.notation.vector(*self.symbols[node], self.shift)

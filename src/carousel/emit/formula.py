@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from carousel.emit.expressions import Factor, Term, Writer
 from carousel.emit.notation import LATEX, PLAIN, Notation
 from carousel.emit.symbols import gradient_roots, is_own, symbols, whole_gradients
@@ -98,7 +100,7 @@ def _state_gradient(derived: Backward, state: str, whole: Node, writer: Writer) 
     terms = [term for term in writer.expand(whole) if term != itself]
     if state == derived.equations.states[0]:
         terms.insert(0, Term(1, (Factor(writer.notation.loss_gradient(writer.symbol(whole))),)))
-    next_step = writer.shifted(1)
+    next_step = replace(writer, shift=1)
     sent = derived.previous[state]
     for part in (sent.elementwise, sent.products):
         terms += next_step.terms(part) if part is not None else []

@@ -16,7 +16,7 @@ from carousel.nn.masks import Segments, open_input
 from carousel.nn.precision import Numbers, cast, matching, numbers_of
 from carousel.nn.resets import Resets, StepMasks
 from carousel.nn.sequence_layout import Packed, Padded
-from carousel.nn.states import States, check_states, expanded
+from carousel.nn.states import States, check_states
 from carousel.nn.torch_layer import Parameters, TorchLayer
 
 
@@ -87,7 +87,7 @@ def open_inputs(
     else:
         given = [cast(state, numbers.inside) for state in check_states(hx, names, shapes, weight)]
     if reset_to is not None and isinstance(sequence, Segments):
-        states = check_states(expanded(reset_to, shapes), names, shapes, weight, "reset_to")
+        states = check_states(reset_to, names, shapes, weight, "reset_to", expands=True)
         resets_to = [cast(state, numbers.inside) for state in states]
         initial = [sequence.state_in(*both) for both in zip(given, resets_to, strict=True)]
     else:

@@ -11,11 +11,21 @@ States = Tensor | tuple[Tensor, ...]
 
 
 def check_states(
-    hx: States, names: Sequence[str], shapes: Sequence[tuple[int, ...]], weight: Tensor, argument: str = "hx"
+    hx: States,
+    names: Sequence[str],
+    shapes: Sequence[tuple[int, ...]],
+    weight: Tensor,
+    argument: str = "hx",
+    expands: bool = False,
 ) -> list[Tensor]:
-    """One tensor for each state of the cell, of these shapes, on the device and in the dtype of the weights."""
+    """One tensor for each state of the cell, of these shapes, on the device and in the dtype of the weights.
+
+    expands: may one state, (L, 1, H), stand for all sequences of the batch?
+    """
     states = []
     for name, shape, state in zip(names, shapes, _as_list(hx, names, argument), strict=True):
+        if expands and state.dim() == 3 == len(shape) and state.shape[1] == 1:
+            state = state.expand(-1, shape[1], -1)
         if state.shape != shape:
             axes = "(num_layers * directions, " + (
                 "batch, hidden_size)" if len(shape) == 3 else "hidden_size)"
@@ -26,21 +36,6 @@ def check_states(
             )
         states.append(matching(f"{name}_0 in {argument}", state, weight))
     return states
-
-
-def expanded(states: States, shapes: Sequence[tuple[int, ...]]) -> States:
-    """One state for all sequences of the batch, (L, 1, H) -> (L, B, H); others as they are."""
-    if isinstance(states, (tuple, list)):
-        pairs = zip(states, shapes, strict=False)
-        return (
-            tuple(_over_batch(each, shape) for each, shape in pairs) if len(states) == len(shapes) else states
-        )
-    return _over_batch(states, shapes[0])
-
-
-def _over_batch(state: Tensor, shape: tuple[int, ...]) -> Tensor:
-    fits = isinstance(state, Tensor) and state.dim() == 3 == len(shape) and state.shape[1] == 1
-    return state.expand(-1, shape[1], -1) if fits else state
 
 
 def _as_list(hx: States, names: Sequence[str], argument: str) -> list[Tensor]:
