@@ -71,14 +71,14 @@ def train(
     if resume is None:
         _check_paths(settings)
     from carousel import report, training
-    from carousel.report.display import display
+    from carousel.display import display
     from carousel.terminal import Terminal
 
     begin, go_on = report.train, report.resume  # each loads torch when first named
 
     loaded()
     console = Terminal()
-    with display(console, settings) as observer:
+    with display(console) as observer:
         try:
             run = (
                 begin(config=settings, on_progress=observer)

@@ -35,6 +35,7 @@ from carousel.diagnosis.verdicts.rules import verdicts
 from carousel.diagnosis.verdicts.symptoms import symptoms
 from carousel.errors import CarouselError
 from carousel.ops import torch_threads
+from carousel.notebook import notebook_line
 from carousel.progress import Event, Observer, Progress, silent
 
 MOST_LAGS = 256
@@ -51,7 +52,7 @@ def diagnose(
     *,
     text: Sequence[str] | None = None,
     lags: int | None = None,
-    on_progress: Observer = silent,
+    on_progress: Observer = notebook_line,
 ) -> Diagnosis:
     """Say whether a recurrent network is stable, how far it remembers, where gradients die, and what to do.
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from carousel.data.files import Paths
+from carousel.display import display
 from carousel.models.predictor import Predictor
 from carousel.progress import Observer, Stage, silent
-from carousel.report.display import display
 from carousel.report.sequences.gather import gather_sequences
 from carousel.report.sequences.page import write_sequence_report
 from carousel.report.training.gather import gather
@@ -54,7 +54,7 @@ def train(
         print(carousel.load(run.path).generate("Once ", length=200))
     """
     settled = api.configured(paths, config, **options)
-    with _watched(settled, progress, on_progress) as observer:
+    with _observer(progress, on_progress) as observer:
         return _reported(api.train(config=settled, on_progress=observer), observer)
 
 
@@ -67,17 +67,14 @@ def resume(path: str | Path, *, progress: bool = True, on_progress: Observer | N
     Raises CarouselError for a folder that is no run, for a damaged checkpoint, and if its configuration or text is no
     longer what the run began with; Interrupted on Ctrl-C.
     """
-    stored = RunFolder.open(path).load_config()
-    with _watched(stored, progress, on_progress) as observer:
+    with _observer(progress, on_progress) as observer:
         return _reported(api.resume(path, observer), observer)
 
 
-def _watched(
-    config: AnyConfig, progress: bool, on_progress: Observer | None
-) -> AbstractContextManager[Observer]:
+def _observer(progress: bool, on_progress: Observer | None) -> AbstractContextManager[Observer]:
     if on_progress is not None or not progress:
         return nullcontext(on_progress or silent)
-    return display(Terminal(stderr=True), config)
+    return display(Terminal(stderr=True))
 
 
 def _reported(run: Run, observer: Observer) -> Run:

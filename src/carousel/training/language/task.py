@@ -11,7 +11,7 @@ from carousel.losses import linear_cross_entropy
 from carousel.models.memory import check_memory
 from carousel.models.predictor import Predictor, model_class
 from carousel.nn.drawing import seeded
-from carousel.training.language.config import LanguageConfig
+from carousel.training.language.config import WORDS, LanguageConfig
 from carousel.training.language.corpus import Corpus
 from carousel.training.language.evaluation import Part, evaluate
 from carousel.training.language.row import Row
@@ -73,6 +73,7 @@ class LanguageTask:
     """
 
     what = "text"
+    speed_unit = "tokens"
     rows = Row
 
     def __init__(
@@ -87,6 +88,12 @@ class LanguageTask:
     @property
     def contents(self) -> str:
         return f"{self.corpus.vocabulary.size:,} symbols, {self.corpus.train.tokens:,} train tokens"
+
+    def in_words(self, score: Score) -> str:
+        """Bits per character, or perplexity where unknown words hide their characters."""
+        if self.corpus.vocabulary.level in WORDS:
+            return f"perplexity {score.perplexity:.1f}"
+        return f"{score.bits_per_character:.3f} bits/char"
 
     def begin(self, folder: RunFolder) -> None:
         self.corpus.vocabulary.save(folder.vocabulary)

@@ -18,7 +18,8 @@ from carousel.data.sequences import (
 )
 from carousel.errors import CarouselError, shown
 from carousel.models.sequences.model import SequenceModel
-from carousel.progress import Observer, silent
+from carousel.notebook import notebook_line
+from carousel.progress import Observer
 from carousel.training import api
 from carousel.training.loop.devices import check_device
 from carousel.training.run.folder import RunFolder
@@ -37,7 +38,7 @@ def fit(
     test_targets: Any = None,
     out: str | Path | None = None,
     resume: bool = False,
-    on_progress: Observer = silent,
+    on_progress: Observer = notebook_line,
     **options: Any,
 ) -> api.Run:
     """Train `model`, which then holds the best weights; returns the run with its scores.

@@ -38,6 +38,7 @@ class SequenceTask:
     """Sequences in three parts, and what is to be learned of them; see `carousel.training.run.task.Task`."""
 
     what = "data"
+    speed_unit = "steps"
     rows = SequenceRow
     stores_data = False  # the data in the run folder: those of a CSV file stay where they are
     held = 0  # sequences at the end that are a test part of its own
@@ -113,6 +114,9 @@ class SequenceTask:
         number = len(self.parts.train)
         order = "" if self.sequences.time is None else f" in the order of the column {self.sequences.time!r}"
         return f"{number:,} sequence{'s' if number > 1 else ''} of {steps:,} steps to learn from{order}"
+
+    def in_words(self, score: Any) -> str:
+        return str(score)
 
     def begin(self, folder: RunFolder) -> None:
         """The model holds what belongs to the data; data given in memory are stored if the run folder stays."""
