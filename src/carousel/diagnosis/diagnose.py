@@ -34,8 +34,8 @@ from carousel.diagnosis.verdicts.findings import Finding
 from carousel.diagnosis.verdicts.rules import verdicts
 from carousel.diagnosis.verdicts.symptoms import symptoms
 from carousel.errors import CarouselError
-from carousel.ops import torch_threads
 from carousel.notebook import notebook_line
+from carousel.ops import torch_threads
 from carousel.progress import Event, Observer, Progress, silent
 
 MOST_LAGS = 256

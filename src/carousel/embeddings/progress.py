@@ -120,7 +120,7 @@ def _millions(words_per_second: float) -> str:
 
 
 def warned(event: Event) -> None:
-    """The observer of callers that have none: it warns of what is missing from the result, and a notebook shows the rest."""
+    """The observer of callers that pass none: it warns of what is missing, and a notebook shows the rest."""
     if isinstance(event, Lack):
         warnings.warn(event.message, stacklevel=2)
     else:
