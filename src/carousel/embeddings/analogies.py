@@ -14,6 +14,7 @@ from carousel.embeddings.cases import Lookup
 from carousel.embeddings.questions import lines
 from carousel.embeddings.vectors import Vectors
 from carousel.errors import CarouselError, shown
+from carousel.shown import Shown, Table, percent
 
 SYNTACTIC = "gram"  # how the names of syntactic sections begin, by word2vec's convention
 COMMENTS = ("//", "# ")
@@ -51,7 +52,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class AnalogyScore:
+class AnalogyScore(Shown):
     """The sections of a file of questions, and their sums."""
 
     sections: tuple[Section, ...]
@@ -70,6 +71,22 @@ class AnalogyScore:
     def total(self) -> Section:
         """All sections."""
         return _sum("total", self.sections)
+
+    def table(self) -> Table:
+        """A row for each section and for their sums."""
+        return Table(
+            ("section", "answered", "of", "right", "unknown"),
+            [
+                (
+                    each.name,
+                    f"{each.correct:,}",
+                    f"{each.known:,}",
+                    percent(each.accuracy),
+                    percent(each.unknown_share),
+                )
+                for each in (*self.sections, self.semantic, self.syntactic, self.total)
+            ],
+        )
 
 
 def evaluate(

@@ -14,10 +14,11 @@ from carousel.embeddings.cases import Lookup
 from carousel.embeddings.questions import lines
 from carousel.embeddings.vectors import Vectors
 from carousel.errors import CarouselError, shown
+from carousel.shown import Shown, Table, percent
 
 
 @dataclass(frozen=True)
-class PairScore:
+class PairScore(Shown):
     """How well cosines follow ratings: rank and linear correlation over `known` pairs (NaN if all are equal)."""
 
     spearman: float
@@ -34,6 +35,13 @@ class PairScore:
     def unknown_share(self) -> float:
         """Share of the pairs that hold an unknown word."""
         return self.unknown / self.pairs
+
+    def table(self) -> Table:
+        """The correlations and how many pairs they are of."""
+        return Table(
+            ("Spearman", "Pearson", "pairs", "unknown"),
+            [(f"{self.spearman:.3f}", f"{self.pearson:.3f}", f"{self.known:,}", percent(self.unknown_share))],
+        )
 
 
 def evaluate(

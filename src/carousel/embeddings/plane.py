@@ -12,6 +12,7 @@ from carousel.embeddings.vectors import Vectors
 from carousel.errors import CarouselError, shown
 from carousel.extras import require
 from carousel.options import check_seed
+from carousel.shown import Shown
 
 METHODS = ("pca", "tsne")
 MOST = 5000  # points that a picture can show and t-SNE can place in a minute
@@ -19,7 +20,7 @@ _PERPLEXITY = 30.0
 
 
 @dataclass(frozen=True)
-class WordMap:
+class WordMap(Shown):
     """n words at (x, y), and what there is to say about each.
 
     near: the nearest words among all that there are, with their cosines in all d dimensions.
@@ -30,7 +31,7 @@ class WordMap:
     words: list[str]
     x: np.ndarray
     y: np.ndarray
-    near: list[list[Neighbour]]
+    near: Sequence[Sequence[Neighbour]]
     asked: list[bool]
     counts: np.ndarray | None
     method: str

@@ -19,7 +19,7 @@ from carousel.embeddings.checks import (
     not_finite,
 )
 from carousel.embeddings.letters import composed, seen
-from carousel.embeddings.neighbours import Neighbour
+from carousel.embeddings.neighbours import Neighbour, Neighbours
 from carousel.embeddings.spelling import near_spellings
 from carousel.errors import CarouselError, shown
 
@@ -129,7 +129,7 @@ class Vectors:
         method: str = "3cosadd",
         restrict: int | None = None,
         among: Iterable[str] | None = None,
-    ) -> list[Neighbour]:
+    ) -> Neighbours:
         """The words nearest to all of `positive` and far from all of `negative`, nearest first.
 
         Words of the question are left out of the answer. A single word, or lists; vectors of (d,) may stand
@@ -163,7 +163,7 @@ class Vectors:
         *,
         restrict: int | None = None,
         among: Iterable[str] | None = None,
-    ) -> list[list[Neighbour]]:
+    ) -> list[Neighbours]:
         """`nearest` for each of many words, by matrix products over as many as fit into 64 MB at once.
 
         >>> vectors = Vectors(["up", "down", "side"], np.array([[1, 1], [-1, 1], [1, 0]]))
@@ -186,7 +186,7 @@ class Vectors:
         method: str = "3cosadd",
         restrict: int | None = None,
         among: Iterable[str] | None = None,
-    ) -> list[Neighbour]:
+    ) -> Neighbours:
         """What is to `c` as `b` is to `a`: a : b = c : ? (man : king = woman : ?).
 
         The same as `nearest([b, c], [a])`.
@@ -324,14 +324,16 @@ class Vectors:
         top: int,
         method: str,
         rows: range | list[int],
-    ) -> Iterator[list[Neighbour]]:
+    ) -> Iterator[Neighbours]:
         if top < 1:
             raise CarouselError(f"top must be at least 1; got {shown(top)}.")
         score = neighbours.method(method)
         for found, scores in neighbours.best(
             self.matrix, self.lengths, positive, negative, rows, known, top, score
         ):
-            yield [Neighbour(self.words[k], float(value)) for k, value in zip(found, scores, strict=True)]
+            yield Neighbours(
+                Neighbour(self.words[k], float(value)) for k, value in zip(found, scores, strict=True)
+            )
 
     def _candidates(self, restrict: int | None, among: Iterable[str] | None) -> range | list[int]:
         """The rows that may answer, in their order."""

@@ -11,7 +11,8 @@ from carousel.data.files import Paths
 from carousel.errors import CarouselError, shown
 from carousel.ops import torch_threads
 from carousel.plain import typed
-from carousel.progress import Note, Observer, silent
+from carousel.progress import Note, Observer, clock, silent
+from carousel.shown import Shown, Table
 from carousel.training.configs import AnyConfig, kind_of
 from carousel.training.language.warm_start import warm_start_config
 from carousel.training.loop.devices import check_device
@@ -34,7 +35,7 @@ class _Scores:
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(Shown):
     """A finished run: where it lies, and the score of its best weights on the whole valid and test parts."""
 
     path: Path
@@ -50,6 +51,27 @@ class Run:
     def report(self) -> Path:
         """The report, as `carousel.train` writes it."""
         return RunFolder(self.path).report
+
+    def table(self) -> Table:
+        """Where the run lies, how long it took and how good its best weights are."""
+        scores = [
+            (part, self._in_words(score)) for part, score in (("valid", self.valid), ("test", self.test))
+        ]
+        return Table(
+            ("run", str(self.path)),
+            [
+                ("steps", f"{self.step:,}, best after {self.best_step:,}"),
+                ("time", clock(self.seconds)),
+                *scores,
+                ("report", str(self.report)),
+            ],
+        )
+
+    @staticmethod
+    def _in_words(score: Any) -> str:
+        """The first row of the table of a score."""
+        found = score.table()
+        return ", ".join(f"{name} {value}" for name, value in zip(found.head, found.rows[0], strict=True))
 
     @classmethod
     def open(cls, path: str | Path) -> Self:

@@ -6,10 +6,11 @@ from typing import Any, Self
 
 from carousel.errors import CarouselError
 from carousel.plain import typed
+from carousel.shown import Shown, Table
 
 
 @dataclass(frozen=True)
-class Score:
+class Score(Shown):
     """The bits a model needs for a text of so many tokens and characters.
 
     The end of each document is predicted, so it counts as a token and as a character too. Bits per character
@@ -43,6 +44,20 @@ class Score:
         """2 to the bits per token; infinite where a float cannot hold it."""
         bits = self.bits / self.tokens
         return 2.0**bits if bits < 1023 else math.inf
+
+    def table(self) -> Table:
+        """Bits per character, perplexity and what they are of."""
+        return Table(
+            ("bits per character", "perplexity per token", "characters", "tokens"),
+            [
+                (
+                    f"{self.bits_per_character:.4f}",
+                    f"{self.perplexity:.3f}",
+                    f"{self.characters:,}",
+                    f"{self.tokens:,}",
+                )
+            ],
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The three counts, for JSON."""

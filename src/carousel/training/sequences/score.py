@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from carousel.errors import CarouselError
 from carousel.plain import typed
+from carousel.shown import Shown, Table, percent
 
 if TYPE_CHECKING:
     from carousel.models.sequences.model import SequenceModel
@@ -26,7 +27,7 @@ class Loss:
 
 
 @dataclass(frozen=True)
-class LabelScore:
+class LabelScore(Shown):
     """How many labels of how many were right.
 
     confusion: of labels that are row, how many were called column, in the order of `labels`.
@@ -71,6 +72,14 @@ class LabelScore:
         """The share that was wrong."""
         return 1 - self.accuracy
 
+    def table(self) -> Table:
+        """The share that was right, of all labels and as the mean over labels, beside the best constant answer."""
+        shares = (self.accuracy, self.balanced, self.most_frequent)
+        return Table(
+            ("right", "mean over labels", "always the most frequent", "labels", "nats per label"),
+            [(*map(percent, shares), f"{self.count:,}", f"{self.value:.4f}")],
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """All of it, for JSON."""
         return asdict(self)
@@ -97,7 +106,7 @@ class LabelScore:
 
 
 @dataclass(frozen=True)
-class ForecastScore:
+class ForecastScore(Shown):
     """How far forecasts are from what came, in the units of the data: for each series one entry, for each step ahead.
 
     counts, absolute, squared, naive, covered, width: sums over forecasts, of |error|, error^2, |error| of the
@@ -149,6 +158,15 @@ class ForecastScore:
     def coverage(self) -> float:
         """The share of values that lay within their interval."""
         return sum(map(sum, self.covered)) / self.count
+
+    def table(self) -> Table:
+        """The errors of each series beside those of the seasonal-naive forecast."""
+        columns = (self.mean_absolute, self.mean_naive, self.root_mean_square)
+        figures = zip(self.names, *columns, map(sum, self.counts), strict=True)
+        return Table(
+            ("series", "mean absolute error", "seasonal-naive", "root mean square", "values"),
+            [(name, *(f"{each:.4g}" for each in errors), f"{number:,}") for name, *errors, number in figures],
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, for JSON."""
