@@ -19,7 +19,7 @@ import carousel
 from carousel.diagnosis import NextSymbol, diagnose, parallel
 from carousel.diagnosis.measures import gradient_by_lag as by_lag
 from carousel.errors import CarouselError
-from carousel.report import diagnosis_page
+from carousel.report.diagnosis.page import diagnosis_page
 
 MODULE = import_module("carousel.diagnosis.diagnose")  # whose name in the package is that of its function
 

@@ -1,31 +1,15 @@
-"""Reports: the numbers of training and diagnosis in, one HTML file out that opens without a network."""
+"""Reports: the numbers of training and diagnosis in, one HTML file out that opens without a network.
+
+Results write their own pages by `save`; a run writes its page at its end.
+"""
 
 from typing import TYPE_CHECKING
 
 from carousel.lazy import lazy
 
 if TYPE_CHECKING:
-    from carousel.report.diagnosis.page import comparison_page, diagnosis_page, write_diagnosis
     from carousel.report.run import report_run, resume, train
-    from carousel.report.training.gather import gather
-    from carousel.report.training.numbers import Comparison, CurvePoint, Sample, Snippet, TrainingReport
-    from carousel.report.training.page import training_report, write_training_report
 else:
     __getattr__, __dir__ = lazy(__name__)
 
-__all__ = [
-    "Comparison",
-    "CurvePoint",
-    "Sample",
-    "Snippet",
-    "TrainingReport",
-    "comparison_page",
-    "diagnosis_page",
-    "gather",
-    "report_run",
-    "resume",
-    "train",
-    "training_report",
-    "write_diagnosis",
-    "write_training_report",
-]
+__all__ = ["report_run", "resume", "train"]

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from carousel.report import diagnosis_page
+from carousel.report.diagnosis.page import diagnosis_page
 
 
 def _compared(page: str) -> dict[tuple[str, str], float]:

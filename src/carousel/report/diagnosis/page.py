@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from markupsafe import Markup
 
-from carousel.atomic import write_atomic
 from carousel.diagnosis.compare import Comparison
 from carousel.diagnosis.measures.memory import Memory
 from carousel.diagnosis.result import Diagnosis, LayerDiagnosis
@@ -158,16 +156,3 @@ def comparison_page(comparison: Comparison) -> str:
     """The page of a comparison as HTML text: findings that went, came and stayed, and every number that moved."""
     groups = {"Cured": comparison.cured, "New": comparison.new, "Still there": comparison.left}
     return render_template("comparison.html.j2", comparison=comparison, groups=groups)
-
-
-def write_diagnosis(diagnosis: Diagnosis, path: str | Path) -> Path:
-    """Write the page; a file half written never takes the place of a good one.
-
-    Raises CarouselError if the disk refuses.
-
-        report = carousel.diagnose(model, batch)
-        carousel.report.write_diagnosis(report, "report.html")
-    """
-    target = Path(path)
-    write_atomic(target, diagnosis_page(diagnosis))
-    return target
