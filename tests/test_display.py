@@ -52,7 +52,7 @@ def shown(events, terminal: bool, width: int = 140) -> str:
 
 
 def test_a_log_of_training_has_whole_lines():
-    """One line for a hundred steps within ten seconds, one for each evaluation, no control codes."""
+    """One line for a hundred steps within ten seconds, one for the evaluation, no control codes."""
     assert shown(TRAINING, False).splitlines() == [
         "reading the text",
         "1,234 parameters, 56 symbols, 7,000 train tokens, 200 steps -> runs/001",
@@ -63,14 +63,14 @@ def test_a_log_of_training_has_whole_lines():
 
 
 def test_a_log_of_word_vectors_has_whole_lines():
-    """Every estimate of the loss, notes, the size of the work and its speed."""
+    """Notes, the size of the work, its speed, and the loss: one line of each kind within ten seconds."""
     assert shown(EMBEDDING, False).splitlines() == [
         "reading the text",
         "reading: 1,000 tokens, 50 different words",
         "two files were left out",
         "40 words, 2,000 tokens, 5 epochs, 2 threads, going on after 25 %",
+        "epoch 1.25: 1:01 left, 2.35 M words/s, lr 0.0187",
         "epoch 1.50: held-out loss 2.3457, best so far",
-        "epoch 2.50: held-out loss 2.5000",
         "2.35 M words/s, 1:15 in all",
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import AbstractContextManager, nullcontext
 
@@ -9,7 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
 from carousel.notebook import new_line, running_shell
-from carousel.progress import Event, Line, Observer, Stage
+from carousel.progress import Event, Line, Observer, Stage, silent
 from carousel.terminal import Terminal, plain
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -19,27 +20,31 @@ _BAR = 16  # columns of a bar at least
 def display(console: Terminal, *, transient: bool = False) -> AbstractContextManager[Observer]:
     """The observer that fits where the output goes; a terminal is always given back as it was.
 
-    transient: the bar of a terminal disappears at the end.
+    transient: the bar of a terminal disappears at the end, and a log gets nothing.
     """
     shell = running_shell()
     if shell is not None:
         return new_line(shell)
-    return LiveBar(console, transient) if console.is_terminal else nullcontext(PlainLines(console))
+    if console.is_terminal:
+        return LiveBar(console, transient)
+    return nullcontext(silent if transient else PlainLines(console))
 
 
 class PlainLines:
-    """Whole lines for a log file: what happened, and every ten seconds how far the work is."""
+    """Whole lines for a log file: notes, and every ten seconds how far the work is and what was measured."""
 
     def __init__(self, console: Terminal) -> None:
         self.console = console
-        self._last = -SECONDS_BETWEEN_LINES
+        self._last: dict[type[Event], float] = {}
 
     def __call__(self, event: Event) -> None:
         words, figures = str(event), ", ".join(filter(None, event.figures.values()))
-        if event.share is not None:
-            if time.monotonic() - self._last < SECONDS_BETWEEN_LINES:
+        if event.share is not None or figures:
+            now = time.monotonic()
+            if now - self._last.get(type(event), -math.inf) < SECONDS_BETWEEN_LINES:
                 return
-            self._last = time.monotonic()
+            self._last[type(event)] = now
+        if event.share is not None:
             words += f": {figures}" * bool(figures)
         if words:
             # Rich would wrap a line of a log at 80 columns

@@ -54,24 +54,16 @@ class Run(Shown):
 
     def table(self) -> Table:
         """Where the run lies, how long it took and how good its best weights are."""
-        scores = [
-            (part, self._in_words(score)) for part, score in (("valid", self.valid), ("test", self.test))
-        ]
         return Table(
             ("run", str(self.path)),
             [
                 ("steps", f"{self.step:,}, best after {self.best_step:,}"),
                 ("time", clock(self.seconds)),
-                *scores,
+                ("valid", str(self.valid)),
+                ("test", str(self.test)),
                 ("report", str(self.report)),
             ],
         )
-
-    @staticmethod
-    def _in_words(score: Any) -> str:
-        """The first row of the table of a score."""
-        found = score.table()
-        return ", ".join(f"{name} {value}" for name, value in zip(found.head, found.rows[0], strict=True))
 
     @classmethod
     def open(cls, path: str | Path) -> Self:

@@ -52,7 +52,7 @@ def test_labels_are_told_one_by_one():
     page = page_of(report(LABELS))
     assert page.title == "GRU, 2 × 8 units: a label for each sequence"
     assert page.verdict.startswith(
-        "15.0 % of 20 held-out labels are wrong, beside 40.0 % of the most frequent label"
+        "15.0 % of 20 held-out labels are wrong, against 40.0 % for the most frequent label"
     )
     assert page.labels[0] == ("<b>", 8, 0.75, 6 / 7)
     assert np.isnan(page.labels[2][2])
@@ -80,12 +80,9 @@ def test_forecasts_are_drawn_with_their_interval():
     page = page_of(
         report(FORECAST, tracks=[track], comparisons=[Comparison("the seasonal-naive forecast", 1.0)])
     )
-    assert (
-        "0.500 of that of the seasonal-naive forecast; 85.7 % of them lie within the 90 % interval"
-        in page.verdict
-    )
+    assert "0.500 times that of the seasonal-naive forecast. The 90 % interval holds 85.7 %" in page.verdict
     [(picture, caption)] = page.tracks
-    assert caption == "What came, and what had been forecast 2 steps before with its 90 % interval."
+    assert caption == "Observed values, and the forecast 2 steps ahead with its 90 % interval."
     assert "30" in picture
     assert page.series == [("sales", 10 / 7, (20 / 7) ** 0.5, 20 / 7, 7)]
     assert page.ahead_chart is not None

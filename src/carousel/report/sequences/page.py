@@ -82,9 +82,9 @@ class LabelPage(SequencePage):
     def __init__(self, report: SequenceReport, score: LabelScore) -> None:
         super().__init__(report)
         self.score = score
-        rest = " and ".join(f"{self.figure(each.figure)} of {each.name}" for each in report.comparisons)
+        rest = " and ".join(f"{self.figure(each.figure)} for {each.name}" for each in report.comparisons)
         self.verdict = (
-            f"{self.figure(score.error)} of {count(score.count)} held-out labels are wrong, beside {rest}."
+            f"{self.figure(score.error)} of {count(score.count)} held-out labels are wrong, against {rest}."
         )
         self.score_facts = [
             ("right", f"{100 * score.accuracy:.1f} %", "of test labels"),
@@ -124,12 +124,12 @@ class ForecastPage(SequencePage):
         super().__init__(report)
         self.score = score
         self.verdict = (
-            f"The mean absolute error on {count(score.count)} held-out values is {number(score.error, 3)} of that of "
-            f"the seasonal-naive forecast; {100 * score.coverage:.1f} % of them lie within the "
-            f"{100 * report.interval:g} % interval."
+            f"The mean absolute error on {count(score.count)} held-out values is {number(score.error, 3)} times that "
+            f"of the seasonal-naive forecast. The {100 * report.interval:g} % interval holds "
+            f"{100 * score.coverage:.1f} % of the values."
         )
         self.score_facts = [
-            ("error", number(score.error, 3), "of the seasonal-naive forecast's"),
+            ("error", number(score.error, 3), "of that of the seasonal-naive forecast"),
             ("covered", f"{100 * score.coverage:.1f} %", f"by the {100 * report.interval:g} % interval"),
         ]
 
@@ -196,7 +196,7 @@ def _track(track: Track, interval: float) -> Markup:
     pad = 0.04 * (high - low) or 1.0
     lines = [
         Line("forecast", x, track.middle.tolist(), "s1", band=(track.low.tolist(), track.high.tolist())),
-        Line("came", x, track.came.tolist(), "s2"),
+        Line("observed", x, track.came.tolist(), "s2"),
     ]
     chart = Chart(
         f"{track.name}, forecast {_before(track)}",
@@ -210,11 +210,11 @@ def _track(track: Track, interval: float) -> Markup:
 
 
 def _caption(track: Track, interval: float) -> str:
-    return f"What came, and what had been forecast {_before(track)} with its {100 * interval:g} % interval."
+    return f"Observed values, and the forecast {_before(track)} with its {100 * interval:g} % interval."
 
 
 def _before(track: Track) -> str:
-    return "one step before" if track.ahead == 1 else f"{track.ahead} steps before"
+    return "one step ahead" if track.ahead == 1 else f"{track.ahead} steps ahead"
 
 
 def _share(part: int, whole: int) -> float:

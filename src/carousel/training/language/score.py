@@ -59,6 +59,9 @@ class Score(Shown):
             ],
         )
 
+    def __str__(self) -> str:
+        return f"{self.bits_per_character:.3f} bits per character, perplexity {self.perplexity:.1f} per token"
+
     def to_dict(self) -> dict[str, Any]:
         """The three counts, for JSON."""
         return asdict(self)
@@ -68,7 +71,7 @@ class Score(Shown):
         """The score that `to_dict` wrote."""
         score = typed(cls, counts, "score")
         if min(score.tokens, score.characters) < 1:
-            raise CarouselError(f"score: it must be of at least one token and character; got {score}")
+            raise CarouselError(f"score: it must be of at least one token and character; got {score!r}")
         return score
 
 
