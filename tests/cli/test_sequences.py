@@ -110,7 +110,7 @@ def test_forecast_from_a_file_to_what_comes(carousel, series, tmp_path):
     assert all(float(low) < float(middle) < float(high) for *_, middle, low, high in found[1:])
     held = carousel("evaluate", run).out.splitlines()
     assert "of the seasonal-naive forecast's error" in held[0]
-    assert done.out.split(" of the seasonal-naive")[0].split()[-1] == held[0].split()[0]
+    assert done.out.split("test part: error ")[1].split()[0] == held[0].split()[0]
     assert held[1].startswith("  sales: mean absolute error")
     assert carousel("evaluate", run, series).out.splitlines()[1].startswith("  sales")
     for data in ((), ("--data", series)):
