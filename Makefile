@@ -121,13 +121,19 @@ $(DONE)/torch: $(DONE)/venv constraints.txt
 	$(LOCKED) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX) --no-deps )"$$(grep '^torch==' constraints.txt)"
 	@touch $@
 
-# the lists of pyproject.toml, for pip: build tools, what Carousel runs on, and what its checks need
+# the lists of pyproject.toml, for pip: build tools, what Carousel runs on with all extras, and what its checks need.
+# An extra that is made of others, carousel-rnn[...], is written out: Carousel itself comes from here.
 define requirements
 import sys, tomllib
-project = tomllib.load(open("pyproject.toml", "rb"))
-lists = {"run": project["build-system"]["requires"] + ["cmake", "ninja"] + project["project"]["dependencies"],
-         "checks": project["project"]["optional-dependencies"]["test"]}
-print(*lists[sys.argv[1]], sep="\n")
+content = tomllib.load(open("pyproject.toml", "rb"))
+project = content["project"]
+def extra(name):
+    for each in project["optional-dependencies"][name]:
+        own = each.startswith(project["name"] + "[")
+        yield from [item for part in each[:-1].partition("[")[2].split(",") for item in extra(part)] if own else [each]
+lists = {"run": [*content["build-system"]["requires"], "cmake", "ninja", *project["dependencies"], *extra("all")],
+         "checks": extra("test")}
+print(*dict.fromkeys(lists[sys.argv[1]]), sep="\n")
 endef
 export requirements
 

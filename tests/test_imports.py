@@ -28,6 +28,9 @@ EVERYWHERE = {
     "printable",
     "shown",
     "terminal",
+    "display",
+    "notebook",
+    "extras",
     "__version__",
 }
 DOORS = {"ops", "nn", "embeddings"}  # to the compiled core: whole sequences, one step at a time, word vectors

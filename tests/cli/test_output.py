@@ -9,10 +9,10 @@ import pytest
 
 import carousel as package
 from carousel.cli import output
+from carousel.display import LiveBar
 from carousel.embeddings import Vectors
 from carousel.printable import one_line, printable
 from carousel.progress import Note, Stage
-from carousel.report.display import LiveBar
 from carousel.terminal import Terminal, plain
 from carousel.training.run.progress import Started
 
@@ -48,7 +48,7 @@ def test_notes_and_stages_are_neither_obeyed_nor_read_as_markup():
     """Names of files come in notes, in stages and in the first line of a run."""
     screen = Screen()
     terminal = Terminal(file=screen, force_terminal=True, width=200, color_system=None)
-    with LiveBar(terminal, str, "tokens") as bar:
+    with LiveBar(terminal) as bar:
         bar(Stage(f"reading [/x] {HOSTILE}"))
         bar(Note(f"skipped [/x] {HOSTILE}"))
         bar(Started(Path(f"[/x]{HOSTILE}"), 0, 1, 1, "nothing"))

@@ -12,7 +12,8 @@ from carousel.diagnosis.measures.gates import gate_statistics
 from carousel.diagnosis.measures.tracking_units import unit_strips
 from carousel.nn import LSTM
 from carousel.nn.trace import Trace
-from carousel.report import Comparison, CurvePoint, Sample, Snippet, TrainingReport
+from carousel.report.run_facts import Comparison
+from carousel.report.training.numbers import CurvePoint, Sample, Snippet, TrainingReport
 
 TEXT = "def f(a, b):\n    return g([a, b], '<x>')  # & so on\n\n" * 6
 NAMES = {"lstm": "ifgcoh", "gru": "rznh", "rnn": "h"}
@@ -61,7 +62,7 @@ def make_report() -> Callable[..., TrainingReport]:
                 Comparison("the interpolated 5-gram", 2.1034, "ngram"),
                 Comparison("xz -9", 1.8612, "compressor"),
             ],
-            "samples": [Sample("f(x):\n    return <x> & y", "def ", 0.8, 1)],
+            "samples": [Sample("f(x):\n    return <x> & y", 0.8, 1)],
             "snippet": Snippet(
                 [*TEXT[:150]], unit_strips([trace], units, slice(0, 150)), "a/b.py", len(TEXT)
             ),

@@ -12,7 +12,6 @@ from markupsafe import Markup
 import carousel
 from carousel.embeddings import Vectors
 from carousel.embeddings.word_map import word_map
-from carousel.report import training_report
 from carousel.report.diagnosis.page import diagnosis_page
 from carousel.report.embeddings.word_map import word_map_page
 from carousel.report.lab import (
@@ -26,6 +25,7 @@ from carousel.report.lab import (
     lab_gallery,
     lab_page,
 )
+from carousel.report.training.page import training_report
 
 # without a dot, so that a module can be called so
 NAME = (

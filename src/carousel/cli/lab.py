@@ -6,11 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from carousel.cli.output import say
 from carousel.errors import CarouselError
-from carousel.terminal import Terminal
 
 if TYPE_CHECKING:  # the list of experiments needs no torch
     from carousel.lab import Budget
@@ -55,12 +53,14 @@ def lab(
 
 def _run(name: str, heading: str, out: Path, budget: Budget) -> None:
     """Run one experiment with a progress bar, and print its verdicts; Ctrl-C loses only this one."""
+    from carousel.display import display
     from carousel.lab import gallery
+    from carousel.progress import Progress
+    from carousel.terminal import Terminal
 
-    with _bar(Terminal(stderr=True)) as bar:
-        task = bar.add_task(heading, total=1.0, words="")
+    with display(Terminal(stderr=True), transient=True) as observer:
         [result] = gallery.run(
-            [name], out, budget, lambda event: bar.update(task, completed=event.share, words=str(event))
+            [name], out, budget, lambda event: observer(Progress(f"{heading}  {event}", event.share or 0.0))
         )
     _print(result)
 
@@ -83,15 +83,3 @@ def _print(result: Result) -> None:
     say(f"{result.page.title} ({result.page.seconds:.0f} s): {result.path}")
     for claim in result.page.findings.claims:
         say(f"  {claim.statement}\n    {claim.judgement}. {claim.evidence}")
-
-
-def _bar(console: Terminal) -> Progress:
-    return Progress(
-        TextColumn("{task.description:<21}"),
-        BarColumn(bar_width=24),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[words]}"),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )

@@ -12,7 +12,6 @@ from carousel.cli.options import flag, with_config_options
 from carousel.cli.output import say
 from carousel.errors import CarouselError
 from carousel.options import check_names
-from carousel.training.language.config import WORDS
 from carousel.training.language.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -71,14 +70,14 @@ def train(
     if resume is None:
         _check_paths(settings)
     from carousel import report, training
-    from carousel.report.display import display
+    from carousel.display import display
     from carousel.terminal import Terminal
 
     begin, go_on = report.train, report.resume  # each loads torch when first named
 
     loaded()
     console = Terminal()
-    with display(console, settings) as observer:
+    with display(console) as observer:
         try:
             run = (
                 begin(config=settings, on_progress=observer)
@@ -157,6 +156,7 @@ def _refuse_beside_resume(given: dict[str, Any], config: Path | None, preset: st
 
 def _close(console: Terminal, run: Run) -> None:
     """Say how it ended, where everything lies and what to do next."""
+    from carousel.training.run.folder import RunFolder
     from carousel.training.sequences.config import SequenceConfig
 
     of_text = not isinstance(run.config, SequenceConfig)
@@ -169,11 +169,9 @@ def _close(console: Terminal, run: Run) -> None:
         if of_text
         else [f"  carousel predict {run.path} NEW.csv", f"  carousel diagnose {run.path}"]
     )
-    result = _result(run) if of_text else _of_sequences(run)
-    console.print(
-        f"\n{result}; best weights of step {run.best_step:,} of {run.step:,}", markup=True, soft_wrap=True
-    )
     lines = [
+        "",
+        f"test part: {run.test}; best weights of step {run.best_step:,} of {run.step:,}",
         "",
         f"  run folder   {run.path}",
         f"  report       {run.report}",
@@ -181,30 +179,6 @@ def _close(console: Terminal, run: Run) -> None:
         "",
         "What to do next:",
         *use,
-        f"  tensorboard --logdir {run.path}",
+        *([f"  tensorboard --logdir {run.path}"] if RunFolder(run.path).events else []),
     ]
     console.print("\n".join(lines), soft_wrap=True)
-
-
-def _of_sequences(run: Run) -> str:
-    """The score of the test part: labels that are right, or errors beside those of the seasonal-naive forecast."""
-    score = run.test
-    if run.config.task != "forecast":
-        return f"[bold]{100 * score.accuracy:.1f} %[/] of {score.count:,} test labels right"
-    share = f"{100 * run.config.interval:g} %"
-    return (
-        f"[bold]{score.error:.3f}[/] of the seasonal-naive forecast's error on the test part, "
-        f"{100 * score.coverage:.1f} % of values within the {share} interval"
-    )
-
-
-def _result(run: Run) -> str:
-    """The score of the test files, first by what says most at the level of the run."""
-    score = run.test
-    bits = f"{score.bits_per_character:.3f} bits per character"
-    perplexity = f"perplexity {score.perplexity:.1f}"
-    if run.config.level in WORDS:
-        return f"[bold]{perplexity}[/] per token on the test files, {bits}"
-    if run.config.level == "char":
-        return f"[bold]{bits}[/] on the test files, {score.nats_per_token:.4f} nats per token"
-    return f"[bold]{bits}[/] on the test files, {perplexity} per token"

@@ -34,6 +34,7 @@ from carousel.diagnosis.verdicts.findings import Finding
 from carousel.diagnosis.verdicts.rules import verdicts
 from carousel.diagnosis.verdicts.symptoms import symptoms
 from carousel.errors import CarouselError
+from carousel.notebook import notebook_line
 from carousel.ops import torch_threads
 from carousel.progress import Observer, Progress, silent
 
@@ -51,7 +52,7 @@ def diagnose(
     *,
     text: Sequence[str] | None = None,
     lags: int | None = None,
-    on_progress: Observer = silent,
+    on_progress: Observer = notebook_line,
 ) -> Diagnosis:
     """Say whether a recurrent network is stable, how far it remembers, where gradients vanish, and what to do.
 

@@ -28,8 +28,8 @@ def _bases() -> tuple[type, ...]:
             continue
     if not found:
         raise CarouselError(
-            "LightningMonitor needs Lightning, which is not installed: pip install lightning (or pytorch-lightning). "
-            "In a training loop of your own, use carousel.diagnosis.Monitor."
+            "LightningMonitor needs lightning or pytorch-lightning. Install one of them with: "
+            "pip install 'carousel-rnn[lightning]'. A loop of your own can use carousel.diagnosis.Monitor."
         )
     return tuple(dict.fromkeys(found))
 

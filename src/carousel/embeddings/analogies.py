@@ -11,6 +11,7 @@ import numpy as np
 from carousel.embeddings import neighbours
 from carousel.embeddings.lookup import Lookup
 from carousel.errors import CarouselError, shown
+from carousel.shown import Shown, Table, percent
 
 SYNTACTIC = "gram"  # how the names of syntactic sections begin, by word2vec's convention
 COMMENTS = ("//", "# ")
@@ -48,7 +49,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class AnalogyScore:
+class AnalogyScore(Shown):
     """The sections of a file of questions, and their sums."""
 
     sections: tuple[Section, ...]
@@ -67,6 +68,22 @@ class AnalogyScore:
     def total(self) -> Section:
         """All sections."""
         return _sum("total", self.sections)
+
+    def table(self) -> Table:
+        """A row for each section and for their sums."""
+        return Table(
+            ("section", "answered", "of", "right", "unknown"),
+            [
+                (
+                    each.name,
+                    f"{each.correct:,}",
+                    f"{each.known:,}",
+                    percent(each.accuracy),
+                    percent(each.unknown_share),
+                )
+                for each in (*self.sections, self.semantic, self.syntactic, self.total)
+            ],
+        )
 
 
 def evaluate(

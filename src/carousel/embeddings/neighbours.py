@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from carousel.errors import CarouselError, shown
+from carousel.shown import Shown, Table
 
 _CELLS = 1 << 24  # numbers in memory at once beside the matrix itself: 64 MB of float32
 _FLOOR = 1e-6  # keeps the quotient of 3CosMul finite, as in word2vec and gensim
@@ -16,6 +17,18 @@ class Neighbour(NamedTuple):
 
     word: str
     similarity: float  # the cosine, -1 to 1; with method "3cosmul" its score
+
+
+class Neighbours(list[Neighbour], Shown):
+    """The words nearest to a question, the nearest first: a list that a notebook shows as a table.
+
+    >>> Neighbours([Neighbour("cat", 0.91)])[0].word
+    'cat'
+    """
+
+    def table(self) -> Table:
+        """The words with how near they are."""
+        return Table(("word", "similarity"), [(word, f"{similarity:.4f}") for word, similarity in self])
 
 
 def lengths(matrix: np.ndarray) -> np.ndarray:

@@ -13,10 +13,11 @@ from carousel.embeddings import neighbours
 from carousel.embeddings.lookup import Lookup
 from carousel.embeddings.vectors import Vectors
 from carousel.errors import CarouselError, shown
+from carousel.shown import Shown, Table, percent
 
 
 @dataclass(frozen=True)
-class PairScore:
+class PairScore(Shown):
     """How well cosines follow the ratings of people; a correlation is NaN if one of the two is constant."""
 
     spearman: float  # correlation of the ranks, -1 to 1
@@ -33,6 +34,13 @@ class PairScore:
     def unknown_share(self) -> float:
         """Share of the pairs that hold an unknown word."""
         return self.unknown / self.pairs
+
+    def table(self) -> Table:
+        """The correlations and how many pairs they are of."""
+        return Table(
+            ("Spearman", "Pearson", "pairs", "unknown"),
+            [(f"{self.spearman:.3f}", f"{self.pearson:.3f}", f"{self.known:,}", percent(self.unknown_share))],
+        )
 
 
 def evaluate(lookup: Lookup, lines: Sequence[str], path: Path, unknown_as_zero: bool) -> PairScore:

@@ -3,7 +3,8 @@
 import warnings
 from dataclasses import dataclass
 
-from carousel.progress import Event, Note
+from carousel.notebook import notebook_line
+from carousel.progress import Event, Note, clock
 
 
 @dataclass(frozen=True)
@@ -13,6 +14,9 @@ class Reading(Event):
     tokens: int  # read so far
     words: int  # different words among them
     done: float | None  # share of all bytes, if known
+
+    def __str__(self) -> str:
+        return f"reading: {self.tokens:,} tokens, {self.words:,} different words"
 
     @property
     def share(self) -> float | None:
@@ -34,6 +38,13 @@ class Started(Event):
     threads: int
     done: float  # share of all tokens that is trained on already
 
+    def __str__(self) -> str:
+        again = f", going on after {100 * self.done:.0f} %" if self.done else ""
+        return (
+            f"{self.vocabulary:,} words, {self.tokens:,} tokens, {self.epochs} epochs, "
+            f"{self.threads} thread{'s' if self.threads > 1 else ''}{again}"
+        )
+
 
 @dataclass(frozen=True)
 class Stepped(Event):
@@ -47,9 +58,21 @@ class Stepped(Event):
     loss: float | None  # the latest held-out loss
     seconds_left: float
 
+    def __str__(self) -> str:
+        return f"epoch {self.epoch:.2f}"
+
     @property
     def share(self) -> float:
         return self.tokens / self.total
+
+    @property
+    def figures(self) -> dict[str, str]:
+        return {
+            "loss": "" if self.loss is None else f"loss {self.loss:.4f}",
+            "left": f"{clock(self.seconds_left)} left",
+            "speed": _millions(self.words_per_second),
+            "lr": f"lr {self.lr:.4f}",
+        }
 
 
 @dataclass(frozen=True)
@@ -59,6 +82,13 @@ class Evaluated(Event):
     epoch: float
     loss: float  # nats for each prediction
     best: bool  # whether it is the lowest so far
+
+    def __str__(self) -> str:
+        return f"epoch {self.epoch:.2f}: held-out loss {self.loss:.4f}{', best so far' * self.best}"
+
+    @property
+    def figures(self) -> dict[str, str]:
+        return {"loss": f"loss {self.loss:.4f}{'' if self.best else ' (no better)'}"}
 
 
 @dataclass(frozen=True)
@@ -77,8 +107,21 @@ class Finished(Event):
     seconds: float
     words_per_second: float
 
+    def __str__(self) -> str:
+        return f"{_millions(self.words_per_second)}, {clock(self.seconds)} in all"
+
+    @property
+    def figures(self) -> dict[str, str]:
+        return {"left": f"{clock(self.seconds)} in all"}
+
+
+def _millions(words_per_second: float) -> str:
+    return f"{words_per_second / 1e6:.2f} M words/s"
+
 
 def warn_of_missing(event: Event) -> None:
-    """The observer of callers that pass none: it warns of what the result lacks, and ignores all other events."""
+    """The observer of callers that pass none: it warns of what the result lacks, and a notebook shows the rest."""
     if isinstance(event, MissingResult):
         warnings.warn(event.message, stacklevel=2)
+    else:
+        notebook_line(event)

@@ -18,7 +18,7 @@ from carousel.embeddings.checks import (
     check_finite,
     not_finite,
 )
-from carousel.embeddings.neighbours import Neighbour
+from carousel.embeddings.neighbours import Neighbour, Neighbours
 from carousel.embeddings.normalization import nfc, visible
 from carousel.embeddings.spelling import near_spellings
 from carousel.errors import CarouselError, shown
@@ -136,7 +136,7 @@ class Vectors:
         method: str = "3cosadd",
         restrict: int | None = None,
         among: Iterable[str] | None = None,
-    ) -> list[Neighbour]:
+    ) -> Neighbours:
         """The `top` words nearest to all of `positive` and far from all of `negative`, nearest first.
 
         Words of the question are left out of the answer. Each is a single word or a list; a vector (d,) may stand for a
@@ -166,7 +166,7 @@ class Vectors:
         *,
         restrict: int | None = None,
         among: Iterable[str] | None = None,
-    ) -> list[list[Neighbour]]:
+    ) -> list[Neighbours]:
         """`nearest` for each of many `words`, in few matrix products of at most 64 MB each.
 
         `top`, `restrict` and `among` are as in `nearest`.
@@ -190,7 +190,7 @@ class Vectors:
         method: str = "3cosadd",
         restrict: int | None = None,
         among: Iterable[str] | None = None,
-    ) -> list[Neighbour]:
+    ) -> Neighbours:
         """What is to `c` as `b` is to `a` (man : king = woman : ?): `nearest([b, c], [a])`.
 
         `top`, `method`, `restrict` and `among` are as in `nearest`.
@@ -323,7 +323,7 @@ class Vectors:
         method: str,
         restrict: int | None,
         among: Iterable[str] | None,
-    ) -> list[list[Neighbour]]:
+    ) -> list[Neighbours]:
         """The nearest words of each question, without those that it knows already."""
         for name, value in (("top", top), ("restrict", restrict)):
             if value is not None and value < 1:
@@ -337,7 +337,8 @@ class Vectors:
             self.matrix, self.lengths, positive, negative, rows, known, top, neighbours.method(method)
         )
         return [
-            [Neighbour(self.words[k], float(value)) for k, value in zip(*each, strict=True)] for each in best
+            Neighbours(Neighbour(self.words[k], float(value)) for k, value in zip(*each, strict=True))
+            for each in best
         ]
 
 

@@ -10,7 +10,9 @@ import numpy as np
 from carousel.embeddings.neighbours import Neighbour, unit
 from carousel.embeddings.vectors import Vectors
 from carousel.errors import CarouselError, shown
+from carousel.extras import require
 from carousel.options import check_seed
+from carousel.shown import Shown
 
 METHODS = ("pca", "tsne")
 MOST = 5000  # points that a picture can show and t-SNE can place in a minute
@@ -18,13 +20,15 @@ _PERPLEXITY = 30.0
 
 
 @dataclass(frozen=True)
-class WordMap:
+class WordMap(Shown):
     """n words as points in a plane, with their neighbours."""
 
     words: list[str]
     x: np.ndarray  # (n,)
     y: np.ndarray  # (n,)
-    near: list[list[Neighbour]]  # the nearest words of the whole vocabulary, with cosines in all d dimensions
+    near: Sequence[
+        Sequence[Neighbour]
+    ]  # the nearest words of the whole vocabulary, with cosines in all d dimensions
     asked: list[bool]  # whether a word was asked for, or was added as a neighbour of such a word
     counts: np.ndarray | None
     method: str
@@ -94,22 +98,20 @@ def word_map(
 
 
 def _pca(units: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
-    from sklearn.decomposition import PCA
-
+    decomposition = require("sklearn.decomposition", "A map of words by PCA", "sklearn")
     if np.ptp(units, axis=0).max() == 0:
         raise CarouselError(
             "the words of a map must differ in direction; these have the same one. Name others."
         )
-    model = PCA(2, svd_solver="full")
+    model = decomposition.PCA(2, svd_solver="full")
     points = model.fit_transform(units.astype(np.float64))
     x, y = model.explained_variance_ratio_
     return points, (float(x), float(y))
 
 
 def _tsne(units: np.ndarray, seed: int) -> np.ndarray:
-    from sklearn.manifold import TSNE
-
+    manifold = require("sklearn.manifold", "A map of words by t-SNE", "sklearn")
     # a neighbourhood of a third of few words, so that there still is an outside
     perplexity = min(_PERPLEXITY, (len(units) - 1) / 3)
-    model = TSNE(2, perplexity=perplexity, metric="cosine", init="random", random_state=seed % 2**32)
+    model = manifold.TSNE(2, perplexity=perplexity, metric="cosine", init="random", random_state=seed % 2**32)
     return np.asarray(model.fit_transform(units), np.float64)

@@ -19,7 +19,8 @@ from carousel.atomic import storage_errors, write_atomic
 from carousel.errors import CarouselError
 from carousel.lab.catalogue import EXPERIMENTS, known
 from carousel.lab.experiment import Budget, Experiment
-from carousel.progress import Observer, silent
+from carousel.notebook import notebook_line
+from carousel.progress import Observer
 from carousel.report.lab import Claim, Entry, Findings, LabPage, Verdict, cover_of, lab_gallery, lab_page
 
 NUMBERS = "numbers.json"
@@ -38,7 +39,7 @@ def run(
     names: Sequence[str],
     folder: str | Path,
     budget: Budget = Budget.USUAL,
-    on_progress: Observer = silent,
+    on_progress: Observer = notebook_line,
 ) -> list[Result]:
     """Run the experiments of these names and write a page for each into `folder`.
 

@@ -1,17 +1,71 @@
-"""What every report says of its run: why it ended, its options, the machine."""
+"""What every report has of its run: its numbers, what it is compared with, why it ended, its options, the machine."""
 
 from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 import carousel
+from carousel.diagnosis.observation.layers import is_recurrent
+from carousel.diagnosis.result import Diagnosis
 from carousel.training.api import Run
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a model is compared with, by the same figure on the test part."""
+
+    name: str
+    figure: float
+    kind: str = "other"  # "model", "ngram" (of characters), "token-ngram" or "compressor"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunReport:
+    """The numbers of any run. Nothing here is drawn yet."""
+
+    run: str
+    cell: str
+    hidden_size: int
+    num_layers: int
+    parameters: int
+    seconds: float
+    best_step: int
+    comparisons: Sequence[Comparison] = ()
+    diagnosis: Diagnosis | None = None
+    stopped: str = ""
+    config: dict[str, object] = field(default_factory=dict)
+    environment: dict[str, object] = field(default_factory=dict)
+
+
+def run_facts(run: Run, model: nn.Module) -> dict[str, Any]:
+    """The fields of a RunReport that are the same for all kinds of models."""
+    return {
+        "run": str(run.path),
+        "cell": run.config.cell,
+        "hidden_size": run.config.hidden_size,
+        "num_layers": run.config.num_layers,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "seconds": run.seconds,
+        "best_step": run.best_step,
+        "stopped": why_stopped(run),
+        "config": configuration(run),
+        "environment": environment(run),
+    }
+
+
+def has_recurrence(model: nn.Module) -> bool:
+    """Whether there is a layer to diagnose."""
+    return any(is_recurrent(module) for module in model.modules())
 
 
 def why_stopped(run: Run) -> str:

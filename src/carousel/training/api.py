@@ -11,7 +11,8 @@ from carousel.data.files import Paths
 from carousel.errors import CarouselError, shown
 from carousel.ops import torch_threads
 from carousel.plain import typed
-from carousel.progress import Note, Observer, silent
+from carousel.progress import Note, Observer, clock, silent
+from carousel.shown import Shown, Table
 from carousel.training.configs import AnyConfig, kind_of
 from carousel.training.language.warm_start import warm_start_config
 from carousel.training.loop.devices import check_device
@@ -34,7 +35,7 @@ class _Scores:
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(Shown):
     """A finished run, and the scores of its best weights on the whole valid and test parts."""
 
     path: Path  # the run folder
@@ -50,6 +51,19 @@ class Run:
     def report(self) -> Path:
         """The report, as `carousel.train` writes it."""
         return RunFolder(self.path).report
+
+    def table(self) -> Table:
+        """Where the run lies, how long it took and how good its best weights are."""
+        return Table(
+            ("run", str(self.path)),
+            [
+                ("steps", f"{self.step:,}, best after {self.best_step:,}"),
+                ("time", clock(self.seconds)),
+                ("valid", str(self.valid)),
+                ("test", str(self.test)),
+                ("report", str(self.report)),
+            ],
+        )
 
     @classmethod
     def open(cls, path: str | Path) -> Self:

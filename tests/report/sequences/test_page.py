@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from carousel.report.sequences.numbers import Beside, SequenceReport
+from carousel.report.run_facts import Comparison
+from carousel.report.sequences.numbers import SequenceReport
 from carousel.report.sequences.page import page_of, sequence_report
 from carousel.training.sequences.objective import Track
 from carousel.training.sequences.row import SequenceRow
@@ -34,7 +35,10 @@ def report(score, **options):
         "valid": score,
         "test": score,
         "interval": 0.9,
-        "beside": [Beside("the most frequent label", 0.4), Beside("a network without recurrence", 0.25)],
+        "comparisons": [
+            Comparison("the most frequent label", 0.4),
+            Comparison("a network without recurrence", 0.25),
+        ],
         "curves": ROWS,
         "config": {"cell": "gru"},
     }
@@ -46,12 +50,12 @@ def test_labels_are_told_one_by_one():
     page = page_of(report(LABELS))
     assert page.title == "GRU, 2 × 8 units: a label for each sequence"
     assert page.verdict.startswith(
-        "15.0 % of 20 held-out labels are wrong, beside 40.0 % of the most frequent label"
+        "15.0 % of 20 held-out labels are wrong, against 40.0 % for the most frequent label"
     )
     assert page.labels[0] == ("<b>", 8, 0.75, 6 / 7)
     assert np.isnan(page.labels[2][2])
     assert [bar.name for bar in page.bars] == [
-        "the most frequent label",
+        "most frequent label",
         "a network without recurrence",
         "this gru",
     ]
@@ -71,13 +75,12 @@ def test_very_many_labels_have_no_table_of_confusions():
 def test_forecasts_are_drawn_with_their_interval():
     """The error beside the naive one's, by steps ahead; the picture holds all of the band."""
     track = Track("sales", 2, np.arange(5.0), np.arange(5.0), np.arange(5.0) - 30, np.arange(5.0) + 30)
-    page = page_of(report(FORECAST, tracks=[track], beside=[Beside("the seasonal-naive forecast", 1.0)]))
-    assert (
-        "0.500 of that of the seasonal-naive forecast; 85.7 % of them lie within the 90 % interval"
-        in page.verdict
+    page = page_of(
+        report(FORECAST, tracks=[track], comparisons=[Comparison("the seasonal-naive forecast", 1.0)])
     )
+    assert "0.500 times that of the seasonal-naive forecast. The 90 % interval holds 85.7 %" in page.verdict
     [(picture, caption)] = page.tracks
-    assert caption == "What came, and what had been forecast 2 steps before with its 90 % interval."
+    assert caption == "Observed values, and the forecast 2 steps ahead with its 90 % interval."
     assert "30" in picture
     assert page.series == [("sales", 10 / 7, (20 / 7) ** 0.5, 20 / 7, 7)]
     assert page.ahead_chart is not None

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from browser import attribute, needs_browser, open_page, with_reader
 
-from carousel.report import TrainingReport, training_report
+from carousel.report.training.numbers import TrainingReport
+from carousel.report.training.page import training_report
 
 pytestmark = needs_browser
 

@@ -9,8 +9,7 @@ import torch
 from carousel import training
 from carousel.diagnosis import state_gradient_norms
 from carousel.models.language_model import LanguageModel
-from carousel.report import gather
-from carousel.report.training.gather import LANES, examined, follow_gradient
+from carousel.report.training.gather import LANES, examined, follow_gradient, gather
 from carousel.training.api import Run
 from carousel.training.language import corpus as corpora
 from carousel.training.run.folder import RunFolder
@@ -62,7 +61,7 @@ def test_the_numbers_are_those_of_the_run(tmp_path, level, cell, gates):
     kinds = {"char": ["ngram"] * 5, "bpe": ["ngram"] * 5 + ["token-ngram"] * 5, "word": ["token-ngram"] * 5}
     assert [each.kind for each in report.comparisons] == [*kinds[level], "compressor"]
     # So regular a text rewards a higher order; bits are per character at every level.
-    bits = [each.bits for each in report.comparisons]
+    bits = [each.figure for each in report.comparisons]
     assert 0 < bits[4] < bits[0] < 6
     assert {(each.layer, each.name) for each in report.gates} == {
         (layer, name) for layer in (0, 1) for name in gates

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from carousel.diagnosis import StateGradientNorms
-from carousel.report import CurvePoint, training_report, write_training_report
+from carousel.report.training.numbers import CurvePoint
+from carousel.report.training.page import training_report
 
 
 class _Parser(HTMLParser):
@@ -114,10 +115,3 @@ def test_perplexity_is_per_token(make_report):
     """2 to the power of bits per character times characters per token."""
     words = _parse(training_report(make_report(level="bpe", characters_per_token=3.0))).words
     assert f"{2 ** (3 * 1.6273):.1f}" in words
-
-
-def test_the_file_is_written_whole(make_report, tmp_path):
-    """The page arrives under its name, and nothing else stays in the folder."""
-    path = write_training_report(make_report(), tmp_path / "report.html")
-    assert path.read_text(encoding="utf-8") == training_report(make_report())
-    assert [each.name for each in tmp_path.iterdir()] == ["report.html"]

@@ -8,10 +8,10 @@ from carousel.cli.embed import analogy, convert, evaluate, nearest, plot, train
 
 
 def register(app: typer.Typer) -> None:
-    """Add the group of commands."""
+    """Train word vectors, ask, measure, draw and convert them."""
     group = typer.Typer(
         name="embed",
-        help="Word vectors: train them, ask them, measure them, draw them.",
+        help="Train word vectors, ask, measure, draw and convert them.",
         no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"]},
     )

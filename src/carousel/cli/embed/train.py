@@ -87,7 +87,7 @@ def train(
         raise CarouselError(
             "--more goes on with a training, --from begins one with given vectors: choose one."
         )
-    from carousel.cli.embed.display import display
+    from carousel.display import display
     from carousel.terminal import Terminal
 
     console = Terminal()

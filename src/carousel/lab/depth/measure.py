@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from carousel.extras import require
 from carousel.lab.experiment import Budget, Numbers
 from carousel.lab.training import train
 from carousel.progress import Observer, Progress
@@ -154,7 +154,7 @@ def measure(budget: Budget, on_progress: Observer) -> Measurements:
 
 def digits() -> tuple[Tensor, Tensor]:
     """1,797 images of 8 x 8 pixels as rows (n, 64), of mean 0 and variance 1, in a fixed random order; labels."""
-    found = load_digits()
+    found = require("sklearn.datasets", "The experiment on depth", "lab").load_digits()
     order = torch.randperm(len(found.target), generator=torch.Generator().manual_seed(0))
     pixels = torch.tensor(found.data, dtype=torch.float32)[order]
     return (pixels - pixels.mean()) / pixels.std(), torch.tensor(found.target)[order]

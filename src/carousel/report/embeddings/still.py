@@ -7,6 +7,7 @@ from pathlib import Path
 
 from carousel.atomic import write_atomic
 from carousel.embeddings.word_map import WordMap
+from carousel.extras import require
 from carousel.report.charts.labels import uncrowded
 
 _INCHES = (11.0, 8.0)
@@ -17,11 +18,11 @@ _PAPER, _INK, _QUIET, _DOT, _ASKED = "#fdfcf9", "#22201c", "#6d675e", "#2c62a8",
 
 def write_word_map_still(words: WordMap, title: str, path: str | Path) -> Path:
     """Draw the points, and the words that have room, as PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(_INCHES, dpi=_DOTS, facecolor=_PAPER, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
+    what = "A map of words as PNG"
+    figure = require("matplotlib.figure", what, "plots").Figure(
+        _INCHES, dpi=_DOTS, facecolor=_PAPER, layout="constrained"
+    )
+    canvas = require("matplotlib.backends.backend_agg", what, "plots").FigureCanvasAgg(figure)
     axes = figure.add_subplot(facecolor=_PAPER)
     colours = [_ASKED if asked and not all(words.asked) else _DOT for asked in words.asked]
     axes.scatter(words.x, words.y, s=9, c=colours, linewidths=0)

@@ -29,7 +29,7 @@ class Dot:
     labelled: bool
 
 
-def word_map_page(words: WordMap, title: str) -> str:
+def word_map_page(words: WordMap, title: str = "Words") -> str:
     """The page as HTML; `title` says whose words they are."""
     x, y = _scaled(words)
     widths = [_LETTER * len(word) for word in words.words]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from carousel.diagnosis import Diagnosis, diagnose
-from carousel.diagnosis.observation.layers import is_recurrent
 from carousel.models.sequences.heads import MLP_CELL
 from carousel.models.sequences.model import SequenceModel, padded
 from carousel.progress import Observer, Stage, silent
-from carousel.report.run_facts import configuration, environment, why_stopped
-from carousel.report.sequences.numbers import Beside, SequenceReport
+from carousel.report.run_facts import Comparison, has_recurrence, run_facts
+from carousel.report.sequences.numbers import SequenceReport
 from carousel.training.api import Run
 from carousel.training.run.folder import RunFolder
 from carousel.training.run.metrics import read_metrics
@@ -28,36 +27,25 @@ def gather_sequences(
     """All numbers of a run's report."""
     folder = RunFolder(run.path)
     model = SequenceModel.load(folder.weights)
-    beside = _beside(run, config, task, on_progress)
+    comparisons = _comparisons(run, config, task, on_progress)
     on_progress(Stage("examining the network"))
     return SequenceReport(
-        run=str(run.path),
+        **run_facts(run, model),
         task=config.task,
-        cell=config.cell,
-        hidden_size=config.hidden_size,
-        num_layers=config.num_layers,
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
         contents=task.contents,
-        seconds=run.seconds,
-        best_step=run.best_step,
         valid=run.valid,
         test=run.test,
         interval=config.interval,
-        beside=beside,
+        comparisons=comparisons,
         curves=read_metrics(folder.metrics, SequenceRow),
         tracks=_tracks(model, task),
         diagnosis=examined(model, task),
-        stopped=why_stopped(run),
-        config=configuration(run),
-        environment=environment(run),
     )
 
 
 def examined(model: SequenceModel, task: SequenceTask) -> Diagnosis | None:
     """The diagnosis on held-out sequences; None of a model without recurrent layers."""
-    if not any(is_recurrent(module) for module in model.modules()):
-        return None
-    return diagnose(model, held_out(task))
+    return diagnose(model, held_out(task), on_progress=silent) if has_recurrence(model) else None
 
 
 def held_out(task: SequenceTask, steps: int = STEPS) -> tuple[object, object]:
@@ -66,12 +54,14 @@ def held_out(task: SequenceTask, steps: int = STEPS) -> tuple[object, object]:
     return padded([task.encoded[span.sequence][: span.stop][-steps:] for span in spans])
 
 
-def _beside(run: Run, config: SequenceConfig, task: SequenceTask, on_progress: Observer) -> list[Beside]:
+def _comparisons(
+    run: Run, config: SequenceConfig, task: SequenceTask, on_progress: Observer
+) -> list[Comparison]:
     """The figures of simple models on the test part."""
-    found = [Beside(*task.objective.baseline(task.parts.train, task.parts.test))]
+    found = [Comparison(*task.objective.baseline(task.parts.train, task.parts.test))]
     if config.cell != MLP_CELL:
         on_progress(Stage("training a network without recurrence to compare with"))
-        found.append(Beside("a network without recurrence", mlp_baseline(task, config, run.step).error))
+        found.append(Comparison("a network without recurrence", mlp_baseline(task, config, run.step).error))
     return found
 
 

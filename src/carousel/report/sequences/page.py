@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
-from carousel.atomic import write_atomic
-from carousel.report.charts.line import Chart, Line, svg, thin
-from carousel.report.diagnosis.figures import Figure
-from carousel.report.diagnosis.gradient_figures import gradient_figure
+from carousel.report.charts.line import Chart, Line, svg
+from carousel.report.run_page import RunPage, learning_curves
 from carousel.report.sequences.numbers import SequenceReport
 from carousel.report.template import render_template
 from carousel.report.words import count, number
@@ -25,17 +20,7 @@ _TASKS = {"tag": "a label at each step", "classify": "a label for each sequence"
 MOST_LABELS = 30  # that a table of confusions shows
 
 
-@dataclass(frozen=True)
-class Bar:
-    """One row of the comparison: a bar of `share` of the full width."""
-
-    name: str
-    figure: float
-    share: float
-    own: bool
-
-
-class SequencePage:
+class SequencePage(RunPage):
     """The words and pictures that every such page has; the two kinds below add what their score says."""
 
     verdict: str  # one sentence: how good the model is, beside what it has to beat
@@ -43,18 +28,16 @@ class SequencePage:
     bars_words: str
 
     def __init__(self, report: SequenceReport) -> None:
+        super().__init__(report)
         self.report = report
-
-    def figure(self, value: float) -> str:
-        """A figure of the comparison, as it is written there."""
-        raise NotImplementedError
 
     @property
     def title(self) -> str:
-        report = self.report
-        layers = f"{report.num_layers} × " if report.num_layers > 1 else ""
-        cell = report.cell.upper() if "-" not in report.cell else report.cell
-        return f"{cell}, {layers}{report.hidden_size} units: {_TASKS[report.task]}"
+        return f"{super().title}: {_TASKS[self.report.task]}"
+
+    @property
+    def own_figure(self) -> float:
+        return self.report.test.error
 
     @property
     def facts(self) -> list[tuple[str, str, str]]:
@@ -66,30 +49,15 @@ class SequencePage:
             ("parameters", count(report.parameters), report.contents),
         ]
 
-    @cached_property
-    def bars(self) -> list[Bar]:
-        """All figures, worst first, the bars starting at zero."""
-        rows = [(each.name, each.figure, False) for each in self.report.beside]
-        rows.append((f"this {self.report.cell}", self.report.test.error, True))
-        top = max(figure for _, figure, _ in rows) or 1.0
-        return [
-            Bar(name, figure, figure / top, own)
-            for name, figure, own in sorted(rows, key=lambda row: -row[1])
-        ]
-
     @property
     def loss_chart(self) -> Markup | None:
         rows = self.report.curves
         valid = [(row.step, row.valid_loss) for row in rows if row.valid_loss is not None]
         if len(rows) < 2:
             return None
-        xs, ys = thin([row.step for row in rows], [row.train_loss for row in rows])
-        lines = [
-            Line("train", xs, ys, "train"),
-            Line("valid", [a for a, _ in valid], [b for _, b in valid], "valid", dots=len(valid) < 60),
-        ]
-        # the last value that a test of weights saw decides the picture, not the first steps
-        seen = sorted([*ys, *(b for _, b in valid)])
+        lines = learning_curves([(row.step, row.train_loss) for row in rows], valid)
+        # most values decide the picture, not the first steps
+        seen = sorted(loss for line in lines for loss in line.y)
         low, high = seen[0], seen[int(0.95 * (len(seen) - 1))]
         pad = 0.06 * (high - low) or 1.0
         best = next(((a, b) for a, b in valid if a == self.report.best_step), None)
@@ -105,12 +73,6 @@ class SequencePage:
             )
         )
 
-    @cached_property
-    def flows(self) -> list[Figure]:
-        """The gradient by lag of each layer that was diagnosed."""
-        found = self.report.diagnosis
-        return [] if found is None else [gradient_figure(layer.gradient) for layer in found.layers]
-
 
 class LabelPage(SequencePage):
     """Of a model that tags or classifies."""
@@ -120,9 +82,9 @@ class LabelPage(SequencePage):
     def __init__(self, report: SequenceReport, score: LabelScore) -> None:
         super().__init__(report)
         self.score = score
-        rest = " and ".join(f"{self.figure(each.figure)} of {each.name}" for each in report.beside)
+        rest = " and ".join(f"{self.figure(each.figure)} for {each.name}" for each in report.comparisons)
         self.verdict = (
-            f"{self.figure(score.error)} of {count(score.count)} held-out labels are wrong, beside {rest}."
+            f"{self.figure(score.error)} of {count(score.count)} held-out labels are wrong, against {rest}."
         )
         self.score_facts = [
             ("right", f"{100 * score.accuracy:.1f} %", "of test labels"),
@@ -162,17 +124,14 @@ class ForecastPage(SequencePage):
         super().__init__(report)
         self.score = score
         self.verdict = (
-            f"The mean absolute error on {count(score.count)} held-out values is {number(score.error, 3)} of that of "
-            f"the seasonal-naive forecast; {100 * score.coverage:.1f} % of them lie within the "
-            f"{100 * report.interval:g} % interval."
+            f"The mean absolute error on {count(score.count)} held-out values is {number(score.error, 3)} times that "
+            f"of the seasonal-naive forecast. The {100 * report.interval:g} % interval holds "
+            f"{100 * score.coverage:.1f} % of the values."
         )
         self.score_facts = [
-            ("error", number(score.error, 3), "of the seasonal-naive forecast's"),
+            ("error", number(score.error, 3), "of that of the seasonal-naive forecast"),
             ("covered", f"{100 * score.coverage:.1f} %", f"by the {100 * report.interval:g} % interval"),
         ]
-
-    def figure(self, value: float) -> str:
-        return number(value, 3)
 
     @property
     def series(self) -> list[tuple[str, float, float, float, int]]:
@@ -237,7 +196,7 @@ def _track(track: Track, interval: float) -> Markup:
     pad = 0.04 * (high - low) or 1.0
     lines = [
         Line("forecast", x, track.middle.tolist(), "s1", band=(track.low.tolist(), track.high.tolist())),
-        Line("came", x, track.came.tolist(), "s2"),
+        Line("observed", x, track.came.tolist(), "s2"),
     ]
     chart = Chart(
         f"{track.name}, forecast {_before(track)}",
@@ -251,11 +210,11 @@ def _track(track: Track, interval: float) -> Markup:
 
 
 def _caption(track: Track, interval: float) -> str:
-    return f"What came, and what had been forecast {_before(track)} with its {100 * interval:g} % interval."
+    return f"Observed values, and the forecast {_before(track)} with its {100 * interval:g} % interval."
 
 
 def _before(track: Track) -> str:
-    return "one step before" if track.ahead == 1 else f"{track.ahead} steps before"
+    return "one step ahead" if track.ahead == 1 else f"{track.ahead} steps ahead"
 
 
 def _share(part: int, whole: int) -> float:
@@ -265,10 +224,3 @@ def _share(part: int, whole: int) -> float:
 def sequence_report(report: SequenceReport) -> str:
     """The page as HTML text: style and pictures are all inside it."""
     return render_template("sequence.html.j2", page=page_of(report), report=report)
-
-
-def write_sequence_report(report: SequenceReport, path: str | Path) -> Path:
-    """Write the page; a file half written never takes the place of a good one."""
-    target = Path(path)
-    write_atomic(target, sequence_report(report))
-    return target

@@ -29,15 +29,13 @@ from carousel.diagnosis import (
 )
 from carousel.diagnosis.measures.gates import GateStatistics, gate_statistics
 from carousel.diagnosis.measures.tracking_units import unit_strips, varied_window
-from carousel.diagnosis.observation.layers import is_recurrent
 from carousel.losses import linear_cross_entropy
 from carousel.models.language_model import LanguageModel
 from carousel.models.ngram import interpolated
 from carousel.models.predictor import Predictor
 from carousel.progress import Observer, Stage, silent
-from carousel.report.run_facts import configuration, environment, why_stopped
+from carousel.report.run_facts import Comparison, has_recurrence, run_facts
 from carousel.report.training.numbers import (
-    Comparison,
     CurvePoint,
     Sample,
     Snippet,
@@ -84,33 +82,29 @@ def gather(run: Run, corpus: Corpus, model: Predictor, on_progress: Observer = s
     on_progress(Stage("tracing gates and states"))
     snippet, gates = study(model, corpus)
     on_progress(Stage("following the gradient back in time"))
+    facts = run_facts(run, model)
+    facts["config"] |= _text(config, corpus)
+    if config.model != "rnn":
+        facts["cell"] = config.model
+    drawn = draw_samples(model, config.seed)
     return TrainingReport(
-        run=str(run.path),
-        cell=config.cell if config.model == "rnn" else config.model,
+        **facts,
         level=config.level,
-        hidden_size=config.hidden_size,
-        num_layers=config.num_layers,
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
-        seconds=run.seconds,
         tokens_per_second=statistics.median([row.tokens_per_second for row in rows]) if rows else 0.0,
         characters=curves[-1].characters if curves else 0.0,
         curves=curves,
-        best_step=run.best_step,
         best_valid=run.valid.bits_per_character,
         test=run.test.bits_per_character,
         test_characters=run.test.characters,
         characters_per_token=run.test.characters / run.test.tokens,
         comparisons=comparisons,
-        samples=samples(model, config.seed),
+        samples=[Sample(text, temperature, config.seed) for temperature, text in drawn.items()],
         snippet=snippet,
         gates=gates,
         gradient=follow_gradient(model, corpus.test.ids),
         diagnosis=examined(model, corpus.test.ids),
         bptt=config.bptt,
         clip=config.clip or None,
-        stopped=why_stopped(run),
-        config=configuration(run) | _text(config, corpus),
-        environment=environment(run),
     )
 
 
@@ -151,12 +145,6 @@ def _ngrams(
         Comparison(f"the interpolated {order}-gram{of}", bits * share, kind)
         for order, bits in per_symbol.items()
     ]
-
-
-def samples(model: Predictor, seed: int) -> list[Sample]:
-    """The texts of samples.txt."""
-    drawn = draw_samples(model, seed)
-    return [Sample(text, "", temperature, seed) for temperature, text in drawn.items()]
 
 
 @dataclass(frozen=True)
@@ -235,14 +223,14 @@ def examined(model: Predictor, ids: NDArray[np.integer]) -> Diagnosis | None:
     Its loss is what the model has learned to lower: that of the symbol which follows each stretch.
     """
     size = EXAMINED + 1
-    if not any(is_recurrent(module) for module in model.modules()) or len(ids) < size:
+    if not has_recurrence(model) or len(ids) < size:
         return None
     starts = np.linspace(0, len(ids) - size, min(LANES, len(ids) // size)).astype(int)
     tokens = torch.from_numpy(
         np.stack([ids[start : start + size] for start in starts], axis=1).astype(np.int64)
     )
     with _last_step_alone(model.head):
-        return diagnose(model, tokens[:-1], NextSymbol(tokens[-1]))
+        return diagnose(model, tokens[:-1], NextSymbol(tokens[-1]), on_progress=silent)
 
 
 def follow_gradient(model: Predictor, ids: NDArray[np.integer]) -> StateGradientNorms | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from carousel.diagnosis.measures.gates import GateStatistics
 from carousel.diagnosis.measures.state_gradient_norms import StateGradientNorms
 from carousel.diagnosis.measures.tracking_units import UnitStrip
-from carousel.diagnosis.result import Diagnosis
+from carousel.report.run_facts import RunReport
 
 
 @dataclass(frozen=True)
@@ -26,21 +26,11 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class Sample:
-    """Text that the model wrote, and how it was asked."""
+    """Text that the model wrote from the start of a document."""
 
     text: str
-    prompt: str
     temperature: float
-    seed: int | None = None
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Bits per character of the test files under one model or compressor."""
-
-    name: str
-    bits: float
-    kind: str  # "model", "ngram" (of characters), "token-ngram" or "compressor"
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -56,33 +46,21 @@ class Snippet:
     measured: int
 
 
-@dataclass(frozen=True)
-class TrainingReport:
-    """Everything that the page says, as numbers and words; nothing here is drawn yet."""
+@dataclass(frozen=True, kw_only=True)
+class TrainingReport(RunReport):
+    """All that the page says, as numbers and words. Comparisons are in bits per character of the test files."""
 
-    run: str
-    cell: str
     level: str
-    hidden_size: int
-    num_layers: int
-    parameters: int
-    seconds: float
     tokens_per_second: float
     characters: float
     curves: Sequence[CurvePoint]
-    best_step: int
     best_valid: float
     test: float
     test_characters: int
     characters_per_token: float = 1.0
-    comparisons: Sequence[Comparison] = ()
     samples: Sequence[Sample] = ()
     snippet: Snippet | None = None
     gates: Sequence[GateStatistics] = ()
     gradient: StateGradientNorms | None = None
-    diagnosis: Diagnosis | None = None
     bptt: int = 0
     clip: float | None = None
-    stopped: str = ""
-    config: dict[str, object] = field(default_factory=dict)
-    environment: dict[str, object] = field(default_factory=dict)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from markupsafe import Markup
 
-from carousel.atomic import write_atomic
 from carousel.diagnosis.measures.tracking_units import UnitStrip
 from carousel.report.charts import strips
 from carousel.report.charts.line import Chart, Line, svg, thin
-from carousel.report.diagnosis.figures import Figure as LayerFigure
-from carousel.report.diagnosis.gradient_figures import gradient_figure
+from carousel.report.run_facts import Comparison
+from carousel.report.run_page import RunPage, learning_curves
 from carousel.report.template import render_template
 from carousel.report.training.gate_plots import GatePlot, gate_plots
-from carousel.report.training.numbers import Comparison, TrainingReport
+from carousel.report.training.numbers import TrainingReport
 from carousel.report.words import THIN, about, listed, number, percent, power
 
 _LEVELS = {"char": "characters", "word": "words", "token": "words", "bpe": "byte pairs"}
@@ -25,33 +22,16 @@ _DRAWN = 5  # units with a figure of their own; the others wait in the list belo
 _TELLING = 0.3  # correlation from which a unit is worth a figure
 
 
-@dataclass(frozen=True)
-class Row:
-    """One row of the comparison: a bar of `share` of the full width."""
-
-    name: str
-    bits: float
-    kind: str
-    share: float
-
-
-class TrainingPage:
-    """The page's derived words and pictures."""
+class TrainingPage(RunPage):
+    """The derived words and pictures of the page of a language model."""
 
     def __init__(self, report: TrainingReport) -> None:
+        super().__init__(report)
         self.report = report
 
     @property
-    def title(self) -> str:
-        report = self.report
-        layers = f"{report.num_layers} × " if report.num_layers > 1 else ""
-        return f"{report.cell.upper() if '-' not in report.cell else report.cell}, {layers}{report.hidden_size} units"
-
-    @cached_property
-    def flows(self) -> list[LayerFigure]:
-        """The gradient by lag of each layer that was diagnosed."""
-        found = self.report.diagnosis
-        return [] if found is None else [gradient_figure(layer.gradient) for layer in found.layers]
+    def own_figure(self) -> float:
+        return self.report.test
 
     @property
     def level(self) -> str:
@@ -71,32 +51,24 @@ class TrainingPage:
         """The best of each kind."""
         kinds = dict.fromkeys(each.kind for each in self.report.comparisons)
         return [
-            min((each for each in self.report.comparisons if each.kind == kind), key=lambda each: each.bits)
+            min((each for each in self.report.comparisons if each.kind == kind), key=lambda each: each.figure)
             for kind in kinds
         ]
 
     def _against(self, other: Comparison) -> str:
         name = other.name.replace(" ", "\u00a0").replace("-", "\u2011")  # "xz -9" must not break
-        if not other.bits:  # a text that an n-gram knows for sure
+        if not other.figure:  # a text that an n-gram knows for sure
             return f"{number(self.report.test)} above {name} (0)"
-        share = self.report.test / other.bits - 1
+        share = self.report.test / other.figure - 1
         if abs(share) < 0.005:
-            return f"as good as {name} ({number(other.bits)})"
+            return f"as good as {name} ({number(other.figure)})"
         word = "below" if share < 0 else "above"
-        return f"{percent(abs(share))} {word} {name} ({number(other.bits)})"
+        return f"{percent(abs(share))} {word} {name} ({number(other.figure)})"
 
     @property
     def perplexity(self) -> float:
         """Per token: what one of 2^bits equally likely choices would be."""
         return float(2.0 ** min(self.report.test * self.report.characters_per_token, 1000.0))
-
-    @cached_property
-    def comparison(self) -> list[Row]:
-        """All models, worst first, the bars starting at zero."""
-        rows = [(each.name.removeprefix("the "), each.bits, each.kind) for each in self.report.comparisons]
-        rows.append((f"this {self.report.cell}", self.report.test, "model"))
-        top = max(bits for _, bits, _ in rows)
-        return [Row(*row, share=row[1] / top) for row in sorted(rows, key=lambda row: -row[1])]
 
     @property
     def loss_chart(self) -> Markup | None:
@@ -105,7 +77,7 @@ class TrainingPage:
         valid = [(p.characters, p.valid) for p in points if p.valid is not None]
         if len(train) < 2 and len(valid) < 2:
             return None
-        levels = [(each.name.removeprefix("the interpolated "), each.bits) for each in self._yardsticks()]
+        levels = [(each.name.removeprefix("the interpolated "), each.figure) for each in self._yardsticks()]
         known = [bits for _, bits in [*valid, *levels]] or [bits for _, bits in train]
         finite = [bits for bits in known if math.isfinite(bits)] or [1.0]
         low = min([*finite, *(bits for _, bits in train if math.isfinite(bits))])
@@ -115,7 +87,6 @@ class TrainingPage:
         )
         pad = 0.04 * (high - low)
         best = next((p for p in points if p.step == self.report.best_step and p.valid is not None), None)
-        xs, ys = thin([a for a, _ in train], [b for _, b in train])
         unit, name = self._characters_unit
         chart = Chart(
             "Learning curves",
@@ -123,10 +94,7 @@ class TrainingPage:
             f"best valid {number(self.report.best_valid)}",
             f"{name} seen",
             "bits per character",
-            [
-                Line("train", xs, ys, "train"),
-                Line("valid", [a for a, _ in valid], [b for _, b in valid], "valid", dots=len(valid) < 60),
-            ],
+            learning_curves(train, valid),
             levels=levels,
             mark=(best.characters, best.valid, f"best {number(best.valid)}")
             if best and best.valid is not None
@@ -287,14 +255,3 @@ def _decades(low: float, high: float) -> tuple[float, float]:
 def training_report(report: TrainingReport) -> str:
     """The page as HTML text: style, script and pictures are all inside it."""
     return render_template("training.html.j2", page=TrainingPage(report), report=report)
-
-
-def write_training_report(report: TrainingReport, path: str | Path) -> Path:
-    """Write the page; a file half written never takes the place of a good one.
-
-    Example:
-        >>> write_training_report(report, "runs/001/report.html")  # doctest: +SKIP
-    """
-    target = Path(path)
-    write_atomic(target, training_report(report))
-    return target

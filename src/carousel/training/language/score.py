@@ -5,10 +5,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from carousel.errors import CarouselError
+from carousel.shown import Shown, Table
 
 
 @dataclass(frozen=True)
-class Score:
+class Score(Shown):
     """The bits that a model needs for a text of so many tokens and characters.
 
     The model also predicts the end of each document, which counts as a token and as a character. Bits per character
@@ -48,7 +49,24 @@ class Score:
 
     def __post_init__(self) -> None:
         if min(self.tokens, self.characters) < 1:
-            raise CarouselError(f"a score must count at least one token and one character; got {self}.")
+            raise CarouselError(f"a score must count at least one token and one character; got {self!r}.")
+
+    def table(self) -> Table:
+        """Bits per character, perplexity and what they are of."""
+        return Table(
+            ("bits per character", "perplexity per token", "characters", "tokens"),
+            [
+                (
+                    f"{self.bits_per_character:.4f}",
+                    f"{self.perplexity:.3f}",
+                    f"{self.characters:,}",
+                    f"{self.tokens:,}",
+                )
+            ],
+        )
+
+    def __str__(self) -> str:
+        return f"{self.bits_per_character:.3f} bits per character, perplexity {self.perplexity:.1f} per token"
 
     def to_dict(self) -> dict[str, Any]:
         """The three counts, for JSON."""

@@ -12,7 +12,7 @@ from carousel.models.architectures import ARCHITECTURES
 from carousel.models.memory import check_memory
 from carousel.models.predictor import Predictor
 from carousel.nn.random_numbers import seeded
-from carousel.training.language.config import LanguageConfig
+from carousel.training.language.config import WORDS, LanguageConfig
 from carousel.training.language.corpus import Corpus
 from carousel.training.language.evaluation import Part, evaluate
 from carousel.training.language.row import Row
@@ -70,6 +70,7 @@ class LanguageTask:
     """
 
     what = "text"
+    speed_unit = "tokens"
     rows = Row
 
     def __init__(
@@ -84,6 +85,12 @@ class LanguageTask:
     @property
     def contents(self) -> str:
         return f"{self.corpus.vocabulary.size:,} symbols, {self.corpus.train.tokens:,} train tokens"
+
+    def in_words(self, score: Score) -> str:
+        """Bits per character, or perplexity where unknown words hide their characters."""
+        if self.corpus.vocabulary.level in WORDS:
+            return f"perplexity {score.perplexity:.1f}"
+        return f"{score.bits_per_character:.3f} bits/char"
 
     def begin(self, folder: RunFolder) -> None:
         self.corpus.vocabulary.save(folder.vocabulary)

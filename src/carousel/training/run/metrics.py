@@ -6,21 +6,16 @@ events anew from the rows that stay. So neither file shows a step twice.
 """
 
 import os
-import socket
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import IO, Any, Self, TypeVar
 
-from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.summary.writer.record_writer import RecordWriter
-
 from carousel.atomic import storage_errors, write_atomic
 from carousel.errors import CarouselError, shown
 from carousel.reading import first_line, read_file
+from carousel.training.run.events import Events
 from carousel.training.run.folder import RunFolder
 
 
@@ -124,23 +119,18 @@ class Metrics:
                     )
                 else:
                     old.unlink()
-            name = f"events.out.tfevents.{time.time_ns() // 1_000_000}.{socket.gethostname()}"
-            self._events_file = open(folder.path / name, "ab")  # noqa: SIM115 (closed in `close`)
-            self._events = RecordWriter(self._events_file)
-            self._event(file_version="brain.Event:2")
-            # a TensorBoard that watches forgets what it read from the deleted file
-            self._event(session_log=SessionLog(status=SessionLog.START))
+            self._events = Events(folder.path)
             for row in rows:
                 self._scalars(row)
             self._monitor = self._resume_monitor(folder.monitor, [look for look in looks if look[0] <= step])
-            self._events_file.flush()
+            self._events.flush()
 
     def _resume_monitor(self, path: Path, looks: list[tuple[int, str, float]]) -> IO[str]:
         """Keep the looks of the monitor, and write them to the new events too."""
         lines = [f"{step},{tag},{value!r}" for step, tag, value in looks]
         write_atomic(path, "\n".join([MONITOR_HEADER, *lines]) + "\n")
         for step, tag, value in looks:
-            self._event(step=step, summary=_summary({tag: value}))
+            self._events.scalars(step, {tag: value})
         return open(path, "a", encoding="utf-8")
 
     def look(self, step: int, numbers: Mapping[str, float]) -> None:
@@ -148,8 +138,8 @@ class Metrics:
         with storage_errors(self._path):
             self._monitor.writelines(f"{step},{tag},{value!r}\n" for tag, value in numbers.items())
             self._monitor.flush()
-            self._event(step=step, summary=_summary(numbers))
-            self._events_file.flush()
+            self._events.scalars(step, numbers)
+            self._events.flush()
 
     def append(self, row: CsvRow) -> None:
         """Add a row to both files; raises StorageError if they cannot be written."""
@@ -157,7 +147,7 @@ class Metrics:
             self._csv.write(row.to_csv() + "\n")
             self._csv.flush()
             self._scalars(row)
-            self._events_file.flush()
+            self._events.flush()
 
     def sync(self) -> None:
         """Flush the rows to the disk before a checkpoint, which relies on them."""
@@ -169,16 +159,12 @@ class Metrics:
         with storage_errors(self._path):
             self._csv.close()
             self._monitor.close()
-            self._events_file.close()
+            self._events.close()
 
     def _scalars(self, row: CsvRow) -> None:
         values = {f.name: getattr(row, f.name) for f in fields(row) if f.name != "step"}
         known = {_tag(name): value for name, value in values.items() if value is not None}
-        self._event(step=row.step, summary=_summary(known))
-
-    def _event(self, **content: object) -> None:
-        event = Event(wall_time=time.time(), **content)
-        self._events.write(event.SerializeToString())
+        self._events.scalars(row.step, known)
 
 
 def _kept(path: Path, read: Callable[[Path], list[T]], on_damage: Callable[[str], None]) -> list[T]:
@@ -191,10 +177,6 @@ def _kept(path: Path, read: Callable[[Path], list[T]], on_damage: Callable[[str]
         aside = RunFolder.set_aside(path)
         on_damage(f"{error} It is now called {aside.name}, and training goes on without its rows.")
         return []
-
-
-def _summary(numbers: Mapping[str, float]) -> Summary:
-    return Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in numbers.items()])
 
 
 def _tag(name: str) -> str:

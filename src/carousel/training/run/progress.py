@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from carousel.progress import Event
+from carousel.progress import Event, clock
 
 
 class AnyScore(Protocol):
@@ -29,6 +29,12 @@ class Started(Event):
     parameters: int
     contents: str  # the sizes of the data
 
+    def __str__(self) -> str:
+        again = f", going on at step {self.step:,}" if self.step else ""
+        return (
+            f"{self.parameters:,} parameters, {self.contents}, {self.steps:,} steps{again} -> {self.folder}"
+        )
+
 
 @dataclass(frozen=True)
 class Stepped(Event):
@@ -38,15 +44,30 @@ class Stepped(Event):
     steps: int
     epoch: float
     score: AnyScore  # on the train part, smoothed over about 50 steps
+    score_words: str  # the score by the number that one watches
     tokens_per_second: float  # of sequences that are not text: steps of time
+    speed_unit: str  # tokens, or steps
     gradient_norm: float  # before clipping
     lr: float
     seconds: float  # trained so far, earlier sessions included
     seconds_left: float
 
+    def __str__(self) -> str:
+        return f"step {self.step:,} of {self.steps:,}"
+
     @property
     def share(self) -> float:
         return self.step / self.steps
+
+    @property
+    def figures(self) -> dict[str, str]:
+        return {
+            "train": self.score_words,
+            "left": f"{clock(self.seconds_left)} left",
+            "valid": "",  # the place for that of Evaluated
+            "speed": f"{self.tokens_per_second:,.0f} {self.speed_unit}/s",
+            "gradient norm": f"|g| {self.gradient_norm:.2f}",
+        }
 
 
 @dataclass(frozen=True)
@@ -55,7 +76,15 @@ class Evaluated(Event):
 
     step: int
     score: AnyScore
+    score_words: str
     best: bool
+
+    def __str__(self) -> str:
+        return f"step {self.step:,}: valid {self.score_words}{', best so far' * self.best}"
+
+    @property
+    def figures(self) -> dict[str, str]:
+        return {"valid": f"valid {self.score_words}{'' if self.best else ' (worse)'}"}
 
 
 @dataclass(frozen=True)
@@ -76,3 +105,7 @@ class Finished(Event):
     valid: AnyScore
     test: AnyScore
     seconds: float
+
+    @property
+    def figures(self) -> dict[str, str]:
+        return {"left": "done"}

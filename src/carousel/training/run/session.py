@@ -174,7 +174,7 @@ class Session:
         if best:
             self._save_best()
         self.position.seconds += seconds_since(start)
-        self.on_progress(Evaluated(self.position.step, score, best))
+        self.on_progress(Evaluated(self.position.step, score, self.task.in_words(score), best))
         return score
 
     def _bound(self, score: AnyScore) -> float:
@@ -258,13 +258,16 @@ class Session:
             return
         self._told_at = now
         step = self.position.step
+        score = self.task.train_score(nats)
         self.on_progress(
             Stepped(
                 step=step,
                 steps=self.steps,
                 epoch=step / self.loop.batches.number,
-                score=self.task.train_score(nats),
+                score=score,
+                score_words=self.task.in_words(score),
                 tokens_per_second=self.loop.batches.tokens / seconds,
+                speed_unit=self.task.speed_unit,
                 gradient_norm=norm,
                 lr=self.loop.lr(step - 1),
                 seconds=self.position.seconds,

@@ -29,6 +29,13 @@ class Task(Protocol):
     def contents(self) -> str:
         """The sizes of the data, in words."""
 
+    @property
+    def speed_unit(self) -> str:
+        """What is counted in the speed of training: tokens, or steps of time."""
+
+    def in_words(self, score: Any) -> str:
+        """A score by the number that one watches."""
+
     def begin(self, folder: RunFolder) -> None:
         """Write what belongs to the data, before the first step."""
 

@@ -15,7 +15,8 @@ from carousel.data.sequences import (
 )
 from carousel.errors import CarouselError, shown
 from carousel.models.sequences.model import SequenceModel, is_table, table_in
-from carousel.progress import Observer, silent
+from carousel.notebook import notebook_line
+from carousel.progress import Observer
 from carousel.training import api
 from carousel.training.loop.devices import check_device
 from carousel.training.run.folder import RunFolder
@@ -34,7 +35,7 @@ def fit(
     test_targets: Any = None,
     out: str | Path | None = None,
     resume: bool = False,
-    on_progress: Observer = silent,
+    on_progress: Observer = notebook_line,
     **options: Any,
 ) -> api.Run:
     """Train `model`, which then has the best weights; returns the run with its scores.

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from carousel.errors import CarouselError
+from carousel.shown import Shown, Table, percent
 
 if TYPE_CHECKING:
     from carousel.models.sequences.model import SequenceModel
@@ -25,7 +26,7 @@ class Loss:
 
 
 @dataclass(frozen=True)
-class LabelScore:
+class LabelScore(Shown):
     """How many labels a model predicted correctly.
 
     nats: the sum of the loss. confusion: the count of each true label (row) and predicted label (column), in the order
@@ -77,6 +78,14 @@ class LabelScore:
         """The share of labels that were predicted wrongly."""
         return 1 - self.accuracy
 
+    def table(self) -> Table:
+        """The share that was right, of all labels and as the mean over labels, beside the best constant answer."""
+        shares = (self.accuracy, self.balanced, self.most_frequent)
+        return Table(
+            ("right", "mean over labels", "always the most frequent", "labels", "nats per label"),
+            [(*map(percent, shares), f"{self.count:,}", f"{self.value:.4f}")],
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """All fields, for JSON."""
         return asdict(self)
@@ -100,7 +109,7 @@ class LabelScore:
 
 
 @dataclass(frozen=True)
-class ForecastScore:
+class ForecastScore(Shown):
     """The errors of forecasts, in the units of the data.
 
     nats: the sum of the loss. names: of the series. Each other field has a row for each series and a column for each of
@@ -169,6 +178,15 @@ class ForecastScore:
     def coverage(self) -> float:
         """The share of values within their interval."""
         return sum(map(sum, self.covered)) / self.count
+
+    def table(self) -> Table:
+        """The errors of each series beside those of the seasonal-naive forecast."""
+        columns = (self.mean_absolute, self.mean_naive, self.root_mean_square)
+        figures = zip(self.names, *columns, map(sum, self.counts), strict=True)
+        return Table(
+            ("series", "mean absolute error", "seasonal-naive", "root mean square", "values"),
+            [(name, *(f"{each:.4g}" for each in errors), f"{number:,}") for name, *errors, number in figures],
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, for JSON."""

@@ -38,6 +38,7 @@ class SequenceTask:
     """Sequences in three parts, and their objective; see `carousel.training.run.task.Task`."""
 
     what = "data"
+    speed_unit = "steps"
     rows = SequenceRow
     stores_data = False  # the data in the run folder: those of a CSV file stay where they are
     held = 0  # sequences at the end that are a separate test part
@@ -132,6 +133,9 @@ class SequenceTask:
         number = len(self.parts.train)
         order = "" if self.sequences.time is None else f" in the order of the column {self.sequences.time!r}"
         return f"{number:,} sequence{'s' if number > 1 else ''} of {steps:,} steps to learn from{order}"
+
+    def in_words(self, score: Any) -> str:
+        return str(score)
 
     def begin(self, folder: RunFolder) -> None:
         """Store data in memory, if the run folder stays."""
