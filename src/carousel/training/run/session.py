@@ -36,9 +36,8 @@ _SMOOTH = 0.98  # of the training figures shown: a mean over about 50 steps
 class Interrupted(KeyboardInterrupt):
     """Training was stopped by Ctrl-C after `step`; everything is saved in `folder`, and the run can be resumed.
 
-    >>> raise Interrupted(Path("runs/001"), step=20)
-    Traceback (most recent call last):
-    carousel.training.run.session.Interrupted: stopped after step 20; everything is saved. Go on with: carousel ...
+    >>> print(Interrupted(Path("runs/001"), step=20))
+    stopped after step 20; everything is saved. Go on with: carousel train --resume runs/001
     """
 
     def __init__(self, folder: Path, step: int) -> None:
