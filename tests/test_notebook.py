@@ -13,7 +13,7 @@ nbclient = pytest.importorskip(
 )
 pytest.importorskip("ipykernel", reason="a notebook is executed by ipykernel, which is not installed")
 
-SETUP = "import numpy as np, torch, carousel\nfrom carousel.embeddings.plane import word_map"
+SETUP = "import numpy as np, torch, carousel\nfrom carousel.embeddings.word_map import word_map"
 SMALL = "level='char', hidden_size=4, batch=2, bptt=8, steps=20, monitor=0, threads=1"
 CORPUS = "vectors = carousel.embed('book.txt', dimension=4, epochs=2, min_count=1).vectors"
 SERIES = "series = np.arange(80.0) % 4 + np.arange(80.0) % 7"

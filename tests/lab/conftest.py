@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
@@ -14,26 +15,22 @@ from carousel.report.lab import Findings
 
 
 @cache
-def _findings(name: str) -> Findings:
+def _run(name: str) -> tuple[Any, Findings]:
+    """Language models of words take five steps only; the word vectors are trained as they are."""
+    learn = words.learn
     torch.manual_seed(SEED)
-    return gallery.measured(EXPERIMENTS[name], Budget.QUICK, silent)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(words, "learn", lambda model, text, steps: learn(model, text, 5))
+        return gallery.measured(EXPERIMENTS[name], Budget.QUICK, silent)
+
+
+@pytest.fixture(scope="session")
+def measured() -> Callable[[str], Any]:
+    """The measurements of the experiment of this name."""
+    return lambda name: _run(name)[0]
 
 
 @pytest.fixture(scope="session")
 def findings() -> Callable[[str], Findings]:
     """The findings of the experiment of this name."""
-    return _findings
-
-
-@cache
-def _words_findings() -> Findings:
-    learn = words.learn
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(words, "learn", lambda model, text, steps: learn(model, text, 5))
-        return _findings("words")
-
-
-@pytest.fixture(scope="session")
-def words_findings() -> Callable[[], Findings]:
-    """The findings about words, of language models that took five steps; the word vectors are trained as they are."""
-    return _words_findings
+    return lambda name: _run(name)[1]

@@ -15,8 +15,8 @@ from carousel.report.lab import Claim, Figure, Findings, Section, Verdict
 @pytest.fixture
 def quick_experiment(monkeypatch):
     """An experiment that takes no time, under the name of one that does."""
-    findings = Findings([Claim("one is one", Verdict.HOLDS, "1 = 1")], [], {"one": 1.0})
-    monkeypatch.setattr(gallery, "measured", lambda experiment, budget, progress: findings)
+    findings = Findings([Claim("one is one", Verdict.HOLDS, {"one": "1"})], [])
+    monkeypatch.setattr(gallery, "measured", lambda experiment, budget, progress: ({"one": 1.0}, findings))
 
 
 @pytest.mark.usefixtures("quick_experiment")
@@ -63,9 +63,9 @@ def test_numbers_that_are_none_are_told_before_anything_runs(tmp_path, damaged):
 def test_the_index_shows_the_cover_of_earlier_pages(tmp_path, monkeypatch):
     """The picture of an experiment that ran before stands in the index that a later run writes."""
     chart = Chart("c", "d", "x", "y", [Line("up", [0, 1], [0.0, 1.0], "s1")])
-    findings = Findings([], [Section("Seen", "words", [Figure(chart, "")])], {})
-    found = {"bounded": findings, "linear": Findings([], [], {})}
-    monkeypatch.setattr(gallery, "measured", lambda experiment, budget, progress: found[experiment.name])
+    findings = Findings([], [Section("Seen", "words", [Figure(chart, "")])])
+    found = {"bounded": findings, "linear": Findings([], [])}
+    monkeypatch.setattr(gallery, "measured", lambda experiment, *_: ({}, found[experiment.name]))
     gallery.run(["bounded"], tmp_path, Budget.QUICK)
     gallery.run(["linear"], tmp_path, Budget.QUICK)
     assert (tmp_path / "index.html").read_text(encoding="utf-8").count('<svg class="chart narrow"') == 1

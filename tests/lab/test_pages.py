@@ -43,12 +43,12 @@ def shortened(monkeypatch):
 @needs_browser
 @pytest.mark.usefixtures("shortened")
 @pytest.mark.parametrize("name", EXPERIMENTS)
-def test_the_page_works_without_a_network(name, findings, words_findings, tmp_path):
+def test_the_page_works_without_a_network(name, findings, tmp_path):
     """No console error; sliders show what they say; no drawing is empty; nothing sticks out at the right."""
     if name == "long-lag":
-        found = gallery.measured(EXPERIMENTS[name], Budget.QUICK, lambda *_: None)
+        _, found = gallery.measured(EXPERIMENTS[name], Budget.QUICK, lambda *_: None)
     else:
-        found = words_findings() if name == "words" else findings(name)
+        found = findings(name)
     experiment = EXPERIMENTS[name]
     page = LabPage(name, experiment.title, experiment.chapter, found, "quick", 1.0)
     path = tmp_path / "page.html"
@@ -56,7 +56,7 @@ def test_the_page_works_without_a_network(name, findings, words_findings, tmp_pa
     dom, log = open_page(path, tmp_path / "profile")
     assert "CONSOLE" not in log
     assert "data-error" not in dom
-    places = sum(len(s.labels) for part in found.sections for s in part.shown if isinstance(s, Slider))
+    places = sum(len(s.drawings) for part in found.sections for s in part.shown if isinstance(s, Slider))
     assert int(attribute(dom, "moved")) == places
     assert attribute(dom, "wrong") == "0"
     assert attribute(dom, "empty") == "0"

@@ -82,4 +82,6 @@ def _print(result: Result) -> None:
     """Print the verdicts and the path of the page."""
     say(f"{result.page.title} ({result.page.seconds:.0f} s): {result.path}")
     for claim in result.page.findings.claims:
-        say(f"  {claim.statement}\n    {claim.judgement}. {claim.evidence}")
+        say(f"  {claim.statement}\n    {claim.judgement}. {claim.remark}".rstrip())
+        for name, value in claim.evidence.items():
+            say(f"      {name}: {value}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 Value = TypeVar("Value")
 
@@ -24,9 +25,6 @@ class Budget(StrEnum):
         return full if self is Budget.FULL and full is not None else usual
 
 
-Numbers: TypeAlias = dict[str, float | Sequence[float]]  # as numbers.json keeps them, by a name with a unit
-
-
 @dataclass(frozen=True)
 class Experiment:
     """A claim of the lecture, its chapter there, and the room of this package that measures it."""
@@ -35,3 +33,23 @@ class Experiment:
     title: str
     chapter: str
     claim: str
+
+
+def numbers(found: Any) -> Any:
+    """Measurements as numbers.json keeps them: the fields of dataclasses by their names, and null for infinity.
+
+    Fields with `repr=False` are left out: they hold layers, or what is only drawn.
+    """
+    if isinstance(found, float):
+        return found if math.isfinite(found) else None
+    if isinstance(found, int | str):
+        return found
+    if isinstance(found, Mapping):
+        return {_name(key): numbers(value) for key, value in found.items()}
+    if isinstance(found, Sequence):
+        return [numbers(each) for each in found]
+    return {each.name: numbers(getattr(found, each.name)) for each in fields(found) if each.repr}
+
+
+def _name(key: Any) -> str:
+    return ", ".join(map(str, key)) if isinstance(key, tuple) else str(key)

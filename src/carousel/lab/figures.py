@@ -1,11 +1,11 @@
-"""Curves and sliders, made from values by name."""
+"""Charts of values by name."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from carousel.report.charts import Chart, Line, Scatter
-from carousel.report.lab import Slider
+from carousel.report.charts import Chart, Line
 
 
 def curves(x: Sequence[float], values: Mapping[str, Sequence[float]], dots: bool = False) -> list[Line]:
@@ -13,9 +13,13 @@ def curves(x: Sequence[float], values: Mapping[str, Sequence[float]], dots: bool
     return [Line(name, x, y, f"s{k}", dots) for k, (name, y) in enumerate(values.items(), start=1)]
 
 
-def slider(
-    name: str, drawings: Mapping[str, Chart] | Mapping[str, Scatter], caption: str, start: str = ""
-) -> Slider:
-    """A slider over drawings by their label; it starts at the label `start`, or at the first."""
-    labels = list(drawings)
-    return Slider(name, labels, list(drawings.values()), caption, labels.index(start) if start else 0)
+def chart(
+    title: str,
+    axes: tuple[str, str],
+    x: Sequence[float],
+    values: Mapping[str, Sequence[float]],
+    dots: bool = False,
+    **options: Any,
+) -> Chart:
+    """A chart of such curves; `axes` are the words of x and y, `options` are those of `Chart`."""
+    return Chart(title, f"{axes[1]} by {axes[0]}", *axes, curves(x, values, dots), **options)

@@ -6,10 +6,10 @@ import json
 import platform
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from markupsafe import Markup
@@ -18,7 +18,7 @@ from carousel import __version__
 from carousel.atomic import storage_errors, write_atomic
 from carousel.errors import CarouselError
 from carousel.lab.catalogue import EXPERIMENTS, known
-from carousel.lab.experiment import Budget, Experiment
+from carousel.lab.experiment import Budget, Experiment, numbers
 from carousel.notebook import notebook_line
 from carousel.progress import Observer
 from carousel.report.lab import Claim, Entry, Findings, LabPage, Verdict, cover_of, lab_gallery, lab_page
@@ -62,36 +62,36 @@ def run(
     _stored(folder / NUMBERS)  # an error comes before minutes are spent
     results = []
     for experiment in experiments:
-        result = _run_one(experiment, folder, budget, on_progress)
-        results.append(result)
-        stored = _store_numbers(
-            folder, result.page
-        )  # after each one, so that an interrupted run loses little
+        page, found = _run_one(experiment, budget, on_progress)
+        path = folder / f"{page.name}.html"
+        write_atomic(path, lab_page(page))
+        results.append(Result(page, path))
+        stored = _store(folder / NUMBERS, page, found)  # after each one: an interrupted run loses little
         write_atomic(folder / "index.html", lab_gallery(_entries(stored, folder), environment()))
     return results
 
 
-def _run_one(experiment: Experiment, folder: Path, budget: Budget, on_progress: Observer) -> Result:
+def _run_one(experiment: Experiment, budget: Budget, on_progress: Observer) -> tuple[LabPage, Any]:
     """Run one experiment from its own random state, and restore the caller's state."""
     state = torch.get_rng_state()
     torch.manual_seed(SEED)
     start = time.monotonic()
     try:
-        findings = measured(experiment, budget, on_progress)
+        found, findings = measured(experiment, budget, on_progress)
     finally:
         torch.set_rng_state(state)
     seconds = time.monotonic() - start
-    page = LabPage(experiment.name, experiment.title, experiment.chapter, findings, str(budget), seconds)
-    path = folder / f"{experiment.name}.html"
-    write_atomic(path, lab_page(page))
-    return Result(page, path)
+    return LabPage(
+        experiment.name, experiment.title, experiment.chapter, findings, str(budget), seconds
+    ), found
 
 
-def measured(experiment: Experiment, budget: Budget, on_progress: Observer) -> Findings:
-    """Measure, then write the findings."""
+def measured(experiment: Experiment, budget: Budget, on_progress: Observer) -> tuple[Any, Findings]:
+    """What the experiment measures, and the findings that are written from it."""
     room = f"carousel.lab.{experiment.name.replace('-', '_')}"
     measure, page = (import_module(f"{room}.{module}") for module in ("measure", "page"))
-    return cast("Findings", page.findings(measure.measure(budget, on_progress)))
+    found = measure.measure(budget, on_progress)
+    return found, page.findings(found)
 
 
 def _stored(path: Path) -> dict[str, Any]:
@@ -112,23 +112,14 @@ def _stored(path: Path) -> dict[str, Any]:
     return stored
 
 
-def _store_numbers(folder: Path, page: LabPage) -> dict[str, Any]:
+def _store(path: Path, page: LabPage, found: Any) -> dict[str, Any]:
     """Add the verdicts and numbers of this experiment to numbers.json."""
-    path = folder / NUMBERS
     stored = _stored(path)
     stored[page.name] = {
         "budget": page.budget,
         "seconds": round(page.seconds, 1),
-        "claims": [
-            {
-                "claim": claim.statement,
-                "verdict": str(claim.verdict),
-                "condition": claim.condition,
-                "evidence": claim.evidence,
-            }
-            for claim in page.findings.claims
-        ],
-        "numbers": dict(page.findings.numbers),
+        "claims": [asdict(claim) for claim in page.findings.claims],
+        "numbers": numbers(found),
     }
     ordered = {name: stored[name] for name in EXPERIMENTS if name in stored}
     write_atomic(path, json.dumps(ordered, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
@@ -142,10 +133,7 @@ def _entries(stored: Mapping[str, Any], folder: Path) -> list[Entry]:
             name,
             EXPERIMENTS[name].title,
             EXPERIMENTS[name].chapter,
-            [
-                Claim(each["claim"], Verdict(each["verdict"]), each["evidence"], each["condition"])
-                for each in found["claims"]
-            ],
+            [Claim(**each | {"verdict": Verdict(each["verdict"])}) for each in found["claims"]],
             _cover(folder / f"{name}.html"),
         )
         for name, found in stored.items()

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
 from carousel.nn import LSTM, RNN, Recurrent
+
+
+def slope(activation: str, value: Tensor) -> Tensor:
+    """f'(z) from the value f(z) of "sigmoid", "tanh", "relu" or "identity"."""
+    if activation == "sigmoid":
+        return value * (1 - value)
+    if activation == "tanh":
+        return 1 - value**2
+    return (value > 0).to(value) if activation == "relu" else torch.ones_like(value)
 
 
 def spectral_radius(matrix: Tensor) -> Tensor:
@@ -28,6 +39,12 @@ def rnn(nonlinearity: str, weight: Tensor, weight_x: Tensor | None = None, bias:
             layer.get_parameter("bias_ih_l0").copy_(bias)
             layer.get_parameter("bias_hh_l0").zero_()
     return layer
+
+
+def vectors(layer: Recurrent, inputs: Tensor, start: Tensor | None = None) -> Mapping[str, Tensor]:
+    """Every vector of the equations of a layer by its name, (T, B, H) each: gates, candidates and states."""
+    with torch.no_grad():
+        return layer.trace(inputs, start)[0].values
 
 
 def hidden_states(layer: RNN, inputs: Tensor, start: Tensor) -> Tensor:

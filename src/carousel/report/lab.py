@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TypeAlias
 
 from markupsafe import Markup
 
@@ -46,23 +47,30 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim of the lecture, the verdict on it, and the sentences with the measured numbers.
+    """One claim of the lecture and the verdict on it.
 
-    `condition` completes the verdict "holds only when ..."; it is empty for every other verdict.
+    `evidence` has the measured numbers by what they are, and `remark` what is to be said beside them. `condition`
+    completes the verdict "holds only when ..."; it is empty for every other verdict.
     """
 
     statement: str
     verdict: Verdict
-    evidence: str
+    evidence: Mapping[str, str]
+    remark: str = ""
     condition: str = ""
 
     @classmethod
     def judged(
-        cls, statement: str, cases: Iterable[bool | None], evidence: str, condition: str = ""
+        cls,
+        statement: str,
+        cases: Iterable[bool | None],
+        evidence: Mapping[str, str],
+        remark: str = "",
+        condition: str = "",
     ) -> Claim:
         """The claim with the verdict of these cases; the condition is kept only if the verdict needs it."""
         verdict = Verdict.of(cases)
-        return cls(statement, verdict, evidence, condition if verdict is Verdict.CONDITIONAL else "")
+        return cls(statement, verdict, evidence, remark, condition if verdict is Verdict.CONDITIONAL else "")
 
     @property
     def judgement(self) -> str:
@@ -71,39 +79,56 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Diagram:
+    """A picture that is no chart, as inline SVG."""
+
+    title: str
+    picture: Markup
+
+
+Drawing: TypeAlias = Chart | Scatter | Diagram
+
+
+@dataclass(frozen=True)
 class Figure:
     """A picture and what to see in it."""
 
-    drawing: Chart | Scatter
+    drawing: Drawing
+    caption: str
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Small charts in rows of so many, to be compared."""
+
+    drawings: Sequence[Chart]
+    columns: int
     caption: str
 
     @property
-    def picture(self) -> Markup:
-        return draw(self.drawing)
-
-    @property
-    def first(self) -> Chart | Scatter:
-        return self.drawing
+    def drawing(self) -> Chart:
+        """The one that stands for all."""
+        return self.drawings[0]
 
 
 @dataclass(frozen=True)
 class Slider:
-    """Pictures of which one is shown, chosen by a slider: `labels` names the values, one a picture."""
+    """Pictures by a value, of which a slider chooses one, and what to see in them; `start` is the value at first."""
 
     name: str
-    labels: Sequence[str]
-    drawings: Sequence[Chart | Scatter]
+    drawings: Mapping[str, Chart] | Mapping[str, Scatter] | Mapping[str, Diagram]
     caption: str
-    start: int = 0
+    start: str = ""
 
     @property
-    def pictures(self) -> list[Markup]:
-        return [draw(each) for each in self.drawings]
+    def place(self) -> int:
+        """Where the slider is at first."""
+        return list(self.drawings).index(self.start) if self.start else 0
 
     @property
-    def first(self) -> Chart | Scatter:
+    def drawing(self) -> Drawing:
         """The picture that a reader sees first."""
-        return self.drawings[self.start]
+        return self.drawings[list(self.drawings)[self.place]]
 
 
 @dataclass(frozen=True)
@@ -129,21 +154,19 @@ class Section:
 
     heading: str
     text: str
-    shown: Sequence[Figure | Slider | Table | Formula] = ()
+    shown: Sequence[Figure | Grid | Slider | Table | Formula] = ()
 
 
 @dataclass(frozen=True)
 class Findings:
     """All that an experiment found.
 
-    `equations` are lines of text as the formula writer prints them. `numbers` is what `numbers.json` keeps: every
-    number that a verdict depends on, under a name that states its unit. `cover` is the index of the section whose
-    first picture represents the experiment in the gallery.
+    `equations` are lines of text as the formula writer prints them. `cover` is the index of the section whose first
+    picture represents the experiment in the gallery.
     """
 
     claims: Sequence[Claim]
     sections: Sequence[Section]
-    numbers: Mapping[str, float | Sequence[float]]
     equations: Mapping[str, str] = field(default_factory=dict)
     cover: int = 0
 
@@ -151,8 +174,8 @@ class Findings:
     def picture(self) -> Markup:
         """The cover, drawn small; empty if its section holds no picture."""
         shown = self.sections[self.cover].shown if self.sections else ()
-        drawings = [each.first for each in shown if isinstance(each, Figure | Slider)]
-        return small(drawings[0]) if drawings else Markup("")
+        drawings = [each.drawing for each in shown if isinstance(each, Figure | Grid | Slider)]
+        return draw(drawings[0], ("narrow",)) if drawings else Markup("")
 
 
 @dataclass(frozen=True)
@@ -178,14 +201,11 @@ class Entry:
     picture: Markup = field(default_factory=Markup)
 
 
-def draw(drawing: Chart | Scatter) -> Markup:
-    """The picture as inline SVG."""
-    return scatter_svg(drawing) if isinstance(drawing, Scatter) else svg(drawing)
-
-
-def small(drawing: Chart | Scatter) -> Markup:
-    """The picture as it is drawn for a phone, for places where it is small."""
-    return scatter_svg(drawing, ("narrow",)) if isinstance(drawing, Scatter) else svg(drawing, ("narrow",))
+def draw(drawing: Drawing, sizes: Sequence[str] = ("wide", "narrow")) -> Markup:
+    """The picture as inline SVG, for a page and for a phone."""
+    if isinstance(drawing, Diagram):
+        return drawing.picture
+    return scatter_svg(drawing, sizes) if isinstance(drawing, Scatter) else svg(drawing, sizes)
 
 
 def cover_of(html: str) -> Markup:
@@ -196,7 +216,7 @@ def cover_of(html: str) -> Markup:
 
 def lab_page(page: LabPage) -> str:
     """One experiment as an HTML file that needs no network."""
-    return render_template("lab.html.j2", page=page, kinds=_kind)
+    return render_template("lab.html.j2", page=page, kind=lambda shown: type(shown).__name__, draw=draw)
 
 
 def lab_gallery(entries: Sequence[Entry], environment: Mapping[str, str]) -> str:
@@ -207,7 +227,3 @@ def lab_gallery(entries: Sequence[Entry], environment: Mapping[str, str]) -> str
     verdicts = Counter(claim.verdict for entry in entries for claim in entry.claims)
     tally = [(verdict, verdicts[verdict]) for verdict in Verdict if verdicts[verdict]]
     return render_template("gallery.html.j2", chapters=chapters, tally=tally, environment=environment)
-
-
-def _kind(shown: Figure | Slider | Table | Formula) -> str:
-    return type(shown).__name__

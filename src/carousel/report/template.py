@@ -11,6 +11,7 @@ import jinja2
 from markupsafe import Markup
 
 from carousel.report import words
+from carousel.report.mathml import mathml
 from carousel.report.prose import prose
 
 
@@ -23,7 +24,16 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for each in (words.number, words.count, words.about, words.duration, words.percent, words.power, prose):
+    for each in (
+        words.number,
+        words.count,
+        words.about,
+        words.duration,
+        words.percent,
+        words.power,
+        prose,
+        mathml,
+    ):
         environment.filters[each.__name__] = each
     environment.globals |= {"inline": _inline, "policy": _policy}
     return environment

@@ -7,20 +7,20 @@ from carousel.lab.adder import measure as adder
 
 
 @pytest.fixture(scope="module")
-def numbers(findings):
-    return findings("adder").numbers
+def found(measured):
+    return measured("adder")
 
 
-def test_no_bit_of_any_sum_is_wrong(numbers):
+def test_no_bit_of_any_sum_is_wrong(found):
     """From 1 to 10,000 bits, sums and parities."""
-    assert numbers["sums wrong by length"] == [0.0] * 5
-    assert numbers["parities wrong by length"] == [0.0] * 5
+    assert found.sums.wrong == dict.fromkeys(adder.LENGTHS, 0)
+    assert found.parities.wrong == dict.fromkeys(adder.LENGTHS, 0)
 
 
-def test_an_interval_around_each_carry_stays(numbers):
+def test_an_interval_around_each_carry_stays(found):
     """The proof was found for both networks."""
-    assert numbers["box radius"] >= 0.05
-    assert numbers["parity box radius"] >= 0.05
+    assert found.sums.box >= 0.05
+    assert found.parities.box >= 0.05
 
 
 def test_the_interval_is_one():
@@ -44,11 +44,11 @@ def test_an_untrained_network_has_no_interval():
     assert adder.invariant_box(adder.CarryNetwork(2), adder.sum_table()) == 0.0
 
 
-def test_the_mlp_needs_its_pairs(numbers):
+def test_the_mlp_needs_its_pairs(found):
     """Few pairs give few sums, nearly all pairs most of them; one bit more gives none."""
-    assert numbers["MLP 4 bits"][0] < 0.2
-    assert numbers["MLP 4 bits"][-1] > 0.9
-    assert numbers["MLP beyond its bits"] < 0.05
+    assert found.mlp_sums[4][0].unseen < 0.2
+    assert found.mlp_sums[4][-1].unseen > 0.9
+    assert found.longer.unseen < 0.05
 
 
 def test_the_images_hold_what_comes_out():
@@ -66,6 +66,6 @@ def test_the_images_hold_what_comes_out():
         assert bool((torch.where(table.output == 1, written[0], -written[0]) >= margin - 1e-4).all())
 
 
-def test_an_mlp_guesses_parities_it_has_not_seen(numbers):
+def test_an_mlp_guesses_parities_it_has_not_seen(found):
     """Few patterns leave the others at chance, where sums are already right."""
-    assert numbers["MLP parity of 6 bits"][0] < 0.7
+    assert found.mlp_parities[6][0].unseen < 0.7

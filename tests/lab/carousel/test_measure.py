@@ -11,42 +11,39 @@ from carousel.nn import LSTM
 
 
 @pytest.fixture(scope="module")
-def numbers(findings):
-    return findings("carousel").numbers
+def found(measured):
+    return measured("carousel")
 
 
-def test_the_open_carousel_keeps_the_gradient(numbers):
+def test_the_open_carousel_keeps_the_gradient(found):
     """With f = 1 a gradient is still there after 1,000 steps, of the tanh net nothing is."""
-    assert numbers["LSTM, f = 1: gradient kept after 1000"] > 0.1
-    assert numbers["RNN, tanh: gradient kept after 1000"] < 1e-30
+    assert found.by_distance["LSTM, f = 1"][1000] > 0.1
+    assert found.by_distance["RNN, tanh"][1000] < 1e-30
 
 
-def test_what_is_tiny_is_not_nothing(numbers):
+def test_what_is_tiny_is_not_nothing(found):
     """A gradient far below what can be squared is still measured: after 1,000 steps, at the rate of the first 100."""
-    name = "LSTM, bias 0: gradient kept after"
-    early, late = numbers[f"{name} 100"], numbers[f"{name} 1000"]
+    early, late = (found.by_distance["LSTM, bias 0"][steps] for steps in (100, 1000))
     assert 7 < math.log(late) / math.log(early) < 13
 
 
-def test_starts_are_ordered(numbers):
+def test_starts_are_ordered(found):
     """After 100 steps: bias 0 has less than bias 1, that less than chrono, that less than f = 1."""
-    kept = [
-        numbers[f"LSTM, {name}: gradient kept after 100"] for name in ("bias 0", "bias 1", "chrono", "f = 1")
-    ]
+    kept = [found.by_distance[f"LSTM, {name}"][100] for name in ("bias 0", "bias 1", "chrono", "f = 1")]
     assert kept == sorted(kept)
     assert kept[0] < 1e-10 < 1e-3 < kept[2]
 
 
-def test_the_carousel_alone_is_sigmoid_b_to_the_k(numbers):
+def test_the_carousel_alone_is_sigmoid_b_to_the_k(found):
     """Without weights 100 steps leave sigmoid(b)^100 of the cell's gradient."""
-    theory = [(1 / (1 + math.exp(-bias))) ** 100 for bias in numbers["biases"]]
-    np.testing.assert_allclose(numbers["gradient kept after 100 by bias"], theory, rtol=1e-9)
+    theory = [(1 / (1 + math.exp(-bias))) ** 100 for bias in found.by_bias]
+    np.testing.assert_allclose([left[99] for left in found.by_bias.values()], theory, rtol=1e-9)
 
 
-@pytest.mark.parametrize("gradient", ["h", "C"])
-def test_the_formulas_of_the_lecture(numbers, gradient):
+@pytest.mark.parametrize("gradient", ["h", "c"])
+def test_the_formulas_of_the_lecture(found, gradient):
     """Corrected they are the derived gradients of h and of C; each misprint alone spoils both."""
-    error = {name: numbers[f"error of grad {gradient}, {name}"] for name in carousel.formula_errors()}
+    error = {name: getattr(errors, gradient) for name, errors in found.errors.items()}
     assert error.pop(carousel.RIGHT) < 1e-12
     assert min(error.values()) > 1e-3
 

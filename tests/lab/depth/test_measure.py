@@ -7,28 +7,28 @@ from carousel.lab.depth import measure as depth
 
 
 @pytest.fixture(scope="module")
-def numbers(findings):
-    return findings("depth").numbers
+def found(measured):
+    return measured("depth")
 
 
-def test_sigmoid_vanishes_with_every_start(numbers):
+def test_sigmoid_vanishes_with_every_start(found):
     """Within ten layers less than a thousandth is left: its slope is at most a quarter."""
     for start in depth.INITIALISATIONS:
-        assert max(numbers[f"sigmoid, {start}: layers until a thousandth is left"]) <= 10
+        assert max(found.before["sigmoid", start].reaches) <= 10
 
 
-def test_torch_default_is_too_small(numbers):
+def test_torch_default_is_too_small(found):
     """Variance 1/(3n) takes a factor of about √3 a layer from ELU and tanh: 3^(-18/2) is 5e-5."""
     for name in ("ELU", "tanh"):
-        shares = numbers[f"{name}, {depth.DEFAULT}: share left at the first layer"]
+        shares = found.before[name, depth.DEFAULT].first
         assert len(shares) % 2 == 1
         assert all(1e-6 < share < 1e-3 for share in shares)
 
 
-def test_a_start_that_fits_lets_it_through(numbers):
+def test_a_start_that_fits_lets_it_through(found):
     """ReLU with 2/n and tanh with orthogonal weights keep more than a hundredth through all layers."""
-    assert min(numbers["ReLU, variance 2/n (He): share left at the first layer"]) > 1e-2
-    assert min(numbers["tanh, orthogonal: share left at the first layer"]) > 1e-2
+    assert min(found.before["ReLU", "variance 2/n (He)"].first) > 1e-2
+    assert min(found.before["tanh", "orthogonal"].first) > 1e-2
 
 
 def test_the_gradient_of_an_output_is_its_slope():

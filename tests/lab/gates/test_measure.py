@@ -7,8 +7,8 @@ from carousel.lab.gates import measure as gates
 
 
 @pytest.fixture(scope="module")
-def numbers(findings):
-    return findings("gates").numbers
+def found(measured):
+    return measured("gates")
 
 
 def test_the_target_is_what_is_stored():
@@ -33,13 +33,13 @@ def test_the_spike_follows_the_trigger():
 
 
 @pytest.mark.parametrize("gate", gates.GATES)
-def test_no_gate_can_be_spared(numbers, gate):
+def test_no_gate_can_be_spared(found, gate):
     """What is left without it is unsolved, and several times what the whole net leaves."""
-    task, whole = gates.GATES[gate]
-    assert numbers[f"{task}, no {gate} gate"][0] > max(0.15, 3 * numbers[f"{task}, {whole}"][0])
+    with_it, without = found.errors_of(gate)
+    assert without[0] > max(0.15, 3 * with_it[0])
 
 
-def test_gates_are_where_their_job_needs_them(numbers):
+def test_gates_are_where_their_job_needs_them(found):
     """Input and forget gate by command, output gate by flag, both of the GRU: open against shut."""
     for opened, shut in (
         ("i at store", "i at ignore"),
@@ -50,13 +50,13 @@ def test_gates_are_where_their_job_needs_them(numbers):
         ("z at ignore", "z at store"),
         ("r at add", "r at store"),
     ):
-        assert numbers[f"gate {opened}"] > numbers[f"gate {shut}"] + 0.3
+        assert found.gates[opened] > found.gates[shut] + 0.3
 
 
-def test_the_update_gate_at_its_ends(numbers):
+def test_the_update_gate_at_its_ends(found):
     """z = 1 keeps h to the bit, z = 0 makes it the candidate."""
-    assert numbers["z = 1: change of h"] == 0.0
-    assert numbers["z = 0: distance of h and candidate"] == 0.0
+    assert found.held["z = 1: change of h"] == 0.0
+    assert found.held["z = 0: distance of h and candidate"] == 0.0
 
 
 def test_between_its_ends_the_update_gate_averages():

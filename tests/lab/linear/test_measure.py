@@ -8,45 +8,47 @@ from carousel.lab.linear import measure as linear
 
 
 @pytest.fixture(scope="module")
-def numbers(findings):
-    return findings("linear").numbers
+def found(measured):
+    return measured("linear")
 
 
-def test_superposition_is_exact_to_rounding(numbers):
+def test_superposition_is_exact_to_rounding(found):
     """Sum, shift and start as an input agree to float64's rounding."""
-    assert numbers["superposition error"] < 1e-12
-    assert numbers["shift error"] == 0.0
-    assert numbers["initial state error"] < 1e-12
+    assert found.errors["superposition"] < 1e-12
+    assert found.errors["shift"] == 0.0
+    assert found.errors["initial state"] < 1e-12
 
 
-def test_growth_is_the_spectral_radius(numbers):
+def test_growth_is_the_spectral_radius(found):
     """Measured growth per step is the largest modulus, for every random matrix."""
-    np.testing.assert_allclose(numbers["growth rates"], numbers["radii"], rtol=0.02)
+    radii, rates = zip(*found.rates, strict=True)
+    np.testing.assert_allclose(rates, radii, rtol=0.02)
 
 
-def test_directions_agree_except_one(numbers):
+def test_directions_agree_except_one(found):
     """Random inputs grow at 1.1; the one made without the largest eigenvector clearly slower."""
-    np.testing.assert_allclose(numbers["direction rates at 1.1"], 1.1, rtol=0.02)
-    assert numbers["rate of the missing direction"] < 1.05
-    assert numbers["rate of the missing direction in the end"] == pytest.approx(1.1, abs=0.02)
+    np.testing.assert_allclose(found.directions, 1.1, rtol=0.02)
+    assert found.missing[0] < 1.05
+    assert found.missing[1] == pytest.approx(1.1, abs=0.02)
 
 
-def test_a_non_normal_matrix_first_grows(numbers):
+def test_a_non_normal_matrix_first_grows(found):
     """[[.5, 10], [0, .5]] grows tenfold, with 100 a hundredfold, as numpy's powers say."""
-    peaks = dict(zip(numbers["couplings"], numbers["largest growth"], strict=True))
-    assert peaks[10.0] == pytest.approx(10.0249, abs=1e-4)
-    assert peaks[100.0] > 100
+    assert found.peaks[10.0] == pytest.approx(10.0249, abs=1e-4)
+    assert found.peaks[100.0] > 100
     powers = [
         np.linalg.norm(np.linalg.matrix_power(linear.non_normal(10.0).numpy(), k), 2) for k in range(31)
     ]
     np.testing.assert_allclose(linear.norms(linear.non_normal(10.0), 30, worst=True), powers, rtol=1e-12)
 
 
-def test_modulus_one(numbers):
+def test_modulus_one(found):
     """A rotation keeps its norm; a Jordan block with eigenvalue 1 grows like k/√2; -1.2 flips at every step."""
-    assert numbers["rotation norm after 60"] == pytest.approx(1.0, abs=1e-12)
-    assert numbers["Jordan norm after 60"] == pytest.approx(np.hypot(61, 1) / np.sqrt(2), rel=1e-12)
-    assert numbers["sign flips at -1.2"] == 60
+    assert found.special["pair of modulus 1"][-1] == pytest.approx(1.0, abs=1e-12)
+    assert found.special["repeated 1 (Jordan block)"][-1] == pytest.approx(
+        np.hypot(61, 1) / np.sqrt(2), rel=1e-12
+    )
+    assert found.sign_flips == 60
 
 
 def test_the_response_is_the_powers_of_w():

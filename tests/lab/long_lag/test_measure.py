@@ -65,28 +65,26 @@ def test_gates_start_open_for_the_lag():
 
 
 @pytest.fixture(scope="module")
-def numbers():
-    """Those of a quick run of one task."""
+def found():
+    """A quick run of one task."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(long_lag, "TASKS", {"temporal order": long_lag.TASKS["temporal order"]})
-        return long_lag.measure(Budget.QUICK, silent).numbers
+        return long_lag.measure(Budget.QUICK, silent)
 
 
-def test_published_steps_are_counted_at_each_look(numbers):
+def test_published_steps_are_counted_at_each_look(found):
     """Every count is a multiple of 50 within the budget, or the budget and one; three seeds of each."""
-    most = numbers["budget in steps"]
-    for name in long_lag.CELLS:
-        for lag in numbers["lags"]:
-            steps = numbers[f"temporal order, {name}, lag {lag}"]
-            assert len(steps) == 3
-            assert all(step == most + 1 or (0 < step <= most and step % 50 == 0) for step in steps)
+    assert len(found.steps) == len(long_lag.CELLS) * len(found.lags)
+    for steps in found.steps.values():
+        assert len(steps) == 3
+        assert all(step == found.most + 1 or (0 < step <= found.most and step % 50 == 0) for step in steps)
 
 
-def test_gated_cells_tell_an_order(numbers):
+def test_gated_cells_tell_an_order(found):
     """Over 20 steps LSTM and GRU tell the temporal order with every seed; over 10 in no more steps than 200."""
     for name in ("LSTM", "GRU, reset after", "GRU, reset before"):
-        assert max(numbers[f"temporal order, {name}, lag 20"]) <= numbers["budget in steps"]
-        assert max(numbers[f"temporal order, {name}, lag 10"]) <= 200
+        assert max(found.steps["temporal order", name, 20]) <= found.most
+        assert max(found.steps["temporal order", name, 10]) <= 200
 
 
 def test_a_guess_is_not_solved():

@@ -16,7 +16,7 @@ def test_the_axis_cuts_no_curve_off(findings):
 def test_each_window_has_its_curve(findings):
     """The slider draws how that window learns: a short one stays near chance at the end, the longest is right."""
     [slider] = [part for part in findings("losses").sections[-1].shown if hasattr(part, "drawings")]
-    ends = [sum(chart.lines[-1].y[-5:]) / 5 for chart in slider.drawings]
+    ends = [sum(chart.lines[-1].y[-5:]) / 5 for chart in slider.drawings.values()]
     assert ends[0] < 0.75
     assert ends[-1] > 0.9
 

@@ -7,26 +7,27 @@ from carousel.lab.singular_values import measure as singular_values
 
 
 @pytest.fixture(scope="module")
-def numbers(findings):
-    return findings("singular-values").numbers
+def found(measured):
+    return measured("singular-values")
 
 
-def test_the_parts_add_up(numbers):
+def test_the_parts_add_up(found):
     """Weights' and activations' part together are the product's mean log singular value."""
-    assert numbers["sum of logs against log det"] < 1e-8
+    for each in found.products.values():  # over two steps, where rounding does not reach
+        together = float(each.values[1].log().mean())
+        assert together == pytest.approx(each.weights[1] + each.activations[1], abs=1e-8)
 
 
-def test_activations_only_shrink(numbers):
+def test_activations_only_shrink(found):
     """tanh' is at most 1, so that its part is never positive, and grows with the weights."""
-    parts = numbers["activations' part at lag 40"]
+    parts = [each.activations[-1] for each in found.products.values()]
     assert max(parts) <= 0
     assert parts == sorted(parts, reverse=True)
 
 
-def test_directions_grow_and_shrink(numbers):
+def test_directions_grow_and_shrink(found):
     """Along the first singular direction a gradient grows, along the last it dies, random ones lie between."""
-    first, last = (numbers[f"growth along the {which} singular direction"] for which in ("first", "last"))
-    assert first > 1 > numbers["growth of random directions"] > last
+    assert found.growth["first"] > 1 > found.growth["random"] > found.growth["last"]
 
 
 def test_the_jacobian_is_the_derivative():
@@ -40,9 +41,9 @@ def test_the_jacobian_is_the_derivative():
     torch.testing.assert_close(last, expected)
 
 
-def test_depth_takes_sigmoid_down_and_spreads_the_others(numbers):
+def test_depth_takes_sigmoid_down_and_spreads_the_others(found):
     """After 20 layers sigmoid's typical singular value is far below that of ELU, ReLU and tanh, which stay near 1."""
-    typical = dict(zip(singular_values.DEEP, numbers["deep typical after 20 layers"], strict=True))
+    typical = {name: float(values[-1].square().mean().sqrt()) for name, values in found.deep.items()}
     assert typical["sigmoid"] < 1e-6
     assert all(0.01 < typical[name] < 10 for name in ("ELU", "ReLU", "tanh"))
 
@@ -63,13 +64,13 @@ def test_the_deep_product_is_the_derivative():
         return y
 
     jacobian = torch.autograd.functional.jacobian(net, start)
-    found = singular_values.deep_spectrum("tanh")[-1]
-    torch.testing.assert_close(found[:20], torch.linalg.svdvals(jacobian)[:20])
+    spectrum = singular_values.deep_spectrum("tanh")[-1]
+    torch.testing.assert_close(spectrum[:20], torch.linalg.svdvals(jacobian)[:20])
 
 
-def test_the_last_direction_is_not_rounding(numbers):
+def test_the_last_direction_is_not_rounding(found):
     """Over two steps the inverse product and the singular values agree; over ten the last is far below rounding."""
     last = singular_values.directional_growth(5, lag=2)["last"]
     spectrum = singular_values.spectrum_by_lag(singular_values.jacobians(singular_values.tanh_layer(1.5)))
     assert last == pytest.approx(float(spectrum[1, -1]), rel=1e-6)
-    assert 0 < numbers["growth along the last singular direction"] < 1e-17
+    assert 0 < found.growth["last"] < 1e-17

@@ -10,27 +10,29 @@ from carousel.lab.streetlight import measure as streetlight
 
 
 @pytest.fixture(scope="module")
-def numbers(findings):
-    return findings("streetlight").numbers
+def found(measured):
+    return measured("streetlight")
 
 
 @pytest.mark.parametrize("name", streetlight.ACTIVATIONS)
-def test_near_rest_the_prediction_holds(numbers, name):
+def test_near_rest_the_prediction_holds(found, name):
     """Contracting networks forget by the largest eigenvalue of their linearisation, most of them to 5 % a step."""
-    assert numbers[f"{name} near right below 1"] > 0.5
+    assert found.right(name, streetlight.NEAR_REST) > 0.5
 
 
-def test_an_input_breaks_the_prediction(numbers):
+def test_an_input_breaks_the_prediction(found):
     """Strong inputs make tanh networks forget far faster than predicted, and tame the chaotic ones."""
-    assert numbers["tanh right below 1, input 3"] < 0.2
-    assert numbers["tanh mean factor at 1.5, input 3"] < 0.8
-    assert numbers["tanh mean factor at 1.5, input 0"] > 0.9
+    loud = streetlight.driven_by(3.0)
+    assert found.right("tanh", loud) < 0.2
+    assert found.mean_tanh(1.5, loud)[1] < 0.8
+    assert found.mean_tanh(1.5, streetlight.NEAR_REST)[1] > 0.9
 
 
-def test_an_unstable_rest_predicts_growth_that_does_not_last(numbers):
+def test_an_unstable_rest_predicts_growth_that_does_not_last(found):
     """At a radius of 1.5 tanh networks should grow by a tenth a step at least; they end near 1, since h is bounded."""
-    assert numbers["tanh mean prediction at 1.5"] > 1.1
-    assert numbers["tanh mean factor at 1.5, input 0"] < 1.05
+    predicted, measured = found.mean_tanh(1.5, streetlight.NEAR_REST)
+    assert predicted > 1.1
+    assert measured < 1.05
 
 
 def test_a_relu_network_that_blows_up_rests_nowhere():
@@ -53,12 +55,10 @@ def test_one_network_is_predicted_closely():
     assert measured == pytest.approx(net.predicted, rel=0.02)
 
 
-def test_memory_is_told_in_steps(numbers):
+def test_memory_is_told_in_steps(found):
     """Steps until 1 % is left: as predicted near rest, far fewer while an input drives a tanh network."""
     assert streetlight.memory(0.5) == pytest.approx(math.log2(100))
-    predicted, measured = (
-        numbers[f"tanh memory in steps, {how}, near rest"] for how in ("predicted", "measured")
-    )
+    predicted, measured = found.memories("tanh", streetlight.NEAR_REST)
     assert sum(measured) == pytest.approx(sum(predicted), rel=0.3)
-    driven = numbers["tanh memory in steps, measured, driven, input 3"]
+    _, driven = found.memories("tanh", streetlight.driven_by(3.0))
     assert sum(driven) / len(driven) < 0.5 * sum(measured) / len(measured)

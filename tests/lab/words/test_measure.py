@@ -63,37 +63,36 @@ def test_a_model_learns_the_text():
 
 
 @pytest.fixture(scope="module")
-def numbers(words_findings):
-    return words_findings().numbers
+def found(measured):
+    return measured("words")
 
 
-def test_published_distances_and_product(numbers):
+def test_published_distances_and_product(found):
     """One-hot words lie √2 apart, projected ones between 0 and 2 and not all alike; the product is the look-up."""
-    assert numbers["one-hot distances"] == pytest.approx([math.sqrt(2)] * 2)
-    low, high = numbers["skip-gram distances"]
-    assert 0 < low < 0.8 * high < high <= 2
-    assert numbers["product against look-up"] == 0.0
+    one_hot, projected = found.distances["one-hot"], found.distances["skip-gram"]
+    assert (one_hot.nearest, one_hot.farthest) == pytest.approx((math.sqrt(2), math.sqrt(2)))
+    assert 0 < projected.nearest < 0.8 * projected.farthest < projected.farthest <= 2
+    assert found.product_error == 0.0
 
 
-def test_published_parameters_are_those_of_theory(numbers):
+def test_published_parameters_are_those_of_theory(found):
     """V, E, H: the projection V E, the GRU 3 H (E + H + 2), the output V (H + 1); one-hot input V in place of E."""
     v, e, h = words.VOCABULARY, words.WIDTH, words.HIDDEN
-    assert numbers["GRU, projection: parameters"] == v * e + 3 * h * (e + h + 2) + v * (h + 1)
-    assert numbers["GRU, one-hot: parameters"] == 3 * h * (v + h + 2) + v * (h + 1)
+    assert found.models["GRU, projection"].parameters == v * e + 3 * h * (e + h + 2) + v * (h + 1)
+    assert found.models["GRU, one-hot"].parameters == 3 * h * (v + h + 2) + v * (h + 1)
     for n in words.CONTEXTS:
-        assert numbers[f"TDNN, N = {n}: parameters"] == v * e + h * (n * e + 1) + v * (h + 1)
+        assert found.models[f"TDNN, N = {n}"].parameters == v * e + h * (n * e + 1) + v * (h + 1)
 
 
-def test_published_perplexities_lie_between_one_and_a_guess(numbers):
+def test_published_perplexities_lie_between_one_and_a_guess(found):
     """Frequencies alone beat a guess among all words; after five steps a model is still worse than they are."""
-    frequencies = numbers["word frequencies alone: held-out perplexity"]
+    frequencies = found.frequency_perplexity
     assert 1 < frequencies < 0.5 * words.VOCABULARY
-    assert frequencies < numbers["GRU, projection: held-out perplexity"] < 2 * words.VOCABULARY
+    assert frequencies < found.models["GRU, projection"].perplexity < 2 * words.VOCABULARY
 
 
-def test_related_words_are_nearer_by_skip_gram(numbers):
+def test_related_words_are_nearer_by_skip_gram(found):
     """By the margin that the verdict asks for; a projection of five steps has none."""
-    inside, across = (numbers[f"skip-gram: mean cosine of {which} words"] for which in ("related", "other"))
-    assert inside > across + MARGIN
-    inside, across = (numbers[f"TDNN, N = 4: mean cosine of {which} words"] for which in ("related", "other"))
-    assert inside < across + MARGIN
+    learned, untrained = found.cosines["skip-gram"], found.cosines["TDNN, N = 4"]
+    assert learned.related > learned.other + MARGIN
+    assert untrained.related < untrained.other + MARGIN

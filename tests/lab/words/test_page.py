@@ -22,6 +22,7 @@ def found() -> Measurements:
         dict.fromkeys(projections),
         {"one-hot": Range(1.4, 1.4), "skip-gram": Range(0.2, 1.6)},
         dict.fromkeys(projections, Cosines(0.6, 0.1)),
+        {},
         400.0,
         0.0,
     )
@@ -31,7 +32,7 @@ def test_models_that_beat_frequencies_are_compared(found):
     """The TDNN predicts and learns projections, the projection is no worse, and the best context is named."""
     assert [page._tdnn_claim(found).verdict, page._waste_claim(found).verdict] == ["holds", "holds"]
     assert page._distance_claim(found).verdict == "holds"
-    assert "N = 1 is best" in page._tdnn_claim(found).evidence
+    assert "N = 1 is best" in page._tdnn_claim(found).remark
 
 
 def test_models_worse_than_frequencies_are_not_ranked(found):
@@ -39,8 +40,8 @@ def test_models_worse_than_frequencies_are_not_ranked(found):
     found = replace(found, frequency_perplexity=100.0)
     claim = page._tdnn_claim(found)
     assert claim.verdict == "not decided at this budget"
-    assert "is best" not in claim.evidence
-    assert "their order says nothing" in claim.evidence
+    assert "is best" not in claim.remark
+    assert "their order says nothing" in claim.remark
     assert page._distance_claim(found).condition == "the projection is that of CBOW or skip-gram"
 
 

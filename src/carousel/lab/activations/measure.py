@@ -6,14 +6,13 @@ Scalar recurrences with w = 0.9, 1.0 and 1.1 and their fixed points, and random 
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from carousel.lab.experiment import Budget, Numbers
-from carousel.lab.networks import paths, rnn, spectral_radius
+from carousel.lab.experiment import Budget
+from carousel.lab.networks import paths, rnn, slope, spectral_radius
 from carousel.progress import Observer, Progress
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu")
@@ -24,16 +23,6 @@ RADII = (0.5, 0.7, 0.9, 1.0, 1.1, 1.2, 1.3, 1.5, 1.7)
 MERGED = 0.01  # two starts have merged where their distance is below this share of the first one
 BLOWN_UP = 1e6
 VECTOR_STEPS = 200
-_FUNCTIONS: dict[str, Callable[[float], float]] = {
-    "sigmoid": lambda z: 1 / (1 + math.exp(-z)),
-    "tanh": math.tanh,
-    "relu": lambda z: max(z, 0.0),
-}
-_SLOPES: dict[str, Callable[[float], float]] = {  # f'(z) by the value f(z)
-    "sigmoid": lambda y: y * (1 - y),
-    "tanh": lambda y: 1 - y * y,
-    "relu": lambda y: float(y > 0),
-}
 
 
 @dataclass(frozen=True)
@@ -56,18 +45,6 @@ class Measurements:
     memories: dict[str, list[float]]  # steps
     blown_up: dict[str, list[float]]  # share of the networks
 
-    @property
-    def numbers(self) -> Numbers:
-        numbers: Numbers = {"spectral radii": RADII}
-        for (f, w), unit in self.scalars.items():
-            numbers[f"{f} w={w} end from 1"] = min(unit.end, sys.float_info.max)  # JSON has no infinity
-            numbers[f"{f} w={w} steps apart"] = _finite(unit.memory)
-            numbers[f"{f} w={w} fixed point"] = unit.fixed_point
-            numbers[f"{f} w={w} multiplier"] = unit.multiplier
-        for f, memories in self.memories.items():
-            numbers[f"{f} vector steps apart"] = [_finite(steps) for steps in memories]
-        return numbers | {"relu vector share blown up": self.blown_up["relu"]}
-
 
 def _finite(value: float) -> float:
     """JSON has no infinity: -1 stands for "never"."""
@@ -89,8 +66,8 @@ def measure(budget: Budget, on_progress: Observer) -> Measurements:
 def scalar(activation: str, weight: float, steps: int) -> Scalar:
     """Run one unit over so many steps."""
     found = trajectories(activation, weight, steps)
-    point, multiplier = fixed_point(activation, weight, NEWTON_STARTS[activation])
-    return Scalar(float(found[-1, -1]), steps_apart(found[:, 3:]), point, multiplier)
+    fixed = fixed_point(activation, weight, NEWTON_STARTS[activation])
+    return Scalar(float(found[-1, -1]), steps_apart(found[:, 3:]), *fixed)
 
 
 def trajectories(
@@ -120,17 +97,15 @@ def fixed_point(activation: str, weight: float, start: float) -> tuple[float, fl
     """
     if activation == "relu":
         return (start if weight == 1 else 0.0), weight
-    f, slope = _FUNCTIONS[activation], _SLOPES[activation]
-    h = start
+    f, h = getattr(torch, activation), torch.tensor(start, dtype=torch.float64)
     for _ in range(200):
-        value = f(weight * h)
-        derivative = 1 - weight * slope(value)
+        derivative = 1 - weight * slope(activation, f(weight * h))
         if abs(derivative) < 1e-12:
             break
-        h -= (h - value) / derivative
+        h = h - (h - f(weight * h)) / derivative
     if abs(h) < 1e-5:  # at w = 1 the root of tanh is threefold: Newton slows down until rounding stops it
-        h = 0.0
-    return h, weight * slope(f(weight * h))
+        h = torch.zeros_like(h)
+    return float(h), weight * float(slope(activation, f(weight * h)))
 
 
 def network_memory(activation: str, radius: float, networks: int, hidden: int = 64) -> tuple[float, float]:

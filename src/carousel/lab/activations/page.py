@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from carousel.diagnosis.measures.saturation import SATURATED
+from carousel.diagnosis.observation.linearisation import STEEPEST
 from carousel.lab.activations.measure import (
     ACTIVATIONS,
     BLOWN_UP,
@@ -15,13 +17,12 @@ from carousel.lab.activations.measure import (
     blow_up,
     trajectories,
 )
-from carousel.lab.figures import curves, slider
+from carousel.lab.figures import chart
 from carousel.lab.formulas import cell_formulas
 from carousel.report.charts import Chart
-from carousel.report.lab import Claim, Figure, Findings, Section, Table
+from carousel.report.lab import Claim, Figure, Findings, Grid, Section, Slider, Table
 from carousel.report.words import number, percent, power
 
-STEEPEST = 0.25  # slope of sigmoid, at 0
 ROUNDING = 1e-16  # of float64: a smaller distance is none
 
 
@@ -29,13 +30,14 @@ def findings(found: Measurements) -> Findings:
     """The claims about three activations, and the figures behind them."""
     claims = [_sigmoid_claim(found), _saturation_claim(found), _relu_claim(found), _tanh_claim(found)]
     sections = [
+        _grid_section(),
         _scalar_section(),
         _fixed_points_section(found),
         _memory_section(found),
         _network_section(found),
     ]
     equations = cell_formulas({f"RNN, {name}": f"rnn-{name}" for name in ACTIVATIONS})
-    return Findings(claims, sections, found.numbers, equations, cover=2)
+    return Findings(claims, sections, equations)
 
 
 def _steps(value: float) -> str:
@@ -48,22 +50,28 @@ def _sigmoid_claim(found: Measurements) -> Claim:
     return Claim.judged(
         "With sigmoid activations the network cannot retain information.",
         [max(slowest, network) < tanh],
-        f"A sigmoid unit with w = 0.9, 1.0 or 1.1 brings the starts 0.5 and 1 to within 1 % of their distance after "
-        f"at most {slowest:.0f} steps. A random network of 64 sigmoid units takes at most {network:.0f} steps. A "
-        f"tanh unit takes at least {tanh:.0f} steps.",
+        {
+            "a sigmoid unit forgets its start within": _steps(slowest),
+            "a random network of 64 sigmoid units, within": _steps(network),
+            "a tanh unit takes at least": _steps(tanh),
+        },
+        "A start is forgotten when the distance of the starts 0.5 and 1 has fallen to 1 % of the first one, for every "
+        "w that is shown.",
     )
 
 
 def _saturation_claim(found: Measurements) -> Claim:
-    units = [found.scalars["sigmoid", w] for w in WEIGHTS]
-    slopes = [unit.fixed_point * (1 - unit.fixed_point) / STEEPEST for unit in units]
+    units = {w: found.scalars["sigmoid", w] for w in WEIGHTS}
+    slopes = {w: unit.multiplier / (w * STEEPEST["sigmoid"]) for w, unit in units.items()}
     return Claim.judged(
         "A sigmoid unit forgets because it saturates.",
-        [max(slopes) < 0.1, min(slopes) <= 0.5],
-        f"For w = 0.9, 1.0 and 1.1 the unit comes to rest at {', '.join(number(u.fixed_point) for u in units)}. "
-        f"There the sigmoid has {', '.join(map(percent, slopes))} of its steepest slope, so that it is not "
-        "saturated. It forgets because even the steepest slope is only 0.25: every step multiplies a distance by "
-        f"w f′, which is {', '.join(number(u.multiplier) for u in units)}.",
+        [max(slopes.values()) < SATURATED, min(slopes.values()) <= 0.5],
+        {f"share of the steepest slope at rest, w = {w}": percent(slope) for w, slope in slopes.items()}
+        | {
+            f"factor on a distance in one step, w = {w}": number(unit.multiplier) for w, unit in units.items()
+        },
+        f"A unit is saturated if less than {percent(SATURATED)} of its steepest slope is left. The sigmoid forgets "
+        "because even its steepest slope is only 0.25.",
         "the weight is large enough",
     )
 
@@ -71,17 +79,16 @@ def _saturation_claim(found: Measurements) -> Claim:
 def _relu_claim(found: Measurements) -> Claim:
     grows, dies, keeps = (math.isinf(found.scalars["relu", w].memory) for w in (1.1, 0.9, 1.0))
     bursts = next((r for r, share in zip(RADII, found.blown_up["relu"], strict=True) if share >= 0.5), None)
-    fate = (
-        f"blow up from a spectral radius of {bursts:g} on"
-        if bursts
-        else f"do not blow up within {VECTOR_STEPS} steps up to a spectral radius of {RADII[-1]:g}"
-    )
     return Claim.judged(
         "Relu activations blow up or vanish rapidly.",
         [grows, not dies, not keeps] if grows and not dies else [False],
-        f"Every step multiplies a positive start by w. After 50 steps {0.9**50:.4f} of it is left at w = 0.9, and "
-        f"{1.1**50:.0f} times the start at w = 1.1. At w = 1 the start is kept for ever. A negative start is lost in "
-        f"one step. Most random networks {fate}.",
+        {
+            "share of a positive start that is left after 50 steps, w = 0.9": power(0.9**50),
+            "the same, w = 1.1": f"{1.1**50:.0f}",
+            "the same, w = 1": "1",
+            "spectral radius from which on most random networks blow up": f"{bursts:g}" if bursts else "none",
+        },
+        "Every step multiplies a positive start by w. A negative start is lost in one step.",
         "w is not 1",
     )
 
@@ -95,12 +102,16 @@ def _tanh_claim(found: Measurements) -> Claim:
     return Claim.judged(
         "Tanh activations store best, but not for very long.",
         [*best, longer],
-        f"At w = 1 the distance of two starts falls like a power of the step: tanh takes "
-        f"{_steps(kept['tanh', 1.0])} to 1 %, sigmoid {_steps(kept['sigmoid', 1.0])}. Above w = 1 a tanh unit keeps "
-        f"the sign of its start for ever. Random tanh networks keep two starts apart for more than {VECTOR_STEPS} "
-        f"steps from a spectral radius of {edge:g} on, and for at most {longest:.0f} steps below it. A single relu "
-        f"unit keeps a positive start longer than tanh: {_steps(kept['relu', 0.9])} against "
-        f"{_steps(kept['tanh', 0.9])} at w = 0.9, and for ever at w = 1.",
+        {
+            "a tanh unit keeps two starts apart, w = 1": _steps(kept["tanh", 1.0]),
+            "a sigmoid unit, w = 1": _steps(kept["sigmoid", 1.0]),
+            "a tanh unit, w = 0.9": _steps(kept["tanh", 0.9]),
+            "a relu unit, w = 0.9": _steps(kept["relu", 0.9]),
+            f"spectral radius from which on random tanh networks keep them over {VECTOR_STEPS} steps": f"{edge:g}",
+            "and below it for at most": _steps(longest),
+        },
+        "At w = 1 the distance of two starts falls like a power of the step. Above w = 1 a tanh unit keeps the sign of "
+        "its start for ever. A single relu unit keeps a positive start longer than tanh does.",
         "w, or the spectral radius, is at least 1, and relu is left out",
     )
 
@@ -112,28 +123,40 @@ _SCALAR_CAPTIONS = {
 }
 
 
+def _grid_section() -> Section:
+    charts = [_scalar_chart(f, w) for f in ACTIVATIONS for w in WEIGHTS]
+    caption = (
+        "From left to right the weight is 0.9, 1.0 and 1.1. Sigmoid forgets every start. Tanh forgets slowly, or keeps "
+        "the sign. Relu fades, keeps the start, or blows up."
+    )
+    return Section(
+        "Three activations, three weights",
+        "One unit h_k = f(w h_{k−1}) runs without input from five starts between −1 and 1.",
+        [Grid(charts, 3, caption)],
+    )
+
+
 def _scalar_section() -> Section:
-    labels = {f"w = {w:.2f}": w for w in (round(0.5 + 0.05 * k, 2) for k in range(21))}
+    labels = {f"w = {w:.2f}": w for w in (round(0.5 + 0.1 * k, 2) for k in range(11))}
     sliders = [
-        slider(f"w of {f}", {label: _scalar_chart(f, w) for label, w in labels.items()}, caption, "w = 0.90")
+        Slider(f"w of {f}", {label: _scalar_chart(f, w) for label, w in labels.items()}, caption, "w = 0.90")
         for f, caption in _SCALAR_CAPTIONS.items()
     ]
     return Section(
-        "From several starts",
-        "One unit without input runs from five starts between −1 and 1. When w passes 1, the single resting point of "
-        "tanh splits into two, relu turns from vanishing to blowing up, and sigmoid hardly changes.",
+        "The weight from 0.5 to 1.5",
+        "When w passes 1, the single resting point of tanh splits into two, relu turns from vanishing to blowing up, "
+        "and sigmoid hardly changes.",
         sliders,
     )
 
 
 def _scalar_chart(activation: str, weight: float) -> Chart:
     found = trajectories(activation, weight, 40)
-    return Chart(
+    return chart(
         f"{activation}, w = {weight:.2f}",
-        f"States of one {activation} unit over 40 steps from five starts",
-        "step k",
-        "state h",
-        curves(range(41), {f"from {number(s, 1)}": found[:, k].tolist() for k, s in enumerate(STARTS)}),
+        ("step k", "state h"),
+        range(41),
+        {f"from {number(s, 1)}": found[:, k].tolist() for k, s in enumerate(STARTS)},
         y_range=(-1.05, 2.0 if activation == "relu" else 1.05),
         height=230,
     )
@@ -175,12 +198,11 @@ def _memory_section(found: Measurements) -> Section:
     )
     starts = {f: trajectories(f, 1.0, 200) for f in ACTIVATIONS}
     gaps = {f: ((h[:, 4] - h[:, 3]).abs() / 0.5).clamp_min(ROUNDING).tolist() for f, h in starts.items()}
-    chart = Chart(
+    drawn = chart(
         "Distance of two starts, w = 1",
-        f"After 10 steps sigmoid has {power(gaps['sigmoid'][10])} of the distance left, tanh {power(gaps['tanh'][10])}",
-        "step k",
-        "share of the first distance",
-        curves(range(201), gaps),
+        ("step k", "share of the first distance"),
+        range(201),
+        gaps,
         log=True,
         y_range=(ROUNDING, 2.0),
     )
@@ -188,17 +210,17 @@ def _memory_section(found: Measurements) -> Section:
         "At w = 1 sigmoid forgets exponentially, until rounding leaves no distance. Tanh forgets like a power of k. "
         "Relu keeps the distance."
     )
-    return Section("How long two starts stay apart", "", [table, Figure(chart, caption)])
+    return Section("How long two starts stay apart", "", [table, Figure(drawn, caption)])
 
 
 def _network_section(found: Measurements) -> Section:
     memories = {f: [min(m, float(VECTOR_STEPS)) for m in each] for f, each in found.memories.items()}
-    chart = Chart(
+    drawn = chart(
         "Steps for which two random starts stay apart",
-        "By spectral radius, for sigmoid, tanh and relu",
-        "spectral radius of W",
-        f"steps ({VECTOR_STEPS}: to the end)",
-        curves(RADII, memories, dots=True),
+        ("spectral radius of W", f"steps ({VECTOR_STEPS}: to the end)"),
+        RADII,
+        memories,
+        dots=True,
         y_range=(0.0, 1.05 * VECTOR_STEPS),
     )
     text = (
@@ -209,4 +231,4 @@ def _network_section(found: Measurements) -> Section:
         "Well above a spectral radius of 1 tanh networks are chaotic and keep two starts apart for ever, which does "
         "not mean that the starts can be read out. Relu networks keep them apart until the states vanish or blow up."
     )
-    return Section("Networks", text, [Figure(chart, caption)])
+    return Section("Networks", text, [Figure(drawn, caption)])

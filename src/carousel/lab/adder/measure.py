@@ -6,8 +6,7 @@ all cases map an interval around each carry value into itself, the network is ri
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 import torch
@@ -15,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from carousel.equations import Cell, affine, sigmoid
-from carousel.lab.experiment import Budget, Numbers
+from carousel.lab.experiment import Budget
 from carousel.lab.training import updates
 from carousel.nn import Recurrent
 from carousel.progress import Observer, Progress
@@ -39,7 +38,10 @@ class CarryCell(Cell):
 
 @dataclass(frozen=True)
 class TruthTable:
-    """One step of a sum or of a parity: every input with either carry, the output and the next carry."""
+    """One step of a sum or of a parity: every input with either carry, the output and the next carry.
+
+    The row of a case is the number whose binary digits are the inputs, then the carry.
+    """
 
     inputs: torch.Tensor  # (cases, bits a step)
     carry: torch.Tensor  # (cases,)
@@ -79,9 +81,9 @@ class CarryNetwork(nn.Module):
 class Trained:
     """A network that was trained on a truth table, and what it makes of longer numbers."""
 
-    table: TruthTable
-    network: CarryNetwork
-    carry_maps: list[tuple[int, torch.Tensor]]  # training steps so far, carry out by carry in
+    table: TruthTable = field(repr=False)
+    network: CarryNetwork = field(repr=False)
+    carry_maps: list[tuple[int, torch.Tensor]] = field(repr=False)  # training steps, carry out by carry in
     steps: int
     box: float  # radius of the invariant box; 0 if none was found
     wrong: dict[int, int]  # wrong bits by length
@@ -105,54 +107,36 @@ class Measurements:
     mlp_parities: dict[int, list[Accuracy]]
     longer: Accuracy  # unseen: sums of one bit more
 
-    @property
-    def numbers(self) -> Numbers:
-        numbers: Numbers = {
-            "shares": SHARES,
-            "training steps": float(self.sums.steps),
-            "parity training steps": float(self.parities.steps),
-            "box radius": self.sums.box,
-            "parity box radius": self.parities.box,
-            "sums wrong by length": [float(wrong) for wrong in self.sums.wrong.values()],
-            "parities wrong by length": [float(wrong) for wrong in self.parities.wrong.values()],
-            "MLP beyond its bits": self.longer.unseen,
-            "MLP beyond its bits, on the pairs it was trained on": self.longer.seen,
-        }
-        for name, found in (("MLP {} bits", self.mlp_sums), ("MLP parity of {} bits", self.mlp_parities)):
-            for width, accuracies in found.items():
-                numbers[name.format(width)] = [each.unseen for each in accuracies]
-                numbers[f"{name.format(width)}, seen"] = [each.seen for each in accuracies]
-        return numbers
-
 
 def measure(budget: Budget, on_progress: Observer) -> Measurements:
     """Train both kinds of network, test both beyond what they saw, and look for the proof of the recurrent one."""
     on_progress(Progress("the recurrent network for sums, from 8 cases", 0.0))
-    sums = trained(sum_table(), wrong_sums)
+    sums = trained(sum_table())
     on_progress(Progress("the recurrent network for parity, from 4 cases", 0.2))
-    parities = trained(parity_table(), wrong_parities)
-    bits = budget.choose((3, 4), (3, 4, 5, 6), (3, 4, 5, 6, 7))
+    parities = trained(parity_table())
     steps = budget.choose(600, 3_000)
-    mlp_sums: dict[int, list[Accuracy]] = {}
-    for k, width in enumerate(bits):
-        on_progress(Progress(f"an MLP for sums of {width} bits", 0.3 + 0.5 * k / len(bits)))
-        mlp_sums[width] = [mlp_accuracy(*_pairs(width), share, steps) for share in SHARES]
-    mlp_parities: dict[int, list[Accuracy]] = {}
-    for width in budget.choose((4, 6), (6, 8, 10)):
-        on_progress(Progress(f"an MLP for the parity of {width} bits", 0.8))
-        mlp_parities[width] = [mlp_accuracy(*_patterns(width), share, steps) for share in SHARES]
+    widths = {
+        "sums": budget.choose((3, 4), (3, 4, 5, 6), (3, 4, 5, 6, 7)),
+        "parities": budget.choose((4, 6), (6, 8, 10)),
+    }
+    found: dict[str, dict[int, list[Accuracy]]] = {what: {} for what in widths}
+    for what, rows in (("sums", _pairs), ("parities", _patterns)):
+        for width in widths[what]:
+            on_progress(Progress(f"an MLP for {what} of {width} bits", 0.3 if what == "sums" else 0.8))
+            found[what][width] = [mlp_accuracy(*rows(width), share, steps) for share in SHARES]
     on_progress(Progress("an MLP for sums of one bit more", 0.95))
-    return Measurements(sums, parities, mlp_sums, mlp_parities, mlp_longer(bits[-1], steps))
+    longer = mlp_longer(max(found["sums"]), steps)
+    return Measurements(sums, parities, found["sums"], found["parities"], longer)
 
 
 # ---- the recurrent net ----
 
 
-def trained(table: TruthTable, wrong: Callable[[CarryNetwork, int], int]) -> Trained:
+def trained(table: TruthTable) -> Trained:
     """Train on the truth table of one step, then count wrong bits over every length."""
     network, carry_maps, steps = learn(table)
-    errors = {length: wrong(network, length) for length in LENGTHS}
-    return Trained(table, network, carry_maps, steps, invariant_box(network, table), errors)
+    wrong = {length: wrong_bits(network, table, length) for length in LENGTHS}
+    return Trained(table, network, carry_maps, steps, invariant_box(network, table), wrong)
 
 
 def learn(table: TruthTable, most: int = 5_000) -> tuple[CarryNetwork, list[tuple[int, torch.Tensor]], int]:
@@ -198,10 +182,8 @@ def invariant_box(network: CarryNetwork, table: TruthTable) -> float:
     the sigmoid is monotone. The result is 0 if no radius will do. By induction over the bits, the network is then right
     for numbers of any length. The room between the image and the box covers the rounding of float arithmetic.
     """
-    for radius in (0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001):
-        if _is_invariant(network, table, radius):
-            return radius
-    return 0.0
+    tried = (0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
+    return next((radius for radius in tried if _is_invariant(network, table, radius)), 0.0)
 
 
 def _is_invariant(network: CarryNetwork, table: TruthTable, radius: float) -> bool:
@@ -245,29 +227,21 @@ def _product(
     return middle @ weight.T, half @ weight.abs().T
 
 
-def wrong_sums(network: CarryNetwork, length: int) -> int:
-    """Bits that are wrong in random sums of two numbers of `length` bits (100,000 bits in all, at least 10 sums)."""
-    sums = max(10, 100_000 // length)
-    bits = torch.randint(2, (length, sums, 2), generator=torch.Generator().manual_seed(length))
-    bits = torch.cat([bits, torch.zeros(1, sums, 2, dtype=torch.long)])  # one place more, for the last carry
-    wanted, carry = torch.empty(length + 1, sums, dtype=torch.long), torch.zeros(sums, dtype=torch.long)
-    for place in range(length + 1):
-        total = bits[place].sum(dim=1) + carry
-        wanted[place], carry = total % 2, total // 2
-    return _wrong(network, bits, wanted)
+def wrong_bits(network: CarryNetwork, table: TruthTable, length: int) -> int:
+    """Output bits that are wrong for random inputs of so many steps: 100,000 in all, of at least 10 sequences.
 
-
-def wrong_parities(network: CarryNetwork, length: int) -> int:
-    """Steps at which the running parity of random bits is wrong (100,000 bits in all, at least 10 sequences)."""
-    sequences = max(10, 100_000 // length)
-    bits = torch.randint(2, (length, sequences, 1), generator=torch.Generator().manual_seed(length))
-    return _wrong(network, bits, bits[:, :, 0].cumsum(dim=0) % 2)
-
-
-def _wrong(network: CarryNetwork, bits: torch.Tensor, wanted: torch.Tensor) -> int:
+    A step of zeros follows, which writes the last carry of a sum.
+    """
+    sequences, width = max(10, 100_000 // length), table.inputs.shape[1]
+    bits = torch.randint(2, (length, sequences, width), generator=torch.Generator().manual_seed(length))
+    bits = torch.cat([bits, torch.zeros(1, sequences, width, dtype=torch.long)])
+    carry, wanted = torch.zeros(sequences, dtype=torch.long), []
+    for case in (bits << torch.arange(width, 0, -1)).sum(dim=2):
+        wanted.append(table.output[case + carry])
+        carry = table.next_carry[case + carry]
     with torch.no_grad():
-        written, _ = network(bits.float(), torch.zeros(bits.shape[1], HIDDEN))
-    return int(((written > 0).long() != wanted).sum())
+        written, _ = network(bits.float(), torch.zeros(sequences, HIDDEN))
+    return int(((written > 0).long() != torch.stack(wanted)).sum())
 
 
 # ---- the MLP ----

@@ -7,17 +7,20 @@ import torch
 from carousel.emit import formula
 from carousel.equations import trace
 from carousel.lab.adder.measure import (
+    HIDDEN,
     LENGTHS,
     SHARES,
     Accuracy,
     CarryCell,
+    CarryNetwork,
     Measurements,
     Trained,
     image_bounds,
 )
-from carousel.lab.figures import curves, slider
+from carousel.lab.diagrams import cell, unrolled
+from carousel.lab.figures import chart
 from carousel.report.charts import Chart
-from carousel.report.lab import Claim, Figure, Findings, Section, Table
+from carousel.report.lab import Claim, Figure, Findings, Section, Slider, Table
 from carousel.report.words import count, number, percent, power
 
 LARGE = 0.2  # of all pairs is a large share
@@ -27,6 +30,7 @@ LEARNED = 0.99  # share of rows that are right
 def findings(found: Measurements) -> Findings:
     """The claims about MLPs and recurrent networks, and the figures behind them."""
     sections = [
+        _worked_section(found.sums.network),
         _sums_section(found.mlp_sums),
         _training_section(found.sums),
         _length_section(found),
@@ -39,24 +43,29 @@ def findings(found: Measurements) -> Findings:
         _sums_claim(found.sums),
         _parity_claim(found),
     ]
-    return Findings(claims, sections, found.numbers, {"The cell": formula.text(trace(CarryCell()))}, cover=1)
+    return Findings(claims, sections, {"The cell": formula.text(trace(CarryCell()))})
 
 
 def _instances_claim(sums: dict[int, list[Accuracy]]) -> Claim:
     cases = {width: _needs_many(accuracies) for width, accuracies in sums.items()}
     shares = {width: _needed_share(accuracies) for width, accuracies in sums.items()}
-    needed = ", ".join(
-        f"{percent(share) if share else f'more than {percent(SHARES[-1])}'} of the {count(4**width)} pairs of "
-        f"{width} bits"
-        for width, share in shares.items()
-    )
     widest = max(sums)
     return Claim.judged(
         "An MLP needs a large number of training instances, out of 2^N × 2^N.",
         cases.values(),
-        f"To compute 99 % of the unseen sums, the MLP needs {needed}. Trained on {percent(SHARES[0])} of the pairs "
-        f"of {widest} bits, it computes {percent(sums[widest][0].unseen)} of the unseen sums. As N grows, the share "
-        "that it needs may fall, but the number of pairs rises.",
+        {
+            f"share of the {count(4**width)} pairs of {width} bits that it needs": (
+                percent(share) if share else f"more than {percent(SHARES[-1])}"
+            )
+            for width, share in shares.items()
+        }
+        | {
+            f"unseen sums of {widest} bits after training on {percent(SHARES[0])} of the pairs": percent(
+                sums[widest][0].unseen
+            )
+        },
+        "It needs the share from which on it computes 99 % of the unseen sums. As N grows, this share may fall, but "
+        "the number of pairs rises.",
         f"N is {' or '.join(str(width) for width, many in cases.items() if many)}",
     )
 
@@ -81,9 +90,11 @@ def _longer_claim(found: Measurements) -> Claim:
     return Claim.judged(
         "An MLP does not work for numbers of N + 1 bits.",
         [longer.unseen < 0.05 if longer.seen >= LEARNED else None],
-        "The MLP has no inputs for the additional bits. An MLP that has these inputs was trained on all pairs of "
-        f"{widest} bits. It computes {percent(longer.seen)} of these sums, and {percent(longer.unseen)} of the sums "
-        f"of {widest + 1} bits.",
+        {
+            f"sums of {widest} bits, of which it was trained on all": percent(longer.seen),
+            f"sums of {widest + 1} bits": percent(longer.unseen),
+        },
+        "The usual MLP has no inputs for the additional bits. The MLP that is measured here has them.",
     )
 
 
@@ -91,19 +102,19 @@ def _sums_claim(sums: Trained) -> Claim:
     return Claim.judged(
         "A recurrent network needs 2 × 2 × 2 cases and adds numbers of any length.",
         [_is_right(sums)],
-        f"The network was trained on the 8 cases of one column. {_errors(sums)} The carry is never rounded. "
-        f"{_proof(sums)}",
+        _errors(sums),
+        f"The carry is never rounded. {_proof(sums)}",
     )
 
 
 def _parity_claim(found: Measurements) -> Claim:
     widest, k = max(found.mlp_parities), SHARES.index(0.4)
+    seen = f"an MLP that was trained on {percent(SHARES[k])} of the patterns of {widest} bits, on the others"
     return Claim.judged(
         "A recurrent network computes parity in the same way.",
         [_is_right(found.parities)],
-        f"The network was trained on 4 cases. {_errors(found.parities)} {_proof(found.parities)} An MLP that was "
-        f"trained on {percent(SHARES[k])} of all patterns of {widest} bits computes "
-        f"{percent(found.mlp_parities[widest][k].unseen)} of the other parities, while guessing gives 50 %.",
+        _errors(found.parities) | {seen: percent(found.mlp_parities[widest][k].unseen)},
+        f"Guessing has 50 %. {_proof(found.parities)}",
     )
 
 
@@ -112,35 +123,62 @@ def _is_right(network: Trained) -> bool | None:
     return not any(network.wrong.values()) if network.box else None
 
 
-def _errors(network: Trained) -> str:
-    return (
-        f"It makes {count(sum(network.wrong.values()))} errors in numbers of 1 to {count(LENGTHS[-1])} bits."
-    )
+def _errors(network: Trained) -> dict[str, str]:
+    return {
+        "cases in the training set": count(len(network.table.carry)),
+        f"errors in numbers of 1 to {count(LENGTHS[-1])} bits": count(sum(network.wrong.values())),
+    }
 
 
 def _proof(network: Trained) -> str:
     if not network.box:
-        return (
-            "Nothing is proved for other lengths, since no interval was found that all cases map into itself."
-        )
+        return "Nothing is proved for other lengths: no interval was found that all cases map into itself."
     return (
-        f"All {len(network.table.carry)} cases map carries within {network.box:g} of 0 or 1 into the same interval, "
-        "by interval arithmetic, which proves the result for any length."
+        f"All cases map carries within {network.box:g} of their value into the same interval, by interval arithmetic. "
+        "This proves the result for any length."
     )
 
 
 def _mlp_chart(title: str, what: str, found: dict[int, list[Accuracy]]) -> Chart:
-    return Chart(
+    return chart(
         title,
-        f"Accuracy on unseen {what}, by the share of {what} in the training set",
-        f"share of all {what} in the training set",
-        f"share of unseen {what} computed rightly",
-        curves(
-            SHARES,
-            {f"{width} bits": [a.unseen for a in accuracies] for width, accuracies in found.items()},
-            True,
-        ),
+        (f"share of all {what} in the training set", f"share of unseen {what} computed rightly"),
+        SHARES,
+        {f"{width} bits": [a.unseen for a in accuracies] for width, accuracies in found.items()},
+        dots=True,
         y_range=(0.0, 1.03),
+    )
+
+
+def _worked_section(network: CarryNetwork, a: int = 11, b: int = 6, width: int = 5) -> Section:
+    bits = torch.tensor([[[a >> k & 1, b >> k & 1]] for k in range(width)])
+    written, carries, carry = [], ["0"], torch.zeros(1, HIDDEN)
+    for step in bits:
+        with torch.no_grad():
+            logits, carry = network(step[None].float(), carry)
+        written.append(f"bit {int(logits > 0)}")
+        carries.append(number(float(carry.mean()), 3))
+    worked = unrolled(
+        f"{a} + {b} = {a + b}, the lowest bit first",
+        [f"{left} + {right}" for left, right in bits[:, 0].tolist()],
+        ["cell"] * width,
+        [[bit] for bit in written],
+        [carries],
+    )
+    caption = (
+        "Each step reads one bit of both numbers and the carry, and writes one bit of the sum. The numbers between the "
+        "steps are the mean carry of the trained network, which is never rounded."
+    )
+    return Section(
+        "A sum, worked by the network",
+        "The hidden layer reads two bits and the carry. The output bit and the next carry read the hidden layer.",
+        [
+            Figure(worked, caption),
+            Figure(
+                cell(trace(CarryCell()), "The cell"),
+                "Drawn from the equations. A line is a product with weights.",
+            ),
+        ],
     )
 
 
@@ -159,16 +197,11 @@ def _sums_section(sums: dict[int, list[Accuracy]]) -> Section:
 
 def _training_section(sums: Trained) -> Section:
     charts = {
-        f"{step} steps": Chart(
+        f"{step} steps": chart(
             f"Next carry by carry, after {step} steps of training",
-            "A curve for each pair of bits",
-            "carry",
-            "next carry",
-            # the two carries of one pair of bits are the two ends of one curve: four curves
-            curves(
-                torch.linspace(0, 1, carried.shape[1]).tolist(),
-                {f"{case >> 2}+{case >> 1 & 1}": carried[case].tolist() for case in (0, 2, 4, 6)},
-            ),
+            ("carry", "next carry"),
+            torch.linspace(0, 1, carried.shape[1]).tolist(),
+            {f"{case >> 2}+{case >> 1 & 1}": carried[case].tolist() for case in (0, 2, 4, 6)},
             y_range=(-0.03, 1.03),
             height=260,
         )
@@ -180,9 +213,8 @@ def _training_section(sums: Trained) -> Section:
     )
     return Section(
         "How the recurrent network learns to carry",
-        "The hidden layer reads two bits and the carry. The output bit and the next carry read the hidden layer. The "
-        "network was trained on the eight cases of one column.",
-        [slider("training", charts, caption, list(charts)[-1])],
+        "The network was trained on the eight cases of one column.",
+        [Slider("training", charts, caption, list(charts)[-1])],
     )
 
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 import torch
 
-from carousel.lab.experiment import Budget, Numbers
-from carousel.lab.networks import hidden_states, rnn, spectral_radius
+from carousel.diagnosis.measures.saturation import SATURATED
+from carousel.diagnosis.observation.linearisation import STEEPEST
+from carousel.lab.experiment import Budget
+from carousel.lab.networks import hidden_states, rnn, slope, spectral_radius, vectors
 from carousel.nn import LSTM, RNN
 from carousel.progress import Observer, Progress
 
@@ -19,7 +21,6 @@ ACTIVATIONS = ("sigmoid", "tanh", "relu", "identity")
 GAINS = [2.0**k for k in range(-4, 8)]
 SELF_WEIGHTS = [0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0]
 READ_ERROR = 0.05  # standard deviation: an exact read-out would see through any saturation
-SATURATED = 0.1  # a unit is saturated where its slope is below this share of the steepest
 
 
 @dataclass(frozen=True)
@@ -38,20 +39,6 @@ class Measurements:
     networks: dict[str, list[Driven]]
     units: dict[str, list[Driven]]
     open_lstm: dict[str, list[float]]  # c and h by step
-
-    @property
-    def numbers(self) -> Numbers:
-        numbers: Numbers = {"gains": GAINS, "LSTM largest c": self.open_lstm["c"][-1]}
-        for name, found in self.networks.items():
-            numbers[f"{name} largest state"] = [
-                min(each.largest, 1e308) for each in found
-            ]  # JSON: no infinity
-            numbers[f"{name} input shown"] = [each.readable for each in found]
-            numbers[f"{name} saturated"] = [each.saturated for each in found]
-        numbers["self-weights"] = SELF_WEIGHTS
-        for name, found in self.units.items():
-            numbers[f"{name} unit input shown"] = [each.readable for each in found]
-        return numbers
 
 
 def measure(budget: Budget, on_progress: Observer) -> Measurements:
@@ -90,18 +77,10 @@ def _noise(steps: int, inputs: int, generator: torch.Generator) -> torch.Tensor:
 
 def _measure(activation: str, layer: RNN, noise: torch.Tensor) -> Driven:
     states = hidden_states(layer, noise, noise.new_zeros(1, layer.hidden_size))[:, 0]
-    saturated = float((slope(activation, states) < SATURATED).double().mean())
+    least = SATURATED * STEEPEST.get(activation, 1.0)
+    saturated = float((slope(activation, states) < least).double().mean())
     largest = float(states.abs().nan_to_num(math.inf).max())  # infinity less infinity is not a number
     return Driven(largest, saturated, readable(noise[:, 0], states))
-
-
-def slope(activation: str, states: torch.Tensor) -> torch.Tensor:
-    """f'(z) from the value f(z), as a share of the steepest slope."""
-    if activation == "sigmoid":
-        return 4 * states * (1 - states)
-    if activation == "tanh":
-        return 1 - states**2
-    return (states > 0).double() if activation == "relu" else torch.ones_like(states)
 
 
 def readable(inputs: torch.Tensor, states: torch.Tensor) -> float:
@@ -129,5 +108,5 @@ def open_lstm(steps: int) -> dict[str, list[float]]:
         for parameter in layer.parameters():
             parameter.zero_()
         layer.get_parameter("bias_ih_l0").fill_(40.0)
-        values = layer.trace(torch.ones(steps, 1, 1, dtype=torch.float64))[0].values
+    values = vectors(layer, torch.ones(steps, 1, 1, dtype=torch.float64))
     return {name: values[name].flatten().tolist() for name in "ch"}

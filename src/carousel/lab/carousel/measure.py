@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
-from carousel.lab.experiment import Budget, Numbers
-from carousel.lab.networks import chrono_bias, hold_memory_gate, set_memory_bias
+from carousel.diagnosis import observe
+from carousel.lab.experiment import Budget
+from carousel.lab.networks import chrono_bias, hold_memory_gate, set_memory_bias, slope, vectors
 from carousel.nn import GRU, LSTM, RNN, Recurrent
 from carousel.progress import Observer, Progress
 
 STEPS = 1_000
 HIDDEN = 32
+DISTANCES = (1, 2, 3, 5, 7, *range(10, STEPS + 1, 10))
 FLOOR = 1e-300  # where float64 ends
 FORGET_BIASES = tuple(float(bias) for bias in range(-2, 9))
 
@@ -30,22 +32,9 @@ FORGET_BIASES = tuple(float(bias) for bias in range(-2, 9))
 class Measurements:
     """Gradient left by distance and by layer, that of the cell state alone by forget bias, errors of the formulas."""
 
-    by_distance: dict[str, list[float]]
-    by_bias: dict[float, list[float]]
+    by_distance: dict[str, dict[int, float]]  # by layer and distance
+    by_bias: dict[float, list[float]] = field(repr=False)
     errors: dict[str, FormulaErrors]
-
-    @property
-    def numbers(self) -> Numbers:
-        numbers: Numbers = {
-            f"{name}: gradient kept after {steps}": left[steps - 1]
-            for steps in (1000, 100)
-            for name, left in self.by_distance.items()
-        }
-        numbers["biases"] = list(self.by_bias)
-        numbers["gradient kept after 100 by bias"] = [left[99] for left in self.by_bias.values()]
-        for name, errors in self.errors.items():
-            numbers[f"error of grad h, {name}"], numbers[f"error of grad C, {name}"] = errors.h, errors.c
-        return numbers
 
 
 @dataclass(frozen=True)
@@ -59,11 +48,12 @@ class FormulaErrors:
 def measure(budget: Budget, on_progress: Observer) -> Measurements:
     """Gradients by distance for each layer, the forget bias against theory, the formulas of the lecture."""
     seeds = budget.choose(2, 8)
-    by_distance: dict[str, list[float]] = {}
+    by_distance = {}
     for k, (name, make) in enumerate(LAYERS.items()):
         on_progress(Progress(name, 0.8 * k / len(LAYERS)))
         found = torch.tensor([gradient_by_distance(make, seed) for seed in range(seeds)], dtype=torch.float64)
-        by_distance[name] = found.quantile(0.5, dim=0).tolist()
+        median = found.quantile(0.5, dim=0).tolist()
+        by_distance[name] = {distance: median[distance - 1] for distance in DISTANCES}
     on_progress(Progress("forget biases", 0.8))
     by_bias = {bias: cell_gradient(bias) for bias in FORGET_BIASES}
     on_progress(Progress("the formulas of the lecture", 0.9))
@@ -108,32 +98,20 @@ LAYERS: dict[str, Callable[[], Recurrent]] = {
 def gradient_by_distance(make: Callable[[], Recurrent], seed: int, steps: int = STEPS) -> list[float]:
     """||dL/ds_{T-k}|| / ||dL/ds_T|| for k = 1 ... steps, where s is the full state and L a random direction of it.
 
-    The full state of an LSTM is h and c together. The layer runs step by step, so that the state at each step is a
-    tensor with a gradient of its own.
+    The full state of an LSTM is h and c together.
     """
     torch.manual_seed(seed)
     layer = make()
-    inputs = torch.randn(steps, 1, 1, 4, dtype=torch.float64)
-    count = 2 if isinstance(layer, LSTM) else 1
-    state = tuple(torch.zeros(1, 1, HIDDEN, dtype=torch.float64).requires_grad_() for _ in range(count))
-    trajectory = [state]
-    for x in inputs:
-        _, after = layer(x, state if count > 1 else state[0])
-        state = after if isinstance(after, tuple) else (after,)
-        for part in state:
-            part.retain_grad()
-        trajectory.append(state)
-    torch.stack([(part * torch.randn_like(part)).sum() for part in state]).sum().backward()
-    # hypot scales before it squares: the squares of numbers below 1e-162 are 0
-    norms = [
-        math.hypot(*(value for part in parts for value in _gradient(part).flatten().tolist()))
-        for parts in trajectory
-    ]
-    return [max(norm / norms[-1], FLOOR) for norm in norms[-2::-1]]
+    inputs = torch.randn(steps, 1, 4, dtype=torch.float64)
 
+    def loss(outputs: tuple[Tensor, Tensor | tuple[Tensor, ...]]) -> Tensor:
+        last = outputs[1] if isinstance(outputs[1], tuple) else (outputs[1],)
+        return torch.stack([(state * torch.randn_like(state)).sum() for state in last]).sum()
 
-def _gradient(tensor: Tensor) -> Tensor:
-    return torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
+    [trajectory] = observe(layer, (inputs,), loss).trajectories
+    assert trajectory.gradient is not None
+    norms = trajectory.gradient.log[:, 0]
+    return [max(math.exp(each - norms[-1]), FLOOR) for each in norms[:-1].flip(0).tolist()]
 
 
 def cell_gradient(bias: float, steps: int = 200) -> list[float]:
@@ -143,13 +121,11 @@ def cell_gradient(bias: float, steps: int = 200) -> list[float]:
         layer.get_parameter("weight_ih_l0").zero_()
         layer.get_parameter("weight_hh_l0").zero_()
     h = torch.zeros(1, 1, HIDDEN, dtype=torch.float64)
-    inputs = torch.zeros(steps, 1, 4, dtype=torch.float64)
-    slopes = []
-    for length in range(1, steps + 1):
-        c = torch.zeros(1, 1, HIDDEN, dtype=torch.float64, requires_grad=True)
-        _, (_, last) = layer(inputs[:length], (h, c))
-        slopes.append(float(torch.autograd.grad(last[0, 0, 0], c)[0][0, 0, 0]))
-    return slopes
+    inputs = torch.zeros(steps + 1, 1, 4, dtype=torch.float64)
+    with layer.recording() as recorded:
+        _, (_, last) = layer(inputs, (h, h))
+        last[0, 0, 0].backward()
+    return recorded[0].gradients["c"][:-1, 0, 0].flip(0).tolist()
 
 
 # ---- the lecture's backward formulas ----
@@ -176,16 +152,14 @@ def formula_errors(steps: int = 12) -> dict[str, FormulaErrors]:
     w_z = torch.randn(4, 5, dtype=torch.float64)
     x, target = torch.randn(steps, 1, 3, dtype=torch.float64), torch.randn(steps, 1, 4, dtype=torch.float64)
     derived = derived_gradients(layer, x, target, w_z)
-    errors = {}
-    for name, wrong_c, wrong_h in (
-        (AS_PRINTED, True, True),
-        (WRONG_C, True, False),
-        (WRONG_H, False, True),
-        (RIGHT, False, False),
-    ):
-        found = lecture_gradients(layer, x, target, w_z, wrong_c, wrong_h)
-        errors[name] = FormulaErrors(*map(_largest_error, found, derived))
-    return errors
+    misprints = {
+        AS_PRINTED: (True, True),
+        WRONG_C: (True, False),
+        WRONG_H: (False, True),
+        RIGHT: (False, False),
+    }
+    found = {name: lecture_gradients(layer, x, target, w_z, *kept) for name, kept in misprints.items()}
+    return {name: FormulaErrors(*map(_largest_error, each, derived)) for name, each in found.items()}
 
 
 def _largest_error(found: Tensor, true: Tensor) -> float:
@@ -208,38 +182,26 @@ def lecture_gradients(
     `wrong_c` and `wrong_h` keep the misprint in the formula of grad C_t and of grad h_t. The slide names no argument
     of the tanh(·) behind W_Ci; it is read as tanh(C_t).
     """
-    with torch.no_grad():
-        values = layer.trace(x)[0].values
+    values = vectors(layer, x)
     i, f, g, c, o, h = (values[name] for name in "ifgcoh")  # g is the lecture's C~
-    size = layer.hidden_size
-    rows = {"i": 0, "f": 1, "g": 2, "o": 3}
-    w_h = {
-        gate: layer.get_parameter("weight_hh_l0")[k * size : (k + 1) * size].detach()
-        for gate, k in rows.items()
-    }
-    w_c = {
-        gate: layer.get_parameter("weight_ch_l0")[k * size : (k + 1) * size].detach()
-        for k, gate in enumerate("ifo")
-    }
+    w_h = dict(zip("ifgo", layer.get_parameter("weight_hh_l0").detach().chunk(4), strict=True))
+    w_c = dict(zip("ifo", layer.get_parameter("weight_ch_l0").detach().chunk(3), strict=True))
     grad_h, grad_c = torch.zeros_like(h), torch.zeros_like(c)
     for t in reversed(range(len(x))):
         grad_h[t] = (h[t] @ w_z.T - target[t]) @ w_z
         if t + 1 < len(x):
             to_c, to_h = grad_c[t + 1], grad_h[t + 1]
-            grad_h[t] += (to_c * c[t] * _slope(f[t + 1])) @ w_h["f"]
-            grad_h[t] += (to_c * g[t + 1] * _slope(i[t + 1])) @ w_h["i"]
+            grad_h[t] += (to_c * c[t] * slope("sigmoid", f[t + 1])) @ w_h["f"]
+            grad_h[t] += (to_c * g[t + 1] * slope("sigmoid", i[t + 1])) @ w_h["i"]
             gate, weight = (o, w_h["o"]) if wrong_h else (i, w_h["g"])
             grad_h[t] += (to_c * gate[t + 1] * (1 - g[t + 1] ** 2)) @ weight
-            grad_h[t] += (to_h * c[t + 1].tanh() * _slope(o[t + 1])) @ w_h["o"]
+            grad_h[t] += (to_h * c[t + 1].tanh() * slope("sigmoid", o[t + 1])) @ w_h["o"]
         grad_c[t] = (
-            grad_h[t] * o[t] * (1 - c[t].tanh() ** 2) + (grad_h[t] * c[t].tanh() * _slope(o[t])) @ w_c["o"]
+            grad_h[t] * o[t] * (1 - c[t].tanh() ** 2)
+            + (grad_h[t] * c[t].tanh() * slope("sigmoid", o[t])) @ w_c["o"]
         )
         if t + 1 < len(x):
-            through_i = (to_c * g[t + 1] * _slope(i[t + 1])) @ w_c["i"]
-            grad_c[t] += to_c * f[t + 1] + (to_c * c[t] * _slope(f[t + 1])) @ w_c["f"]
+            through_i = (to_c * g[t + 1] * slope("sigmoid", i[t + 1])) @ w_c["i"]
+            grad_c[t] += to_c * f[t + 1] + (to_c * c[t] * slope("sigmoid", f[t + 1])) @ w_c["f"]
             grad_c[t] += through_i * c[t].tanh() if wrong_c else through_i
     return grad_h, grad_c
-
-
-def _slope(gate: Tensor) -> Tensor:
-    return gate * (1 - gate)

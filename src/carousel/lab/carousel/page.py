@@ -7,10 +7,10 @@ import math
 from carousel.emit import formula
 from carousel.equations.catalogue import CELLS
 from carousel.lab.carousel.measure import AS_PRINTED, FLOOR, HIDDEN, RIGHT, STEPS, Measurements
-from carousel.lab.figures import slider
+from carousel.lab.diagrams import cell, unrolled
 from carousel.lab.formulas import cell_formulas
 from carousel.report.charts import Chart, Line
-from carousel.report.lab import Claim, Figure, Findings, Formula, Section, Table
+from carousel.report.lab import Claim, Figure, Findings, Formula, Section, Slider, Table
 from carousel.report.words import count, number, power
 
 AXIS = (1e-299, 1e20)  # down to the floor, in eight steps of forty decades
@@ -28,11 +28,11 @@ PRINTED = """\
 CORRECTED = """\
 ∇C_t = ∇h_t ∘ o_t ∘ tanh′(C_t) + (∇h_t ∘ tanh(C_t) ∘ σ′(o)) W_Co
      + ∇C_{t+1} ∘ f_{t+1} + (∇C_{t+1} ∘ C_t ∘ σ′(f)) W_Cf
-     + (∇C_{t+1} ∘ C̃_{t+1} ∘ σ′(i)) W_Ci          (without ∘ tanh(·))
+     + (∇C_{t+1} ∘ C̃_{t+1} ∘ σ′(i)) W_Ci          
 
 ∇h_t = ∇z_t ∇_{h_t} z_t
      + (∇C_{t+1} ∘ C_t ∘ σ′(f)) W_hf + (∇C_{t+1} ∘ C̃_{t+1} ∘ σ′(i)) W_hi
-     + (∇C_{t+1} ∘ i_{t+1} ∘ tanh′(C̃)) W_hC     (not o and W_ho)
+     + (∇C_{t+1} ∘ i_{t+1} ∘ tanh′(C̃)) W_hC
      + (∇h_{t+1} ∘ tanh(C_{t+1}) ∘ σ′(o)) W_ho
 
 σ′ and tanh′: the slope of the gate or candidate named, at t+1; with W_Co at t.
@@ -41,7 +41,7 @@ Gradients are rows, multiplied unit by unit before the matrix."""
 
 def findings(found: Measurements) -> Findings:
     """The claims about the LSTM, the GRU and the backward formulas, and the figures behind them."""
-    sections = [_distance_section(found), _bias_section(found), _formula_section(found)]
+    sections = [_diagram_section(), _distance_section(found), _bias_section(found), _formula_section(found)]
     equations = cell_formulas(
         {"RNN": "rnn-tanh", "LSTM": "lstm", "GRU, reset after": "gru", "GRU, reset before": "gru-before"}
     )
@@ -49,68 +49,91 @@ def findings(found: Measurements) -> Findings:
         CELLS["lstm-full"].equations, backward=True
     )
     claims = [_lstm_claim(found), _gru_claim(found), _formula_claim(found)]
-    return Findings(claims, sections, found.numbers, equations)
+    return Findings(claims, sections, equations, cover=1)
 
 
 def _kept(found: Measurements, name: str) -> bool:
-    return found.by_distance[name][-1] > VANISHED
+    return found.by_distance[name][STEPS] > VANISHED
 
 
 def _left(found: Measurements, name: str, steps: int = STEPS) -> str:
-    value = found.by_distance[name][steps - 1]
+    value = found.by_distance[name][steps]
     return "less than float64 can hold" if value <= FLOOR else power(value)
 
 
 def _lstm_claim(found: Measurements) -> Claim:
     contrast = not _kept(found, "RNN, tanh") and _kept(found, "LSTM, f = 1")
+    untrained = ("LSTM, bias 0", "LSTM, bias 1")
+    shown = ("RNN, tanh", "LSTM, f = 1", *untrained, "LSTM, chrono")
     return Claim.judged(
         "A plain recurrent network loses the gradient; the constant error carousel keeps it.",
-        [contrast, *(_kept(found, name) for name in ("LSTM, bias 0", "LSTM, bias 1"))]
-        if contrast
-        else [False],
-        f"Going back {count(STEPS)} steps, the gradient of the tanh network is multiplied by "
-        f"{_left(found, 'RNN, tanh')}. That of an LSTM whose forget gate is held at 1 is multiplied by "
-        f"{_left(found, 'LSTM, f = 1')}, since the other gates can make it grow. An untrained LSTM with a forget bias "
-        f"of 0 keeps {_left(found, 'LSTM, bias 0')} of the gradient. With a bias of 1 it keeps "
-        f"{_left(found, 'LSTM, bias 1')}, and with chrono initialisation {_left(found, 'LSTM, chrono')}.",
+        [contrast, *(_kept(found, name) for name in untrained)] if contrast else [False],
+        {f"{name}: gradient left after {count(STEPS)} steps": _left(found, name) for name in shown},
+        "With the forget gate held at 1 the gradient does not shrink, and the other gates can make it grow.",
         "the forget gate stays near 1",
     )
 
 
 def _gru_claim(found: Measurements) -> Claim:
-    usual = [_kept(found, name) for name in ("GRU, reset after", "GRU, reset before")]
+    usual = ("GRU, reset after", "GRU, reset before")
+    cases = [(name, steps) for name in (*usual, "GRU, chrono") for steps in (100, STEPS)]
     return Claim.judged(
         "The GRU is a simplified LSTM: it keeps a gradient in the same way.",
-        [*usual, _kept(found, "GRU, chrono")],
-        f"An untrained GRU keeps {_left(found, 'GRU, reset after', 100)} of the gradient after 100 steps. After "
-        f"{count(STEPS)} steps it keeps {_left(found, 'GRU, reset after')}, or {_left(found, 'GRU, reset before')} "
-        "with reset before the product. With chrono initialisation of its update gate it keeps "
-        f"{_left(found, 'GRU, chrono', 100)} after 100 steps and {_left(found, 'GRU, chrono')} after {count(STEPS)}.",
+        [*(_kept(found, name) for name in usual), _kept(found, "GRU, chrono")],
+        {
+            f"{name}: gradient left after {count(steps)} steps": _left(found, name, steps)
+            for name, steps in cases
+        },
+        "The usual initialisation starts the update gate at about 0.5.",
         "its update gate stays near 1",
     )
 
 
 def _formula_claim(found: Measurements) -> Claim:
     printed, right = found.errors[AS_PRINTED], found.errors[RIGHT]
-    exact = max(right.h, right.c) < ROUNDING
     return Claim.judged(
         "The backward formulas for ∇C_t and ∇h_t.",
         [max(printed.h, printed.c) < ROUNDING],
-        f"As printed, ∇C_t is wrong by up to {power(printed.c)} of the largest gradient, and ∇h_t by up to "
-        f"{power(printed.h)}. There are two misprints. The term o_{{t+1}} tanh′ W_ho under ∇C_{{t+1}} should be "
-        "i_{t+1} tanh′ W_hC, since C̃ enters through i. The tanh(·) behind W_Ci must go. The corrected formulas "
-        f"{'agree' if exact else 'still disagree'} with the derived gradients: ∇C_t to {power(right.c)}, ∇h_t to "
-        f"{power(right.h)}.",
+        {
+            "error of ∇C_t as printed, as a share of the largest gradient": power(printed.c),
+            "error of ∇h_t as printed": power(printed.h),
+            "error of ∇C_t as corrected": power(right.c),
+            "error of ∇h_t as corrected": power(right.h),
+        },
+        "There are two misprints. The term o_{t+1} tanh′ W_ho under ∇C_{t+1} should be i_{t+1} tanh′ W_hC, since C̃ "
+        "enters through i. The tanh(·) behind W_Ci must go.",
+    )
+
+
+def _diagram_section() -> Section:
+    steps = range(1, 5)
+    read, given = [f"x_{t}" for t in steps], [[f"h_{t}"] for t in steps]
+    c, h = ([f"{state}_{t}" for t in (0, *steps)] for state in "ch")
+    plain = unrolled("A plain recurrent network", read, ["tanh"] * 4, given, [h])
+    gated = unrolled("An LSTM", read, ["LSTM"] * 4, given, [c, h])
+    caption = (
+        "The state h of a plain network passes through tanh and a matrix at every step. An LSTM has a second line, c, "
+        "on which only the forget gate acts. This line is the constant error carousel."
+    )
+    inside = (
+        "One step, drawn from the equations. On the way from c_{t−1} to c_t there is no matrix and no tanh."
+    )
+    return Section(
+        "Unrolled over time",
+        "The gradient goes back along the same lines, from right to left.",
+        [
+            Slider("network", {"RNN": plain, "LSTM": gated}, caption, "LSTM"),
+            Figure(cell(CELLS["lstm"].equations, "Inside an LSTM"), inside),
+        ],
     )
 
 
 def _distance_section(found: Measurements) -> Section:
-    shown = [1, 2, 3, 5, 7, *range(10, STEPS + 1, 10)]
     lines = [
-        Line(name, shown, [left[k - 1] for k in shown], f"s{n % 6 + 1}{' dashed' if n > 5 else ''}")
+        Line(name, list(left), list(left.values()), f"s{n % 6 + 1}{' dashed' if n > 5 else ''}")
         for n, (name, left) in enumerate(found.by_distance.items())
     ]
-    chart = Chart(
+    drawn = Chart(
         "Gradient left by distance",
         "Share of the norm of dL/ds at the end that is left k steps earlier, by layer",
         "steps back",
@@ -123,7 +146,7 @@ def _distance_section(found: Measurements) -> Section:
         ticks=8,
     )
     rows = [
-        [name, *[power(left[k - 1]) if left[k - 1] > FLOOR else "0" for k in (10, 100, STEPS)]]
+        [name, *[power(left[k]) if left[k] > FLOOR else "0" for k in (10, 100, STEPS)]]
         for name, left in found.by_distance.items()
     ]
     table = Table(
@@ -138,7 +161,7 @@ def _distance_section(found: Measurements) -> Section:
         "down to nearly 10⁻³⁰⁰, where float64 ends.",
         [
             Figure(
-                chart,
+                drawn,
                 f"These layers keep more than a millionth of the gradient over {count(STEPS)} steps: "
                 f"{', '.join(kept) or 'none'}.",
             ),
@@ -172,7 +195,7 @@ def _bias_section(found: Measurements) -> Section:
     return Section(
         "The effect of the forget bias",
         "All weights of this LSTM are zero, so that the gradient flows through the cell state alone.",
-        [slider("forget bias b", charts, caption, "b = 1")],
+        [Slider("forget bias b", charts, caption, "b = 1")],
     )
 
 

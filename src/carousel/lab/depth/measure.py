@@ -7,15 +7,17 @@ instances. Here the gradients are measured before and after training, from four 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import product
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from carousel.extras import require
-from carousel.lab.experiment import Budget, Numbers
+from carousel.lab.experiment import Budget
 from carousel.lab.training import train
 from carousel.progress import Observer, Progress
 
@@ -36,7 +38,7 @@ DEFAULT = "torch's default"
 VANISHED = 1e-3  # of the norm at the last hidden layer
 BATCH = 64
 SEEDS = (0, 1, 2)  # an odd number, so that one of them is the median
-DRAWN = 24  # neurons of each layer that are drawn one by one
+DRAWN = 10  # neurons of each layer that are drawn one by one
 FLOOR = 1e-30
 
 
@@ -45,9 +47,9 @@ class ByLayer:
     """Norm of a neuron's gradient by hidden layer, from the input up: the quantiles 0.5, 0.1 and 0.9 over neurons."""
 
     median: list[float]
-    low: list[float]
-    high: list[float]
-    neurons: list[list[float]]  # by layer, the norms of the first DRAWN neurons
+    low: list[float] = field(repr=False)
+    high: list[float] = field(repr=False)
+    neurons: list[list[float]] = field(repr=False)  # by layer, the norms of the first DRAWN neurons
 
     @property
     def kept(self) -> list[float]:
@@ -93,60 +95,31 @@ class Measurements:
     after: dict[str, Seeds]
     accuracy: dict[str, list[float]]  # on held-out digits after training, by seed
 
-    @property
-    def numbers(self) -> Numbers:
-        numbers: Numbers = {}
-        for (name, start), found in self.before.items():
-            numbers[f"{name}, {start}: layers until a thousandth is left"] = [float(n) for n in found.reaches]
-            numbers[f"{name}, {start}: share left at the first layer"] = found.first
-        for name in ACTIVATIONS:
-            numbers[f"{name}, weights: share left at the first layer"] = self.weights[name].kept[0]
-            numbers[f"{name}, instances: share left at the first layer"] = self.instances[name].kept[0]
-            numbers[f"{name}, trained: share left at the first layer"] = self.after[name].first
-            numbers[f"{name}, trained: accuracy"] = self.accuracy[name]
-        return numbers
-
 
 def measure(budget: Budget, on_progress: Observer) -> Measurements:
     """Each activation with each initialisation, over a mini-batch and for instances, before and after training."""
     width, steps = budget.choose((64, 300), (1_024, 150), (1_024, 2_000))
     inputs, labels = digits()
     batch = inputs[:256], labels[:256]
-    before: dict[tuple[str, str], list[ByLayer]] = {
-        (f, start): [] for start in INITIALISATIONS for f in ACTIVATIONS
-    }
+    before, after, accuracy = defaultdict(list), defaultdict(list), defaultdict(list)
+    instances, weights = {}, {}
     for k, start in enumerate(INITIALISATIONS):
+        on_progress(Progress(f"initialisation: {start}", 0.3 * k / len(INITIALISATIONS)))
         for seed in SEEDS:
-            on_progress(
-                Progress(f"initialisation: {start}", 0.3 * (k + seed / len(SEEDS)) / len(INITIALISATIONS))
-            )
             net = network("ELU", start, width, seed)
             for name in ACTIVATIONS:
                 before[name, start].append(by_layer(with_activation(net, name), *batch))
-    instances: dict[str, ByLayer] = {}
-    weights: dict[str, ByLayer] = {}
-    after: dict[str, list[ByLayer]] = {name: [] for name in ACTIVATIONS}
-    accuracy: dict[str, list[float]] = {name: [] for name in ACTIVATIONS}
-    for k, name in enumerate(ACTIVATIONS):
-        for seed in SEEDS:
-            on_progress(
-                Progress(f"training with {name}", 0.3 + 0.7 * (k + seed / len(SEEDS)) / len(ACTIVATIONS))
-            )
-            net = network(name, DEFAULT, width, seed)
-            if seed == SEEDS[0]:
-                instances[name] = of_instances(net, inputs[:16], labels[:16])
-                weights[name] = of_weights(net, *batch)
-            accuracy[name].append(learn(net, inputs, labels, steps))
-            after[name].append(by_layer(net, *batch))
-    return Measurements(
-        width,
-        steps,
-        {case: Seeds(found) for case, found in before.items()},
-        instances,
-        weights,
-        {name: Seeds(found) for name, found in after.items()},
-        accuracy,
-    )
+    for k, (name, seed) in enumerate(product(ACTIVATIONS, SEEDS)):
+        on_progress(Progress(f"training with {name}", 0.3 + 0.7 * k / (len(ACTIVATIONS) * len(SEEDS))))
+        net = network(name, DEFAULT, width, seed)
+        if seed == SEEDS[0]:
+            instances[name] = of_instances(net, inputs[:16], labels[:16])
+            weights[name] = of_weights(net, *batch)
+        accuracy[name].append(learn(net, inputs, labels, steps))
+        after[name].append(by_layer(net, *batch))
+    seeds_before = {case: Seeds(found) for case, found in before.items()}
+    seeds_after = {name: Seeds(found) for name, found in after.items()}
+    return Measurements(width, steps, seeds_before, instances, weights, seeds_after, accuracy)
 
 
 # ---- the networks and their gradients ----

@@ -19,10 +19,9 @@ from carousel.lab.depth.measure import (
     Measurements,
     Seeds,
 )
-from carousel.lab.figures import slider
 from carousel.lab.formulas import ThreeLayers, static_formula
 from carousel.report.charts import Chart, Line, Points, Scatter
-from carousel.report.lab import Claim, Findings, Section, Table
+from carousel.report.lab import Claim, Findings, Section, Slider, Table
 from carousel.report.words import count, listed, percent, power
 
 TEN = 10  # layers, after which the lecture sees no gradient left
@@ -44,7 +43,7 @@ def findings(found: Measurements) -> Findings:
         )
         for name in ACTIVATIONS
     }
-    return Findings([_longest_claim(found), _vanishing_claim(found)], sections, found.numbers, equations)
+    return Findings([_longest_claim(found), _vanishing_claim(found)], sections, equations)
 
 
 # ---- claims ----
@@ -56,18 +55,17 @@ def _longest_claim(found: Measurements) -> Claim:
         for start in INITIALISATIONS
     }
     cases = {start: names == ["ELU"] for start, names in leaders.items()}
-    best = "; ".join(f"{listed(names)} with {start}" for start, names in leaders.items())
     default = {name: found.before[name, DEFAULT] for name in ACTIVATIONS}
-    shares = ", ".join(
-        f"{name} {_range(default[name].first, power)}"
-        for name in sorted(ACTIVATIONS, key=lambda name: -default[name].typical.kept[0])
-    )
     return Claim.judged(
         "ELU activations maintain gradients longest.",
         cases.values(),
-        f"The gradient at the first of {LAYERS} layers is nearest in size to the gradient at the last layer for "
-        f"{best}. Each case has {len(SEEDS)} seeds, and activations whose ranges overlap share the place. With torch's "
-        f"default, the share of the last layer's gradient that is left at the first layer is: {shares}.",
+        {f"keeps it best with {start}": listed(names) for start, names in leaders.items()}
+        | {
+            f"share left at the first layer, {DEFAULT}: {n}": _range(d.first, power)
+            for n, d in default.items()
+        },
+        f"The gradient at the first of {LAYERS} layers is compared with the gradient at the last layer. Activations "
+        "whose ranges over the seeds overlap share the place.",
         f"weights start with {' or '.join(start for start, elu in cases.items() if elu)}",
     )
 
@@ -86,31 +84,25 @@ def _vanishing_claim(found: Measurements) -> Claim:
     gone = {start: [name for name in ACTIVATIONS if cases[name, start]] for start in INITIALISATIONS}
     listing = "; ".join(f"{listed(names)} with {start}" for start, names in gone.items() if names)
     through = sum(min(seeds.reaches) == LAYERS for seeds in found.before.values())
+    learned = [name for name in ACTIVATIONS if min(found.accuracy[name]) > LEARNED]
+    others = ", ".join(f"{name} ({_accuracy(found, name)})" for name in ACTIVATIONS if name not in learned)
+    rest = f" The trained gradients of {others} say nothing, since not every seed learned." if others else ""
     return Claim.judged(
         f"In all cases the gradient effectively vanishes after {TEN} layers.",
         cases.values(),
-        f"There are {len(cases)} cases of activation and initialisation. In {sum(cases.values())} of them less than "
-        f"a thousandth of the gradient is left {TEN} layers down, with every seed. In {through} cases more than a "
-        f"thousandth comes through all {LAYERS} layers. {_after_training(found)}",
+        {
+            f"cases, of {len(cases)}, in which it does": count(sum(cases.values())),
+            f"cases in which it comes through all {LAYERS} layers": count(through),
+            **{
+                f"share left at the first layer after training, {name}": _range(
+                    found.after[name].first, power
+                )
+                for name in learned
+            },
+        },
+        "A case is an activation with an initialisation. The gradient vanishes if less than a thousandth is left, with "
+        f"every seed.{rest}",
         f"activation and initialisation do not fit: {listing}",
-    )
-
-
-def _after_training(found: Measurements) -> str:
-    """The gradient at the first layer of the networks that have learned; the others are named."""
-    learned = [name for name in ACTIVATIONS if min(found.accuracy[name]) > LEARNED]
-    text = f"After {count(found.steps)} training steps from torch's default, "
-    text += (
-        "the share of the last layer's gradient that is left at the first layer is: "
-        + ", ".join(
-            f"{name} {_range(found.after[name].first, power)} ({_accuracy(found, name)})" for name in learned
-        )
-        if learned
-        else "no network has learned with every seed"
-    )
-    others = ", ".join(f"{name} ({_accuracy(found, name)})" for name in ACTIVATIONS if name not in learned)
-    return f"{text}." + (
-        f" The gradients of {others} say nothing, since not every seed has learned." if others else ""
     )
 
 
@@ -146,7 +138,7 @@ def _initialisation_section(found: Measurements) -> Section:
         "Layer by layer, over a mini-batch",
         f"The network has {LAYERS} hidden layers of {count(found.width)} units and is not trained. The loss is the "
         "mean over 256 digits. The gradient is with respect to a neuron's output, and its norm is over the mini-batch.",
-        [slider("initialisation", charts, caption)],
+        [Slider("initialisation", charts, caption)],
     )
 
 
@@ -180,7 +172,7 @@ def _neurons_section(found: Measurements) -> Section:
         "Neuron by neuron, before and after training",
         f"The first {DRAWN} neurons of each layer start from {DEFAULT}. The norm is over the same mini-batch of 256 "
         "digits.",
-        [slider("activation", drawings, caption)],
+        [Slider("activation", drawings, caption)],
     )
 
 
@@ -227,7 +219,7 @@ def _instances_section(found: Measurements) -> Section:
     return Section(
         "Single instances, and weights",
         f"The networks start from {DEFAULT}.",
-        [slider("gradient", charts, caption, "single instances"), table],
+        [Slider("gradient", charts, caption, "single instances"), table],
     )
 
 
@@ -256,7 +248,7 @@ def _training_section(found: Measurements) -> Section:
         "Before and after training",
         f"The networks start from torch's default and take {count(found.steps)} steps of {BATCH} digits with Adam.",
         [
-            slider("training", charts, "The same 256 digits and the median seed, before and after training."),
+            Slider("training", charts, "The same 256 digits and the median seed, before and after training."),
             table,
         ],
     )

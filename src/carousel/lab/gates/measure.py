@@ -9,16 +9,16 @@ for which peepholes were made. Last, the update gate of a GRU is held at 0 and a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from carousel.equations import Cell, affine, sigmoid, tanh
-from carousel.lab.experiment import Budget, Numbers
-from carousel.lab.networks import hold_memory_gate
+from carousel.lab.experiment import Budget
+from carousel.lab.networks import hold_memory_gate, vectors
 from carousel.lab.training import train
 from carousel.nn import GRU, LSTM, Recurrent
 from carousel.progress import Observer, Progress
@@ -100,14 +100,9 @@ class Measurements:
     """Errors of each seed by task and cell, gates by command, and a GRU whose update gate is held."""
 
     errors: dict[tuple[str, str], list[float]]  # squared error left, as a share of the target's power
-    best: dict[tuple[str, str], Recurrent]  # the layer of the best seed
+    best: dict[tuple[str, str], Recurrent] = field(repr=False)  # the layer of the best seed
     gates: dict[str, float]  # mean of a gate, such as "i at store"
     held: dict[str, float]
-
-    @property
-    def numbers(self) -> Numbers:
-        numbers: Numbers = {f"{task}, {name}": errors for (task, name), errors in self.errors.items()}
-        return numbers | {f"gate {name}": value for name, value in self.gates.items()} | self.held
 
     def errors_of(self, gate: str) -> tuple[list[float], list[float]]:
         """Errors of the cell with this gate, and of the cell without it."""
@@ -129,7 +124,8 @@ def measure(budget: Budget, on_progress: Observer) -> Measurements:
         errors[task, name] = [error for _, error in found]
         best[task, name] = min(found, key=lambda run: run[1])[0]
     on_progress(Progress("a GRU whose update gate is held", 0.95))
-    gates = lstm_gates(best["commands", "LSTM"]) | gru_gates(best["seen", "GRU, reset before"])
+    gates = gate_means(best["commands", "LSTM"], commands, "ifo")
+    gates |= gate_means(best["seen", "GRU, reset before"], seen_commands, "zr")
     return Measurements(errors, best, gates, held_update_gate())
 
 
@@ -205,25 +201,13 @@ def learn(make: Callable[[], Recurrent], task: Task, steps: int, seed: int) -> t
 # ---- what the gates do ----
 
 
-def lstm_gates(layer: Recurrent) -> dict[str, float]:
-    """Mean of each gate of the LSTM's unit by command and flag: "i at store", "f at clear", "o at show", ..."""
-    inputs, _ = commands(500, torch.Generator().manual_seed(8))
-    with torch.no_grad():
-        values = layer.trace(inputs)[0].values
-    given = {command: inputs[..., 1 + k] for k, command in enumerate(COMMANDS)}
-    given |= {"show": inputs[..., 5], "hide": 1 - inputs[..., 5]}
-    return _means(values, given, "ifo")
-
-
-def gru_gates(layer: Recurrent) -> dict[str, float]:
-    """Mean of both gates of the GRU's unit by command: "z at ignore", "r at add", ..."""
-    inputs, _ = seen_commands(500, torch.Generator().manual_seed(8))
-    with torch.no_grad():
-        values = layer.trace(inputs)[0].values
-    return _means(values, {command: inputs[..., 1 + k] for k, command in enumerate(COMMANDS[:3])}, "zr")
-
-
-def _means(values: Mapping[str, Tensor], given: dict[str, Tensor], gates: str) -> dict[str, float]:
+def gate_means(layer: Recurrent, task: Task, gates: str) -> dict[str, float]:
+    """Mean of each gate of the first unit by command and flag: "i at store", "z at ignore", "o at show", ..."""
+    inputs, _ = task(500, torch.Generator().manual_seed(8))
+    values = vectors(layer, inputs)
+    given = dict(zip(COMMANDS, inputs[..., 1:5].unbind(dim=-1), strict=False))
+    if inputs.shape[-1] > 5:
+        given |= {"show": inputs[..., 5], "hide": 1 - inputs[..., 5]}
     return {
         f"{gate} at {command}": float(values[gate][..., 0][when == 1].mean())
         for gate in gates
@@ -246,15 +230,13 @@ def held_at(bias: float) -> tuple[Tensor, Tensor, Tensor]:
     torch.manual_seed(3)
     layer = GRU(3, HIDDEN, reset="before", dtype=torch.float64)
     hold_memory_gate(layer, bias)
-    with torch.no_grad():
-        start = torch.randn(1, 1, HIDDEN, dtype=torch.float64).tanh()
-        values = layer.trace(torch.randn(50, 1, 3, dtype=torch.float64), start)[0].values
+    start = torch.randn(1, 1, HIDDEN, dtype=torch.float64).tanh()
+    values = vectors(layer, torch.randn(50, 1, 3, dtype=torch.float64), start)
     return values["h"][:, 0], values["n"][:, 0], start[0, 0]
 
 
 def timer_unit(layer: Recurrent) -> int:
     """The unit whose h follows the wanted spike most closely."""
     inputs, target = pulses(500, torch.Generator().manual_seed(8))
-    with torch.no_grad():
-        h = layer.trace(inputs)[0].values["h"].flatten(0, 1)
+    h = vectors(layer, inputs)["h"].flatten(0, 1)
     return int(torch.corrcoef(torch.cat([target.flatten()[None], h.T]))[0, 1:].abs().nan_to_num().argmax())

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from carousel.emit import formula
-from carousel.lab.figures import curves, slider
+from carousel.equations.catalogue import CELLS
+from carousel.lab.diagrams import cell
+from carousel.lab.figures import chart
 from carousel.lab.formulas import cell_formulas
 from carousel.lab.gates.measure import (
     COMMANDS,
@@ -26,9 +28,10 @@ from carousel.lab.gates.measure import (
     spike,
     timer_unit,
 )
+from carousel.lab.networks import vectors
 from carousel.nn import Recurrent
 from carousel.report.charts import Chart, Line
-from carousel.report.lab import Claim, Figure, Findings, Section, Table
+from carousel.report.lab import Claim, Figure, Findings, Section, Slider, Table
 from carousel.report.words import number, power
 
 SOLVED = 0.05  # squared error left, as a share of the target's power
@@ -36,6 +39,12 @@ APART = 0.3  # difference of a gate between the commands at which it should be o
 LSTM_GATES = {"i": "input", "f": "forget", "o": "output"}
 GRU_GATES = {"z": "update", "r": "reset"}
 FLAGS = ("show", "hide")
+SHIPPED = {
+    "LSTM": "lstm",
+    "LSTM, peepholes": "lstm-diagonal",
+    "GRU, reset after": "gru",
+    "GRU, reset before": "gru-before",
+}
 ERRORS = ["", "median seed", "best", "worst"]
 
 
@@ -43,19 +52,19 @@ def findings(found: Measurements) -> Findings:
     """The claims about gates and peepholes, and the figures behind them."""
     claims = [_jobs_claim(found), _needed_claim(found), _peephole_claim(found), _held_claim(found)]
     sections = [
+        _cell_section(),
         _lstm_section(found),
         _gru_section(found),
         _reduced_section(found),
         _spike_section(found),
         _held_section(found),
     ]
-    shipped = {"LSTM": "lstm", "LSTM, peepholes": "lstm-diagonal", "GRU, reset after": "gru"}
-    equations = cell_formulas({**shipped, "GRU, reset before": "gru-before"})
-    for gate, cell in REDUCED.items():
+    equations = cell_formulas(SHIPPED)
+    for gate, reduced in REDUCED.items():
         equations[f"{GATES[gate][1].partition(',')[0]} without the {gate} gate"] = formula.text(
-            cell.equations
+            reduced.equations
         )
-    return Findings(claims, sections, found.numbers, equations)
+    return Findings(claims, sections, equations)
 
 
 # ---- claims ----
@@ -72,12 +81,16 @@ def _jobs_claim(found: Measurements) -> Claim:
         LSTM_GATES[gate]: _does_job(found.gates, gate, *job) if learned else None
         for gate, job in jobs.items()
     }
-    means = " ".join(_means(found.gates, gate, name) for gate, name in LSTM_GATES.items())
     return Claim.judged(
         "The forget gate determines whether to carry the history on or to forget it; the input gate whether what is "
         "new is worth remembering.",
         cases.values(),
-        f"An LSTM of one unit {'has learned' if learned else 'was trained'} to store, add, ignore and clear. {means}",
+        {
+            f"mean {LSTM_GATES[gate]} gate at “{command}”": number(found.gates[f"{gate} at {command}"])
+            for gate, (opened, shut) in jobs.items()
+            for command in opened + shut
+        },
+        f"An LSTM of one unit {'has learned' if learned else 'was trained'} to store, add, ignore and clear.",
         f"the gate is the {' or '.join(name for name, does in cases.items() if does)} gate",
     )
 
@@ -85,14 +98,6 @@ def _jobs_claim(found: Measurements) -> Claim:
 def _does_job(gates: Mapping[str, float], gate: str, opened: Sequence[str], shut: Sequence[str]) -> bool:
     lowest = min(gates[f"{gate} at {command}"] for command in opened)
     return lowest - max(gates[f"{gate} at {command}"] for command in shut) > APART
-
-
-def _means(gates: Mapping[str, float], gate: str, name: str) -> str:
-    values = [
-        f"{number(gates[f'{gate} at {command}'])} at “{command}”"
-        for command in (FLAGS if gate == "o" else COMMANDS)
-    ]
-    return f"The mean of the {name} gate is {', '.join(values)}."
 
 
 def _decisive(with_it: Sequence[float], without: Sequence[float]) -> bool | None:
@@ -104,15 +109,18 @@ def _decisive(with_it: Sequence[float], without: Sequence[float]) -> bool | None
 
 def _needed_claim(found: Measurements) -> Claim:
     cases = {gate: _needed(found, gate) for gate in GATES}
-    errors = ", ".join(f"{power(min(found.errors_of(gate)[1]))} without the {gate} gate" for gate in GATES)
     lstm, gru = found.errors["commands", "LSTM"], found.errors["seen", "GRU, reset before"]
     return Claim.judged(
         "Every gate is needed.",
         cases.values(),
+        {
+            "error of the full LSTM, median seed": power(median(lstm)),
+            "error of the full GRU, median seed": power(median(gru)),
+            **{f"without the {gate} gate, best seed": power(min(found.errors_of(gate)[1])) for gate in GATES},
+        },
         "Each gate has one job in one unit, and all cells are trained alike. The error is the share of the target's "
-        f"power that is left. For the median seed, of {len(lstm)} in all, it is {power(median(lstm))} for the full "
-        f"LSTM and {power(median(gru))} for the full GRU. For the best seed it is {errors}. A gate is needed if the "
-        f"median seed with it has an error of at most {SOLVED:g}, and no seed without it has.",
+        f"power that is left. A gate is needed if the median seed with it has an error of at most {SOLVED:g}, and no "
+        "seed without it has.",
         f"the gate is the {' or '.join(gate for gate, needed in cases.items() if needed)} gate",
     )
 
@@ -130,19 +138,17 @@ def _timers(found: Measurements, units: int) -> tuple[list[float], list[float]]:
 
 def _peephole_claim(found: Measurements) -> Claim:
     cases = {units: _decisive(*_timers(found, units)) for units in SIZES}
-    errors = "; ".join(
-        "{}: {} with, {} without".format(_units(units), *(power(median(e)) for e in _timers(found, units)))
-        for units in SIZES
-    )
     return Claim.judged(
         "Peepholes, which let the gates see the cell, help to tell the time.",
         cases.values(),
-        f"The target is a spike {PULSE} steps after a trigger, and all cells are trained alike. The error of the "
-        f"median seed, as a share of the target's power, is: {errors}. Peepholes help if the median seed with them has "
-        f"an error of at most {SOLVED:g}, and no seed without them has. This is so at "
-        f"{list(cases.values()).count(True)} of {len(cases)} sizes, and neither cell learns the task at "
-        f"{list(cases.values()).count(None)}. Without peepholes the gates still see the cell through h, as long as the "
-        "output gate is not shut.",
+        {
+            f"error of {_units(units)} {how} peepholes": power(median(errors))
+            for units in SIZES
+            for how, errors in zip(("with", "without"), _timers(found, units), strict=True)
+        },
+        f"The target is a spike {PULSE} steps after a trigger. The error is that of the median seed. Peepholes help if "
+        f"it is at most {SOLVED:g} with them, and no seed without them gets there. Without peepholes the gates still "
+        "see the cell through h, as long as the output gate is not shut.",
         f"the network has {' or '.join(_units(units) for units, helps in cases.items() if helps)}",
     )
 
@@ -156,8 +162,11 @@ def _held_claim(found: Measurements) -> Claim:
     return Claim.judged(
         "GRU: with z at 1 the forget gate is open and the input gate shut, with z at 0 the reverse.",
         [max(change, distance) < 1e-12],
-        f"With z held at 1, h changes by {power(change)} in 50 steps. With z held at 0, the distance between h and the "
-        f"candidate is {power(distance)}. (z has this sense in torch, and some papers write 1 − z.)",
+        {
+            "change of h in 50 steps, z held at 1": power(change),
+            "distance between h and the candidate, z held at 0": power(distance),
+        },
+        "z has the sense that it has in torch, and some papers write 1 − z.",
     )
 
 
@@ -166,8 +175,7 @@ def _held_claim(found: Measurements) -> Claim:
 
 def _gates_chart(title: str, layer: Recurrent, inputs: Tensor, lines: Mapping[str, tuple[str, str]]) -> Chart:
     """Gates of the unit over one sequence with its commands below; `lines` gives {gate: (label, style)}."""
-    with torch.no_grad():
-        values = layer.trace(inputs)[0].values
+    values = vectors(layer, inputs)
     steps = range(1, STEPS + 1)
     flagged = inputs.shape[-1] > 5
     names = [COMMANDS[k] for k in inputs[:, 0, 1:5].argmax(dim=-1).tolist()]
@@ -179,12 +187,26 @@ def _gates_chart(title: str, layer: Recurrent, inputs: Tensor, lines: Mapping[st
         "command at each step" + (", • show" if flagged else ""),
         "gate",
         [
-            Line(label, steps, values[gate][:, 0, 0].tolist(), style, dots=True)
+            Line(label, steps, values[gate][:, 0, 0].tolist(), style, dots=True, joined=False)
             for gate, (label, style) in lines.items()
         ],
         y_range=(-0.03, 1.03),
         height=340,
         events=list(zip(steps, events, strict=True)),
+    )
+
+
+def _cell_section() -> Section:
+    pictures = {name: cell(CELLS[key].equations, name) for name, key in SHIPPED.items()}
+    caption = (
+        "Drawn from the equations. A circle acts unit by unit, a line into a gate is a product with weights, and blue, "
+        "orange and green are what the step reads."
+    )
+    return Section(
+        "Where the gates sit",
+        "The gates i, f and o of the LSTM open and shut what is written, kept and shown. With peepholes they see the "
+        "cell c too. The GRU has z in place of i and f, and r in front of its candidate.",
+        [Slider("cell", pictures, caption)],
     )
 
 
@@ -198,7 +220,7 @@ def _gates_table(found: Measurements, gates: Mapping[str, str], columns: Sequenc
 
 def _lstm_section(found: Measurements) -> Section:
     inputs, _ = commands(1, torch.Generator().manual_seed(21))
-    chart = _gates_chart(
+    drawn = _gates_chart(
         "The three gates of the LSTM during a sequence of commands",
         found.best["commands", "LSTM"],
         inputs,
@@ -213,13 +235,13 @@ def _lstm_section(found: Measurements) -> Section:
         "The LSTM has one unit. Each step brings a value between −1 and 1 and a command: store it, add it to what is "
         "stored, ignore it, or clear what is stored. A flag says whether to show what is stored. The target is the "
         "stored number where the flag is set, and 0 elsewhere.",
-        [Figure(chart, caption), _gates_table(found, LSTM_GATES, (*COMMANDS, *FLAGS))],
+        [Figure(drawn, caption), _gates_table(found, LSTM_GATES, (*COMMANDS, *FLAGS))],
     )
 
 
 def _gru_section(found: Measurements) -> Section:
     inputs, _ = seen_commands(1, torch.Generator().manual_seed(21))
-    chart = _gates_chart(
+    drawn = _gates_chart(
         "The two gates of the GRU during a sequence of commands",
         found.best["seen", "GRU, reset before"],
         inputs,
@@ -232,7 +254,7 @@ def _gru_section(found: Measurements) -> Section:
         "writes the candidate. r decides whether the candidate sees h, which separates “add” from “store”. A GRU has "
         "no output gate, so that its task is to show what is stored at every step. It has no “clear”, which is the "
         "same as to store 0.",
-        [Figure(chart, caption), _gates_table(found, GRU_GATES, COMMANDS[:3])],
+        [Figure(drawn, caption), _gates_table(found, GRU_GATES, COMMANDS[:3])],
     )
 
 
@@ -245,9 +267,9 @@ def _reduced_section(found: Measurements) -> Section:
         Table(
             ERRORS,
             [_error_row(name, errors) for (of, name), errors in found.errors.items() if of == task],
-            f"{cell} of one unit: squared error left, as a share of the target's power.",
+            f"{name} of one unit: squared error left, as a share of the target's power.",
         )
-        for task, cell in (("commands", "LSTM"), ("seen", "GRU"))
+        for task, name in (("commands", "LSTM"), ("seen", "GRU"))
     ]
     seeds = len(found.errors["commands", "LSTM"])
     return Section(
@@ -280,19 +302,14 @@ def _timer_chart(layer: Recurrent) -> Chart:
     inputs, trigger = torch.zeros(STEPS, 1, 1), 4
     inputs[trigger - 1] = 1.0
     unit = timer_unit(layer)
-    with torch.no_grad():
-        values = layer.trace(inputs)[0].values
+    values = vectors(layer, inputs)
     names = {"h": "h", "cell c": "c", "output gate": "o"}
-    return Chart(
+    return chart(
         "A unit with peepholes tells the time",
-        f"Trigger at step {trigger}, spike wanted at step {trigger + PULSE}",
-        "step",
-        "value",
-        curves(
-            range(1, STEPS + 1),
-            {label: values[name][:, 0, unit].tolist() for label, name in names.items()},
-            dots=True,
-        ),
+        ("step", "value"),
+        range(1, STEPS + 1),
+        {label: values[name][:, 0, unit].tolist() for label, name in names.items()},
+        dots=True,
         height=300,
         events=[(trigger, "trigger"), (trigger + PULSE, "spike")],
     )
@@ -323,6 +340,6 @@ def _held_section(found: Measurements) -> Section:
     )
     return Section(
         "The update gate of the GRU at 0, at 1 and between",
-        "h_t = z ∘ h_{t−1} + (1 − z) ∘ n_t.",
-        [slider("z", charts, caption, "z = 0.9"), table],
+        "The new state is h_t = z ∘ h_{t−1} + (1 − z) ∘ n_t.",
+        [Slider("z", charts, caption, "z = 0.9"), table],
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-from carousel.lab.experiment import Budget, Numbers
+from carousel.lab.experiment import Budget
 from carousel.lab.networks import hidden_states, rnn, spectral_radius
 from carousel.progress import Observer, Progress
 
@@ -27,46 +27,29 @@ class Measurements:
     errors: dict[str, float]
     rates: list[tuple[float, float]]  # spectral radius and growth per step of each matrix
     directions: list[float]  # growth per step of one matrix of radius 1.1, by direction of the input
-    missing: tuple[
-        float, float
-    ]  # the same without a part along the largest eigenvector: at first, in the end
+    missing: tuple[float, float]  # without a part along the largest eigenvector: at first, in the end
     special: dict[str, list[float]]  # norm of the response by step
     peaks: dict[float, float]  # largest ||W^k|| by coupling
     sign_flips: int
-
-    @property
-    def numbers(self) -> Numbers:
-        return {
-            "superposition error": self.errors["superposition"],
-            "shift error": self.errors["shift"],
-            "initial state error": self.errors["initial state"],
-            "radii": [radius for radius, _ in self.rates],
-            "growth rates": [rate for _, rate in self.rates],
-            "direction rates at 1.1": self.directions,
-            "rate of the missing direction": self.missing[0],
-            "rate of the missing direction in the end": self.missing[1],
-            "sign flips at -1.2": float(self.sign_flips),
-            "Jordan norm after 60": self.special["repeated 1 (Jordan block)"][-1],
-            "rotation norm after 60": self.special["pair of modulus 1"][-1],
-            "couplings": list(self.peaks),
-            "largest growth": list(self.peaks.values()),
-        }
 
 
 def measure(budget: Budget, on_progress: Observer) -> Measurements:
     """Superposition, growth rates, and the exceptions."""
     on_progress(Progress("superposition and shift", 0.0))
-    errors = {"superposition": superposition_error(), "shift": shift_error(), "initial state": start_error()}
+    errors = superposition_errors()
     on_progress(Progress("growth rates of random matrices", 0.2))
     seeds = range(budget.choose(4, 16))
-    rates = [(radius, growth_rate(random_matrix(radius, seed))) for radius in RADII for seed in seeds]
+    start = random_direction(0)
+    rates = [(r, growth_rate(random_matrix(r, seed), start, 400)) for r in RADII for seed in seeds]
     on_progress(Progress("many directions of the input", 0.6))
     matrix = random_matrix(1.1, 0)
-    directions = [growth_rate(matrix, start=k, steps=2_000) for k in range(budget.choose(50, 500))]
+    directions = [growth_rate(matrix, random_direction(k), 2_000) for k in range(budget.choose(50, 500))]
     on_progress(Progress("exceptions", 0.8))
+    missing = smaller_direction(1.1, 0)  # in the end rounding adds the largest eigenvector
+    early, late = (growth_rate(matrix, missing, steps) for steps in (60, 1_000))
     special = {name: norms(matrix, 60) for name, matrix in SPECIAL.items()}
     peaks = {coupling: max(norms(non_normal(coupling), 60, worst=True)) for coupling in COUPLINGS}
-    return Measurements(errors, rates, directions, missing_rates(), special, peaks, sign_flips())
+    return Measurements(errors, rates, directions, (early, late), special, peaks, sign_flips())
 
 
 # ---- the recurrence ----
@@ -97,16 +80,16 @@ def random_matrix(radius: float, seed: int, size: int = SIZE) -> torch.Tensor:
     return matrix * radius / spectral_radius(matrix)
 
 
-def growth_rate(
-    matrix: torch.Tensor, start: int = 0, direction: torch.Tensor | None = None, steps: int = 400
-) -> float:
-    """Growth per step of the response to one impulse, over the second half of the steps.
+def random_direction(seed: int) -> torch.Tensor:
+    """A Gaussian vector (SIZE,), float64."""
+    return torch.randn(SIZE, generator=torch.Generator().manual_seed(1_000 + seed), dtype=torch.float64)
+
+
+def growth_rate(matrix: torch.Tensor, direction: torch.Tensor, steps: int) -> float:
+    """Growth per step of the response to one impulse in this direction, over the second half of the steps.
 
     Half of the steps are enough to average over the rotation of complex pairs.
     """
-    if direction is None:
-        generator = torch.Generator().manual_seed(1_000 + start)
-        direction = torch.randn(len(matrix), generator=generator, dtype=torch.float64)
     sizes = respond(matrix, impulse(direction, steps)).norm(dim=1)
     return float((sizes[-1] / sizes[steps // 2]) ** (1 / (steps - 1 - steps // 2)))
 
@@ -121,13 +104,6 @@ def smaller_direction(radius: float, seed: int) -> torch.Tensor:
     return vectors[:, second].real + vectors[:, second].imag
 
 
-def missing_rates() -> tuple[float, float]:
-    """Growth per step of that direction over 60 steps and over 1,000, when rounding has added the largest."""
-    matrix, direction = random_matrix(1.1, 0), smaller_direction(1.1, 0)
-    early, late = (growth_rate(matrix, direction=direction, steps=steps) for steps in (60, 1_000))
-    return early, late
-
-
 # ---- superposition ----
 
 
@@ -138,25 +114,26 @@ def superposed() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return respond(matrix, a), respond(matrix, b), respond(matrix, 2 * a - 3 * b)
 
 
-def superposition_error() -> float:
-    """Largest relative difference between the response to a sum and the sum of the responses."""
+def superposition_errors() -> dict[str, float]:
+    """Largest relative differences between responses that must be equal.
+
+    These are the response to a sum and the sum of the responses, the response to a later impulse and the shifted one to
+    an earlier impulse, and the responses to a start h_{-1} and to W h_{-1} as an input at step 0.
+    """
     to_a, to_b, together = superposed()
-    return float((together - 2 * to_a + 3 * to_b).abs().max() / together.abs().max())
-
-
-def shift_error() -> float:
-    """Largest difference between the response to a later impulse and the shifted one to an earlier impulse."""
     matrix, vector = random_matrix(0.95, 1), torch.ones(SIZE, dtype=torch.float64)
     early, late = respond(matrix, impulse(vector, 40)), respond(matrix, impulse(vector, 40, at=7))
-    return float((late[7:] - early[:-7]).abs().max())
-
-
-def start_error() -> float:
-    """Largest relative difference between a start h_{-1} and W h_{-1} as an input at step 0."""
-    matrix, vector = random_matrix(0.95, 1), torch.ones(SIZE, dtype=torch.float64)
-    started = respond(matrix, torch.zeros(40, SIZE, dtype=torch.float64), start=vector)
     driven = respond(matrix, impulse(matrix @ vector, 40))
-    return float((started - driven).abs().max() / driven.abs().max())
+    started = respond(matrix, torch.zeros(40, SIZE, dtype=torch.float64), start=vector)
+    return {
+        "superposition": _difference(2 * to_a - 3 * to_b, together),
+        "shift": _difference(late[7:], early[:-7]),
+        "initial state": _difference(started, driven),
+    }
+
+
+def _difference(found: torch.Tensor, true: torch.Tensor) -> float:
+    return float((found - true).abs().max() / true.abs().max())
 
 
 # ---- special matrices ----

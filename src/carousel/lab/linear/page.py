@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
-from carousel.lab.figures import curves, slider
+from carousel.lab.diagrams import plane
+from carousel.lab.figures import chart
 from carousel.lab.formulas import cell_formulas
 from carousel.lab.linear.measure import (
     SIZE,
@@ -13,13 +16,14 @@ from carousel.lab.linear.measure import (
     impulse,
     non_normal,
     norms,
+    random_direction,
     random_matrix,
     respond,
     smaller_direction,
     superposed,
 )
 from carousel.report.charts import Chart, Line
-from carousel.report.lab import Claim, Figure, Findings, Section, Table
+from carousel.report.lab import Claim, Figure, Findings, Section, Slider, Table
 from carousel.report.words import number, power
 
 ROUNDING = 1e-12  # of float64 over some tens of steps
@@ -35,6 +39,7 @@ def findings(found: Measurements) -> Findings:
         _largest_claim(found),
     ]
     sections = [
+        _eigenvector_section(),
         _superposition_section(found),
         _response_section(),
         _vector_section(),
@@ -43,9 +48,7 @@ def findings(found: Measurements) -> Findings:
         _special_section(found),
         _non_normal_section(found),
     ]
-    return Findings(
-        claims, sections, found.numbers, cell_formulas({"RNN, identity": "rnn-identity"}), cover=6
-    )
+    return Findings(claims, sections, cell_formulas({"RNN, identity": "rnn-identity"}))
 
 
 def _superposition_claim(found: Measurements) -> Claim:
@@ -53,8 +56,11 @@ def _superposition_claim(found: Measurements) -> Claim:
     return Claim.judged(
         "The response to all inputs is the sum of the responses to each, and the start is one more input.",
         [max(errors.values()) < ROUNDING],
-        f"The largest relative error is {power(errors['superposition'])} for the sum, {power(errors['shift'])} for a "
-        f"shift in time, and {power(errors['initial state'])} for the start as an input.",
+        {
+            "relative error of the sum": power(errors["superposition"]),
+            "relative error of a shift in time": power(errors["shift"]),
+            "relative error of the start as an input": power(errors["initial state"]),
+        },
     )
 
 
@@ -70,20 +76,21 @@ def _follows(found: Measurements) -> bool:
 
 def _growth_claim(found: Measurements) -> Claim:
     rotation = found.special["pair of modulus 1"][-1]
-    (ten, tenfold), (largest, peak) = (
-        next((a, p) for a, p in found.peaks.items() if p >= 10),
-        max(found.peaks.items(), key=lambda item: item[1]),
-    )
+    coupling, peak = max(found.peaks.items(), key=lambda item: item[1])
     exception = abs(rotation - 1) < CLOSE or peak > 1
     return Claim.judged(
         "If |λₘₐₓ| > 1 the response blows up, otherwise it shrinks to 0 rapidly.",
         [True, not exception] if _follows(found) else [False],
-        f"The growth per step of {len(found.rates)} random matrices with spectral radii from 0.7 to 1.2 equals the "
-        f"radius to {power(_error(found))}. At modulus 1 a rotation neither grows nor shrinks: after 60 steps the "
-        f"norm is {number(rotation, 3)}. A Jordan block of modulus 1 grows without end: after 60 steps its norm is "
-        f"{number(found.special['repeated 1 (Jordan block)'][-1], 0)}. Every eigenvalue of [[0.5, {ten:g}], [0, 0.5]] "
-        f"is 0.5, and its response first grows {number(tenfold, 0)}-fold. That of [[0.5, {largest:g}], [0, 0.5]] "
-        f"first grows {number(peak, 0)}-fold.",
+        {
+            f"relative error of the spectral radius as the growth per step of {len(found.rates)} random matrices": (
+                power(_error(found))
+            ),
+            "norm after 60 steps: rotation of modulus 1": number(rotation, 3),
+            "Jordan block of modulus 1": number(found.special["repeated 1 (Jordan block)"][-1], 0),
+            f"largest growth of [[0.5, {coupling:g}], [0, 0.5]]": f"{number(peak, 0)}-fold",
+        },
+        "A rotation neither grows nor shrinks, and a Jordan block of modulus 1 grows without end. Every eigenvalue of "
+        "the last matrix is 0.5, and its response grows before it shrinks.",
         "the modulus is not exactly 1, and one waits long enough",
     )
 
@@ -93,11 +100,14 @@ def _direction_claim(found: Measurements) -> Claim:
     return Claim.judged(
         "The rate depends only on the eigenvalues, not on the input.",
         [True, abs(early / 1.1 - 1) <= CLOSE] if _follows(found) else [False],
-        f"The rates from {len(found.directions)} random directions agree to "
-        f"{power(max(found.directions) - min(found.directions))}. The largest eigenvalue is 1.1. From a direction "
-        f"without a part along its eigenvector, the response is multiplied by {number(early, 3)} a step. Such "
-        f"directions are a set of measure zero. Rounding alone adds that part, and after 1,000 steps the rate is "
-        f"{number(late, 3)}.",
+        {
+            f"the rates from {len(found.directions)} random directions agree to": power(
+                max(found.directions) - min(found.directions)
+            ),
+            "rate without a part along the eigenvector of 1.1": number(early, 3),
+            "its rate after 1,000 steps": number(late, 3),
+        },
+        "Such directions are a set of measure zero. Rounding alone adds the missing part.",
         "the input has a part along the eigenvector of the largest eigenvalue",
     )
 
@@ -106,10 +116,38 @@ def _largest_claim(found: Measurements) -> Claim:
     return Claim.judged(
         "m = argmaxⱼ λⱼ: the largest eigenvalue wins.",
         [found.special["−1.2 beside 0.5"][-1] > 1, False],  # never as printed: −1.2 is not the larger number
-        "The slide's formula takes the largest number, which would be 0.5 of −1.2 and 0.5. But −1.2 wins, and the "
-        f"sign of the response changes at {found.sign_flips} of 60 steps. The limit of |Wᵗx| must be written "
-        "|aₘ λₘᵗ uₘ|.",
+        {"changes of sign in 60 steps, eigenvalues −1.2 and 0.5": str(found.sign_flips)},
+        "The slide's formula takes the largest number, which would be 0.5. But −1.2 wins, and the sign of the response "
+        "changes at every step. The limit of |Wᵗx| must be written |aₘ λₘᵗ uₘ|.",
         "largest means largest in modulus",
+    )
+
+
+def _eigenvector_section(angles: tuple[float, float] = (0.35, 1.75)) -> Section:
+    values, parts = (1.1, 0.7), (0.5, 1.1)
+    vectors = [(math.cos(angle), math.sin(angle)) for angle in angles]
+    pictures = {}
+    for t in range(9):
+        ends = [
+            (a * value**t * u[0], a * value**t * u[1])
+            for a, value, u in zip(parts, values, vectors, strict=True)
+        ]
+        total = (ends[0][0] + ends[1][0], ends[0][1] + ends[1][1])
+        arrows = [
+            ((0.0, 0.0), ends[0], "a_1 λ_1^t u_1", "s2"),
+            ((0.0, 0.0), ends[1], "a_2 λ_2^t u_2", "s3"),
+            ((0.0, 0.0), total, "W^t x′", "s1"),
+        ]
+        title = f"x′ = a_1 u_1 + a_2 u_2 after {t} steps, λ_1 = {values[0]}, λ_2 = {values[1]}"
+        pictures[f"t = {t}"] = plane(title, 1.4, arrows, [((ends[0], total, ends[1]), "guide")])
+    caption = (
+        "Each step multiplies each part by its own eigenvalue. The part along u_2 fades and the part along u_1 grows, "
+        "so that W^t x′ turns towards u_1. Only a_1 depends on the input."
+    )
+    return Section(
+        "An input in the directions of the eigenvectors",
+        "Every input x′ = W_x x is a sum of eigenvectors of W_h, and its response the sum of the responses to them.",
+        [Slider("steps", pictures, caption, "t = 0")],
     )
 
 
@@ -117,7 +155,7 @@ def _superposition_section(found: Measurements) -> Section:
     rows = [[name, power(value)] for name, value in found.errors.items()]
     to_a, to_b, together = (path[:, 0].tolist() for path in superposed())
     steps = range(1, len(together) + 1)
-    chart = Chart(
+    drawn = Chart(
         "One unit of 16, driven by a, by b, and by 2a − 3b",
         f"The sum of the responses is the response to the sum, to {power(found.errors['superposition'])}",
         "step k",
@@ -141,7 +179,7 @@ def _superposition_section(found: Measurements) -> Section:
         "seven steps later gives the same response seven steps later. A start h₋₁ has the same effect as an input "
         "W h₋₁.",
         [
-            Figure(chart, "The dashed sum of the two responses lies on the response to both inputs at once."),
+            Figure(drawn, "The dashed sum of the two responses lies on the response to both inputs at once."),
             Table(["", "largest error"], rows, f"A random W of {SIZE} units, float64, 40 to 50 steps."),
         ],
     )
@@ -151,12 +189,12 @@ def _response_section() -> Section:
     charts = {}
     for value in (round(-1.2 + 0.1 * k, 1) for k in range(25)):
         matrix, unit = torch.tensor([[value]], dtype=torch.float64), torch.ones(1, dtype=torch.float64)
-        charts[f"w = {number(value, 1)}"] = Chart(
+        charts[f"w = {number(value, 1)}"] = chart(
             f"Response to one input, w = {number(value, 1)}",
-            "A scalar recurrence after an impulse at step 0",
-            "step k",
-            "h",
-            curves(range(31), {"h": respond(matrix, impulse(unit, 31))[:, 0].tolist()}, dots=True),
+            ("step k", "h"),
+            range(31),
+            {"h": respond(matrix, impulse(unit, 31))[:, 0].tolist()},
+            dots=True,
             y_range=(-3.0, 3.0),
             height=230,
         )
@@ -164,7 +202,7 @@ def _response_section() -> Section:
     return Section(
         "The response to one input",
         "h_k = w h_{k−1}, driven once by x₀ = 1.",
-        [slider("w", charts, caption, "w = 0.9")],
+        [Slider("w", charts, caption, "w = 0.9")],
     )
 
 
@@ -173,12 +211,12 @@ def _vector_section() -> Section:
     for name, matrix in SPECIAL.items():
         path = respond(matrix, impulse(torch.ones(2, dtype=torch.float64), 31))
         top = max(1.05, 1.05 * float(path.abs().max()))
-        charts[name] = Chart(
+        charts[name] = chart(
             f"Two units after one input, eigenvalues: {name}",
-            f"After 30 steps h₁ is {number(float(path[-1, 0]), 3)} and h₂ {number(float(path[-1, 1]), 3)}",
-            "step k",
-            "h",
-            curves(range(31), {"h₁": path[:, 0].tolist(), "h₂": path[:, 1].tolist()}, dots=True),
+            ("step k", "h"),
+            range(31),
+            {"h₁": path[:, 0].tolist(), "h₂": path[:, 1].tolist()},
+            dots=True,
             y_range=(-top, top),
             height=260,
         )
@@ -189,14 +227,14 @@ def _vector_section() -> Section:
     return Section(
         "The same for a vector",
         "h_k = W h_{k−1} with two units, driven once by x₀ = (1, 1).",
-        [slider("eigenvalues", charts, caption, "pair of modulus 1.05")],
+        [Slider("eigenvalues", charts, caption, "pair of modulus 1.05")],
     )
 
 
 def _rate_section(found: Measurements) -> Section:
     radii, rates = zip(*found.rates, strict=True)
     ends = [min(radii), max(radii)]
-    chart = Chart(
+    drawn = Chart(
         "Growth per step against the spectral radius",
         "Random matrices; the line is growth = radius",
         "largest |λ|",
@@ -208,23 +246,22 @@ def _rate_section(found: Measurements) -> Section:
         f"200 to 400. For one matrix of radius 1.1, {len(found.directions)} directions gave rates between "
         f"{number(min(found.directions), 5)} and {number(max(found.directions), 5)} from step 1,000 to 2,000."
     )
-    return Section("How fast the response grows", text, [Figure(chart, "Every dot is a matrix.")])
+    return Section("How fast the response grows", text, [Figure(drawn, "Every dot is a matrix.")])
 
 
 def _direction_section(found: Measurements) -> Section:
     steps, matrix = 1_000, random_matrix(1.1, 0)
-    random = torch.randn(SIZE, generator=torch.Generator().manual_seed(1_000), dtype=torch.float64)
+    random = random_direction(0)
     sizes = {
         name: respond(matrix, impulse(direction / direction.norm(), steps)).norm(dim=1)[::5].tolist()
         for name, direction in (("random", random), ("missing", smaller_direction(1.1, 0)))
     }
     early, late = (number(rate, 3) for rate in found.missing)
-    chart = Chart(
+    drawn = chart(
         "Response from a random direction, and from one without the largest eigenvector",
-        f"The second is multiplied by {early} a step at first and by {late} in the end",
-        "step k",
-        "norm of h",
-        curves(range(0, steps, 5), sizes),
+        ("step k", "norm of h"),
+        range(0, steps, 5),
+        sizes,
         log=True,
         ticks=7,
     )
@@ -236,16 +273,15 @@ def _direction_section(found: Measurements) -> Section:
         f"Without this part the response is multiplied by {early} a step. Each step rounds in the sixteenth digit, "
         f"which adds a little of the largest eigenvector. This part grows, and in the end the rate is {late}."
     )
-    return Section("Every direction but a few", text, [Figure(chart, caption)])
+    return Section("Every direction but a few", text, [Figure(drawn, caption)])
 
 
 def _special_section(found: Measurements) -> Section:
-    chart = Chart(
+    drawn = chart(
         "Size of the response to one input",
-        "Two units with the eigenvalues named",
-        "step k",
-        "norm of h",
-        curves(range(61), found.special),
+        ("step k", "norm of h"),
+        range(61),
+        found.special,
         log=True,
         margin=190,
         height=340,
@@ -257,18 +293,18 @@ def _special_section(found: Measurements) -> Section:
     return Section(
         "Negative, complex, repeated, exactly one",
         "Two units show everything that a single real eigenvalue cannot show.",
-        [Figure(chart, caption)],
+        [Figure(drawn, caption)],
     )
 
 
 def _non_normal_section(found: Measurements) -> Section:
     charts = {
-        f"a = {coupling:g}": Chart(
+        f"a = {coupling:g}": chart(
             f"Worst growth with a coupling of {coupling:g}",
-            f"Largest {peak:.1f}, although both eigenvalues are 0.5",
-            "step k",
-            "‖Wᵏ‖",
-            curves(range(31), {"‖Wᵏ‖": norms(non_normal(coupling), 30, worst=True)}, dots=True),
+            ("step k", "‖Wᵏ‖"),
+            range(31),
+            {"‖Wᵏ‖": norms(non_normal(coupling), 30, worst=True)},
+            dots=True,
             log=True,
             levels=[("1", 1.0)],
             y_range=(1e-8, 300.0),
@@ -282,5 +318,5 @@ def _non_normal_section(found: Measurements) -> Section:
     return Section(
         "The transient growth of a non-normal matrix",
         "Eigenvalues tell the end and not the way there. When the eigenvectors are nearly parallel, ‖Wᵏ‖ first grows.",
-        [slider("coupling a", charts, caption, list(charts)[-1])],
+        [Slider("coupling a", charts, caption, list(charts)[-1])],
     )

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from carousel.lab.experiment import Budget, Numbers
+from carousel.lab.experiment import Budget
 from carousel.lab.networks import chrono_bias, set_memory_bias
 from carousel.lab.training import updates
 from carousel.nn import GRU, LSTM, RNN, Recurrent
@@ -130,14 +130,6 @@ class Measurements:
     lags: Sequence[int]
     most: int
     steps: dict[tuple[str, str, int], list[int]]
-
-    @property
-    def numbers(self) -> Numbers:
-        numbers: Numbers = {"lags": self.lags, "budget in steps": float(self.most)}
-        return numbers | {
-            f"{task}, {name}, lag {lag}": [float(count) for count in steps]
-            for (task, name, lag), steps in self.steps.items()
-        }
 
 
 def measure(budget: Budget, on_progress: Observer) -> Measurements:

@@ -18,9 +18,7 @@ def findings(found: Measurements) -> Findings:
     """The claims about gated cells and peepholes, and the figures behind them."""
     names = dict(zip(CELLS, ("rnn-tanh", "lstm", "lstm-diagonal", "gru", "gru-before"), strict=True))
     sections = [_task_section(task, found) for task in TASKS]
-    return Findings(
-        [_bridge_claim(found), _peephole_claim(found)], sections, found.numbers, cell_formulas(names)
-    )
+    return Findings([_bridge_claim(found), _peephole_claim(found)], sections, cell_formulas(names))
 
 
 def faster(steps: Sequence[int], others: Sequence[int], most: int) -> bool | None:
@@ -43,20 +41,25 @@ def _bridge_claim(found: Measurements) -> Claim:
     }
     ahead = {name: [task for task in TASKS if cases[task, name]] for name in gated}
     places = "; ".join(f"{listed(tasks)} with {name}" for name, tasks in ahead.items() if tasks)
-    solved = "; ".join(
-        f"{name}: " + ", ".join(f"{_solved(found, name, lag)} at lag {lag}" for lag in found.lags)
-        for name in CELLS
-    )
     runs = len(TASKS) * len(found.steps[next(iter(TASKS)), PLAIN, longest])
     verdicts = list(cases.values())
     return Claim.judged(
         "Recurrent networks lose their memories over time; the LSTM and its variants bridge long lags.",
         verdicts,
-        f"A gated cell is ahead of the plain RNN if every seed of it solves the task in fewer training steps. At lag "
-        f"{longest} it is ahead in {verdicts.count(True)} of {len(cases)} cases of cell and task. In "
-        f"{verdicts.count(None)} cases {count(found.most)} training steps do not decide, since neither cell solves the "
-        "task with every seed. The memory gates start so that units keep their state for about as long as the lag. "
-        f"Runs that solve the task, of {runs}: {solved}.",
+        {
+            f"cases, of {len(cases)}, in which a gated cell is ahead at lag {longest}": count(
+                verdicts.count(True)
+            ),
+            f"cases that {count(found.most)} training steps do not decide": count(verdicts.count(None)),
+        }
+        | {
+            f"{name}: runs, of {runs}, that solve the task at lag {longest}": count(
+                _solved(found, name, longest)
+            )
+            for name in CELLS
+        },
+        "A case is a gated cell and a task. A gated cell is ahead of the plain RNN if every seed of it solves the task "
+        "in fewer training steps. Nothing is decided if neither cell solves the task with every seed.",
         f"cell and task fit, at lag {longest}: {places}",
     )
 
@@ -73,23 +76,20 @@ def _peephole_claim(found: Measurements) -> Claim:
     }
     cases = {case: faster(with_them, without, found.most) for case, (with_them, without) in pairs.items()}
     slower = sum(bool(faster(without, with_them, found.most)) for with_them, without in pairs.values())
-    medians = "; ".join(
-        f"{case}: {_median(with_them, found.most)} with, {_median(without, found.most)} without"
-        for case, (with_them, without) in pairs.items()
-    )
     verdicts = list(cases.values())
     return Claim.judged(
         "Peepholes help.",
         verdicts,
-        f"With every seed the LSTM with peepholes is faster in {verdicts.count(True)} of {len(cases)} cases of task "
-        f"and lag, and slower in {slower}. In {verdicts.count(None)} cases {count(found.most)} training steps do not "
-        f"decide. In the other cases the seeds overlap. Training steps of the median seed: {medians}.",
+        {
+            f"cases, of {len(cases)}, in which every seed is faster with peepholes": count(
+                verdicts.count(True)
+            ),
+            "cases in which every seed is slower": count(slower),
+            f"cases that {count(found.most)} training steps do not decide": count(verdicts.count(None)),
+        },
+        "A case is a task at a lag. In all other cases the seeds overlap. The tables below have the steps.",
         f"the task needs them, here {listed([case for case, helps in cases.items() if helps] or ['nowhere'])}",
     )
-
-
-def _median(steps: Sequence[int], most: int) -> str:
-    return count(int(median(steps))) if median(steps) <= most else f"more than {count(most)}"
 
 
 def _task_section(task: str, found: Measurements) -> Section:
@@ -102,7 +102,7 @@ def _task_section(task: str, found: Measurements) -> Section:
                 name, list(found.lags), [float(median(each)) for each in seeds], f"s{k}", dots=True, band=band
             )
         )
-    chart = Chart(
+    drawn = Chart(
         f"{task.capitalize()}: training steps until solved",
         "By lag, the median seed of each cell and the spread over seeds; at the top: not solved",
         "lag, steps to bridge",
@@ -133,7 +133,7 @@ def _task_section(task: str, found: Measurements) -> Section:
         "The forget gates of LSTMs and the update gates of GRUs start so that their units keep their state for 1 to as "
         "many steps as the lag (chrono initialisation)."
     )
-    return Section(task.capitalize(), text, [Figure(chart, caption), table])
+    return Section(task.capitalize(), text, [Figure(drawn, caption), table])
 
 
 def _cell(steps: Sequence[int], most: int) -> str:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
-from carousel.lab.experiment import Budget, Numbers
+from carousel.lab.experiment import Budget
 from carousel.lab.training import train
 from carousel.losses import cross_entropy, kl_divergence
 from carousel.models import LanguageModel
@@ -30,8 +30,6 @@ WEIGHTINGS = {
     "the last step only": lambda t: float(t == SEQUENCE - 1),
     "the first half only": lambda t: float(t < SEQUENCE // 2),
 }
-
-
 MLP = "MLP at each step"
 
 
@@ -40,7 +38,7 @@ class Window:
     """Truncated backpropagation with one window: accuracy on a held-out stream, and by update during training."""
 
     accuracy: float
-    course: list[float]
+    course: list[float] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -53,21 +51,6 @@ class Measurements:
     by_index: dict[str, list[float]]  # training loss by update, by the scored word
     change: dict[str, float]  # of Y(t), by the word that is changed
     windows: dict[int, Window]
-
-    @property
-    def numbers(self) -> Numbers:
-        numbers: Numbers = {
-            "MLP gradient to earlier inputs": max(self.gradients[MLP][1:]),
-            "GRU gradient by distance": self.gradients["GRU"],
-            "windows": list(self.windows),
-            "accuracy by window": [window.accuracy for window in self.windows.values()],
-            **{f"loss of {word}": losses[-1] for word, losses in self.by_index.items()},
-            **self.identities,
-            **{f"change of Y(t) by {word}": change for word, change in self.change.items()},
-        }
-        return numbers | {
-            f"loss by step, weights on {name}": losses for name, losses in self.weighted.items()
-        }
 
 
 def measure(budget: Budget, on_progress: Observer) -> Measurements:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from carousel.diagnosis import observe
-from carousel.lab.experiment import Budget, Numbers
+from carousel.lab.experiment import Budget
 from carousel.lab.networks import memory_gate, rnn
 from carousel.nn import LSTM, RNN, Recurrent
 from carousel.progress import Observer, Progress
@@ -27,12 +26,11 @@ GAINS = (0.8, 1.0, 1.2, 1.5, 2.0)
 FORGET_BIASES = (0.0, 1.0, 3.0)
 DEPTH = 20
 WIDTH = 64
-Function: TypeAlias = Callable[[Tensor], Tensor]
-DEEP: dict[str, tuple[Function, Function]] = {  # activation and slope
-    "ELU": (F.elu, lambda z: torch.where(z > 0, 1.0, z.exp())),
-    "ReLU": (F.relu, lambda z: (z > 0).double()),
-    "sigmoid": (torch.sigmoid, lambda z: torch.sigmoid(z) * (1 - torch.sigmoid(z))),
-    "tanh": (torch.tanh, lambda z: 1 - z.tanh() ** 2),
+DEEP: dict[str, Callable[[Tensor], Tensor]] = {
+    "ELU": F.elu,
+    "ReLU": F.relu,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
 }
 
 
@@ -40,14 +38,10 @@ DEEP: dict[str, tuple[Function, Function]] = {  # activation and slope
 class Product:
     """Singular values of a product of Jacobians by lag, and its mean log singular value in two parts, in nats."""
 
-    values: Tensor  # (lags, n), descending
+    values: Tensor = field(repr=False)  # (lags, n), descending
+    growing: int  # directions that grow over ten steps
     weights: list[float]  # by lag
     activations: list[float]
-
-    @property
-    def growing(self) -> int:
-        """Directions that grow over ten steps."""
-        return int((self.values[9] > 1).sum())
 
 
 @dataclass(frozen=True)
@@ -55,40 +49,9 @@ class Measurements:
     """Tanh networks by gain, LSTMs by forget bias, deep networks by activation, and growth along directions."""
 
     products: dict[float, Product]
-    lstms: dict[float, Tensor]  # singular values by lag
-    deep: dict[str, Tensor]  # singular values by number of layers
+    lstms: dict[float, Tensor] = field(repr=False)  # singular values by lag
+    deep: dict[str, Tensor] = field(repr=False)  # singular values by number of layers
     growth: dict[str, float]  # of a gradient over ten steps, by direction
-
-    @property
-    def numbers(self) -> Numbers:
-        products = self.products.values()
-        return {
-            "gains": list(self.products),
-            "growing directions at lag 10": [float(product.growing) for product in products],
-            "largest at lag 40": [float(product.values[-1, 0]) for product in products],
-            "typical at lag 40": [_root_mean_square(product.values[-1]) for product in products],
-            "weights' part at lag 40": [product.weights[-1] for product in products],
-            "activations' part at lag 40": [product.activations[-1] for product in products],
-            "sum of logs against log det": max(map(_determinant_error, products)),
-            "deep activations' growing directions after 10 layers": [
-                float((values[9] > 1).sum()) for values in self.deep.values()
-            ],
-            "deep typical after 20 layers": [_root_mean_square(values[-1]) for values in self.deep.values()],
-            "growth along the first singular direction": self.growth["first"],
-            "growth along the last singular direction": self.growth["last"],
-            "growth of random directions": self.growth["random"],
-        }
-
-
-def _root_mean_square(values: Tensor) -> float:
-    """Typical growth of random directions: ||G||_F / sqrt(n)."""
-    return float(values.square().mean().sqrt())
-
-
-def _determinant_error(product: Product) -> float:
-    """Mean log singular value of the product against the sum of its parts, where rounding does not reach (2 lags)."""
-    together = product.values[1].log().mean().item()
-    return abs(together - product.weights[1] - product.activations[1])
 
 
 def measure(budget: Budget, on_progress: Observer) -> Measurements:
@@ -145,7 +108,9 @@ def tanh_product(gain: float) -> Product:
     each = torch.linalg.svdvals(weight).log().mean().item()
     whole = torch.stack([torch.linalg.svdvals(jacobian).log().mean() for jacobian in steps.flip(0)]).cumsum(0)
     lags = torch.arange(1, LAGS + 1, dtype=torch.float64)
-    return Product(spectrum_by_lag(steps), (lags * each).tolist(), (whole - lags * each).tolist())
+    values = spectrum_by_lag(steps)
+    growing = int((values[9] > 1).sum())
+    return Product(values, growing, (lags * each).tolist(), (whole - lags * each).tolist())
 
 
 def lstm_spectrum(bias: float) -> Tensor:
@@ -164,15 +129,16 @@ def deep_spectrum(activation: str) -> Tensor:
     Weights are Gaussian with variance 2/n for ReLU and 1/n for the others. The Jacobian of a layer at one random input
     is diag(f'(z)) W.
     """
-    function, slope = DEEP[activation]
     generator = torch.Generator().manual_seed(8)
     scale = math.sqrt((2 if activation == "ReLU" else 1) / WIDTH)
-    y, layers = torch.randn(WIDTH, generator=generator, dtype=torch.float64), []
+    y, layers = torch.randn(WIDTH, generator=generator, dtype=torch.float64), list[Tensor]()
     for _ in range(DEPTH):
         weight = scale * torch.randn(WIDTH, WIDTH, generator=generator, dtype=torch.float64)
-        z = weight @ y
-        layers.append(slope(z)[:, None] * weight)
-        y = function(z)
+        z = (weight @ y).requires_grad_()
+        y = DEEP[activation](z)
+        [slope] = torch.autograd.grad(y.sum(), z)
+        layers.append(slope[:, None] * weight)
+        y = y.detach()
     return spectrum_by_lag(torch.stack(layers))
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from carousel.emit import formula
 from carousel.equations.catalogue import CELLS
-from carousel.lab.figures import curves, slider
+from carousel.lab.diagrams import plane
+from carousel.lab.figures import chart, curves
 from carousel.lab.formulas import ThreeLayers, cell_formulas, static_formula
 from carousel.lab.singular_values.measure import DEEP, DEPTH, HIDDEN, LAGS, WIDTH, Measurements
 from carousel.report.charts import Chart, Line
-from carousel.report.lab import Claim, Figure, Findings, Section, Table
+from carousel.report.lab import Claim, Figure, Findings, Section, Slider, Table
 from carousel.report.words import number, power
 
 FLOOR = 1e-16  # of float64: a smaller number beside values near 1 is rounding
@@ -18,7 +20,13 @@ FLOOR = 1e-16  # of float64: a smaller number beside values near 1 is rounding
 
 def findings(found: Measurements) -> Findings:
     """The claims about growing directions and bounded Jacobians, and the figures behind them."""
-    sections = [_spectrum_section(found), _parts_section(found), _depth_section(found), _lstm_section(found)]
+    sections = [
+        _ellipse_section(),
+        _spectrum_section(found),
+        _parts_section(found),
+        _depth_section(found),
+        _lstm_section(found),
+    ]
     equations = {
         "RNN, and the factor by which a gradient goes back one step": formula.text(
             CELLS["rnn-tanh"].equations, backward=True
@@ -31,45 +39,81 @@ def findings(found: Measurements) -> Findings:
             for name in ("tanh", *(name for name in DEEP if name != "tanh"))
         },
     }
-    return Findings([_direction_claim(found), _activation_claim(found)], sections, found.numbers, equations)
+    return Findings([_direction_claim(found), _activation_claim(found)], sections, equations)
 
 
 def _direction_claim(found: Measurements) -> Claim:
     growth = found.growth
-    counts = ", ".join(
-        f"{product.growing} of {HIDDEN} at gain {gain:g}" for gain, product in found.products.items()
-    )
     return Claim.judged(
         "The gradient expands along directions with singular values above 1 and shrinks along those below.",
         # of the whole product, and never of one weight matrix, of which the lecture speaks
         [growth["first"] > 1 > growth["last"], False],
-        "A gradient goes back over 10 steps at gain 1.5. Along the first singular direction of the product it is "
-        f"multiplied by {number(growth['first'], 2)}. Along the last one it is multiplied by {power(growth['last'])}, "
-        f"measured by the inverse product. A random gradient is multiplied by {number(growth['random'], 2)}. "
-        f"Directions that grow over 10 steps: {counts}.",
+        {
+            "factor on a gradient along the first singular direction": number(growth["first"], 2),
+            "along the last one, by the inverse product": power(growth["last"]),
+            "along a random direction": number(growth["random"], 2),
+        }
+        | {
+            f"directions, of {HIDDEN}, that grow at gain {gain:g}": str(product.growing)
+            for gain, product in found.products.items()
+        },
+        "A gradient goes back over 10 steps. The factors are those at gain 1.5.",
         "the singular values are those of the whole product, not of one weight matrix",
     )
 
 
 def _activation_claim(found: Measurements) -> Claim:
-    never = max(max(product.activations) for product in found.products.values()) <= 0
     one, two = found.products[1.0], found.products[2.0]
     added, taken = two.weights[-1] - one.weights[-1], one.activations[-1] - two.activations[-1]
     return Claim.judged(
         "The Jacobians of the activations are bounded: they only shrink.",
-        [never],
-        f"tanh′ is at most 1. The part of the activations in the log volume is {'never' if never else 'sometimes'} "
-        f"positive. Over {LAGS} steps it is {number(one.activations[-1], 1)} nats a direction at gain 1, and "
-        f"{number(two.activations[-1], 1)} nats at gain 2. The part of the weights goes from "
-        f"{number(one.weights[-1], 1)} to {number(two.weights[-1], 1)} nats. Larger weights saturate units, and here "
-        f"the activations take back {'more than' if taken > added else 'part of'} what the weights add.",
+        [max(max(product.activations) for product in found.products.values()) <= 0],
+        {
+            f"nats a direction over {LAGS} steps: activations, gain {gain:g}": number(
+                product.activations[-1], 1
+            )
+            for gain, product in ((1, one), (2, two))
+        }
+        | {
+            f"weights, gain {gain:g}": number(product.weights[-1], 1)
+            for gain, product in ((1, one), (2, two))
+        },
+        "tanh′ is at most 1. Larger weights saturate units, and here the activations take back "
+        f"{'more than' if taken > added else 'part of'} what the weights add.",
+    )
+
+
+def _ellipse_section(steps: int = 5) -> Section:
+    weight = torch.tensor([[1.1, 0.7], [-0.2, 0.6]], dtype=torch.float64)
+    turns = torch.linspace(0, 2 * torch.pi, 81, dtype=torch.float64)
+    circle = torch.stack([turns.cos(), turns.sin()])
+    h, product = torch.tensor([0.3, -0.2], dtype=torch.float64), torch.eye(2, dtype=torch.float64)
+    pictures = {}
+    for k in range(steps + 1):
+        directions, sizes, _ = torch.linalg.svd(product)
+        arrows = [
+            ((0.0, 0.0), tuple((size * direction).tolist()), f"σ_{n} = {size:.2f}", f"s{n + 1}")
+            for n, (size, direction) in enumerate(zip(sizes, directions.T, strict=True), start=1)
+        ]
+        images = [(each.T.tolist(), style) for each, style in ((circle, "guide"), (product @ circle, "s1"))]
+        pictures[f"{k} steps"] = plane(f"All disturbances of size 1, after {k} steps", 1.5, arrows, images)
+        h = torch.tanh(weight @ h)
+        product = (1 - h**2)[:, None] * weight @ product
+    caption = (
+        "The circle holds all disturbances of size 1. The Jacobians turn it into an ellipse, whose half-axes are the "
+        "singular values of their product. It grows along one direction while it shrinks along the other."
+    )
+    return Section(
+        "The circle that becomes an ellipse",
+        "Two tanh units run without input, and a small disturbance is multiplied by the Jacobian of each step.",
+        [Slider("steps", pictures, caption, "1 steps")],
     )
 
 
 def _spectrum_chart(title: str, description: str, x_label: str, values: Tensor) -> Chart:
     """All singular values (lags, n) by the number of factors; the largest and the root mean square stand out."""
     lags = range(1, len(values) + 1)
-    lines = [Line("", lags, column.tolist(), "s6 faint") for column in values.T[1:]]
+    lines = [Line("", lags, column.tolist(), "s6 faint") for column in values.T[3::4]]
     typical = values.square().mean(1).sqrt().tolist()
     return Chart(
         title,
@@ -97,13 +141,13 @@ def _spectrum_section(found: Measurements) -> Section:
         for gain, product in found.products.items()
     }
     caption = (
-        "Every line is a direction. With more factors, a few directions keep their size while most vanish. Values "
-        "below 10⁻¹⁶ are hidden by rounding and lie on the floor."
+        "A line is a direction, and every fourth is drawn. With more factors, a few directions keep their size while "
+        "most vanish. Values below 10⁻¹⁶ are hidden by rounding and lie on the floor."
     )
     return Section(
         "The spectrum of the product",
         f"Weak noise drives a tanh network of {HIDDEN} units. The product is J_T ⋯ J_{{T−k+1}} for lags k to {LAGS}.",
-        [slider("gain of the weights", charts, caption, "1.5")],
+        [Slider("gain of the weights", charts, caption, "1.5")],
     )
 
 
@@ -116,21 +160,17 @@ def _parts_section(found: Measurements) -> Section:
     table = Table(["", "weights", "activations", "together"], rows, caption)
     product = found.products[1.5]
     together = [a + b for a, b in zip(product.weights, product.activations, strict=True)]
-    chart = Chart(
+    drawn = chart(
         "Log volume of the product at gain 1.5",
-        "In nats a direction: the part of the weights, the part of the activations, and their sum",
-        "lag",
-        "nats a direction",
-        curves(
-            range(1, LAGS + 1),
-            {"activations": product.activations, "weights": product.weights, "together": together},
-        ),
+        ("lag", "nats a direction"),
+        range(1, LAGS + 1),
+        {"activations": product.activations, "weights": product.weights, "together": together},
     )
     return Section(
         "The parts of weights and activations",
         "The mean log singular value of a product is exactly the sum of those of its factors. The shrinking can "
         "therefore be divided into a part of the weights and a part of the slopes of tanh.",
-        [Figure(chart, "Straight lines mean the same loss at every step."), table],
+        [Figure(drawn, "Straight lines mean the same loss at every step."), table],
     )
 
 
@@ -153,7 +193,7 @@ def _depth_section(found: Measurements) -> Section:
         "The same against depth",
         f"{DEPTH} layers of {WIDTH} units have random weights of variance 1/n (ReLU: 2/n), at one random input. In "
         "depth every factor has weights of its own, while in time all factors share them.",
-        [slider("activation", charts, caption, "tanh")],
+        [Slider("activation", charts, caption, "tanh")],
     )
 
 
@@ -173,5 +213,5 @@ def _lstm_section(found: Measurements) -> Section:
     return Section(
         "The same for an LSTM",
         f"The LSTM has {HIDDEN} units and is not trained. Its h and c together have {2 * HIDDEN} directions.",
-        [slider("forget bias", charts, caption, "1")],
+        [Slider("forget bias", charts, caption, "1")],
     )

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
-from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from carousel.diagnosis import fixed_points, recurrent_layers
-from carousel.lab.experiment import Budget, Numbers
+from carousel.lab.experiment import Budget
 from carousel.lab.networks import hidden_states, paths, rnn, spectral_radius
 from carousel.nn import RNN
 from carousel.progress import Observer, Progress
@@ -30,6 +29,15 @@ STEPS = 600
 SEGMENT = 3  # steps after which a small distance is rescaled
 FORGOTTEN = 0.01  # share of a distance below which it is forgotten
 CLOSE = 0.05  # a prediction is right where the factor per step is right to five per cent
+NEAR_REST, FAR_FROM_REST = "near rest", "far from rest"
+
+
+def driven_by(scale: float) -> str:
+    """The name of the place in which noise of this standard deviation drives a network."""
+    return f"driven, input {scale:g}" if scale else NEAR_REST
+
+
+PLACES = (NEAR_REST, FAR_FROM_REST, *map(driven_by, INPUTS[1:]))
 
 
 @dataclass(frozen=True)
@@ -38,53 +46,45 @@ class Network:
 
     activation: str
     radius: float
-    layer: RNN
-    rest: Tensor
+    layer: RNN = field(repr=False)
+    rest: Tensor = field(repr=False)
     predicted: float  # factor per step: largest modulus of the eigenvalues of diag(f'(W h + b)) W
 
 
-Factors: TypeAlias = list[tuple[Network, float]]  # each network with its measured factor per step
+@dataclass(frozen=True)
+class Measured:
+    """A network, and the factor by which a step multiplies a small distance in it, for each of PLACES."""
+
+    network: Network
+    factors: dict[str, float]
 
 
 @dataclass(frozen=True)
 class Measurements:
-    """Measured factors by the standard deviation of the input, and from a distant start without input."""
+    """All networks, and for how many by activation no fixed point was found."""
 
-    driven: dict[float, Factors]
-    far: Factors
-    without_rest: dict[str, int]  # networks by activation for which no fixed point was found
+    networks: list[Measured]
+    without_rest: dict[str, int]
 
-    @property
-    def near(self) -> Factors:
-        return self.driven[0.0]
+    def factors(self, activation: str, place: str) -> list[tuple[float, float]]:
+        """Predicted and measured factor per step of the networks with this activation."""
+        chosen = [each for each in self.networks if each.network.activation == activation]
+        return [(each.network.predicted, each.factors[place]) for each in chosen]
 
-    @property
-    def places(self) -> dict[str, Factors]:
-        """Every measurement by a name for where the network was."""
-        places = {"near rest": self.near, "far from rest": self.far}
-        return places | {f"driven, input {scale:g}": found for scale, found in self.driven.items() if scale}
+    def right(self, activation: str, place: str, below: bool = True) -> float:
+        """Share of networks whose factor is predicted to CLOSE, of those with a prediction below (above) 1."""
+        chosen = [(p, factor) for p, factor in self.factors(activation, place) if p > 0 and (p < 1) == below]
+        return sum(abs(factor / p - 1) < CLOSE for p, factor in chosen) / max(len(chosen), 1)
 
-    @property
-    def numbers(self) -> Numbers:
-        numbers: Numbers = {
-            f"{f} networks without a rest": float(count) for f, count in self.without_rest.items()
-        }
-        for f in ACTIVATIONS:
-            for place, found in (("near", self.near), ("far", self.far)):
-                chosen = [(net.predicted, factor) for net, factor in found if net.activation == f]
-                numbers[f"{f} predicted"] = [predicted for predicted, _ in chosen]
-                numbers[f"{f} {place} measured"] = [factor for _, factor in chosen]
-                numbers[f"{f} {place} right below 1"] = right(found, f, below=True)
-                numbers[f"{f} {place} right above 1"] = right(found, f, below=False)
-            for place, found in self.places.items():
-                predicted, measured = memories(found, f)
-                numbers[f"{f} memory in steps, predicted, {place}"] = predicted
-                numbers[f"{f} memory in steps, measured, {place}"] = measured
-        for scale, found in self.driven.items():
-            numbers[f"tanh right below 1, input {scale:g}"] = right(found, "tanh", below=True)
-            numbers[f"tanh right above 1, input {scale:g}"] = right(found, "tanh", below=False)
-            numbers[f"tanh mean factor at 1.5, input {scale:g}"] = mean_factor(found, 1.5)
-        return numbers | {"tanh mean prediction at 1.5": mean_prediction(self.near, 1.5)}
+    def memories(self, activation: str, place: str) -> tuple[list[float], list[float]]:
+        """Predicted and measured memory in steps, of the networks for which both are finite."""
+        chosen = [(p, m) for p, m in self.factors(activation, place) if 0 < p < 1 and 0 < m < 1]
+        return [memory(predicted) for predicted, _ in chosen], [memory(measured) for _, measured in chosen]
+
+    def mean_tanh(self, radius: float, place: str) -> tuple[float, float]:
+        """Mean predicted and measured factor of the tanh networks of this spectral radius."""
+        chosen = [e for e in self.networks if (e.network.activation, e.network.radius) == ("tanh", radius)]
+        return fmean(e.network.predicted for e in chosen), fmean(e.factors[place] for e in chosen)
 
 
 def measure(budget: Budget, on_progress: Observer) -> Measurements:
@@ -92,14 +92,12 @@ def measure(budget: Budget, on_progress: Observer) -> Measurements:
     seeds = budget.choose(2, 8)
     made = {f: [network(f, radius, seed) for radius in RADII for seed in range(seeds)] for f in ACTIVATIONS}
     networks = [net for nets in made.values() for net in nets if net is not None]
-    driven: dict[float, Factors] = {scale: [] for scale in INPUTS}
-    far: Factors = []
+    found = []
     for k, net in enumerate(networks):
         on_progress(Progress(f"{net.activation} networks", k / len(networks)))
-        far.append((net, far_factor(net)))
-        for scale, factor in zip(INPUTS, factors(net, INPUTS), strict=True):
-            driven[scale].append((net, factor))
-    return Measurements(driven, far, {f: nets.count(None) for f, nets in made.items()})
+        driven = dict(zip(map(driven_by, INPUTS), factors(net, INPUTS), strict=True))
+        found.append(Measured(net, driven | {FAR_FROM_REST: far_factor(net)}))
+    return Measurements(found, {f: nets.count(None) for f, nets in made.items()})
 
 
 def network(activation: str, radius: float, seed: int) -> Network | None:
@@ -157,36 +155,6 @@ def far_factor(net: Network) -> float:
     return math.exp(math.log(float(distance[last - 1]) / FAR) / last) if last else 0.0
 
 
-def right(found: Factors, activation: str, below: bool) -> float:
-    """Share of networks whose factor is predicted to CLOSE, of those with a prediction below (above) 1."""
-    chosen = [
-        (net.predicted, factor)
-        for net, factor in found
-        if net.activation == activation and (net.predicted < 1) == below and net.predicted > 0
-    ]
-    return sum(abs(factor / predicted - 1) < CLOSE for predicted, factor in chosen) / max(len(chosen), 1)
-
-
 def memory(factor: float) -> float:
     """Steps until a distance that is multiplied by this factor a step has fallen to FORGOTTEN of it."""
     return math.log(FORGOTTEN) / math.log(factor) if 0 < factor < 1 else 0.0 if factor <= 0 else math.inf
-
-
-def memories(found: Factors, activation: str) -> tuple[list[float], list[float]]:
-    """Predicted and measured memory in steps, of the networks for which both are finite."""
-    chosen = [
-        (memory(net.predicted), memory(factor))
-        for net, factor in found
-        if net.activation == activation and 0 < net.predicted < 1 and 0 < factor < 1
-    ]
-    return [predicted for predicted, _ in chosen], [measured for _, measured in chosen]
-
-
-def mean_factor(found: Factors, radius: float) -> float:
-    """Mean measured factor of the tanh networks of this spectral radius."""
-    return fmean(factor for net, factor in found if net.activation == "tanh" and net.radius == radius)
-
-
-def mean_prediction(found: Factors, radius: float) -> float:
-    """Mean predicted factor of the tanh networks of this spectral radius."""
-    return fmean(net.predicted for net, _ in found if net.activation == "tanh" and net.radius == radius)

@@ -9,9 +9,8 @@ import math
 import re
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,10 +19,11 @@ from torch.nn import functional as F
 
 from carousel.data import read, standard_library
 from carousel.embeddings import Vectors, embed
-from carousel.lab.experiment import Budget, Numbers
+from carousel.lab.experiment import Budget
 from carousel.lab.training import updates
 from carousel.losses import cross_entropy
 from carousel.models import LanguageModel, TDNNLanguageModel
+from carousel.models.sampling import sample
 from carousel.progress import Observer, Progress
 
 VOCABULARY = 2_000
@@ -54,7 +54,7 @@ class Text:
 class Learned:
     """A language model after training: its held-out perplexity, and the median time of a training step."""
 
-    model: nn.Module
+    model: nn.Module = field(repr=False)
     perplexity: float
     parameters: int
     milliseconds: float
@@ -84,28 +84,12 @@ class Measurements:
     steps: int  # of training; the model LONGER takes `longer`
     longer: int
     models: dict[str, Learned]
-    projections: dict[str, Vectors]
+    projections: dict[str, Vectors] = field(repr=False)
     distances: dict[str, Range]
     cosines: dict[str, Cosines]  # by projection
+    samples: dict[str, str]  # a text that each model writes
     frequency_perplexity: float
     product_error: float  # of PW times a one-hot vector, against the look-up
-
-    @property
-    def numbers(self) -> Numbers:
-        numbers: Numbers = {
-            **{f"{name} distances": [each.nearest, each.farthest] for name, each in self.distances.items()},
-            "product against look-up": self.product_error,
-            "text, words": float(self.words),
-            "word frequencies alone: held-out perplexity": self.frequency_perplexity,
-        }
-        for name, cosines in self.cosines.items():
-            numbers[f"{name}: mean cosine of related words"] = cosines.related
-            numbers[f"{name}: mean cosine of other words"] = cosines.other
-        for name, model in self.models.items():
-            numbers[f"{name}: held-out perplexity"] = model.perplexity
-            numbers[f"{name}: parameters"] = float(model.parameters)
-            numbers[f"{name}: milliseconds a step"] = model.milliseconds
-        return numbers
 
 
 def measure(budget: Budget, on_progress: Observer) -> Measurements:
@@ -138,6 +122,7 @@ def measure(budget: Budget, on_progress: Observer) -> Measurements:
         projections,
         distances(projections["skip-gram"]),
         {name: mean_cosines(vectors) for name, vectors in projections.items()},
+        {name: written(learned.model, text) for name, learned in models.items()},
         frequency_perplexity(text),
         product_error(),
     )
@@ -196,19 +181,20 @@ def learn(model: nn.Module, text: Text, steps: int, batch: int = 16, length: int
     return Learned(model, perplexity, parameters, 1_000 * median(seconds))
 
 
+def written(model: nn.Module, text: Text, words: int = 24) -> str:
+    """Words that the model draws one by one, from `def` on; the entry for rare words is never drawn."""
+    drawn = sample(model, [text.words.index("def")], words, temperature=0.8, seed=1, never=[0])
+    return " ".join(["def", *(text.words[word] for word in drawn)])
+
+
 # ---- projections ----
 
 
 def train_vectors(sentences: list[list[str]], method: str) -> Vectors:
     """Word vectors of the same text and width, trained by `carousel.embed`."""
-    options: dict[str, Any] = {
-        "dimension": WIDTH,
-        "epochs": 8,
-        "seed": 1,
-        "deterministic": True,
-        "min_count": 5,
-    }
-    return embed(sentences, method=method, **options).vectors
+    return embed(
+        sentences, method=method, dimension=WIDTH, epochs=8, seed=1, deterministic=True, min_count=5
+    ).vectors
 
 
 def projection_of(model: nn.Module, words: list[str]) -> Vectors:

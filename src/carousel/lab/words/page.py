@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 from carousel.embeddings import Vectors
 from carousel.embeddings.word_map import word_map
 from carousel.emit import formula
-from carousel.lab.figures import curves, slider
+from carousel.lab.diagrams import cell, one_hot_product
+from carousel.lab.figures import chart
 from carousel.lab.formulas import CBOW, TDNN, SkipGram, cell_formulas, static_formula
 from carousel.lab.words.measure import CONTEXTS, LONGER, MAPPED, VOCABULARY, Learned, Measurements
-from carousel.report.charts import Chart, Points, Scatter
-from carousel.report.lab import Claim, Figure, Findings, Section, Table
-from carousel.report.words import count, listed, number, power
+from carousel.report.charts import Points, Scatter
+from carousel.report.lab import Claim, Figure, Findings, Section, Slider, Table
+from carousel.report.words import count, number, power
 
 MARGIN = 0.1  # related words are near each other if their mean cosine is larger by more
 PROJECTED, ONE_HOT = "GRU, projection", "GRU, one-hot"
@@ -20,7 +19,14 @@ PROJECTED, ONE_HOT = "GRU, projection", "GRU, one-hot"
 
 def findings(found: Measurements) -> Findings:
     """The claims about one-hot vectors, projections and the TDNN, and the figures behind them."""
-    sections = [_distance_section(found), _model_section(found), _context_section(found), _map_section(found)]
+    sections = [
+        _map_section(found),
+        _product_section(found.projections["skip-gram"]),
+        _network_section(),
+        _distance_section(found),
+        _model_section(found),
+        _context_section(found),
+    ]
     equations = {
         "TDNN, N = 4: x is a one-hot word, p1 a projection, z the scores of the next word": formula.text(
             TDNN().equations
@@ -32,7 +38,7 @@ def findings(found: Measurements) -> Findings:
         "CBOW: the mean of the vectors of the words around": static_formula(CBOW(), True),
     }
     claims = [_distance_claim(found), _waste_claim(found), _tdnn_claim(found)]
-    return Findings(claims, sections, found.numbers, equations, cover=3)
+    return Findings(claims, sections, equations)
 
 
 def _has_learned(found: Measurements, model: Learned) -> bool:
@@ -50,18 +56,22 @@ def _near(found: Measurements, projection: str) -> bool | None:
 def _distance_claim(found: Measurements) -> Claim:
     cases = {name: _near(found, name) for name in found.projections}
     one_hot, skip_gram = found.distances["one-hot"], found.distances["skip-gram"]
-    means = "; ".join(
-        f"{name} {number(each.related)} and {number(each.other)}" for name, each in found.cosines.items()
-    )
     return Claim.judged(
         "One-hot vectors make no assumptions about words: all are equally far apart. A projection brings related "
         "words together.",
         cases.values(),
-        f"The distance of any two one-hot vectors is {number(one_hot.nearest, 4)} to {number(one_hot.farthest, 4)}, "
-        f"and √2 is {number(math.sqrt(2), 4)}. The distance of skip-gram vectors of length 1 goes from "
-        f"{number(skip_gram.nearest, 2)} to {number(skip_gram.farthest, 2)}. The mean cosine of related words (append, "
-        f"extend; if, else; …) and of other words is: {means}. Related words are near each other if the difference is "
-        f"more than {MARGIN:g}.",
+        {
+            "nearest two one-hot vectors": number(one_hot.nearest, 4),
+            "farthest two one-hot vectors": number(one_hot.farthest, 4),
+            "nearest two skip-gram vectors of length 1": number(skip_gram.nearest, 2),
+            "farthest two skip-gram vectors of length 1": number(skip_gram.farthest, 2),
+        }
+        | {
+            f"mean cosine of {which} words, {name}": number(getattr(cosines, which))
+            for name, cosines in found.cosines.items()
+            for which in ("related", "other")
+        },
+        f"Related words, such as append and extend, are near each other if their cosine is larger by {MARGIN:g}.",
         f"the projection is that of {' or '.join(name for name, near in cases.items() if near)}",
     )
 
@@ -75,11 +85,15 @@ def _waste_claim(found: Measurements) -> Claim:
             projected.parameters < one_hot.parameters,
             projected.perplexity <= one_hot.perplexity if comparable else None,
         ],
-        f"PW times a one-hot vector equals the look-up, to {power(found.product_error)}. A GRU with a projection has "
-        f"{count(projected.parameters)} parameters, a held-out perplexity of {number(projected.perplexity, 0)} and "
-        f"{number(projected.milliseconds, 1)} ms a training step. With one-hot input it has "
-        f"{count(one_hot.parameters)} parameters, a perplexity of {number(one_hot.perplexity, 0)} and "
-        f"{number(one_hot.milliseconds, 1)} ms a step.{'' if comparable else ' ' + _too_short(found)}",
+        {
+            "difference between PW times a one-hot vector and the look-up": power(found.product_error),
+            **{f"{name}: parameters": count(found.models[name].parameters) for name in (PROJECTED, ONE_HOT)},
+            **{
+                f"{name}: held-out perplexity": number(found.models[name].perplexity, 0)
+                for name in (PROJECTED, ONE_HOT)
+            },
+        },
+        "" if comparable else _too_short(found),
         "parameters count for more than the loss",
     )
 
@@ -92,17 +106,19 @@ def _too_short(found: Measurements) -> str:
 
 
 def _tdnn_claim(found: Measurements) -> Claim:
-    tdnns = {n: found.models[f"TDNN, N = {n}"] for n in CONTEXTS}
-    perplexities = listed([f"{number(model.perplexity, 0)} for N = {n}" for n, model in tdnns.items()])
-    predicts = min(tdnns.values(), key=lambda model: model.perplexity)
+    names = [*(f"TDNN, N = {n}" for n in CONTEXTS), LONGER, PROJECTED]
+    predicts = min((found.models[f"TDNN, N = {n}"] for n in CONTEXTS), key=lambda model: model.perplexity)
     cosines = found.cosines["TDNN, N = 4"]
     return Claim.judged(
         "The TDNN predicts each word from the past N words, and learns projections on the way.",
         [_has_learned(found, predicts) or None, _near(found, "TDNN, N = 4")],
-        f"The held-out perplexity of the TDNN is {perplexities}. {_order(found)} A GRU of the same width that reads "
-        f"everything has {number(found.models[PROJECTED].perplexity, 0)} after as many steps. A TDNN with N = 4 that "
-        f"takes {count(found.longer)} steps has {number(found.models[LONGER].perplexity, 0)}. In its projection, the "
-        f"mean cosine of related words is {number(cosines.related)}, and that of other words {number(cosines.other)}.",
+        {f"held-out perplexity of the {name}": number(found.models[name].perplexity, 0) for name in names}
+        | {
+            "word frequencies alone": number(found.frequency_perplexity, 0),
+            "mean cosine of related words": number(cosines.related),
+            "mean cosine of other words": number(cosines.other),
+        },
+        f"{_order(found)} The cosines are those of the TDNN that is trained longer.",
         "the claim is about predicting alone",
     )
 
@@ -112,8 +128,36 @@ def _order(found: Measurements) -> str:
     tdnns = {n: found.models[f"TDNN, N = {n}"] for n in CONTEXTS}
     if not all(_has_learned(found, model) for model in tdnns.values()):
         return _too_short(found)
-    best = min(tdnns, key=lambda n: tdnns[n].perplexity)
-    return f"N = {best} is best. Word frequencies alone, without context, have {number(found.frequency_perplexity, 0)}."
+    return f"N = {min(tdnns, key=lambda n: tdnns[n].perplexity)} is best."
+
+
+def _product_section(vectors: Vectors) -> Section:
+    words = [
+        word
+        for word in ("append", "extend", "keys", "true", "if", "else", "open", "close")
+        if word in vectors
+    ]
+    table = [[float(vectors[word][row]) for word in words] for row in range(8)]
+    picture = one_hot_product("The first 8 rows of PW, for a few words, by skip-gram", table, words, 2)
+    caption = (
+        "Orange is positive and blue negative. A one-hot vector picks the column of its word, so that the product is a "
+        "look-up. Words of one kind have columns alike."
+    )
+    return Section("A projection of one-hot vectors", "", [Figure(picture, caption)])
+
+
+def _network_section() -> Section:
+    pictures = {
+        "TDNN, N = 4": cell(TDNN().equations, "The TDNN"),
+        "skip-gram": cell(SkipGram().equations, "Skip-gram with one negative sample", time=False),
+        "CBOW": cell(CBOW().equations, "CBOW with one negative sample", time=False),
+    }
+    caption = (
+        "Drawn from the equations. The TDNN reads the one-hot word x_t and three earlier projections, and scores the "
+        "next word. Skip-gram lets the vector v of a word score a word u beside it and a drawn word n. CBOW does so by "
+        "the mean of the words around."
+    )
+    return Section("The networks", "", [Slider("network", pictures, caption)])
 
 
 def _distance_section(found: Measurements) -> Section:
@@ -141,30 +185,35 @@ def _model_section(found: Measurements) -> Section:
         rows,
         "A training step reads 16 windows of 32 words.",
     )
+    samples = Table(
+        ["", "a written sample"],
+        [[name, text] for name, text in found.samples.items()],
+        "Each model writes on from the word “def”, at a temperature of 0.8.",
+    )
     return Section(
         "Language models of the same text",
         f"The vocabulary has the {count(VOCABULARY - 1)} most frequent words and one entry for all rare words. Each "
         f"model takes {count(found.steps)} steps, and the one that is trained longer {count(found.longer)}.",
-        [table],
+        [table, samples],
     )
 
 
 def _context_section(found: Measurements) -> Section:
     values = [found.models[f"TDNN, N = {n}"].perplexity for n in CONTEXTS]
     gru = found.models[PROJECTED].perplexity
-    chart = Chart(
+    drawn = chart(
         "Held-out perplexity of the TDNN by its context",
-        f"The level is a GRU with {gru:.0f}",
-        "N, words in the context",
-        "held-out perplexity",
-        curves(list(CONTEXTS), {"TDNN": values}, dots=True),
+        ("N, words in the context", "held-out perplexity"),
+        list(CONTEXTS),
+        {"TDNN": values},
+        dots=True,
         levels=[("GRU", gru)],
         y_range=(0.9 * min(*values, gru), 1.05 * max(*values, gru)),
     )
     caption = (
         f"{_order(found)} Every further word of context costs parameters. The recurrent network has no N."
     )
-    return Section("How many past words?", "", [Figure(chart, caption)])
+    return Section("How many past words?", "", [Figure(drawn, caption)])
 
 
 def _map_section(found: Measurements) -> Section:
@@ -190,7 +239,7 @@ def _map_section(found: Measurements) -> Section:
         "A map of words",
         "CBOW and skip-gram read the words on both sides, and the TDNN only those before. The map shows the TDNN that "
         f"was trained for {count(found.longer)} steps.",
-        [slider("projection", drawings, caption, "skip-gram"), cosines, nearest],
+        [Slider("projection", drawings, caption, "skip-gram"), cosines, nearest],
     )
 
 

@@ -1,4 +1,6 @@
-// Sliders choose which of the pictures drawn beforehand is shown. Without this script each shows its first state.
+// A slider chooses which of the pictures drawn beforehand is shown. In a presentation one picture, table or claim fills
+// the screen: left and right walk through them, up and down move the slider, Escape ends it. Without this script each
+// slider shows its first picture.
 (() => {
   "use strict";
   document.documentElement.classList.add("js");
@@ -15,5 +17,40 @@
     input.addEventListener("input", show);
     show();
   }
+  const stops = [...document.querySelectorAll("figure, .rows, .claims li, details.equation")];
+  let at = -1; // the stop that is shown; -1 outside of a presentation
+  const go = (to) => {
+    stops[at]?.classList.remove("current");
+    at = Math.min(to, stops.length - 1);
+    document.body.classList.toggle("presenting", at >= 0);
+    if (at < 0) return;
+    const stop = stops[at];
+    stop.classList.add("current");
+    stop.dataset.heading = stop.closest("section")?.querySelector("h2").textContent ?? "";
+    if (stop.tagName === "DETAILS") stop.open = true;
+    document.body.dataset.stop = `${at + 1} / ${stops.length}`;
+  };
+  const slide = (by) => {
+    const input = stops[at].querySelector("input");
+    if (!input) return;
+    input.value = Number(input.value) + by;
+    input.dispatchEvent(new Event("input"));
+  };
+  document.addEventListener("keydown", (event) => {
+    if (at < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
+    const moves = {
+      ArrowRight: () => go(at + 1), PageDown: () => go(at + 1), " ": () => go(at + 1),
+      ArrowLeft: () => go(Math.max(at - 1, 0)), PageUp: () => go(Math.max(at - 1, 0)),
+      ArrowUp: () => slide(1), ArrowDown: () => slide(-1), Escape: () => go(-1),
+    };
+    if (!(event.key in moves)) return;
+    event.preventDefault();
+    moves[event.key]();
+  });
+  document.querySelector("#present")?.addEventListener("click", (event) => {
+    event.target.blur();
+    go(0);
+  });
+  if (location.hash === "#present") go(0);
   document.body.dataset.ready = "yes";
 })();
