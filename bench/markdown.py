@@ -13,8 +13,8 @@ PAGE = """\
 # Benchmarks
 
 This page compares the speed of Carousel's layers with other libraries that run recurrent networks
-on a CPU. The benchmark is one layer in one direction, in float32, with I = H. All contenders get
-the same weights and input. They are timed only after their results were found equal.
+on a CPU. The benchmark is one layer in one direction, in float32, with as many inputs as units. All
+libraries get the same weights and input, and must return equal results before they are timed.
 
 - Machine: {machine}
 - Multiply-add peak, measured in the same run: {peak:.0f} GFLOP/s
@@ -30,23 +30,23 @@ missing.
 
 ## How to read it
 
-(T, B, H) is the shape: T steps, B sequences and H units.
+(T, B, H) is the shape: T steps, B sequences, H units and as many inputs, I = H.
 
-- *ms* is the median time of one call over the rounds. In the columns of other libraries, it is
-  the number before the comma.
+- *ms* is the median time of one call over the rounds.
 - *GFLOP/s* counts the matrix products alone: 2 T B G H (I + H) operations forward, and 6 T B G H
   (I + H) forward and backward. G is 1 for the RNN, 3 for the GRU and 4 for the LSTM.
 - *of peak* is the share of the peak above.
-- *Carousel is* contains the ratio of the median times: 2.00x means that Carousel is 2 times as
-  fast. The brackets contain the quartiles of the ratios of the single rounds. The verdict is
-  *faster* or *slower* if all three numbers agree, and *even* otherwise.
+- A column such as *torch.nn ms, Carousel is* contains the time of torch.nn, and after a comma the ratio
+  of the median times. 2.00x means that Carousel is 2 times as fast. Each round has a ratio too, and the
+  brackets contain the quartiles of these ratios. Carousel is called *faster* if the ratio and both
+  quartiles are above 1, *slower* if they are below 1, and *even* otherwise.
 
 *forward + backward* is training: backward computes the gradients of the weights and of x.
 *forward only* is inference.
 
-- **Carousel** is the module in training. In inference it is `module.frozen()`, which packs its
-  weights once, as ONNX Runtime does when its session is created.
-- **its module** is inference by the module itself, which packs its weights at each call.
+- **Carousel** is the module in the tables of training. In the tables of inference it is
+  `module.frozen()`, which packs its weights once, as ONNX Runtime does when its session is created.
+- **its module** is Carousel's module used for inference, which packs its weights at each call.
 - **torch.nn** is torch's LSTM, GRU or RNN module.
 - **torch loop** is a Python loop over torch operations, for cells that torch.nn does not have.
 - **jax.lax.scan** is the same step compiled by XLA. The product with the input is computed before
