@@ -55,7 +55,7 @@ def test_numbers_of_symbols_have_no_gaps(runs, number):
     numbers = data["tokenizer"]["model"]["vocab"]
     numbers[max(numbers, key=numbers.get)] = number
     with pytest.raises(CarouselError, match="number its symbols from 0"):
-        carousel.data.vocabulary_from_json(data)
+        carousel.data.vocabularies.vocabulary_from_json(data)
 
 
 def test_weights_that_are_no_numbers_choose_nothing(runs, tmp_path):
