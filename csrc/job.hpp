@@ -41,7 +41,7 @@ struct Phase {
   std::vector<Product> products;
 };
 
-// A cell as the time loop sees it: built once in Python from the cell's graph (emit/schedule.py).
+// A cell as the time loop sees it: built once in Python from the cell's graph (emit/phases.py).
 struct Program {
   int states = 0, slots = 0, blocks = 0, work = 0;
   int sums = 0, work_sums = 0;  // numbers behind the vectors of a row: sums over units

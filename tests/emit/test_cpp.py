@@ -12,8 +12,8 @@ from equations.user_cells import USER_CELLS
 
 import carousel
 from carousel.emit import cpp
+from carousel.emit.phases import schedule
 from carousel.emit.program import Kind, Place
-from carousel.emit.schedule import schedule
 from carousel.equations import Cell, affine, maximum, minimum
 from carousel.equations.catalogue import CELLS
 

@@ -142,7 +142,7 @@ def test_a_length_becomes_steps_once(config, options, monkeypatch):
     """TextWindows are counted and minutes measured; the steps found are stored, with the evaluations and the
     threads.
     """
-    monkeypatch.setattr("carousel.training.run.length.DEFAULT_MINUTES", 0.01)
+    monkeypatch.setattr("carousel.training.run.number_of_steps.DEFAULT_MINUTES", 0.01)
     config = dataclasses.replace(config, steps=None, evaluate_every=None, **options)
     stored = train(config=config).config
     assert stored.threads == 1

@@ -1,6 +1,6 @@
 """The command line: parse, call, print. Torch is loaded only by commands that need it."""
 
-from carousel.cli.loading import loading
+from carousel.cli.early_interrupt import loading
 
 
 def main() -> None:

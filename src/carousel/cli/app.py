@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from carousel.cli.loading import STOPPED
+from carousel.cli.early_interrupt import STOPPED
 from carousel.cli.output import say
 from carousel.errors import CarouselError
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from carousel.cli.loading import check_files, loaded
+from carousel.cli.early_interrupt import check_files, loaded
 
 
 def register(app: typer.Typer) -> None:

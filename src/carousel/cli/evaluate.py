@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from carousel.cli.loading import check_files, loaded
+from carousel.cli.early_interrupt import check_files, loaded
 from carousel.cli.output import give, say
 from carousel.cli.sequences import evaluated, is_of_sequences
 from carousel.errors import CarouselError

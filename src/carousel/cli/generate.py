@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from carousel.cli.loading import loaded
+from carousel.cli.early_interrupt import loaded
 from carousel.cli.options import flag
 from carousel.cli.output import give
 from carousel.errors import CarouselError

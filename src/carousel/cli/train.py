@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from carousel.cli.loading import STOPPED, check_files, loaded
+from carousel.cli.early_interrupt import STOPPED, check_files, loaded
 from carousel.cli.options import flag, with_config_options
 from carousel.cli.output import say
 from carousel.errors import CarouselError
@@ -117,7 +117,7 @@ def _settings(path: Path | None, preset: str | None, given: dict[str, Any]) -> A
 
 def _check_paths(settings: AnyConfig) -> None:
     """Raise CarouselError for data that is not there, or a run folder that is."""
-    from carousel.data.parts import find_parts
+    from carousel.data.part_names import find_parts
     from carousel.training.language.config import LanguageConfig
     from carousel.training.run.folder import RunFolder
 

@@ -8,7 +8,7 @@ Text passes through this room in this order:
     for inputs, targets in Windows(ids, batch=32, length=100):  # (T, B), (T, B)
         ...
 
-The names are imported when they are first used, since `data.files` and `data.parts` are used without torch.
+The names are imported when they are first used, since `data.files` and `data.part_names` are used without torch.
 """
 
 from typing import TYPE_CHECKING
@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 from carousel.lazy import lazy
 
 if TYPE_CHECKING:
-    from carousel.data.corpora import Split, load_corpus, read, split
+    from carousel.data.corpora import load_corpus, read
     from carousel.data.documents import Document
     from carousel.data.files import find_files, standard_library
+    from carousel.data.splitting import Split, split
     from carousel.data.streams import stream
     from carousel.data.vocabularies import Vocabulary, fit_vocabulary, load_vocabulary
     from carousel.data.windows import Windows

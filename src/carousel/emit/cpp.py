@@ -7,8 +7,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from carousel.emit.phases import schedule
 from carousel.emit.program import Kind, Phase, Place, Program, computed
-from carousel.emit.schedule import schedule
 from carousel.equations import Equations
 from carousel.equations.graph import Node
 

@@ -2,7 +2,7 @@
 
 A step is a row of phases. Each begins with products of vectors that are ready, then computes unit by unit. An LSTM has
 one phase; a GRU with reset before has two, since W (r * h) waits for r. The backward pass is a program of the same
-form. `emit/schedule.py` makes the program of a cell.
+form. `emit/phases.py` makes the program of a cell.
 
 One row of the tape has `slots` vectors of H for one step of one sequence. The first are the blocks of the affines:
 pre-activations are summed in them, and activations then overwrite them. Other vectors that the backward pass needs

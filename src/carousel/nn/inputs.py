@@ -12,11 +12,11 @@ from carousel.emit.call import Call
 from carousel.equations import Equations
 from carousel.errors import CarouselError
 from carousel.nn.lengths import Lengths, Ragged
-from carousel.nn.masks import Segments, open_input
 from carousel.nn.precision import Numbers, cast, matching, numbers_of
 from carousel.nn.resets import Resets, StepMasks
 from carousel.nn.sequence_layout import Packed, Padded
 from carousel.nn.states import States, check_states
+from carousel.nn.step_masks import Segments, open_input
 from carousel.nn.torch_layer import Parameters, TorchLayer
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from carousel import _core
 from carousel.emit.call import Call
-from carousel.emit.schedule import schedule
+from carousel.emit.phases import schedule
 from carousel.equations import Equations
 from carousel.equations.parameters import BIASES
 from carousel.errors import CarouselError

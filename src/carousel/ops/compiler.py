@@ -23,7 +23,7 @@ from pathlib import Path
 from carousel import _core
 from carousel.cache import cache_folder, made_cache_folder
 from carousel.emit.cpp import operand_numbers, source
-from carousel.emit.schedule import schedule
+from carousel.emit.phases import schedule
 from carousel.equations import Equations
 from carousel.locks import in_turn
 

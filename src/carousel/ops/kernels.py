@@ -7,8 +7,8 @@ from functools import cache
 import torch
 
 from carousel import _core
+from carousel.emit.phases import schedule
 from carousel.emit.program import Product
-from carousel.emit.schedule import schedule
 from carousel.equations import Equations
 from carousel.equations.catalogue import CELLS
 from carousel.equations.text import read

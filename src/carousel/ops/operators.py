@@ -15,7 +15,7 @@ from torch import Tensor
 from carousel import _core
 from carousel.emit import reference
 from carousel.emit.call import Call
-from carousel.emit.schedule import schedule
+from carousel.emit.phases import schedule
 from carousel.errors import CarouselError
 from carousel.ops.checked_arrays import (
     Arrays,

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from carousel.emit.call import Call
+from carousel.emit.phases import schedule
 from carousel.emit.program import Kind
 from carousel.emit.reference import evaluate, learned_values
-from carousel.emit.schedule import schedule
 from carousel.equations import Equations
 from carousel.equations.derive import backward
 from carousel.equations.graph import Node, make, topological

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from carousel.report.charts.line import Line, thin
 from carousel.report.diagnosis.figures import Figure
 from carousel.report.diagnosis.gradient_figures import gradient_figure
+from carousel.report.number_format import number
 from carousel.report.run_facts import RunReport
-from carousel.report.words import number
 
 
 class Bar(NamedTuple):

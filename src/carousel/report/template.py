@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from carousel.report import words
+from carousel.report import number_format
 from carousel.report.mathml import mathml
 from carousel.report.prose import prose
 
@@ -25,12 +25,12 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     for each in (
-        words.number,
-        words.count,
-        words.about,
-        words.duration,
-        words.percent,
-        words.power,
+        number_format.number,
+        number_format.count,
+        number_format.about,
+        number_format.duration,
+        number_format.percent,
+        number_format.power,
         prose,
         mathml,
     ):

@@ -10,7 +10,7 @@ from report.drawn import read_page
 
 from carousel.diagnosis import diagnose
 from carousel.nn import RNN
-from carousel.report.words import number
+from carousel.report.number_format import number
 
 pytestmark = needs_browser
 TEN = math.log(10)

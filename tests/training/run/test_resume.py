@@ -15,7 +15,7 @@ from carousel import CarouselError
 from carousel.models.tensors import load_tensors
 from carousel.training import LanguageConfig, Run, resume, train
 from carousel.training.language.row import Row
-from carousel.training.run import length, session
+from carousel.training.run import number_of_steps, session
 from carousel.training.run.folder import RunFolder
 from carousel.training.run.metrics import read_metrics
 from carousel.training.run.progress import Saved
@@ -145,11 +145,11 @@ def test_minutes_are_measured_only_once(config, monkeypatch):
     """A resumed run takes as many steps as were measured when it began, not as many as it would measure
     now.
     """
-    monkeypatch.setattr(length, "_seconds_per_step", lambda loop: 0.02)
+    monkeypatch.setattr(number_of_steps, "_seconds_per_step", lambda loop: 0.02)
     config = dataclasses.replace(config, steps=None, minutes=0.01, evaluate_every=2)
     with pytest.raises(Stop):
         train(config=config, on_progress=stop_at(2))
-    monkeypatch.setattr(length, "_seconds_per_step", lambda loop: 0.001)
+    monkeypatch.setattr(number_of_steps, "_seconds_per_step", lambda loop: 0.001)
     steps = RunFolder(config.out).load_config().steps
     assert steps <= 30
     assert resume(config.out).step == steps

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from carousel.cli.early_interrupt import loaded
 from carousel.cli.embed.arguments import (
     Among,
     Duplicates,
@@ -18,7 +19,6 @@ from carousel.cli.embed.arguments import (
     open_vectors,
     show,
 )
-from carousel.cli.loading import loaded
 
 
 def register(app: typer.Typer) -> None:

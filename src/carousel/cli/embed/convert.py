@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from carousel.cli.early_interrupt import loaded
 from carousel.cli.embed.arguments import Duplicates, Odd
-from carousel.cli.loading import loaded
 from carousel.cli.output import say
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from carousel.cli.early_interrupt import loaded
 from carousel.cli.embed.arguments import Duplicates, File, Method, Odd, open_vectors
-from carousel.cli.loading import loaded
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from carousel.cli.early_interrupt import loaded
 from carousel.cli.embed.arguments import (
     Among,
     Duplicates,
@@ -20,7 +21,6 @@ from carousel.cli.embed.arguments import (
     open_vectors,
     show,
 )
-from carousel.cli.loading import loaded
 from carousel.cli.output import give, say
 from carousel.errors import CarouselError
 

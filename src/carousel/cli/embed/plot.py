@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from carousel.cli.early_interrupt import loaded
 from carousel.cli.embed.arguments import Duplicates, File, Odd, open_vectors
-from carousel.cli.loading import loaded
 from carousel.cli.output import say
 from carousel.errors import CarouselError, shown
 

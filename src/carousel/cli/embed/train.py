@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from carousel.atomic import StorageError
-from carousel.cli.loading import STOPPED, loaded
+from carousel.cli.early_interrupt import STOPPED, loaded
 from carousel.cli.options import with_config_options
 from carousel.cli.output import say
 from carousel.errors import CarouselError, shown

@@ -21,7 +21,7 @@ from carousel.lab.figures import chart
 from carousel.lab.formulas import cell_formulas
 from carousel.report.charts import Chart
 from carousel.report.lab import Claim, Figure, Findings, Grid, Section, Slider, Table
-from carousel.report.words import number, percent, power
+from carousel.report.number_format import number, percent, power
 
 ROUNDING = 1e-16  # of float64: a smaller distance is none
 

@@ -21,7 +21,7 @@ from carousel.lab.diagrams import cell, unrolled
 from carousel.lab.figures import chart
 from carousel.report.charts import Chart
 from carousel.report.lab import Claim, Figure, Findings, Section, Slider, Table
-from carousel.report.words import count, number, percent, power
+from carousel.report.number_format import count, number, percent, power
 
 LARGE = 0.2  # of all pairs is a large share
 LEARNED = 0.99  # share of rows that are right

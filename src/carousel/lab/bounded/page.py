@@ -9,7 +9,7 @@ from carousel.lab.bounded.measure import ACTIVATIONS, GAINS, READ_ERROR, SELF_WE
 from carousel.lab.figures import chart
 from carousel.lab.formulas import cell_formulas
 from carousel.report.lab import Claim, Figure, Findings, Section
-from carousel.report.words import number, percent
+from carousel.report.number_format import number, percent
 
 BOUND = 1.0  # of the values of sigmoid and tanh
 BOUNDED = ("sigmoid", "tanh")

@@ -11,7 +11,7 @@ from carousel.lab.diagrams import cell, unrolled
 from carousel.lab.formulas import cell_formulas
 from carousel.report.charts import Chart, Line
 from carousel.report.lab import Claim, Figure, Findings, Formula, Section, Slider, Table
-from carousel.report.words import count, number, power
+from carousel.report.number_format import count, number, power
 
 AXIS = (1e-299, 1e20)  # down to the floor, in eight steps of forty decades
 VANISHED = 1e-6  # share of the gradient at the end below which it is lost

@@ -22,7 +22,7 @@ from carousel.lab.depth.measure import (
 from carousel.lab.formulas import ThreeLayers, static_formula
 from carousel.report.charts import Chart, Line, Points, Scatter
 from carousel.report.lab import Claim, Findings, Section, Slider, Table
-from carousel.report.words import count, listed, percent, power
+from carousel.report.number_format import count, listed, percent, power
 
 TEN = 10  # layers, after which the lecture sees no gradient left
 LEARNED = 0.5  # accuracy of a network that has learned; guessing has 0.1

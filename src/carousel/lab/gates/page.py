@@ -32,7 +32,7 @@ from carousel.lab.networks import vectors
 from carousel.nn import Recurrent
 from carousel.report.charts import Chart, Line
 from carousel.report.lab import Claim, Figure, Findings, Section, Slider, Table
-from carousel.report.words import number, power
+from carousel.report.number_format import number, power
 
 SOLVED = 0.05  # squared error left, as a share of the target's power
 APART = 0.3  # difference of a gate between the commands at which it should be open and shut

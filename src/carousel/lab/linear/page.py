@@ -24,7 +24,7 @@ from carousel.lab.linear.measure import (
 )
 from carousel.report.charts import Chart, Line
 from carousel.report.lab import Claim, Figure, Findings, Section, Slider, Table
-from carousel.report.words import number, power
+from carousel.report.number_format import number, power
 
 ROUNDING = 1e-12  # of float64 over some tens of steps
 CLOSE = 0.01  # relative error of a growth rate that still agrees

@@ -9,7 +9,7 @@ from carousel.lab.formulas import cell_formulas
 from carousel.lab.long_lag.measure import BATCH, CELLS, HIDDEN, TASKS, Measurements
 from carousel.report.charts import Chart, Line
 from carousel.report.lab import Claim, Figure, Findings, Section, Table
-from carousel.report.words import count, listed, number
+from carousel.report.number_format import count, listed, number
 
 PLAIN, PEEPHOLES = "RNN", "LSTM, peepholes"
 

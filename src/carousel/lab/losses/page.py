@@ -10,7 +10,7 @@ from carousel.lab.formulas import WeightedKL, cell_formulas, static_formula
 from carousel.lab.losses.measure import DELAY, LAG, MLP, SEQUENCE, WINDOWS, Measurements
 from carousel.report.charts import Chart, Line, thin
 from carousel.report.lab import Claim, Figure, Findings, Section, Slider, Table
-from carousel.report.words import count, number, percent, power
+from carousel.report.number_format import count, number, percent, power
 
 ROUNDING = 1e-12
 LEARNED, MISSED = 0.95, 0.75  # accuracy from which on a window teaches the lag, and below which it does not

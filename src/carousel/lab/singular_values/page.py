@@ -13,7 +13,7 @@ from carousel.lab.formulas import ThreeLayers, cell_formulas, static_formula
 from carousel.lab.singular_values.measure import DEEP, DEPTH, HIDDEN, LAGS, WIDTH, Measurements
 from carousel.report.charts import Chart, Line
 from carousel.report.lab import Claim, Figure, Findings, Section, Slider, Table
-from carousel.report.words import number, power
+from carousel.report.number_format import number, power
 
 FLOOR = 1e-16  # of float64: a smaller number beside values near 1 is rounding
 

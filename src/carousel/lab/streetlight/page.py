@@ -23,7 +23,7 @@ from carousel.lab.streetlight.measure import (
 )
 from carousel.report.charts import Points, Scatter
 from carousel.report.lab import Claim, Figure, Findings, Section, Slider, Table
-from carousel.report.words import number, percent
+from carousel.report.number_format import number, percent
 
 LOUDEST = driven_by(INPUTS[-1])
 RIGHT = 0.9  # share of networks from which on a prediction counts as right

@@ -11,7 +11,7 @@ from carousel.lab.formulas import CBOW, TDNN, SkipGram, cell_formulas, static_fo
 from carousel.lab.words.measure import CONTEXTS, LONGER, MAPPED, VOCABULARY, Learned, Measurements
 from carousel.report.charts import Points, Scatter
 from carousel.report.lab import Claim, Figure, Findings, Section, Slider, Table
-from carousel.report.words import count, number, power
+from carousel.report.number_format import count, number, power
 
 MARGIN = 0.1  # related words are near each other if their mean cosine is larger by more
 PROJECTED, ONE_HOT = "GRU, projection", "GRU, one-hot"

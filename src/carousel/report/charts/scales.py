@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from carousel.report.words import number, superscript
+from carousel.report.number_format import number, superscript
 
 
 @dataclass(frozen=True)

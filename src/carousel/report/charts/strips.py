@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from carousel.diagnosis.measures.gates import GATES
 from carousel.diagnosis.measures.tracking_units import Unit, UnitStrip
-from carousel.report.words import number
+from carousel.report.number_format import number
 
 MEANINGS = {
     "i": "input gate",

@@ -10,7 +10,7 @@ from carousel.diagnosis.measures.gates import GateSeries
 from carousel.diagnosis.measures.saturation import Saturation
 from carousel.report.charts.line import Chart, Line, svg, thin
 from carousel.report.diagnosis.figures import STYLES, Figure, bars
-from carousel.report.words import percent
+from carousel.report.number_format import percent
 
 
 def saturation_figure(found: Saturation) -> Figure:

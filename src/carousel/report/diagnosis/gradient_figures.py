@@ -13,7 +13,7 @@ from carousel.diagnosis.measures.gradient_by_layer import GradientByLayer
 from carousel.diagnosis.text import on_layers
 from carousel.report.charts.line import Chart, Line, svg
 from carousel.report.diagnosis.figures import Figure, bars, finite
-from carousel.report.words import power, superscript
+from carousel.report.number_format import power, superscript
 
 _TEN = math.log(10)
 _ROOM = 3  # powers of ten that a bound may take above the measured curves; higher it leaves the picture

@@ -10,7 +10,7 @@ from carousel.diagnosis.measures.memory import Memory
 from carousel.diagnosis.text import on_impulse, on_linear
 from carousel.report.charts.line import Chart, Line, svg
 from carousel.report.diagnosis.figures import STYLES, Figure, bars
-from carousel.report.words import number
+from carousel.report.number_format import number
 
 
 def memory_figure(found: Memory) -> Figure:

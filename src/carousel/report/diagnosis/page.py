@@ -24,8 +24,8 @@ from carousel.report.diagnosis.memory_figures import (
     times_figure,
 )
 from carousel.report.diagnosis.spectrum_figures import fixed_point_figures, lyapunov_figure, spectrum_figure
+from carousel.report.number_format import count, number, power
 from carousel.report.template import render_template
-from carousel.report.words import count, number, power
 
 _TITLES = {CRITICAL: "Something is wrong", WARNING: "Something is not right", NOTE: "Nothing is wrong"}
 

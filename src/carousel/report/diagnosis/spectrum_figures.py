@@ -9,7 +9,7 @@ from carousel.diagnosis.measures.lyapunov import Lyapunov
 from carousel.diagnosis.measures.spectrum import Spectrum
 from carousel.report.charts.line import Chart, Line, svg
 from carousel.report.diagnosis.figures import STYLES, Figure, eigenvalue_plot, finite
-from carousel.report.words import number
+from carousel.report.number_format import number
 
 
 def spectrum_figure(spectrum: Spectrum) -> Figure:

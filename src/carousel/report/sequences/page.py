@@ -9,10 +9,10 @@ import numpy as np
 from markupsafe import Markup
 
 from carousel.report.charts.line import Chart, Line, svg
+from carousel.report.number_format import count, number
 from carousel.report.run_page import RunPage, learning_curves
 from carousel.report.sequences.numbers import SequenceReport
 from carousel.report.template import render_template
-from carousel.report.words import count, number
 from carousel.training.sequences.objective import Track
 from carousel.training.sequences.score import ForecastScore, LabelScore
 

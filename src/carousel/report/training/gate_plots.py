@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from carousel.diagnosis.measures.gates import GateStatistics
 from carousel.report.charts.strips import MEANINGS
-from carousel.report.words import number, percent
+from carousel.report.number_format import number, percent
 
 _SIZE, _EDGE = 150, 8
 

@@ -10,12 +10,12 @@ from markupsafe import Markup
 from carousel.diagnosis.measures.tracking_units import UnitStrip
 from carousel.report.charts import strips
 from carousel.report.charts.line import Chart, Line, svg, thin
+from carousel.report.number_format import THIN, about, listed, number, percent, power
 from carousel.report.run_facts import Comparison
 from carousel.report.run_page import RunPage, learning_curves
 from carousel.report.template import render_template
 from carousel.report.training.gate_plots import GatePlot, gate_plots
 from carousel.report.training.numbers import TrainingReport
-from carousel.report.words import THIN, about, listed, number, percent, power
 
 _LEVELS = {"char": "characters", "word": "words", "token": "words", "bpe": "byte pairs"}
 _DRAWN = 5  # units with a figure of their own; the others wait in the list below them

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from carousel.data.opening import STDIN
-from carousel.data.parts import SHARE
+from carousel.data.part_names import SHARE
 from carousel.errors import CarouselError
 from carousel.models.cells import CELLS, MODELS, MOST_LAYERS, check_ends
 from carousel.options import described, option

@@ -19,8 +19,8 @@ from carousel.training.loop.config import LoopConfig
 from carousel.training.loop.loop import Diverged
 from carousel.training.run.checkpoint import describe_checkpoint, load_checkpoint, save_checkpoint
 from carousel.training.run.folder import RunFolder
-from carousel.training.run.length import resolve_length, seconds_since
 from carousel.training.run.metrics import CsvRow, Metrics
+from carousel.training.run.number_of_steps import resolve_length, seconds_since
 from carousel.training.run.position import Position
 from carousel.training.run.progress import AnyScore, Evaluated, Saved, Started, Stepped
 from carousel.training.run.task import Task

@@ -2,7 +2,7 @@
 
 import pytest
 
-from carousel.report import words
+from carousel.report import number_format
 
 
 @pytest.mark.parametrize(
@@ -34,4 +34,4 @@ from carousel.report import words
 )
 def test_numbers_read_well(function, value, text):
     """Thin spaces (here _) between groups, a true minus, and no 60 seconds in a minute."""
-    assert getattr(words, function)(value).replace(words.THIN, "_") == text
+    assert getattr(number_format, function)(value).replace(number_format.THIN, "_") == text

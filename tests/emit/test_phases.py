@@ -7,8 +7,8 @@ from equations.evaluation import DerivedStep, random_step
 from equations.user_cells import USER_CELLS
 from tolerances import assert_close
 
+from carousel.emit.phases import schedule, stages
 from carousel.emit.program import Kind, Place
-from carousel.emit.schedule import schedule, stages
 from carousel.equations.catalogue import CELLS
 
 ALL = CELLS | USER_CELLS

@@ -8,7 +8,7 @@ import pytest
 from carousel import CarouselError
 from carousel.data import corpora, load_corpus, split
 from carousel.data.documents import Document
-from carousel.data.parts import parts_by_name
+from carousel.data.part_names import parts_by_name
 
 LINES = "a line of text\n" * 200
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import carousel as package
-from carousel.cli.loading import loaded, loading
+from carousel.cli.early_interrupt import loaded, loading
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and pipes are as on POSIX")
 
