@@ -119,7 +119,7 @@ class ForecastScore(Shown):
 
     >>> import carousel
     >>> once = ForecastScore(2.0, ("x",), ((1,),), ((3.0,),), ((9.0,),), ((4.0,),), ((1,),), ((9.0,),))
-    >>> print(*once.lines(carousel.SequenceModel(head="forecast")), sep="\n")
+    >>> print(*once.lines(carousel.SequenceModel(head="forecast")), sep="\\n")
     0.750 of the seasonal-naive forecast's error, 100.0 % of 1 values within the 90 % interval
       x: mean absolute error 3, seasonal-naive 4; root mean square 3
     """
