@@ -63,7 +63,7 @@ def test_a_log_of_training_has_whole_lines():
 
 
 def test_a_log_of_word_vectors_has_whole_lines():
-    """Notes, the size of the work, its speed, and the loss: one line of each kind within ten seconds."""
+    """Notes, the size of the work, its speed, and every estimate of the loss; one line of speed within ten seconds."""
     assert shown(EMBEDDING, False).splitlines() == [
         "reading the text",
         "reading: 1,000 tokens, 50 different words",
@@ -71,6 +71,7 @@ def test_a_log_of_word_vectors_has_whole_lines():
         "40 words, 2,000 tokens, 5 epochs, 2 threads, going on after 25 %",
         "epoch 1.25: 1:01 left, 2.35 M words/s, lr 0.0187",
         "epoch 1.50: held-out loss 2.3457, best so far",
+        "epoch 2.50: held-out loss 2.5000",
         "2.35 M words/s, 1:15 in all",
     ]
 

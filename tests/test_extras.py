@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import carousel
 from carousel import CarouselError
-from carousel.embeddings import plane
+from carousel.embeddings import word_map
 """
 WORK = """
 run = carousel.train("book.txt", level="char", hidden_size=4, batch=2, bptt=8, steps=2, monitor=1, threads=1, out="run")
@@ -34,10 +34,10 @@ embedding.vectors.nearest("cat")
 MISSING = """
 from carousel.report.embeddings.still import write_word_map_still
 vectors = carousel.Vectors(list("abcdef"), np.random.default_rng(1).normal(size=(6, 4)))
-words = plane.WordMap(["a", "b"], np.zeros(2), np.zeros(2), [[], []], [True] * 2, None, "tsne", None, 2, 4)
+words = word_map.WordMap(["a", "b"], np.zeros(2), np.zeros(2), [[], []], [True] * 2, None, "tsne", None, 2, 4)
 for extra, work in (
-    ("sklearn", lambda: plane.word_map(vectors)),
-    ("sklearn", lambda: plane.word_map(vectors, method="tsne")),
+    ("sklearn", lambda: word_map.word_map(vectors)),
+    ("sklearn", lambda: word_map.word_map(vectors, method="tsne")),
     ("plots", lambda: write_word_map_still(words, "a map", "map.png")),
     ("lightning", lambda: __import__("carousel.diagnosis.lightning")),
     ("lab", lambda: __import__("carousel.lab.depth.measure").lab.depth.measure.digits()),
@@ -64,6 +64,7 @@ def test_without_extras(work: str, tmp_path: Path) -> None:
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """What needs it, the package and the command that installs it."""
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for name in ("matplotlib", "matplotlib.figure"):
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(CarouselError, match=r"^A picture needs matplotlib\. .*carousel-rnn\[plots\]"):
         require("matplotlib.figure", "A picture", "plots")

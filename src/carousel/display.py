@@ -31,7 +31,7 @@ def display(console: Terminal, *, transient: bool = False) -> AbstractContextMan
 
 
 class PlainLines:
-    """Whole lines for a log file: notes, and every ten seconds how far the work is and what was measured."""
+    """Whole lines for a log file: notes, what was measured, and every ten seconds how far the work is."""
 
     def __init__(self, console: Terminal) -> None:
         self.console = console
@@ -39,7 +39,7 @@ class PlainLines:
 
     def __call__(self, event: Event) -> None:
         words, figures = str(event), ", ".join(filter(None, event.figures.values()))
-        if event.share is not None or figures:
+        if event.share is not None:
             now = time.monotonic()
             if now - self._last.get(type(event), -math.inf) < SECONDS_BETWEEN_LINES:
                 return

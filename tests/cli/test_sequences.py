@@ -201,4 +201,4 @@ def test_a_run_on_data_in_memory_has_its_test_part(carousel, tmp_path):
     done = carousel("evaluate", tmp_path / "run")
     assert "of 6 labels right" in done.out, done.err
     done = carousel("diagnose", tmp_path / "run")
-    assert "it reads the test part, 6 sequences" in unwrapped(done.out), done.err
+    assert "test part, 6 sequences" in unwrapped(done.out), done.err

@@ -55,7 +55,7 @@ def test_the_page_works_without_a_network(make_report, tmp_path, profile):
     assert "data-refused" not in dom
     assert float(re.search(r'id="test-bits" value="([^"]+)"', dom)[1]) == report.test
     bars = [float(value) for value in re.findall(r'class="value"><data value="([^"]+)"', dom)]
-    assert bars == sorted([report.test, *(each.bits for each in report.comparisons)], reverse=True)
+    assert bars == sorted([report.test, *(each.figure for each in report.comparisons)], reverse=True)
 
 
 def test_a_reader_can_look_at_any_gate_and_unit(make_report, tmp_path, profile):
