@@ -24,8 +24,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for each in (words.number, words.count, words.about, words.duration, words.percent, words.power, prose, mathml):
-        environment.filters[each.__name__] = each
+    plain = (words.number, words.count, words.about, words.duration, words.percent, words.power)
+    environment.filters |= {each.__name__: each for each in (*plain, prose, mathml)}
     environment.globals |= {"inline": _inline, "policy": _policy}
     return environment
 

@@ -86,7 +86,9 @@ def _growth_claim(found: Measurements) -> Claim:
                 power(_error(found))
             ),
             "norm after 60 steps: rotation of modulus 1": number(rotation, 3),
-            "Jordan block of modulus 1": number(found.special["repeated 1 (Jordan block)"][-1], 0),
+            "norm after 60 steps: Jordan block of modulus 1": number(
+                found.special["repeated 1 (Jordan block)"][-1], 0
+            ),
             f"largest growth of [[0.5, {coupling:g}], [0, 0.5]]": f"{number(peak, 0)}-fold",
         },
         "A rotation neither grows nor shrinks, and a Jordan block of modulus 1 grows without end. Every eigenvalue of "
@@ -104,8 +106,8 @@ def _direction_claim(found: Measurements) -> Claim:
             f"the rates from {len(found.directions)} random directions agree to": power(
                 max(found.directions) - min(found.directions)
             ),
-            "rate without a part along the eigenvector of 1.1": number(early, 3),
-            "its rate after 1,000 steps": number(late, 3),
+            "rate at first, without a part along the eigenvector of 1.1": number(early, 3),
+            "rate of that response after 1,000 steps": number(late, 3),
         },
         "Such directions are a set of measure zero. Rounding alone adds the missing part.",
         "the input has a part along the eigenvector of the largest eigenvalue",
@@ -201,7 +203,7 @@ def _response_section() -> Section:
     caption = "Below −1 and above 1 the response leaves the picture. Negative weights change its sign at every step."
     return Section(
         "The response to one input",
-        "h_k = w h_{k−1}, driven once by x₀ = 1.",
+        "The recurrence h_k = w h_{k−1} is driven once, by x_0 = 1.",
         [Slider("w", charts, caption, "w = 0.9")],
     )
 
@@ -226,7 +228,7 @@ def _vector_section() -> Section:
     )
     return Section(
         "The same for a vector",
-        "h_k = W h_{k−1} with two units, driven once by x₀ = (1, 1).",
+        "The recurrence h_k = W h_{k−1} of two units is driven once, by x_0 = (1, 1).",
         [Slider("eigenvalues", charts, caption, "pair of modulus 1.05")],
     )
 

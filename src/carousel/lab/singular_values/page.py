@@ -50,8 +50,8 @@ def _direction_claim(found: Measurements) -> Claim:
         [growth["first"] > 1 > growth["last"], False],
         {
             "factor on a gradient along the first singular direction": number(growth["first"], 2),
-            "along the last one, by the inverse product": power(growth["last"]),
-            "along a random direction": number(growth["random"], 2),
+            "factor along the last one, by the inverse product": power(growth["last"]),
+            "factor along a random direction": number(growth["random"], 2),
         }
         | {
             f"directions, of {HIDDEN}, that grow at gain {gain:g}": str(product.growing)
@@ -75,7 +75,7 @@ def _activation_claim(found: Measurements) -> Claim:
             for gain, product in ((1, one), (2, two))
         }
         | {
-            f"weights, gain {gain:g}": number(product.weights[-1], 1)
+            f"nats a direction over {LAGS} steps: weights, gain {gain:g}": number(product.weights[-1], 1)
             for gain, product in ((1, one), (2, two))
         },
         "tanh′ is at most 1. Larger weights saturate units, and here the activations take back "
@@ -96,7 +96,9 @@ def _ellipse_section(steps: int = 5) -> Section:
             for n, (size, direction) in enumerate(zip(sizes, directions.T, strict=True), start=1)
         ]
         images = [(each.T.tolist(), style) for each, style in ((circle, "guide"), (product @ circle, "s1"))]
-        pictures[f"{k} steps"] = plane(f"All disturbances of size 1, after {k} steps", 1.5, arrows, images)
+        pictures[f"{k} step{'s' if k != 1 else ''}"] = plane(
+            f"All disturbances of size 1 at step 0, seen at step {k}", 1.5, arrows, images
+        )
         h = torch.tanh(weight @ h)
         product = (1 - h**2)[:, None] * weight @ product
     caption = (
@@ -106,7 +108,7 @@ def _ellipse_section(steps: int = 5) -> Section:
     return Section(
         "The circle that becomes an ellipse",
         "Two tanh units run without input, and a small disturbance is multiplied by the Jacobian of each step.",
-        [Slider("steps", pictures, caption, "1 steps")],
+        [Slider("steps", pictures, caption, "1 step")],
     )
 
 

@@ -72,8 +72,8 @@ def _growth_claim(found: Measurements) -> Claim:
         [max(quiet, loud) >= predicted - CLOSE],
         {
             "predicted factor on the distance of two trajectories in one step": number(predicted, 2),
-            "measured without input": number(quiet, 2),
-            f"measured with an input of {INPUTS[-1]:g}": number(loud, 2),
+            "factor that is measured without input": number(quiet, 2),
+            f"factor that is measured with an input of {INPUTS[-1]:g}": number(loud, 2),
         },
         "These are tanh networks whose weights have a spectral radius of 1.5. Bounded states cannot blow up, and an "
         "input moves the units to the flat parts of tanh.",

@@ -114,7 +114,7 @@ def _tdnn_claim(found: Measurements) -> Claim:
         [_has_learned(found, predicts) or None, _near(found, "TDNN, N = 4")],
         {f"held-out perplexity of the {name}": number(found.models[name].perplexity, 0) for name in names}
         | {
-            "word frequencies alone": number(found.frequency_perplexity, 0),
+            "held-out perplexity of word frequencies alone": number(found.frequency_perplexity, 0),
             "mean cosine of related words": number(cosines.related),
             "mean cosine of other words": number(cosines.other),
         },
