@@ -209,7 +209,7 @@ def _formula_section(found: Measurements) -> Section:
     return Section(
         "The backward formulas: printed, corrected, derived",
         "The lecture writes the backward pass of the LSTM with peepholes by hand. Carousel derives it from the forward "
-        "equations, as shown at the top of this page. All formulas run on the same weights. Each misprint spoils both "
+        "equations, as shown at the end of this page. All formulas run on the same weights. Each misprint spoils both "
         "gradients, since each formula uses the result of the other.",
         [
             table,
