@@ -124,7 +124,7 @@ _SCALAR_CAPTIONS = {
 
 
 def _grid_section() -> Section:
-    charts = [_scalar_chart(f, w) for f in ACTIVATIONS for w in WEIGHTS]
+    charts = [_scalar_chart(f, w, 150) for f in ACTIVATIONS for w in WEIGHTS]
     caption = (
         "From left to right the weight is 0.9, 1.0 and 1.1. Sigmoid forgets every start. Tanh forgets slowly, or keeps "
         "the sign. Relu fades, keeps the start, or blows up."
@@ -150,7 +150,7 @@ def _scalar_section() -> Section:
     )
 
 
-def _scalar_chart(activation: str, weight: float) -> Chart:
+def _scalar_chart(activation: str, weight: float, height: int = 230) -> Chart:
     found = trajectories(activation, weight, 40)
     return chart(
         f"{activation}, w = {weight:.2f}",
@@ -158,7 +158,7 @@ def _scalar_chart(activation: str, weight: float) -> Chart:
         range(41),
         {f"from {number(s, 1)}": found[:, k].tolist() for k, s in enumerate(STARTS)},
         y_range=(-1.05, 2.0 if activation == "relu" else 1.05),
-        height=230,
+        height=height,
     )
 
 

@@ -100,7 +100,7 @@ def _ellipse_section(steps: int = 5) -> Section:
         ]
         images = [(each.T.tolist(), style) for each, style in ((circle, "guide"), (product @ circle, "s1"))]
         pictures[f"{k} step{'s' if k != 1 else ''}"] = plane(
-            f"All disturbances of size 1 at step 0, seen at step {k}", 1.5, arrows, images
+            f"All disturbances of size 1 at step 0, seen at step {k}", 1.8, arrows, images
         )
         h = torch.tanh(weight @ h)
         product = (1 - h**2)[:, None] * weight @ product
