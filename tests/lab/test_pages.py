@@ -1,5 +1,7 @@
 """Every experiment's page in a real browser, without a network: no error, and each slider moves its drawing."""
 
+import re
+
 import pytest
 from browser import attribute, needs_browser, open_page, with_reader
 
@@ -26,7 +28,7 @@ for (const slides of document.querySelectorAll(".slides")) {
 document.body.dataset.moved = moved;
 document.body.dataset.wrong = wrong;
 document.body.dataset.empty = [...document.querySelectorAll("svg.wide")].filter(
-  (svg) => !svg.querySelector("polyline.curve, circle")).length;
+  (svg) => !svg.querySelector("polyline.curve, circle, rect, path")).length;
 document.body.dataset.width = document.documentElement.scrollWidth + "/" + window.innerWidth;
 </script>
 """
@@ -52,7 +54,12 @@ def test_the_page_works_without_a_network(name, findings, tmp_path):
     experiment = EXPERIMENTS[name]
     page = LabPage(name, experiment.title, experiment.chapter, found, "quick", 1.0)
     path = tmp_path / "page.html"
-    path.write_text(with_reader(lab_page(page), READER), encoding="utf-8")
+    html = lab_page(page)
+    assert len(html) < 400_000
+    assert not re.search(
+        r"[\w∂]_[{t]", re.sub(r"<(style|script)>.*?</\1>", "", html, flags=re.S)
+    )  # no raw index
+    path.write_text(with_reader(html, READER), encoding="utf-8")
     dom, log = open_page(path, tmp_path / "profile")
     assert "CONSOLE" not in log
     assert "data-error" not in dom

@@ -163,6 +163,51 @@ def test_words_on_a_map_stand_beside_each_other():
             assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
 
 
+# Walks through a presentation by keys as a lecturer would, and notes what fills the screen and how large its words are.
+PRESENTER = """
+<script>
+window.addEventListener("error", (event) => { document.body.dataset.error = event.message; });
+const press = (key) => document.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+const current = () => [...document.querySelectorAll(".current")];
+document.querySelector("#present").click();
+document.body.dataset.first = current().map((stop) => stop.className).join("; ");
+press("ArrowUp");
+document.body.dataset.moved = current()[0].querySelector("output").textContent;
+const svg = current()[0].querySelector(".frame.shown svg.wide");
+const text = svg.querySelector("text").getBoundingClientRect();
+document.body.dataset.share = svg.getBoundingClientRect().width / window.innerWidth;
+document.body.dataset.text = text.height;
+const stops = [];
+for (let k = 0; k < 20; k += 1) { press("ArrowRight"); stops.push(document.body.dataset.stop); }
+document.body.dataset.last = stops.at(-1);
+document.body.dataset.seen = new Set(stops).size;
+press("ArrowLeft");
+document.body.dataset.back = document.body.dataset.stop;
+press("Escape");
+document.body.dataset.ended = String(current().length) + document.body.classList.contains("presenting");
+</script>
+"""
+
+
+@needs_browser
+def test_a_presentation_fills_the_screen(page, tmp_path):
+    """At 1920 pixels a chart takes most of the width with large words, and keys walk through all that is shown."""
+    path = tmp_path / "page.html"
+    path.write_text(with_reader(lab_page(page), PRESENTER), encoding="utf-8")
+    dom, log = open_page(path, tmp_path / "profile", width=1920)
+    assert "CONSOLE" not in log
+    assert "data-error" not in dom
+    assert attribute(dom, "first") == "slides current"
+    assert attribute(dom, "moved") == "3"
+    assert float(attribute(dom, "share")) > 0.7
+    assert float(attribute(dom, "text")) > 20
+    stops = 5  # a slider, a claim, a scatter plot, a table and a formula
+    assert attribute(dom, "last") == f"{stops} / {stops}"
+    assert int(attribute(dom, "seen")) == stops - 1
+    assert attribute(dom, "back") == f"{stops - 1} / {stops}"
+    assert attribute(dom, "ended") == "0false"
+
+
 @needs_browser
 @pytest.mark.parametrize("width", [1000, 500])
 def test_the_drawing_follows_the_slider(page, tmp_path, width):

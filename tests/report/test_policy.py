@@ -49,8 +49,8 @@ class Outer(torch.nn.Module):
 
 def lab(name: str) -> LabPage:
     table = Table([name], [[name]], name)
-    claim = Claim(name, Verdict.HOLDS, name)
-    findings = Findings([claim], [Section(name, name, [table])], {}, {name: name})
+    claim = Claim(name, Verdict.HOLDS, {name: name}, name)
+    findings = Findings([claim], [Section(name, name, [table])], {name: name})
     return LabPage(name, name, name, findings, "usual", 1.0)
 
 

@@ -242,7 +242,7 @@ def unrolled(
         for k, word in enumerate(states):
             start, end = max(gap * (k - 0.5) + 38, 2), min(gap * (k + 0.5) - 38, WIDTH - 2)
             parts += [
-                _arrow(start, y, end, y, f"s{row + 2}"),
+                _arrow(start, y, end, y, f"s{len(carried) + 1 - row}"),
                 _text((start + end) / 2, y - 12, word, "label"),
             ]
     return _drawn(title, middle + side / 2 + 62, parts)

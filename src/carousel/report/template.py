@@ -24,17 +24,15 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for each in (
+    plain = (
         number_format.number,
         number_format.count,
         number_format.about,
         number_format.duration,
         number_format.percent,
         number_format.power,
-        prose,
-        mathml,
-    ):
-        environment.filters[each.__name__] = each
+    )
+    environment.filters |= {each.__name__: each for each in (*plain, prose, mathml)}
     environment.globals |= {"inline": _inline, "policy": _policy}
     return environment
 

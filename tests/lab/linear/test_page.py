@@ -15,6 +15,6 @@ def test_the_page_shows_scalar_and_vector_responses(findings):
 
 def test_superposition_is_drawn(findings):
     """The two responses put together lie on the response to both inputs."""
-    chart = findings("linear").sections[0].shown[0].drawing
+    chart = findings("linear").sections[1].shown[0].drawing
     together, summed = (np.array(line.y) for line in chart.lines[2:])
     np.testing.assert_allclose(together, summed, atol=1e-12)

@@ -44,6 +44,7 @@ class Measurements:
     scalars: dict[tuple[str, float], Scalar]
     memories: dict[str, list[float]]  # steps
     blown_up: dict[str, list[float]]  # share of the networks
+    radii: tuple[float, ...] = RADII
 
 
 def _finite(value: float) -> float:

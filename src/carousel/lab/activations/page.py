@@ -84,8 +84,8 @@ def _relu_claim(found: Measurements) -> Claim:
         [grows, not dies, not keeps] if grows and not dies else [False],
         {
             "share of a positive start that is left after 50 steps, w = 0.9": power(0.9**50),
-            "the same, w = 1.1": f"{1.1**50:.0f}",
-            "the same, w = 1": "1",
+            "multiple of a positive start after 50 steps, w = 1.1": f"{1.1**50:.0f}",
+            "multiple of a positive start after 50 steps, w = 1": "1",
             "spectral radius from which on most random networks blow up": f"{bursts:g}" if bursts else "none",
         },
         "Every step multiplies a positive start by w. A negative start is lost in one step.",
@@ -104,11 +104,11 @@ def _tanh_claim(found: Measurements) -> Claim:
         [*best, longer],
         {
             "a tanh unit keeps two starts apart, w = 1": _steps(kept["tanh", 1.0]),
-            "a sigmoid unit, w = 1": _steps(kept["sigmoid", 1.0]),
-            "a tanh unit, w = 0.9": _steps(kept["tanh", 0.9]),
-            "a relu unit, w = 0.9": _steps(kept["relu", 0.9]),
+            "a sigmoid unit keeps them apart, w = 1": _steps(kept["sigmoid", 1.0]),
+            "a tanh unit keeps them apart, w = 0.9": _steps(kept["tanh", 0.9]),
+            "a relu unit keeps them apart, w = 0.9": _steps(kept["relu", 0.9]),
             f"spectral radius from which on random tanh networks keep them over {VECTOR_STEPS} steps": f"{edge:g}",
-            "and below it for at most": _steps(longest),
+            "below this radius random tanh networks keep them for at most": _steps(longest),
         },
         "At w = 1 the distance of two starts falls like a power of the step. Above w = 1 a tanh unit keeps the sign of "
         "its start for ever. A single relu unit keeps a positive start longer than tanh does.",
@@ -124,7 +124,7 @@ _SCALAR_CAPTIONS = {
 
 
 def _grid_section() -> Section:
-    charts = [_scalar_chart(f, w) for f in ACTIVATIONS for w in WEIGHTS]
+    charts = [_scalar_chart(f, w, 150) for f in ACTIVATIONS for w in WEIGHTS]
     caption = (
         "From left to right the weight is 0.9, 1.0 and 1.1. Sigmoid forgets every start. Tanh forgets slowly, or keeps "
         "the sign. Relu fades, keeps the start, or blows up."
@@ -150,7 +150,7 @@ def _scalar_section() -> Section:
     )
 
 
-def _scalar_chart(activation: str, weight: float) -> Chart:
+def _scalar_chart(activation: str, weight: float, height: int = 230) -> Chart:
     found = trajectories(activation, weight, 40)
     return chart(
         f"{activation}, w = {weight:.2f}",
@@ -158,7 +158,7 @@ def _scalar_chart(activation: str, weight: float) -> Chart:
         range(41),
         {f"from {number(s, 1)}": found[:, k].tolist() for k, s in enumerate(STARTS)},
         y_range=(-1.05, 2.0 if activation == "relu" else 1.05),
-        height=230,
+        height=height,
     )
 
 

@@ -106,6 +106,7 @@ class Measurements:
     mlp_sums: dict[int, list[Accuracy]]
     mlp_parities: dict[int, list[Accuracy]]
     longer: Accuracy  # unseen: sums of one bit more
+    shares: tuple[float, ...] = SHARES
 
 
 def measure(budget: Budget, on_progress: Observer) -> Measurements:

@@ -51,7 +51,7 @@ def _instances_claim(sums: dict[int, list[Accuracy]]) -> Claim:
     shares = {width: _needed_share(accuracies) for width, accuracies in sums.items()}
     widest = max(sums)
     return Claim.judged(
-        "An MLP needs a large number of training instances, out of 2^N × 2^N.",
+        "An MLP needs a large number of training instances, out of 2ᴺ × 2ᴺ.",
         cases.values(),
         {
             f"share of the {count(4**width)} pairs of {width} bits that it needs": (
@@ -157,7 +157,7 @@ def _worked_section(network: CarryNetwork, a: int = 11, b: int = 6, width: int =
         with torch.no_grad():
             logits, carry = network(step[None].float(), carry)
         written.append(f"bit {int(logits > 0)}")
-        carries.append(number(float(carry.mean()), 3))
+        carries.append(number(float(carry.mean())))
     worked = unrolled(
         f"{a} + {b} = {a + b}, the lowest bit first",
         [f"{left} + {right}" for left, right in bits[:, 0].tolist()],

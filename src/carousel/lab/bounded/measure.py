@@ -6,6 +6,7 @@ How large do their states become, how many units saturate, and how well does a l
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -39,6 +40,8 @@ class Measurements:
     networks: dict[str, list[Driven]]
     units: dict[str, list[Driven]]
     open_lstm: dict[str, list[float]]  # c and h by step
+    gains: Sequence[float] = tuple(GAINS)
+    self_weights: Sequence[float] = tuple(SELF_WEIGHTS)
 
 
 def measure(budget: Budget, on_progress: Observer) -> Measurements:

@@ -39,7 +39,7 @@ def _bounded_claim(found: Measurements) -> Claim:
             "gain from which on a relu network passes a million": bursts["relu"],
             "gain from which on a linear network passes a million": bursts["identity"],
             f"cell state of an open LSTM after {len(cells['c'])} steps": number(cells["c"][-1], 0),
-            "its output h": number(cells["h"][-1], 2),
+            "output h of that LSTM": number(cells["h"][-1], 2),
         },
         "The guarantee covers h alone, and not the cell state of an LSTM.",
     )
@@ -54,9 +54,11 @@ def _saturation_claim(found: Measurements) -> Claim:
         {
             f"saturated tanh states at a gain of {GAINS[0]:g}": percent(first.saturated),
             f"saturated tanh states at a gain of {GAINS[-1]:g}": percent(last.saturated),
-            "variance of the input that is read from this network": percent(last.readable),
-            "from one unit without a self-weight": percent(units[0].readable),
-            f"from one unit with a self-weight of {SELF_WEIGHTS[-1]:g}": percent(units[-1].readable),
+            "variance of the input that is read from the network at that gain": percent(last.readable),
+            "variance that is read from one unit without a self-weight": percent(units[0].readable),
+            f"variance that is read from one unit with a self-weight of {SELF_WEIGHTS[-1]:g}": percent(
+                units[-1].readable
+            ),
         },
         f"A unit is saturated if less than {percent(SATURATED)} of its steepest slope is left. Saturation costs a "
         "single unit more than a network, from whose many signs a linear read-out still tells much.",

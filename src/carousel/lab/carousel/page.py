@@ -113,7 +113,7 @@ def _diagram_section() -> Section:
     gated = unrolled("An LSTM", read, ["LSTM"] * 4, given, [c, h])
     caption = (
         "The state h of a plain network passes through tanh and a matrix at every step. An LSTM has a second line, c, "
-        "on which only the forget gate acts. This line is the constant error carousel."
+        "which is multiplied by the forget gate and added to. This line is the constant error carousel."
     )
     inside = (
         "One step, drawn from the equations. On the way from c_{t−1} to c_t there is no matrix and no tanh."
@@ -190,7 +190,7 @@ def _bias_section(found: Measurements) -> Section:
         )
     caption = (
         "Without weights each step multiplies the gradient of the cell state by exactly σ(b). A bias of 1 halves it in "
-        "about two steps, and a bias of 4.6 (f = 0.99) in about 69 steps."
+        "about two steps. A bias of 4.6, which is f = 0.99, takes about 69 steps."
     )
     return Section(
         "The effect of the forget bias",
@@ -209,7 +209,7 @@ def _formula_section(found: Measurements) -> Section:
     return Section(
         "The backward formulas: printed, corrected, derived",
         "The lecture writes the backward pass of the LSTM with peepholes by hand. Carousel derives it from the forward "
-        "equations, as shown at the top of this page. All formulas run on the same weights. Each misprint spoils both "
+        "equations, as shown at the end of this page. All formulas run on the same weights. Each misprint spoils both "
         "gradients, since each formula uses the result of the other.",
         [
             table,

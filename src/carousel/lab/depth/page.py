@@ -85,8 +85,10 @@ def _vanishing_claim(found: Measurements) -> Claim:
     listing = "; ".join(f"{listed(names)} with {start}" for start, names in gone.items() if names)
     through = sum(min(seeds.reaches) == LAYERS for seeds in found.before.values())
     learned = [name for name in ACTIVATIONS if min(found.accuracy[name]) > LEARNED]
-    others = ", ".join(f"{name} ({_accuracy(found, name)})" for name in ACTIVATIONS if name not in learned)
-    rest = f" The trained gradients of {others} say nothing, since not every seed learned." if others else ""
+    others = [name for name in ACTIVATIONS if name not in learned]
+    rest = (
+        f" The trained gradients of {listed(others)} say nothing: not every seed learned." if others else ""
+    )
     return Claim.judged(
         f"In all cases the gradient effectively vanishes after {TEN} layers.",
         cases.values(),
@@ -104,10 +106,6 @@ def _vanishing_claim(found: Measurements) -> Claim:
         f"every seed.{rest}",
         f"activation and initialisation do not fit: {listing}",
     )
-
-
-def _accuracy(found: Measurements, name: str) -> str:
-    return f"accuracy {_range(found.accuracy[name], percent)}"
 
 
 def _range(values: Sequence[float], written: Callable[[float], str]) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 import torch
-from torch import Tensor
 
 from carousel.emit import formula
 from carousel.equations.catalogue import CELLS
@@ -22,6 +21,7 @@ from carousel.lab.gates.measure import (
     SIZES,
     STEPS,
     Measurements,
+    Task,
     commands,
     held_at,
     seen_commands,
@@ -38,7 +38,6 @@ SOLVED = 0.05  # squared error left, as a share of the target's power
 APART = 0.3  # difference of a gate between the commands at which it should be open and shut
 LSTM_GATES = {"i": "input", "f": "forget", "o": "output"}
 GRU_GATES = {"z": "update", "r": "reset"}
-FLAGS = ("show", "hide")
 SHIPPED = {
     "LSTM": "lstm",
     "LSTM, peepholes": "lstm-diagonal",
@@ -116,7 +115,10 @@ def _needed_claim(found: Measurements) -> Claim:
         {
             "error of the full LSTM, median seed": power(median(lstm)),
             "error of the full GRU, median seed": power(median(gru)),
-            **{f"without the {gate} gate, best seed": power(min(found.errors_of(gate)[1])) for gate in GATES},
+            **{
+                f"error without the {gate} gate, best seed": power(min(found.errors_of(gate)[1]))
+                for gate in GATES
+            },
         },
         "Each gate has one job in one unit, and all cells are trained alike. The error is the share of the target's "
         f"power that is left. A gate is needed if the median seed with it has an error of at most {SOLVED:g}, and no "
@@ -173,26 +175,48 @@ def _held_claim(found: Measurements) -> Claim:
 # ---- figures ----
 
 
-def _gates_chart(title: str, layer: Recurrent, inputs: Tensor, lines: Mapping[str, tuple[str, str]]) -> Chart:
-    """Gates of the unit over one sequence with its commands below; `lines` gives {gate: (label, style)}."""
-    values = vectors(layer, inputs)
-    steps = range(1, STEPS + 1)
-    flagged = inputs.shape[-1] > 5
+def _gates_of(
+    found: Measurements, run: tuple[str, str], task: Task, gates: Mapping[str, str]
+) -> tuple[Chart, Table]:
+    """The gates of the unit over one sequence with its commands below, and their means over many sequences."""
+    inputs, _ = task(1, torch.Generator().manual_seed(21))
+    values, steps, flagged = vectors(found.best[run], inputs), range(1, STEPS + 1), inputs.shape[-1] > 5
     names = [COMMANDS[k] for k in inputs[:, 0, 1:5].argmax(dim=-1).tolist()]
     shown = inputs[:, 0, 5].tolist() if flagged else [0.0] * STEPS
     events = [f"• {name}" if show else name for name, show in zip(names, shown, strict=True)]
-    return Chart(
-        title,
+    drawn = Chart(
+        f"The gates of the {run[1].partition(',')[0]} during a sequence of commands",
         f"Commands: {' '.join(events)}",
         "command at each step" + (", • show" if flagged else ""),
         "gate",
-        [
-            Line(label, steps, values[gate][:, 0, 0].tolist(), style, dots=True, joined=False)
-            for gate, (label, style) in lines.items()
+        [  # each step has a command of its own: nothing lies between two dots
+            Line(name, steps, values[gate][:, 0, 0].tolist(), f"s{k}", dots=True, joined=False)
+            for k, (gate, name) in enumerate(gates.items(), start=1)
         ],
         y_range=(-0.03, 1.03),
         height=340,
         events=list(zip(steps, events, strict=True)),
+    )
+    columns = [*COMMANDS, "show", "hide"] if flagged else COMMANDS[:3]
+    rows = [
+        [name, *[number(found.gates[f"{gate} at {each}"]) for each in columns]]
+        for gate, name in gates.items()
+    ]
+    return drawn, Table(["gate", *columns], rows, "Mean over 500 sequences.")
+
+
+def _lstm_section(found: Measurements) -> Section:
+    caption = (
+        "The input gate is open at “store” and “add”, the forget gate at “add” and “ignore”, the output gate where the "
+        "step says show (•). The four commands are the four settings of input and forget gate."
+    )
+    drawn, table = _gates_of(found, ("commands", "LSTM"), commands, LSTM_GATES)
+    return Section(
+        "Each gate of the LSTM has one job",
+        "The LSTM has one unit. Each step brings a value between −1 and 1 and a command: store it, add it to what is "
+        "stored, ignore it, or clear what is stored. A flag says whether to show what is stored. The target is the "
+        "stored number where the flag is set, and 0 elsewhere.",
+        [Figure(drawn, caption), table],
     )
 
 
@@ -210,51 +234,16 @@ def _cell_section() -> Section:
     )
 
 
-def _gates_table(found: Measurements, gates: Mapping[str, str], columns: Sequence[str]) -> Table:
-    rows = [
-        [name, *[number(found.gates[f"{gate} at {column}"]) for column in columns]]
-        for gate, name in gates.items()
-    ]
-    return Table(["gate", *columns], rows, "Mean over 500 sequences.")
-
-
-def _lstm_section(found: Measurements) -> Section:
-    inputs, _ = commands(1, torch.Generator().manual_seed(21))
-    drawn = _gates_chart(
-        "The three gates of the LSTM during a sequence of commands",
-        found.best["commands", "LSTM"],
-        inputs,
-        {"i": ("input", "s1"), "f": ("forget", "s2"), "o": ("output", "s3")},
-    )
-    caption = (
-        "The input gate is open at “store” and “add”, the forget gate at “add” and “ignore”, the output gate where the "
-        "step says show (•). The four commands are the four settings of input and forget gate."
-    )
-    return Section(
-        "Each gate of the LSTM has one job",
-        "The LSTM has one unit. Each step brings a value between −1 and 1 and a command: store it, add it to what is "
-        "stored, ignore it, or clear what is stored. A flag says whether to show what is stored. The target is the "
-        "stored number where the flag is set, and 0 elsewhere.",
-        [Figure(drawn, caption), _gates_table(found, LSTM_GATES, (*COMMANDS, *FLAGS))],
-    )
-
-
 def _gru_section(found: Measurements) -> Section:
-    inputs, _ = seen_commands(1, torch.Generator().manual_seed(21))
-    drawn = _gates_chart(
-        "The two gates of the GRU during a sequence of commands",
-        found.best["seen", "GRU, reset before"],
-        inputs,
-        {"z": ("update z", "s2"), "r": ("reset r", "s1")},
-    )
     caption = "z rises at “ignore”, where h is kept. r rises at “add”, where the candidate must see h."
+    drawn, table = _gates_of(found, ("seen", "GRU, reset before"), seen_commands, GRU_GATES)
     return Section(
         "The two gates of the GRU",
         "The GRU has one unit and resets before the product. With z near 1 it keeps what is stored, with z near 0 it "
         "writes the candidate. r decides whether the candidate sees h, which separates “add” from “store”. A GRU has "
         "no output gate, so that its task is to show what is stored at every step. It has no “clear”, which is the "
         "same as to store 0.",
-        [Figure(drawn, caption), _gates_table(found, GRU_GATES, COMMANDS[:3])],
+        [Figure(drawn, caption), table],
     )
 
 
@@ -271,12 +260,8 @@ def _reduced_section(found: Measurements) -> Section:
         )
         for task, name in (("commands", "LSTM"), ("seen", "GRU"))
     ]
-    seeds = len(found.errors["commands", "LSTM"])
-    return Section(
-        "What is lost without a gate",
-        f"All cells are trained alike, with seeds: {seeds}. The equations of the reduced cells are at the top.",
-        tables,
-    )
+    text = "All cells are trained alike. The equations of the reduced cells are at the end of this page."
+    return Section("What is lost without a gate", text, tables)
 
 
 def _spike_section(found: Measurements) -> Section:

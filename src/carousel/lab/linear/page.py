@@ -86,7 +86,9 @@ def _growth_claim(found: Measurements) -> Claim:
                 power(_error(found))
             ),
             "norm after 60 steps: rotation of modulus 1": number(rotation, 3),
-            "Jordan block of modulus 1": number(found.special["repeated 1 (Jordan block)"][-1], 0),
+            "norm after 60 steps: Jordan block of modulus 1": number(
+                found.special["repeated 1 (Jordan block)"][-1], 0
+            ),
             f"largest growth of [[0.5, {coupling:g}], [0, 0.5]]": f"{number(peak, 0)}-fold",
         },
         "A rotation neither grows nor shrinks, and a Jordan block of modulus 1 grows without end. Every eigenvalue of "
@@ -104,8 +106,8 @@ def _direction_claim(found: Measurements) -> Claim:
             f"the rates from {len(found.directions)} random directions agree to": power(
                 max(found.directions) - min(found.directions)
             ),
-            "rate without a part along the eigenvector of 1.1": number(early, 3),
-            "its rate after 1,000 steps": number(late, 3),
+            "rate at first, without a part along the eigenvector of 1.1": number(early, 3),
+            "rate of that response after 1,000 steps": number(late, 3),
         },
         "Such directions are a set of measure zero. Rounding alone adds the missing part.",
         "the input has a part along the eigenvector of the largest eigenvalue",
@@ -134,15 +136,15 @@ def _eigenvector_section(angles: tuple[float, float] = (0.35, 1.75)) -> Section:
         ]
         total = (ends[0][0] + ends[1][0], ends[0][1] + ends[1][1])
         arrows = [
-            ((0.0, 0.0), ends[0], "a_1 λ_1^t u_1", "s2"),
-            ((0.0, 0.0), ends[1], "a_2 λ_2^t u_2", "s3"),
-            ((0.0, 0.0), total, "W^t x′", "s1"),
+            ((0.0, 0.0), ends[0], "a_1 λ_{1}ᵗ u_1", "s2"),
+            ((0.0, 0.0), ends[1], "a_2 λ_{2}ᵗ u_2", "s3"),
+            ((0.0, 0.0), total, "Wᵗ x′", "s1"),
         ]
         title = f"x′ = a_1 u_1 + a_2 u_2 after {t} steps, λ_1 = {values[0]}, λ_2 = {values[1]}"
         pictures[f"t = {t}"] = plane(title, 1.4, arrows, [((ends[0], total, ends[1]), "guide")])
     caption = (
         "Each step multiplies each part by its own eigenvalue. The part along u_2 fades and the part along u_1 grows, "
-        "so that W^t x′ turns towards u_1. Only a_1 depends on the input."
+        "so that Wᵗ x′ turns towards u_1. The input decides only where both parts begin."
     )
     return Section(
         "An input in the directions of the eigenvectors",
@@ -201,7 +203,7 @@ def _response_section() -> Section:
     caption = "Below −1 and above 1 the response leaves the picture. Negative weights change its sign at every step."
     return Section(
         "The response to one input",
-        "h_k = w h_{k−1}, driven once by x₀ = 1.",
+        "The recurrence h_k = w h_{k−1} is driven once, by x_0 = 1.",
         [Slider("w", charts, caption, "w = 0.9")],
     )
 
@@ -226,7 +228,7 @@ def _vector_section() -> Section:
     )
     return Section(
         "The same for a vector",
-        "h_k = W h_{k−1} with two units, driven once by x₀ = (1, 1).",
+        "The recurrence h_k = W h_{k−1} of two units is driven once, by x_0 = (1, 1).",
         [Slider("eigenvalues", charts, caption, "pair of modulus 1.05")],
     )
 
@@ -243,8 +245,7 @@ def _rate_section(found: Measurements) -> Section:
     )
     text = (
         f"Each random matrix of {SIZE} units is driven once in a random direction. The growth is measured from step "
-        f"200 to 400. For one matrix of radius 1.1, {len(found.directions)} directions gave rates between "
-        f"{number(min(found.directions), 5)} and {number(max(found.directions), 5)} from step 1,000 to 2,000."
+        "200 to 400."
     )
     return Section("How fast the response grows", text, [Figure(drawn, "Every dot is a matrix.")])
 

@@ -41,8 +41,8 @@ def _mlp_claim(found: Measurements) -> Claim:
         [mlp > 0],
         {
             "largest dY(t)/dX(t′) of an MLP at each step, t′ < t": f"{mlp:g}",
-            "its norm in a GRU, one step back": power(gru[1]),
-            "ten steps back": power(gru[10]),
+            "norm of this gradient in a GRU, one step back": power(gru[1]),
+            "norm of this gradient in a GRU, ten steps back": power(gru[10]),
         },
         "This is a misprint for “unrelated”.",
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -15,6 +17,7 @@ from carousel.report.charts import Chart, Line
 from carousel.report.lab import Claim, Figure, Findings, Section, Slider, Table
 from carousel.report.number_format import number, power
 
+FACTORS = "lag: factors in the product"
 FLOOR = 1e-16  # of float64: a smaller number beside values near 1 is rounding
 
 
@@ -50,8 +53,8 @@ def _direction_claim(found: Measurements) -> Claim:
         [growth["first"] > 1 > growth["last"], False],
         {
             "factor on a gradient along the first singular direction": number(growth["first"], 2),
-            "along the last one, by the inverse product": power(growth["last"]),
-            "along a random direction": number(growth["random"], 2),
+            "factor along the last one, by the inverse product": power(growth["last"]),
+            "factor along a random direction": number(growth["random"], 2),
         }
         | {
             f"directions, of {HIDDEN}, that grow at gain {gain:g}": str(product.growing)
@@ -75,7 +78,7 @@ def _activation_claim(found: Measurements) -> Claim:
             for gain, product in ((1, one), (2, two))
         }
         | {
-            f"weights, gain {gain:g}": number(product.weights[-1], 1)
+            f"nats a direction over {LAGS} steps: weights, gain {gain:g}": number(product.weights[-1], 1)
             for gain, product in ((1, one), (2, two))
         },
         "tanh′ is at most 1. Larger weights saturate units, and here the activations take back "
@@ -96,7 +99,9 @@ def _ellipse_section(steps: int = 5) -> Section:
             for n, (size, direction) in enumerate(zip(sizes, directions.T, strict=True), start=1)
         ]
         images = [(each.T.tolist(), style) for each, style in ((circle, "guide"), (product @ circle, "s1"))]
-        pictures[f"{k} steps"] = plane(f"All disturbances of size 1, after {k} steps", 1.5, arrows, images)
+        pictures[f"{k} step{'s' if k != 1 else ''}"] = plane(
+            f"All disturbances of size 1 at step 0, seen at step {k}", 1.8, arrows, images
+        )
         h = torch.tanh(weight @ h)
         product = (1 - h**2)[:, None] * weight @ product
     caption = (
@@ -106,40 +111,35 @@ def _ellipse_section(steps: int = 5) -> Section:
     return Section(
         "The circle that becomes an ellipse",
         "Two tanh units run without input, and a small disturbance is multiplied by the Jacobian of each step.",
-        [Slider("steps", pictures, caption, "1 steps")],
+        [Slider("steps", pictures, caption, "1 step")],
     )
 
 
-def _spectrum_chart(title: str, description: str, x_label: str, values: Tensor) -> Chart:
-    """All singular values (lags, n) by the number of factors; the largest and the root mean square stand out."""
-    lags = range(1, len(values) + 1)
-    lines = [Line("", lags, column.tolist(), "s6 faint") for column in values.T[3::4]]
-    typical = values.square().mean(1).sqrt().tolist()
-    return Chart(
-        title,
-        description,
-        x_label,
-        "singular value",
-        [*lines, *curves(lags, {"typical": typical, "largest": values[:, 0].tolist()})],
-        log=True,
-        levels=[("1", 1.0)],
-        y_range=(FLOOR, 1e4),
-        height=340,
-        ticks=7,
-    )
+def _spectra(title: str, x_label: str, spectra: Mapping[str, Tensor]) -> dict[str, Chart]:
+    """Every fourth singular value (lags, n) by the number of factors; the largest and the mean square stand out."""
+    charts = {}
+    for name, values in spectra.items():
+        lags = range(1, len(values) + 1)
+        faint = [Line("", lags, column.tolist(), "s6 faint") for column in values.T[3::4]]
+        typical = values.square().mean(1).sqrt().tolist()
+        charts[name] = Chart(
+            f"{title} {name}",
+            f"{int((values[-1] > 1).sum())} of {values.shape[1]} directions grow",
+            x_label,
+            "singular value",
+            [*faint, *curves(lags, {"typical": typical, "largest": values[:, 0].tolist()})],
+            log=True,
+            levels=[("1", 1.0)],
+            y_range=(FLOOR, 1e4),
+            height=340,
+            ticks=7,
+        )
+    return charts
 
 
 def _spectrum_section(found: Measurements) -> Section:
-    charts = {
-        f"{gain:g}": _spectrum_chart(
-            f"All {HIDDEN} singular values of the product, gain {gain:g}",
-            f"At lag {LAGS} {int((product.values[-1] > 1).sum())} are above 1, "
-            f"the largest {power(float(product.values[-1, 0]))}",
-            "lag: factors in the product",
-            product.values,
-        )
-        for gain, product in found.products.items()
-    }
+    spectra = {f"{gain:g}": product.values for gain, product in found.products.items()}
+    charts = _spectra(f"The {HIDDEN} singular values of the product, gain", FACTORS, spectra)
     caption = (
         "A line is a direction, and every fourth is drawn. With more factors, a few directions keep their size while "
         "most vanish. Values below 10⁻¹⁶ are hidden by rounding and lie on the floor."
@@ -175,15 +175,7 @@ def _parts_section(found: Measurements) -> Section:
 
 
 def _depth_section(found: Measurements) -> Section:
-    charts = {
-        name: _spectrum_chart(
-            f"All {WIDTH} singular values of the product through a deep network, {name}",
-            f"Through {DEPTH} layers {int((values[-1] > 1).sum())} of {WIDTH} directions grow",
-            "layers in the product, counted from the output",
-            values,
-        )
-        for name, values in found.deep.items()
-    }
+    title, counted = f"The {WIDTH} singular values through a deep network,", "layers, counted from the output"
     caption = (
         "The slope of sigmoid is at most a quarter and shrinks every direction at once. The others spread like those "
         "of a recurrent network. Half of the directions of ReLU are exactly zero after one layer and lie below the "
@@ -193,25 +185,18 @@ def _depth_section(found: Measurements) -> Section:
         "The same against depth",
         f"{DEPTH} layers of {WIDTH} units have random weights of variance 1/n (ReLU: 2/n), at one random input. In "
         "depth every factor has weights of its own, while in time all factors share them.",
-        [Slider("activation", charts, caption, "tanh")],
+        [Slider("activation", _spectra(title, counted, found.deep), caption, "tanh")],
     )
 
 
 def _lstm_section(found: Measurements) -> Section:
-    charts = {
-        f"{bias:g}": _spectrum_chart(
-            f"All {2 * HIDDEN} singular values of the product of an LSTM, forget bias {bias:g}",
-            f"Largest singular value at lag {LAGS}: {power(float(values[-1, 0]))}",
-            "lag: factors in the product",
-            values,
-        )
-        for bias, values in found.lstms.items()
-    }
-    caption = (
-        "Half of the directions belong to the cell state, and the forget gate decides how long they are kept."
+    spectra = {f"{bias:g}": values for bias, values in found.lstms.items()}
+    charts = _spectra(
+        f"The {2 * HIDDEN} singular values of the product of an LSTM, forget bias", FACTORS, spectra
     )
     return Section(
         "The same for an LSTM",
-        f"The LSTM has {HIDDEN} units and is not trained. Its h and c together have {2 * HIDDEN} directions.",
-        [Slider("forget bias", charts, caption, "1")],
+        f"The LSTM has {HIDDEN} units and is not trained. Its h and c together have {2 * HIDDEN} directions. Half of "
+        "them belong to the cell state.",
+        [Slider("forget bias", charts, "The forget gate decides how long they are kept.", "1")],
     )

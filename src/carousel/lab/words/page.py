@@ -114,7 +114,7 @@ def _tdnn_claim(found: Measurements) -> Claim:
         [_has_learned(found, predicts) or None, _near(found, "TDNN, N = 4")],
         {f"held-out perplexity of the {name}": number(found.models[name].perplexity, 0) for name in names}
         | {
-            "word frequencies alone": number(found.frequency_perplexity, 0),
+            "held-out perplexity of word frequencies alone": number(found.frequency_perplexity, 0),
             "mean cosine of related words": number(cosines.related),
             "mean cosine of other words": number(cosines.other),
         },
@@ -141,7 +141,7 @@ def _product_section(vectors: Vectors) -> Section:
     picture = one_hot_product("The first 8 rows of PW, for a few words, by skip-gram", table, words, 2)
     caption = (
         "Orange is positive and blue negative. A one-hot vector picks the column of its word, so that the product is a "
-        "look-up. Words of one kind have columns alike."
+        "look-up."
     )
     return Section("A projection of one-hot vectors", "", [Figure(picture, caption)])
 
@@ -193,7 +193,7 @@ def _model_section(found: Measurements) -> Section:
     return Section(
         "Language models of the same text",
         f"The vocabulary has the {count(VOCABULARY - 1)} most frequent words and one entry for all rare words. Each "
-        f"model takes {count(found.steps)} steps, and the one that is trained longer {count(found.longer)}.",
+        f"model takes {count(found.steps)} steps. The one that is trained longer takes {count(found.longer)}.",
         [table, samples],
     )
 

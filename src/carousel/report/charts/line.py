@@ -67,7 +67,7 @@ def _draw(chart: Chart, name: str, width: int) -> str:
     parts = [
         f'<svg class="chart {name}" viewBox="0 0 {width} {chart.height}" role="img" '
         f'aria-label="{escape(chart.title)}. {escape(chart.description)}">',
-        f'<clipPath id="{clip}"><rect x="{left}" y="{top - 3}" width="{width - right - left + 3}" '
+        f'<clipPath id="{clip}"><rect x="{left - 3}" y="{top - 3}" width="{width - right - left + 6}" '
         f'height="{chart.height - bottom - top + 3}"/></clipPath>',
         *_axes(chart, x, y, width - right),
         f'<g clip-path="url(#{clip})">',

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from carousel.report.charts.scales import Scale
 
 _SIZES = {"wide": 680, "narrow": 340}
-_LETTER, _LINE = 6.0, 10.0  # about the width of a letter of a word and its height, pixels
+_LETTER, _LINE = 6.6, 11.0  # about the width of a letter of a word and its height, pixels
 _FEW = 40  # points of a group; more are drawn smaller
 _Box = tuple[float, float, float, float]  # left, top, right, bottom
 
@@ -128,22 +128,25 @@ def _points(group: Points, x: Scale, y: Scale) -> str:
         parts.append(
             f'<circle class="{group.style}" cx="{x(a):.1f}" cy="{y(b):.1f}" r="{size}">{title}</circle>'
         )
-        if word:
-            left, foot = _free_place(word, x(a), y(b), taken)
+        place = _free_place(word, x(a), y(b), taken) if word else None
+        if place:
+            left, foot = place
             parts.append(
                 f'<text class="word {group.style}" x="{left:.1f}" y="{foot:.1f}">{escape(word)}</text>'
             )
     return "".join(parts)
 
 
-def _free_place(word: str, x: float, y: float, taken: list[_Box]) -> tuple[float, float]:
-    """Where a point's word covers no other: right of it, left, above, below or aslant; else right all the same."""
+def _free_place(word: str, x: float, y: float, taken: list[_Box]) -> tuple[float, float] | None:
+    """Where a point's word covers no other: right of it, left, above, below or aslant; None if there is no place."""
     wide = _LETTER * len(word)
     sides = (x + 5, x - 5 - wide, x - wide / 2)
     places = [(sides[0], y + 3.5), (sides[1], y + 3.5), (sides[2], y - 6), (sides[2], y + 14)]
     places += [(side, y + drop) for drop in (-7, 14, -17, 24) for side in sides[:2]]
     boxes = [(left, foot - _LINE, left + wide, foot) for left, foot in places]
-    free = next((k for k, box in enumerate(boxes) if not any(_overlap(box, other) for other in taken)), 0)
+    free = next((k for k, box in enumerate(boxes) if not any(_overlap(box, other) for other in taken)), None)
+    if free is None:
+        return None
     taken.append(boxes[free])
     return places[free]
 
