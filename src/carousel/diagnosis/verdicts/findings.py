@@ -27,6 +27,7 @@ class Evidence:
         value: what was measured.
         threshold: the limit; `above` says on which side of it the trouble lies.
         source: where the threshold comes from.
+        unit: of the value, as it is printed behind it.
     """
 
     what: str
@@ -34,6 +35,7 @@ class Evidence:
     threshold: float
     above: bool
     source: str
+    unit: str = ""
 
     @property
     def crossed(self) -> bool:
@@ -41,7 +43,8 @@ class Evidence:
 
     def __str__(self) -> str:
         side = "above" if self.above else "below"
-        return f"{self.what}: {figure(self.value)} (trouble {side} {figure(self.threshold)}; {self.source})"
+        value = f"{figure(self.value)} {self.unit}".rstrip()
+        return f"{self.what}: {value} (trouble {side} {figure(self.threshold)}; {self.source})"
 
 
 @dataclass(frozen=True, repr=False)

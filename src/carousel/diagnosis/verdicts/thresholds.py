@@ -22,6 +22,10 @@ class Thresholds:
         silent: share of units that put out nothing.
         steps: shorter batches say nothing about memory.
         noted: the part of `saturated` and `silent` from which they are worth a note.
+        rounding: relative change of an output above which a small change of the data has reached it. A run is
+            repeatable to the last bit, so that it may be smaller than the rounding of float32.
+        neighbours: values of a batch below which the correlation of neighbours says nothing.
+        alike, unlike: correlation of neighbours above which they belong together, and below which they do not.
     """
 
     vanishing: float = -0.5
@@ -33,6 +37,10 @@ class Thresholds:
     silent: float = 0.5
     steps: int = 10
     noted: float = 0.8
+    rounding: float = 3e-8
+    neighbours: int = 200
+    alike: float = 0.5
+    unlike: float = 0.2
 
 
 THRESHOLDS = Thresholds()

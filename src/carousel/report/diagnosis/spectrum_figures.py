@@ -63,9 +63,9 @@ def fixed_point_figures(layer: str, found: FixedPoints | None) -> list[Figure]:
         Figure(
             "Fixed points",
             picture,
-            "States that a step does not change, under the mean input of the batch, and the eigenvalues of the Jacobian "
-            "there. If all lie inside the unit circle, the state settles there. If some lie outside, the point is a "
-            f"saddle. Found from {found.starts - found.missed} of {found.starts} starts; there may be others.",
+            "States that a step does not change, under the mean input of the batch, and the eigenvalues of the "
+            "Jacobian there. If all lie inside the unit circle, the state settles there. If some lie outside, the point "
+            f"is a saddle. Found from {found.starts - found.missed} of {found.starts} starts; there may be others.",
             ("point", "largest eigenvalue", "norm of the state", "starts that reached it"),
             rows,
         )
