@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
 from carousel.diagnosis.measures.fixed_points import LARGE, FixedPoints, fixed_points
 from carousel.diagnosis.measures.gates import gates_over_time, tracking_units
@@ -30,9 +31,12 @@ from carousel.diagnosis.observation.stack import stacked
 from carousel.diagnosis.observation.trajectory import Observation, Trajectory, observe
 from carousel.diagnosis.parallel import run_parallel
 from carousel.diagnosis.result import Diagnosis, LayerDiagnosis, StackDiagnosis, TextUnits
+from carousel.diagnosis.usage.check import Usage, check_usage, sampled_dependencies
+from carousel.diagnosis.usage.dependencies import Dependencies
+from carousel.diagnosis.usage.loss import LastStep
 from carousel.diagnosis.verdicts.findings import Finding
 from carousel.diagnosis.verdicts.rules import verdicts
-from carousel.diagnosis.verdicts.symptoms import symptoms
+from carousel.diagnosis.verdicts.symptoms import Symptoms, symptoms
 from carousel.errors import CarouselError
 from carousel.ops import torch_threads
 from carousel.progress import Observer, Progress, silent
@@ -49,6 +53,7 @@ def diagnose(
     batch: Batch,
     loss: Loss | None = None,
     *,
+    optimizer: Optimizer | None = None,
     text: Sequence[str] | None = None,
     lags: int | None = None,
     on_progress: Observer = silent,
@@ -62,6 +67,8 @@ def diagnose(
         batch: a tuple is model(*batch), a dict model(**batch), anything else model(batch).
         loss: a function of the model's output that returns one number. If you pass none, it is the squared norm of the
             last valid output, and the report says so.
+        optimizer: what trains the model. With a loss, its parameters, gradients and learning rate are checked, on
+            copies.
         text: what the first sequence of the batch reads, one string for each step (a str for characters). Units that
             follow the text are then drawn on it.
         lags: how far back the gradient is followed, in steps. None: to the start of the batch, at most 256 steps.
@@ -86,14 +93,17 @@ def diagnose(
     on_progress(Progress("running the model", 0.0))
     # steps are many and small: beside other work a team of threads waits for itself (512 units: 29 s against 1.5)
     with torch_threads(1):
-        seen = observe(model, batch, loss, **_extent(model))
+        sampled = sampled_dependencies(model, batch)
+        asked = loss or _last_step(sampled[0])
+        seen = observe(model, batch, asked, **_extent(model))
         if text is not None and seen.cut:
             raise CarouselError(
                 "A text cannot be drawn on a batch with resets. Pass `text`, or a batch with resets, but not both."
             )
         layers, stacks = examine(seen, lags, INSTANCES, on_progress)
-    by_layer = _by_layer(model, batch, loss)
-    findings = verdicts([layer.symptoms for layer in layers])
+        usage = check_usage(model, batch, loss, optimizer, seen, sampled)
+    by_layer = _by_layer(model, batch, asked)
+    findings = _all_findings([layer.symptoms for layer in layers], usage)
     on_progress(Progress("done", 1.0))
     return Diagnosis(
         model=type(model).__name__,
@@ -106,17 +116,21 @@ def diagnose(
         by_layer=by_layer,
         text=None if text is None else on_text(layers, text),
         unused=tuple(seen.unused),
-        limits=tuple(limits(seen)),
+        limits=(*usage.limits, *limits(seen)),
         cut=seen.cut,
+        read=usage.words(seen),
+        usage=usage,
         seconds=time.perf_counter() - start,
     )
 
 
-def judge(model: nn.Module, batch: Batch, loss: Loss | None = None) -> list[Finding]:
+def judge(
+    model: nn.Module, batch: Batch, loss: Loss | None = None, *, optimizer: Optimizer | None = None
+) -> list[Finding]:
     """The findings of `diagnose` alone, without the measures that only its report shows.
 
     Args:
-        model, batch, loss: as of `diagnose`.
+        model, batch, loss, optimizer: as of `diagnose`.
 
     Raises CarouselError as `diagnose` does. Source: as of `diagnose`.
 
@@ -128,8 +142,23 @@ def judge(model: nn.Module, batch: Batch, loss: Loss | None = None) -> list[Find
     'memoryless'
     """
     with torch_threads(1):
-        seen = observe(model, batch, loss, gradients=False, **_extent(model))
-        return verdicts([symptoms(each, follow(each, None, INSTANCES)) for each in seen.trajectories])
+        sampled = sampled_dependencies(model, batch)
+        seen = observe(model, batch, gradients=False, **_extent(model))
+        usage = check_usage(model, batch, loss, optimizer, seen, sampled)
+        found = [symptoms(each, follow(each, None, INSTANCES)) for each in seen.trajectories]
+    return _all_findings(found, usage)
+
+
+def _all_findings(layers: Sequence[Symptoms], usage: Usage) -> list[Finding]:
+    learned = (usage.learned, usage.is_learning)
+    return verdicts(layers, usage.causes, usage.consequences, learned)
+
+
+def _last_step(found: Dependencies | None) -> Loss | None:
+    """The default loss where sizes do not tell steps from sequences; None where they do."""
+    if found is None or found.output_time is None or found.steps != found.sequences:
+        return None
+    return LastStep(found.output_time)
 
 
 def _extent(model: nn.Module) -> dict[str, Any]:

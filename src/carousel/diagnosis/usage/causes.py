@@ -164,7 +164,7 @@ def _exchange(model: nn.Module) -> list[str]:
     done = []
     for path, module in model.named_modules():
         if is_recurrent(module) and isinstance(getattr(module, "batch_first", None), bool):
-            module.batch_first = not module.batch_first  # type: ignore[assignment]
+            module.batch_first = not module.batch_first
             done.append(f"{path or type(module).__name__}: batch_first={module.batch_first}")
     return done
 

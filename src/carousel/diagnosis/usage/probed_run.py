@@ -88,7 +88,7 @@ def probed_run(model: nn.Module, batch: Batch, change: Tensor | None = None) -> 
     with _watching(model, tensor, calls, probes, change):
         if tensor.is_floating_point():
             probes.append(_probe(tensor, change))
-            probed = tensor.detach() + probes[0]
+            probed: Any = tensor.detach() + probes[0]
             if packed is not None:
                 probed = PackedSequence(
                     probed, packed.batch_sizes, packed.sorted_indices, packed.unsorted_indices
@@ -96,7 +96,7 @@ def probed_run(model: nn.Module, batch: Batch, change: Tensor | None = None) -> 
             output = call_model(model, rebuild(probed))
         else:
             output = call_model(model, batch)
-    value = _value_of(output)
+    value = value_of(output)
     if not calls or not probes or value is None or not value.requires_grad:
         return None
     first, last = calls[0], calls[-1]
@@ -142,7 +142,7 @@ def _data_of(batch: Batch) -> tuple[Any, Rebuild] | None:
     return None
 
 
-def _value_of(output: Any) -> Tensor | None:
+def value_of(output: Any) -> Tensor | None:
     """The first tensor of numbers in what a model returned."""
     if isinstance(output, PackedSequence):
         return pad_packed_sequence(output)[0]
@@ -151,7 +151,22 @@ def _value_of(output: Any) -> Tensor | None:
     inside = (
         output.values() if isinstance(output, dict) else output if isinstance(output, (tuple, list)) else ()
     )
-    return next((value for each in inside if (value := _value_of(each)) is not None), None)
+    return next((value for each in inside if (value := value_of(each)) is not None), None)
+
+
+def with_value(output: Any, value: Tensor, other: Tensor) -> Any:
+    """The output with another tensor in the place of its first tensor of numbers."""
+    if isinstance(output, Tensor):
+        return other if output.shape == value.shape and output.is_floating_point() else output
+    if isinstance(output, dict):
+        items = {name: with_value(each, value, other) for name, each in output.items()}
+        first = next(name for name, each in items.items() if each is not output[name])
+        return {**output, first: items[first]}
+    if isinstance(output, (tuple, list)):
+        made = [with_value(each, value, other) for each in output]
+        first = next(k for k, each in enumerate(made) if each is not output[k])
+        return tuple(made[k] if k == first else each for k, each in enumerate(output))
+    return output
 
 
 def _probe(like: Tensor, change: Tensor | None) -> Tensor:

@@ -54,7 +54,7 @@ class Finding(Brief):
     Attributes:
         name: "vanishing", "exploding", "chaotic", "saturated", "dead", "memoryless", "no trouble", ...
         severity: "note", "warning" or "critical".
-        layers: names of the layers and directions that it is about.
+        layers: names of the layers and directions that it is about; none if it is about the whole model.
         sentence: what is wrong, in words, with the numbers that matter.
         evidence: what was measured, the first number being the one that decided.
         remedies: what can be done, the best first.
@@ -66,6 +66,11 @@ class Finding(Brief):
     sentence: str
     evidence: tuple[Evidence, ...] = ()
     remedies: tuple[Remedy, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Its name, with the layers that it is about."""
+        return f"{self.name} ({', '.join(self.layers)})" if self.layers else self.name
 
     @property
     def is_trouble(self) -> bool:

@@ -64,8 +64,9 @@ def fixed_point_figures(layer: str, found: FixedPoints | None) -> list[Figure]:
             "Fixed points",
             picture,
             "States that a step does not change, under the mean input of the batch, and the eigenvalues of the "
-            "Jacobian there. If all lie inside the unit circle, the state settles there. If some lie outside, the point "
-            f"is a saddle. Found from {found.starts - found.missed} of {found.starts} starts; there may be others.",
+            "Jacobian there. If all lie inside the unit circle, the state settles there; if some lie outside, "
+            f"the point is a saddle. Found from {found.starts - found.missed} of {found.starts} "
+            "starts; there may be others.",
             ("point", "largest eigenvalue", "norm of the state", "starts that reached it"),
             rows,
         )
