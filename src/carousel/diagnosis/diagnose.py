@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -35,6 +36,7 @@ from carousel.diagnosis.usage.check import Usage, check_usage, sampled_dependenc
 from carousel.diagnosis.usage.dependencies import Dependencies
 from carousel.diagnosis.usage.loss import LastStep
 from carousel.diagnosis.verdicts.findings import Finding
+from carousel.diagnosis.verdicts.remedies import usable
 from carousel.diagnosis.verdicts.rules import verdicts
 from carousel.diagnosis.verdicts.symptoms import Symptoms, symptoms
 from carousel.errors import CarouselError
@@ -100,10 +102,12 @@ def diagnose(
             raise CarouselError(
                 "A text cannot be drawn on a batch with resets. Pass `text`, or a batch with resets, but not both."
             )
-        layers, stacks = examine(seen, lags, INSTANCES, on_progress)
         usage = check_usage(model, batch, loss, optimizer, seen, sampled)
+        layers, stacks = (
+            ([], []) if _is_explained(seen, usage) else examine(seen, lags, INSTANCES, on_progress)
+        )
     by_layer = _by_layer(model, batch, asked)
-    findings = _all_findings([layer.symptoms for layer in layers], usage)
+    findings = _all_findings(model, [layer.symptoms for layer in layers], usage)
     on_progress(Progress("done", 1.0))
     return Diagnosis(
         model=type(model).__name__,
@@ -145,13 +149,18 @@ def judge(
         sampled = sampled_dependencies(model, batch)
         seen = observe(model, batch, gradients=False, **_extent(model))
         usage = check_usage(model, batch, loss, optimizer, seen, sampled)
-        found = [symptoms(each, follow(each, None, INSTANCES)) for each in seen.trajectories]
-    return _all_findings(found, usage)
+        long = [] if _is_explained(seen, usage) else seen.trajectories
+        found = [symptoms(each, follow(each, None, INSTANCES)) for each in long]
+    return _all_findings(model, found, usage)
 
 
-def _all_findings(layers: Sequence[Symptoms], usage: Usage) -> list[Finding]:
-    learned = (usage.learned, usage.is_learning)
-    return verdicts(layers, usage.causes, usage.consequences, learned)
+def _all_findings(model: nn.Module, layers: Sequence[Symptoms], usage: Usage) -> list[Finding]:
+    """Causes, what is wrong in layers, and consequences; each with the remedies that change something."""
+    found = verdicts(layers, usage.causes, usage.consequences, (usage.learned, usage.is_learning))
+    return [
+        replace(each, remedies=usable(each.remedies, model)) if each.layers and each.is_trouble else each
+        for each in found
+    ]
 
 
 def _last_step(found: Dependencies | None) -> Loss | None:
@@ -190,8 +199,7 @@ def examine(
 
     Raises CarouselError if no sequence has more than one step: nothing then goes back in time.
     """
-    short = [each.layer.name for each in seen.trajectories if int(each.lengths.max()) < 2]
-    if short:
+    if short := _short(seen):
         raise CarouselError(
             f"A sequence must have at least 2 steps; {short[0]} was given sequences of 1. The first dimension is time "
             "unless the module has batch_first=True."
@@ -211,6 +219,17 @@ def examine(
         [each for each in found if isinstance(each, LayerDiagnosis)],
         [each for each in found if isinstance(each, StackDiagnosis)],
     )
+
+
+def _short(seen: Observation) -> list[str]:
+    """Layers that were given sequences of one step."""
+    return [each.layer.name for each in seen.trajectories if int(each.lengths.max()) < 2]
+
+
+def _is_explained(seen: Observation, usage: Usage) -> bool:
+    """Whether layers have sequences of one step because the model calls them so, on longer data: that is the finding."""
+    found = usage.dependencies
+    return bool(_short(seen)) and bool(usage.causes) and found is not None and found.steps > 1
 
 
 def limits(seen: Observation) -> list[str]:

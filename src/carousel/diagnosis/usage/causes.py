@@ -96,7 +96,8 @@ def _look_ahead(found: Dependencies) -> Finding | None:
 
 
 def _one_step(found: Dependencies) -> Finding | None:
-    if found.time_axis is None or found.earliest != found.latest or found.steps < 2 or found.hidden_before:
+    one = 0 <= found.earliest == found.latest
+    if not (one and found.stepwise) or found.steps < 2 or found.hidden_before:
         return None
     sentence = (
         f"The last output depends on one step of {found.steps}, step {found.latest + 1}: no state reaches it from the "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 
 from torch import nn
@@ -91,16 +92,18 @@ def check_usage(
     limits = [words]
     axes = [] if found is None else causes(found)
     ragged = any(int(each.lengths.min()) < each.steps for each in seen.trajectories)
-    last_read = found is not None and found.output_time is None and found.latest == found.steps - 1
-    data = check_inputs(seen.trajectories, lengths_given=ragged or seen.cut, last_read=last_read)
+    ends = () if found is None or ragged or seen.cut else found.ends
+    data = check_inputs(seen.trajectories, ends)
     facts, wrong, dead, training = None, [], [], []
     if loss is not None:
         try:
-            facts = loss_facts(model, batch, loss)
-            wrong, dead = check_loss(facts), check_learning(facts)
-            training = check_gradients(model, facts.unused)
-            if optimizer is not None and not wrong:
-                training += check_training(model, batch, loss, optimizer)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch warns of what is reported here in full
+                facts = loss_facts(model, batch, loss)
+                wrong, dead = check_loss(facts), check_learning(facts)
+                training = check_gradients(model, facts.unused)
+                if optimizer is not None and not wrong:
+                    training += check_training(model, batch, loss, optimizer)
         except FAILURES as error:
             limits.append(f"The loss was not compared with a constant answer: {_first_line(error)}")
     elif optimizer is not None:

@@ -34,8 +34,10 @@ class Dependencies(Brief):
         mixes: how many sequences of the batch one output depends on.
         swapped_output: whether the rows of the output follow steps where they should follow sequences.
         wrong_rows: whether row k of the output is not of sequence k.
-        earliest, latest: the first and last step on which the last output depends, from 0.
+        earliest, latest: the first and last step on which the last output depends, from 0; -1 if unknown.
+        ends: the last step of each sequence on which an output of all steps depends; none if there is no such output.
         ahead: how many steps beyond its own step an output depends on the data; 0 if on none.
+        stepwise: whether the model calls its recurrent module several times, so that it must pass on the state itself.
         hidden_before: whether the data before `earliest` change the output, though no gradient reaches them.
         wrong_end: whether a reverse direction is read at the step at which it has seen one step only.
         carried: whether the same batch gives another output when the model runs again.
@@ -54,9 +56,11 @@ class Dependencies(Brief):
     mixes: int = 1
     swapped_output: bool = False
     wrong_rows: bool = False
-    earliest: int = 0
-    latest: int = 0
+    earliest: int = -1
+    latest: int = -1
+    ends: tuple[int, ...] = ()
     ahead: int = 0
+    stepwise: bool = False
     hidden_before: bool = False
     wrong_end: bool = False
     carried: bool = False
@@ -82,12 +86,14 @@ def dependencies(model: nn.Module, batch: Batch) -> Dependencies | None:
             _same(run.value, again.value) and _same_states(run.start, again.start)
         )
         found = _Sampled(run)
-        hidden = found.cut_at is not None and _changes(twin, batch, found)
+        stepwise = len(run.reads) > 1
+        hidden = stepwise and found.cut_at is not None and _changes(twin, batch, found)
     own = {name: value for name, value in vars(found).items() if name in Dependencies.__annotations__}
     return Dependencies(
         steps=found.read.shape[0],
         sequences=found.read.shape[1],
         inputs=int(found.read.shape[2]),
+        stepwise=stepwise,
         hidden_before=hidden,
         wrong_end=found.wrong_end(),
         carried=carried,
@@ -107,7 +113,8 @@ class _Sampled:
         self.scrambled = self.swapped_output = self.wrong_rows = False
         self.output_time: int | None = None
         self.output_batch: int | None = None
-        self.mixes, self.earliest, self.latest, self.ahead = 1, 0, 0, 0
+        self.mixes, self.earliest, self.latest, self.ahead = 1, -1, -1, 0
+        self.ends: tuple[int, ...] = ()
         self.cut_at: int | None = None
         self.read = self._joined()
         lengths = run.lengths if len(self.read) == len(run.reads[0]) else torch.tensor([len(self.read)])
@@ -139,8 +146,12 @@ class _Sampled:
             return
         first, last = self.rows[0], self.rows[-1]
         steps = sorted({0, 1, self.end // 3, self.end} & set(range(self.end + 1)))
-        at_steps = [self.run.energy(self.read, t, first) for t in steps]
-        at_rows = [at_steps[0], *([self.run.energy(self.read, 0, last)] if last != first else [])]
+        sampled = {t: self.run.energy(self.read, t, first) for t in steps}
+        steps = [t for t in steps if bool(sampled[t].any())]  # the rest is constant, as after x - x[0]
+        if not steps:
+            return
+        at_steps = [sampled[t] for t in steps]
+        at_rows = [at_steps[-1], *([self.run.energy(self.read, steps[-1], last)] if last != first else [])]
         over_time = [_supports(each) for each in at_steps]
         moved, across = _moved(over_time), _moved([_supports(each) for each in at_rows])
         # each step may depend on all of them, as after a normalisation over time, and mostly on its own
@@ -183,6 +194,10 @@ class _Sampled:
             self.ahead = max(
                 [self.ahead, *(max(sets[time]) - at[self.output_time] for at, sets in known.items())]
             )
+        if self.output_time is None and self.output_batch == 0 and batch is not None:
+            energy = self.run.energy(value).movedim((time, batch), (0, 1)).flatten(2).sum(-1)  # (T, B)
+            numbered = torch.arange(len(energy))[:, None].expand_as(energy)
+            self.ends = tuple(numbered.masked_fill(energy == 0, -1).amax(0).tolist())
         if self.earliest > 0 and self.mixes == 1 and (batch is not None or self.read.shape[1] == 1):
             self.cut_at, self.late = self.earliest, late
 

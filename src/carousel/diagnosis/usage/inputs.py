@@ -9,27 +9,27 @@ from torch import Tensor
 
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.diagnosis.verdicts.findings import NOTE, WARNING, Evidence, Finding, figure
-from carousel.diagnosis.verdicts.remedies import Remedy
+from carousel.diagnosis.verdicts.remedies import STANDARDISE, Remedy
 from carousel.diagnosis.verdicts.thresholds import THRESHOLDS
 
 DATA = "the data"
 ENDS = 0.01  # of the values on each side, which may be outliers
 
 
-def check_inputs(trajectories: Sequence[Trajectory], lengths_given: bool, last_read: bool) -> list[Finding]:
+def check_inputs(trajectories: Sequence[Trajectory], ends: Sequence[int]) -> list[Finding]:
     """What is wrong with the data that the first layers read.
 
     Args:
         trajectories: of all layers; those of layer 0 read the data, or what the model made of them.
-        lengths_given: whether the batch says where sequences end.
-        last_read: whether an output at the last step is read, however long a sequence is.
+        ends: the last step of each sequence on which the output depends; none if it is not known, or if the batch
+            says where sequences end.
     """
     found = []
     for each in trajectories[:1]:
         values = each.inputs[each.valid].double()  # (N, I)
-        rules = (_constant, _unscaled, _tiny, _outliers)
+        rules = (_constant, _outliers, _unscaled, _tiny)
         found += [finding for rule in rules if (finding := rule(each.layer.name, values))][:1]
-        if not lengths_given and last_read and (finding := _padding(each.layer.name, each.inputs)):
+        if ends and (finding := _padding(each.layer.name, each.inputs, ends)):
             found.append(finding)
     return found
 
@@ -51,7 +51,7 @@ def _unscaled(name: str, values: Tensor) -> Finding | None:
     )
     if not evidence[0].crossed:
         evidence = evidence[::-1]
-    return Finding("unscaled inputs", severity, (name,), sentence, evidence, (_STANDARDISE,))
+    return Finding("unscaled inputs", severity, (name,), sentence, evidence, (STANDARDISE,))
 
 
 def _tiny(name: str, values: Tensor) -> Finding | None:
@@ -62,7 +62,7 @@ def _tiny(name: str, values: Tensor) -> Finding | None:
         f"{name} reads numbers of at most {figure(largest)}: beside its biases they hardly change its state."
     )
     evidence = Evidence("largest number in the data", largest, THRESHOLDS.tiny, False, DATA)
-    return Finding("tiny inputs", WARNING, (name,), sentence, (evidence,), (_STANDARDISE,))
+    return Finding("tiny inputs", WARNING, (name,), sentence, (evidence,), (STANDARDISE,))
 
 
 def _constant(name: str, values: Tensor) -> Finding | None:
@@ -95,10 +95,11 @@ def _outliers(name: str, values: Tensor) -> Finding | None:
     return Finding("outliers", WARNING, (name,), sentence, (evidence,), (_CLIP_DATA,))
 
 
-def _padding(name: str, inputs: Tensor) -> Finding | None:
+def _padding(name: str, inputs: Tensor, ends: Sequence[int]) -> Finding | None:
     """Sequences that end in a constant stretch of different lengths, which the model reads to the end."""
     same = (inputs == inputs[-1]).all(-1)  # (T, B)
     trailing = same.flip(0).cumprod(0).sum(0)  # steps at the end that equal the last one
+    trailing *= torch.tensor(ends)[: len(trailing)] == len(inputs) - 1
     long = trailing[trailing >= THRESHOLDS.padded]
     filler = inputs[-1, trailing >= THRESHOLDS.padded]
     steps = len(inputs)
@@ -125,13 +126,6 @@ def _padding(name: str, inputs: Tensor) -> Finding | None:
     return Finding("padding read as data", WARNING, (name,), sentence, evidence, (_PACK,))
 
 
-_STANDARDISE = Remedy(
-    "standardise the data",
-    "subtract the mean and divide by the standard deviation of the training part, of each input, in the pipeline: for "
-    "training and for use",
-    "LeCun, Bottou, Orr and Müller 1998",
-    True,
-)
 _LOOK = Remedy("look at the data", "print a few sequences as the model reads them", "experience", True)
 _CLIP_DATA = Remedy(
     "limit outliers",

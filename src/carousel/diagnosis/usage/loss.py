@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -77,8 +76,7 @@ def loss_facts(model: nn.Module, batch: Batch, loss: Loss) -> LossFacts:
     with torch.inference_mode(False), preserved(model) as twin, torch.enable_grad():
         output = call_model(twin, batch)
         value = value_of(output)
-        with _Watch() as watch, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch warns of what is reported here in full
+        with _Watch() as watch:
             total = loss(output).sum()
             named = [(n, p) for n, p in twin.named_parameters() if p.requires_grad]
             gradients = torch.autograd.grad(

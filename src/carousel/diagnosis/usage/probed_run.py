@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -44,7 +44,6 @@ class ProbedRun:
     modules: tuple[str, ...]
     packed: PackedSequence | None = None
     passes: int = 0
-    _weights: dict[int, Tensor] = field(default_factory=dict)
 
     def energy(self, tensor: Tensor, *index: int, of: Tensor | None = None) -> Tensor:
         """How much tensor[index], a random sum over its other axes, depends on each number of the data, or `of` it.

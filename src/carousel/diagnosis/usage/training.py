@@ -19,7 +19,19 @@ from carousel.diagnosis.verdicts.findings import CRITICAL, WARNING, Evidence, Fi
 from carousel.diagnosis.verdicts.remedies import Remedy
 from carousel.diagnosis.verdicts.thresholds import THRESHOLDS
 
-FACTORS = (1.0, 0.3, 0.1, 0.03, 0.01, 1e-3, 10.0, 100.0, 1e3, 1e4)  # of the learning rate, that are tried
+FACTORS = (
+    0.3,
+    0.1,
+    0.03,
+    0.01,
+    1e-3,
+    10.0,
+    100.0,
+    1e3,
+    1e4,
+    1e5,
+    1e6,
+)  # of the learning rate, that are tried
 STEPS = 3  # of the optimizer, on copies
 
 
@@ -136,7 +148,7 @@ def _rates(model: nn.Module, batch: Batch, loss: Loss, optimizer: Optimizer) -> 
     if own.fall < -THRESHOLDS.overshoot:
         trials = [try_rate(model, batch, loss, optimizer, factor) for factor in FACTORS if factor < 1]
         name, word, verb = "learning rate too high", "lower", "raise"
-    elif own.update < THRESHOLDS.update and 0 <= own.fall < THRESHOLDS.falls:
+    elif own.update < THRESHOLDS.update and abs(own.fall) < THRESHOLDS.falls:
         trials = [try_rate(model, batch, loss, optimizer, factor) for factor in FACTORS if factor > 1]
         name, word, verb = "learning rate too low", "higher", "change"
     else:

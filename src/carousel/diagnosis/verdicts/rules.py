@@ -38,11 +38,12 @@ def verdicts(
     """Findings of one model, those that cause others first; a single "no trouble" (and notes) if it is well.
 
     Args:
-        layers: what was measured in each layer.
+        layers: what was measured in each layer; none if a cause kept all of them from being measured.
         causes: what is wrong with how the model is used; it comes first. consequences: what follows from all else.
         learned: what is known of its learning, in words, and whether it is known to learn.
     """
-    found = [*causes, *(finding for rule in RULES if (finding := rule(layers)) is not None), *consequences]
+    in_layers = [finding for rule in RULES if (finding := rule(layers)) is not None] if layers else []
+    found = [*causes, *in_layers, *consequences]
     trouble = [finding for finding in found if finding.is_trouble]
     named = {finding.name for finding in trouble}
     notes = [finding for finding in found if not finding.is_trouble and finding.name not in named]
