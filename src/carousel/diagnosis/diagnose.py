@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -32,13 +31,14 @@ from carousel.diagnosis.observation.stack import stacked
 from carousel.diagnosis.observation.trajectory import Observation, Trajectory, observe
 from carousel.diagnosis.parallel import run_parallel
 from carousel.diagnosis.result import Diagnosis, LayerDiagnosis, StackDiagnosis, TextUnits
-from carousel.diagnosis.usage.check import Usage, check_usage, sampled_dependencies
+from carousel.diagnosis.step_function import diagnose_step
+from carousel.diagnosis.usage.check import Usage, all_findings, check_usage, sampled_dependencies
 from carousel.diagnosis.usage.dependencies import Dependencies
+from carousel.diagnosis.usage.inputs import Data
 from carousel.diagnosis.usage.loss import LastStep
+from carousel.diagnosis.usage.probed_run import State, Step
 from carousel.diagnosis.verdicts.findings import Finding
-from carousel.diagnosis.verdicts.remedies import usable
-from carousel.diagnosis.verdicts.rules import verdicts
-from carousel.diagnosis.verdicts.symptoms import Symptoms, symptoms
+from carousel.diagnosis.verdicts.symptoms import symptoms
 from carousel.errors import CarouselError
 from carousel.ops import torch_threads
 from carousel.progress import Observer, Progress, silent
@@ -51,11 +51,12 @@ INSTANCES = 4  # sequences whose products of Jacobians are followed
 
 
 def diagnose(
-    model: nn.Module,
+    model: nn.Module | Step,
     batch: Batch,
     loss: Loss | None = None,
     *,
     optimizer: Optimizer | None = None,
+    state: State | None = None,
     text: Sequence[str] | None = None,
     lags: int | None = None,
     on_progress: Observer = silent,
@@ -71,6 +72,9 @@ def diagnose(
             last valid output, and the report says so.
         optimizer: what trains the model. With a loss, its parameters, gradients and learning rate are checked, on
             copies.
+        state: the state before the first step, of a cell that is written by hand: `model` is then a function or module
+            step(x, state) that returns the next state, or (output, next state), and `batch` is (T, B, I). A state is
+            a tensor (B, n) or a tuple of them.
         text: what the first sequence of the batch reads, one string for each step (a str for characters). Units that
             follow the text are then drawn on it.
         lags: how far back the gradient is followed, in steps. None: to the start of the batch, at most 256 steps.
@@ -93,6 +97,14 @@ def diagnose(
     """
     start = time.perf_counter()
     on_progress(Progress("running the model", 0.0))
+    if state is not None:
+        with torch_threads(1):
+            return diagnose_step(model, batch, loss, optimizer, state)
+    if not isinstance(model, nn.Module):
+        raise CarouselError(
+            f"A model must be a torch.nn.Module; got a {type(model).__name__}. For a function step(x, state), pass the "
+            "first state as `state`."
+        )
     # steps are many and small: beside other work a team of threads waits for itself (512 units: 29 s against 1.5)
     with torch_threads(1):
         sampled = sampled_dependencies(model, batch)
@@ -102,12 +114,12 @@ def diagnose(
             raise CarouselError(
                 "A text cannot be drawn on a batch with resets. Pass `text`, or a batch with resets, but not both."
             )
-        usage = check_usage(model, batch, loss, optimizer, seen, sampled)
+        usage = check_usage(model, batch, loss, optimizer, _data(seen), sampled)
         layers, stacks = (
             ([], []) if _is_explained(seen, usage) else examine(seen, lags, INSTANCES, on_progress)
         )
     by_layer = _by_layer(model, batch, asked)
-    findings = _all_findings(model, [layer.symptoms for layer in layers], usage)
+    findings = all_findings(model, [layer.symptoms for layer in layers], usage)
     on_progress(Progress("done", 1.0))
     return Diagnosis(
         model=type(model).__name__,
@@ -122,7 +134,7 @@ def diagnose(
         unused=tuple(seen.unused),
         limits=(*usage.limits, *limits(seen)),
         cut=seen.cut,
-        read=usage.words(seen),
+        read=usage.read,
         usage=usage,
         seconds=time.perf_counter() - start,
     )
@@ -148,19 +160,17 @@ def judge(
     with torch_threads(1):
         sampled = sampled_dependencies(model, batch)
         seen = observe(model, batch, gradients=False, **_extent(model))
-        usage = check_usage(model, batch, loss, optimizer, seen, sampled)
+        usage = check_usage(model, batch, loss, optimizer, _data(seen), sampled)
         long = [] if _is_explained(seen, usage) else seen.trajectories
         found = [symptoms(each, follow(each, None, INSTANCES)) for each in long]
-    return _all_findings(model, found, usage)
+    return all_findings(model, found, usage)
 
 
-def _all_findings(model: nn.Module, layers: Sequence[Symptoms], usage: Usage) -> list[Finding]:
-    """Causes, what is wrong in layers, and consequences; each with the remedies that change something."""
-    found = verdicts(layers, usage.causes, usage.consequences, (usage.learned, usage.is_learning))
-    return [
-        replace(each, remedies=usable(each.remedies, model)) if each.layers and each.is_trouble else each
-        for each in found
-    ]
+def _data(seen: Observation) -> Data:
+    """What the first layer reads; all sequences of one length, and no resets, say nothing of their ends."""
+    first = seen.trajectories[0]
+    ragged = int(first.lengths.min()) < first.steps
+    return Data(first.layer.name, first.inputs, first.lengths, ends_known=ragged or seen.cut)
 
 
 def _last_step(found: Dependencies | None) -> Loss | None:
@@ -227,7 +237,7 @@ def _short(seen: Observation) -> list[str]:
 
 
 def _is_explained(seen: Observation, usage: Usage) -> bool:
-    """Whether layers have sequences of one step because the model calls them so, on longer data: that is the finding."""
+    """Whether a cause says why layers have sequences of one step, on longer data."""
     found = usage.dependencies
     return bool(_short(seen)) and bool(usage.causes) and found is not None and found.steps > 1
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from torch import nn
 from torch.optim import Optimizer
@@ -12,13 +13,15 @@ from torch.optim import Optimizer
 from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.observation.loss import Loss
 from carousel.diagnosis.observation.recording import Batch
-from carousel.diagnosis.observation.trajectory import Observation
 from carousel.diagnosis.usage.causes import causes
 from carousel.diagnosis.usage.dependencies import Dependencies, dependencies
-from carousel.diagnosis.usage.inputs import check_inputs
+from carousel.diagnosis.usage.inputs import Data, check_inputs
 from carousel.diagnosis.usage.loss import LossFacts, check_learning, check_loss, loss_facts
 from carousel.diagnosis.usage.training import check_gradients, check_training
 from carousel.diagnosis.verdicts.findings import Finding, figure
+from carousel.diagnosis.verdicts.remedies import usable
+from carousel.diagnosis.verdicts.rules import verdicts
+from carousel.diagnosis.verdicts.symptoms import Symptoms
 
 FAILURES = (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError, NotImplementedError)
 
@@ -33,6 +36,7 @@ class Usage(Brief):
         causes: what is wrong, the most fundamental first; these explain what is wrong in layers.
         consequences: that nothing can be learned.
         limits: what was not checked, in words.
+        read: how the batch was read, as reports begin: steps, sequences and inputs.
     """
 
     dependencies: Dependencies | None
@@ -40,13 +44,7 @@ class Usage(Brief):
     causes: tuple[Finding, ...]
     consequences: tuple[Finding, ...]
     limits: tuple[str, ...]
-
-    def words(self, seen: Observation) -> str:
-        """How the batch was read, as reports begin: steps, sequences and inputs."""
-        if self.dependencies is not None:
-            return self.dependencies.words
-        first = seen.trajectories[0]
-        return Dependencies(first.steps, first.instances, first.inputs.shape[2]).words
+    read: str
 
     @property
     def is_learning(self) -> bool:
@@ -84,16 +82,14 @@ def check_usage(
     batch: Batch,
     loss: Loss | None,
     optimizer: Optimizer | None,
-    seen: Observation,
+    data: Data,
     sampled: tuple[Dependencies | None, str],
 ) -> Usage:
     """Look at dependencies, inputs, loss and optimizer. The model does not change."""
     found, words = sampled
     limits = [words]
     axes = [] if found is None else causes(found)
-    ragged = any(int(each.lengths.min()) < each.steps for each in seen.trajectories)
-    ends = () if found is None or ragged or seen.cut else found.ends
-    data = check_inputs(seen.trajectories, ends)
+    inputs = check_inputs(data, () if found is None else found.ends)
     facts, wrong, dead, training = None, [], [], []
     if loss is not None:
         try:
@@ -108,7 +104,17 @@ def check_usage(
             limits.append(f"The loss was not compared with a constant answer: {_first_line(error)}")
     elif optimizer is not None:
         limits.append("The optimizer was not checked, because no loss was given.")
-    return Usage(found, facts, (*axes, *wrong, *data, *training), tuple(dead), tuple(limits))
+    read = (found or Dependencies(*data.values.shape)).words
+    return Usage(found, facts, (*axes, *wrong, *inputs, *training), tuple(dead), tuple(limits), read)
+
+
+def all_findings(model: nn.Module, layers: Sequence[Symptoms], usage: Usage) -> list[Finding]:
+    """Causes, what is wrong in layers, and consequences; each with the remedies that change something."""
+    found = verdicts(layers, usage.causes, usage.consequences, (usage.learned, usage.is_learning))
+    return [
+        replace(each, remedies=usable(each.remedies, model)) if each.layers and each.is_trouble else each
+        for each in found
+    ]
 
 
 def _first_line(error: BaseException) -> str:

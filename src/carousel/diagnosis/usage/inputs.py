@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.diagnosis.verdicts.findings import NOTE, WARNING, Evidence, Finding, figure
 from carousel.diagnosis.verdicts.remedies import STANDARDISE, Remedy
 from carousel.diagnosis.verdicts.thresholds import THRESHOLDS
@@ -16,22 +16,32 @@ DATA = "the data"
 ENDS = 0.01  # of the values on each side, which may be outliers
 
 
-def check_inputs(trajectories: Sequence[Trajectory], ends: Sequence[int]) -> list[Finding]:
-    """What is wrong with the data that the first layers read.
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What the first recurrent layer reads.
 
-    Args:
-        trajectories: of all layers; those of layer 0 read the data, or what the model made of them.
-        ends: the last step of each sequence on which the output depends; none if it is not known, or if the batch
-            says where sequences end.
+    Attributes:
+        name: of the layer. values: (T, B, I); lengths: (B,).
+        ends_known: whether the batch says where sequences end or begin anew.
     """
-    found = []
-    for each in trajectories[:1]:
-        values = each.inputs[each.valid].double()  # (N, I)
-        rules = (_constant, _outliers, _unscaled, _tiny)
-        found += [finding for rule in rules if (finding := rule(each.layer.name, values))][:1]
-        if ends and (finding := _padding(each.layer.name, each.inputs, ends)):
-            found.append(finding)
-    return found
+
+    name: str
+    values: Tensor
+    lengths: Tensor
+    ends_known: bool = False
+
+
+def check_inputs(data: Data, ends: Sequence[int]) -> list[Finding]:
+    """What is wrong with the data that the first layer reads.
+
+    ends: the last step of each sequence on which the output depends; none if it is not known.
+    """
+    valid = torch.arange(len(data.values))[:, None] < data.lengths
+    values = data.values[valid].double()  # (N, I)
+    rules = (_constant, _outliers, _unscaled, _tiny)
+    found = [finding for rule in rules if (finding := rule(data.name, values))][:1]
+    padding = _padding(data.name, data.values, ends) if ends and not data.ends_known else None
+    return [*found, *([padding] if padding else [])]
 
 
 def _unscaled(name: str, values: Tensor) -> Finding | None:

@@ -13,8 +13,11 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from carousel.diagnosis.observation.layers import is_recurrent
 from carousel.diagnosis.observation.recording import Batch, call_model
+from carousel.errors import CarouselError
 
 Rebuild = Callable[[Any], Any]
+State = Tensor | tuple[Tensor, ...]
+Step = Callable[[Tensor, Any], Any]
 
 
 @dataclass(eq=False)
@@ -54,8 +57,10 @@ class ProbedRun:
         generator = torch.Generator().manual_seed(0)
         weights = torch.rand(part.shape, generator=generator).to(part) + 0.5
         self.passes += 1
-        target = self.probe if of is None else of
-        [gradient] = torch.autograd.grad((part * weights).sum(), target, retain_graph=True, allow_unused=True)
+        target, gradient = self.probe if of is None else of, None
+        if part.requires_grad:
+            total = (part * weights).sum()
+            [gradient] = torch.autograd.grad(total, target, retain_graph=True, allow_unused=True)
         gradient = torch.zeros_like(target) if gradient is None else gradient.detach()
         # by its largest number, so that squares of small gradients stay numbers
         found = (gradient.double() / gradient.abs().max().double().clamp(min=1e-300)) ** 2
@@ -72,7 +77,7 @@ class ProbedRun:
 
 
 def probed_run(model: nn.Module, batch: Batch, change: Tensor | None = None) -> ProbedRun | None:
-    """Run a model, which `side effects` do not reach, once; None if its data or output cannot be followed.
+    """Run a model once, inside `preserved`; None if its data or output cannot be followed.
 
     change: is added to the probe, so that one can see what a change of the data does.
     """
@@ -96,6 +101,10 @@ def probed_run(model: nn.Module, batch: Batch, change: Tensor | None = None) -> 
         else:
             output = call_model(model, batch)
     value = value_of(output)
+    if (
+        isinstance(model, StepLoop) and data is tensor
+    ):  # it has no recurrent module: it reads the data, step by step
+        calls = [_Call("step", nn.RNNCell(1, 1), {"input": each}, None) for each in probed]
     if not calls or not probes or value is None or not value.requires_grad:
         return None
     first, last = calls[0], calls[-1]
@@ -196,6 +205,46 @@ def _watching(
             elif not data.is_floating_point() and not any(True for _ in module.children()):
                 stack.callback(module.register_forward_hook(embedded).remove)
         yield
+
+
+class StepLoop(nn.Module):
+    """A step(x, state) that somebody wrote, run over (T, B, I) from a state; returns the outputs, (T, B, ...).
+
+    The step returns the next state, whose first tensor is then the output, or (output, next state).
+    """
+
+    def __init__(self, step: Step, state: State) -> None:
+        super().__init__()
+        self.step, self.state = step, state
+
+    def forward(self, x: Tensor) -> Tensor:
+        state, outputs = self.state, []
+        for each in x:
+            output, state = self.advance(each, state)
+            outputs.append(output)
+        return torch.stack(outputs)
+
+    def advance(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """The output and the state after one step."""
+        found = self.step(x, state)
+        if _shapes(found) != _shapes(state):
+            try:
+                output, found = found
+            except (TypeError, ValueError):
+                found = None
+            if _shapes(found) == _shapes(state):
+                return output, found
+            raise CarouselError(
+                "A step must return the next state, of the shapes of `state`, or (output, next state); it returned "
+                "something else. Pass the state that the step takes."
+            )
+        return found if isinstance(found, Tensor) else found[0], found
+
+
+def _shapes(state: Any) -> Any:
+    if isinstance(state, Tensor):
+        return tuple(state.shape)
+    return [_shapes(each) for each in state] if isinstance(state, (tuple, list)) else None
 
 
 @dataclass(eq=False)
