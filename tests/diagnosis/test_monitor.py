@@ -9,8 +9,10 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "usage"))
 
 from sick import batch, exploding, healthy, saturated, vanishing
+from used import Net, X
 
 import carousel
 from carousel.diagnosis import Monitor, diagnose, judge, monitor
@@ -140,3 +142,17 @@ def test_lightning_without_recurrent_layers_is_refused():
     watch = carousel.diagnosis.LightningMonitor()
     with pytest.raises(CarouselError, match="Linear holds none"):
         watch.on_fit_start(None, torch.nn.Linear(2, 2))
+
+
+def test_training_is_watched():
+    """A rate that overshoots is told at the second look, with the rate that was tried and lowers the loss."""
+    model, targets = Net(), torch.randn(X.shape[1], 2, generator=torch.Generator().manual_seed(3))
+    loss = lambda out: (out - targets).square().mean()  # noqa: E731
+    watched = Monitor(every=1)
+    wild = torch.optim.Adam(model.parameters(), 3.0)
+    looks = [watched.look(model, X, step=step, loss=loss, optimizer=wild) for step in (1, 2, 3)]
+    assert [len(look.warnings) for look in looks] == [0, 1, 0]
+    assert "With the learning rate 3," in looks[1].warnings[0]
+    sound = torch.optim.Adam(model.parameters(), 1e-3)
+    again = Monitor(every=1)
+    assert not any(again.look(model, X, step=k, loss=loss, optimizer=sound).warnings for k in (1, 2, 3))

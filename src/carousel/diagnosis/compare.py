@@ -55,7 +55,7 @@ class Comparison(Brief, Shown):
     def __str__(self) -> str:
         lines = []
         for word, findings in (("cured", self.cured), ("new", self.new), ("still there", self.left)):
-            lines += [f"{word}: {finding.name} ({', '.join(finding.layers)})" for finding in findings]
+            lines += [f"{word}: {finding.title}" for finding in findings]
         lines = lines or ["no trouble before, no trouble after"]
         return "\n".join([*lines, *(f"  {change}" for change in self.moved)])
 

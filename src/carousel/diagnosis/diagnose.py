@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
 from carousel.diagnosis.measures.fixed_points import LARGE, FixedPoints, fixed_points
 from carousel.diagnosis.measures.gates import gates_over_time
@@ -30,8 +31,13 @@ from carousel.diagnosis.observation.stack import stacked
 from carousel.diagnosis.observation.trajectory import Observation, Trajectory, observe
 from carousel.diagnosis.parallel import run_parallel
 from carousel.diagnosis.result import Diagnosis, LayerDiagnosis, StackDiagnosis, TextUnits
+from carousel.diagnosis.step_function import diagnose_step
+from carousel.diagnosis.usage.check import Usage, all_findings, check_usage, sampled_dependencies
+from carousel.diagnosis.usage.dependencies import Dependencies
+from carousel.diagnosis.usage.inputs import Data
+from carousel.diagnosis.usage.loss import LastStep
+from carousel.diagnosis.usage.probed_run import State, Step
 from carousel.diagnosis.verdicts.findings import Finding
-from carousel.diagnosis.verdicts.rules import verdicts
 from carousel.diagnosis.verdicts.symptoms import symptoms
 from carousel.errors import CarouselError
 from carousel.notebook import notebook_line
@@ -46,10 +52,12 @@ INSTANCES = 4  # sequences whose products of Jacobians are followed
 
 
 def diagnose(
-    model: nn.Module,
+    model: nn.Module | Step,
     batch: Batch,
     loss: Loss | None = None,
     *,
+    optimizer: Optimizer | None = None,
+    state: State | None = None,
     text: Sequence[str] | None = None,
     lags: int | None = None,
     on_progress: Observer = notebook_line,
@@ -63,6 +71,11 @@ def diagnose(
         batch: a tuple is model(*batch), a dict model(**batch), anything else model(batch).
         loss: a function of the model's output that returns one number. If you pass none, it is the squared norm of the
             last valid output, and the report says so.
+        optimizer: what trains the model. With a loss, its parameters, gradients and learning rate are checked, on
+            copies.
+        state: the state before the first step, of a cell that is written by hand: `model` is then a function or module
+            step(x, state) that returns the next state, or (output, next state), and `batch` is (T, B, I). A state is
+            a tensor (B, n) or a tuple of them.
         text: what the first sequence of the batch reads, one string for each step (a str for characters). Units that
             follow the text are then drawn on it.
         lags: how far back the gradient is followed, in steps. None: to the start of the batch, at most 256 steps.
@@ -85,16 +98,29 @@ def diagnose(
     """
     start = time.perf_counter()
     on_progress(Progress("running the model", 0.0))
+    if state is not None:
+        with torch_threads(1):
+            return diagnose_step(model, batch, loss, optimizer, state)
+    if not isinstance(model, nn.Module):
+        raise CarouselError(
+            f"A model must be a torch.nn.Module; got a {type(model).__name__}. For a function step(x, state), pass the "
+            "first state as `state`."
+        )
     # steps are many and small: beside other work a team of threads waits for itself (512 units: 29 s against 1.5)
     with torch_threads(1):
-        seen = observe(model, batch, loss, **_extent(model))
+        sampled = sampled_dependencies(model, batch)
+        asked = loss or _last_step(sampled[0])
+        seen = observe(model, batch, asked, **_extent(model))
         if text is not None and seen.cut:
             raise CarouselError(
                 "A text cannot be drawn on a batch with resets. Pass `text`, or a batch with resets, but not both."
             )
-        layers, stacks = examine(seen, lags, INSTANCES, on_progress)
-    by_layer = _by_layer(model, batch, loss)
-    findings = verdicts([layer.symptoms for layer in layers])
+        usage = check_usage(model, batch, loss, optimizer, _data(seen), sampled)
+        layers, stacks = (
+            ([], []) if _is_explained(seen, usage) else examine(seen, lags, INSTANCES, on_progress)
+        )
+    by_layer = _by_layer(model, batch, asked)
+    findings = all_findings(model, [layer.symptoms for layer in layers], usage)
     on_progress(Progress("done", 1.0))
     return Diagnosis(
         model=type(model).__name__,
@@ -107,17 +133,21 @@ def diagnose(
         by_layer=by_layer,
         text=None if text is None else on_text(layers, text),
         unused=tuple(seen.unused),
-        limits=tuple(limits(seen)),
+        limits=(*usage.limits, *limits(seen)),
         cut=seen.cut,
+        read=usage.read,
+        usage=usage,
         seconds=time.perf_counter() - start,
     )
 
 
-def judge(model: nn.Module, batch: Batch, loss: Loss | None = None) -> list[Finding]:
+def judge(
+    model: nn.Module, batch: Batch, loss: Loss | None = None, *, optimizer: Optimizer | None = None
+) -> list[Finding]:
     """The findings of `diagnose` alone, without the measures that only its report shows.
 
     Args:
-        model, batch, loss: as of `diagnose`.
+        model, batch, loss, optimizer: as of `diagnose`.
 
     Raises CarouselError as `diagnose` does. Source: as of `diagnose`.
 
@@ -129,8 +159,26 @@ def judge(model: nn.Module, batch: Batch, loss: Loss | None = None) -> list[Find
     'memoryless'
     """
     with torch_threads(1):
-        seen = observe(model, batch, loss, gradients=False, **_extent(model))
-        return verdicts([symptoms(each, follow(each, None, INSTANCES)) for each in seen.trajectories])
+        sampled = sampled_dependencies(model, batch)
+        seen = observe(model, batch, gradients=False, **_extent(model))
+        usage = check_usage(model, batch, loss, optimizer, _data(seen), sampled)
+        long = [] if _is_explained(seen, usage) else seen.trajectories
+        found = [symptoms(each, follow(each, None, INSTANCES)) for each in long]
+    return all_findings(model, found, usage)
+
+
+def _data(seen: Observation) -> Data:
+    """What the first layer reads; all sequences of one length, and no resets, say nothing of their ends."""
+    first = seen.trajectories[0]
+    ragged = int(first.lengths.min()) < first.steps
+    return Data(first.layer.name, first.inputs, first.lengths, ends_known=ragged or seen.cut)
+
+
+def _last_step(found: Dependencies | None) -> Loss | None:
+    """The default loss where sizes do not tell steps from sequences; None where they do."""
+    if found is None or found.output_time is None or found.steps != found.sequences:
+        return None
+    return LastStep(found.output_time)
 
 
 def _extent(model: nn.Module) -> dict[str, Any]:
@@ -162,8 +210,7 @@ def examine(
 
     Raises CarouselError if no sequence has more than one step: nothing then goes back in time.
     """
-    short = [each.layer.name for each in seen.trajectories if int(each.lengths.max()) < 2]
-    if short:
+    if short := _short(seen):
         raise CarouselError(
             f"A sequence must have at least 2 steps; {short[0]} was given sequences of 1. The first dimension is time "
             "unless the module has batch_first=True."
@@ -183,6 +230,17 @@ def examine(
         [each for each in found if isinstance(each, LayerDiagnosis)],
         [each for each in found if isinstance(each, StackDiagnosis)],
     )
+
+
+def _short(seen: Observation) -> list[str]:
+    """Layers that were given sequences of one step."""
+    return [each.layer.name for each in seen.trajectories if int(each.lengths.max()) < 2]
+
+
+def _is_explained(seen: Observation, usage: Usage) -> bool:
+    """Whether a cause says why layers have sequences of one step, on longer data."""
+    found = usage.dependencies
+    return bool(_short(seen)) and bool(usage.causes) and found is not None and found.steps > 1
 
 
 def limits(seen: Observation) -> list[str]:

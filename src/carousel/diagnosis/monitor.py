@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.observation.loss import Loss
 from carousel.diagnosis.observation.recording import Batch
 from carousel.diagnosis.observation.trajectory import Trajectory, observe
+from carousel.diagnosis.usage.training import check_training
 from carousel.diagnosis.verdicts.symptoms import saturated_share, slope
 from carousel.diagnosis.verdicts.thresholds import THRESHOLDS
 from carousel.errors import CarouselError
@@ -111,11 +113,13 @@ class Monitor:
         step: int,
         total_norm: float = math.nan,
         loss: Loss | None = None,
+        optimizer: Optimizer | None = None,
     ) -> Look:
         """Measure now; the model, its gradients and random numbers do not change.
 
         Args:
-            model, batch, loss: as of `carousel.diagnose`.
+            model, batch, loss, optimizer: as of `carousel.diagnose`. With loss and optimizer, the look also checks
+                which parameters the optimizer moves, whether gradients add up, and the learning rate, on copies.
             step: of training.
             total_norm: the norm of the gradient of all parameters, before clipping; NaN if it is not known.
 
@@ -125,13 +129,19 @@ class Monitor:
         seen = observe(model, batch, loss, instances=INSTANCES, dtype=torch.float32)
         by_lag = {each.layer.name: _by_lag(each) for each in seen.trajectories}
         saturated = {each.layer.name: saturated_share(each) for each in seen.trajectories}
+        in_training = {}
+        if loss is not None and optimizer is not None:
+            causes = check_training(model, batch, loss, optimizer)
+            in_training = {
+                each.name: f"{each.sentence} {_capital(each.remedies[0].words)}" for each in causes
+            }
         found = Look(
             step=step,
             total_norm=total_norm,
             by_lag={name: {k: curve[k] for k in LAGS if k < len(curve)} for name, curve in by_lag.items()},
             horizon={name: _horizon(curve) for name, curve in by_lag.items()},
             saturated=saturated,
-            warnings=tuple(self._turned(by_lag, saturated)),
+            warnings=tuple(self._turned(_in_layers(by_lag, saturated) | in_training)),
         )
         self._ended = time.perf_counter()
         self._cost = self._ended - begin
@@ -139,30 +149,39 @@ class Monitor:
         self._next = step + self.every
         return found
 
-    def _turned(self, by_lag: dict[str, list[float]], saturated: dict[str, float]) -> list[str]:
+    def _turned(self, now: dict[str, str]) -> list[str]:
         """Warnings for what has now been sick for `CONFIRMED` looks, once each."""
-        now = {}
-        for name, curve in by_lag.items():
-            steps = len(curve) - 1
-            grown = max(curve)
-            # not how low it lies: what the loss reads at first may fade at once, and the rest be kept for long
-            if steps >= THRESHOLDS.steps and slope(np.array(curve)) < THRESHOLDS.vanishing:
-                now[f"{name}: its gradient vanishes"] = (
-                    f"{name}: 1 % of the gradient is left after {_horizon(curve) + 1} of {steps} steps back. "
-                    "A gated cell, an orthogonal start or an open forget gate keeps more"
-                )
-            if grown > THRESHOLDS.transient:
-                now[f"{name}: its gradient explodes"] = (
-                    f"{name}: the gradient grows by a factor 1e{grown / math.log(10):.0f} on its way back. "
-                    "Lower the learning rate, clip the gradient, or shrink the recurrent weights"
-                )
-            if saturated[name] > THRESHOLDS.saturated:
-                now[f"{name}: its activations are saturated"] = (
-                    f"{name}: {saturated[name]:.0%} of its activations pass no gradient any more. Lower the learning "
-                    "rate, or scale the data"
-                )
         self.sick = {kind: self.sick.get(kind, 0) + 1 for kind in now}
         return [f"{words}." for kind, words in now.items() if self.sick[kind] == CONFIRMED]
+
+
+def _in_layers(by_lag: dict[str, list[float]], saturated: dict[str, float]) -> dict[str, str]:
+    """What is wrong in layers now, by kind, in words."""
+    now = {}
+    for name, curve in by_lag.items():
+        steps = len(curve) - 1
+        grown = max(curve)
+        # not how low it lies: what the loss reads at first may fade at once, and the rest be kept for long
+        if steps >= THRESHOLDS.steps and slope(np.array(curve)) < THRESHOLDS.vanishing:
+            now[f"{name}: its gradient vanishes"] = (
+                f"{name}: 1 % of the gradient is left after {_horizon(curve) + 1} of {steps} steps back. "
+                "A gated cell, an orthogonal start or an open forget gate keeps more"
+            )
+        if grown > THRESHOLDS.transient:
+            now[f"{name}: its gradient explodes"] = (
+                f"{name}: the gradient grows by a factor 1e{grown / math.log(10):.0f} on its way back. "
+                "Lower the learning rate, clip the gradient, or shrink the recurrent weights"
+            )
+        if saturated[name] > THRESHOLDS.saturated:
+            now[f"{name}: its activations are saturated"] = (
+                f"{name}: {saturated[name]:.0%} of its activations pass no gradient any more. Lower the learning "
+                "rate, or scale the data"
+            )
+    return now
+
+
+def _capital(words: str) -> str:
+    return words[0].upper() + words[1:]
 
 
 def total_norm(model: nn.Module) -> float:

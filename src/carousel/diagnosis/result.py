@@ -30,6 +30,7 @@ from carousel.diagnosis.text import (
     on_shrinking,
     on_stability,
 )
+from carousel.diagnosis.usage.check import Usage
 from carousel.diagnosis.verdicts.findings import Finding, figure, wrapped
 from carousel.diagnosis.verdicts.symptoms import Symptoms
 from carousel.shown import Shown
@@ -132,6 +133,8 @@ class Diagnosis(Shown):
         by_layer: the gradient from layer to layer of the whole model, from the last to the first.
         text: units that follow the text, if one was given.
         cut: whether the batch had resets; each stretch between two is then a sequence of its own.
+        read: how the batch was read: steps, sequences and inputs.
+        usage: how the model is used: dependencies, and the loss beside chance.
         source: where the model and the batch come from, in words; "" if they were given as objects.
         unused: recurrent layers that the batch did not reach.
         limits: what was not looked at, in words: other runs of a module, the gradient through several modules.
@@ -158,6 +161,8 @@ class Diagnosis(Shown):
     unused: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     cut: bool = False
+    read: str = ""
+    usage: Usage | None = None
     source: str = ""
     seconds: float = 0.0
 
@@ -214,9 +219,9 @@ def _method(layer: LayerDiagnosis) -> str:
 def printed(diagnosis: Diagnosis) -> str:
     """The whole report as text."""
     value = "" if diagnosis.loss is None else f" = {figure(diagnosis.loss)}"
-    head = f"Diagnosis of {diagnosis.model}, {diagnosis.parameters:,} parameters; loss: {diagnosis.loss_words}{value}"
+    head = f"{diagnosis.model}, {diagnosis.parameters:,} parameters; loss: {diagnosis.loss_words}{value}"
     parts = [
-        [wrapped(each) for each in (diagnosis.source, head) if each],
+        [wrapped(each) for each in (diagnosis.read, diagnosis.source, head) if each],
         list(_findings(diagnosis)),
         list(_remembered(diagnosis)),
         list(_numbers(diagnosis.layers)),

@@ -79,25 +79,35 @@ def test_rescaling_keeps_directions():
     assert not done[1]
 
 
-def test_scaled_data_is_the_same_as_scaling_the_data():
-    """Folding mean and deviation into the weights gives the outputs of standardised inputs."""
-    gru = torch.nn.GRU(2, 5).double()
-    x = 300 + 20 * torch.randn(30, 4, 2, dtype=torch.float64)
-    mean, deviation = x.flatten(0, 1).mean(0), x.flatten(0, 1).std(0)
-    expected = gru((x - mean) / deviation)[0]
-    [layer] = layers_of(gru)
+def test_unscaled_data_are_standardised_in_the_pipeline():
+    """A network that reads numbers around 300 is told so first; no weights are scaled to fit them."""
+    found = judge(carousel.RNN(3, 24), 300 + 30 * batch())
+    assert [each.name for each in found[:2]] == ["unscaled inputs", "saturated"]
+    for each in found[:2]:
+        assert each.remedies[0].name == "standardise the data"
+        assert "standardised units" not in [remedy.name for remedy in each.remedies]
+    assert found[0].apply(carousel.RNN(3, 24)) == []
+
+
+def test_a_remedy_that_changes_nothing_is_not_offered():
+    """No bias, no forget bias; no matrix above the norm, nothing to rescale."""
+    model = vanishing_lstm()
+    names = [remedy.name for remedy in judge(model, batch())[0].remedies]
+    assert "forget bias" in names
+    bare = torch.nn.LSTM(3, 24, bias=False)
     with torch.no_grad():
-        weights.standardise_inputs(layer, {"GRU.l0": (mean.tolist(), deviation.tolist())})
-    assert torch.allclose(gru(x)[0], expected, atol=1e-9)
+        bare.weight_hh_l0.mul_(0.01)
+        bare.weight_ih_l0[24:48].zero_()
+    found = judge(bare, batch())[0]
+    assert found.is_trouble
+    assert not {"forget bias", "chrono initialisation"} & {remedy.name for remedy in found.remedies}
 
 
-def test_unscaled_data_is_named():
-    """A network that reads numbers around 300 is told to scale them."""
-    model = carousel.RNN(3, 24)
-    found = judge(model, 300 + 30 * batch())[0]
-    assert found.name == "saturated"
-    assert "scaled data" in [remedy.name for remedy in found.remedies]
-    found.apply(model, "scaled data")
+def test_a_remedy_says_how_often_it_helped():
+    """Its share of successes in the calibration, or that none was measured."""
+    remedies = judge(exploding(), batch())[0].remedies
+    assert remedies[0].kind == "keeps weights; the finding was gone in 24 of 25 nets"
+    assert "its success was not measured" in remedies[1].kind
 
 
 def test_only_the_layers_of_the_finding_change():

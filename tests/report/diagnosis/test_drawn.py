@@ -72,10 +72,10 @@ def test_verdict_and_findings(diagnosis, shown):
     for k, (found, finding) in enumerate(zip(shown["findings"], diagnosis.findings, strict=True)):
         assert found["severity"] == finding.severity
         assert k == 0 or finding.sentence in found["words"]
-        assert [float(each) for each in found["evidence"]] == [each.value for each in finding.evidence]
+        assert [float(each) for each in found["evidence"]] == [each.value for each in finding.evidence[:2]]
         assert all(
             number(each.threshold, 3) in found["words"] and each.source in found["words"]
-            for each in finding.evidence
+            for each in finding.evidence[:2]
         )
         assert all(
             remedy.name in words.lower() and remedy.words in words and remedy.source in words
@@ -147,7 +147,8 @@ def test_eigenvalues_and_fixed_points(diagnosis, shown):
         figures = figures_of(shown, layer.layer)
         figure, found = figures["Eigenvalues"], layer.spectrum
         for gate, each in found.weights.items():
-            assert_points(figure, f"weights {gate}", each.eigenvalues)
+            if len(found.weights) == 1:  # for the weights of gates the unit circle means nothing
+                assert_points(figure, f"weights {gate}", each.eigenvalues)
         assert_points(figure, f"Jacobian, step {found.steps[0, 0]}", found.jacobians[0].eigenvalues)
         names = [f"weights {gate}" for gate in found.weights] + [
             f"Jacobian at step {t}" for t, _ in found.steps

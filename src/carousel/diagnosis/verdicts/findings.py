@@ -15,6 +15,7 @@ from carousel.errors import CarouselError
 NOTE, WARNING, CRITICAL = "note", "warning", "critical"
 SEVERITIES = (NOTE, WARNING, CRITICAL)
 NO_TROUBLE = "no trouble"
+SHOWN = 2  # pieces of evidence that reports print
 ROUNDING = 1e-12  # a measured number below is zero: what is left is the error of float64
 
 
@@ -27,6 +28,7 @@ class Evidence:
         value: what was measured.
         threshold: the limit; `above` says on which side of it the trouble lies.
         source: where the threshold comes from.
+        unit: of the value, as it is printed behind it.
     """
 
     what: str
@@ -34,6 +36,7 @@ class Evidence:
     threshold: float
     above: bool
     source: str
+    unit: str = ""
 
     @property
     def crossed(self) -> bool:
@@ -41,7 +44,8 @@ class Evidence:
 
     def __str__(self) -> str:
         side = "above" if self.above else "below"
-        return f"{self.what}: {figure(self.value)} (trouble {side} {figure(self.threshold)}; {self.source})"
+        value = f"{figure(self.value)} {self.unit}".rstrip()
+        return f"{self.what}: {value} (trouble {side} {figure(self.threshold)}; {self.source})"
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,7 +55,7 @@ class Finding(Brief):
     Attributes:
         name: "vanishing", "exploding", "chaotic", "saturated", "dead", "memoryless", "no trouble", ...
         severity: "note", "warning" or "critical".
-        layers: names of the layers and directions that it is about.
+        layers: names of the layers and directions that it is about; none if it is about the whole model.
         sentence: what is wrong, in words, with the numbers that matter.
         evidence: what was measured, the first number being the one that decided.
         remedies: what can be done, the best first.
@@ -65,6 +69,11 @@ class Finding(Brief):
     remedies: tuple[Remedy, ...] = ()
 
     @property
+    def title(self) -> str:
+        """Its name, with the layers that it is about."""
+        return f"{self.name} ({', '.join(self.layers)})" if self.layers else self.name
+
+    @property
     def is_trouble(self) -> bool:
         """Whether it is a warning or worse; notes are for information."""
         return self.severity != NOTE
@@ -75,11 +84,12 @@ class Finding(Brief):
         return next((remedy for remedy in self.remedies if not remedy.is_advice), None)
 
     def apply(self, model: nn.Module, remedy: str | None = None) -> list[str]:
-        """Treat the model in place, by the best remedy or by the one of that name; what was done, in words.
+        """Treat the `model` in place, by the best remedy or by the `remedy` of that name; what was done, in words.
 
-        A remedy whose `keeps` is false is a new start: the model has to be trained again.
+        A remedy whose `keeps` is false is a new start: train the model again. If all remedies are advice and you name
+        none, nothing changes, and the list is empty.
 
-        Raises CarouselError if there is no such remedy, or none that changes weights.
+        Raises CarouselError if there is no remedy of that name, or if the one you name is advice.
 
         >>> import torch, carousel
         >>> rnn = torch.nn.RNN(3, 32)
@@ -92,21 +102,20 @@ class Finding(Brief):
         'no trouble'
         """
         if remedy is None:
-            chosen = self.treatment
-        else:
-            chosen = next((each for each in self.remedies if each.name == remedy), None)
+            return [] if self.treatment is None else self.treatment.apply(model)
+        chosen = next((each for each in self.remedies if each.name == remedy), None)
         if chosen is None:
             names = ", ".join(repr(each.name) for each in self.remedies) or "none"
-            wanted = "remedy that changes weights" if remedy is None else f"remedy {remedy!r}"
-            raise CarouselError(f"The finding {self.name!r} has no {wanted}; its remedies are: {names}.")
+            raise CarouselError(
+                f"The finding {self.name!r} has no remedy {remedy!r}; its remedies are: {names}."
+            )
         return chosen.apply(model)
 
     def __str__(self) -> str:
         lines = [wrapped(f"{self.severity}: {self.name}. {self.sentence}")]
-        lines += [wrapped(f"    measured  {each}", " " * 14) for each in self.evidence]
+        lines += [wrapped(f"    measured  {each}", " " * 14) for each in self.evidence[:SHOWN]]
         for number, remedy in enumerate(self.remedies, 1):
-            kind = "advice" if remedy.is_advice else "keeps weights" if remedy.keeps else "new start"
-            lines.append(wrapped(f"    {number}. {remedy.name} ({kind}): {remedy.words}", " " * 7))
+            lines.append(wrapped(f"    {number}. {remedy.name} ({remedy.kind}): {remedy.words}", " " * 7))
         return "\n".join(lines)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -26,6 +27,8 @@ class Remedy:
         source: where it comes from.
         keeps: whether what the model has learned stays. If not, the remedy is a new start: train the model again.
         change: the function that changes a model in place, or None if the remedy is advice.
+        successes: in how many nets of the calibration it was applied, and in how many of them the finding was gone
+            afterwards, (gone, applied); None if that was not measured.
 
     >>> import torch, carousel
     >>> gru = torch.nn.GRU(3, 24)
@@ -40,6 +43,15 @@ class Remedy:
     source: str
     keeps: bool
     change: Callable[[nn.Module], list[str]] | None = None
+    successes: tuple[int, int] | None = None
+
+    @property
+    def kind(self) -> str:
+        """What it does to the model, and its share of successes, in words."""
+        kind = "advice" if self.is_advice else "keeps weights" if self.keeps else "new start"
+        if self.successes is None:
+            return f"{kind}; its success was not measured"
+        return f"{kind}; the finding was gone in {self.successes[0]} of {self.successes[1]} nets"
 
     @property
     def is_advice(self) -> bool:
@@ -61,9 +73,11 @@ class Remedy:
 
 
 def remedies_for(finding: str, layers: Layers) -> tuple[Remedy, ...]:
-    """What can be done about a finding on these layers, the best first."""
+    """What can be done about a finding in these layers, the best first."""
     found = (each if isinstance(each, Remedy) else each(layers) for each in _REMEDIES.get(finding, ()))
-    return tuple(each for each in found if each is not None)
+    return tuple(
+        replace(each, successes=_SUCCESSES.get((finding, each.name))) for each in found if each is not None
+    )
 
 
 def _in_layers(change: weights.Change, names: Collection[str], model: nn.Module) -> list[str]:
@@ -135,24 +149,18 @@ def _window(layers: Layers) -> Remedy:
     return Remedy("shorter window", words, "Mikhaeil, Monfared and Durstewitz 2022", True)
 
 
-def _standard_units(layers: Layers) -> Remedy:
+def _standard_units(layers: Layers) -> Remedy | None:
+    """Not of unscaled data: weights that are scaled to fit them learn worse than before."""
     words = "centre what goes into each unit on this batch and bring its deviation to at most 1, by weights and biases"
     statistics = {each.layer: each.pre_activations for each in layers}
     change = partial(weights.standardise_units, statistics=statistics)
-    return _remedy(layers, "standardised units", words, "Mishkin and Matas 2016", change)
+    remedy = _remedy(layers, "standardised units", words, "Mishkin and Matas 2016", change)
+    return None if any(each.unscaled for each in layers) else remedy
 
 
 def _scaled_data(layers: Layers) -> Remedy | None:
     """Only where a first layer reads numbers far from mean 0 and deviation 1."""
-    ill = [each for each in layers if each.unscaled]
-    words = (
-        "the inputs are far from mean 0 and deviation 1: standardise them; applied here inside the weights of the "
-        "first layer, to be trained again"
-    )
-    source = "LeCun, Bottou, Orr and Müller 1998"
-    statistics = {each.layer: (each.input_mean.tolist(), each.input_deviation.tolist()) for each in ill}
-    change = partial(weights.standardise_inputs, statistics=statistics)
-    return _remedy(ill, "scaled data", words, source, change) if ill else None
+    return STANDARDISE if any(each.unscaled for each in layers) else None
 
 
 def _draw_again(layers: Layers) -> Remedy:
@@ -161,6 +169,13 @@ def _draw_again(layers: Layers) -> Remedy:
     return _remedy(layers, "drawn again", words, source, weights.draw_again)
 
 
+STANDARDISE = Remedy(
+    "standardise the data",
+    "subtract the mean and divide by the standard deviation of the training part, of each input, in the pipeline: for "
+    "training and for use",
+    "LeCun, Bottou, Orr and Müller 1998",
+    True,
+)
 _CLIP = Remedy(
     "gradient clipping",
     "limit the norm of the gradient: torch.nn.utils.clip_grad_norm_(parameters, 1.0) before each step",
@@ -200,6 +215,22 @@ _REMEDIES: dict[str, tuple[Remedy | Callable[[Layers], Remedy | None], ...]] = {
     # by the norm first, which bounds what a step can stretch; eigenvalues do not
     "exploding": (_norm, _radius, partial(_start, scale=0.9), _CLIP),
     "chaotic": (_radius, _start, _window, _CLIP),
-    "saturated": (_standard_units, _scaled_data, _RATE),
-    "dead": (_standard_units, _scaled_data, _draw_again, _RATE),
+    "saturated": (_scaled_data, _standard_units, _RATE),
+    "dead": (_scaled_data, _standard_units, _draw_again, _RATE),
 }
+# of the final set of bench.calibration: (gone, applied), before any training
+_SUCCESSES = {
+    ("chaotic", "spectral rescaling"): (25, 25),
+    ("dead", "standardised units"): (24, 24),
+    ("exploding", "norm rescaling"): (24, 25),
+    ("memoryless", "chrono initialisation"): (9, 9),
+    ("memoryless", "orthogonal start"): (18, 18),
+    ("saturated", "standardised units"): (24, 25),
+    ("vanishing", "chrono initialisation"): (16, 16),
+    ("vanishing", "orthogonal start"): (11, 12),
+}
+
+
+def usable(remedies: Sequence[Remedy], model: nn.Module) -> tuple[Remedy, ...]:
+    """The remedies that change something in this model, and advice; each is tried on a copy."""
+    return tuple(each for each in remedies if each.change is None or each.change(copy.deepcopy(model)))

@@ -25,15 +25,29 @@ PASCANU = "Pascanu et al. 2013, " + CALIBRATION
 ENGELKEN = "Engelken et al. 2023, " + CALIBRATION
 
 Layers = Sequence[Symptoms]
+# the first: the loss is known to be below chance or to fall, and memory lasts for at least half the sequences
+WELL, NO_FAULT = "Nothing is wrong", "No fault was found"
 
 
-def verdicts(layers: Layers) -> list[Finding]:
-    """Findings of one model, those that cause others first; a single "no trouble" (and notes) if it is well."""
-    found = [finding for rule in RULES if (finding := rule(layers)) is not None]
+def verdicts(
+    layers: Layers,
+    causes: Sequence[Finding] = (),
+    consequences: Sequence[Finding] = (),
+    learned: tuple[str, bool] = ("", False),
+) -> list[Finding]:
+    """Findings of one model, those that cause others first; a single "no trouble" (and notes) if it is well.
+
+    Args:
+        layers: what was measured in each layer; none if a cause kept all of them from being measured.
+        causes: what is wrong with how the model is used; it comes first. consequences: what follows from all else.
+        learned: what is known of its learning, in words, and whether it is known to learn.
+    """
+    in_layers = [finding for rule in RULES if (finding := rule(layers)) is not None] if layers else []
+    found = [*causes, *in_layers, *consequences]
     trouble = [finding for finding in found if finding.is_trouble]
     named = {finding.name for finding in trouble}
     notes = [finding for finding in found if not finding.is_trouble and finding.name not in named]
-    return [*trouble, *notes] if trouble else [_well(layers), *notes]
+    return [*trouble, *notes] if trouble else [_well(layers, *learned), *notes]
 
 
 def dead(layers: Layers) -> Finding | None:
@@ -181,7 +195,7 @@ def _forgetting(layers: Layers, name: str, words: str, evidence: Evidence, *more
     return _finding(name, severity, layers, f"In {keeps.layer} {sentence}", evidence, *more)
 
 
-def _well(layers: Layers) -> Finding:
+def _well(layers: Layers, learned: str, is_learning: bool) -> Finding:
     keeps = max(layers, key=lambda each: each.rate)
     horizon = _horizon(keeps.worst)
     reach = f"more than {len(keeps.worst) - 1} steps" if horizon is None else f"{horizon} steps"
@@ -191,7 +205,11 @@ def _well(layers: Layers) -> Finding:
         _saturation(max(layers, key=lambda each: each.saturation)),
         _silence(max(layers, key=lambda each: each.silent)),
     ]
-    sentence = f"Nothing is wrong by these measures: the best-kept direction stays above 1 % for {reach}."
+    is_long = horizon is None or horizon > keeps.steps // 2
+    verdict = WELL if is_learning and is_long else NO_FAULT
+    sentence = (
+        f"{verdict}. The best-kept direction of the gradient stays above 1 % for {reach}. {learned}".rstrip()
+    )
     return _finding(NO_TROUBLE, NOTE, layers, sentence, *evidence)
 
 

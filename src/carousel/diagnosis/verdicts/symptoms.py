@@ -100,7 +100,7 @@ def symptoms(trajectory: Trajectory, flow: GradientByLag) -> Symptoms:
         # c of an LSTM may grow, but by 1 a step at most
         bounded=not {"relu", "elu"} & set(operations) and bool({"tanh", "sigmoid"} & set(operations)),
         saturated=_saturated(at.slopes),
-        still=_silent(h[trajectory.valid]),
+        still=silent_units(h[trajectory.valid]),
         input_mean=no_data if layer.layer else inputs.mean(0),
         input_deviation=no_data + 1 if layer.layer else inputs.std(0),
         pre_activations=_pre_activations(layer.equations.affines, at.values),
@@ -218,7 +218,7 @@ def _affines_into(node: Node) -> list[Node]:
     return [affine for each in inside for affine in _affines_into(each)]
 
 
-def _silent(h: Tensor) -> NDArray[np.bool_]:
+def silent_units(h: Tensor) -> NDArray[np.bool_]:
     """Units at zero throughout; one at +1 is saturated, not dead."""
     return ((h.std(0, correction=0) < STILL) & (h.abs().amax(0) < ZERO)).numpy()
 

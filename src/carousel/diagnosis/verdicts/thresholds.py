@@ -22,6 +22,19 @@ class Thresholds:
         silent: share of units that put out nothing.
         steps: shorter batches say nothing about memory.
         noted: the part of `saturated` and `silent` from which they are worth a note.
+        rounding: relative change of an output above which a small change of the data has reached it. A run is
+            repeatable to the last bit, so that it may be smaller than the rounding of float32.
+        neighbours: values of a batch below which the correlation of neighbours says nothing.
+        unscaled: size of the mean or the deviation of an input from which it is noted; a warning from twice as much.
+        tiny: largest size of an input below which it hardly changes a state.
+        outlier: distance from the middle, relative to that of 98 % of the numbers, which is too far.
+        padded: equal steps at the end of a sequence from which they may be padding.
+        chance: share by which a loss must lie below that of the best constant answer.
+        falls: share by which a step along the gradient must lower a loss.
+        accumulated: size of the gradients that are held, relative to fresh ones, from which they have added up.
+        overshoot: share by which a few steps may raise the loss on their own batch.
+        update: size of a step, relative to the parameters, below which it hardly changes them.
+        alike, unlike: correlation of neighbours above which they belong together, and below which they do not.
     """
 
     vanishing: float = -0.5
@@ -33,6 +46,19 @@ class Thresholds:
     silent: float = 0.5
     steps: int = 10
     noted: float = 0.8
+    rounding: float = 3e-8
+    neighbours: int = 200
+    unscaled: float = 5.0
+    tiny: float = 0.01
+    outlier: float = 30.0
+    padded: int = 2
+    chance: float = 0.02
+    falls: float = 1e-3
+    accumulated: float = 3.0
+    overshoot: float = 0.1
+    update: float = 1e-5
+    alike: float = 0.5
+    unlike: float = 0.2
 
 
 THRESHOLDS = Thresholds()

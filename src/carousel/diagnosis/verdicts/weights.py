@@ -6,7 +6,7 @@ Each change takes a `LayerWeights` and returns what it did, in words, or "" if t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -222,25 +222,6 @@ def chrono(layer: LayerWeights, longest: int) -> str:
     if layer.keeping == "f":
         layer.set_bias("i", -bias)
     return f"forgetting times spread over 2 to {longest} steps"
-
-
-def standardise_inputs(
-    layer: LayerWeights, statistics: Mapping[str, tuple[Sequence[float], Sequence[float]]]
-) -> str:
-    """Standardise the input inside a layer: W becomes W / deviation, and the bias takes the mean away.
-
-    The model then reads the same unscaled data as if each input had mean 0 and deviation 1. `statistics` maps a layer
-    to the mean and the deviation of each of its I inputs.
-    """
-    like = layer.blocks(INPUT)[0].values
-    mean, deviation = (like.new_tensor(values) for values in statistics[layer.name])
-    deviation = torch.where(deviation > 0, deviation, torch.ones_like(deviation))
-    biases = {block.gate: block for block in reversed(layer.blocks(BIAS))}
-    for block in layer.blocks(INPUT):
-        block.values.div_(deviation)
-        if block.gate in biases:
-            biases[block.gate].values.sub_(block.values @ mean)
-    return "inputs standardised inside its weights"
 
 
 PreActivations = Mapping[

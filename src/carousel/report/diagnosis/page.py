@@ -10,7 +10,8 @@ from markupsafe import Markup
 from carousel.diagnosis.compare import Comparison
 from carousel.diagnosis.measures.memory import Memory
 from carousel.diagnosis.result import Diagnosis, LayerDiagnosis
-from carousel.diagnosis.verdicts.findings import CRITICAL, NOTE, SEVERITIES, WARNING
+from carousel.diagnosis.verdicts.findings import CRITICAL, NOTE, SEVERITIES, WARNING, Finding
+from carousel.diagnosis.verdicts.rules import NO_FAULT, WELL
 from carousel.report.charts.strips import Figure as UnitFigure
 from carousel.report.charts.strips import figure as unit_figure
 from carousel.report.charts.strips import shades
@@ -27,7 +28,7 @@ from carousel.report.diagnosis.spectrum_figures import fixed_point_figures, lyap
 from carousel.report.number_format import count, number, power
 from carousel.report.template import render_template
 
-_TITLES = {CRITICAL: "Something is wrong", WARNING: "Something is not right", NOTE: "Nothing is wrong"}
+_TITLES = {CRITICAL: "Something is wrong", WARNING: "Something is not right", NOTE: NO_FAULT}
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,18 @@ class DiagnosisPage:
         """In three words whether anything is wrong."""
         worst = max(self.diagnosis.findings, key=lambda each: SEVERITIES.index(each.severity))
         names = " and ".join(dict.fromkeys(each.name for each in self.diagnosis.troubles))
-        return f"{_TITLES[worst.severity]}: {names}" if names else _TITLES[NOTE]
+        well = self.verdict.startswith(WELL)
+        return f"{_TITLES[worst.severity]}: {names}" if names else WELL if well else NO_FAULT
 
     @property
     def verdict(self) -> str:
         """The sentence of the first finding."""
-        return self.diagnosis.findings[0].sentence
+        return self.first.sentence
+
+    @property
+    def first(self) -> Finding:
+        """The cause, or that there is none: what the first screen shows."""
+        return self.diagnosis.findings[0]
 
     @cached_property
     def layers(self) -> list[LayerSection]:
@@ -131,7 +138,9 @@ def _steps(memory: Memory) -> str:
     if memory.grows:
         return "no answer"
     steps = round(max(memory.steps, 0))
-    return f"{'at least ' if memory.censored else ''}{number(steps, 0)} step{'' if steps == 1 else 's'}"
+    if memory.censored:  # a number of steps would stand beside the length of the sequences, and be no other
+        return f"all {memory.window} steps"
+    return f"{number(steps, 0)} step{'' if steps == 1 else 's'}"
 
 
 def _interval(memory: Memory) -> str:

@@ -13,17 +13,19 @@ from carousel.report.number_format import number
 
 
 def spectrum_figure(spectrum: Spectrum) -> Figure:
-    """Eigenvalues in the complex plane, with the unit circle."""
+    """Eigenvalues in the complex plane, with the unit circle.
+
+    The circle says what a step does to a direction. That holds for a Jacobian, and for the weights of a cell without
+    gates; the weights of gates are in the table only.
+    """
     named = {f"weights {gate}": each for gate, each in spectrum.weights.items()}
-    drawn = {
-        name: (each.eigenvalues, style) for (name, each), style in zip(named.items(), STYLES, strict=False)
-    }
-    left_out = len(named) > len(STYLES)
+    simple = len(named) == 1
+    drawn = {name: (each.eigenvalues, STYLES[0]) for name, each in named.items() if simple}
     if spectrum.jacobians:  # as rings, which leave what they lie upon to be seen
         drawn[f"Jacobian, step {int(spectrum.steps[0, 0])}"] = (spectrum.jacobians[0].eigenvalues, "s6 ring")
     picture = eigenvalue_plot(
         f"Eigenvalues, {spectrum.layer}",
-        "Eigenvalues of recurrent weights and of a Jacobian, with the unit circle",
+        f"Eigenvalues of {'recurrent weights and of ' if simple else ''}a Jacobian, with the unit circle",
         drawn,
     )
     named |= {
@@ -37,7 +39,7 @@ def spectrum_figure(spectrum: Spectrum) -> Figure:
         "Inside the unit circle a direction shrinks from step to step, outside it grows. Eigenvalues alone mislead "
         "where a matrix is far from normal: the norm of its powers then rises before it falls. On the batch the "
         f"Jacobian has a median radius of {number(spectrum.radius, 3)} and norm of {number(spectrum.norm, 3)}."
-        + (f" Of {len(spectrum.weights)} matrices of weights {len(STYLES)} are drawn." if left_out else ""),
+        + ("" if simple else " The weights of gates are in the table: for them the circle means nothing."),
         ("matrix", "spectral radius", "norm", "departure from normal", "peak of its powers", "at power"),
         rows,
     )

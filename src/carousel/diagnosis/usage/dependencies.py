@@ -1,0 +1,333 @@
+"""On which inputs an output depends, by a few sampled backward passes: axes, sequences, steps.
+
+A model that is right keeps the sequences of a batch apart, reads steps in their order, and lets the gradient of a late
+output reach the first step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from carousel.diagnosis.brief import Brief
+from carousel.diagnosis.observation.preserve import preserved
+from carousel.diagnosis.observation.recording import Batch
+from carousel.diagnosis.usage.probed_run import ProbedRun, probed_run
+from carousel.diagnosis.verdicts.thresholds import THRESHOLDS
+
+MOSTLY = 0.1  # of the largest squared gradient: an index above it is one on which a number mostly depends
+Sets = tuple[frozenset[int], ...]  # for each axis of the data, the indices on which an output depends
+
+
+@dataclass(frozen=True, repr=False)
+class Dependencies(Brief):
+    """How the batch was read, and on which inputs sampled outputs depend.
+
+    Attributes:
+        steps, sequences, inputs: T, B and I as the first recurrent module read them.
+        passes: how many backward passes were sampled.
+        time_axis, batch_axis: which axes of the data the module read as steps and as sequences; None if unknown.
+        scrambled: whether one read sequence mixes steps of several sequences of the data.
+        output_time, output_batch: which axes of the output follow steps and sequences; None if no axis does.
+        mixes: how many sequences of the batch one output depends on.
+        swapped_output: whether the rows of the output follow steps where they should follow sequences.
+        wrong_rows: whether row k of the output is not of sequence k.
+        earliest, latest: the first and last step on which the last output depends, from 0; -1 if unknown.
+        ends: the last step of each sequence on which an output of all steps depends; none if there is no such output.
+        ahead: how many steps beyond its own step an output depends on the data; 0 if on none.
+        stepwise: whether the model calls its recurrent module several times, so that it must pass on the state itself.
+        hidden_before: whether the data before `earliest` change the output, though no gradient reaches them.
+        wrong_end: whether a reverse direction is read at the step at which it has seen one step only.
+        carried: whether the same batch gives another output when the model runs again.
+        correlation: along steps and along sequences, of neighbours in the data; NaN if there are too few.
+    """
+
+    steps: int
+    sequences: int
+    inputs: int
+    passes: int = 0
+    time_axis: int | None = None
+    batch_axis: int | None = None
+    scrambled: bool = False
+    output_time: int | None = None
+    output_batch: int | None = None
+    mixes: int = 1
+    swapped_output: bool = False
+    wrong_rows: bool = False
+    earliest: int = -1
+    latest: int = -1
+    ends: tuple[int, ...] = ()
+    ahead: int = 0
+    stepwise: bool = False
+    hidden_before: bool = False
+    wrong_end: bool = False
+    carried: bool = False
+    correlation: tuple[float, float] = (float("nan"), float("nan"))
+
+    @property
+    def words(self) -> str:
+        """How the batch was read, as reports begin."""
+        parts = ((self.steps, "step"), (self.sequences, "sequence"), (self.inputs, "input"))
+        return " x ".join(f"{number} {word}{'' if number == 1 else 's'}" for number, word in parts)
+
+
+def dependencies(model: nn.Module, batch: Batch) -> Dependencies | None:
+    """Sample the dependencies of a model on a batch; None if its data or its output cannot be followed."""
+    with torch.inference_mode(False), preserved(model) as twin, torch.enable_grad():
+        state = torch.get_rng_state()
+        run = probed_run(twin, batch)
+        if run is None:
+            return None
+        torch.set_rng_state(state)
+        again = probed_run(twin, batch)
+        carried = again is not None and not (
+            _same(run.value, again.value) and _same_states(run.start, again.start)
+        )
+        found = _Sampled(run)
+        stepwise = len(run.reads) > 1
+        hidden = stepwise and found.cut_at is not None and _changes(twin, batch, found)
+    own = {name: value for name, value in vars(found).items() if name in Dependencies.__annotations__}
+    return Dependencies(
+        steps=found.read.shape[0],
+        sequences=found.read.shape[1],
+        inputs=int(found.read.shape[2]),
+        stepwise=stepwise,
+        hidden_before=hidden,
+        wrong_end=found.wrong_end(),
+        carried=carried,
+        correlation=_correlations(run, found),
+        passes=run.passes,
+        **own,
+    )
+
+
+class _Sampled:
+    """What a few backward passes of one run say."""
+
+    def __init__(self, run: ProbedRun) -> None:
+        self.run = run
+        self.time_axis: int | None = None
+        self.batch_axis: int | None = None
+        self.scrambled = self.swapped_output = self.wrong_rows = False
+        self.output_time: int | None = None
+        self.output_batch: int | None = None
+        self.mixes, self.earliest, self.latest, self.ahead = 1, -1, -1, 0
+        self.ends: tuple[int, ...] = ()
+        self.cut_at: int | None = None
+        self.read = self._joined()
+        lengths = run.lengths if len(self.read) == len(run.reads[0]) else torch.tensor([len(self.read)])
+        lengths = lengths.expand(self.read.shape[1]) if len(lengths) == 1 else lengths
+        self.end = int(lengths.max()) - 1
+        whole = (lengths == self.end + 1).nonzero().flatten().tolist()
+        self.rows = sorted({whole[0], whole[-1]})  # sequences of full length
+        self._reading()
+        if self.time_axis is not None and not self.scrambled:
+            self._outputs()
+
+    def _joined(self) -> Tensor:
+        """(T, B, I), all calls of the first module: one after the other in time, or sequence by sequence."""
+        reads = self.run.reads
+        if len(reads) == 1 or len({each.shape[1:] for each in reads}) > 1 or not reads[0].requires_grad:
+            return reads[0]
+        steps, sequences = reads[0].shape[:2]
+        one, two = self._sets(reads[0], 0, 0), self._sets(reads[1], 0, 0)
+        beside = (0, 1) if sequences > 1 else (1, 0) if steps > 1 else (0, 0)
+        between, within = _moved([one, two]), _moved([one, self._sets(reads[0], *beside)])
+        if not between or not all(two):
+            return reads[0]
+        along_batch = (sequences > 1) == bool(between & within) if (steps, sequences) != (1, 1) else False
+        return torch.cat(reads, 1 if along_batch else 0)
+
+    def _reading(self) -> None:
+        """Which axes of the data the first module reads as steps and as sequences."""
+        if not self.read.requires_grad:
+            return
+        first, last = self.rows[0], self.rows[-1]
+        steps = sorted({0, 1, self.end // 3, self.end} & set(range(self.end + 1)))
+        sampled = {t: self.run.energy(self.read, t, first) for t in steps}
+        steps = [t for t in steps if bool(sampled[t].any())]  # the rest is constant, as after x - x[0]
+        if not steps:
+            return
+        at_steps = [sampled[t] for t in steps]
+        at_rows = [at_steps[-1], *([self.run.energy(self.read, steps[-1], last)] if last != first else [])]
+        over_time = [_supports(each) for each in at_steps]
+        moved, across = _moved(over_time), _moved([_supports(each) for each in at_rows])
+        # each step may depend on all of them, as after a normalisation over time, and mostly on its own
+        if not moved:
+            moved, across = (_moved([_supports(e, MOSTLY) for e in each]) for each in (at_steps, at_rows))
+        self.scrambled = len(moved) > 1 or bool(moved & across)
+        if len(moved) == 1 and not self.scrambled:
+            [self.time_axis] = moved
+            self.batch_axis = next(iter(across)) if len(across) == 1 else None
+            # its own step at step t, and further ones if the model mixes steps before the module
+            ahead = [max(each[self.time_axis]) - t for each, t in zip(over_time, steps, strict=True)]
+            if self.run.probe.shape[self.time_axis] == self.end + 1:
+                self.ahead = max(0, *ahead)
+
+    def _outputs(self) -> None:
+        """On which sequences and steps the corners of the output depend."""
+        value, time, batch = self.run.value, self.time_axis, self.batch_axis
+        shape = value.shape
+        if value.dim() == 0 or time is None:
+            return
+        ends = [self._ends(shape, axis) for axis in range(min(2, value.dim()))]
+        corners = {
+            (i, *more): self._sets(value, i, *more)
+            for i in ends[0]
+            for more in ([(j,) for j in ends[1]] if len(ends) > 1 else [()])
+        }
+        known = {index: sets for index, sets in corners.items() if sets[time]}
+        if not known:
+            return
+        followed = {axis: _moved_by(known, axis) for axis in range(len(ends))}
+        self._rows_of(known, followed)
+        self.output_time = next(
+            (axis for axis, moved in followed.items() if time in moved and axis != self.output_batch), None
+        )
+        late = max(known, key=lambda index: [index[self.output_time or 0], *index])
+        steps = known[late][time]
+        self.earliest, self.latest = min(steps), max(steps)
+        own = shape[self.output_time] == self.run.probe.shape[time] if self.output_time is not None else False
+        if own and self.output_time is not None and self._is_causal:
+            self.ahead = max(
+                [self.ahead, *(max(sets[time]) - at[self.output_time] for at, sets in known.items())]
+            )
+        if self.output_time is None and self.output_batch == 0 and batch is not None:
+            energy = self.run.energy(value).movedim((time, batch), (0, 1)).flatten(2).sum(-1)  # (T, B)
+            numbered = torch.arange(len(energy))[:, None].expand_as(energy)
+            self.ends = tuple(numbered.masked_fill(energy == 0, -1).amax(0).tolist())
+        if self.earliest > 0 and self.mixes == 1 and (batch is not None or self.read.shape[1] == 1):
+            self.cut_at, self.late = self.earliest, late
+
+    def _rows_of(self, known: dict[tuple[int, ...], Sets], followed: dict[int, set[int]]) -> None:
+        """Whether each row of the output is of the sequence of its number."""
+        batch, time = self.batch_axis, self.time_axis
+        if batch is None or time is None:
+            return
+        self.mixes = max(len(sets[batch]) for sets in known.values())
+        follow = [axis for axis, moved in followed.items() if batch in moved]
+        sizes = self.run.probe.shape
+        if self.mixes > 1:
+            return
+        if not follow:
+            rows = self.run.value.shape[0]
+            by_step = any(time in moved for moved in followed.values())
+            self.swapped_output = rows > 1 and by_step and rows == sizes[time]
+            return
+        self.output_batch = follow[0]
+        size = self.run.value.shape[follow[0]]
+        self.wrong_rows = len(follow) > 1 or (
+            size == sizes[batch] and any({index[follow[0]]} != sets[batch] for index, sets in known.items())
+        )
+
+    @property
+    def _is_causal(self) -> bool:
+        """One recurrent module that reads forwards only: an output then must not depend on later steps."""
+        return len(self.run.modules) == 1 and not getattr(self.run.last, "bidirectional", False)
+
+    def wrong_end(self) -> bool:
+        """Whether a reverse direction is read at the last step alone, its own first."""
+        inside, value = self.run.layer_output, self.run.value
+        both = getattr(self.run.last, "bidirectional", False) and inside is not None
+        if not both or self.output_time is not None or self.output_batch is None or self.end < 1:
+            return False
+        row = self.rows[0]
+        index = (row,) if self.output_batch == 0 else (0, row)
+        energy = self.run.energy(value, *index, of=inside)
+        reverse = energy[:, row, energy.shape[2] // 2 :].sum(-1)
+        return reverse.nonzero().flatten().tolist() == [self.end]
+
+    def _sets(self, tensor: Tensor, *index: int) -> Sets:
+        return _supports(self.run.energy(tensor, *index))
+
+    def _ends(self, shape: torch.Size, axis: int) -> list[int]:
+        """The first and last index of an axis of the output; of steps and sequences, those that are whole."""
+        size = shape[axis]
+        if size == self.read.shape[1]:
+            return self.rows
+        last = self.end if size == self.read.shape[0] else size - 1
+        return sorted({0, last})
+
+
+def _supports(energy: Tensor, share: float = 0.0) -> Sets:
+    """For each axis, the indices that have more than a share of the largest energy of an index."""
+    axes = range(energy.dim())
+    sums = [energy.sum([k for k in axes if k != axis]) if energy.dim() > 1 else energy for axis in axes]
+    return tuple(frozenset((each > share * each.max()).nonzero().flatten().tolist()) for each in sums)
+
+
+def _moved(samples: list[Sets]) -> set[int]:
+    """The axes along which the samples depend on different indices."""
+    return {axis for axis in range(len(samples[0])) if len({each[axis] for each in samples}) > 1}
+
+
+def _moved_by(known: dict[tuple[int, ...], Sets], axis: int) -> set[int]:
+    """The axes of the data that move when the index of one axis of the output changes, and no other does."""
+    moved: set[int] = set()
+    for one, sets in known.items():
+        for other, others in known.items():
+            if all((a != b) == (k == axis) for k, (a, b) in enumerate(zip(one, other, strict=True))):
+                moved |= _moved([sets, others])
+    return moved
+
+
+def _changes(model: nn.Module, batch: Batch, found: _Sampled) -> bool:
+    """Whether data from before the first step that a gradient reaches change the output all the same."""
+    run = found.run
+    if found.time_axis is None or found.cut_at is None or run.packed is not None:
+        return False
+    before = [slice(None)] * run.probe.dim()
+    before[found.time_axis] = slice(0, found.cut_at)
+    change = torch.zeros_like(run.probe.detach())
+    noise = torch.randn(change[tuple(before)].shape, generator=torch.Generator().manual_seed(0))
+    spread = run.data.std() if run.data.is_floating_point() else torch.tensor(1.0)
+    # small, so that saturated gates stay as they are
+    change[tuple(before)] = noise.to(change) * (0.03 * float(spread.clamp(min=1e-3)))
+    other = probed_run(model, batch, change)
+    if other is None:
+        return False
+    one, two = run.value[found.late].detach(), other.value[found.late].detach()
+    return bool((one - two).norm() > THRESHOLDS.rounding * one.norm().clamp(min=1e-12))
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    if one.shape != other.shape:
+        return False
+    return bool(torch.allclose(one, other, rtol=1e-4, atol=1e-6, equal_nan=True))
+
+
+def _same_states(one: tuple[Tensor, ...] | None, other: tuple[Tensor, ...] | None) -> bool:
+    """Whether two runs began from the same state; None is zeros."""
+    pairs = zip(one or other or (), other or one or (), strict=True)
+    zero_one, zero_other = one is None, other is None
+    return all(_same(a * (not zero_one), b * (not zero_other)) for a, b in pairs)
+
+
+def _correlations(run: ProbedRun, found: _Sampled) -> tuple[float, float]:
+    """Of neighbours along steps and along sequences: what belongs to one sequence is mostly alike."""
+    if (
+        found.time_axis is None
+        or found.batch_axis is None
+        or not run.data.is_floating_point()
+        or run.packed is not None
+    ):
+        return float("nan"), float("nan")
+    data = run.data.detach().double()
+    data = data.movedim((found.time_axis, found.batch_axis), (0, 1)).flatten(2) if data.dim() > 2 else data
+    if found.time_axis == 1 and data.dim() == 2:
+        data = data.T
+    data = data.unsqueeze(-1) if data.dim() == 2 else data
+    if min(data.shape[:2]) < 3 or data.shape[0] * data.shape[1] < THRESHOLDS.neighbours:
+        return float("nan"), float("nan")
+    centred = data - data.mean((0, 1))
+    power = centred.square().mean((0, 1))
+    moving = power > 0
+    if not bool(moving.any()):
+        return float("nan"), float("nan")
+    along = [
+        ((a[1:] * a[:-1]).mean((0, 1)) / power)[moving].mean().item()
+        for a in (centred, centred.transpose(0, 1))
+    ]
+    return along[0], along[1]

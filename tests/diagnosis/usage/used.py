@@ -1,0 +1,180 @@
+"""Models with one bug in how they are used, each beside its healthy twin, and batches to see it on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+STEPS, SEQUENCES, INPUTS = 40, 12, 4
+
+
+def waves(steps: int = STEPS, sequences: int = SEQUENCES) -> Tensor:
+    """(T, B, I) of smooth series: neighbouring steps are alike, sequences are not."""
+    random = torch.Generator().manual_seed(0)
+    t = torch.arange(steps)[:, None, None]
+    phase = 6.28 * torch.rand(1, sequences, INPUTS, generator=random)
+    return torch.sin(0.4 * t + phase) + 0.1 * torch.randn(steps, sequences, INPUTS, generator=random)
+
+
+class Net(nn.Module):
+    """A recurrent layer between what is done before it and how its output is read."""
+
+    def __init__(
+        self,
+        kind: type[nn.RNNBase] = nn.GRU,
+        before: Callable[[Tensor], Tensor] = lambda x: x,
+        read: Callable[[Tensor], Tensor] = lambda out: out[-1],
+        **options: object,
+    ) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.rnn = kind(INPUTS, 16, **options)  # type: ignore[arg-type]
+        keep(self.rnn)
+        self.head = nn.Linear(32 if self.rnn.bidirectional else 16, 2)
+        self.before, self.read = before, read
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.read(self.rnn(self.before(x))[0]))
+
+
+class Stepped(nn.Module):
+    """A cell in a loop of its own, whose state may be detached or forgotten."""
+
+    def __init__(self, detach_every: int = 0, forgets: bool = False) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.cell, self.head = nn.GRUCell(INPUTS, 16), nn.Linear(16, 2)
+        keep(self.cell)
+        self.detach_every, self.forgets = detach_every, forgets
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = x.new_zeros(x.shape[1], 16)
+        for t, each in enumerate(x):
+            if self.detach_every and t % self.detach_every == 0:
+                h = h.detach()
+            h = self.cell(each, None if self.forgets else h)
+        return self.head(h)
+
+
+class OneByOne(nn.Module):
+    """Reads the sequences of a batch one after the other, from one state or from states of their own."""
+
+    def __init__(self, carries: bool) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.rnn, self.head = nn.GRU(INPUTS, 16), nn.Linear(16, 2)
+        keep(self.rnn)
+        self.carries = carries
+
+    def forward(self, x: Tensor) -> Tensor:
+        state, last = None, []
+        for b in range(x.shape[1]):
+            out, state = self.rnn(x[:, b : b + 1], state if self.carries else None)
+            last.append(out[-1])
+        return self.head(torch.cat(last))
+
+
+class Remembers(nn.Module):
+    """Keeps its state from one batch to the next, or begins each from zeros."""
+
+    def __init__(self, carries: bool) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.rnn, self.head = nn.GRU(INPUTS, 16), nn.Linear(16, 2)
+        keep(self.rnn)
+        self.carries, self.state = carries, None
+
+    def forward(self, x: Tensor) -> Tensor:
+        out, state = self.rnn(x, self.state)
+        if self.carries:
+            self.state = state.detach()
+        return self.head(out[-1])
+
+
+class Tokens(nn.Module):
+    """An embedding of symbols before the recurrent layer."""
+
+    def __init__(self, batch_first: bool) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.embedding = nn.Embedding(20, INPUTS)
+        self.rnn, self.head = nn.GRU(INPUTS, 16, batch_first=batch_first), nn.Linear(16, 2)
+        keep(self.rnn)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.rnn(self.embedding(x))[0][:, -1])
+
+
+@torch.no_grad()
+def keep(module: nn.Module) -> None:
+    """Open the update gates and make recurrent matrices orthogonal, so that the layer itself is healthy."""
+    for name, parameter in module.named_parameters():
+        if name.startswith("weight_hh"):
+            for block in parameter.split(16):
+                nn.init.orthogonal_(block)
+        elif name.startswith("bias_ih"):
+            parameter[16:32] = 1.0
+
+
+def normalised(x: Tensor) -> Tensor:
+    """Over all steps of each sequence, those to come as well."""
+    return (x - x.mean(0)) / x.std(0)
+
+
+def past_normalised(x: Tensor) -> Tensor:
+    """Over the steps up to the present one."""
+    count = torch.arange(1, len(x) + 1)[:, None, None]
+    return x - x.cumsum(0) / count
+
+
+def _both_ends(out: Tensor) -> Tensor:
+    return torch.cat([out[-1, :, :16], out[0, :, 16:]], -1)
+
+
+X = waves()
+BATCH_FIRST = X.transpose(0, 1).contiguous()
+SYMBOLS = torch.randint(20, (SEQUENCES, STEPS), generator=torch.Generator().manual_seed(2))
+SQUARE = waves(16, 16).transpose(0, 1)
+
+# finding -> the model with the bug, its twin without, and the batch
+CASES: dict[str, list[tuple[nn.Module, nn.Module, Tensor]]] = {
+    "swapped axes": [
+        (
+            Net(read=lambda out: out[:, -1]),
+            Net(read=lambda out: out[:, -1], batch_first=True),
+            BATCH_FIRST,
+        ),
+        (
+            Net(nn.LSTM, read=lambda out: out),
+            Net(nn.LSTM, read=lambda out: out, batch_first=True),
+            BATCH_FIRST,
+        ),
+        (Net(read=lambda out: out[:, -1]), Net(read=lambda out: out[:, -1], batch_first=True), SQUARE),
+        (Tokens(batch_first=False), Tokens(batch_first=True), SYMBOLS),
+    ],
+    "scrambled axes": [
+        (
+            Net(before=lambda x: x.reshape(STEPS, SEQUENCES, INPUTS)),
+            Net(before=lambda x: x.transpose(0, 1)),
+            BATCH_FIRST,
+        ),
+        (
+            Net(read=lambda out: out.reshape(SEQUENCES, STEPS, 16)),
+            Net(read=lambda out: out.transpose(0, 1)),
+            X,
+        ),
+    ],
+    "mixed sequences": [(OneByOne(carries=True), OneByOne(carries=False), X)],
+    "carried state": [(Remembers(carries=True), Remembers(carries=False), X)],
+    "reverse direction at its start": [
+        (Net(bidirectional=True), Net(bidirectional=True, read=_both_ends), X),
+    ],
+    "detached state": [(Stepped(detach_every=12), Stepped(), X)],
+    "look-ahead": [
+        (Net(before=normalised, read=lambda out: out), Net(before=past_normalised, read=lambda out: out), X),
+    ],
+    "one step only": [(Stepped(forgets=True), Stepped(), X)],
+}
+BUGS = [(name, *case) for name, cases in CASES.items() for case in cases]
