@@ -18,7 +18,8 @@ import torch
 
 from bench.calibration.matrix import misses, summary
 from bench.calibration.measure import measure
-from bench.calibration.recipes import RECIPES, attempts
+from bench.calibration.recipes import attempts
+from bench.calibration.table import RECIPES
 
 SEEDS = {"development": 1_000_000, "final": 2_000_000}
 
@@ -29,6 +30,7 @@ def main() -> None:
     parser.add_argument("set", choices=SEEDS)
     parser.add_argument("--part", default="0/1", help="0/2 and 1/2: two processes share the work")
     parser.add_argument("--only", default="", help="recipes whose disease or name holds this")
+    parser.add_argument("--most", type=int, default=1000, help="nets of each recipe")
     parser.add_argument("--print", action="store_true", help="only the tables of what was measured")
     options = parser.parse_args()
     file = Path("build") / f"calibration-{options.set}.jsonl"
@@ -49,7 +51,7 @@ def _run(file: Path, first_seed: int, options: argparse.Namespace) -> None:
         if place % parts != part or options.only not in f"{recipe.label} {recipe.name}":
             continue
         begin = time.perf_counter()
-        for index in range(recipe.number):
+        for index in range(min(recipe.number, options.most)):
             if (recipe.label, recipe.name, index) in done:
                 continue
             case, vain = attempts(recipe, index, first_seed + 1000 * place + 20 * index)
@@ -62,7 +64,12 @@ def _run(file: Path, first_seed: int, options: argparse.Namespace) -> None:
 def _read(file: Path) -> list[dict[str, Any]]:
     if not file.exists():
         return []
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    if lines and not lines[-1].endswith(
+        "\n"
+    ):  # the run was stopped while it wrote: that net is measured again
+        file.write_text("".join(lines := lines[:-1]), encoding="utf-8")
+    return [json.loads(line) for line in lines]
 
 
 if __name__ == "__main__":

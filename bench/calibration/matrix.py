@@ -9,8 +9,7 @@ from typing import Any
 
 from bench.calibration.recipes import HEALTHY
 
-DISEASES = ("vanishing", "exploding", "chaotic", "saturated", "dead", "memoryless")
-ORDER = (HEALTHY, *DISEASES)
+Z = 1.96  # of a confidence interval of 95 %
 
 
 def summary(outcomes: Sequence[dict[str, Any]]) -> str:
@@ -20,6 +19,7 @@ def summary(outcomes: Sequence[dict[str, Any]]) -> str:
     right = [each for each in sick if each["first"] == each["label"]]
     alarmed = [each for each in healthy if each["troubles"]]
     treated = [each for each in right if each["remedy"]]
+    trained = [each for each in treated if each["treated"] == each["treated"]]  # not NaN
     mistakes = [each for each in sick if each["cause"] == "mistake"]
     text = [each for each in healthy if each["recipe"].endswith("on text")]
     lines = [
@@ -30,6 +30,9 @@ def summary(outcomes: Sequence[dict[str, Any]]) -> str:
         f"- healthy nets with any warning: {_share(alarmed, healthy)}",
         f"- the remedy moved the finding away: {_share([e for e in treated if e['helped']], treated)}; "
         f"no trouble of any kind was left in {_share([e for e in treated if e['well']], treated)}",
+        f"- after the same training the treated net was better by 10 % in "
+        f"{_share([e for e in trained if e['treated'] < 0.9 * e['untreated']], trained)}, and worse by 10 % in "
+        f"{_share([e for e in trained if e['treated'] > 1.1 * e['untreated']], trained)}",
         "",
         *_matrix(outcomes),
         "",
@@ -55,19 +58,28 @@ def misses(outcomes: Iterable[dict[str, Any]]) -> str:
 
 
 def _share(part: Sequence[Any], whole: Sequence[Any]) -> str:
-    share = 100 * len(part) / len(whole) if whole else math.nan
-    return f"{len(part)} of {len(whole)} ({share:.1f} %)"
+    """With Wilson's interval (1927), which holds near 0 and 1 too."""
+    n = len(whole)
+    if not n:
+        return "0 of 0"
+    share, room = len(part) / n, Z**2 / n
+    middle = (share + room / 2) / (1 + room)
+    half = Z / (1 + room) * math.sqrt(share * (1 - share) / n + room / (4 * n))
+    interval = f"95 % interval {100 * (middle - half):.1f} to {100 * (middle + half):.1f}"
+    return f"{len(part)} of {n} ({100 * share:.1f} %, {interval})"
 
 
 def _matrix(outcomes: Sequence[dict[str, Any]]) -> list[str]:
+    names = {each[key] for each in outcomes for key in ("label", "first")} - {HEALTHY}
+    order = (HEALTHY, *sorted(names))
     counts = Counter((each["label"], each["first"]) for each in outcomes)
     rows = [
-        "| true, below; found first, right | " + " | ".join(ORDER) + " |",
-        "|---" * (len(ORDER) + 1) + "|",
+        "| true, below; found first, right | " + " | ".join(order) + " |",
+        "|---" * (len(order) + 1) + "|",
     ]
     return rows + [
-        f"| {label} | " + " | ".join(str(counts[label, found] or "") for found in ORDER) + " |"
-        for label in ORDER
+        f"| {label} | " + " | ".join(str(counts[label, found] or "") for found in order) + " |"
+        for label in order
     ]
 
 

@@ -14,17 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bench.calibration.nets import (
-    GRUS,
-    LSTMS,
-    RELUS,
-    TANHS,
-    Net,
-    edit,
-    gates,
-    recurrent_gain,
-)
-from bench.calibration.tasks import ADDING, ECHO, INSTANT, KELVIN, SENSOR, TEXT, WAVES, Task
+from bench.calibration.nets import Net, edit, gates, recurrent_gain
+from bench.calibration.tasks import Task
 from bench.calibration.teach import Schedule, teach
 
 SIZES = (24, 32, 48, 64)
@@ -47,6 +38,21 @@ class Case:
     batch: Tensor
     task: Task
     loss: float  # after training; NaN without
+    model: nn.Module  # the net as it is used
+    asked: Callable[[Tensor], Tensor] | None = None  # the loss that is given to the diagnosis
+    optimizer: torch.optim.Optimizer | None = None
+    step: Callable[[Tensor, Tensor], Tensor] | None = (
+        None  # of a cell that is written by hand, with its first state
+    )
+    state: Tensor | None = None
+
+
+Misuse = Callable[[Case], Case]
+
+
+def targets_of(case: Case) -> Tensor:
+    """The targets of the batch that is diagnosed."""
+    return case.task.draw(len(case.batch), LANES, torch.Generator().manual_seed(case.seed + 1))[1]
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,8 @@ class Recipe:
     diagnosed: Task | None = None  # the task whose batch is diagnosed, if another
     number: int = 4
     sizes: tuple[int, ...] = SIZES
+    lengths: tuple[int, ...] = (LENGTH,)  # of the batch that is diagnosed, in turns
+    use: Misuse | None = None  # how the net is used, if not as it is
 
 
 def draw(recipe: Recipe, index: int, seed: int) -> Case:
@@ -82,10 +90,18 @@ def draw(recipe: Recipe, index: int, seed: int) -> Case:
     if recipe.finish:
         recipe.finish(net)
     random = torch.Generator().manual_seed(seed + 1)
-    batch, _ = (recipe.diagnosed or task).draw(LENGTH, LANES, random)
+    length = recipe.lengths[index % len(recipe.lengths)]
+    batch, _ = (recipe.diagnosed or task).draw(length, LANES, random)
+    net.eval()
     return Case(
-        recipe.label, recipe.cause, recipe.name, cell, hidden, layers, seed, net.eval(), batch, task, loss
+        recipe.label, recipe.cause, recipe.name, cell, hidden, layers, seed, net, batch, task, loss, net
     )
+
+
+def used(recipe: Recipe, case: Case) -> Case:
+    """The net as the recipe uses it: after the test that its label is true."""
+    torch.manual_seed(case.seed + 3)
+    return recipe.use(case) if recipe.use else case
 
 
 def attempts(recipe: Recipe, index: int, seed: int) -> tuple[Case, int]:
@@ -93,32 +109,32 @@ def attempts(recipe: Recipe, index: int, seed: int) -> tuple[Case, int]:
     for vain in range(20):
         case = draw(recipe, index, seed + vain)
         if recipe.holds(case):
-            return case, vain
+            return used(recipe, case), vain
     raise RuntimeError(f"{recipe.label}, {recipe.name}: the label was true of none of 20 nets drawn")
 
 
 # ---- ways to begin ----
 
 
-def _orthogonal(net: Net) -> None:
+def orthogonal(net: Net) -> None:
     for gate in range(gates(net)):
         edit(net, "weight_hh", nn.init.orthogonal_, gate)
     edit(net, "bias", nn.init.zeros_)
 
 
-def _near_identity(net: Net) -> None:
+def near_identity(net: Net) -> None:
     edit(net, "weight_hh", lambda rows: nn.init.eye_(rows).mul_(0.95))
     edit(net, "bias", nn.init.zeros_)
 
 
-def _keep(net: Net) -> None:
+def keeping(net: Net) -> None:
     """Orthogonal recurrent blocks, forget bias 1 of an LSTM, update bias 1 of a GRU (Jozefowicz et al. 2015)."""
-    _orthogonal(net)
+    orthogonal(net)
     if gates(net) > 1:
         edit(net, "bias_ih", lambda rows: rows.fill_(1.0), 1)
 
 
-def _gain(gain: float) -> Callable[[Net], None]:
+def gain_of(gain: float) -> Callable[[Net], None]:
     return lambda net: recurrent_gain(net, gain)
 
 
@@ -127,7 +143,7 @@ def _weak_input(net: Net, size: float = 0.1) -> None:
     edit(net, "bias", nn.init.zeros_)
 
 
-def _wild(gain: float) -> Callable[[Net], None]:
+def wild(gain: float) -> Callable[[Net], None]:
     def start(net: Net) -> None:
         recurrent_gain(net, gain)
         _weak_input(net)
@@ -135,20 +151,28 @@ def _wild(gain: float) -> Callable[[Net], None]:
     return start
 
 
-def _bias(value: float, gate: int | None = None) -> Callable[[Net], None]:
+def bias(value: float, gate: int | None = None) -> Callable[[Net], None]:
     return lambda net: edit(net, "bias_ih", lambda rows: rows.fill_(value), gate)
 
 
-def _scale(kind: str, factor: float) -> Callable[[Net], None]:
+def scaled(kind: str, factor: float) -> Callable[[Net], None]:
     return lambda net: edit(net, kind, lambda rows: rows.mul_(factor))
 
 
-def _both(*changes: Callable[[Net], None]) -> Callable[[Net], None]:
+def both(*changes: Callable[[Net], None]) -> Callable[[Net], None]:
     def change(net: Net) -> None:
         for each in changes:
             each(net)
 
     return change
+
+
+@torch.no_grad()
+def latching(net: Net) -> None:
+    """Each unit holds one of two states until a pulse moves it: tanh with w = 1.5."""
+    edit(net, "weight_hh", lambda rows: nn.init.eye_(rows).mul_(1.5))
+    edit(net, "bias", nn.init.zeros_)
+    edit(net, "weight_ih", lambda rows: rows.normal_(0, 2.0))
 
 
 # ---- whether the label is true ----
@@ -164,7 +188,7 @@ def failed(case: Case) -> bool:
     return not case.loss < 0.7 * case.task.guess
 
 
-def _unlearned(case: Case) -> bool:
+def unlearned(case: Case) -> bool:
     """Twice the loss that sound training reaches."""
     return not case.loss < 2 * case.task.enough
 
@@ -244,365 +268,3 @@ def forgets_at_once(case: Case) -> bool:
     mixed = torch.cat([other[:-1], inputs[-1:]])
     outputs = [case.net.recurrent(case.net.entrance(each))[0][-1] for each in (inputs, mixed)]
     return bool((outputs[0] - outputs[1]).norm() < 0.1 * (outputs[0] - outputs[0].mean(0)).norm())
-
-
-_ONCE = (1,)
-_LARGE = (48, 64)
-_TEXT = Schedule(steps=450)
-_SERIES = Schedule(steps=400, lr=5e-3)
-_ADDED = Schedule(steps=600)
-_GAVE_UP = Schedule(steps=80, time=100, lr=3e-4)  # on a task a hundred steps long
-_SHORT = Schedule(steps=100)
-
-RECIPES: tuple[Recipe, ...] = (
-    # ---- healthy ----
-    Recipe(
-        HEALTHY,
-        "trained",
-        "lstm on text",
-        LSTMS,
-        TEXT,
-        _keep,
-        _TEXT,
-        None,
-        learned,
-        (1, 1, 2),
-        number=16,
-        sizes=_LARGE,
-    ),
-    Recipe(
-        HEALTHY,
-        "trained",
-        "gru on text",
-        GRUS,
-        TEXT,
-        _keep,
-        _TEXT,
-        None,
-        learned,
-        (1, 1, 2),
-        number=16,
-        sizes=_LARGE,
-    ),
-    Recipe(
-        HEALTHY,
-        "trained",
-        "relu on text",
-        RELUS,
-        TEXT,
-        _near_identity,
-        _TEXT,
-        None,
-        learned,
-        _ONCE,
-        number=6,
-        sizes=_LARGE,
-    ),
-    Recipe(
-        HEALTHY, "trained", "waves", (*TANHS, *LSTMS, *GRUS), WAVES, _keep, _SERIES, None, learned, number=10
-    ),
-    Recipe(
-        HEALTHY,
-        "trained",
-        "echo",
-        (*TANHS, *LSTMS, *GRUS),
-        ECHO,
-        _keep,
-        _SERIES,
-        None,
-        learned,
-        _ONCE,
-        number=6,
-    ),
-    Recipe(HEALTHY, "trained", "adding", GRUS, ADDING, _keep, _ADDED, None, learned, _ONCE, number=4),
-    Recipe(HEALTHY, "weights", "orthogonal start", TANHS, WAVES, _orthogonal, number=4),
-    Recipe(
-        HEALTHY, "weights", "chrono-like start", LSTMS, WAVES, _both(_bias(3.0, 1), _bias(-3.0, 0)), number=4
-    ),
-    # ---- vanishing ----
-    Recipe(
-        "vanishing",
-        "mistake",
-        "default start, long task",
-        TANHS,
-        ADDING,
-        None,
-        _GAVE_UP,
-        None,
-        failed,
-        number=4,
-    ),
-    Recipe(
-        "vanishing",
-        "mistake",
-        "small start",
-        TANHS,
-        ADDING,
-        _scale("weight_hh", 0.6),
-        _GAVE_UP,
-        None,
-        failed,
-        number=3,
-    ),
-    Recipe(
-        "vanishing",
-        "mistake",
-        "sigmoid",
-        ("sigmoid",),
-        ADDING,
-        _orthogonal,
-        _GAVE_UP,
-        None,
-        failed,
-        _ONCE,
-        number=2,
-    ),
-    Recipe(
-        "vanishing",
-        "mistake",
-        "keeping bias of the wrong sign",
-        (*LSTMS, *GRUS),
-        ADDING,
-        _bias(-1.0, 1),
-        _GAVE_UP,
-        None,
-        failed,
-        number=6,
-    ),
-    Recipe("vanishing", "weights", "small spectral radius", TANHS, WAVES, _gain(0.4), number=5),
-    Recipe("vanishing", "weights", "forget bias below 0", LSTMS, WAVES, _bias(-1.0, 1), number=5),
-    Recipe("vanishing", "weights", "update bias below 0", GRUS, WAVES, _bias(-1.0, 1), number=5),
-    # ---- memoryless ----
-    Recipe(
-        "memoryless",
-        "mistake",
-        "weight decay too strong, no memory needed",
-        TANHS,
-        INSTANT,
-        None,
-        Schedule(steps=400, decay=1.0),
-        None,
-        forgets_at_once,
-        _ONCE,
-        number=6,
-    ),
-    Recipe(
-        "memoryless",
-        "mistake",
-        "weight decay too strong, windows of one step",
-        TANHS,
-        TEXT,
-        None,
-        Schedule(steps=400, time=1, batch=100, decay=0.8),
-        None,
-        forgets_at_once,
-        _ONCE,
-        number=8,
-    ),
-    Recipe(
-        "memoryless",
-        "weights",
-        "recurrent weights near 0",
-        TANHS,
-        WAVES,
-        _gain(0.01),
-        None,
-        None,
-        forgets_at_once,
-        number=5,
-    ),
-    Recipe(
-        "memoryless",
-        "weights",
-        "forget gates shut",
-        LSTMS,
-        WAVES,
-        _both(_gain(0.05), _bias(-7.0, 1)),
-        None,
-        None,
-        forgets_at_once,
-        number=5,
-    ),
-    Recipe(
-        "memoryless",
-        "weights",
-        "update gates shut",
-        GRUS,
-        WAVES,
-        _both(_gain(0.05), _bias(-7.0, 1)),
-        None,
-        None,
-        forgets_at_once,
-        number=4,
-    ),
-    # ---- exploding ----
-    Recipe(
-        "exploding",
-        "mistake",
-        "too large a start",
-        (*RELUS, "identity", "elu"),
-        WAVES,
-        _gain(1.6),
-        Schedule(steps=40, time=20, lr=1e-3),
-        None,
-        grows,
-        _ONCE,
-        number=6,
-    ),
-    Recipe(
-        "exploding",
-        "mistake",
-        "window too short",
-        (*RELUS, "identity"),
-        WAVES,
-        _gain(1.0),
-        Schedule(steps=200, time=4, lr=1e-2),
-        None,
-        grows,
-        _ONCE,
-        number=4,
-    ),
-    Recipe(
-        "exploding",
-        "mistake",
-        "learning rate too high",
-        ("identity", "elu"),
-        WAVES,
-        _near_identity,
-        Schedule(steps=40, time=4, lr=0.1, clip=0.0),
-        None,
-        grows,
-        _ONCE,
-        number=4,
-    ),
-    Recipe(
-        "exploding",
-        "weights",
-        "spectral radius above 1",
-        ("identity", "elu", "torch relu", "relu"),
-        WAVES,
-        _both(_near_identity, _scale("weight_hh", 1.2)),
-        None,
-        None,
-        grows,
-        number=12,
-    ),
-    # ---- chaotic ----
-    Recipe(
-        "chaotic",
-        "mistake",
-        "too large a start",
-        TANHS,
-        WAVES,
-        _wild(2.5),
-        Schedule(steps=60, time=20, lr=1e-3),
-        None,
-        diverges,
-        _ONCE,
-        number=7,
-    ),
-    Recipe(
-        "chaotic",
-        "mistake",
-        "too large a start, gated",
-        GRUS,
-        WAVES,
-        _wild(8.0),
-        Schedule(steps=60, time=20, lr=1e-3),
-        None,
-        diverges,
-        _ONCE,
-        number=6,
-    ),
-    Recipe("chaotic", "weights", "gain above 1", TANHS, WAVES, _wild(2.0), None, None, diverges, number=8),
-    Recipe(
-        "chaotic", "weights", "gain of gates", GRUS, WAVES, _wild(8.0), None, None, diverges, _ONCE, number=4
-    ),
-    # ---- saturated ----
-    Recipe(
-        "saturated",
-        "mistake",
-        "data not scaled: kelvin",
-        (*TANHS, *LSTMS, *GRUS),
-        KELVIN,
-        None,
-        _SHORT,
-        None,
-        failed,
-        number=6,
-    ),
-    Recipe(
-        "saturated",
-        "mistake",
-        "data not scaled: pascal",
-        (*TANHS, *LSTMS, *GRUS),
-        SENSOR,
-        None,
-        _SHORT,
-        None,
-        failed,
-        number=4,
-    ),
-    Recipe(
-        "saturated",
-        "mistake",
-        "learning rate too high",
-        (*LSTMS, *GRUS, *TANHS),
-        WAVES,
-        None,
-        Schedule(steps=100, lr=1.0),
-        None,
-        _unlearned,
-        _ONCE,
-        number=4,
-    ),
-    Recipe(
-        "saturated",
-        "weights",
-        "input weights too large",
-        (*TANHS, *LSTMS, *GRUS),
-        WAVES,
-        _scale("weight_ih", 200.0),
-        number=6,
-    ),
-    Recipe(
-        "saturated",
-        "weights",
-        "input weights and biases too large",
-        TANHS,
-        WAVES,
-        _both(_scale("bias", 40.0), _scale("weight_ih", 60.0)),
-        number=5,
-    ),
-    # ---- dead ----
-    Recipe(
-        "dead",
-        "mistake",
-        "learning rate too high",
-        RELUS,
-        WAVES,
-        _near_identity,
-        Schedule(steps=60, time=10, lr=0.3),
-        None,
-        silent,
-        _ONCE,
-        number=6,
-    ),
-    Recipe(
-        "dead",
-        "mistake",
-        "data with an offset",
-        RELUS,
-        KELVIN,
-        None,
-        Schedule(steps=100, lr=3e-2, clip=0.0),
-        None,
-        silent,
-        _ONCE,
-        number=6,
-    ),
-    Recipe("dead", "weights", "biases far below 0", RELUS, WAVES, _bias(-8.0), None, None, silent, number=6),
-    Recipe(
-        "dead", "weights", "output gates shut", LSTMS, WAVES, _bias(-14.0, 3), None, None, silent, number=6
-    ),
-)

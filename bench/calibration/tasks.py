@@ -119,10 +119,22 @@ def _kelvin(time: int, batch: int, random: torch.Generator) -> tuple[Tensor, Ten
     return 290 + 8 * x, y
 
 
+def _pulses(time: int, batch: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
+    """A pulse of either sign now and then, and nothing between: which came last is to be said (a flip-flop)."""
+    signs = torch.randint(2, (time, batch, 1), generator=random) * 2.0 - 1
+    x = signs * (torch.rand(time, batch, 1, generator=random) < 0.1)
+    last, answers = torch.zeros(batch, 1), []
+    for each in x:
+        last = torch.where(each != 0, each, last)
+        answers.append(last)
+    return x, torch.stack(answers)
+
+
 TEXT = Task("text", SYMBOLS, SYMBOLS, _text, _symbol_loss, 2.6, 2.2, symbols=True)
 WAVES = Task("waves", 1, 1, _waves, F.mse_loss, 1.0, 0.14)
 ADDING = Task("adding", 2, 1, _adding, _last_square, 1 / 6, 0.05)
 ECHO = Task("echo", 1, 1, _echo, F.mse_loss, 1 / 12, 0.02)
+PULSES = Task("pulses", 1, 1, _pulses, F.mse_loss, 1.0, 0.1)
 INSTANT = Task("instant", 1, 1, _instant, F.mse_loss, 0.5, 0.01)
 SENSOR = Task("sensor", 1, 1, _sensor, F.mse_loss, 1.0, 0.1)
 KELVIN = Task("kelvin", 1, 1, _kelvin, F.mse_loss, 1.0, 0.1)
