@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from carousel.diagnosis.measures.lyapunov import CLEAR, NEUTRAL
 from carousel.diagnosis.verdicts import treatments
 from carousel.diagnosis.verdicts.findings import (
     CRITICAL,
@@ -58,26 +59,27 @@ def dead(layers: Sequence[Symptoms]) -> Finding | None:
 
 def chaotic(layers: Sequence[Symptoms]) -> Finding | None:
     """Bounded states in which small differences grow from step to step."""
-    ill = [each for each in layers if each.bounded and each.rate > THRESHOLDS.growing]
+    ill = [each for each in layers if each.bounded_states and each.is_growing]
     if not ill:
         return None
-    worst = max(ill, key=lambda each: each.rate)
-    window = max(1, round(1 / worst.rate))
+    worst = max(ill, key=lambda each: each.exponent)
+    window = max(1, round(1 / worst.exponent))
     return Finding(
         "chaotic",
-        CRITICAL if worst.rate > 0.1 else WARNING,
+        CRITICAL if worst.exponent > 0.1 else WARNING,
         tuple(each.layer for each in ill),
-        f"{worst.layer} is chaotic: its states stay bounded, but two runs that differ by next to nothing move apart by "
-        f"a factor {figure(math.exp(worst.rate))} per step, and the gradient grows with them. Beyond about {window} "
-        "steps (1 / rate) it says little; clipping hides that and does not cure it.",
-        (_growth(worst, ENGELKEN),),
+        f"{worst.layer} is chaotic: {' and '.join(worst.bounded_states)} cannot leave a fixed range, but in the long run "
+        f"two runs that differ by next to nothing move apart by a factor {figure(math.exp(worst.exponent))} per step, "
+        f"and the gradient grows with them. Beyond about {window} steps (1 / exponent) the gradient says little; "
+        "clipping hides that and does not cure it.",
+        (_exponent(worst, ENGELKEN),),
         treatments.chaotic(ill),
     )
 
 
 def exploding(layers: Sequence[Symptoms]) -> Finding | None:
     """Unbounded states that grow, or a gradient that becomes very large on its way though it falls again."""
-    ill = [each for each in layers if not each.bounded and each.rate > THRESHOLDS.growing]
+    ill = [each for each in layers if not each.bounded_states and each.is_growing]
     if ill:
         worst = max(ill, key=lambda each: each.rate)
         lag = len(worst.worst) - 1
@@ -86,13 +88,11 @@ def exploding(layers: Sequence[Symptoms]) -> Finding | None:
             CRITICAL,
             tuple(each.layer for each in ill),
             f"In {worst.layer} the gradient grows by a factor {figure(math.exp(worst.rate))} per step back, "
-            f"{_power(_last(worst.worst))} over {lag} steps, and nothing bounds the states.",
-            (_growth(worst, PASCANU),),
+            f"{_power(_last(worst.worst))} over {lag} steps, and nothing is proven to bound the states.",
+            (_growth(worst, PASCANU), _exponent(worst, ENGELKEN)),
             treatments.exploding(ill),
         )
-    passing = [
-        each for each in layers if _peak(each) > THRESHOLDS.transient and each.rate <= THRESHOLDS.growing
-    ]
+    passing = [each for each in layers if _peak(each) > THRESHOLDS.transient and not each.is_growing]
     if not passing:
         return None
     worst = max(passing, key=_peak)
@@ -108,6 +108,23 @@ def exploding(layers: Sequence[Symptoms]) -> Finding | None:
             ),
         ),
         treatments.exploding(passing),
+    )
+
+
+def transient_growth(layers: Sequence[Symptoms]) -> Finding | None:
+    """A note: a gradient that grows within the window, of a network that is not chaotic in the long run."""
+    passing = [each for each in layers if each.rate > THRESHOLDS.growing and not each.is_growing]
+    if not passing or _peak(max(passing, key=_peak)) > THRESHOLDS.transient:
+        return None
+    worst = max(passing, key=_peak)
+    return Finding(
+        "transient growth",
+        NOTE,
+        tuple(each.layer for each in passing),
+        f"In {worst.layer} the gradient grows {_power(_peak(worst))} within the {len(worst.worst) - 1} steps of the "
+        f"window. In the long run it does not grow: the largest Lyapunov exponent is {figure(worst.exponent)} +- "
+        f"{figure(worst.exponent_error)} nats per step.",
+        (_exponent(worst, ENGELKEN),),
     )
 
 
@@ -190,7 +207,16 @@ def short(layers: Sequence[Symptoms]) -> Finding | None:
     )
 
 
-RULES: tuple[Rule, ...] = (chaotic, exploding, saturated, dead, memoryless, vanishing, short)
+RULES: tuple[Rule, ...] = (
+    chaotic,
+    exploding,
+    saturated,
+    dead,
+    memoryless,
+    vanishing,
+    transient_growth,
+    short,
+)
 
 
 def _carries_nothing(layers: Sequence[Symptoms]) -> bool:
@@ -244,6 +270,13 @@ def _well(layers: Sequence[Symptoms]) -> Finding:
 def _growth(each: Symptoms, source: str) -> Evidence:
     return Evidence(
         "growth of the worst direction, nats per step", each.rate, THRESHOLDS.growing, True, source
+    )
+
+
+def _exponent(each: Symptoms, source: str) -> Evidence:
+    limit = NEUTRAL + CLEAR * each.exponent_error
+    return Evidence(
+        "largest Lyapunov exponent in the long run, nats per step", each.exponent, limit, True, source
     )
 
 

@@ -15,7 +15,9 @@ from torch import Tensor
 
 from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.measures.gradient_by_lag import EXACT_SIZE, GradientByLag, gradient_by_lag
+from carousel.diagnosis.measures.lyapunov import lyapunov
 from carousel.diagnosis.measures.saturation import SATURATED
+from carousel.diagnosis.measures.stability import bounded_states
 from carousel.diagnosis.observation.layers import along
 from carousel.diagnosis.observation.linearisation import STEEPEST, Linearisation
 from carousel.diagnosis.observation.trajectory import Trajectory
@@ -43,7 +45,12 @@ class Symptoms(Brief):
             alone rules out that it is memoryless.
         cuts: steps, of those that were followed, at which J is exactly zero, so that nothing crosses them. Where there
             are any, rate and worst are those of the longest stretch between two.
-        bounded: whether its states cannot leave a fixed range.
+        bounded: whether every activation of the cell has bounds, which proves nothing of its states.
+        bounded_states: the states that are proven to stay within a fixed range, for inputs within those of the batch.
+            They are looked for if the gradient grows within the window.
+        exponent, exponent_error: the largest Lyapunov exponent in the long run, and its error; NaN where the gradient
+            does not grow within the window.
+        is_growing: whether the exponent is above zero beyond its error.
         growth: ln of the mean size of its state in the last tenth of the steps over that in the first tenth.
         saturated: gate -> share of (unit, step) at which its activation is.
         still: (H,) units that put out zero at every step of every sequence.
@@ -69,6 +76,10 @@ class Symptoms(Brief):
     steepest: float
     kept: float = math.nan
     cuts: int = 0
+    exponent: float = math.nan
+    exponent_error: float = math.nan
+    is_growing: bool = False
+    bounded_states: tuple[str, ...] = ()
 
     @property
     def unscaled(self) -> bool:
@@ -117,6 +128,7 @@ def symptoms(trajectory: Trajectory, flow: GradientByLag) -> Symptoms:
         or 1.0,
         kept=_kept(trajectory) if rate < THRESHOLDS.memoryless else math.nan,
         cuts=cuts,
+        **({} if rate <= THRESHOLDS.growing else _long_run(trajectory)),
     )
 
 
@@ -211,11 +223,20 @@ def _stretched(at: Linearisation, size: int) -> Tensor:
     return torch.linalg.vector_norm(u, dim=-1).amax(dim=-1)
 
 
+def _long_run(trajectory: Trajectory) -> dict[str, Any]:
+    """Whether what grows within the window grows for ever, and which states are bounded all the same."""
+    found = lyapunov(trajectory, exponents=1)
+    return {
+        "exponent": float(found.exponents[0]),
+        "exponent_error": float(found.error[0]),
+        "is_growing": found.is_positive,
+        "bounded_states": bounded_states(trajectory),
+    }
+
+
 def _is_bounded(nodes: Sequence[Node]) -> bool:
-    """Whether every activation of the cell has bounds; c of an LSTM may grow, but by 1 a step at most."""
-    return not any(node.operation in ("relu", "elu") for node in nodes) and any(
-        node.operation in ("tanh", "sigmoid") for node in nodes
-    )
+    operations = {node.operation for node in nodes}
+    return not operations & {"relu", "elu"} and bool(operations & {"tanh", "sigmoid"})
 
 
 def _growth(h: Tensor) -> float:
