@@ -9,6 +9,7 @@ from carousel.diagnosis.measures.gates import GateSeries, GateTimes, gate_times,
 from carousel.diagnosis.measures.gradient_by_lag import GradientByLag, gradient_by_lag
 from carousel.diagnosis.measures.gradient_by_layer import GradientByLayer, gradient_by_layer
 from carousel.diagnosis.measures.impulse_response import ImpulseResponse, impulse_response
+from carousel.diagnosis.measures.latching import Latching, latching
 from carousel.diagnosis.measures.linear_memory import (
     FisherMemory,
     LinearMemory,
@@ -52,6 +53,7 @@ __all__ = [
     "GradientByLag",
     "GradientByLayer",
     "ImpulseResponse",
+    "Latching",
     "LayerDiagnosis",
     "LightningMonitor",
     "LinearMemory",
@@ -80,6 +82,7 @@ __all__ = [
     "gradient_by_layer",
     "impulse_response",
     "judge",
+    "latching",
     "linear_capacity",
     "linear_memory",
     "lyapunov",

@@ -15,9 +15,9 @@ from torch import Tensor
 from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.measures.jacobian_product import (
     JacobianProduct,
+    lanczos,
     largest,
     mean_square,
-    power_iteration,
     probes,
     spread,
     unit_vectors,
@@ -33,6 +33,7 @@ from carousel.progress import Observer, silent
 Array = NDArray[np.float64]
 
 EXACT_SIZE = 256  # up to this n all unit vectors are carried back; 200 steps of 4 sequences take about 2 s
+STARTS = 4  # probes from which the worst direction is looked for
 SPREAD = 12  # lags at which the worst direction is looked for where not all are
 
 
@@ -48,7 +49,7 @@ class GradientByLag(Brief):
         log_worst: ln ||G_k||_2, (K + 1, B'): the most that any change of the state grows.
         log_typical: ln (||G_k||_F / sqrt(n)), (K + 1, B'): the root mean square over all directions.
         typical_error: standard error of it; 0 where exact.
-        worst_error: how much the last round of the power iteration moved log_worst; 0 where exact.
+        worst_error: by how much log_worst may be too low, (q, B); 0 where exact.
         worst_lags: lags at which log_worst was measured; between them it is interpolated.
         log_actual: state ("h", "c") -> ln ||dL/dstate_{T-k}||, (K + 1, B), of the given loss.
         log_total: ln ||dL/ds_{T-k}||, the states together, (K + 1, B).
@@ -165,8 +166,8 @@ def gradient_by_lag(
     G_k = J_T ... J_{T-k+1}. Worst is ||G_k||_2; typical ||G_k||_F / sqrt(n), exactly the root mean square of
     ||G_k' u|| over random unit vectors u; actual ||dL/ds_{T-k}|| of the loss that `observe` was given. Up to
     `exact_size` all unit vectors are carried back and the first two are exact. Beyond, the typical is estimated from
-    random probes (Hutchinson 1990), with a standard error, and the worst by power iteration, which comes from below;
-    random probes alone would never meet the worst direction.
+    random probes (Hutchinson 1990), with a standard error, and the worst by Lanczos iteration (Golub and Kahan 1965),
+    which comes from below; random probes alone would never meet the worst direction.
 
     The bound is prod_t of a bound on ||J_t||_2 in which every activation has its largest slope: for a simple network
     (gamma ||W||_2)^k, gamma = 1 for tanh and relu, 1/4 for sigmoid (Pascanu, Mikolov and Bengio 2013). For gated
@@ -204,7 +205,7 @@ def gradient_by_lag(
     worst_error = np.zeros_like(found.worst)
     if not exact:
         start = LogScaled.of(torch.stack(found.best, dim=1))
-        logs, moved = power_iteration(chain, worst_lags, start, iterations, on_progress)
+        logs, moved = lanczos(chain, worst_lags, start, iterations, on_progress)
         found.worst, worst_error = logs.numpy(), moved.numpy()
     steep = JacobianProduct(trajectory, steps, chain.instances, steepest=True)
     weights = _norms(steep, drawn, seed, [], on_progress).typical
@@ -234,7 +235,7 @@ def gradient_by_lag(
         exact=exact,
         method="exact: all unit vectors carried back"
         if exact
-        else f"typical by {number} random probes, worst by {iterations} rounds of power iteration",
+        else f"typical by {number} random probes, worst by {iterations} rounds of Lanczos iteration",
     )
 
 
@@ -279,7 +280,8 @@ def _norms(
         if lag in worst_lags and number is None:
             worst.append(largest(rows).numpy())
         elif lag in worst_lags:
-            best.append(rows.unit[torch.arange(few), rows.log.argmax(dim=-1)])
+            most = rows.log.topk(min(STARTS, directions), dim=-1).indices
+            best.append(rows.unit[torch.arange(few)[:, None], most])
 
     chain.back(rows, see, on_progress)
     return _Norms(typical, error, last, np.stack(worst) if worst else np.zeros((len(worst_lags), few)), best)

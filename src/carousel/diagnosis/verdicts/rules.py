@@ -68,9 +68,9 @@ def chaotic(layers: Sequence[Symptoms]) -> Finding | None:
         "chaotic",
         CRITICAL if worst.exponent > 0.1 else WARNING,
         tuple(each.layer for each in ill),
-        f"{worst.layer} is chaotic: {' and '.join(worst.bounded_states)} cannot leave a fixed range, but in the long run "
-        f"two runs that differ by next to nothing move apart by a factor {figure(math.exp(worst.exponent))} per step, "
-        f"and the gradient grows with them. Beyond about {window} steps (1 / exponent) the gradient says little; "
+        f"{worst.layer} is chaotic: {' and '.join(worst.bounded_states)} cannot leave a fixed range, but in the long "
+        f"run two runs that differ by next to nothing move apart by a factor {figure(math.exp(worst.exponent))} per "
+        f"step, and the gradient grows with them. Beyond about {window} steps (1 / exponent) the gradient says little; "
         "clipping hides that and does not cure it.",
         (_exponent(worst, ENGELKEN),),
         treatments.chaotic(ill),
@@ -153,7 +153,7 @@ def saturated(layers: Sequence[Symptoms]) -> Finding | None:
 
 def memoryless(layers: Sequence[Symptoms]) -> Finding | None:
     """No layer carries anything on from one step to the next, at (nearly) any step."""
-    if not _carries_nothing(layers):
+    if not _carries_nothing(layers) or any(map(_latches, layers)):
         return None
     keeps = max(layers, key=lambda each: each.kept)
     found = _forgetting(
@@ -177,7 +177,7 @@ def memoryless(layers: Sequence[Symptoms]) -> Finding | None:
 
 def vanishing(layers: Sequence[Symptoms]) -> Finding | None:
     """Even the direction that is kept best shrinks quickly, in every layer."""
-    if _carries_nothing(layers):
+    if _carries_nothing(layers) or any(map(_latches, layers)):
         return None
     return _forgetting(
         layers,
@@ -189,10 +189,28 @@ def vanishing(layers: Sequence[Symptoms]) -> Finding | None:
     )
 
 
+def latched(layers: Sequence[Symptoms]) -> Finding | None:
+    """A note: small changes are forgotten, and discrete states are held."""
+    holding = [each for each in layers if _latches(each)]
+    if not holding:
+        return None
+    most = max(holding, key=lambda each: each.dwell)
+    return Finding(
+        "latching",
+        NOTE,
+        tuple(each.layer for each in holding),
+        f"{most.layer} holds {most.latched} discrete states, one for about {most.dwell:.0f} steps of this batch. Near "
+        f"a stable state the gradient falls to 1 % within {_horizon(most.worst)} steps: what is held is kept all the "
+        "same, but the gradient hardly teaches when to change it.",
+        (Evidence("stable states that the batch visits", float(most.latched), 1.0, True, "Hopfield 1982"),),
+    )
+
+
 def short(layers: Sequence[Symptoms]) -> Finding | None:
     """A note: memory that ends well within the batch, which is trouble only if the task needs more."""
     longest = max(layers, key=lambda each: each.rate)
-    if longest.steps < THRESHOLDS.steps or not THRESHOLDS.vanishing <= longest.rate < 0:
+    latched = any(map(_latches, layers))
+    if latched or longest.steps < THRESHOLDS.steps or not THRESHOLDS.vanishing <= longest.rate < 0:
         return None
     horizon = _horizon(longest.worst)
     if horizon is None or horizon > longest.steps // 2:
@@ -215,8 +233,15 @@ RULES: tuple[Rule, ...] = (
     memoryless,
     vanishing,
     transient_growth,
+    latched,
     short,
 )
+
+
+def _latches(each: Symptoms) -> bool:
+    """Whether discrete states are held for longer than a small change."""
+    horizon = _horizon(each.worst)
+    return each.latched > 1 and horizon is not None and each.dwell > horizon
 
 
 def _carries_nothing(layers: Sequence[Symptoms]) -> bool:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.measures.gradient_by_lag import EXACT_SIZE, GradientByLag, gradient_by_lag
+from carousel.diagnosis.measures.latching import latching
 from carousel.diagnosis.measures.lyapunov import lyapunov
 from carousel.diagnosis.measures.saturation import SATURATED
 from carousel.diagnosis.measures.stability import bounded_states
@@ -50,6 +51,8 @@ class Symptoms(Brief):
             They are looked for if the gradient grows within the window.
         exponent, exponent_error: the largest Lyapunov exponent in the long run, and its error; NaN where the gradient
             does not grow within the window.
+        latched, dwell: how many stable states the batch visits, and for how many steps it stays with one; looked for
+            where the gradient shrinks.
         is_growing: whether the exponent is above zero beyond its error.
         growth: ln of the mean size of its state in the last tenth of the steps over that in the first tenth.
         saturated: gate -> share of (unit, step) at which its activation is.
@@ -80,6 +83,8 @@ class Symptoms(Brief):
     exponent_error: float = math.nan
     is_growing: bool = False
     bounded_states: tuple[str, ...] = ()
+    latched: int = 0
+    dwell: float = 0.0
 
     @property
     def unscaled(self) -> bool:
@@ -128,7 +133,7 @@ def symptoms(trajectory: Trajectory, flow: GradientByLag) -> Symptoms:
         or 1.0,
         kept=_kept(trajectory) if rate < THRESHOLDS.memoryless else math.nan,
         cuts=cuts,
-        **({} if rate <= THRESHOLDS.growing else _long_run(trajectory)),
+        **(_long_run(trajectory) if rate > THRESHOLDS.growing else _latched(trajectory) if rate < 0 else {}),
     )
 
 
@@ -232,6 +237,11 @@ def _long_run(trajectory: Trajectory) -> dict[str, Any]:
         "is_growing": found.is_positive,
         "bounded_states": bounded_states(trajectory),
     }
+
+
+def _latched(trajectory: Trajectory) -> dict[str, Any]:
+    found = latching(trajectory)
+    return {"latched": len(found.points), "dwell": found.dwell}
 
 
 def _is_bounded(nodes: Sequence[Node]) -> bool:
