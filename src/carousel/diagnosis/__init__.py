@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from carousel.diagnosis.compare import Comparison
 from carousel.diagnosis.diagnose import diagnose, judge
+from carousel.diagnosis.measures.end_to_end import EndToEnd, end_to_end
 from carousel.diagnosis.measures.fixed_points import FixedPoints, fixed_points
 from carousel.diagnosis.measures.gates import GateSeries, GateTimes, gate_times, gates_over_time
 from carousel.diagnosis.measures.gradient_by_lag import GradientByLag, gradient_by_lag
@@ -44,6 +45,7 @@ else:
 __all__ = [
     "Comparison",
     "Diagnosis",
+    "EndToEnd",
     "Evidence",
     "Finding",
     "FisherMemory",
@@ -74,6 +76,7 @@ __all__ = [
     "Trajectory",
     "Unit",
     "diagnose",
+    "end_to_end",
     "fisher_memory",
     "fixed_points",
     "gate_times",

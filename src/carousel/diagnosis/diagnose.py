@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
+from carousel.diagnosis.measures.end_to_end import EndToEnd, end_to_end
 from carousel.diagnosis.measures.fixed_points import LARGE, FixedPoints, fixed_points
 from carousel.diagnosis.measures.gates import gates_over_time
 from carousel.diagnosis.measures.gradient_by_lag import EXACT_SIZE, GradientByLag, gradient_by_lag
@@ -23,10 +25,11 @@ from carousel.diagnosis.measures.spectrum import spectrum
 from carousel.diagnosis.measures.stability import stability
 from carousel.diagnosis.measures.text_properties import text_properties
 from carousel.diagnosis.measures.tracking_units import tracking_units, unit_strips
-from carousel.diagnosis.observation.layers import is_recurrent
+from carousel.diagnosis.observation.layers import RecurrentLayer, is_recurrent
 from carousel.diagnosis.observation.loss import Loss
 from carousel.diagnosis.observation.recording import Batch
 from carousel.diagnosis.observation.stack import stacked
+from carousel.diagnosis.observation.step_function import Step, observe_function
 from carousel.diagnosis.observation.trajectory import Observation, Trajectory, observe
 from carousel.diagnosis.parallel import run_parallel
 from carousel.diagnosis.result import Diagnosis, LayerDiagnosis, StackDiagnosis, TextUnits
@@ -45,10 +48,11 @@ INSTANCES = 4  # sequences whose products of Jacobians are followed
 
 
 def diagnose(
-    model: nn.Module,
+    model: nn.Module | Step,
     batch: Batch,
     loss: Loss | None = None,
     *,
+    state: Any = None,
     text: Sequence[str] | None = None,
     lags: int | None = None,
     on_progress: Observer = silent,
@@ -62,6 +66,9 @@ def diagnose(
         batch: a tuple is model(*batch), a dict model(**batch), anything else model(batch).
         loss: a function of the model's output that returns one number; None: the squared norm of the last valid
             output, and the report says so.
+        state: the state before the first step. `model` is then a function (or module) that makes one step of a cell of
+            your own, (x_t, state) -> (output, state) or the state alone, and `batch` is (T, B, ...). Its Jacobians come
+            from autograd. Without equations there are no numbers on gates and activations, and no remedies to apply.
         text: what the first sequence of the batch reads, one string for each step (a str for characters): units that
             follow it are then drawn on it.
         lags: how far back the gradient is followed; None: to the start of the batch, at most 256 steps.
@@ -85,24 +92,25 @@ def diagnose(
     on_progress = _rising(on_progress)
     # steps are many and small: beside other work a team of threads waits for itself (512 units: 29 s against 1.5)
     with torch_threads(1):
-        seen = observe(model, batch, loss, **_extent(model))
+        seen = _observed(model, batch, loss, state)
         if text is not None and seen.cut:
             raise CarouselError(
                 "A text cannot be drawn on a batch with resets; give the batch or the text alone."
             )
         layers, stacks = examine(seen, lags, INSTANCES, on_progress)
-    by_layer = _by_layer(model, batch, loss)
-    findings = verdicts([layer.symptoms for layer in layers])
+    by_layer = _by_layer(model, batch, loss) if state is None else None
+    findings = _without_remedies(verdicts([layer.symptoms for layer in layers]), state)
     on_progress(Progress("done", 1.0))
     return Diagnosis(
-        model=type(model).__name__,
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        model=type(model).__name__ if isinstance(model, nn.Module) else seen.trajectories[0].layer.name,
+        parameters=sum(p.numel() for p in model.parameters()) if isinstance(model, nn.Module) else 0,
         loss=seen.loss,
         loss_words=seen.loss_words,
         layers=tuple(layers),
         findings=tuple(findings),
         stacks=tuple(stacks),
         by_layer=by_layer,
+        end_to_end=_end_to_end(model, batch, seen) if state is None else None,
         text=None if text is None else on_text(layers, text),
         unused=tuple(seen.unused),
         limits=tuple(limits(seen)),
@@ -111,7 +119,17 @@ def diagnose(
     )
 
 
-def judge(model: nn.Module, batch: Batch, loss: Loss | None = None) -> list[Finding]:
+def _end_to_end(model: nn.Module, batch: Batch, seen: Observation) -> EndToEnd | None:
+    """Of models that no layer or stack shows whole: several modules, or directions that read opposite ways."""
+    both_ways = any(each.layer.direction != "forward" for each in seen.trajectories)
+    if len(seen.modules) < 2 and not (both_ways and len(seen.trajectories) > 2):
+        return None
+    return end_to_end(model, batch)
+
+
+def judge(
+    model: nn.Module | Step, batch: Batch, loss: Loss | None = None, *, state: Any = None
+) -> list[Finding]:
     """The findings alone, those of `diagnose`, without the measures that only its report shows.
 
     >>> import torch
@@ -122,8 +140,27 @@ def judge(model: nn.Module, batch: Batch, loss: Loss | None = None) -> list[Find
     'memoryless'
     """
     with torch_threads(1):
-        seen = observe(model, batch, loss, gradients=False, **_extent(model))
-        return verdicts([symptoms(each, follow(each, None, INSTANCES)) for each in seen.trajectories])
+        seen = _observed(model, batch, loss, state, gradients=False)
+        found = verdicts([symptoms(each, follow(each, None, INSTANCES)) for each in seen.trajectories])
+        return _without_remedies(found, state)
+
+
+def _observed(
+    model: nn.Module | Step, batch: Batch, loss: Loss | None, state: Any, gradients: bool = True
+) -> Observation:
+    if state is not None:
+        return observe_function(model, batch, state, loss, gradients=gradients)
+    if not isinstance(model, nn.Module):
+        raise CarouselError(
+            "A function that steps a cell needs the state before its first step: diagnose(step, batch, state=...). A "
+            f"model must be a torch.nn.Module; got a {type(model).__name__}."
+        )
+    return observe(model, batch, loss, gradients=gradients, **_extent(model))
+
+
+def _without_remedies(findings: list[Finding], state: Any) -> list[Finding]:
+    """Of a function no remedy can change the weights."""
+    return findings if state is None else [replace(each, remedies=()) for each in findings]
 
 
 def _extent(model: nn.Module) -> dict[str, Any]:
@@ -192,7 +229,12 @@ def examine(
 
 def limits(seen: Observation) -> list[str]:
     """What a diagnosis of this model leaves out, in words."""
-    said = []
+    said = [
+        f"{path or 'The module'} reads what it put out before. The loop through its output was not followed: its worst "
+        "and typical gradient, exponents and memory are those of the open loop, with the inputs of this batch. To "
+        "measure the closed loop, pass a function that makes one step of all of it, and `state`."
+        for path in seen.reads_itself
+    ]
     for path, runs in seen.runs.items():
         said.append(
             f"{path or 'The module'} was run {runs} times, each from a state of its own or with the gradient cut "
@@ -251,7 +293,12 @@ def _examine(
 def _fixed_points(trajectory: Trajectory) -> FixedPoints | None:
     """Under the mean input, from few starts; None of states so large that each start takes seconds."""
     size = trajectory.layer.size
-    return None if size > LARGE else fixed_points(trajectory, starts=16 if size <= 64 else 4, descent=50)
+    known = isinstance(trajectory.layer, RecurrentLayer) or trajectory.states.dtype == torch.float64
+    return (
+        None
+        if size > LARGE or not known
+        else fixed_points(trajectory, starts=16 if size <= 64 else 4, descent=50)
+    )
 
 
 def _examine_stack(

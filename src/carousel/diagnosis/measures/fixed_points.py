@@ -158,7 +158,8 @@ def _reachable(
     if isinstance(starts, Tensor):
         seen.append(torch.atleast_2d(starts).to(points))
     known = Interval.around(torch.cat(seen))
-    if not len(points) or Interval.around(torch.cat([points, *seen])).within(known):
+    whole = Interval.around(torch.cat([points, *seen]))
+    if not isinstance(layer, RecurrentLayer) or whole.within(known):
         return torch.ones(len(points), dtype=torch.bool)
     start = {s: Interval(layer.part(known.low, s), layer.part(known.high, s)) for s in layer.states}
     box = invariant_box(layer, Interval(x, x), start) or by_activations(layer, Interval(x, x))

@@ -23,6 +23,7 @@ from carousel.diagnosis.measures.jacobian_product import (
     unit_vectors,
 )
 from carousel.diagnosis.measures.norm_bound import log_norm_bound
+from carousel.diagnosis.observation.layers import RecurrentLayer
 from carousel.diagnosis.observation.log_scaled import LogScaled
 from carousel.diagnosis.observation.stack import LayerStack
 from carousel.diagnosis.observation.trajectory import Trajectory
@@ -208,7 +209,9 @@ def gradient_by_lag(
         logs, moved = lanczos(chain, worst_lags, start, iterations, on_progress)
         found.worst, worst_error = logs.numpy(), moved.numpy()
     steep = JacobianProduct(trajectory, steps, chain.instances, steepest=True)
-    weights = _norms(steep, drawn, seed, [], on_progress).typical
+    weights = np.full_like(found.typical, np.nan)
+    if isinstance(trajectory.layer, (RecurrentLayer, LayerStack)):  # of a function no activation is known
+        weights = _norms(steep, drawn, seed, [], on_progress).typical
     inside = np.stack([chain.inside(k) for k in range(steps + 1)])
     with np.errstate(invalid="ignore"):  # -inf - -inf: nothing left to divide between the two
         activations = found.typical - weights
@@ -290,7 +293,7 @@ def _norms(
 def _bound(steep: JacobianProduct) -> Array:
     """The sum of ln of bounds on ||J_t||_2 with every activation at its steepest; NaN for a stack."""
     bound = np.full((steep.lags + 1, steep.instances), np.nan)
-    if not isinstance(steep.trajectory.layer, LayerStack):
+    if isinstance(steep.trajectory.layer, RecurrentLayer):
         steps = [log_norm_bound(steep.map(j)).numpy() for j in range(steep.lags)]
         bound = np.cumsum([np.zeros(steep.instances), *steps], axis=0)
     return bound
@@ -300,7 +303,7 @@ def _gates(chain: JacobianProduct) -> Array:
     """ln of the root mean square over units of the products of their gates, (K + 1, B)."""
     layer = chain.trajectory.layer
     found = np.full((chain.lags + 1, chain.instances), np.nan)
-    kept = [] if isinstance(layer, LayerStack) else [chain.carry(state) for state in layer.states]
+    kept = [chain.carry(state) for state in layer.states] if isinstance(layer, RecurrentLayer) else []
     paths = [each.abs().double().log() for each in kept if each is not None]  # (K, B, H)
     if paths:
         logs = 2 * torch.cat(paths, dim=-1).cumsum(dim=0)
@@ -330,12 +333,9 @@ def _actual(trajectory: Trajectory, steps: int) -> tuple[dict[str, Array], Array
     k = torch.arange(steps + 1)[:, None]
     there = trajectory.gradient[(trajectory.lengths - k).clamp(min=0), torch.arange(trajectory.instances)]
     outside = trajectory.lengths < k
-    layer = trajectory.layer
-    if isinstance(layer, LayerStack):
-        sizes = {each.name: each.size for each in layer.layers}
-    else:
-        sizes = dict.fromkeys(layer.states, layer.hidden)
-    ends = np.cumsum([0, *sizes.values()]).tolist()
-    parts = {name: there.part(*span) for name, span in zip(sizes, pairwise(ends), strict=True)}
+    ends = np.cumsum([0, *trajectory.layer.sizes.values()]).tolist()
+    parts = {
+        name: there.part(*span) for name, span in zip(trajectory.layer.sizes, pairwise(ends), strict=True)
+    }
     logs = {name: part.log.masked_fill(outside, torch.nan).numpy() for name, part in parts.items()}
     return logs, there.log.masked_fill(outside, torch.nan).numpy()

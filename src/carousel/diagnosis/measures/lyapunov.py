@@ -149,7 +149,7 @@ def lyapunov(
     longest = torch.argsort(trajectory.lengths, descending=True, stable=True)[:number]
     longest = longest[2 * trajectory.lengths[longest] >= trajectory.lengths.max()]
     window = int(trajectory.lengths[longest].min())
-    most = LONGEST if layer.size <= LARGE else LONGEST_OF_LARGE
+    most = longest_run(layer.size)
     total = max(window, SHORTEST) if steps is None else steps
     known = min(window, total)  # the states of these steps are known already
     inputs, states = trajectory.inputs[:known, longest], trajectory.states[: known + 1, longest]
@@ -176,6 +176,11 @@ def lyapunov(
             total = min(2 * total, most)
     total = len(walk.growth)
     return found()
+
+
+def longest_run(size: int) -> int:
+    """Up to how many steps a state of so many numbers is followed until its exponent has settled."""
+    return LONGEST if size <= LARGE else LONGEST_OF_LARGE
 
 
 def _onward(trajectory: Trajectory, chosen: Tensor, start: int) -> Iterator[Tensor]:

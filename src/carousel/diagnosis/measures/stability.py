@@ -121,13 +121,19 @@ def stability(trajectory: Trajectory, *, seed: int = 0) -> Stability:
     layer = trajectory.layer
     states = trajectory.states.flatten(0, 1)
     largest = {s: layer.part(states, s).abs().amax(dim=0).numpy() for s in layer.states}
-    (bounded, reason, bound), x, box = _bounded(trajectory)
-    certificates = _certificates(layer, x, box)
+    certificates: list[Certificate] = []
+    if isinstance(layer, RecurrentLayer):
+        (bounded, reason, bound), x, box = _bounded(trajectory)
+        certificates = _certificates(layer, x, box)
+    else:
+        bounded, reason, bound = None, "its equations are not known, so that nothing is proven", {}
     return Stability(layer.name, bounded, reason, bound, largest, certificates, _measured(trajectory, seed))
 
 
 def bounded_states(trajectory: Trajectory) -> tuple[str, ...]:
     """The states of a layer that are proven to be bounded, for inputs within those of the batch; () if none is."""
+    if not isinstance(trajectory.layer, RecurrentLayer):
+        return ()
     (bounded, _, bound), _, _ = _bounded(trajectory.double())
     return trajectory.layer.states if bounded and not bound else tuple(bound)
 

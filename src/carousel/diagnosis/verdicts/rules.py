@@ -59,19 +59,21 @@ def dead(layers: Sequence[Symptoms]) -> Finding | None:
 
 def chaotic(layers: Sequence[Symptoms]) -> Finding | None:
     """Bounded states in which small differences grow from step to step."""
-    ill = [each for each in layers if each.bounded_states and each.is_growing]
+    ill = [each for each in layers if each.is_growing and _stays(each)]
     if not ill:
         return None
     worst = max(ill, key=lambda each: each.exponent)
     window = max(1, round(1 / worst.exponent))
+    bounded = f"its states did not diverge in {worst.long_run} steps"
+    if worst.bounded_states:
+        bounded = f"{' and '.join(worst.bounded_states)} cannot leave a fixed range"
     return Finding(
         "chaotic",
         CRITICAL if worst.exponent > 0.1 else WARNING,
         tuple(each.layer for each in ill),
-        f"{worst.layer} is chaotic: {' and '.join(worst.bounded_states)} cannot leave a fixed range, but in the long "
-        f"run two runs that differ by next to nothing move apart by a factor {figure(math.exp(worst.exponent))} per "
-        f"step, and the gradient grows with them. Beyond about {window} steps (1 / exponent) the gradient says little; "
-        "clipping hides that and does not cure it.",
+        f"{worst.layer} is chaotic: {bounded}, but in the long run two runs that differ by next to nothing move apart "
+        f"by a factor {figure(math.exp(worst.exponent))} per step, and the gradient grows with them. Beyond about "
+        f"{window} steps (1 / exponent) the gradient says little. Clipping hides that and does not cure it.",
         (_exponent(worst, ENGELKEN),),
         treatments.chaotic(ill),
     )
@@ -79,7 +81,7 @@ def chaotic(layers: Sequence[Symptoms]) -> Finding | None:
 
 def exploding(layers: Sequence[Symptoms]) -> Finding | None:
     """Unbounded states that grow, or a gradient that becomes very large on its way though it falls again."""
-    ill = [each for each in layers if not each.bounded_states and each.is_growing]
+    ill = [each for each in layers if each.is_growing and not _stays(each)]
     if ill:
         worst = max(ill, key=lambda each: each.rate)
         lag = len(worst.worst) - 1
@@ -88,7 +90,7 @@ def exploding(layers: Sequence[Symptoms]) -> Finding | None:
             CRITICAL,
             tuple(each.layer for each in ill),
             f"In {worst.layer} the gradient grows by a factor {figure(math.exp(worst.rate))} per step back, "
-            f"{_power(_last(worst.worst))} over {lag} steps, and nothing is proven to bound the states.",
+            f"{_power(_last(worst.worst))} over {lag} steps, and the states grow with it without bound.",
             (_growth(worst, PASCANU), _exponent(worst, ENGELKEN)),
             treatments.exploding(ill),
         )
@@ -236,6 +238,11 @@ RULES: tuple[Rule, ...] = (
     latched,
     short,
 )
+
+
+def _stays(each: Symptoms) -> bool:
+    """Whether states are proven to be bounded, or did not diverge in a long run."""
+    return bool(each.bounded_states) or not each.diverges
 
 
 def _latches(each: Symptoms) -> bool:

@@ -16,10 +16,10 @@ from torch import Tensor
 from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.measures.gradient_by_lag import EXACT_SIZE, GradientByLag, gradient_by_lag
 from carousel.diagnosis.measures.latching import latching
-from carousel.diagnosis.measures.lyapunov import lyapunov
+from carousel.diagnosis.measures.lyapunov import longest_run, lyapunov
 from carousel.diagnosis.measures.saturation import SATURATED
 from carousel.diagnosis.measures.stability import bounded_states
-from carousel.diagnosis.observation.layers import along
+from carousel.diagnosis.observation.layers import RecurrentLayer, along
 from carousel.diagnosis.observation.linearisation import STEEPEST, Linearisation
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.diagnosis.verdicts.remedies import PreActivations
@@ -53,7 +53,9 @@ class Symptoms(Brief):
             does not grow within the window.
         latched, dwell: how many stable states the batch visits, and for how many steps it stays with one; looked for
             where the gradient shrinks.
-        is_growing: whether the exponent is above zero beyond its error.
+        long_run: how many steps that was.
+        is_growing: whether the exponent is above zero beyond its error; diverges: whether the states pass 1e30 in the
+            long run.
         growth: ln of the mean size of its state in the last tenth of the steps over that in the first tenth.
         saturated: gate -> share of (unit, step) at which its activation is.
         still: (H,) units that put out zero at every step of every sequence.
@@ -82,7 +84,9 @@ class Symptoms(Brief):
     exponent: float = math.nan
     exponent_error: float = math.nan
     is_growing: bool = False
+    long_run: int = 0
     bounded_states: tuple[str, ...] = ()
+    diverges: bool = False
     latched: int = 0
     dwell: float = 0.0
 
@@ -109,6 +113,8 @@ def symptoms(trajectory: Trajectory, flow: GradientByLag) -> Symptoms:
     valid = h[trajectory.valid]  # (N, H)
     x, s = trajectory.points(POINTS)
     at = layer.linearise(x, s)
+    known = isinstance(layer, RecurrentLayer)  # of a function that steps no activation is known
+    nodes = layer.equations.nodes if known else ()
     worst, rate, cuts = _rate(trajectory, flow)
     inputs = trajectory.inputs[trajectory.valid]
     first = trajectory.layer.layer == 0
@@ -122,15 +128,16 @@ def symptoms(trajectory: Trajectory, flow: GradientByLag) -> Symptoms:
         rate=rate,
         worst=worst,
         typical=flow.median("log_typical"),
-        bounded=_is_bounded(layer.equations.nodes),
+        bounded=_is_bounded(nodes),
         growth=_growth(h),
-        saturated=_saturated(at.slopes, at.values),
+        saturated=_saturated(at.slopes, at.values) if known else {},
         still=_still(valid),
         input_mean=mean,
         input_deviation=deviation,
-        pre_activations=_pre_activations(layer.equations.affines, at.values),
-        steepest=max((STEEPEST.get(node.operation, 0.0) for node in layer.equations.nodes), default=0.0)
-        or 1.0,
+        pre_activations=_pre_activations(layer.equations.affines, at.values)
+        if known
+        else _pre_activations((), {}),
+        steepest=max((STEEPEST.get(node.operation, 0.0) for node in nodes), default=0.0) or 1.0,
         kept=_kept(trajectory) if rate < THRESHOLDS.memoryless else math.nan,
         cuts=cuts,
         **(_long_run(trajectory) if rate > THRESHOLDS.growing else _latched(trajectory) if rate < 0 else {}),
@@ -230,12 +237,16 @@ def _stretched(at: Linearisation, size: int) -> Tensor:
 
 def _long_run(trajectory: Trajectory) -> dict[str, Any]:
     """Whether what grows within the window grows for ever, and which states are bounded all the same."""
-    found = lyapunov(trajectory, exponents=1)
+    found, bounded = lyapunov(trajectory, exponents=1), bounded_states(trajectory)
+    if found.is_positive and not bounded and not found.diverges:
+        found = lyapunov(trajectory, exponents=1, steps=longest_run(trajectory.layer.size))
     return {
         "exponent": float(found.exponents[0]),
         "exponent_error": float(found.error[0]),
         "is_growing": found.is_positive,
-        "bounded_states": bounded_states(trajectory),
+        "long_run": found.transient + found.steps,
+        "bounded_states": bounded,
+        "diverges": found.diverges,
     }
 
 
