@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from carousel.diagnosis.measures.end_to_end import EndToEnd, end_to_end
 from carousel.diagnosis.measures.fixed_points import LARGE, FixedPoints, fixed_points
 from carousel.diagnosis.measures.gates import gates_over_time
 from carousel.diagnosis.measures.gradient_by_lag import EXACT_SIZE, GradientByLag, gradient_by_lag
@@ -24,19 +25,19 @@ from carousel.diagnosis.measures.spectrum import spectrum
 from carousel.diagnosis.measures.stability import stability
 from carousel.diagnosis.measures.text_properties import text_properties
 from carousel.diagnosis.measures.tracking_units import tracking_units, unit_strips
-from carousel.diagnosis.observation.layers import is_recurrent
+from carousel.diagnosis.observation.layers import RecurrentLayer, is_recurrent
 from carousel.diagnosis.observation.loss import Loss
 from carousel.diagnosis.observation.recording import Batch
 from carousel.diagnosis.observation.stack import stacked
+from carousel.diagnosis.observation.step_function import Step, observe_function
 from carousel.diagnosis.observation.trajectory import Observation, Trajectory, observe
 from carousel.diagnosis.parallel import run_parallel
 from carousel.diagnosis.result import Diagnosis, LayerDiagnosis, StackDiagnosis, TextUnits
-from carousel.diagnosis.step_function import diagnose_step
 from carousel.diagnosis.usage.check import Usage, all_findings, check_usage, sampled_dependencies
 from carousel.diagnosis.usage.dependencies import Dependencies
 from carousel.diagnosis.usage.inputs import Data
 from carousel.diagnosis.usage.loss import LastStep
-from carousel.diagnosis.usage.probed_run import State, Step
+from carousel.diagnosis.usage.probed_run import StepLoop
 from carousel.diagnosis.verdicts.findings import Finding
 from carousel.diagnosis.verdicts.symptoms import symptoms
 from carousel.errors import CarouselError
@@ -57,7 +58,7 @@ def diagnose(
     loss: Loss | None = None,
     *,
     optimizer: Optimizer | None = None,
-    state: State | None = None,
+    state: Any = None,
     text: Sequence[str] | None = None,
     lags: int | None = None,
     on_progress: Observer = notebook_line,
@@ -73,9 +74,10 @@ def diagnose(
             last valid output, and the report says so.
         optimizer: what trains the model. With a loss, its parameters, gradients and learning rate are checked, on
             copies.
-        state: the state before the first step, of a cell that is written by hand: `model` is then a function or module
-            step(x, state) that returns the next state, or (output, next state), and `batch` is (T, B, I). A state is
-            a tensor (B, n) or a tuple of them.
+        state: the state before the first step, of a cell that is written by hand: a tensor (B, n) or a tuple of them.
+            `model` is then a function or module step(x, state) that returns the next state, or (output, next state),
+            and `batch` is (T, B, ...). Jacobians come from autograd. Without equations there are no numbers on gates
+            and activations, and no remedies to apply.
         text: what the first sequence of the batch reads, one string for each step (a str for characters). Units that
             follow the text are then drawn on it.
         lags: how far back the gradient is followed, in steps. None: to the start of the batch, at most 256 steps.
@@ -98,39 +100,33 @@ def diagnose(
     """
     start = time.perf_counter()
     on_progress(Progress("running the model", 0.0))
-    if state is not None:
-        with torch_threads(1):
-            return diagnose_step(model, batch, loss, optimizer, state)
-    if not isinstance(model, nn.Module):
-        raise CarouselError(
-            f"A model must be a torch.nn.Module; got a {type(model).__name__}. For a function step(x, state), pass the "
-            "first state as `state`."
-        )
     # steps are many and small: beside other work a team of threads waits for itself (512 units: 29 s against 1.5)
     with torch_threads(1):
-        sampled = sampled_dependencies(model, batch)
+        whole = _whole(model, state)
+        sampled = sampled_dependencies(whole, batch)
         asked = loss or _last_step(sampled[0])
-        seen = observe(model, batch, asked, **_extent(model))
+        seen = _observed(model, batch, asked, state)
         if text is not None and seen.cut:
             raise CarouselError(
                 "A text cannot be drawn on a batch with resets. Pass `text`, or a batch with resets, but not both."
             )
-        usage = check_usage(model, batch, loss, optimizer, _data(seen), sampled)
+        usage = check_usage(whole, batch, loss, optimizer, _data(seen), sampled)
         layers, stacks = (
             ([], []) if _is_explained(seen, usage) else examine(seen, lags, INSTANCES, on_progress)
         )
-    by_layer = _by_layer(model, batch, asked)
-    findings = all_findings(model, [layer.symptoms for layer in layers], usage)
+    by_layer = _by_layer(whole, batch, asked) if state is None else None
+    findings = all_findings(whole, [layer.symptoms for layer in layers], usage)
     on_progress(Progress("done", 1.0))
     return Diagnosis(
-        model=type(model).__name__,
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        model=type(model).__name__ if isinstance(model, nn.Module) else seen.trajectories[0].layer.name,
+        parameters=sum(p.numel() for p in model.parameters()) if isinstance(model, nn.Module) else 0,
         loss=seen.loss,
         loss_words=seen.loss_words,
         layers=tuple(layers),
         findings=tuple(findings),
         stacks=tuple(stacks),
         by_layer=by_layer,
+        end_to_end=_end_to_end(whole, batch, seen) if state is None else None,
         text=None if text is None else on_text(layers, text),
         unused=tuple(seen.unused),
         limits=(*usage.limits, *limits(seen)),
@@ -141,13 +137,26 @@ def diagnose(
     )
 
 
+def _end_to_end(model: nn.Module, batch: Batch, seen: Observation) -> EndToEnd | None:
+    """Of models that no layer or stack shows whole: several modules, or directions that read opposite ways."""
+    both_ways = any(each.layer.direction != "forward" for each in seen.trajectories)
+    if len(seen.modules) < 2 and not (both_ways and len(seen.trajectories) > 2):
+        return None
+    return end_to_end(model, batch)
+
+
 def judge(
-    model: nn.Module, batch: Batch, loss: Loss | None = None, *, optimizer: Optimizer | None = None
+    model: nn.Module | Step,
+    batch: Batch,
+    loss: Loss | None = None,
+    *,
+    optimizer: Optimizer | None = None,
+    state: Any = None,
 ) -> list[Finding]:
     """The findings of `diagnose` alone, without the measures that only its report shows.
 
     Args:
-        model, batch, loss, optimizer: as of `diagnose`.
+        model, batch, loss, optimizer, state: as of `diagnose`.
 
     Raises CarouselError as `diagnose` does. Source: as of `diagnose`.
 
@@ -159,12 +168,34 @@ def judge(
     'memoryless'
     """
     with torch_threads(1):
-        sampled = sampled_dependencies(model, batch)
-        seen = observe(model, batch, gradients=False, **_extent(model))
-        usage = check_usage(model, batch, loss, optimizer, _data(seen), sampled)
+        whole = _whole(model, state)
+        sampled = sampled_dependencies(whole, batch)
+        seen = _observed(model, batch, loss, state, gradients=False)
+        usage = check_usage(whole, batch, loss, optimizer, _data(seen), sampled)
         long = [] if _is_explained(seen, usage) else seen.trajectories
         found = [symptoms(each, follow(each, None, INSTANCES)) for each in long]
-    return all_findings(model, found, usage)
+    return all_findings(whole, found, usage)
+
+
+def _whole(model: nn.Module | Step, state: Any) -> nn.Module:
+    """The model, or the loop that a step function makes of it."""
+    if state is not None:
+        return StepLoop(model, state)
+    if not isinstance(model, nn.Module):
+        raise CarouselError(
+            f"A model must be a torch.nn.Module; got a {type(model).__name__}. For a function step(x, state), pass the "
+            "state before its first step: diagnose(step, batch, state=...)."
+        )
+    return model
+
+
+def _observed(
+    model: nn.Module | Step, batch: Batch, loss: Loss | None, state: Any, gradients: bool = True
+) -> Observation:
+    if state is not None:
+        return observe_function(model, batch, state, loss, gradients=gradients)
+    assert isinstance(model, nn.Module)
+    return observe(model, batch, loss, gradients=gradients, **_extent(model))
 
 
 def _data(seen: Observation) -> Data:
@@ -245,6 +276,12 @@ def _is_explained(seen: Observation, usage: Usage) -> bool:
 
 def limits(seen: Observation) -> list[str]:
     """What a diagnosis of this model leaves out, in words."""
+    loops = [
+        f"{path or 'The module'} reads what it put out before. The loop through its output was not followed: its worst "
+        "and typical gradient, exponents and memory are those of the open loop, with the inputs of this batch. To "
+        "measure the closed loop, pass a function that makes one step of all of it, and `state`."
+        for path in seen.reads_itself
+    ]
     runs = [
         f"{path or 'The module'} was run {number} times, each from a state of its own or with the gradient cut between "
         "two runs. What is said of it is of the longest run, or the first of several longest."
@@ -261,7 +298,7 @@ def limits(seen: Observation) -> list[str]:
         f"{names} are separate modules: worst and typical gradient and memory are of each alone, not through all of "
         "them together. The actual gradient of the loss goes through the whole model."
     )
-    return [*runs, *both_ways, *([several] if len(seen.modules) > 1 else [])]
+    return [*loops, *runs, *both_ways, *([several] if len(seen.modules) > 1 else [])]
 
 
 def _examine(
@@ -301,7 +338,12 @@ def _examine(
 def _fixed_points(trajectory: Trajectory) -> FixedPoints | None:
     """Under the mean input, from few starts; None of states so large that each start takes seconds."""
     size = trajectory.layer.size
-    return None if size > LARGE else fixed_points(trajectory, starts=16 if size <= 64 else 4, descent=50)
+    known = isinstance(trajectory.layer, RecurrentLayer) or trajectory.states.dtype == torch.float64
+    return (
+        None
+        if size > LARGE or not known
+        else fixed_points(trajectory, starts=16 if size <= 64 else 4, descent=50)
+    )
 
 
 def _examine_stack(

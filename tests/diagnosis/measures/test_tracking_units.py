@@ -98,5 +98,7 @@ def test_the_window_shown_is_the_varied_one():
 def test_properties_of_another_text_are_refused():
     """Traces and properties of different length name both lengths."""
     wrong = [Property("column", "far", np.zeros(5), False)]
-    with pytest.raises(CarouselError, match=f"the traces have {len(TEXT)}, different are: column"):
+    with pytest.raises(
+        CarouselError, match=f"The traces have {len(TEXT)}; properties of another length: column"
+    ):
         tracking_units([_trace({"h": np.zeros((len(TEXT), 2))})], wrong, 1)

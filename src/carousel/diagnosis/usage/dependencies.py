@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from carousel.diagnosis.brief import Brief
-from carousel.diagnosis.observation.side_effects import without_side_effects
 from carousel.diagnosis.observation.recording import Batch
+from carousel.diagnosis.observation.side_effects import without_side_effects
 from carousel.diagnosis.usage.probed_run import ProbedRun, probed_run
 from carousel.diagnosis.verdicts.thresholds import THRESHOLDS
 

@@ -15,8 +15,8 @@ from torch.overrides import TorchFunctionMode
 
 from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.observation.loss import DEFAULT_LOSS, Loss
-from carousel.diagnosis.observation.side_effects import without_side_effects
 from carousel.diagnosis.observation.recording import Batch, call_model
+from carousel.diagnosis.observation.side_effects import without_side_effects
 from carousel.diagnosis.usage.probed_run import value_of, with_value
 from carousel.diagnosis.verdicts.findings import CRITICAL, WARNING, Evidence, Finding, figure
 from carousel.diagnosis.verdicts.remedies import Remedy
