@@ -98,7 +98,8 @@ def diagnose(
                 "A text cannot be drawn on a batch with resets; give the batch or the text alone."
             )
         layers, stacks = examine(seen, lags, INSTANCES, on_progress)
-    by_layer = _by_layer(model, batch, loss) if state is None else None
+    module = model if isinstance(model, nn.Module) and state is None else None
+    by_layer = _by_layer(module, batch, loss) if module is not None else None
     findings = _without_remedies(verdicts([layer.symptoms for layer in layers]), state)
     on_progress(Progress("done", 1.0))
     return Diagnosis(
@@ -110,7 +111,7 @@ def diagnose(
         findings=tuple(findings),
         stacks=tuple(stacks),
         by_layer=by_layer,
-        end_to_end=_end_to_end(model, batch, seen) if state is None else None,
+        end_to_end=_end_to_end(module, batch, seen) if module is not None else None,
         text=None if text is None else on_text(layers, text),
         unused=tuple(seen.unused),
         limits=tuple(limits(seen)),
