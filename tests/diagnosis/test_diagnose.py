@@ -244,7 +244,7 @@ def test_an_impulse_in_states_that_grow_is_not_lost_in_rounding():
     assert layer.impulse.relative[-1] == 1
     assert "After an impulse in its input, the output still grows after 64 steps." in layer.sentences
     assert layer.memory.grows
-    assert "that is no memory" in layer.memory.words
+    assert "That is no memory" in layer.memory.words
     dead = torch.nn.RNN(3, 8, nonlinearity="relu")
     with torch.no_grad():
         dead.bias_ih_l0.fill_(-50.0)
@@ -354,7 +354,7 @@ def test_mistakes_are_told(model, x, words):
 
 def test_no_lags_are_refused():
     """As by gradient_by_lag itself; None is all of them."""
-    with pytest.raises(CarouselError, match="at least 1 step back; 0 were"):
+    with pytest.raises(CarouselError, match="`lags` must be at least 1; got 0"):
         diagnose(torch.nn.RNN(3, 4), batch(steps=5), lags=0)
 
 

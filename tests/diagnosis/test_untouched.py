@@ -41,9 +41,9 @@ CALLS: dict[str, tuple[Callable[[], nn.Module], Callable[[Any], object]]] = {
     "evaluate": (language_model, lambda m: carousel.evaluate(m, [TEXT])),
     "evaluate by line": (language_model, lambda m: carousel.evaluate(m, texts="abc", by="line")),
     "evaluate by token": (language_model, lambda m: carousel.evaluate(m, texts="abc", by="token")),
-    "gradient_by_lag_of": (
+    "state_gradient_norms": (
         language_model,
-        lambda m: diagnosis.gradient_by_lag_of(m, TOKENS, TOKENS[0], lags=10),
+        lambda m: diagnosis.state_gradient_norms(m, TOKENS, TOKENS[0], lags=10),
     ),
     "predict": (sequences, lambda m: m.predict(["abc"])),
     "evaluate sequences": (sequences, lambda m: carousel.evaluate(m, ["abc"], ["up"])),

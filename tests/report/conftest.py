@@ -7,15 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from carousel.diagnosis import (
-    Diagnosis,
-    GradientNorms,
-    diagnose,
-    gate_statistics,
-    informative_units,
-    strips,
-    text_properties,
-)
+from carousel.diagnosis import Diagnosis, StateGradientNorms, diagnose, text_properties, tracking_units
+from carousel.diagnosis.measures.gates import gate_statistics
+from carousel.diagnosis.measures.tracking_units import unit_strips
 from carousel.nn import LSTM
 from carousel.nn.trace import Trace
 from carousel.report import Comparison, CurvePoint, Sample, Snippet, TrainingReport
@@ -41,7 +35,7 @@ def make_report() -> Callable[..., TrainingReport]:
 
     def make(cell: str = "lstm", **changes: Any) -> TrainingReport:
         trace = make_trace(cell)
-        units = informative_units([trace], text_properties(TEXT), 8)
+        units = tracking_units([trace], text_properties(TEXT), 8)
         norms = {name: 0.9 ** np.arange(1, 61)[:, None, None] * np.ones((60, 1, 8)) for name in ("h", "c")}
         fields: dict[str, Any] = {
             "run": "runs/001",
@@ -68,9 +62,11 @@ def make_report() -> Callable[..., TrainingReport]:
                 Comparison("xz -9", 1.8612, "compressor"),
             ],
             "samples": [Sample("f(x):\n    return <x> & y", "def ", 0.8, 1)],
-            "snippet": Snippet([*TEXT[:150]], strips([trace], units, slice(0, 150)), "a/b.py", len(TEXT)),
+            "snippet": Snippet(
+                [*TEXT[:150]], unit_strips([trace], units, slice(0, 150)), "a/b.py", len(TEXT)
+            ),
             "gates": gate_statistics([trace]),
-            "gradient": GradientNorms(norms),
+            "gradient": StateGradientNorms(norms),
             "bptt": 100,
             "clip": 1.0,
             "config": {"cell": cell, "lr": 0.004},

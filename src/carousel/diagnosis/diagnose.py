@@ -12,7 +12,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from carousel.diagnosis.measures.fixed_points import LARGE, FixedPoints, fixed_points
-from carousel.diagnosis.measures.gates import gates_over_time, tracking_units
+from carousel.diagnosis.measures.gates import gates_over_time
 from carousel.diagnosis.measures.gradient_by_lag import EXACT_SIZE, GradientByLag, gradient_by_lag
 from carousel.diagnosis.measures.gradient_by_layer import GradientByLayer, gradient_by_layer
 from carousel.diagnosis.measures.impulse_response import impulse_response
@@ -22,8 +22,8 @@ from carousel.diagnosis.measures.memory import memory
 from carousel.diagnosis.measures.saturation import saturation
 from carousel.diagnosis.measures.spectrum import spectrum
 from carousel.diagnosis.measures.stability import stability
-from carousel.diagnosis.measures.text_properties import token_properties
-from carousel.diagnosis.measures.units import strips
+from carousel.diagnosis.measures.text_properties import text_properties
+from carousel.diagnosis.measures.tracking_units import tracking_units, unit_strips
 from carousel.diagnosis.observation.layers import is_recurrent
 from carousel.diagnosis.observation.loss import Loss
 from carousel.diagnosis.observation.recording import Batch
@@ -326,12 +326,12 @@ def on_text(layers: Sequence[LayerDiagnosis], text: Sequence[str]) -> TextUnits 
             f"text must hold one string for each step of the first sequence, {max(lengths, default=0)}; it holds "
             f"{len(pieces)}."
         )
-    units = tracking_units(series, token_properties(pieces), number=3) if len(pieces) >= 16 else []
+    traces = [each.trace() for each in series]
+    units = tracking_units(traces, text_properties(pieces), number=3) if len(pieces) >= 16 else []
     units = [unit for unit in units if abs(unit.correlation) >= FOLLOWS]
     if not units:
         return None
-    shown = strips([each.trace() for each in series], units, slice(0, len(pieces)))
-    return TextUnits(tuple(pieces), tuple(shown))
+    return TextUnits(tuple(pieces), tuple(unit_strips(traces, units, slice(0, len(pieces)))))
 
 
 def follow(

@@ -196,7 +196,7 @@ def _by_lag(trajectory: Trajectory) -> list[float]:
     if gradient is None:
         return [0.0]
     longest = trajectory.lengths == trajectory.steps
-    log = gradient.log_norm()[:, longest].flip(0)  # (T + 1, B)
+    log = gradient.log[:, longest].flip(0)  # (T + 1, B)
     relative = (log - log[0]).nan_to_num(nan=-math.inf)
     values: Tensor = relative.median(dim=1).values
     return [float(value) for value in values]

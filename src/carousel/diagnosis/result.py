@@ -20,7 +20,7 @@ from carousel.diagnosis.measures.memory import Memory
 from carousel.diagnosis.measures.saturation import Saturation
 from carousel.diagnosis.measures.spectrum import LARGE, Spectrum
 from carousel.diagnosis.measures.stability import Stability
-from carousel.diagnosis.measures.units import UnitStrip
+from carousel.diagnosis.measures.tracking_units import UnitStrip
 from carousel.diagnosis.text import (
     on_cuts,
     on_fixed_points,

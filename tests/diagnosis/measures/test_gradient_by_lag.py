@@ -79,7 +79,7 @@ def test_curves_equal_explicit_products(module):
     n = trajectory.layer.size
     for b in range(3):
         product = torch.eye(n, dtype=torch.float64)
-        last = trajectory.gradient.values()[12, b]
+        last = trajectory.gradient.numbers()[12, b]
         for k in range(1, 13):
             t = 12 - k
             jacobian = trajectory.layer.jacobian(
@@ -151,7 +151,7 @@ def test_the_carousel_carries_over_a_thousand_steps():
             parameter.zero_()
         module.bias_ih_l0[3:6] = 20.0
     trajectory = only(module, torch.zeros(1001, 1, 1), lambda output: output[1][1].sum())
-    of_cells = trajectory.gradient.part(3, 6).log_norm()[:, 0]
+    of_cells = trajectory.gradient.part(3, 6).log[:, 0]
     assert of_cells[1].item() == pytest.approx(of_cells[1001].item(), abs=1e-5)
 
 
@@ -227,7 +227,7 @@ def test_a_stack_of_two_directions_is_refused():
 def test_no_lags_are_refused():
     """The rule, and what came."""
     for lags in (0, -1):
-        with pytest.raises(CarouselError, match=f"at least 1 step back; {lags} were"):
+        with pytest.raises(CarouselError, match=f"`lags` must be at least 1; got {lags}"):
             gradient_by_lag(only(nn.RNN(2, 3), torch.randn(5, 2, 2)), lags=lags)
 
 

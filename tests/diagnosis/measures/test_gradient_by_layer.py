@@ -133,7 +133,7 @@ class Rounded(nn.Module):
         (nn.Linear(3, 2), torch.randn(4, 5), None, "Linear failed on this batch"),
         (Rounded(), torch.randn(4, 5), None, "Rounded ran no layer"),
         (nn.Linear(3, 2), torch.randn(4, 3), lambda y: y.detach().sum(), "must be a tensor that depends"),
-        (lambda x: x, torch.randn(4, 3), None, "must be a torch.nn.Module; it is a function"),
+        (lambda x: x, torch.randn(4, 3), None, "must be a torch.nn.Module; got a function"),
     ],
 )
 def test_what_has_no_gradient_is_said(model, batch, loss, words):

@@ -128,7 +128,7 @@ def test_unusable_matrices_are_named():
         linear_capacity(torch.ones(2, 3), torch.ones(3))
     with pytest.raises(CarouselError, match="NaN or infinite"):
         linear_capacity(torch.full((2, 2), float("nan")), torch.ones(2))
-    with pytest.raises(CarouselError, match="spectral radius below 1; it is 1"):
+    with pytest.raises(CarouselError, match="adds up without end; it is 1"):
         fisher_memory(torch.eye(2), torch.ones(2))
     with pytest.raises(CarouselError, match="between -1 and 1"):
         parameter_sensitivity(1.0)

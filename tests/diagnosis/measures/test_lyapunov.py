@@ -9,7 +9,7 @@ from diagnosis import lorenz
 from torch import nn
 
 import carousel
-from carousel.diagnosis import lyapunov, lyapunov_of, observe, recurrent_layers, stacked
+from carousel.diagnosis import lyapunov, lyapunov_of_map, observe, recurrent_layers, stacked
 from carousel.errors import CarouselError
 
 
@@ -32,7 +32,7 @@ def test_henon():
     def henon(s):
         return torch.stack([1 - 1.4 * s[0] ** 2 + s[1], 0.3 * s[0]])
 
-    found = lyapunov_of(henon, 0.1 * torch.rand(4000, 2, dtype=torch.float64), 200, transient=60)
+    found = lyapunov_of_map(henon, 0.1 * torch.rand(4000, 2, dtype=torch.float64), 200, transient=60)
     assert found.exponents == pytest.approx([0.4199, -1.6239], abs=3e-3)
     assert found.exponents.sum() == pytest.approx(math.log(0.3), abs=1e-9)
     assert found.sum_rule_error < 1e-9
@@ -41,7 +41,7 @@ def test_henon():
 
 def test_the_logistic_map():
     """x -> 4 x (1 - x) doubles small changes at each step: ln 2."""
-    found = lyapunov_of(
+    found = lyapunov_of_map(
         lambda s: 4 * s * (1 - s), torch.rand(5000, 1, dtype=torch.float64), 200, transient=50
     )
     assert found.exponents[0] == pytest.approx(math.log(2), abs=2e-3)
@@ -63,7 +63,7 @@ def test_lorenz():
         return s + time / 6 * (a + 2 * b + 2 * c + d)
 
     start = torch.randn(2000, 3, dtype=torch.float64) + torch.tensor([0.0, 0.0, 25.0])
-    found = lyapunov_of(runge_kutta, start, 500, transient=200)
+    found = lyapunov_of_map(runge_kutta, start, 500, transient=200)
     assert found.exponents / time == pytest.approx([0.9056, 0, -14.5723], abs=0.03)
     assert found.sum_rule_error < 1e-9
 
@@ -77,7 +77,7 @@ def test_a_gru_that_has_learned_lorenz():
     [layer] = recurrent_layers(gru)
     points = lorenz.points()[0][:64]
     start = layer.step(points, torch.zeros(len(points), lorenz.HIDDEN).double())
-    found = lyapunov_of(lambda h: layer.step(out(h), h), start, 500, exponents=4, transient=100)
+    found = lyapunov_of_map(lambda h: layer.step(out(h), h), start, 500, exponents=4, transient=100)
     first, second, third, fourth = found.exponents / lorenz.TIME
     assert first == pytest.approx(0.9075, abs=0.1)
     assert second == pytest.approx(-0.0043, abs=0.05)
@@ -192,7 +192,7 @@ def test_a_stack_has_the_exponents_of_its_layers():
 def test_what_cannot_be_measured_is_said():
     """More exponents than directions, and nothing left after the transient."""
     trajectory = linear(torch.eye(2).double(), steps=5)
-    with pytest.raises(CarouselError, match="from 1 to 2 exponents of a state of size 2; 3 were"):
+    with pytest.raises(CarouselError, match="state of size 2 has from 1 to 2 exponents; 3 were"):
         lyapunov(trajectory, exponents=3)
     with pytest.raises(CarouselError, match="of 5 steps, 4 are the transient"):
         lyapunov(trajectory, transient=4)

@@ -185,8 +185,8 @@ def test_a_last_step_that_the_loss_does_not_read():
     assert "mass" in forth.estimates
     assert "mass" not in back.estimates
     assert back.steps == back.estimates["typical"].steps
-    assert "The loss asks nothing of its last step" in back.words
-    assert "The loss asks nothing" not in forth.words
+    assert "The loss does not read its last step" in back.words
+    assert "The loss does not read" not in forth.words
 
 
 def test_a_loss_at_every_step_does_not_pass_for_memory():

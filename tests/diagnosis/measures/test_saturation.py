@@ -110,7 +110,7 @@ def test_units_that_track_a_property_are_found():
         module.weight_ih_l0[3] = 0.5
     x = torch.randn(200, 1, 1).double()
     follows = Property("level", "high the series stands", x[:, 0, 0].numpy(), False)
-    [unit] = tracking_units([gates_over_time(only(module, x))], [follows], number=1)
+    [unit] = tracking_units([gates_over_time(only(module, x)).trace()], [follows], number=1)
     assert (unit.index, unit.state, unit.property) == (3, "h", "level")
     assert unit.correlation > 0.95
 

@@ -85,7 +85,7 @@ def test_a_full_peephole_has_matrices_from_both_states():
 
 def test_what_has_no_spectrum():
     """A matrix that is not square or not finite, and a stack of layers."""
-    with pytest.raises(CarouselError, match=r"square matrix of finite numbers; it came with shape \(2, 3\)"):
+    with pytest.raises(CarouselError, match=r"square matrix of finite numbers; got shape \(2, 3\)"):
         matrix_spectrum(torch.ones(2, 3))
     with pytest.raises(CarouselError, match="NaN or infinite"):
         matrix_spectrum(torch.full((2, 2), float("inf")))

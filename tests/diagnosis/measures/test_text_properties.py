@@ -2,7 +2,7 @@
 
 import pytest
 
-from carousel.diagnosis import text_properties, token_properties
+from carousel.diagnosis import text_properties
 
 
 def _values(text: str, name: str) -> str:
@@ -40,7 +40,7 @@ def test_properties_stand_under_their_text(name, text, values):
 
 def test_tokens_take_the_value_of_their_last_character():
     """A token of several characters is judged where it ends."""
-    brackets = {p.name: p for p in token_properties(["f(", "a, b", ")"])}["brackets"]
+    brackets = {p.name: p for p in text_properties(["f(", "a, b", ")"])}["brackets"]
     assert brackets.values.tolist() == [1, 1, 0]
 
 

@@ -41,8 +41,8 @@ def test_products_need_no_matrix(cell):
     assert_close(at.jvp(rows), rows @ by_state.mT)
     assert_close(at.jvp(rows, dx), rows @ by_state.mT + dx @ by_input.mT)
     assert_close(at.pull_back(rows), (rows @ by_state, rows @ by_input))
-    assert_close(layer.jvp(x, s, rows[:, 0]), (rows @ by_state.mT)[:, 0])
-    assert_close(layer.vjp(x, s, rows[:, 0]), (rows @ by_state)[:, 0])
+    assert_close(layer.linearise(x, s).jvp(rows[:, 0]), (rows @ by_state.mT)[:, 0])
+    assert_close(layer.linearise(x, s).vjp(rows[:, 0]), (rows @ by_state)[:, 0])
     assert_close(at.new_state, layer.step(x, s))
 
 

@@ -46,7 +46,7 @@ def test_the_gradient_is_that_of_autograd_and_ends_at_a_reset():
             states.append(trajectory.layer.step(x[start + t, sequence], states[-1]))
         loss = torch.stack(states[1:]).square().sum()
         for t, gradient in enumerate(torch.autograd.grad(loss, states)):
-            torch.testing.assert_close(trajectory.gradient.values()[t, k], gradient)
+            torch.testing.assert_close(trajectory.gradient.numbers()[t, k], gradient)
     alone = observe(model, x[5:9, :1], loss=lambda out: out[0].square().sum()).trajectories[0]
     np.testing.assert_allclose(
         gradient_by_lag(trajectory).log_worst[:5, 2], gradient_by_lag(alone).log_worst[:, 0], atol=1e-9

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from carousel.diagnosis import Unit, UnitStrip
+from carousel.diagnosis.measures.tracking_units import Unit, UnitStrip
 from carousel.report.charts.strips import coloured, figure, heading, payload, sentence, shading
 
 

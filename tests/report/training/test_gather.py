@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from carousel import training
-from carousel.diagnosis import gradient_by_lag_of
+from carousel.diagnosis import state_gradient_norms
 from carousel.models.language_model import LanguageModel
 from carousel.report import gather
 from carousel.report.training.gather import LANES, examined, follow_gradient
@@ -126,5 +126,5 @@ def test_the_gradient_is_that_of_the_whole_model():
     flow = follow_gradient(model, ids)
     places = np.linspace(0, len(ids) - 250 - 1, 32).astype(np.int64)
     tokens = torch.from_numpy(np.stack([ids[k : k + 251] for k in places], axis=1))
-    expected = gradient_by_lag_of(model.double(), tokens[:-1], tokens[-1], lags=150)
+    expected = state_gradient_norms(model.double(), tokens[:-1], tokens[-1], lags=150)
     np.testing.assert_allclose(flow.norms["h"], expected.norms["h"], rtol=1e-5)

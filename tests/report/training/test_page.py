@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from carousel.diagnosis import GradientNorms
+from carousel.diagnosis import StateGradientNorms
 from carousel.report import CurvePoint, training_report, write_training_report
 
 
@@ -98,7 +98,7 @@ def test_text_of_the_model_is_never_markup(make_report):
         {"snippet": None, "gates": [], "gradient": None, "samples": [], "comparisons": [], "curves": []},
         {"curves": [CurvePoint(1, 100.0, 0.1, 5.0, 5.0, 1.0)]},
         {"curves": [CurvePoint(k, 100.0 * k, 0.1, math.nan, math.inf, 0.0) for k in (1, 2, 3)]},
-        {"gradient": GradientNorms({"h": np.zeros((5, 1, 2))})},
+        {"gradient": StateGradientNorms({"h": np.zeros((5, 1, 2))})},
         {"level": "bpe", "characters_per_token": 3.2, "stopped": "Stopped early: ..."},
     ],
     ids=["bare", "one point", "not finite", "no gradient", "byte pairs"],

@@ -74,7 +74,7 @@ def fixed_points(
         starts: (P, n), or how many; None: 64, or 4 for states larger than 256.
         descent, newton: steps of each method.
         seed: of the starts that are drawn.
-        progress: called with what is being done and the share that is done.
+        on_progress: called with a `carousel.progress.Progress` now and then.
 
     Raises:
         CarouselError: starts or x do not have the size of the layer.
@@ -88,17 +88,22 @@ def fixed_points(
     of = of.double()
     layer = of.layer if isinstance(of, Trajectory) else of
     x, s = _start(of, layer, x, starts, check_seed(seed))
-    s = _descend(layer, x, s, descent, on_progress)
-    s, q = _newton(layer, x, s, newton, on_progress)
+    s, q = _newton(layer, x, _descend(layer, x, s, descent, on_progress), newton, on_progress)
     there = (q <= SLOW * (1 + s.square().sum(dim=-1))) & torch.isfinite(s).all(dim=-1)
     points, found, speeds = _merged(s[there], q[there])
-    eigenvalues = np.zeros((len(points), layer.size), dtype=np.complex128)
+    eigenvalues = np.zeros((0, layer.size), dtype=np.complex128)
     if len(points):
         eigenvalues = eigenvalues_of(layer.jacobian(x.expand(len(points), -1), points)).numpy()
     return FixedPoints(
-        layer.name, points.numpy(), found, speeds.numpy(), eigenvalues, [_kind(each) for each in eigenvalues],
-        len(s), int((~there).sum()),
-    )  # fmt: skip
+        layer=layer.name,
+        points=points.numpy(),
+        found=found,
+        speeds=speeds.numpy(),
+        eigenvalues=eigenvalues,
+        kinds=[_kind(each) for each in eigenvalues],
+        starts=len(s),
+        missed=int((~there).sum()),
+    )
 
 
 def _start(
@@ -110,21 +115,19 @@ def _start(
 ) -> tuple[Tensor, Tensor]:
     """The input and the starts: given, or states of the trajectory, or drawn; always with the zero state."""
     like = next(iter(layer.parameters.values()))
-    trajectory = of if isinstance(of, Trajectory) else None
-    if x is None:
-        x = trajectory.points()[0].mean(dim=0) if trajectory is not None else like.new_zeros(layer.input_size)
+    inputs, states = (
+        of.points() if isinstance(of, Trajectory) else (like.new_zeros(1, layer.input_size), None)
+    )
+    x = inputs.mean(dim=0) if x is None else x
     if isinstance(starts, Tensor):
         s = torch.atleast_2d(starts).to(like)
     else:
         number = starts or (64 if layer.size <= LARGE else 4)
         generator = torch.Generator().manual_seed(seed)
-        noise = torch.randn(number, layer.size, generator=generator, dtype=like.dtype)
-        if trajectory is not None:
-            states = trajectory.points()[1]
+        s = torch.randn(number, layer.size, generator=generator, dtype=like.dtype)
+        if states is not None:
             chosen = torch.linspace(0, len(states) - 1, number).round().long()
-            s = states[chosen] + 0.1 * states.std().nan_to_num(0.0) * noise
-        else:
-            s = noise
+            s = states[chosen] + 0.1 * states.std().nan_to_num(0.0) * s
         s[0] = 0
     if x.shape != (layer.input_size,) or s.dim() != 2 or s.shape[1] != layer.size or not len(s):
         raise CarouselError(
@@ -135,8 +138,7 @@ def _start(
 
 
 def _descend(layer: RecurrentLayer, x: Tensor, s: Tensor, steps: int, on_progress: Observer) -> Tensor:
-    """Adam on q, whose gradient is (J - 1)' (F(s) - s)."""
-    s = s.clone().requires_grad_(False)
+    """Adam on q, whose gradient is (J - 1)' (F(s) - s). torch.optim's would load its compiler, which takes seconds."""
     mean, square = torch.zeros_like(s), torch.zeros_like(s)
     inputs = x.expand(len(s), -1)
     for t in range(1, steps + 1):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.measures.jacobian_product import (
@@ -20,7 +23,7 @@ from carousel.diagnosis.measures.jacobian_product import (
     unit_vectors,
 )
 from carousel.diagnosis.measures.norm_bound import log_norm_bound
-from carousel.diagnosis.observation.scaled import Scaled
+from carousel.diagnosis.observation.log_scaled import LogScaled
 from carousel.diagnosis.observation.stack import LayerStack
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.errors import CarouselError
@@ -57,6 +60,13 @@ class GradientByLag(Brief):
         log_gates: log_typical along the path of the gates alone, each unit times its gate at every step (c <- f c of an
             LSTM, h <- z h of a GRU), (K + 1, B'); NaN for cells without such a path, and for stacks.
         exact: whether log_worst and log_typical are; method: how they were found, in words.
+
+    >>> import torch
+    >>> from carousel.diagnosis import gradient_by_lag, observe
+    >>> [trajectory] = observe(torch.nn.LSTM(3, 5), torch.randn(20, 4, 3)).trajectories
+    >>> flow = gradient_by_lag(trajectory)
+    >>> flow.median("c").shape, flow.rate("log_total") < 0
+    ((21,), True)
     """
 
     layer: str
@@ -77,7 +87,7 @@ class GradientByLag(Brief):
     method: str
 
     def median(self, curve: str = "log_typical") -> Array:
-        """The median over sequences of one curve by its name, (K + 1,); NaN where no sequence is so long.
+        """The median over sequences of one `curve` by its name, (K + 1,); NaN where no sequence is so long.
 
         The name of a state, "c", is that of its part of the actual gradient. Sequences that the loss does not read, as
         those before a reset, say nothing of it and are left out.
@@ -94,18 +104,16 @@ class GradientByLag(Brief):
         return np.logaddexp.reduce(squares, axis=1) / 2
 
     def rate(self, curve: str = "log_typical") -> float:
-        """The slope of a curve per step: ln of the factor by which a step multiplies it, over its farther half.
+        """The slope of a `curve` per step: ln of the factor by which a step multiplies it, over its farther half.
 
         Below 0 the gradient vanishes, above 0 it explodes. -inf where the curve ends in zero.
         """
         values = self.median(curve)
         there = np.flatnonzero(~np.isnan(values))
         half = there[len(there) // 2 :] if len(there) > 3 else there
-        if len(half) < 2:
-            return float("nan")
         if np.isneginf(values[half]).any():
-            return float("-inf")
-        return float(np.polyfit(half, values[half], 1)[0])
+            return -math.inf
+        return float(np.polyfit(half, values[half], 1)[0]) if len(half) > 1 else math.nan
 
     @property
     def share_of_activations(self) -> float:
@@ -132,7 +140,7 @@ class GradientByLag(Brief):
     def _share(self, curve: str) -> float:
         last = self.farthest
         typical, part = self.median()[last], self.median(curve)[last]
-        return float(np.maximum(part / typical, 0.0)) if typical < 0 else float("nan")
+        return float(np.maximum(part / typical, 0.0)) if typical < 0 else math.nan
 
 
 def read(curves: Array) -> Array:
@@ -173,7 +181,8 @@ def gradient_by_lag(
         seed: of the probes.
         on_progress: called with a `carousel.progress.Progress` now and then.
 
-    Raises CarouselError if lags is below 1.
+    Raises:
+        CarouselError: `lags` is below 1.
 
     >>> import torch
     >>> from carousel.diagnosis import gradient_by_lag, observe
@@ -183,42 +192,45 @@ def gradient_by_lag(
     ((21, 4), True)
     """
     if lags is not None and lags < 1:
-        raise CarouselError(f"The gradient is followed over at least 1 step back; {lags} were asked for.")
+        raise CarouselError(f"`lags` must be at least 1; got {lags}. Pass a positive integer, or None.")
     seed = check_seed(seed)
+    size = trajectory.layer.size
     steps = min(lags or 512, trajectory.steps)
-    exact = trajectory.layer.size <= exact_size
-    instances = min(instances or (4 if exact else 2), trajectory.instances)
-    chain = JacobianProduct(trajectory, steps, instances)
-    worst_lags = list(range(1, steps + 1)) if trajectory.layer.size <= 64 else spread(steps, 2 * SPREAD)
+    exact = size <= exact_size
+    chain = JacobianProduct(trajectory, steps, min(instances or (4 if exact else 2), trajectory.instances))
+    worst_lags = spread(steps, (steps if size <= 64 else 2 * SPREAD) if exact else SPREAD)
+    drawn = None if exact else number
+    found = _norms(chain, drawn, seed, worst_lags, on_progress)
+    worst_error = np.zeros_like(found.worst)
     if not exact:
-        worst_lags = spread(steps, SPREAD)
-    found = _Curves(chain, exact, number, seed, worst_lags, _asked(chain), on_progress)
-    if exact:
-        worst_error = np.zeros((len(worst_lags), instances))
-    else:
-        start = Scaled(torch.stack(found.starts, dim=1), torch.zeros(instances, len(worst_lags)).double())
+        start = LogScaled.of(torch.stack(found.best, dim=1))
         logs, moved = power_iteration(chain, worst_lags, start, iterations, on_progress)
         found.worst, worst_error = logs.numpy(), moved.numpy()
-    weights, bound = _steepest(trajectory, chain, exact, number, seed, on_progress)
+    steep = JacobianProduct(trajectory, steps, chain.instances, steepest=True)
+    weights = _norms(steep, drawn, seed, [], on_progress).typical
     inside = np.stack([chain.inside(k) for k in range(steps + 1)])
     with np.errstate(invalid="ignore"):  # -inf - -inf: nothing left to divide between the two
-        activations = np.where(inside, found.typical - weights, np.nan)
+        activations = found.typical - weights
+
+    def valid(curve: Array) -> Array:
+        return np.where(inside, curve, np.nan)
+
     actual, total = _actual(trajectory, steps)
     return GradientByLag(
         layer=trajectory.layer.name,
         lags=np.arange(steps + 1),
-        log_worst=_between(steps, worst_lags, found.worst, inside),
-        log_typical=np.where(inside, found.typical, np.nan),
-        typical_error=np.where(inside, found.error, np.nan),
+        log_worst=_between(worst_lags, found.worst, inside),
+        log_typical=valid(found.typical),
+        typical_error=valid(found.error),
         worst_error=worst_error,
         worst_lags=np.array(worst_lags),
         log_actual=actual,
         log_total=total,
-        log_last=np.where(inside, found.last, np.nan),
-        log_bound=np.where(inside, bound, np.nan),
-        log_weights=np.where(inside, weights, np.nan),
-        log_activations=activations,
-        log_gates=np.where(inside, _gates(trajectory, chain), np.nan),
+        log_last=valid(found.last),
+        log_bound=valid(_bound(steep)),
+        log_weights=valid(weights),
+        log_activations=valid(activations),
+        log_gates=valid(_gates(chain)),
         exact=exact,
         method="exact: all unit vectors carried back"
         if exact
@@ -226,125 +238,102 @@ def gradient_by_lag(
     )
 
 
-class _Curves:
-    """One way back: the typical norm at every lag; the worst, or a direction to begin with, at some; what is asked.
+@dataclass
+class _Norms:
+    """Norms of G_k by lag, (K + 1, B), with the error of the typical; the worst at some lags, (q, B).
 
-    `last` is ln ||G_k' u|| with u what the loss asks of the last state of each sequence; NaN without a loss.
+    `last` is ln ||G_k' u|| with u what the loss asks of the last state of each sequence; NaN without a loss. `best` are
+    the probes that grew most, directions from which to look for the worst.
     """
 
-    def __init__(
-        self,
-        chain: JacobianProduct,
-        exact: bool,
-        number: int,
-        seed: int,
-        at: list[int],
-        asked: Scaled | None = None,
-        on_progress: Observer = silent,
-    ) -> None:
-        size, like = chain.trajectory.layer.size, chain.trajectory.states
-        few = chain.instances
-        rows = unit_vectors(few, size, like) if exact else probes(few, number, size, like, seed)
-        self.typical = np.zeros((chain.lags + 1, chain.instances))
-        self.error = np.zeros_like(self.typical)
-        self.last = np.full_like(self.typical, np.nan)
-        self.starts: list[torch.Tensor] = []
-        worst: list[Array] = []
-        directions = rows.log.shape[1]
-        if asked is not None:  # one row more on the same way
-            rows = Scaled(torch.cat([rows.unit, asked.unit], dim=1), torch.cat([rows.log, asked.log], dim=1))
-            self.last[0] = asked.log[:, 0].numpy()
-
-        def see(lag: int, rows: Scaled) -> None:
-            if asked is not None:
-                self.last[lag] = rows.log[:, -1].numpy()
-                rows = Scaled(rows.unit[:, :directions], rows.log[:, :directions])
-            mean, error = mean_square(rows)
-            self.typical[lag] = mean.numpy()
-            self.error[lag] = 0.0 if exact else error.numpy()
-            if lag in at and exact:
-                worst.append(largest(rows).numpy())
-            elif lag in at:
-                best = rows.log.argmax(dim=-1)
-                self.starts.append(rows.unit[torch.arange(chain.instances), best])
-
-        chain.back(rows, see, on_progress)
-        self.worst = np.stack(worst) if worst else np.zeros((0, chain.instances))
+    typical: Array
+    error: Array
+    last: Array
+    worst: Array
+    best: list[Tensor]
 
 
-def _steepest(
-    trajectory: Trajectory, chain: JacobianProduct, exact: bool, number: int, seed: int, on_progress: Observer
-) -> tuple[Array, Array]:
-    """Typical norm and bound with every activation at its steepest."""
-    steep = JacobianProduct(trajectory, chain.lags, chain.instances, steepest=True)
-    weights = _Curves(steep, exact, number, seed, [], on_progress=on_progress).typical
-    bound = np.full_like(weights, np.nan)
-    if not isinstance(trajectory.layer, LayerStack):
-        bound[0] = 0.0
-        for j in range(chain.lags):
-            bound[j + 1] = bound[j] + log_norm_bound(steep.map(j)).numpy()
-    return weights, bound
+def _norms(
+    chain: JacobianProduct, number: int | None, seed: int, worst_lags: list[int], on_progress: Observer
+) -> _Norms:
+    """One way back with all unit vectors, or with a `number` of random probes, and with what the loss asks."""
+    trajectory, few = chain.trajectory, chain.instances
+    size, like = trajectory.layer.size, trajectory.states
+    rows = unit_vectors(few, size, like) if number is None else probes(few, number, size, like, seed)
+    directions = rows.log.shape[1]
+    typical, error = np.zeros((2, chain.lags + 1, few))
+    last = np.full_like(typical, np.nan)
+    worst: list[Array] = []
+    best: list[Tensor] = []
+    if (gradient := trajectory.gradient) is not None:  # one row more on the same way
+        asked = gradient[chain.lengths, torch.arange(few)]
+        last[0] = asked.log.numpy()
+        rows = LogScaled.joined([rows, asked[:, None]], partial(torch.cat, dim=1))
+
+    def see(lag: int, rows: LogScaled) -> None:
+        if gradient is not None:
+            last[lag] = rows.log[:, -1].numpy()
+            rows = rows[:, :directions]
+        mean, deviation = mean_square(rows)
+        typical[lag], error[lag] = mean.numpy(), 0.0 if number is None else deviation.numpy()
+        if lag in worst_lags and number is None:
+            worst.append(largest(rows).numpy())
+        elif lag in worst_lags:
+            best.append(rows.unit[torch.arange(few), rows.log.argmax(dim=-1)])
+
+    chain.back(rows, see, on_progress)
+    return _Norms(typical, error, last, np.stack(worst) if worst else np.zeros((len(worst_lags), few)), best)
 
 
-def _gates(trajectory: Trajectory, chain: JacobianProduct) -> Array:
+def _bound(steep: JacobianProduct) -> Array:
+    """The sum of ln of bounds on ||J_t||_2 with every activation at its steepest; NaN for a stack."""
+    bound = np.full((steep.lags + 1, steep.instances), np.nan)
+    if not isinstance(steep.trajectory.layer, LayerStack):
+        steps = [log_norm_bound(steep.map(j)).numpy() for j in range(steep.lags)]
+        bound = np.cumsum([np.zeros(steep.instances), *steps], axis=0)
+    return bound
+
+
+def _gates(chain: JacobianProduct) -> Array:
     """ln of the root mean square over units of the products of their gates, (K + 1, B)."""
-    layer = trajectory.layer
+    layer = chain.trajectory.layer
     found = np.full((chain.lags + 1, chain.instances), np.nan)
     kept = [] if isinstance(layer, LayerStack) else [chain.carry(state) for state in layer.states]
     paths = [each.abs().double().log() for each in kept if each is not None]  # (K, B, H)
     if paths:
-        found[0] = 0.0
         logs = 2 * torch.cat(paths, dim=-1).cumsum(dim=0)
-        found[1:] = ((torch.logsumexp(logs, dim=-1) - math.log(layer.size)) / 2).numpy()
+        found[0], found[1:] = 0.0, ((torch.logsumexp(logs, dim=-1) - math.log(layer.size)) / 2).numpy()
     return found
 
 
-def _asked(chain: JacobianProduct) -> Scaled | None:
-    """What the loss asks of the last state of each sequence, (B, 1, n); None without a loss."""
-    gradient = chain.trajectory.gradient
-    if gradient is None:
-        return None
-    b = torch.arange(chain.instances)
-    unit, log = gradient.unit[chain.lengths, b], gradient.log[chain.lengths, b]
-    return Scaled(unit.unsqueeze(1), log.unsqueeze(1))
-
-
-def _between(steps: int, lags: list[int], values: Array, inside: NDArray[np.bool_]) -> Array:
+def _between(lags: list[int], values: Array, inside: NDArray[np.bool_]) -> Array:
     """Values (q, B) at some lags, linear between them in the logarithm, 0 at lag 0, NaN outside a sequence."""
     out = np.full(inside.shape, np.nan)
+    every = np.arange(len(inside))
     for b in range(inside.shape[1]):
         known = [i for i, lag in enumerate(lags) if inside[lag, b]]
         at = [0, *(lags[i] for i in known)]
         ys = np.array([0.0, *values[known, b]])
-        every = np.arange(steps + 1)
         # where a value is -inf there is nothing to interpolate: each lag takes the last one measured
         last = ys[np.searchsorted(at, every, side="right") - 1]
-        out[:, b] = np.interp(every, at, ys) if np.isfinite(ys).all() else last
-        out[~inside[:, b], b] = np.nan
+        found = np.interp(every, at, ys) if np.isfinite(ys).all() else last
+        out[inside[:, b], b] = found[inside[:, b]]
     return out
 
 
 def _actual(trajectory: Trajectory, steps: int) -> tuple[dict[str, Array], Array]:
     """ln ||dL/ds_{T-k}|| of each state apart and together, (K + 1, B)."""
-    batch = trajectory.instances
     if trajectory.gradient is None:
-        return {}, np.full((steps + 1, batch), np.nan)
+        return {}, np.full((steps + 1, trajectory.instances), np.nan)
     k = torch.arange(steps + 1)[:, None]
-    at, b = (trajectory.lengths - k).clamp(min=0), torch.arange(batch)
-    there = Scaled(trajectory.gradient.unit[at, b], trajectory.gradient.log[at, b])
-    outside = (trajectory.lengths < k).numpy()
-
-    def logs(part: Scaled) -> Array:
-        values = part.log_norm().numpy().copy()
-        values[outside] = np.nan
-        return values
-
+    there = trajectory.gradient[(trajectory.lengths - k).clamp(min=0), torch.arange(trajectory.instances)]
+    outside = trajectory.lengths < k
     layer = trajectory.layer
     if isinstance(layer, LayerStack):
-        ends = np.cumsum([0, *(each.size for each in layer.layers)]).tolist()
-        names = [each.name for each in layer.layers]
-        parts = {name: there.part(a, b) for name, a, b in zip(names, ends[:-1], ends[1:], strict=True)}
+        sizes = {each.name: each.size for each in layer.layers}
     else:
-        h = layer.hidden
-        parts = {state: there.part(i * h, (i + 1) * h) for i, state in enumerate(layer.states)}
-    return {name: logs(part) for name, part in parts.items()}, logs(there)
+        sizes = dict.fromkeys(layer.states, layer.hidden)
+    ends = np.cumsum([0, *sizes.values()]).tolist()
+    parts = {name: there.part(*span) for name, span in zip(sizes, pairwise(ends), strict=True)}
+    logs = {name: part.log.masked_fill(outside, torch.nan).numpy() for name, part in parts.items()}
+    return logs, there.log.masked_fill(outside, torch.nan).numpy()

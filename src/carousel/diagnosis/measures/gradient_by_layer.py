@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -16,9 +18,10 @@ from torch.nn.utils.rnn import PackedSequence
 
 from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.observation.layers import is_recurrent
+from carousel.diagnosis.observation.log_scaled import LogScaled
 from carousel.diagnosis.observation.loss import Loss, last_valid_output
-from carousel.diagnosis.observation.preserve import preserved
-from carousel.diagnosis.observation.recording import Batch, Call, call_model, recording
+from carousel.diagnosis.observation.recording import Batch, Call, call_model, map_tensors, recording
+from carousel.diagnosis.observation.side_effects import without_side_effects
 from carousel.errors import CarouselError
 
 Array = NDArray[np.float64]
@@ -36,6 +39,7 @@ class GradientByLayer(Brief):
         log_by_neuron: one array for each layer: over everything but the features (the last dimension, or the channels
             of an image); NaN where there are none.
         log_parameters: (L,), of the gradient of the module's own parameters; NaN where it has none.
+        loss: its value on the batch.
         dtype: in which it was computed: "float64", or the model's own if it could not be copied to that.
     """
 
@@ -61,8 +65,7 @@ class GradientByLayer(Brief):
 class _Output:
     name: str
     module: nn.Module
-    value: Tensor
-    probe: Tensor
+    probe: Tensor  # zeros that were added to the output, whose gradient is the output's
 
 
 def gradient_by_layer(
@@ -76,7 +79,8 @@ def gradient_by_layer(
     """dL/d(output) of every layer of any network: modules without children, and recurrent ones.
 
     It is computed in eval mode on a copy of the model in float64, in which 1e-570 is still a number, and on the model
-    itself, which stays as it was, if a copy does not run.
+    itself, which stays as it was, if a copy does not run. See Hochreiter (1991), and Pascanu, Mikolov and Bengio
+    (2013).
 
     Args:
         model, batch: as for `observe`.
@@ -97,25 +101,21 @@ def gradient_by_layer(
     (['0', '1', '2', '3', '4'], True)
     """
     if not isinstance(model, nn.Module):
-        raise CarouselError(f"A model must be a torch.nn.Module; it is a {type(model).__name__}.")
-    bad = [name for name, p in model.named_parameters() if not bool(torch.isfinite(p).all())]
-    if bad:
-        raise CarouselError(
-            f"{bad[0]} holds values that are NaN or infinite: there is no gradient to look at."
-        )
-    dim = _batch_dim(model) if batch_dim is None else batch_dim
-    if not double:
-        return _on_itself(model, batch, loss, dim)
-    try:
-        twin = copy.deepcopy(model).to(torch.float64)
-        return _measure(twin, _double(batch), loss, dim, "float64")
-    except Exception as reason:  # any: what a stranger's model does with a copy is not known
-        return _on_itself(model, batch, loss, dim, reason)
-
-
-def _on_itself(
-    model: nn.Module, batch: Batch, loss: Loss | None, dim: int, reason: Exception | None = None
-) -> GradientByLayer:
+        raise CarouselError(f"A model must be a torch.nn.Module; got a {type(model).__name__}.")
+    for name, parameter in model.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            raise CarouselError(f"Weights must be finite; {name} holds values that are NaN or infinite.")
+    recurrent = [m for m in model.modules() if is_recurrent(m) and not isinstance(m, nn.RNNCellBase)]
+    default = int(any(not getattr(m, "batch_first", False) for m in recurrent))
+    dim = default if batch_dim is None else batch_dim
+    reason = None
+    if double:
+        try:
+            twin = copy.deepcopy(model).to(torch.float64)
+            doubled = map_tensors(lambda each: each.double() if each.is_floating_point() else each, batch)
+            return _measure(twin, doubled, loss, dim, "float64")
+        except Exception as error:  # any: what a stranger's model does with a copy is not known
+            reason = error
     own = next((p.dtype for p in model.parameters()), torch.float32)
     try:
         return _measure(model, batch, loss, dim, str(own).removeprefix("torch."))
@@ -128,37 +128,38 @@ def _on_itself(
 def _measure(model: nn.Module, batch: Batch, loss: Loss | None, dim: int, dtype: str) -> GradientByLayer:
     with (
         torch.inference_mode(False),
-        preserved(model) as twin,
+        without_side_effects(model) as twin,
         torch.enable_grad(),
         _outputs(twin) as seen,
         recording(twin) as calls,
     ):
         output = call_model(twin, batch)
         if not seen:
-            raise CarouselError(f"{type(model).__name__} ran no layer that gives a tensor of numbers.")
-        total = _default(output, calls) if loss is None else loss(output)
+            raise CarouselError(f"{type(model).__name__} ran no layer that puts out a tensor of numbers.")
+        total = _default_loss(output, calls) if loss is None else loss(output)
         if not isinstance(total, Tensor) or not total.requires_grad:
             raise CarouselError(
-                "The loss must be a tensor that depends on the layers in a way that can be differentiated; "
+                "A loss must be a tensor that depends on the layers in a way that can be differentiated; "
                 f"it is {total!r}."
             )
         total = total.sum()
         own = [[p for p in each.module.parameters(recurse=False) if p.requires_grad] for each in seen]
-        wanted = [each.probe for each in seen] + [p for each in own for p in each]
-        found = _magnified(total, wanted)
-    gradients = [g for g, _ in found[: len(seen)]]
-    logs = np.array([log for _, log in found[: len(seen)]])
-    rest = iter(found[len(seen) :])
-    parameters = [[next(rest) for _ in each] for each in own]
-    instances = max((g.shape[dim] for g in gradients if g.dim() > dim + 1), default=1)
+        found = _magnified(total, [each.probe for each in seen] + [p for each in own for p in each])
+    gradients, of_parameters = found[: len(seen)], iter(found[len(seen) :])
+    instances = max((g.shape[dim] for g, _ in gradients if g.dim() > dim + 1), default=1)
+    norms = np.array([_log_norms(g.reshape(1, -1))[0] + log for g, log in gradients])
+    sizes = np.array([math.log(g.numel()) / 2 for g, _ in gradients])
+    parameters = [
+        [_log_norms(g.reshape(1, -1))[0] + log for g, log in islice(of_parameters, len(each))] for each in own
+    ]
     return GradientByLayer(
         [each.name for each in seen],
         [type(each.module).__name__ for each in seen],
-        logs + [_log_norm(g.flatten()) for g in gradients],
-        logs + [_log_norm(g.flatten()) - math.log(g.numel()) / 2 for g in gradients],
-        logs[:, None] + [_by_instance(g, dim, instances) for g in gradients],
-        [log + _by_neuron(g) for g, log in found[: len(seen)]],
-        np.array([_of_parameters(each) for each in parameters]),
+        norms,
+        norms - sizes,
+        np.stack([log + _by_instance(g, dim, instances) for g, log in gradients]),
+        [log + _by_neuron(g) for g, log in gradients],
+        np.array([np.logaddexp.reduce(2 * np.array(each)) / 2 if each else math.nan for each in parameters]),
         float(total.detach()),
         dtype,
     )
@@ -168,7 +169,7 @@ def _measure(model: nn.Module, batch: Batch, loss: Loss | None, dim: int, dtype:
 def _outputs(model: nn.Module) -> Iterator[list[_Output]]:
     """Inside, every layer's output is noted, with zeros added whose gradient is the output's."""
     seen: list[_Output] = []
-    calls: dict[str, int] = {}
+    calls: Counter[str] = Counter()
     with ExitStack() as stack:
         inside: set[nn.Module] = set()
         for path, module in model.named_modules():
@@ -177,51 +178,32 @@ def _outputs(model: nn.Module) -> Iterator[list[_Output]]:
             inside |= set(module.modules())
 
             def hook(module: nn.Module, args: object, result: object, path: str = path) -> object:
-                first = (
-                    result[0]
-                    if isinstance(result, tuple) and not isinstance(result, PackedSequence)
-                    else result
-                )
-                value = first.data if isinstance(first, PackedSequence) else first
-                if not isinstance(value, Tensor) or not value.is_floating_point():
+                is_packed = isinstance(result, PackedSequence)
+                first = result[0] if isinstance(result, tuple) and not is_packed else result
+                value = first.data if isinstance(first, (Tensor, PackedSequence)) else None
+                if value is None or not value.is_floating_point():
                     return None
-                calls[path] = calls.get(path, 0) + 1
+                calls[path] += 1
                 name = (path or type(module).__name__) + (f" #{calls[path]}" if calls[path] > 1 else "")
                 probe = torch.zeros_like(value, requires_grad=True)
-                seen.append(_Output(name, module, value.detach(), probe))
-                moved: object = value + probe
-                if isinstance(first, PackedSequence):
-                    moved = PackedSequence(
-                        value + probe, first.batch_sizes, first.sorted_indices, first.unsorted_indices
-                    )
+                seen.append(_Output(name, module, probe))
+                moved = map_tensors(lambda data: data + probe, first)
                 return moved if first is result else (moved, *result[1:])  # type: ignore[index]
 
             stack.callback(module.register_forward_hook(hook).remove)
         yield seen
 
 
-def _default(output: object, calls: list[Call]) -> Tensor:
+def _default_loss(output: object, calls: list[Call]) -> Tensor:
     if calls:
         return last_valid_output(output, calls).square().sum()
     value = output[0] if isinstance(output, (tuple, list)) else output
     if not isinstance(value, Tensor) or not value.is_floating_point():
-        raise CarouselError(f"The model's output is a {type(output).__name__}; give a loss of its output.")
+        raise CarouselError(
+            f"The default loss needs a tensor of numbers; the model's output is a {type(output).__name__}. "
+            "Pass a loss of its output."
+        )
     return value.square().sum()
-
-
-def _batch_dim(model: nn.Module) -> int:
-    modules = [m for m in model.modules() if is_recurrent(m) and not isinstance(m, nn.RNNCellBase)]
-    return int(any(not getattr(m, "batch_first", False) for m in modules))
-
-
-def _double(batch: Batch) -> Batch:
-    if isinstance(batch, PackedSequence):
-        return batch.to(torch.float64)
-    if isinstance(batch, Tensor):
-        return batch.to(torch.float64) if batch.is_floating_point() else batch
-    if isinstance(batch, (tuple, list)):
-        return type(batch)(_double(each) for each in batch)
-    return {key: _double(each) for key, each in batch.items()} if isinstance(batch, dict) else batch
 
 
 def _magnified(total: Tensor, wanted: Sequence[Tensor]) -> list[tuple[Tensor, float]]:
@@ -230,11 +212,10 @@ def _magnified(total: Tensor, wanted: Sequence[Tensor]) -> list[tuple[Tensor, fl
     Those that come near the smallest number of their dtype, and would be rounded to 0, are taken once more of a loss
     that is larger by a power of two: float64 then reaches down to 1e-570.
     """
+    plain = torch.autograd.grad(total, wanted, allow_unused=True, retain_graph=True)
     found = [
         (torch.zeros_like(like) if g is None else g.detach(), 0.0)
-        for g, like in zip(
-            torch.autograd.grad(total, wanted, allow_unused=True, retain_graph=True), wanted, strict=True
-        )
+        for g, like in zip(plain, wanted, strict=True)
     ]
     info = torch.finfo(total.dtype)
     faint = [k for k, (g, _) in enumerate(found) if not g.abs().max() > info.tiny / info.eps**2]
@@ -247,33 +228,19 @@ def _magnified(total: Tensor, wanted: Sequence[Tensor]) -> list[tuple[Tensor, fl
     return found
 
 
-def _log_norm(values: Tensor) -> float:
-    return float(_log_norms(values.double().unsqueeze(0))[0])
-
-
 def _log_norms(rows: Tensor) -> Array:
-    """ln of the norm of each row, scaled first: squares of small numbers would vanish."""
-    top = rows.abs().amax(dim=1, keepdim=True)
-    safe = torch.where(top > 0, top, 1.0)
-    return (torch.linalg.vector_norm(rows / safe, dim=1).log() + top.log().squeeze(1)).numpy(force=True)
+    """ln of the norm of each row."""
+    return LogScaled.of(rows.double()).log.numpy(force=True)
 
 
 def _by_instance(gradient: Tensor, dim: int, instances: int) -> Array:
     for at in dict.fromkeys((dim, 0)):
         if gradient.dim() > at + 1 and gradient.shape[at] == instances:
-            return _log_norms(gradient.double().movedim(at, 0).flatten(1))
+            return _log_norms(gradient.movedim(at, 0).flatten(1))
     return np.full(instances, np.nan)
 
 
 def _by_neuron(gradient: Tensor) -> Array:
     if gradient.dim() < 2:
         return np.full(1, np.nan)
-    features = 1 if gradient.dim() >= 4 else -1
-    return _log_norms(gradient.double().movedim(features, 0).flatten(1))
-
-
-def _of_parameters(gradients: Sequence[tuple[Tensor, float]]) -> float:
-    if not gradients:
-        return float("nan")
-    logs = [2 * (log + _log_norm(g.flatten())) for g, log in gradients]
-    return float(np.logaddexp.reduce(logs)) / 2
+    return _log_norms(gradient.movedim(1 if gradient.dim() >= 4 else -1, 0).flatten(1))

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.observation.layers import RecurrentLayer
+from carousel.diagnosis.observation.log_scaled import LogScaled
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.errors import CarouselError
 
@@ -29,10 +30,16 @@ class ImpulseResponse(Brief):
 
     Attributes:
         layer: its name.
-        inputs: (I',), which inputs were struck; size: of the impulse.
+        inputs: (I',), which inputs had the impulse; size: of the impulse.
         values: (K + 1, I', H): the change of output unit j, k steps after an impulse in an input, divided by its size.
         norms: (K + 1, I'), over the units.
         states: name of each state ("h", "c") -> (K + 1, I'), the same of that state, before any projection.
+
+    >>> import torch
+    >>> from carousel.diagnosis import impulse_response, recurrent_layers
+    >>> found = impulse_response(recurrent_layers(torch.nn.LSTM(3, 5))[0], steps=100)
+    >>> bool(found.relative_of("c").max() == 1), found.steps_of("c") < 100
+    (True, True)
     """
 
     layer: str
@@ -48,7 +55,7 @@ class ImpulseResponse(Brief):
         return _relative(self.norms)
 
     def relative_of(self, state: str) -> Array:
-        """The same of one state."""
+        """The same of one `state`."""
         return _relative(self.states[state])
 
     @property
@@ -57,7 +64,7 @@ class ImpulseResponse(Brief):
         return _died(self.relative)
 
     def steps_of(self, state: str) -> int | None:
-        """The same of one state: c of an LSTM may hold for long what its output does not show."""
+        """The same of one `state`: c of an LSTM may hold for long what its output does not show."""
         return _died(self.relative_of(state))
 
 
@@ -84,19 +91,19 @@ def impulse_response(
     """The change of the output after an impulse in each input, of any cell.
 
     Two runs on a constant input x from state s are compared, of which one has `size` added to one input at step 0. For
-    a linear recurrence this is W^k W_x. A nonlinear one is first let run until it has settled, up to 1000 steps, and
-    its response depends on the size.
+    a linear recurrence this is W^k W_x, the impulse response of linear systems (Kailath 1980). A nonlinear one first
+    runs until it has settled, up to 1000 steps, and its response depends on the size.
 
     Args:
-        of: a layer; or a trajectory, which says what is not given: the mean input, one deviation as the size, the 8
+        of: a layer; or a trajectory, which sets what is not given: the mean input, one deviation as the size, the 8
             inputs that vary most, up to 64 steps, and the state that follows its last one after 100 steps of the mean
-            input. A chaotic layer never settles; one whose states grow without end is struck after its first step.
+            input. A chaotic layer never settles; one whose states grow without end is disturbed after its first step.
         steps: K; None: 50. size: of the impulse; None: 1.
         x: (I,); None: zeros. s: (n,), the state before the impulse; None: where the layer settles.
-        inputs: which of the I inputs to strike; None: each.
+        inputs: which of the I inputs have the impulse; None: each.
 
     Raises:
-        CarouselError: an input that the layer does not have is to be struck.
+        CarouselError: `inputs` names an input that the layer does not have.
 
     >>> import torch
     >>> from carousel.diagnosis import impulse_response, recurrent_layers
@@ -119,7 +126,7 @@ def impulse_response(
     chosen = list(range(layer.input_size)) if inputs is None else list(inputs)
     if not chosen or not all(0 <= each < layer.input_size for each in chosen):
         raise CarouselError(
-            f"{layer.name} has the inputs 0 to {layer.input_size - 1}; {chosen} were to be struck. Name some of these."
+            f"`inputs` must name some of the inputs 0 to {layer.input_size - 1} of {layer.name}; got {chosen}."
         )
     x = like.new_zeros(layer.input_size) if x is None else x.to(like)
     if s is None:
@@ -131,25 +138,26 @@ def impulse_response(
     quiet = s.to(like).unsqueeze(0)
     struck = quiet.expand(len(chosen), -1)
     x_struck = x + size * torch.eye(layer.input_size, dtype=like.dtype)[chosen]
-    found = []
-    inside: dict[str, list[Tensor]] = {state: [] for state in layer.states}
-    for k in range(steps + 1):
-        struck = layer.step(x_struck if k == 0 else x.expand(len(chosen), -1), struck)
-        quiet = layer.step(x.unsqueeze(0), quiet)
-        found.append((layer.output(struck) - layer.output(quiet)) / size)
-        for state, each in inside.items():
-            moved = (layer.part(struck, state) - layer.part(quiet, state)) / size
-            unit = _power_of_two(moved)
-            each.append(torch.linalg.vector_norm(moved / unit, dim=-1) * unit.squeeze(-1))
-    values, unit = torch.stack(found).double(), _power_of_two(torch.stack(found).double())
-    norms = np.linalg.norm((values / unit).numpy(), axis=-1) * unit.squeeze(-1).numpy()
-    states = {state: torch.stack(each).double().numpy() for state, each in inside.items()}
-    return ImpulseResponse(layer.name, tuple(chosen), size, values.numpy(), norms, states)
+    values: list[Tensor] = []
+    moved: dict[str, list[Tensor]] = {state: [] for state in layer.states}
+    for _ in range(steps + 1):
+        struck, quiet = layer.step(x_struck, struck), layer.step(x.unsqueeze(0), quiet)
+        x_struck = x.expand(len(chosen), -1)
+        values.append(((layer.output(struck) - layer.output(quiet)) / size).double())
+        for state, each in moved.items():
+            each.append(((layer.part(struck, state) - layer.part(quiet, state)) / size).double())
+    return ImpulseResponse(
+        layer=layer.name,
+        inputs=tuple(chosen),
+        size=size,
+        values=torch.stack(values).numpy(),
+        norms=_norms(values),
+        states={state: _norms(each) for state, each in moved.items()},
+    )
 
 
-def _power_of_two(rows: Tensor) -> Tensor:
-    """(..., 1), near the largest number of each row: to divide by it changes no digit, and squares stay numbers."""
-    return 2.0 ** (torch.frexp(rows.abs().amax(dim=-1, keepdim=True)).exponent.to(rows.dtype) - 1)
+def _norms(rows: list[Tensor]) -> Array:
+    return LogScaled.of(torch.stack(rows)).log.exp().numpy()
 
 
 def _settled(trajectory: Trajectory, x: Tensor) -> Tensor:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import permutations
 
 import torch
 from torch import Tensor
 
 from carousel.diagnosis.observation.layers import RecurrentLayer
-from carousel.diagnosis.observation.linearisation import STEEPEST, Block, block_columns, state_node
+from carousel.diagnosis.observation.linearisation import columns_of, state_node
 from carousel.emit.reference import OPERATIONS
 from carousel.equations.graph import REDUCTIONS, Node, constant
 
-RISING = frozenset(
-    {"sigmoid", "tanh", "relu", "elu", "exp", "log", "sqrt", "step"}
-)  # functions that never fall
+RISING = ("sigmoid", "tanh", "relu", "elu", "exp", "step")  # functions that never fall
 ROUNDS, FEWER, LARGE = 400, 60, 128  # of widening; fewer above LARGE units, where each takes milliseconds
 LIMIT = 1e9
 
@@ -25,6 +26,21 @@ class Interval:
 
     low: Tensor
     high: Tensor
+
+    @classmethod
+    def around(cls, points: Tensor) -> Interval:
+        """The smallest that holds all rows of (N, H)."""
+        return cls(points.amin(dim=0), points.amax(dim=0))
+
+    def under(self, rising: Callable[[Tensor], Tensor]) -> Interval:
+        """Where a function takes it that never falls."""
+        return Interval(rising(self.low), rising(self.high))
+
+    @property
+    def nearest(self) -> Tensor:
+        """The smallest modulus: 0 where it holds zero."""
+        holds = (self.low <= 0) & (self.high >= 0)
+        return torch.where(holds, 0.0, torch.minimum(self.low.abs(), self.high.abs()))
 
     @property
     def largest(self) -> Tensor:
@@ -42,28 +58,22 @@ def intervals(layer: RecurrentLayer, x: Interval, states: dict[str, Interval]) -
     """Interval arithmetic on the equations: the range of every vector. A convex combination is seen as one."""
     found: dict[Node, Interval] = {}
     products: dict[Node, tuple[Tensor, Tensor]] = {}  # vector -> middle and radius of all that multiply it
-    like = x.low
     for node in layer.equations.nodes:
         operands = [found[operand] for operand in node.operands]
-        if node.operation == "input":
-            found[node] = x
-        elif node.operation == "state":
-            found[node] = states[node.name]
-        elif node.operation == "constant":
-            value = like.new_full((layer.hidden,), node.value)
+        if node.operation in ("input", "state"):
+            found[node] = x if node.operation == "input" else states[node.name]
+        elif node.operation in ("constant", "param"):
+            is_learned = node.operation == "param"
+            value = layer.parameters[node.name] if is_learned else x.low.new_full((layer.hidden,), node.value)
             found[node] = Interval(value, value)
-        elif node.operation == "param":
-            found[node] = Interval(layer.parameters[node.name], layer.parameters[node.name])
         elif node.operation == "affine":
             found[node] = _affine(layer, node, found, products)
         elif node.operation == "scale":
             found[node] = _product(Interval(*[layer.diagonal(node)] * 2), operands[0])
         elif node.operation in REDUCTIONS:
-            found[node] = Interval(*(_over_units(node, each) for each in (operands[0].low, operands[0].high)))
-        elif (mixed := _convex(node, found)) is not None:
-            found[node] = mixed
+            found[node] = operands[0].under(partial(_over_units, node))
         else:
-            found[node] = _elementwise(node, operands)
+            found[node] = _convex(node, found) or _elementwise(node, operands)
     return found
 
 
@@ -88,34 +98,28 @@ def _affine(
 
 
 def _elementwise(node: Node, operands: list[Interval]) -> Interval:
-    name = node.operation
+    name, a, b = node.operation, operands[0], operands[-1]
     if name in ("log", "sqrt"):  # intervals may reach below 0 where the vector does not
-        return Interval(
-            *(OPERATIONS[name](each.clamp(min=0)) for each in (operands[0].low, operands[0].high))
-        )
+        return a.under(lambda each: OPERATIONS[name](each.clamp(min=0)))
     if name in RISING:
-        return Interval(OPERATIONS[name](operands[0].low), OPERATIONS[name](operands[0].high))
+        return a.under(OPERATIONS[name])
     if name == "neg":
-        return Interval(-operands[0].high, -operands[0].low)
-    a, b = operands
-    if name == "+":
-        return Interval(a.low + b.low, a.high + b.high)
+        return Interval(-a.high, -a.low)
     if name == "-":
         return Interval(a.low - b.high, a.high - b.low)
+    if name == "*" and node.operands[0] is node.operands[1]:
+        return Interval(a.nearest**2, a.largest**2)
     if name == "*":
-        if node.operands[0] is node.operands[1]:
-            low = torch.where((a.low < 0) & (a.high > 0), 0.0, torch.minimum(a.low**2, a.high**2))
-            return Interval(low, a.largest**2)
         return _product(a, b)
     if name == "/":
         crosses = (b.low <= 0) & (b.high >= 0)
-        inverse = Interval(
-            torch.where(crosses, -torch.inf, 1 / b.high), torch.where(crosses, torch.inf, 1 / b.low)
+        low, high = (
+            torch.where(crosses, end, 1 / each) for end, each in ((-torch.inf, b.high), (torch.inf, b.low))
         )
-        return _product(a, inverse)
+        return _product(a, Interval(low, high))
     if name == "above":
         return Interval(torch.zeros_like(a.low), torch.ones_like(a.low))
-    return Interval(OPERATIONS[name](a.low, b.low), OPERATIONS[name](a.high, b.high))  # maximum, minimum
+    return Interval(OPERATIONS[name](a.low, b.low), OPERATIONS[name](a.high, b.high))  # +, maximum, minimum
 
 
 def _product(a: Interval, b: Interval) -> Interval:
@@ -129,14 +133,12 @@ def _convex(node: Node, found: dict[Node, Interval]) -> Interval | None:
     """(1 - z) a + z b with 0 <= z <= 1 lies between a and b, which products taken one by one would not show."""
     if node.operation != "+" or any(operand.operation != "*" for operand in node.operands):
         return None
-    one, other = node.operands
-    for first, second in ((one, other), (other, one)):
-        for z, b in (second.operands, second.operands[::-1]):
+    for first, second in permutations(node.operands):
+        for z, b in permutations(second.operands):
             if z not in found or bool((found[z].low < 0).any() or (found[z].high > 1).any()):
                 continue
-            for complement, a in (first.operands, first.operands[::-1]):
-                is_rest = complement.operation == "-" and complement.operands == (constant(1), z)
-                if is_rest:
+            for complement, a in permutations(first.operands):
+                if complement.operation == "-" and complement.operands == (constant(1), z):
                     return found[a].hull(found[b])
     return None
 
@@ -179,11 +181,8 @@ def invariant_box(
 
 def by_activations(layer: RecurrentLayer, x: Interval) -> dict[str, Interval]:
     """States that an activation holds however large all states were before, as h = o tanh(c) of an LSTM."""
-    reached = []
-    for size in (LIMIT, 1e3 * LIMIT):
-        wide = next(iter(layer.parameters.values())).new_full((layer.hidden,), size)
-        reached.append(_step(layer, x, dict.fromkeys(layer.states, Interval(-wide, wide))))
-    one, other = reached
+    wide = [x.low.new_full((layer.hidden,), size) for size in (LIMIT, 1e3 * LIMIT)]
+    one, other = (_step(layer, x, dict.fromkeys(layer.states, Interval(-each, each))) for each in wide)
     return {
         state: other[state]
         for state in layer.states
@@ -193,9 +192,8 @@ def by_activations(layer: RecurrentLayer, x: Interval) -> dict[str, Interval]:
 
 def _step(layer: RecurrentLayer, x: Interval, box: dict[str, Interval]) -> dict[str, Interval]:
     found = intervals(layer, x, box)
-    shape = next(iter(box.values())).low
     return {
-        state: Interval(found[node].low.expand_as(shape), found[node].high.expand_as(shape))
+        state: found[node].under(lambda each: each.expand(layer.hidden))
         for state, node in zip(layer.states, layer.equations.new_states, strict=True)
     }
 
@@ -217,66 +215,42 @@ def _limit(one: Interval, two: Interval, three: Interval) -> Interval:
 
 def steepest_in(node: Node, operands: list[Interval], value: Interval) -> tuple[Tensor, ...]:
     """The largest modulus of the slope by each operand, over the ranges."""
-    name = node.operation
+    name, first, last = node.operation, operands[0], operands[-1]
     if name in ("sigmoid", "tanh"):
-        at = torch.where(
-            (operands[0].low <= 0) & (operands[0].high >= 0),
-            0.0,
-            torch.minimum(operands[0].low.abs(), operands[0].high.abs()),
-        )
-        y = OPERATIONS[name](at)
+        y = OPERATIONS[name](first.nearest)
         return (y * (1 - y) if name == "sigmoid" else 1 - y * y,)
     if name in ("relu", "elu"):
-        top = operands[0].high
-        steep = (top > 0).to(top.dtype)
-        return (steep if name == "relu" else torch.maximum(steep, top.clamp(max=0).exp()),)
+        steep = (first.high > 0).to(first.high.dtype)
+        return (steep if name == "relu" else torch.maximum(steep, first.high.clamp(max=0).exp()),)
     if name == "exp":
         return (value.high,)
     if name == "log":
-        return (torch.where(operands[0].low > 0, 1 / operands[0].low, torch.inf),)
+        return (torch.where(first.low > 0, 1 / first.low, torch.inf),)
     if name == "sqrt":
         return (torch.where(value.low > 0, 0.5 / value.low, torch.inf),)
     if name == "*":
-        return operands[1].largest, operands[0].largest
+        return last.largest, first.largest
     if name == "/":
-        b = operands[1]
-        nearest = torch.where((b.low <= 0) & (b.high >= 0), 0.0, torch.minimum(b.low.abs(), b.high.abs()))
-        return 1 / nearest, value.largest / nearest
-    if name in ("step", "above"):
-        return tuple(torch.zeros_like(value.low) for _ in operands)
-    return tuple(torch.ones_like(value.low) for _ in operands)  # + - neg maximum minimum
+        return 1 / last.nearest, value.largest / last.nearest
+    size = 0.0 if name in ("step", "above") else 1.0  # + - neg maximum minimum
+    return tuple(torch.full_like(value.low, size) for _ in operands)
 
 
 def largest_jacobian(layer: RecurrentLayer, found: dict[Node, Interval]) -> Tensor:
     """|J| at most, entry by entry, over the ranges: a matrix (n, n) of numbers that are not negative."""
-    like, width = next(iter(layer.parameters.values())), layer.hidden
+    unit = torch.eye(layer.hidden, dtype=next(iter(layer.parameters.values())).dtype)
 
     def slopes(node: Node) -> tuple[Tensor, ...]:
         return steepest_in(node, [found[operand] for operand in node.operands], found[node])
 
-    columns = []
-    for state in layer.states:
-        blocks = block_columns(
+    columns = [
+        columns_of(
             layer,
-            state_node(state),
-            Block(diagonal=like.new_ones(1, width)),
+            {state_node(state): unit},
             lambda affine, vector: layer.weight(affine, vector).abs(),
             lambda scale: layer.diagonal(scale).abs(),
             slopes,
         )
-        columns.append(torch.cat([block.matrix(1, width, width, like)[0] for block in blocks]))
+        for state in layer.states
+    ]
     return torch.cat(columns, dim=1)
-
-
-def steepest_of(layer: RecurrentLayer) -> float | None:
-    """gamma of h = f(W x + U h): the largest slope of f; None for any other cell."""
-    equations = layer.equations
-    if len(equations.affines) != 1 or len(layer.states) != 1:
-        return None
-    [affine], [node] = equations.affines, equations.new_states
-    reads_state = any(v.operation == "state" for v in affine.operands)
-    if node is affine and reads_state:
-        return 1.0
-    if reads_state and node.operation in STEEPEST and node.operands == (affine,):
-        return STEEPEST[node.operation]
-    return None

@@ -7,7 +7,7 @@ carried back with a logarithm each.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from carousel.diagnosis.observation.linearisation import Linearisation
-from carousel.diagnosis.observation.scaled import Scaled
+from carousel.diagnosis.observation.log_scaled import LogScaled, finite
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.progress import Observer, Progress, silent
 
@@ -54,37 +54,37 @@ class JacobianProduct:
     def carry(self, state: str) -> Tensor | None:
         """What a state keeps of itself by elementwise paths alone at each of the last K steps, (K, B, H), or None."""
         kept = self._all.carry(state)
-        return (
-            None
-            if kept is None
-            else kept.expand(self.lags * self.instances, -1).unflatten(0, (self.lags, -1))
-        )
+        if kept is None:
+            return None
+        return kept.expand(self.lags * self.instances, -1).unflatten(0, (self.lags, -1))
 
     def inside(self, lag: int) -> NDArray[np.bool_]:
         """(B,): which sequences have as many steps."""
         return (self.lengths >= lag).numpy()
 
-    def back(self, rows: Scaled, at: Callable[[int, Scaled], None], on_progress: Observer = silent) -> None:
+    def back(
+        self, rows: LogScaled, at: Callable[[int, LogScaled], None], on_progress: Observer = silent
+    ) -> None:
         """Carry rows (B, k, n) back step by step; `at(lag, rows)` sees u^T G_lag for lag 1..K."""
         for j in range(self.lags):
-            rows = Scaled.of(self.map(j).vjp(rows.unit), rows.log)
+            rows = LogScaled.of(self.map(j).vjp(rows.unit), rows.log)
             at(j + 1, rows)
             on_progress(Progress("gradient by lag", (j + 1) / self.lags))
 
 
-def probes(instances: int, number: int, size: int, like: Tensor, seed: int) -> Scaled:
+def probes(instances: int, number: int, size: int, like: Tensor, seed: int) -> LogScaled:
     """Random directions of norm 1, (B, k, n), the same for every seed."""
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randn(instances, number, size, generator=generator, dtype=torch.float64).to(like.dtype)
-    return Scaled(Scaled.of(drawn).unit, drawn.new_zeros(drawn.shape[:-1]))
+    return LogScaled(LogScaled.of(drawn).unit, drawn.new_zeros(drawn.shape[:-1]))
 
 
-def unit_vectors(instances: int, size: int, like: Tensor) -> Scaled:
+def unit_vectors(instances: int, size: int, like: Tensor) -> LogScaled:
     """All of them, (B, n, n): rows carried back are G itself."""
-    return Scaled.of(torch.eye(size, dtype=like.dtype).repeat(instances, 1, 1))
+    return LogScaled.of(torch.eye(size, dtype=like.dtype).repeat(instances, 1, 1))
 
 
-def mean_square(rows: Scaled) -> tuple[Tensor, Tensor]:
+def mean_square(rows: LogScaled) -> tuple[Tensor, Tensor]:
     """ln of the root mean square norm of rows (B, k, n), and the standard error of that ln."""
     k = rows.log.shape[-1]
     logs = 2 * rows.log
@@ -94,46 +94,39 @@ def mean_square(rows: Scaled) -> tuple[Tensor, Tensor]:
     return mean / 2, error
 
 
-def largest(rows: Scaled) -> Tensor:
+def largest(rows: LogScaled) -> Tensor:
     """ln of the spectral norm of matrices given by their rows, (B, k, n) -> (B,)."""
-    top = rows.log.amax(dim=-1)
-    safe = torch.where(torch.isfinite(top), top, 0.0)
-    matrix = rows.unit * (rows.log - safe.unsqueeze(-1)).exp().unsqueeze(-1)
+    top = finite(rows.log.amax(dim=-1))
+    matrix = rows.numbers(top.unsqueeze(-1))
     square = matrix @ matrix.mT if matrix.shape[-2] <= matrix.shape[-1] else matrix.mT @ matrix
-    return torch.linalg.eigvalsh(square)[..., -1].clamp(min=0).log() / 2 + safe
+    return torch.linalg.eigvalsh(square)[..., -1].clamp(min=0).log() / 2 + top
 
 
 def power_iteration(
-    chain: JacobianProduct, lags: list[int], start: Scaled, iterations: int, on_progress: Observer = silent
+    chain: JacobianProduct, lags: list[int], start: LogScaled, iterations: int, on_progress: Observer = silent
 ) -> tuple[Tensor, Tensor]:
     """ln ||G_k||_2 of several lags at once, from below, and by how much the last round still moved it.
 
     start: (B, q, n), a direction at s_{T-k} for each of q rising lags. Returns (q, B) twice. One round goes forth
     with J v and back with u J; every lag joins on its way.
     """
-    v = start
-    logs: list[Tensor] = []
-    for number in range(iterations):
-        u = Scaled(v.unit, torch.zeros_like(v.log))
-        for j in reversed(range(lags[-1])):
+
+    def along(rows: LogScaled, order: Iterable[int], name: str) -> LogScaled:
+        unit, log = rows.unit.clone(), torch.zeros_like(rows.log)
+        for j in order:
             first = next(i for i, lag in enumerate(lags) if lag > j)  # lags from here on have begun
-            moved = Scaled.of(chain.map(j).jvp(u.unit[:, first:]), u.log[:, first:])
-            u = Scaled(
-                torch.cat([u.unit[:, :first], moved.unit], dim=1),
-                torch.cat([u.log[:, :first], moved.log], dim=1),
-            )
-        logs.append(u.log)
-        if number + 1 == iterations:
-            break
-        v = Scaled(u.unit, torch.zeros_like(u.log))
-        for j in range(lags[-1]):
-            first = next(i for i, lag in enumerate(lags) if lag > j)
-            moved = Scaled.of(chain.map(j).vjp(v.unit[:, first:]), v.log[:, first:])
-            v = Scaled(
-                torch.cat([v.unit[:, :first], moved.unit], dim=1),
-                torch.cat([v.log[:, :first], moved.log], dim=1),
-            )
-        on_progress(Progress("worst direction", (number + 1) / iterations))
+            moved = LogScaled.of(getattr(chain.map(j), name)(unit[:, first:]), log[:, first:])
+            unit[:, first:], log[:, first:] = moved.unit, moved.log
+        return LogScaled(unit, log)
+
+    logs: list[Tensor] = []
+    rows = start
+    for number in range(iterations):
+        rows = along(rows, reversed(range(lags[-1])), "jvp")
+        logs.append(rows.log)
+        if number + 1 < iterations:
+            rows = along(rows, range(lags[-1]), "vjp")
+            on_progress(Progress("worst direction", (number + 1) / iterations))
     moved_by = logs[-1] - logs[-2] if len(logs) > 1 else torch.full_like(logs[-1], torch.nan)
     return logs[-1].T, moved_by.T
 
@@ -142,5 +135,4 @@ def spread(lags: int, number: int) -> list[int]:
     """Some of the lags 1..K, dense at first, then evenly on a logarithmic scale, with the last."""
     if lags <= number:
         return list(range(1, lags + 1))
-    chosen = np.unique(np.geomspace(1, lags, number).round().astype(int))
-    return chosen.tolist()
+    return np.unique(np.geomspace(1, lags, number).round().astype(int)).tolist()

@@ -13,7 +13,6 @@ from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.measures.spectrum import eigenvalues_of
 from carousel.diagnosis.observation.layers import RecurrentLayer
 from carousel.diagnosis.observation.trajectory import Trajectory
-from carousel.equations import Equations
 from carousel.errors import CarouselError
 
 Array = NDArray[np.float64]
@@ -65,6 +64,7 @@ def fisher_memory(weight: Tensor, inputs: Tensor, *, lags: int = 100, noise: flo
         CarouselError: the shapes do not fit, or the noise adds up without end (spectral radius 1 or more).
 
     >>> import torch
+    >>> from carousel.diagnosis import fisher_memory
     >>> line = torch.diag(torch.ones(3, dtype=torch.float64), -1)
     >>> fisher_memory(line, torch.eye(4, dtype=torch.float64)[0]).curve[:4].round(3)
     array([1.   , 0.5  , 0.333, 0.25 ])
@@ -73,7 +73,7 @@ def fisher_memory(weight: Tensor, inputs: Tensor, *, lags: int = 100, noise: flo
     radius = float(np.abs(np.linalg.eigvals(w)).max())
     if radius >= 1 and np.linalg.matrix_power(w, len(w)).any():
         raise CarouselError(
-            f"Fisher memory needs a recurrence that forgets its noise: a spectral radius below 1; it is {radius:.4g}."
+            f"Fisher memory needs a spectral radius below 1, or noise adds up without end; it is {radius:.4g}."
         )
     covariance = _covariance(w) * noise
     inverse = np.linalg.inv(covariance)
@@ -109,7 +109,11 @@ def linear_capacity(weight: Tensor, inputs: Tensor, tolerance: float = 1e-10) ->
     Args:
         weight: W (N, N); inputs: v (N,); tolerance: below which share of its length a new direction counts as none.
 
+    Raises:
+        CarouselError: the shapes do not fit, or there are values that are not finite.
+
     >>> import torch
+    >>> from carousel.diagnosis import linear_capacity
     >>> linear_capacity(torch.diag(torch.ones(7), -1), torch.eye(8)[0])
     8
     """
@@ -131,20 +135,23 @@ def linear_capacity(weight: Tensor, inputs: Tensor, tolerance: float = 1e-10) ->
 def linear_memory(
     of: RecurrentLayer | Trajectory, *, channels: int = 4, lags: int = 100
 ) -> LinearMemory | None:
-    """Fisher memory and capacity of a layer whose step is linear in its state; None of any other.
+    """Fisher memory (Ganguli, Huh and Sompolinsky 2008) and capacity of a layer that is linear; None of any other.
 
     Args:
         of: a layer, or a trajectory, of which it takes the layer.
         channels: how many inputs to look at, those with the longest columns in W_x.
         lags: how far the curves of the Fisher memory go.
 
-    >>> import torch, carousel
+    No layer raises an error.
+
+    >>> import carousel
+    >>> from carousel.diagnosis import linear_memory
     >>> [layer] = carousel.diagnosis.recurrent_layers(carousel.RNN(1, 4, nonlinearity="identity"))
     >>> linear_memory(layer).capacity
     (4,)
     """
     layer = of.layer if isinstance(of, Trajectory) else of
-    if not _is_linear(layer.equations):
+    if any(node.operation not in LINEAR for node in layer.equations.nodes):
         return None
     like = next(iter(layer.parameters.values())).double()
     at = layer.double().linearise(like.new_zeros(1, layer.input_size), like.new_zeros(1, layer.size))
@@ -162,22 +169,24 @@ def linear_memory(
     )
 
 
-def _is_linear(equations: Equations) -> bool:
-    """Whether the step adds, subtracts and multiplies by weights and nothing else."""
-    return all(node.operation in LINEAR for node in equations.nodes)
-
-
 def parameter_sensitivity(rate: float) -> float:
     """E (dh/d lambda)^2 of h_t = lambda h_{t-1} + x_t with white inputs of variance 1: the curse of memory.
 
     (1 + lambda^2) / (1 - lambda^2)^3: even where nothing explodes, the loss becomes ever more sensitive to lambda as
     memory grows (after Zucchet and Orvieto 2024).
 
+    Args:
+        rate: lambda.
+
+    Raises:
+        CarouselError: `rate` is not between -1 and 1, where h has no variance.
+
+    >>> from carousel.diagnosis import parameter_sensitivity
     >>> round(parameter_sensitivity(0.9), 1)
     263.9
     """
     if not -1 < rate < 1:
-        raise CarouselError(f"The rate must lie between -1 and 1, or h has no variance; it is {rate}.")
+        raise CarouselError(f"`rate` must lie between -1 and 1, or h has no variance; got {rate}.")
     return (1 + rate**2) / (1 - rate**2) ** 3
 
 

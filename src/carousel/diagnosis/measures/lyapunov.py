@@ -79,7 +79,7 @@ class Lyapunov(Brief):
             return 0.0
         below = np.flatnonzero(sums < 0)
         if not below.size:
-            return float(self.size) if len(sums) == self.size else float("nan")
+            return float(self.size) if len(sums) == self.size else math.nan
         j = int(below[0])
         return j + (float(sums[j - 1]) / abs(float(self.exponents[j])) if j else 0.0)
 
@@ -109,10 +109,17 @@ def lyapunov(
         instances: how many of the longest sequences; None: 4, or 2 if n > 256. Those shorter than half of the longest
             are left out, since all are followed over the steps that they have in common.
         seed: of the first directions.
-        progress: called with what is being done and the share that is done.
+        on_progress: called with a `carousel.progress.Progress` now and then.
 
     Raises:
         CarouselError: fewer than 2 steps are left after the transient, or k is not from 1 to n.
+
+    >>> import torch
+    >>> from carousel.diagnosis import lyapunov, observe
+    >>> [trajectory] = observe(torch.nn.RNN(3, 5), torch.randn(100, 4, 3)).trajectories
+    >>> found = lyapunov(trajectory)
+    >>> found.exponents.shape, bool(found.exponents[0] < 0), found.sum_rule_error < 1e-9
+    ((5,), True, True)
     """
     layer = trajectory.layer
     number = instances or (4 if layer.size <= LARGE else 2)
@@ -120,10 +127,9 @@ def lyapunov(
     longest = longest[2 * trajectory.lengths[longest] >= trajectory.lengths.max()]
     window = int(trajectory.lengths[longest].min())
     total = window if steps is None else steps
-    inputs = trajectory.inputs[:, longest]
+    inputs, states = trajectory.inputs[:, longest], trajectory.states[:, longest]
 
     def maps() -> Iterator[Map]:
-        states = trajectory.states[:, longest]
         seen = min(window, total)  # the states of these steps are known already
         for t, at in along(layer, inputs[:seen], states[:seen]):
             yield at.jvp, at.matrix
@@ -137,10 +143,10 @@ def lyapunov(
 
     k = exponents or (layer.size if layer.size <= ALL else MANY)
     skip = total // 5 if transient is None else transient
-    return _walk(maps(), layer.name, trajectory.states[0, longest], k, total, skip, seed)
+    return _exponents(maps(), layer.name, states[0], k, total, skip, seed)
 
 
-def lyapunov_of(
+def lyapunov_of_map(
     step: Callable[[Tensor], Tensor],
     start: Tensor,
     steps: int,
@@ -149,17 +155,23 @@ def lyapunov_of(
     transient: int = 100,
     seed: int = 0,
 ) -> Lyapunov:
-    """The Lyapunov exponents of any map s -> step(s), from torch operations on one state (n,).
+    """The Lyapunov exponents of any map s -> step(s), made of torch operations on one state (n,).
+
+    The method is that of `lyapunov` (Benettin et al. 1980), with Jacobians by autograd.
 
     Args:
         step: (n,) -> (n,), differentiable.
         start: (B, n) starts that are averaged over, or one, (n,).
         steps: in all, transient included.
-        exponents: k; None: all. transient: steps left out. seed: of the first directions.
+        exponents: k; None: all. transient: steps left out at the beginning. seed: of the first directions.
+
+    Raises:
+        CarouselError: as `lyapunov`.
 
     >>> import torch
-    >>> logistic = lyapunov_of(lambda s: 4 * s * (1 - s), torch.rand(50, 1, dtype=torch.float64), 400)
-    >>> bool(abs(logistic.exponents[0] - 0.6931) < 0.02)
+    >>> from carousel.diagnosis import lyapunov_of_map
+    >>> logistic = lyapunov_of_map(lambda s: 4 * s * (1 - s), torch.rand(50, 1, dtype=torch.float64), 400)
+    >>> bool(abs(logistic.exponents[0] - 0.6931) < 0.02)  # ln 2
     True
     """
     s = torch.atleast_2d(start)
@@ -172,19 +184,19 @@ def lyapunov_of(
             here = torch.func.vmap(step)(here)
             yield lambda rows, j=jacobian: rows @ j.mT, lambda j=jacobian: j  # type: ignore[misc]
 
-    return _walk(maps(), "", s, exponents or s.shape[1], steps, transient, seed)
+    return _exponents(maps(), "", s, exponents or s.shape[1], steps, transient, seed)
 
 
-def _walk(
+def _exponents(
     maps: Iterator[Map], name: str, first: Tensor, k: int, total: int, transient: int, seed: int
 ) -> Lyapunov:
     (instances, n), dtype = first.shape, first.dtype
     if not 1 <= k <= n:
-        raise CarouselError(f"There are from 1 to {n} exponents of a state of size {n}; {k} were asked for.")
+        raise CarouselError(f"A state of size {n} has from 1 to {n} exponents; {k} were asked for.")
     if total - transient < 2:
         raise CarouselError(
             f"Exponents need at least 2 steps after the transient; of {total} steps, {transient} are the transient. "
-            "Give longer sequences, more steps or a shorter transient."
+            "Pass longer sequences, more steps or a shorter transient."
         )
     generator = torch.Generator().manual_seed(check_seed(seed))
     q = torch.linalg.qr(torch.randn(instances, n, k, generator=generator, dtype=torch.float64).to(dtype))[0]
@@ -196,20 +208,23 @@ def _walk(
             if k == n:
                 dets.append(torch.linalg.slogdet(matrix()).logabsdet)
     growth = torch.stack(logs).numpy()  # (S, B, k)
-    return _summary(growth, torch.stack(dets).mean().item() if dets else math.nan, name, n, transient)
-
-
-def _summary(growth: Array, mean_log_det: float, name: str, n: int, transient: int) -> Lyapunov:
     steps = len(growth)
     by_instance = growth.mean(axis=0)
-    exponents = by_instance.mean(axis=0)
-    order = np.argsort(-exponents, kind="stable")
-    pieces = np.array_split(growth, min(BLOCKS, steps))
-    means = np.concatenate([piece.mean(axis=0) for piece in pieces])  # (blocks x B, k)
+    order = np.argsort(-by_instance.mean(axis=0), kind="stable")
+    blocks = np.concatenate(
+        [each.mean(axis=0) for each in np.array_split(growth, min(BLOCKS, steps))]
+    )  # (., k)
     with np.errstate(invalid="ignore"):  # an exponent of -inf has no error to speak of
-        error = means.std(axis=0, ddof=1) / math.sqrt(len(means))
+        error = blocks.std(axis=0, ddof=1) / math.sqrt(len(blocks))
     running = np.cumsum(growth.mean(axis=1), axis=0) / np.arange(1, steps + 1)[:, None]
     return Lyapunov(
-        name, exponents[order], error[order], by_instance[:, order], running[:, order], mean_log_det, n, steps,
-        transient,
-    )  # fmt: skip
+        layer=name,
+        exponents=by_instance.mean(axis=0)[order],
+        error=error[order],
+        by_instance=by_instance[:, order],
+        running=running[:, order],
+        mean_log_det=torch.stack(dets).mean().item() if dets else math.nan,
+        size=n,
+        steps=steps,
+        transient=transient,
+    )

@@ -3,47 +3,49 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from carousel.diagnosis.brief import Brief
+from carousel.diagnosis.measures.gates import GateTimes, gate_times
 from carousel.diagnosis.measures.gradient_by_lag import GradientByLag, gradient_by_lag, read
-from carousel.diagnosis.measures.memory_estimates import Estimate, headline, in_words, is_split, reconciled
-from carousel.diagnosis.observation.stack import LayerStack
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.diagnosis.verdicts.thresholds import THRESHOLDS
 from carousel.progress import Observer, silent
 
 Array = NDArray[np.float64]
 
-LEFT = 0.05  # memory ends where this share is left: for an exponential decay all definitions then agree, at 3 tau
-POINTS = 2048  # steps at which gates are read
+LEFT = math.log(
+    0.05
+)  # memory ends where 5 % is left: for an exponential decay all definitions then agree, at 3 tau
+AGREE = 2.0  # measures within this factor of each other agree
+SPAN = (0.1, 0.5, 0.9)  # quantiles over sequences: low, middle and high
 
 
-@dataclass(frozen=True, repr=False)
-class GateTimes(Brief):
-    """What a state keeps of itself from step to step by its gate alone, unit by unit.
+@dataclass(frozen=True)
+class Estimate:
+    """A horizon in steps with the interval that the sequences (or units) give it.
 
     Attributes:
-        keep: (H,), the geometric mean over time of the factor (f of an LSTM, z of a GRU): exactly the product's decay.
-        tau: (H,), -1 / ln keep, the steps to 1/e; inf where nothing is lost.
+        steps, low, high: the median, and its interval.
+        censored: whether the horizon lies beyond the window, which is then all that is known of it.
+        meaning: what the number is, in words.
     """
 
-    keep: Array
-    tau: Array
+    steps: float
+    low: float
+    high: float
+    censored: bool
+    meaning: str
 
-    @property
-    def half_life(self) -> Array:
-        """(H,), ln 2 tau: the steps to one half."""
-        return math.log(2) * self.tau
-
-    @property
-    def steps(self) -> Array:
-        """(H,), 1 / (1 - keep): the forgetting time of Tallec and Ollivier (2018)."""
-        with np.errstate(divide="ignore"):
-            return 1 / (1 - self.keep)
+    def __str__(self) -> str:
+        """As in 12 steps (10 to 15)."""
+        low, steps, high = (max(0, round(value)) for value in (self.low, self.steps, self.high))
+        least = "at least " if self.censored else ""
+        return f"{least}{steps} {'step' if steps == 1 else 'steps'} ({low} to {high})"
 
 
 @dataclass(frozen=True, repr=False)
@@ -53,8 +55,8 @@ class Memory(Brief):
     Attributes:
         layer: its name.
         steps, low, high: the headline: about so many steps, by all estimates that look at the gradient.
-        censored: the memory reaches beyond the sequences that were looked at.
-        grows: the gradient grows all the way, which is no memory, whatever the other numbers say.
+        censored: whether the memory reaches beyond the sequences that were looked at.
+        grows: whether the gradient grows all the way, which is no memory, whatever the other numbers say.
         words: the headline in words; where the measures differ, from which to which, and why.
         estimates: name -> Estimate: "mass" (95 % of the gradient of the last step's loss), "typical" and "worst" (the
             lag at which 5 % of the typical or of the worst gradient is left), "fitted" (3 tau of an exponential),
@@ -82,28 +84,7 @@ class Memory(Brief):
     @property
     def is_split(self) -> bool:
         """Whether what the loss reads and the typical direction differ by more than a factor of two."""
-        return is_split(self.estimates)
-
-
-def gate_times(trajectory: Trajectory) -> dict[str, GateTimes]:
-    """The time scales of a layer's gates, state by state; empty where no state keeps anything by a gate.
-
-    exp(mean ln f) over the valid steps of the batch (not the mean of f): its power k is the exact product over k
-    steps. tau = -1 / ln f; a forget bias b gives f = sigmoid(b) and 1 / (1 - f) = 1 + e^b.
-    """
-    layer = trajectory.layer
-    if isinstance(layer, LayerStack):
-        return {}
-    x, s = trajectory.points(POINTS)
-    at = layer.linearise(x, s)
-    found = {}
-    for state in layer.states:
-        kept = at.carry(state)
-        if kept is not None:
-            with np.errstate(divide="ignore"):
-                log = np.log(np.abs(kept.numpy())).mean(axis=0)
-                found[state] = GateTimes(np.exp(log), np.where(log < 0, -1 / np.minimum(log, 0), np.inf))
-    return found
+        return _is_split(self.estimates)
 
 
 def memory(
@@ -113,13 +94,16 @@ def memory(
 
     Every estimate answers one question: at which lag is 5 % left? For an exponential decay with time constant tau this
     is 3 tau by all of them; where they differ, `why` says what that means. The mass horizon is the lag that holds 95 %
-    of sum_(k >= 1) ||G_k' dL/ds_T||, so that a loss at every step does not pass for memory. Gate time scales are valid
-    only while the decay is exponential, which is why they stand beside the fit (arXiv:2111.03282).
+    of sum_(k >= 1) ||G_k' dL/ds_T||, so that a loss at every step does not pass for memory. Time scales of gates are
+    valid only while the decay is exponential, which is why they stand beside the fit (arXiv:2111.03282, 2021).
 
     Args:
         trajectory: of `observe`, with gradients, or `stacked`.
         flow: its `gradient_by_lag`, if there is one already.
-        progress: called with what is being done and the share that is done.
+        on_progress: called with a `carousel.progress.Progress` now and then.
+
+    Raises:
+        CarouselError: as `gradient_by_lag`.
 
     >>> import torch
     >>> from carousel.diagnosis import memory, observe
@@ -131,38 +115,98 @@ def memory(
     window = int(np.flatnonzero(~np.isnan(flow.median()))[-1])
     gates = gate_times(trajectory)
     estimates: dict[str, Estimate] = {}
-    unread = np.isneginf(
-        flow.log_last[0]
-    ).all()  # as of a reverse layer whose output is read at its first step alone
     if np.isfinite(flow.log_last[0]).any():
-        estimates["mass"] = _over(
-            read(flow.log_last), _mass, "lag within which 95 % of what the loss sends back is"
-        )
-    estimates["typical"] = _over(flow.log_typical, _left, "lag at which 5 % of the typical gradient is left")
-    estimates["worst"] = _over(
-        flow.log_worst, _left, "lag at which 5 % of the gradient's best direction is left"
-    )
+        meaning = "lag within which 95 % of what the loss sends back is"
+        estimates["mass"] = _over(read(flow.log_last), _mass, meaning)
+    for name, words in (("typical", "the typical gradient"), ("worst", "the gradient's best direction")):
+        meaning = f"lag at which 5 % of {words} is left"
+        estimates[name] = _over(getattr(flow, f"log_{name}"), _left, meaning)
     estimates["fitted"], quality = _fitted(flow)
     if gates:
-        estimates["gates"] = _from_gates(gates, window)
-    low, steps, high, censored = headline(estimates)
-    agree, why = reconciled(estimates, quality, window)
-    grows = censored and flow.rate("log_worst") > THRESHOLDS.growing
+        tau = np.concatenate([each.tau for each in gates.values()])
+        meaning = "3 tau of the slow units' gates (90 % of units are faster)"
+        estimates["gates"] = _within(-LEFT * tau, window, meaning, (0.5, 0.9, 1.0))
+    why = _why_they_differ(estimates, quality, window)
+    main, typical = _main(estimates), estimates["typical"]
+    grows = main.censored and flow.rate("log_worst") > THRESHOLDS.growing
     if grows:
-        words = f"The gradient of {flow.layer} grows over the {window} steps that were looked at; that is no memory."
+        words = f"The gradient of {flow.layer} grows over the {window} steps that were looked at. That is no memory."
     else:
-        words = in_words(flow.layer, estimates, why)
-        if unread:
-            words += " The loss asks nothing of its last step, so that this is by the typical gradient."
+        words = _headline(flow.layer, estimates) + _range(estimates, why)
+        if np.isneginf(
+            flow.log_last[0]
+        ).all():  # as of a reverse layer whose output is read at its first step alone
+            words += " The loss does not read its last step, so that the typical gradient decides."
     return Memory(
-        flow.layer, steps, low, high, censored, grows, words, estimates, agree, why, gates, quality, window
-    )
+        flow.layer, main.steps, min(main.low, typical.low), max(main.high, typical.high), main.censored, grows, words,
+        estimates, not why, why, gates, quality, window,
+    )  # fmt: skip
+
+
+def _main(estimates: dict[str, Estimate]) -> Estimate:
+    """The loss's own horizon where there is one."""
+    return estimates.get("mass", estimates["typical"])
+
+
+def _is_split(estimates: dict[str, Estimate]) -> bool:
+    main, typical = (max(each.steps, 1.0) for each in (_main(estimates), estimates["typical"]))
+    return max(main, typical) > AGREE * min(main, typical)
+
+
+def _headline(layer: str, estimates: dict[str, Estimate]) -> str:
+    """One sentence; of a memory that the loss and the typical direction tell differently, both."""
+    main, typical = _main(estimates), estimates["typical"]
+    low, high = min(main.low, typical.low), max(main.high, typical.high)
+    if main.censored:
+        return f"{layer} remembers at least the {round(high)} steps that were looked at."
+    if _is_split(estimates):
+        return f"{layer} remembers about {main} by what the loss reads, {typical} by what is typical."
+    if round(main.steps) == 0:
+        return f"{layer} remembers nothing beyond the current step."
+    return f"{layer} remembers about {Estimate(main.steps, low, high, False, '')}."
+
+
+def _range(estimates: dict[str, Estimate], why: str) -> str:
+    """From which measure to which, and why; nothing where they agree."""
+    if not why:
+        return ""
+    order = sorted(estimates, key=lambda name: estimates[name].steps)
+    ends = [f"{max(0, round(estimates[name].steps))} by {name}" for name in (order[0], order[-1])]
+    return f" The measures go from {' to '.join(ends)}: {why}."
+
+
+def _why_they_differ(estimates: dict[str, Estimate], quality: float, window: int) -> str:
+    """The reasons, that of the headline first; "" where all estimates lie within a factor of two."""
+    values = {name: max(each.steps, 1.0) for name, each in estimates.items()}
+    if max(values.values()) <= AGREE * min(values.values()):
+        return ""
+    typical = values["typical"]
+    mass, gates = values.get("mass", typical), values.get("gates", typical)
+    open_ended = [name for name, each in estimates.items() if each.censored]
+    reasons = [
+        (mass < typical / AGREE, "the loss reads directions that fade faster than the typical one"),
+        (mass > AGREE * typical, "the loss reads just the directions that are kept"),
+        (values["worst"] > AGREE * typical, "a few directions are kept much longer than most"),
+        (
+            gates > AGREE * typical,
+            "the gates would keep longer than the recurrence and the read-out let through",
+        ),
+        (
+            quality < 0.9,
+            f"the decay is not exponential (R^2 {quality:.2f}), so that no time constant describes it",
+        ),
+        (
+            bool(open_ended),
+            f"by {' and '.join(open_ended)} the memory is longer than the {window} steps that were looked at",
+        ),
+    ]
+    return "; ".join(words for holds, words in reasons if holds) or "directions fade at different speeds"
 
 
 def _left(curve: Array) -> tuple[float, bool]:
     """The lag at which a curve has fallen for good to 5 % of its start, between lags; censored if it has not."""
     curve = curve[~np.isnan(curve)]
-    limit = curve[0] + math.log(LEFT)
+    limit = curve[0] + LEFT
     above = np.flatnonzero(curve > limit)
     if not above.size:
         return 0.0, False
@@ -181,60 +225,48 @@ def _mass(curve: Array) -> tuple[float, bool]:
     """
     curve = curve[~np.isnan(curve)]
     first, curve = curve[0], curve[1:]
-    if not curve.size or not curve.max() > first + math.log(LEFT):
+    if not curve.size or not curve.max() > first + LEFT:
         return 0.0, False
     weights = np.exp(curve - curve.max())
     share = np.cumsum(weights) / weights.sum()
-    k = int(np.searchsorted(share, 1 - LEFT))
+    k = int(np.searchsorted(share, 0.95))
     before = share[k - 1] if k else 0.0
-    lag = k + (1 - LEFT - before) / (share[k] - before) if share[k] > before else float(k + 1)
-    cut = len(curve) > 1 and weights[-1] > LEFT * weights.max()
-    return max(0.0, float(lag)), bool(cut)
+    lag = k + (0.95 - before) / (share[k] - before) if share[k] > before else float(k + 1)
+    return max(0.0, float(lag)), len(curve) > 1 and bool(weights[-1] > 0.05 * weights.max())
 
 
-def _over(curves: Array, measure: object, meaning: str) -> Estimate:
+def _over(curves: Array, measure: Callable[[Array], tuple[float, bool]], meaning: str) -> Estimate:
     """A measure of every sequence's curve: the median, and the 10 % and 90 % quantiles."""
-    found = [measure(curve) for curve in curves.T if not np.isnan(curve).all()]  # type: ignore[operator]
-    steps = np.array([lag for lag, _ in found])
-    low, middle, high = np.quantile(steps, [0.1, 0.5, 0.9])
-    censored = sum(cut for _, cut in found) * 2 > len(found)
-    return Estimate(float(middle), float(low), float(high), censored, meaning)
+    steps, cut = np.array([measure(curve) for curve in curves.T if not np.isnan(curve).all()]).T
+    low, middle, high = np.quantile(steps, SPAN).tolist()
+    return Estimate(middle, low, high, bool(cut.mean() > 0.5), meaning)
 
 
 def _fitted(flow: GradientByLag) -> tuple[Estimate, float]:
     """3 tau of an exponential through the typical curves, and R^2 of its fit to their median."""
     meaning = "3 tau of an exponential decay fitted to the typical gradient"
-    slopes = []
-    for curve in flow.log_typical.T:
-        there = np.flatnonzero(np.isfinite(curve))
-        if len(there) > 2:
-            slopes.append(float(np.polyfit(there, curve[there], 1)[0]))
+    finite = [np.flatnonzero(np.isfinite(curve)) for curve in flow.log_typical.T]
+    rates = np.array(
+        [
+            np.polyfit(there, curve[there], 1)[0]
+            for there, curve in zip(finite, flow.log_typical.T, strict=True)
+            if len(there) > 2
+        ]
+    )
     median = flow.median()
     there = np.flatnonzero(np.isfinite(median))
-    if not slopes:
+    if not rates.size:
         return Estimate(float(there[-1]) if len(there) else 0.0, 0.0, 0.0, False, meaning), math.nan
-    line = np.polyval(np.polyfit(there, median[there], 1), there)
-    spread = float(((median[there] - median[there].mean()) ** 2).sum())
-    quality = 1 - float(((median[there] - line) ** 2).sum()) / spread if spread > 0 else 1.0
-    rates = np.array(slopes)
+    values = median[there]
+    line = np.polyval(np.polyfit(there, values, 1), there)
+    spread = float(((values - values.mean()) ** 2).sum())
+    quality = 1 - float(((values - line) ** 2).sum()) / spread if spread > 0 else 1.0
     with np.errstate(divide="ignore"):
-        horizons = np.where(rates < 0, math.log(LEFT) / np.minimum(rates, 0), np.inf)
-    low, middle, high = (_quantile(horizons, q) for q in (0.1, 0.5, 0.9))
-    window = float(there[-1])
-    return Estimate(
-        min(middle, window), min(low, window), min(high, window), middle > window, meaning
-    ), quality
+        horizons = np.where(rates < 0, LEFT / np.minimum(rates, 0), np.inf)
+    return _within(horizons, float(there[-1]), meaning), quality
 
 
-def _quantile(values: Array, q: float) -> float:
-    """Without interpolation, which infinity would not survive."""
-    return float(np.quantile(values, q, method="nearest"))
-
-
-def _from_gates(gates: dict[str, GateTimes], window: int) -> Estimate:
-    tau = np.concatenate([each.tau for each in gates.values()])
-    low, slow, high = (-math.log(LEFT) * _quantile(tau, q) for q in (0.5, 0.9, 1.0))
-    return Estimate(
-        min(slow, window), min(low, window), min(high, window), slow > window,
-        "3 tau of the slow units' gates (90 % of units are faster)",
-    )  # fmt: skip
+def _within(horizons: Array, window: float, meaning: str, span: tuple[float, ...] = SPAN) -> Estimate:
+    """Quantiles of horizons, none beyond the window. Interpolation would not survive infinity."""
+    low, middle, high = np.quantile(horizons, span, method="nearest").tolist()
+    return Estimate(min(middle, window), min(low, window), min(high, window), middle > window, meaning)

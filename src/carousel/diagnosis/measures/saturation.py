@@ -8,20 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from carousel.diagnosis.brief import Brief
+from carousel.diagnosis.measures.gates import OPEN, SHUT
 from carousel.diagnosis.observation.layers import along
 from carousel.diagnosis.observation.linearisation import STEEPEST
-from carousel.diagnosis.observation.stack import LayerStack
+from carousel.diagnosis.observation.stack import single_layer
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.equations import Equations
 from carousel.equations.graph import Node
-from carousel.errors import CarouselError
 
 Array = NDArray[np.float64]
 
-SATURATED = (
-    0.01  # a slope below this share of the steepest passes hardly any gradient: the one threshold of the word
-)
-SHUT, OPEN = 0.1, 0.9  # a gate below counts as shut, above as open (Karpathy, Johnson and Li 2015)
+SATURATED = 0.01  # share of the steepest slope, below which an activation passes hardly any gradient
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,7 +52,12 @@ class Activation(Brief):
 
 @dataclass(frozen=True, repr=False)
 class Saturation(Brief):
-    """All activations of a layer, by name, in the order of its equations."""
+    """All activations of a layer.
+
+    Attributes:
+        layer: its name.
+        activations: name -> `Activation`, in the order of the equations.
+    """
 
     layer: str
     activations: dict[str, Activation]
@@ -76,7 +78,13 @@ def saturation(trajectory: Trajectory) -> Saturation:
     """How often each unit's activations are saturated, by their slopes at every step of the batch.
 
     Measured by the slope and not by the value: what matters to a gradient is f'(z), and a limit on z or on f(z) that is
-    right for one activation is wrong for another.
+    right for one activation is wrong for another. See Karpathy, Johnson and Li (2015) for shut and open gates.
+
+    Args:
+        trajectory: of one layer, from `observe`.
+
+    Raises:
+        CarouselError: `trajectory` is that of a stack of layers.
 
     >>> import torch
     >>> from carousel.diagnosis import observe, saturation
@@ -84,11 +92,10 @@ def saturation(trajectory: Trajectory) -> Saturation:
     >>> list(saturation(trajectory).activations)
     ['i', 'f', 'g', 'o', 'tanh(c)']
     """
-    layer = trajectory.layer
-    if isinstance(layer, LayerStack):
-        raise CarouselError("Saturation is of one layer; take the layers of the stack one by one.")
+    layer = single_layer(trajectory)
     names = activation_names(layer.equations)
     valid = trajectory.valid.numpy()
+    steps, alive = int(valid.sum()), valid.sum(axis=1)
     flat = {node: np.zeros((trajectory.steps, layer.hidden)) for node in names}
     sums = {node: np.zeros((3, layer.hidden)) for node in names}  # low, high, value
     for t, at in along(layer, trajectory.inputs, trajectory.states):
@@ -98,15 +105,11 @@ def saturation(trajectory: Trajectory) -> Saturation:
             value = at.values[node][rows].numpy()
             flat[node][t] = (slope[rows].numpy() < SATURATED * STEEPEST[node.operation]).sum(axis=0)
             sums[node] += [(value < SHUT).sum(axis=0), (value > OPEN).sum(axis=0), value.sum(axis=0)]
-    steps = int(valid.sum())
-    alive = valid.sum(axis=1)
     found = {}
     for node, name in names.items():
         by_unit = flat[node].sum(axis=0) / steps
-        low, high, mean = sums[node] / steps
         by_step = np.divide(flat[node].mean(axis=1), alive, out=np.full(len(alive), np.nan), where=alive > 0)
-        always = flat[node].sum(axis=0) == steps
-        found[name] = Activation(name, node.operation, by_unit, by_step, always, low, high, mean)
+        found[name] = Activation(name, node.operation, by_unit, by_step, by_unit == 1, *(sums[node] / steps))
     return Saturation(layer.name, found)
 
 

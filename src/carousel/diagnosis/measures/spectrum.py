@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from carousel.diagnosis.brief import Brief
-from carousel.diagnosis.observation.stack import LayerStack
+from carousel.diagnosis.observation.stack import single_layer
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.errors import CarouselError
 from carousel.progress import Observer, Progress, silent
@@ -87,21 +87,27 @@ class Spectrum(Brief):
 
 
 def matrix_spectrum(matrix: Tensor, powers: int = POWERS) -> MatrixSpectrum:
-    """The spectrum of one matrix (n, n).
+    """The spectrum of one matrix, with how far it is from normal (Henrici 1962; Trefethen and Embree 2005).
+
+    Args:
+        matrix: (N, N).
+        powers: up to which power k the norm ||W^k||_2 is computed, if n is at most 256.
 
     Raises:
-        CarouselError: it is not square, or not finite.
+        CarouselError: `matrix` is not square, or not finite.
 
     >>> import torch
+    >>> from carousel.diagnosis import matrix_spectrum
     >>> found = matrix_spectrum(torch.tensor([[0.5, 10.0], [0.0, 0.5]]))
     >>> round(found.radius, 4), round(found.peak, 4), found.peak_power
     (0.5, 10.0249, 1)
     """
     w = matrix.detach().to("cpu", torch.float64)
     if w.dim() != 2 or w.shape[0] != w.shape[1] or not bool(torch.isfinite(w).all()):
+        bad = int((~torch.isfinite(w)).sum())
         raise CarouselError(
-            f"A spectrum needs a square matrix of finite numbers; it came with shape {tuple(w.shape)}"
-            f"{'' if bool(torch.isfinite(w).all()) else ' and values that are NaN or infinite'}."
+            f"A spectrum needs a square matrix of finite numbers; got shape {tuple(w.shape)} with {bad} values that "
+            "are NaN or infinite."
         )
     quick = w if len(w) <= LARGE else w.float()
     eigenvalues = eigenvalues_of(quick).to(torch.complex128)
@@ -130,10 +136,15 @@ def eigenvalues_of(matrices: Tensor) -> Tensor:
 def spectrum(trajectory: Trajectory, *, steps: int = 8, on_progress: Observer = silent) -> Spectrum:
     """Eigenvalues, singular values, non-normality and transient growth of a layer's weights and Jacobians.
 
+    Eigenvalues alone do not bound the growth of a gradient; singular values do (Pascanu, Mikolov and Bengio 2013).
+
     Args:
         trajectory: of one layer, from `observe`.
         steps: at how many steps the Jacobian is taken, spread over the sequences; one if n > 256.
-        progress: called with what is being done and the share that is done.
+        on_progress: called with a `carousel.progress.Progress` now and then.
+
+    Raises:
+        CarouselError: `trajectory` is that of a stack of layers.
 
     >>> import torch
     >>> from carousel.diagnosis import observe, spectrum
@@ -142,9 +153,7 @@ def spectrum(trajectory: Trajectory, *, steps: int = 8, on_progress: Observer = 
     >>> list(found.weights), len(found.jacobians[0].eigenvalues)
     (['i', 'f', 'g', 'o'], 10)
     """
-    layer = trajectory.layer
-    if isinstance(layer, LayerStack):
-        raise CarouselError("A spectrum is of one layer; take the layers of the stack one by one.")
+    layer = single_layer(trajectory)
     matrices = {}
     for affine in layer.equations.affines:
         for place in layer.equations.layout.weights[affine]:
@@ -157,17 +166,13 @@ def spectrum(trajectory: Trajectory, *, steps: int = 8, on_progress: Observer = 
     # not the first steps: a state that begins at zero has not settled yet
     where = where[torch.linspace(len(where) // 4, len(where) - 1, number).round().long()]
     t, b = where.unbind(dim=1)
-    jacobians = layer.jacobian(trajectory.inputs[t, b], trajectory.states[t, b])
-    total = len(matrices) + number
-    found = {}
-    for index, (name, matrix) in enumerate(matrices.items()):
-        found[name] = matrix_spectrum(matrix)
-        on_progress(Progress("spectrum", (index + 1) / total))
-    along = []
-    for index, jacobian in enumerate(jacobians):
-        along.append(matrix_spectrum(jacobian))
-        on_progress(Progress("spectrum", (len(matrices) + index + 1) / total))
-    return Spectrum(layer.name, found, along, where.numpy())
+    every = [*matrices.values(), *layer.jacobian(trajectory.inputs[t, b], trajectory.states[t, b])]
+    found = []
+    for matrix in every:
+        found.append(matrix_spectrum(matrix))
+        on_progress(Progress("spectrum", len(found) / len(every)))
+    weights = dict(zip(matrices, found, strict=False))
+    return Spectrum(layer.name, weights, found[len(matrices) :], where.numpy())
 
 
 def _norms_of_powers(w: Tensor, powers: int, norm: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

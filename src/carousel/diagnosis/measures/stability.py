@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,16 +18,18 @@ from carousel.diagnosis.measures.intervals import (
     invariant_box,
     largest_jacobian,
     rounds_of,
-    steepest_of,
 )
 from carousel.diagnosis.measures.spectrum import eigenvalues_of
 from carousel.diagnosis.observation.layers import RecurrentLayer
-from carousel.diagnosis.observation.stack import LayerStack
+from carousel.diagnosis.observation.linearisation import STEEPEST
+from carousel.diagnosis.observation.stack import single_layer
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.equations.catalogue import CELLS
 from carousel.equations.graph import Node
-from carousel.errors import CarouselError
 from carousel.options import check_seed
+
+Bounds = dict[str, NDArray[np.float64]]
+Proof = tuple[bool | None, str, Bounds]  # bounded or not, why, by which bounds
 
 TERMS = 20_000  # of the sum over k of |W^k W_x|
 APART = 1e-6  # the distance of two near starts, against the size of the states
@@ -70,8 +73,8 @@ class Stability(Brief):
     layer: str
     bounded: bool | None
     reason: str
-    bound: dict[str, NDArray[np.float64]]
-    largest: dict[str, NDArray[np.float64]]
+    bound: Bounds
+    largest: Bounds
     certificates: list[Certificate]
     measured_rate: float
 
@@ -98,6 +101,13 @@ def stability(trajectory: Trajectory, *, seed: int = 0) -> Stability:
     spectral radius of the entrywise largest |J| over that box, for any cell (a weighted maximum norm); and for an LSTM
     the conditions of Miller and Hardt (2019) in the maximum norm.
 
+    Args:
+        trajectory: of one layer, from `observe`.
+        seed: of the near start whose distance is followed.
+
+    Raises:
+        CarouselError: `trajectory` is that of a stack of layers.
+
     >>> import torch
     >>> from carousel.diagnosis import observe, stability
     >>> [trajectory] = observe(torch.nn.GRU(3, 5), torch.randn(20, 4, 3)).trajectories
@@ -106,45 +116,32 @@ def stability(trajectory: Trajectory, *, seed: int = 0) -> Stability:
     (True, True)
     """
     seed = check_seed(seed)
-    layer = trajectory.layer
-    if isinstance(layer, LayerStack):
-        raise CarouselError("Stability is of one layer; take the layers of the stack one by one.")
+    single_layer(trajectory)
     trajectory = trajectory.double()
     layer = trajectory.layer
-    points, _ = trajectory.points()
-    x = Interval(points.amin(dim=0), points.amax(dim=0))
     states = trajectory.states.flatten(0, 1)
     largest = {s: layer.part(states, s).abs().amax(dim=0).numpy() for s in layer.states}
-    zero = trajectory.states.new_zeros(1, layer.size)
-    initial = torch.cat([trajectory.states[0], zero])
-    start = {
-        s: Interval(layer.part(initial, s).amin(dim=0), layer.part(initial, s).amax(dim=0))
-        for s in layer.states
-    }
+    x = Interval.around(trajectory.points()[0])
+    initial = torch.cat([trajectory.states[0], trajectory.states.new_zeros(1, layer.size)])
+    start = {s: Interval.around(layer.part(initial, s)) for s in layer.states}
+    box = None
     if layer.equations.key == CELLS["rnn-identity"].equations.key:
         bounded, reason, bound = _linear(layer, x, start["h"])
-        box = None
     else:
         box = invariant_box(layer, x, start)
         bounded, reason, bound = _by_activations(layer, x) if box is None else _by_box(box)
-    return Stability(
-        layer.name, bounded, reason, bound, largest, _certificates(layer, x, box), _measured(trajectory, seed)
-    )
+    certificates = _certificates(layer, x, box)
+    return Stability(layer.name, bounded, reason, bound, largest, certificates, _measured(trajectory, seed))
 
 
-def _linear(
-    layer: RecurrentLayer, x: Interval, start: Interval
-) -> tuple[bool | None, str, dict[str, NDArray[np.float64]]]:
+def _linear(layer: RecurrentLayer, x: Interval, start: Interval) -> Proof:
     """h_t = sum_k W^k (W_x x_{t-k} + b) + W^t h_0."""
     [affine] = layer.equations.affines
     weight = layer.weight(affine, affine.operands[1])
     radius = float(eigenvalues_of(weight)[0].abs())
     if radius >= 1:
-        return (
-            False,
-            f"linear, with an eigenvalue of modulus {radius:.4g}: inputs that meet it add up without end",
-            {},
-        )
+        reason = f"linear, with an eigenvalue of modulus {radius:.4g}: inputs that meet it add up without end"
+        return False, reason, {}
     term = torch.cat([layer.weight(affine, affine.operands[0]), layer.bias(affine).unsqueeze(1)], dim=1)
     sup = torch.cat([x.largest, x.low.new_ones(1)])
     h = torch.zeros(layer.hidden, dtype=weight.dtype)
@@ -165,61 +162,65 @@ def _linear(
     return True, reason, {"h": (h + first).numpy()}
 
 
-def _by_box(box: dict[str, Interval]) -> tuple[bool | None, str, dict[str, NDArray[np.float64]]]:
+def _by_box(box: dict[str, Interval]) -> Proof:
     bound = {state: each.largest.numpy() for state, each in box.items()}
     return True, f"no step leaves {_largest(bound)} while inputs stay within those of the batch", bound
 
 
-def _by_activations(
-    layer: RecurrentLayer, x: Interval
-) -> tuple[bool | None, str, dict[str, NDArray[np.float64]]]:
+def _by_activations(layer: RecurrentLayer, x: Interval) -> Proof:
     """Without a box of the whole state, what comes out may be bounded all the same."""
     held = {state: each.largest.numpy() for state, each in by_activations(layer, x).items()}
     search = f"in up to {rounds_of(layer)} rounds of widening"
     if layer.states[0] not in held:  # the first is what comes out
-        return (
-            None,
-            f"no box of states was found, {search}, that a step does not leave: neither proven nor disproven",
-            {},
+        reason = (
+            f"no box of states was found, {search}, that a step does not leave: neither proven nor disproven"
         )
+        return None, reason, {}
     rest = ", ".join(state for state in layer.states if state not in held)
     reason = f"{_largest(held)} by its activations, whatever comes in"
     return True, f"{reason}; no bound of {rest} was found, {search}" if rest else reason, held
 
 
-def _largest(bound: dict[str, NDArray[np.float64]]) -> str:
+def _largest(bound: Bounds) -> str:
     return ", ".join(f"|{state}| <= {each.max():.4g}" for state, each in bound.items())
 
 
 def _certificates(layer: RecurrentLayer, x: Interval, box: dict[str, Interval] | None) -> list[Certificate]:
-    found = []
-    gamma = steepest_of(layer)
+    gamma = _steepest(layer)
     if gamma is not None:
         [affine] = layer.equations.affines
         [vector] = [v for v in affine.operands if v.operation == "state"]
         weight = layer.weight(affine, vector)
-        norm = float(torch.linalg.matrix_norm(weight, ord=2))
-        found.append(Certificate("gamma ||U||_2", gamma * norm, 1.0, "Miller and Hardt (2019)"))
-        balanced = float(torch.linalg.matrix_norm(_balanced(weight), ord=2))
-        found.append(
-            Certificate("gamma ||D U D^-1||_2, D diagonal", gamma * balanced, 1.0, "balancing (Osborne 1960)")
+        norm, balanced = (
+            float(torch.linalg.matrix_norm(each, ord=2)) for each in (weight, _balanced(weight))
         )
-        found.append(
-            Certificate("gamma rho(|U|)", gamma * perron(weight.abs()), 1.0, "weighted maximum norm (Perron)")
-        )
-    elif box is not None:
-        inside = intervals(layer, x, box)
-        found.append(
-            Certificate(
-                "rho(sup |J|)",
-                perron(largest_jacobian(layer, inside)),
-                1.0,
-                "weighted maximum norm over the box",
-            )
-        )
-        if layer.equations.key == CELLS["lstm"].equations.key:
-            found.append(_miller_hardt(layer, inside))
+        values = [
+            ("gamma ||U||_2", norm, "Miller and Hardt (2019)"),
+            ("gamma ||D U D^-1||_2, D diagonal", balanced, "balancing (Osborne 1960)"),
+            ("gamma rho(|U|)", perron(weight.abs()), "weighted maximum norm (Perron)"),
+        ]
+        return [Certificate(name, gamma * value, 1.0, source) for name, value, source in values]
+    if box is None:
+        return []
+    inside = intervals(layer, x, box)
+    largest = perron(largest_jacobian(layer, inside))
+    found = [Certificate("rho(sup |J|)", largest, 1.0, "weighted maximum norm over the box")]
+    if layer.equations.key == CELLS["lstm"].equations.key:
+        found.append(_miller_hardt(layer, inside))
     return found
+
+
+def _steepest(layer: RecurrentLayer) -> float | None:
+    """gamma of h = f(W x + U h): the largest slope of f; None for any other cell."""
+    equations = layer.equations
+    if len(equations.affines) != 1 or len(layer.states) != 1:
+        return None
+    [affine], [node] = equations.affines, equations.new_states
+    if not any(v.operation == "state" for v in affine.operands):
+        return None
+    if node is affine:
+        return 1.0
+    return STEEPEST.get(node.operation) if node.operands == (affine,) else None
 
 
 def _balanced(weight: Tensor) -> Tensor:
@@ -276,19 +277,15 @@ def _measured(trajectory: Trajectory, seed: int) -> float:
     scale = float(trajectory.states.std().nan_to_num(0.0)) or 1.0
     s = trajectory.states[0, :instances]
     near = s + APART * scale * torch.randn(s.shape, generator=generator, dtype=s.dtype)
-    logs = []
+    distances: list[float] = []
     for t in range(trajectory.steps):
         both = layer.step(trajectory.inputs[t, :instances].repeat(2, 1), torch.cat([s, near]))
         s, near = both.split(instances)
-        off = (near - s).norm(dim=-1)
-        logs.append(torch.where(trajectory.lengths[:instances] > t, off, torch.nan).nanmean().item())
-        if not LOST < logs[-1] / scale < FAR:
+        off = torch.where(trajectory.lengths[:instances] > t, (near - s).norm(dim=-1), torch.nan)
+        distance = off.nanmean().item() / scale
+        if not LOST < distance < FAR:
             break
-    distances = np.array(logs) / scale
-    inside = (distances > LOST) & (distances < FAR)
-    last = (
-        len(inside) if inside.all() else int(np.argmin(inside))
-    )  # before it leaves the range for the first time
-    if last < 3:
-        return float("-inf") if last < len(inside) and distances[last] <= LOST else float("nan")
-    return float(np.polyfit(np.arange(last), np.log(distances[:last]), 1)[0])
+        distances.append(distance)
+    if len(distances) < 3:
+        return -math.inf if distance <= LOST else math.nan
+    return float(np.polyfit(np.arange(len(distances)), np.log(distances), 1)[0])

@@ -1,6 +1,6 @@
-"""What there is to remember at each character of a text: column, indentation, whether a string is open, ...
+"""What there is to remember at each character or token of a text: column, indentation, open strings and brackets.
 
-Each is read *after* the character, as a recurrent state is: an opening quote already counts as inside.
+Each property is read *after* the character, as a recurrent state is: an opening quote already counts as inside.
 """
 
 from __future__ import annotations
@@ -14,13 +14,26 @@ from numpy.typing import NDArray
 from carousel.diagnosis.brief import Brief
 
 _OPEN, _CLOSE = "([{", ")]}"
+_RARE = (
+    0.002  # share of the steps: a property that departs from its usual value less often cannot be followed
+)
 
 
 @dataclass(frozen=True, repr=False)
 class Property(Brief):
-    """One number per character (or token), with the words that say what it is.
+    """One number for each step of a sequence, with the words that say what the number is.
 
-    A binary property is 0 or 1, and `meaning` then completes "whether ..."; otherwise it completes "how ...".
+    Attributes:
+        name: a short name, "column".
+        meaning: completes "whether ..." if the property is binary, and "how ..." if not.
+        values: (T,).
+        binary: whether all values are 0 or 1.
+
+    >>> import numpy as np
+    >>> from carousel.diagnosis import Property
+    >>> rising = Property("rising", "the series rises", np.array([0.0, 1.0, 1.0, 0.0]), binary=True)
+    >>> rising.at(np.array([1, 3])).values, rising.varies()
+    (array([1., 0.]), True)
     """
 
     name: str
@@ -29,46 +42,51 @@ class Property(Brief):
     binary: bool
 
     def at(self, positions: NDArray[np.int64]) -> Property:
-        """The same property read at some positions only, as at the last character of each token."""
+        """The same property at some `positions` only, as at the last character of each token."""
         return Property(self.name, self.meaning, self.values[positions], self.binary)
 
     def varies(self) -> bool:
         """Whether there is anything to follow: at least two values, neither of them a rarity."""
-        spread = np.abs(self.values - np.median(self.values)) > 0
-        return bool(spread.mean() > 0.002 if not self.binary else 0.002 < self.values.mean() < 0.998)
+        if self.binary:
+            return bool(_RARE < self.values.mean() < 1 - _RARE)
+        return bool((self.values != np.median(self.values)).mean() > _RARE)
 
 
-def text_properties(text: str) -> list[Property]:
-    """All properties of a text, each with one value per character.
+def text_properties(pieces: Sequence[str]) -> list[Property]:
+    """Ten properties of a text that a network may follow; `tracking_units` says which unit follows which.
 
-    Example:
-        >>> {p.name: p.values.tolist() for p in text_properties("(a)")}["brackets"]
-        [1.0, 1.0, 0.0]
+    They are read as in Karpathy, Johnson and Li (2015): place in the line, indentation, brackets, strings, comments,
+    length of the word, capitals and digits.
+
+    Args:
+        pieces: the text, a str, or its tokens in order. A token has the value of its last character.
+
+    Returns:
+        One `Property` each, whose values are as many as the pieces. No text raises an error.
+
+    >>> from carousel.diagnosis import text_properties
+    >>> {each.name: each.values.tolist() for each in text_properties("(a)")}["brackets"]
+    [1.0, 1.0, 0.0]
+    >>> {each.name: each.values.tolist() for each in text_properties(["def ", "f(", "x)"])}["brackets"]
+    [0.0, 1.0, 0.0]
     """
+    text = "".join(piece or " " for piece in pieces)
+    last = np.cumsum([max(len(piece), 1) for piece in pieces], dtype=np.int64) - 1
     quotes, comments, brackets = _nesting(text)
     columns, indentation, leading = _lines(text)
-    return [
-        Property("column", "far along its line the text is", columns, False),
-        Property("indentation", "deep the line is indented", indentation, False),
-        Property("leading space", "a line's indentation is being written", leading, True),
-        Property("brackets", "many brackets are open", brackets, False),
-        Property("string", "the text stands inside a quoted string", (quotes == 1).astype(float), True),
-        Property(
-            "long string", "the text stands inside a triple-quoted string", (quotes == 2).astype(float), True
-        ),
-        Property("comment", "the text stands inside a comment", comments, True),
-        Property("word", "many letters the current word has so far", _words(text), False),
-        Property("capital", "the last letter was a capital", _each(text, str.isupper), True),
-        Property("digit", "the last character was a digit", _each(text, str.isdigit), True),
+    values = [
+        ("column", "far along its line the text is", columns, False),
+        ("indentation", "deep the line is indented", indentation, False),
+        ("leading space", "a line's indentation is being written", leading, True),
+        ("brackets", "many brackets are open", brackets, False),
+        ("string", "the text stands inside a quoted string", (quotes == 1).astype(float), True),
+        ("long string", "the text stands inside a triple-quoted string", (quotes == 2).astype(float), True),
+        ("comment", "the text stands inside a comment", comments, True),
+        ("word", "many letters the current word has so far", _words(text), False),
+        ("capital", "the last letter was a capital", _each(text, str.isupper), True),
+        ("digit", "the last character was a digit", _each(text, str.isdigit), True),
     ]
-
-
-def token_properties(pieces: Sequence[str]) -> list[Property]:
-    """Properties of a text cut into tokens, one value per token: that of its last character."""
-    lengths = np.array([max(len(piece), 1) for piece in pieces], dtype=np.int64)
-    text = "".join(piece or " " for piece in pieces)
-    last = np.cumsum(lengths) - 1
-    return [each.at(last) for each in text_properties(text)]
+    return [Property(*each).at(last) for each in values]
 
 
 def _each(text: str, test: Callable[[str], bool]) -> NDArray[np.float64]:

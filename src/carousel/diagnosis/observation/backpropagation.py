@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 import torch
 
 from carousel.diagnosis.observation.layers import RecurrentLayer, along
+from carousel.diagnosis.observation.log_scaled import LogScaled
 from carousel.diagnosis.observation.module_run import ModuleRun
-from carousel.diagnosis.observation.replay import Played, in_own_time
-from carousel.diagnosis.observation.scaled import Scaled
+from carousel.diagnosis.observation.replay import Replayed, in_own_time
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,81 +27,75 @@ class StateGradient:
     is the gradient of a state of the whole stack.
     """
 
-    whole: Scaled
-    onward: Scaled
+    whole: LogScaled
+    onward: LogScaled
 
 
 def back_through(
-    layers: Sequence[RecurrentLayer], played: Sequence[Played], run: ModuleRun
+    layers: Sequence[RecurrentLayer], replayed: Sequence[Replayed], run: ModuleRun
 ) -> list[StateGradient]:
     """The gradient of every state of every layer and direction of a module."""
     directions = sum(layer.layer == 0 for layer in layers)
     found: dict[int, StateGradient] = {}
-    above = Scaled.of(
+    above = LogScaled.of(
         run.output_gradient
-    )  # dL/d(output of this level), (T, B, D H) in the order of the sequence
+    )  # dL/d(output of this level), (T, B, D H), in the order of the sequence
     for first in range(len(layers) - directions, -1, -directions):
         width = above.unit.shape[-1] // directions
-        below: Scaled | None = None
+        sent = []
         for direction in range(directions):
             number = first + direction
             layer = layers[number]
-            asked = _scaled(above.part(direction * width, (direction + 1) * width), run, layer)
+            asked = _turned(above.part(direction * width, (direction + 1) * width), run, layer)
             is_top = first + directions == len(layers)
             found[number], to_inputs = _sweep(
-                layer, played[number], _on_states(asked, layer), _at_ends(run, layer, number), is_top
+                layer, replayed[number], _on_states(asked, layer), _at_ends(run, layer, number), is_top
             )
-            to_inputs = _scaled(to_inputs, run, layer)
-            below = to_inputs if below is None else below + to_inputs
-        above = below if below is not None else above
+            sent.append(_turned(to_inputs, run, layer))
+        above = reduce(add, sent)
     return [found[number] for number in range(len(layers))]
 
 
 def _sweep(
-    layer: RecurrentLayer, played: Played, above: Scaled, ends: Scaled, is_top: bool
-) -> tuple[StateGradient, Scaled]:
+    layer: RecurrentLayer, replayed: Replayed, above: LogScaled, ends: LogScaled, is_top: bool
+) -> tuple[StateGradient, LogScaled]:
     """From the last step to the first: the gradient of each state, and that of each input."""
-    steps = played.inputs.shape[0]
-    onward = [ends.at(steps)]
-    whole = [above.at(steps) + onward[-1]]
+    steps = replayed.inputs.shape[0]
+    onward = [ends[steps]]
+    whole = [above[steps] + onward[-1]]
     inputs = []
-    for t, at in along(layer, played.inputs, played.states, backwards=True):
+    for t, at in along(layer, replayed.inputs, replayed.states, backwards=True):
         after = whole[-1]
         ds, dx = at.pull_back(after.unit)
-        inputs.append(Scaled.of(dx, after.log))
-        onward.append(ends.at(t) + Scaled.of(ds, after.log))
-        whole.append(above.at(t) + onward[-1])
-    total = _stacked(whole[::-1])
-    return StateGradient(total, total if is_top else _stacked(onward[::-1])), _stacked(inputs[::-1])
+        inputs.append(LogScaled.of(dx, after.log))
+        onward.append(ends[t] + LogScaled.of(ds, after.log))
+        whole.append(above[t] + onward[-1])
+    total, rest, to_inputs = (LogScaled.joined(each[::-1], torch.stack) for each in (whole, onward, inputs))
+    return StateGradient(total, total if is_top else rest), to_inputs
 
 
-def _stacked(parts: Sequence[Scaled]) -> Scaled:
-    return Scaled(torch.stack([part.unit for part in parts]), torch.stack([part.log for part in parts]))
-
-
-def _scaled(gradient: Scaled, run: ModuleRun, layer: RecurrentLayer) -> Scaled:
+def _turned(gradient: LogScaled, run: ModuleRun, layer: RecurrentLayer) -> LogScaled:
     """Turned round for a reverse layer, to its own order of time or back."""
-    unit = in_own_time(gradient.unit, run.lengths, layer)
-    return Scaled(unit, in_own_time(gradient.log, run.lengths, layer))
+    return LogScaled(*(in_own_time(each, run.lengths, layer) for each in (gradient.unit, gradient.log)))
 
 
-def _on_states(asked: Scaled, layer: RecurrentLayer) -> Scaled:
+def _on_states(asked: LogScaled, layer: RecurrentLayer) -> LogScaled:
     """A gradient of the outputs, (T, B, width), as one of the full states, (T + 1, B, n)."""
-    on_h = asked.unit if layer.projection is None else asked.unit @ layer.projection
-    time, batch = on_h.shape[:2]
-    values = on_h.new_zeros(time + 1, batch, layer.size)
-    values[1:, :, : layer.hidden] = on_h
-    return Scaled.of(values, torch.cat([asked.log.new_zeros(1, batch), asked.log]))
+    values = layer.from_output(asked.unit)
+    return LogScaled.of(
+        torch.cat([values.new_zeros(1, *values.shape[1:]), values]),
+        torch.cat([torch.zeros_like(asked.log[:1]), asked.log]),
+    )
 
 
-def _at_ends(run: ModuleRun, layer: RecurrentLayer, number: int) -> Scaled:
+def _at_ends(run: ModuleRun, layer: RecurrentLayer, number: int) -> LogScaled:
     """What the loss asks of the states that calls of the module returned, as (T + 1, B, n)."""
     time, batch = run.inputs.shape[:2]
     values = run.inputs.new_zeros(time + 1, batch, layer.size)
-    rows = torch.arange(batch)
-    for end, states in run.state_gradients.items():
-        parts = [state[number] for state in states]
-        if layer.projection is not None:
-            parts[0] = parts[0] @ layer.projection
-        values[torch.clamp(run.lengths, max=end), rows] += torch.cat(parts, dim=-1)
-    return Scaled.of(values)
+    for end, (h, *others) in run.state_gradients.items():
+        full = layer.from_output(h[number])
+        full[..., layer.hidden :] = torch.cat(
+            [h.new_zeros(batch, 0), *(each[number] for each in others)], dim=-1
+        )
+        values[torch.clamp(run.lengths, max=end), torch.arange(batch)] += full
+    return LogScaled.of(values)

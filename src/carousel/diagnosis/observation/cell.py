@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from carousel.emit.reference import evaluate
 from carousel.equations import Equations
@@ -51,12 +51,19 @@ class WeightedCell:
         h = s[..., : self.hidden]
         return h if self.projection is None else h @ self.projection.T
 
+    def from_output(self, gradient: Tensor) -> Tensor:
+        """A gradient of the output as one of the full state, (..., n): the transpose of `output`."""
+        on_h = gradient if self.projection is None else gradient @ self.projection
+        return nn.functional.pad(on_h, (0, self.size - self.hidden))
+
     def step(self, x: Tensor, s: Tensor) -> Tensor:
         """The state after one step. x: (..., I), s: (..., n) -> (..., n)."""
-        values = self.vectors(x, s)
-        new = [values[node] for node in self.equations.new_states]
-        shape = (*s.shape[:-1], self.hidden)
-        return torch.cat([part.expand(shape) for part in new], dim=-1)
+        return self.new_state(self.vectors(x, s), s.shape[:-1])
+
+    def new_state(self, values: Mapping[Node, Tensor], points: torch.Size) -> Tensor:
+        """The full state out of the vectors of a step, (..., n)."""
+        parts = [values[node].expand(*points, self.hidden) for node in self.equations.new_states]
+        return torch.cat(parts, dim=-1)
 
     def vectors(self, x: Tensor, s: Tensor) -> dict[Node, Tensor]:
         """Every vector of one step, node -> (..., H)."""
@@ -85,7 +92,7 @@ class WeightedCell:
         return values
 
     def norm(self, affine: Node, vector: Node) -> Tensor:
-        """The spectral norm of the matrix of one product for one vector; found once, for large ones are dear."""
+        """The spectral norm of the matrix of one product for one vector, computed once: it is expensive."""
         if (affine, vector) not in self._norms:
             self._norms[affine, vector] = torch.linalg.matrix_norm(self.weight(affine, vector), ord=2)
         return self._norms[affine, vector]

@@ -32,6 +32,9 @@ class RecurrentLayer(WeightedCell):
         path: where the module stands in the model ("encoder.lstm", "" for the model itself).
         layer, direction: as in the module; counted from 0, "forward" or "reverse".
         kind: the module's class, "LSTM".
+        equations, parameters: the cell, and its packed weights by the names of `equations.layout`.
+        input_size, hidden: I and H.
+        projection: (P, H) of an LSTM with proj_size, else None. The recurrent matrix is then U W_hr.
 
     >>> import torch
     >>> from carousel.diagnosis import recurrent_layers
@@ -41,6 +44,9 @@ class RecurrentLayer(WeightedCell):
     >>> x, s = torch.zeros(4, 3, dtype=torch.float64), torch.zeros(4, 10, dtype=torch.float64)
     >>> layer.step(x, s).shape, layer.jacobian(x, s).shape
     (torch.Size([4, 10]), torch.Size([4, 10, 10]))
+    >>> at = layer.linearise(x, s)
+    >>> torch.allclose(at.jvp(s + 1), at.matrix().sum(dim=-1))
+    True
     """
 
     path: str
@@ -61,7 +67,7 @@ class RecurrentLayer(WeightedCell):
         return replace(self, parameters=numbers, projection=projection)
 
     def linearise(self, x: Tensor, s: Tensor, steepest: bool = False) -> Linearisation:
-        """The tangent map of the step at N points. x: (N, I), s: (N, n).
+        """The tangent map of the step at N points, which has `matrix`, `jvp` and `vjp`. x: (N, I), s: (N, n).
 
         With `steepest` every activation has its largest slope: what the weights and gates alone would do.
         """
@@ -70,14 +76,6 @@ class RecurrentLayer(WeightedCell):
     def jacobian(self, x: Tensor, s: Tensor) -> Tensor:
         """ds'/ds in closed form, (N, n, n). x: (N, I), s: (N, n)."""
         return self.linearise(x, s).matrix()
-
-    def jvp(self, x: Tensor, s: Tensor, v: Tensor) -> Tensor:
-        """J v for rows v of (N, n) or (N, k, n), without J."""
-        return self.linearise(x, s).jvp(v)
-
-    def vjp(self, x: Tensor, s: Tensor, u: Tensor) -> Tensor:
-        """u^T J for rows u of (N, n) or (N, k, n), without J."""
-        return self.linearise(x, s).vjp(u)
 
 
 def along(
@@ -106,17 +104,21 @@ def recurrent_layers(model: nn.Module, dtype: torch.dtype = torch.float64) -> li
         dtype: of the copies, float64 or float32.
 
     Returns:
-        In the order of `model.named_modules()`, then of layers, then of directions; empty if there is none.
+        In the order of `model.named_modules()`, then of layers, then of directions; empty if there is none. The weights
+        of a layer have their shapes in torch.nn, as (4H, I) for weight_ih of an LSTM.
 
     Raises:
         CarouselError: a weight is not finite, or `model` is not a module.
+
+    Source: the equations of the cells, of which `carousel equations NAME` names the paper (LSTM: Hochreiter and
+    Schmidhuber 1997).
 
     >>> import torch
     >>> [layer.name for layer in recurrent_layers(torch.nn.GRU(3, 5, num_layers=2, bidirectional=True))]
     ['GRU.l0', 'GRU.l0.reverse', 'GRU.l1', 'GRU.l1.reverse']
     """
     if not isinstance(model, nn.Module):
-        raise CarouselError(f"A model must be a torch.nn.Module; it is a {type(model).__name__}.")
+        raise CarouselError(f"A model must be a torch.nn.Module; got a {type(model).__name__}.")
     return [
         layer
         for path, module in model.named_modules()
@@ -175,8 +177,8 @@ def equations_of(module: nn.Module) -> Equations:
         if isinstance(module, theirs):
             return CELLS[ours].equations
     raise CarouselError(
-        f"{type(module).__name__} is a recurrent module whose equations are not known. Known are torch.nn's RNN, LSTM, "
-        "GRU and their cells, and carousel.Recurrent, which takes any equations you write."
+        "Only modules with known equations can be measured: torch.nn's RNN, LSTM, GRU and their cells, and "
+        f"carousel.Recurrent, which takes any equations you write; got a {type(module).__name__}."
     )
 
 
@@ -185,8 +187,7 @@ def _copy(parameter: Tensor, path: str, name: str, dtype: torch.dtype) -> Tensor
     if not bool(torch.isfinite(copy).all()):
         bad = int((~torch.isfinite(copy)).sum())
         raise CarouselError(
-            f"{f'{path}.' if path else ''}{name} holds {bad} values that are NaN or infinite, of {copy.numel()}: "
-            "there is nothing left to diagnose. Go back to an earlier checkpoint, and lower the learning rate or clip "
-            "the gradient."
+            f"Weights must be finite; {f'{path}.' if path else ''}{name} holds {bad} values of {copy.numel()} that are "
+            "NaN or infinite. Go back to an earlier checkpoint, and lower the learning rate or clip the gradient."
         )
     return copy

@@ -78,43 +78,6 @@ def derivatives_of(equations: Equations, steepest: bool) -> Derivatives:
     return Derivatives(slopes, list(fixed), list(moving), gradients)
 
 
-@dataclass(frozen=True, eq=False)
-class Block:
-    """A matrix of N points as diag + dense: (N, H) or None, and (N, H, W) or (1, H, W) or None."""
-
-    diagonal: Tensor | None = None
-    dense: Tensor | None = None
-
-    def __add__(self, other: Block) -> Block:
-        return Block(_plus(self.diagonal, other.diagonal), _plus(self.dense, other.dense))
-
-    def rows_times(self, slope: Tensor) -> Block:
-        """diag(slope) times this; slope: (N, H) or a number."""
-        tall = slope.unsqueeze(-1) if slope.dim() else slope
-        return Block(
-            None if self.diagonal is None else self.diagonal * slope,
-            None if self.dense is None else self.dense * tall,
-        )
-
-    def after(self, weight: Tensor) -> Block:
-        """weight (H', H) times this."""
-        parts = None if self.diagonal is None else weight * self.diagonal.unsqueeze(-2)
-        return Block(None, _plus(parts, None if self.dense is None else weight @ self.dense))
-
-    def over_units(self, node: Node) -> Block:
-        """The sum or mean over units of this."""
-        dense = self.dense if self.diagonal is None else _plus(torch.diag_embed(self.diagonal), self.dense)
-        return self if dense is None else Block(None, _over_units(node, dense, dim=-2))
-
-    def matrix(self, points: int, height: int, width: int, like: Tensor) -> Tensor:
-        whole = like.new_zeros(points, height, width)
-        if self.dense is not None:
-            whole += self.dense
-        if self.diagonal is not None:
-            whole.diagonal(dim1=-2, dim2=-1).add_(self.diagonal)
-        return whole
-
-
 class Linearisation:
     """The tangent map of one layer's step at N points at once.
 
@@ -151,8 +114,7 @@ class Linearisation:
     @property
     def new_state(self) -> Tensor:
         """The state after the step, (N, n)."""
-        shape = (self.points, self.layer.hidden)
-        return torch.cat([self.values[node].expand(shape) for node in self.equations.new_states], dim=-1)
+        return self.layer.new_state(self.values, torch.Size([self.points]))
 
     def jvp(self, v: Tensor, dx: Tensor | None = None) -> Tensor:
         """J v (+ the derivative by the input times dx, (N, k, I)) for each row v of (N, k, n) or (N, n)."""
@@ -217,12 +179,11 @@ class Linearisation:
 
     def matrix(self) -> Tensor:
         """J = ds'/ds, (N, n, n), in closed form: row a, column b is the derivative of s'_a by s_b."""
-        width = self.layer.hidden
-        return torch.cat([self._columns(state_node(state), width) for state in self.equations.states], dim=-1)
+        return torch.cat([self._columns(state_node(state)) for state in self.equations.states], dim=-1)
 
     def input_matrix(self) -> Tensor:
         """ds'/dx, (N, n, I)."""
-        return self._columns(INPUT, self.layer.input_size)
+        return self._columns(INPUT)
 
     def carry(self, state: str) -> Tensor | None:
         """What a state keeps of itself by elementwise paths alone, (N, H): f of an LSTM's c, z of a GRU's h.
@@ -239,15 +200,13 @@ class Linearisation:
         kept = forward_mode(self.equations, {state_node(state): whole}, through)
         return kept.get(self.equations.new_states[self.equations.states.index(state)])
 
-    def _columns(self, leaf: Node, width: int) -> Tensor:
-        """All unit vectors of one leaf at once."""
-        unit = Block(diagonal=self._like.new_ones(1, width))
-        blocks = block_columns(
-            self.layer, leaf, unit, self.layer.weight, self.layer.diagonal, self.slopes.__getitem__
+    def _columns(self, leaf: Node) -> Tensor:
+        width = self.layer.input_size if leaf is INPUT else self.layer.hidden
+        unit = torch.eye(width, dtype=self._like.dtype)
+        columns = columns_of(
+            self.layer, {leaf: unit}, self.layer.weight, self.layer.diagonal, self.slopes.__getitem__
         )
-        return torch.cat(
-            [block.matrix(self.points, self.layer.hidden, width, self._like) for block in blocks], dim=-2
-        )
+        return columns.expand(self.points, -1, -1)
 
 
 def forward_mode(
@@ -266,25 +225,33 @@ def forward_mode(
     return found
 
 
-def block_columns(
+def columns_of(
     cell: WeightedCell,
-    leaf: Node,
-    unit: Block,
+    seed: Mapping[Node, Tensor],
     weight: Callable[[Node, Node], Tensor],
     diagonal: Callable[[Node], Tensor],
     slopes: Callable[[Node], Sequence[Tensor]],
-) -> list[Block]:
-    """For each new state its matrix by one leaf, from matrices, diagonals and slopes; diagonal as long as it is."""
+) -> Tensor:
+    """The matrices of the new states by one leaf, one under the other, (n, W) or (N, n, W), from their parts.
 
-    def through(node: Node, k: int, block: Block) -> Block:
+    seed: the leaf and the unit matrix of its size. The matrix of a sum over units has equal rows.
+    """
+
+    def through(node: Node, k: int, matrix: Tensor) -> Tensor:
         if node.operation == "affine":
-            return block.after(weight(node, node.operands[k]))
-        if node.operation == "scale":
-            return block.rows_times(diagonal(node))
-        return block.over_units(node) if node.operation in REDUCTIONS else block.rows_times(slopes(node)[k])
+            matrices = weight(node, node.operands[k])
+            return matrices if node.operands[k] in seed else matrices @ matrix
+        if node.operation in REDUCTIONS:
+            return _over_units(node, matrix, dim=-2)
+        slope = diagonal(node) if node.operation == "scale" else slopes(node)[k]
+        return matrix * (slope.unsqueeze(-1) if slope.dim() else slope)
 
-    found = forward_mode(cell.equations, {leaf: unit}, through)
-    return [found.get(node, Block()) for node in cell.equations.new_states]
+    found = forward_mode(cell.equations, seed, through)
+    [unit] = seed.values()
+    none = unit.new_zeros(cell.hidden, unit.shape[-1])
+    return torch.cat(
+        torch.broadcast_tensors(*(found.get(each, none) for each in cell.equations.new_states)), dim=-2
+    )
 
 
 def state_node(name: str) -> Node:
@@ -295,10 +262,6 @@ def state_node(name: str) -> Node:
 def _rows(value: Tensor, points: slice) -> Tensor:
     """Of (N, H) some rows; a constant or a learned vector is that of every point."""
     return value[points] if value.dim() > 1 else value
-
-
-def _plus(a: Tensor | None, b: Tensor | None) -> Tensor | None:
-    return b if a is None else a if b is None else a + b
 
 
 def _over_units(node: Node, values: Tensor, dim: int = -1) -> Tensor:
@@ -317,4 +280,4 @@ def _wide(slope: Tensor) -> Tensor:
 
 
 def _no_products(node: Node) -> Tensor:
-    raise CarouselError(f"The slope of an elementwise operation holds no product, but {node!r} came.")
+    raise CarouselError(f"The slope of an elementwise operation must hold no product; got {node!r}.")

@@ -22,11 +22,14 @@ DEFAULT_LOSS = "the squared norm of the last valid output"
 class NextSymbol:
     """The cross-entropy of the symbol that follows the last step, of a model's (logits (T, B, V), state).
 
-    Args:
+    Attributes:
         targets: (B,), the symbols that follow.
+        words: what reports call this loss.
 
     >>> import torch
-    >>> round(NextSymbol(torch.tensor([1, 0]))((torch.zeros(5, 2, 4), None)).item() / 2, 4)  # ln 4 each
+    >>> from carousel.diagnosis import NextSymbol
+    >>> loss = NextSymbol(torch.tensor([1, 0]))
+    >>> round(loss((torch.zeros(5, 2, 4), None)).item() / 2, 4)  # ln 4 for each of two sequences
     1.3863
     """
 
@@ -47,8 +50,8 @@ def loss_of(loss: Loss | None, output: Any, calls: Sequence[Call]) -> Tensor:
         if isinstance(output, Tensor):
             raise
         raise CarouselError(
-            f"The loss failed on the model's output, {shapes(output)}: {error}. It takes what the model returns, all "
-            "of it: of an LSTM that is (output, (h, c))."
+            f"The loss failed on the model's output, {shapes(output)}: {error}. A loss takes all that the model "
+            "returns: of an LSTM that is (output, (h, c))."
         ) from error
     if not isinstance(total, Tensor) or not total.is_floating_point():
         raise CarouselError(
@@ -63,8 +66,8 @@ def loss_of(loss: Loss | None, output: Any, calls: Sequence[Call]) -> Tensor:
     total = total.sum()
     if not bool(torch.isfinite(total)):
         raise CarouselError(
-            f"The loss on this batch is {total.item()}. A gradient cannot be taken of it; look at the data and "
-            "the weights."
+            f"A loss must be finite to have a gradient; on this batch it is {total.item()}. Look at the data and the "
+            "weights."
         )
     return total
 
@@ -76,19 +79,16 @@ def loss_words(loss: Loss | None) -> str:
 
 def last_valid_output(output: Any, calls: Sequence[Call]) -> Tensor:
     """The model's output at the last step of each sequence, (B, ...); the whole output if it has no time."""
+    if isinstance(output, (dict, tuple, list)) and not isinstance(output, PackedSequence):
+        parts = output.values() if isinstance(output, dict) else output
+        output = next((each for each in parts if _is_output(each)), output)
     if isinstance(output, PackedSequence):
         padded, lengths = nn.utils.rnn.pad_packed_sequence(output)
         return padded[lengths - 1, torch.arange(len(lengths))]
-    if isinstance(output, dict):
-        output = next((each for each in output.values() if _is_output(each)), output)
-    if isinstance(output, (tuple, list)):
-        output = next((each for each in output if _is_output(each)), output)
-        if isinstance(output, PackedSequence):
-            return last_valid_output(output, calls)
-    if not isinstance(output, Tensor) or not output.is_floating_point():
+    if not _is_output(output):
         raise CarouselError(
-            f"The model's output is a {type(output).__name__} without a tensor of numbers to take a loss of; "
-            "give a loss of its output."
+            f"The default loss needs a tensor of numbers; the model's output is a {type(output).__name__} without one. "
+            "Pass a loss of its output."
         )
     last = ModuleRun.of(calls[-1:], torch.float64)
     steps, batch = last.inputs.shape[:2]
@@ -96,11 +96,12 @@ def last_valid_output(output: Any, calls: Sequence[Call]) -> Tensor:
     if not last.stepwise and output.dim() >= 2:
         if last.unbatched and output.shape[0] == steps:
             return output[-1:]
-        if last.batch_first and output.shape[:2] == (batch, steps):
-            return output[b, t]
-        if not last.unbatched and output.shape[:2] == (steps, batch):
+        is_batch_first, is_time_first = (
+            output.shape[:2] == each for each in ((batch, steps), (steps, batch))
+        )
+        if not last.unbatched and is_time_first and not (last.batch_first and is_batch_first):
             return output[t, b]
-        if not last.unbatched and output.shape[:2] == (batch, steps):
+        if not last.unbatched and is_batch_first:
             return output[b, t]
     return output
 

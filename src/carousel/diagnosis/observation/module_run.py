@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from carousel.diagnosis.observation.recording import Call
-from carousel.errors import CarouselError
+from carousel.diagnosis.observation.recording import Call, map_tensors
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +54,7 @@ class ModuleRun:
             time += part.inputs.shape[0]
             [gradients] = part.state_gradients.values()
             if following is not None:  # what flows on through the next call is found there, step by step
-                through = [
-                    _states(following.gradient(probe), like, following, dtype)
-                    for probe, like in zip(following.initial_probes, gradients, strict=True)
-                ]
+                through = _gradients(following, following.initial_probes, gradients, dtype)
                 gradients = tuple(all_ - some for all_, some in zip(gradients, through, strict=True))
             ends[time] = gradients
         return replace(
@@ -95,35 +91,30 @@ def module_runs(calls: Sequence[Call], dtype: torch.dtype, gradients: bool = Tru
 
     Where gradients were taken, a state that was detached on its way ends the run.
     """
-    by_path: dict[str, list[Call]] = {}
+    by_path: dict[str, list[list[Call]]] = {}
     for call in calls:
-        by_path.setdefault(call.path, []).append(call)
-    found = []
-    for own in by_path.values():
-        runs: list[list[Call]] = []
-        for call in own:
-            if runs and _goes_on(runs[-1][-1], call, gradients):
-                runs[-1].append(call)
-            else:
-                runs.append([call])
-        longest = max((ModuleRun.of(each, dtype) for each in runs), key=lambda p: int(p.lengths.sum()))
-        found.append(replace(longest, runs=len(runs)))
-    return found
+        runs = by_path.setdefault(call.path, [])
+        if runs and _goes_on(runs[-1][-1], call, gradients):
+            runs[-1].append(call)
+        else:
+            runs.append([call])
+    return [
+        replace(
+            max((ModuleRun.of(each, dtype) for each in runs), key=lambda run: int(run.lengths.sum())),
+            runs=len(runs),
+        )
+        for runs in by_path.values()
+    ]
 
 
 def _goes_on(last: Call, call: Call, gradients: bool) -> bool:
-    if call.hx is None or len(call.hx) != len(last.final) or getattr(call.module, "bidirectional", False):
+    if call.hx is None or getattr(call.module, "bidirectional", False) or (gradients and not call.follows):
         return False
     plain = all(
         isinstance(each.input, Tensor) and each.lengths is None and each.resets is None
         for each in (last, call)
     )
-    linked = call.follows or not gradients
-    return (
-        plain
-        and linked
-        and all(a.shape == b.shape and torch.equal(a, b) for a, b in zip(last.final, call.hx, strict=True))
-    )
+    return plain and len(call.hx) == len(last.final) and all(map(torch.equal, last.final, call.hx))
 
 
 def _module_run(call: Call, dtype: torch.dtype) -> ModuleRun:
@@ -135,8 +126,7 @@ def _module_run(call: Call, dtype: torch.dtype) -> ModuleRun:
     def padded(value: Any) -> tuple[Tensor, Tensor]:
         if isinstance(value, PackedSequence):
             return pad_packed_sequence(value)
-        if stepwise:
-            value = value.unsqueeze(0)
+        value = value.unsqueeze(0) if stepwise else value
         value = value.unsqueeze(1) if unbatched else value
         value = value.transpose(0, 1) if batch_first and not unbatched and not stepwise else value
         return value, torch.full((value.shape[1],), value.shape[0], dtype=torch.int64)
@@ -144,40 +134,47 @@ def _module_run(call: Call, dtype: torch.dtype) -> ModuleRun:
     inputs, lengths = padded(call.input)
     if call.lengths is not None:
         lengths = torch.as_tensor(call.lengths).to("cpu", torch.int64)
-    outputs, _ = padded(call.output)
-    inputs, outputs = _plain(inputs, dtype), _plain(outputs, dtype)
-    sent: Any = call.gradient(call.output_probe)
-    if sent is not None and isinstance(call.output, PackedSequence):
-        sent = PackedSequence(
-            sent, call.output.batch_sizes, call.output.sorted_indices, call.output.unsorted_indices
-        )
-    output_gradient = torch.zeros_like(outputs) if sent is None else _plain(padded(sent)[0], dtype)
-    finals = tuple(_states(state, None, call, dtype) for state in call.final)
-    initial = (
-        tuple(torch.zeros_like(final) for final in finals)
-        if call.hx is None
-        else tuple(_states(state, None, call, dtype) for state in call.hx)
-    )
-    gradients = tuple(
-        _states(call.gradient(probe), final, call, dtype)
-        for probe, final in zip(call.final_probes, finals, strict=True)
-    )
+    outputs = _plain(padded(call.output)[0], dtype)
+    sent = call.gradient(call.output_probe)
+    output_gradient = torch.zeros_like(outputs)
+    if sent is not None:
+        output_gradient = _plain(padded(map_tensors(lambda _: sent, call.output))[0], dtype)
+    finals = tuple(_states(state, call, dtype) for state in call.final)
+    initial = finals if call.hx is None else call.hx
     return ModuleRun(
-        call.path, module, inputs, lengths, initial, outputs, output_gradient, {inputs.shape[0]: gradients},
-        batch_first, unbatched, stepwise, None if call.resets is None else padded(call.resets)[0].bool().cpu(),
-    )  # fmt: skip
+        path=call.path,
+        module=module,
+        inputs=_plain(inputs, dtype),
+        lengths=lengths,
+        initial=tuple(
+            torch.zeros_like(state) if call.hx is None else _states(state, call, dtype) for state in initial
+        ),
+        outputs=outputs,
+        output_gradient=output_gradient,
+        state_gradients={len(inputs): _gradients(call, call.final_probes, finals, dtype)},
+        batch_first=batch_first,
+        unbatched=unbatched,
+        stepwise=stepwise,
+        resets=None if call.resets is None else padded(call.resets)[0].bool().cpu(),
+    )
 
 
-def _states(state: Tensor | None, like: Tensor | None, call: Call, dtype: torch.dtype) -> Tensor:
-    """A state of the module, or its gradient, as (L, B, H); zeros like `like` if there is none."""
-    if state is None:
-        if like is None:
-            raise CarouselError(f"{call.path or type(call.module).__name__} gave no state.")
-        return torch.zeros_like(like)
+def _gradients(
+    call: Call, probes: Sequence[Tensor], like: Sequence[Tensor], dtype: torch.dtype
+) -> tuple[Tensor, ...]:
+    """What the loss sent to states, one (L, B, H) each; zeros where it sent nothing."""
+    sent = [call.gradient(probe) for probe in probes]
+    return tuple(
+        torch.zeros_like(state) if each is None else _states(each, call, dtype)
+        for each, state in zip(sent, like, strict=True)
+    )
+
+
+def _states(state: Tensor, call: Call, dtype: torch.dtype) -> Tensor:
+    """A state of the module, or its gradient, as (L, B, H)."""
     if isinstance(call.module, nn.RNNCellBase):
         state = state.unsqueeze(0)
-    unbatched = state.dim() == 2
-    return _plain(state.unsqueeze(1) if unbatched else state, dtype)
+    return _plain(state.unsqueeze(1) if state.dim() == 2 else state, dtype)
 
 
 def _plain(tensor: Tensor, dtype: torch.dtype) -> Tensor:

@@ -6,7 +6,7 @@ whether or not any parameter asks for one, and no `.grad` is touched.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,23 +52,29 @@ class Call:
 
 def call_model(model: nn.Module, batch: Batch) -> Any:
     """The model's output. A tuple is model(*batch), a dict model(**batch), anything else model(batch)."""
-    batch = _ordinary(batch)
-    if isinstance(batch, PackedSequence):
-        return model(batch)
-    if isinstance(batch, (tuple, list)):
+    # tensors made in inference mode, as by a data loader that is read there, have no gradient: they are copied
+    batch = map_tensors(lambda tensor: tensor.clone() if tensor.is_inference() else tensor, batch)
+    if isinstance(batch, (tuple, list)) and not isinstance(batch, PackedSequence):
         return model(*batch)
     return model(**batch) if isinstance(batch, dict) else model(batch)
 
 
-def _ordinary(value: Any) -> Any:
-    """The batch with tensors that were made in inference mode, as of a data loader read there, copied out of it."""
-    if isinstance(value, PackedSequence):
-        return PackedSequence(*(None if each is None else _ordinary(each) for each in value))  # type: ignore[arg-type]
+def map_tensors(function: Callable[[Tensor], Tensor], value: Any) -> Any:
+    """A batch with every tensor of numbers replaced; of a PackedSequence only its data."""
     if isinstance(value, Tensor):
-        return value.clone() if value.is_inference() else value
+        return function(value)
+    if isinstance(value, PackedSequence):
+        return value._replace(data=function(value.data))
     if isinstance(value, dict):
-        return {name: _ordinary(each) for name, each in value.items()}
-    return type(value)(map(_ordinary, value)) if type(value) in (tuple, list) else value
+        return {name: map_tensors(function, each) for name, each in value.items()}
+    return (
+        type(value)(map_tensors(function, each) for each in value) if type(value) in (tuple, list) else value
+    )
+
+
+def as_tuple(states: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The states of a module, of which a module with one returns no tuple."""
+    return (states,) if isinstance(states, Tensor) else tuple(states)
 
 
 @contextmanager
@@ -79,56 +85,44 @@ def recording(model: nn.Module) -> Iterator[list[Call]]:
         for path, module in model.named_modules():
             if is_recurrent(module):
                 before, after = _hooks(path, calls)
-                for handle in (
-                    module.register_forward_pre_hook(before, with_kwargs=True),
-                    module.register_forward_hook(after, with_kwargs=True),
-                ):
-                    stack.callback(handle.remove)
+                stack.callback(module.register_forward_pre_hook(before, with_kwargs=True).remove)
+                stack.callback(module.register_forward_hook(after, with_kwargs=True).remove)
         yield calls
 
 
 def _hooks(path: str, calls: list[Call]) -> tuple[Callable[..., Any], Callable[..., Any]]:
     def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         given = dict(zip(("input", "hx"), args, strict=False)) | kwargs
-        _check_width(path, module, given.get("input"))
+        _check_input(path, module, given.get("input"))
         hx = given.get("hx")
-        states = None if hx is None else (hx,) if isinstance(hx, Tensor) else tuple(hx)
+        states = None if hx is None else as_tuple(hx)
         call = Call(
-            path, module, _detached(given["input"]), None if states is None else _detached(states),
-            given.get("lengths"), given.get("resets"),
-        )  # fmt: skip
+            path,
+            module,
+            _detached(given["input"]),
+            _detached(states),
+            given.get("lengths"),
+            given.get("resets"),
+        )
         if states is not None:
             call.follows = any(state.requires_grad for state in states)
-            call.initial_probes = tuple(_probe(state) for state in states)
-            probed = tuple(s + p for s, p in zip(states, call.initial_probes, strict=True))
+            call.initial_probes, probed = _probed(states)
             given["hx"] = probed[0] if isinstance(hx, Tensor) else probed
         calls.append(call)
         return (given.pop("input"),), given
 
     def after(module: nn.Module, args: Any, kwargs: Any, result: Any) -> Any:
         call = calls[-1]
-        if isinstance(module, nn.RNNCellBase):
-            finals = (result,) if isinstance(result, Tensor) else tuple(result)
-            call.output, call.final = _detached(finals[0]), _detached(finals)
-            call.final_probes = tuple(_probe(state) for state in finals)
-            probed = tuple(s + p for s, p in zip(finals, call.final_probes, strict=True))
-            return probed[0] if isinstance(result, Tensor) else probed
-        output, hx = result
-        finals = (hx,) if isinstance(hx, Tensor) else tuple(hx)
-        call.output, call.final = _detached(output), _detached(finals)
-        call.final_probes = tuple(_probe(state) for state in finals)
-        probed = tuple(s + p for s, p in zip(finals, call.final_probes, strict=True))
-        call.output_probe = _probe(output.data if isinstance(output, PackedSequence) else output)
-        if isinstance(output, PackedSequence):
-            output = PackedSequence(
-                output.data + call.output_probe,
-                output.batch_sizes,
-                output.sorted_indices,
-                output.unsorted_indices,
-            )
-        else:
-            output = output + call.output_probe
-        return output, probed[0] if isinstance(hx, Tensor) else probed
+        output, hx = (None, result) if isinstance(module, nn.RNNCellBase) else result
+        call.final = _detached(as_tuple(hx))
+        call.final_probes, probed = _probed(as_tuple(hx))
+        final = probed[0] if isinstance(hx, Tensor) else probed
+        if output is None:
+            call.output = call.final[0]
+            return final
+        call.output = _detached(output)
+        call.output_probe = probe = torch.zeros_like(output.data, requires_grad=True)
+        return map_tensors(lambda data: data + probe, output), final
 
     return before, after
 
@@ -141,53 +135,49 @@ def send_back(loss: Tensor, calls: list[Call]) -> None:
         for probe in (call.output_probe, *call.final_probes, *call.initial_probes)
         if probe is not None
     ]
-    found = (
-        torch.autograd.grad(loss, probes, allow_unused=True) if loss.requires_grad else [None] * len(probes)
-    )
-    if all(gradient is None for gradient in found):
+    found = torch.autograd.grad(loss, probes, allow_unused=True) if loss.requires_grad else []
+    by_probe = {id(p): g.detach() for p, g in zip(probes, found, strict=False) if g is not None}
+    if not by_probe:
         raise CarouselError(
-            "The loss does not depend on the output of any recurrent layer in a way that can be differentiated. Give "
-            "a loss of the model's output, as in loss=lambda output: output.square().sum(), and let the model's "
-            "forward run without torch.no_grad, detach or argmax between the layer and its output."
+            "The loss must depend on the output of a recurrent layer in a way that can be differentiated; it does not. "
+            "Pass a loss of the model's output, as in loss=lambda output: output.square().sum(), and run the model's "
+            "forward without torch.no_grad, detach or argmax between the layer and its output."
         )
-    by_probe = {id(p): g.detach() for p, g in zip(probes, found, strict=True) if g is not None}
     for call in calls:
         call.gradients = by_probe
 
 
-def _probe(tensor: Tensor) -> Tensor:
-    return torch.zeros_like(tensor, requires_grad=True)
+def _probed(tensors: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Zeros for each tensor, whose gradient is that of the tensor, and the tensors with these added."""
+    probes = tuple(torch.zeros_like(tensor, requires_grad=True) for tensor in tensors)
+    return probes, tuple(tensor + probe for tensor, probe in zip(tensors, probes, strict=True))
 
 
 def _detached(value: Any) -> Any:
-    if isinstance(value, PackedSequence):
-        return PackedSequence(
-            value.data.detach(), value.batch_sizes, value.sorted_indices, value.unsorted_indices
-        )
-    return value.detach() if isinstance(value, Tensor) else tuple(each.detach() for each in value)
+    return map_tensors(Tensor.detach, value)
 
 
-def _check_width(path: str, module: nn.Module, input: Any) -> None:
-    """torch would say it too, but not which layer."""
+def _check_input(path: str, module: nn.Module, input: Any) -> None:
+    """Checked here, because torch's error does not name the layer."""
     data = input.data if isinstance(input, PackedSequence) else input
     name = path or type(module).__name__
     if not isinstance(data, Tensor):
         raise CarouselError(
             f"{name} reads a tensor or a PackedSequence; this batch brings it a {type(data).__name__}."
         )
-    width = int(module.input_size)  # type: ignore[arg-type]
-    if data.dim() and data.shape[-1] != width:
+    width, shape = int(module.input_size), tuple(data.shape)  # type: ignore[arg-type]
+    if shape and shape[-1] != width:
         raise CarouselError(
-            f"{name} reads inputs of width {width}; this batch brings it {data.shape[-1]}, in shape "
-            f"{tuple(data.shape)}."
+            f"{name} reads inputs of width {width}; this batch brings it {shape[-1]}, in shape {shape}. Pass inputs "
+            f"whose last dimension is {width}."
         )
     if data.numel() == 0:
         raise CarouselError(
-            f"{name} was given an empty batch, of shape {tuple(data.shape)}. A diagnosis needs at least one sequence "
-            "of at least one step."
+            f"A diagnosis needs at least one sequence of at least one step; {name} was given an empty batch, of shape "
+            f"{shape}."
         )
     if not bool(torch.isfinite(data).all()):
         raise CarouselError(
-            f"{name} was given {int((~torch.isfinite(data)).sum())} inputs that are NaN or infinite, in a batch "
-            f"of shape {tuple(data.shape)}. Clean the data first, or look at the layers before {name}."
+            f"Inputs must be finite; {name} was given {int((~torch.isfinite(data)).sum())} that are NaN or infinite, "
+            f"in a batch of shape {shape}. Clean the data first, or look at the layers before {name}."
         )

@@ -17,28 +17,28 @@ TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-3}  # of the largest output;
 
 
 @dataclass(frozen=True, eq=False)
-class Played:
+class Replayed:
     """Inputs (T, B, I) and states (T + 1, B, n) of one layer, in its own order of time."""
 
     inputs: Tensor
     states: Tensor
 
 
-def replay(layers: Sequence[RecurrentLayer], run: ModuleRun) -> list[Played]:
+def replay(layers: Sequence[RecurrentLayer], run: ModuleRun) -> list[Replayed]:
     """The inputs and states of every layer and direction of a module."""
     x = run.inputs
-    both = max(len([l for l in layers if l.layer == each.layer]) for each in layers)
-    played: list[Played] = []
+    both = sum(layer.layer == 0 for layer in layers)
+    replayed: list[Replayed] = []
     for index in range(0, len(layers), both):
         outputs = []
         for number, layer in enumerate(layers[index : index + both], index):
             own = in_own_time(x, run.lengths, layer)
             states = _states(layer, own, run, number)
-            played.append(Played(own, states))
+            replayed.append(Replayed(own, states))
             outputs.append(in_own_time(layer.output(states[1:]), run.lengths, layer))
         x = torch.cat(outputs, dim=-1) * _mask(run, outputs[0])
     _compare(x, run, layers)
-    return played
+    return replayed
 
 
 def in_own_time(values: Tensor, lengths: Tensor, layer: RecurrentLayer) -> Tensor:
@@ -72,15 +72,15 @@ def _compare(outputs: Tensor, run: ModuleRun, layers: Sequence[RecurrentLayer]) 
     """The first steps of the last layer; those of a reverse layer are elsewhere, and are not looked at."""
     if not bool(torch.isfinite(outputs).all()):
         raise CarouselError(
-            f"The states of {layers[0].name} grow beyond all numbers on this batch: the layer is unstable. Scale its "
-            "recurrent weights down (an orthogonal start has spectral radius 1), or give a shorter batch."
+            f"States must stay finite; those of {layers[0].name} grow beyond all numbers on this batch, because the "
+            "layer is unstable. Scale its recurrent weights down (an orthogonal start has spectral radius 1), or pass "
+            "a shorter batch."
         )
     if any(layer.direction == "reverse" for layer in layers) and layers[-1].layer > 0:
         return
     width = layers[-1].output(outputs.new_zeros(1, layers[-1].size)).shape[-1]
-    ours, theirs = (
-        each[:FIRST_STEPS, :, :width] * _mask(run, each)[:FIRST_STEPS] for each in (outputs, run.outputs)
-    )
+    mask = _mask(run, outputs)
+    ours, theirs = ((each * mask)[:FIRST_STEPS, :, :width] for each in (outputs, run.outputs))
     weight = next(run.module.parameters()).dtype
     tolerance = TOLERANCE.get(weight, 0.1)
     if (
@@ -88,22 +88,19 @@ def _compare(outputs: Tensor, run: ModuleRun, layers: Sequence[RecurrentLayer]) 
     ):  # the module's own rounding: nothing is shown
         return
     there = torch.isfinite(theirs)  # float32 may overflow where what is replayed does not
-    allowed = tolerance * max(1.0, float(theirs[there].abs().amax()) if there.any() else 0.0)
-    off = float((ours - theirs)[there].abs().amax()) if there.any() else 0.0
-    if not off <= allowed:
+    if not there.any():
+        return
+    off = float((ours - theirs)[there].abs().amax())
+    if not off <= tolerance * max(1.0, float(theirs[there].abs().amax())):
         raise CarouselError(
-            f"{run.path or type(run.module).__name__} does not compute what the equations of a "
-            f"{layers[0].equations.title} say: its output differs by {off:.3g}. A module that overrides forward, or is "
-            "changed by hooks, cannot be read from its weights; write its cell as a carousel.Cell instead."
+            f"{run.path or type(run.module).__name__} must compute the equations of a {layers[0].equations.title}; its "
+            f"output differs by {off:.3g}. A module that overrides forward, or is changed by hooks, cannot be read "
+            "from its weights. Write its cell as a carousel.Cell instead."
         )
 
 
 def _largest_sum(layers: Sequence[RecurrentLayer], run: ModuleRun) -> float:
     """How large what goes into an activation can be, when states are about 1."""
-    rows = [
-        value.abs().sum(dim=1).max()
-        for each in layers
-        for value in each.parameters.values()
-        if value.dim() == 2
-    ]
-    return float(torch.stack(rows).max()) * max(1.0, float(run.inputs.abs().max()))
+    matrices = [value for each in layers for value in each.parameters.values() if value.dim() == 2]
+    largest = max(float(value.abs().sum(dim=1).max()) for value in matrices)
+    return largest * max(1.0, float(run.inputs.abs().max()))

@@ -24,13 +24,13 @@ def split_at_resets(run: ModuleRun) -> ModuleRun:
     if run.resets is None:
         return run
     found = sorted(_segments(run.resets, run.lengths), key=lambda each: each[1] - each[2])
-    lengths = torch.tensor([stop - start for _, start, stop in found])
-    steps = int(lengths.max())
-    rows = torch.tensor([sequence for sequence, _, _ in found])
-    first = torch.tensor([_starts_given(run.resets, each) for each in found])
-    last = torch.tensor([stop == int(run.lengths[sequence]) for sequence, _, stop in found])
-    begin = torch.tensor([start == 0 for _, start, _ in found])
-    reverse = _reverse(run)
+    rows, starts, stops = torch.tensor(found).T
+    lengths = stops - starts
+    steps = int(lengths[0])
+    begin, last = starts == 0, stops == run.lengths[rows]
+    first = begin & ~run.resets[0, rows]  # a reset at the first step clears the state that was given
+    both = bool(getattr(run.module, "bidirectional", False))
+    reverse = [both and k % 2 == 1 for k in range(len(run.initial[0]))]  # in the order of the states
 
     def cut(values: Tensor) -> Tensor:
         out = values.new_zeros(steps, len(found), *values.shape[2:])
@@ -60,15 +60,3 @@ def _segments(resets: Tensor, lengths: Tensor) -> Iterator[Segment]:
     for sequence, length in enumerate(lengths.tolist()):
         starts = [0, *(resets[1:length, sequence].nonzero().flatten() + 1).tolist(), length]
         yield from ((sequence, a, b) for a, b in pairwise(starts))
-
-
-def _starts_given(resets: Tensor, segment: Segment) -> bool:
-    """Whether a forward direction begins it from the state that was given: not behind a reset."""
-    sequence, start, _ = segment
-    return start == 0 and not bool(resets[0, sequence])
-
-
-def _reverse(run: ModuleRun) -> list[bool]:
-    """Of each (layer, direction) in the order of the states, whether it runs in reverse."""
-    both = bool(getattr(run.module, "bidirectional", False))
-    return [both and k % 2 == 1 for k in range(len(run.initial[0]))]

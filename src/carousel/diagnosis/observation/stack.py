@@ -11,7 +11,7 @@ from torch import Tensor
 
 from carousel.diagnosis.observation.layers import RecurrentLayer
 from carousel.diagnosis.observation.linearisation import Linearisation
-from carousel.diagnosis.observation.scaled import side_by_side
+from carousel.diagnosis.observation.log_scaled import side_by_side
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.errors import CarouselError
 
@@ -88,8 +88,7 @@ class StackLinearisation:
         above: Tensor | None = None
         for each, part in zip(reversed(self.at_layers), reversed(self.stack.parts(u)), strict=True):
             if above is not None:
-                h = above if each.layer.projection is None else above @ each.layer.projection
-                part = torch.cat([part[..., : each.layer.hidden] + h, part[..., each.layer.hidden :]], dim=-1)
+                part = part + each.layer.from_output(above)
             ds, above = each.pull_back(part)
             sent.append(ds)
         return torch.cat(sent[::-1], dim=-1)
@@ -100,20 +99,17 @@ class StackLinearisation:
         return self.vjp(unit.expand(self.points, -1, -1))
 
 
-@dataclass(frozen=True, eq=False)
-class StackTrajectory(Trajectory):
-    """The trajectory of a whole stack; `layer` is a LayerStack."""
-
-
-def stacked(trajectories: Sequence[Trajectory]) -> StackTrajectory:
+def stacked(trajectories: Sequence[Trajectory]) -> Trajectory:
     """The layers of one module as one trajectory of their common state.
+
+    A gradient then goes through the whole stack, up and back in time, as in Pascanu, Mikolov and Bengio (2013).
 
     Args:
         trajectories: those of one module that runs forwards only, lowest layer first: `observation.modules[path]`.
 
     Raises:
         CarouselError: a layer runs in reverse (what it knows at a step comes from the future, so that the stack has no
-            state from step to step), or they belong to different modules.
+            state from step to step), or the layers belong to different modules.
 
     >>> import torch
     >>> from carousel.diagnosis import observe, stacked
@@ -123,18 +119,30 @@ def stacked(trajectories: Sequence[Trajectory]) -> StackTrajectory:
     """
     layers = tuple(each.layer for each in trajectories)
     if not layers or len({layer.path for layer in layers}) > 1:
-        raise CarouselError("A stack is made of the trajectories of one module, lowest layer first.")
+        raise CarouselError(
+            f"A stack is made of the layers of one module, lowest first; got {[layer.name for layer in layers]}. Pass "
+            "`observation.modules[path]`."
+        )
     backwards = [layer.name for layer in layers if layer.direction != "forward"]
     if backwards:
         raise CarouselError(
-            f"{backwards[0]} runs in reverse: together with a forward layer it has no state that goes from step to "
-            "step. Look at each layer and direction on its own."
+            f"Layers of a stack must run forwards; {backwards[0]} runs in reverse, so that the stack has no state that "
+            "goes from step to step. Measure each layer and direction on its own."
         )
     onward = [each.onward for each in trajectories if each.onward is not None]
-    return StackTrajectory(
+    return Trajectory(
         LayerStack(layers),  # type: ignore[arg-type]
         trajectories[0].inputs,
         torch.cat([each.states for each in trajectories], dim=-1),
         trajectories[0].lengths,
         side_by_side(onward) if len(onward) == len(layers) else None,
     )
+
+
+def single_layer(trajectory: Trajectory) -> RecurrentLayer:
+    """The trajectory's layer. Raises CarouselError if it is a stack of several."""
+    if isinstance(trajectory.layer, LayerStack):
+        raise CarouselError(
+            f"This measure takes one layer; {trajectory.layer.name} is a stack. Pass its layers one by one."
+        )
+    return trajectory.layer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,13 +13,13 @@ from torch import Tensor, nn
 from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.observation.backpropagation import back_through
 from carousel.diagnosis.observation.layers import RecurrentLayer, layers_of, recurrent_layers
+from carousel.diagnosis.observation.log_scaled import LogScaled
 from carousel.diagnosis.observation.loss import Loss, loss_of, loss_words, shapes
 from carousel.diagnosis.observation.module_run import ModuleRun, module_runs
-from carousel.diagnosis.observation.preserve import preserved
 from carousel.diagnosis.observation.recording import Batch, call_model, recording, send_back
 from carousel.diagnosis.observation.replay import replay
 from carousel.diagnosis.observation.resets import split_at_resets
-from carousel.diagnosis.observation.scaled import Scaled
+from carousel.diagnosis.observation.side_effects import without_side_effects
 from carousel.errors import CarouselError
 
 LARGE = 512
@@ -36,14 +37,21 @@ class Trajectory(Brief):
         gradient: dL/ds at each of these T + 1 points, (T + 1, B, n) with logarithms: all that the state does to
             the loss, by its output and by the states that follow; None if no loss was asked for.
         onward: the same without what the layer above in the same module reads at the same step.
+
+    >>> import torch
+    >>> from carousel.diagnosis import observe
+    >>> [trajectory] = observe(torch.nn.GRU(3, 5), torch.randn(7, 4, 3)).trajectories
+    >>> x, s = trajectory.points(limit=10)
+    >>> x.shape, s.shape, trajectory.steps, trajectory.instances
+    (torch.Size([10, 3]), torch.Size([10, 5]), 7, 4)
     """
 
     layer: RecurrentLayer
     inputs: Tensor = field(repr=False)
     states: Tensor = field(repr=False)
     lengths: Tensor
-    gradient: Scaled | None = field(default=None, repr=False)
-    onward: Scaled | None = field(default=None, repr=False)
+    gradient: LogScaled | None = field(default=None, repr=False)
+    onward: LogScaled | None = field(default=None, repr=False)
 
     def double(self) -> Trajectory:
         """The same in float64, without gradients, for what needs more digits than float32 has."""
@@ -97,11 +105,10 @@ class Observation(Brief):
 
     def __getitem__(self, name: str) -> Trajectory:
         """The trajectory of the layer of that name."""
-        for trajectory in self.trajectories:
-            if trajectory.layer.name == name:
-                return trajectory
-        names = ", ".join(each.layer.name for each in self.trajectories)
-        raise CarouselError(f"There is no layer {name!r}; there are {names}.")
+        by_name = {each.layer.name: each for each in self.trajectories}
+        if name not in by_name:
+            raise CarouselError(f"There is no layer {name!r}; there are {', '.join(by_name)}.")
+        return by_name[name]
 
     @property
     def modules(self) -> dict[str, list[Trajectory]]:
@@ -125,7 +132,8 @@ def observe(
 
     The model stays as it was: parameters, requires_grad, .grad, modes, buffers, hooks, attributes and random numbers.
     States are computed anew from the layer's equations in `dtype`, from what the model fed it, and compared with what
-    the module gave out, so that nothing is diagnosed that the model does not do.
+    the module put out, so that nothing is diagnosed that the model does not do. Gradients at the states are found by
+    backpropagation through time (Werbos 1990), with a logarithm beside each, so that none is too small to hold.
 
     Args:
         model: any module that holds recurrent ones, torch's or ours.
@@ -134,7 +142,7 @@ def observe(
         loss: a function of the model's output that returns one number (or one for each sequence, (B,), which are added
             up); None: the squared norm of the last valid output. An attribute `words` of it is what reports call it.
         instances: how many sequences of the batch to keep, the first ones; None: all.
-        gradients: whether to send the loss back at all.
+        gradients: whether to compute the gradient of the loss at all, (T + 1, B, n) for each layer.
         dtype: in which to compute; None: float64, but float32 for a float32 model with states of more than 512 numbers,
             which takes half the time.
 
@@ -152,12 +160,13 @@ def observe(
     dtype = dtype or _dtype(model, known)
     if not known:
         raise CarouselError(
-            f"{type(model).__name__} holds no recurrent layer: neither torch.nn.RNN, LSTM or GRU nor one of "
-            "Carousel's. For the gradient by layer of any network there is carousel.diagnosis.gradient_by_layer."
+            "A model must hold a recurrent layer, torch.nn.RNN, LSTM, GRU or one of Carousel's; "
+            f"{type(model).__name__} holds no recurrent layer. For other networks there is "
+            "carousel.diagnosis.gradient_by_layer."
         )
     with (
         torch.inference_mode(False),
-        preserved(model) as twin,
+        without_side_effects(model) as twin,
         torch.set_grad_enabled(gradients),
         recording(twin) as calls,
     ):
@@ -173,15 +182,15 @@ def observe(
     reached = [split_at_resets(run) for run in found]
     trajectories = [each for run in reached for each in _trajectories(run, gradients, dtype)]
     names = {each.layer.name for each in trajectories}
-    counts = {path: sum(call.path == path for call in calls) for path in {call.path for call in calls}}
+    counts = Counter(call.path for call in calls)
     return Observation(
-        trajectories,
-        value,
-        "none" if not gradients else loss_words(loss),
-        [layer.name for layer in known if layer.name not in names],
-        {path: count for path, count in counts.items() if count > 1},
-        any(run.resets is not None for run in found),
-        {run.path: run.runs for run in found if run.runs > 1},
+        trajectories=trajectories,
+        loss=value,
+        loss_words="none" if not gradients else loss_words(loss),
+        unused=[layer.name for layer in known if layer.name not in names],
+        calls={path: count for path, count in counts.items() if count > 1},
+        cut=any(run.resets is not None for run in found),
+        runs={run.path: run.runs for run in found if run.runs > 1},
     )
 
 
@@ -205,14 +214,14 @@ def _output(model: nn.Module, batch: Batch) -> Any:
 
 def _trajectories(run: ModuleRun, gradients: bool, dtype: torch.dtype) -> list[Trajectory]:
     layers = layers_of(run.module, run.path, dtype)
-    played = replay(layers, run)
+    replayed = replay(layers, run)
     plain = [
         Trajectory(layer, each.inputs, each.states, run.lengths)
-        for layer, each in zip(layers, played, strict=True)
+        for layer, each in zip(layers, replayed, strict=True)
     ]
     if not gradients:
         return plain
-    found = back_through(layers, played, run)
+    found = back_through(layers, replayed, run)
     return [
         replace(trajectory, gradient=each.whole, onward=each.onward)
         for trajectory, each in zip(plain, found, strict=True)

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from carousel.diagnosis.brief import Brief
-from carousel.diagnosis.observation.preserve import preserved
 from carousel.diagnosis.observation.recording import Batch
+from carousel.diagnosis.observation.side_effects import without_side_effects
 from carousel.diagnosis.usage.probed_run import ProbedRun, probed_run
 from carousel.diagnosis.verdicts.thresholds import THRESHOLDS
 
@@ -75,7 +75,7 @@ class Dependencies(Brief):
 
 def dependencies(model: nn.Module, batch: Batch) -> Dependencies | None:
     """Sample the dependencies of a model on a batch; None if its data or its output cannot be followed."""
-    with torch.inference_mode(False), preserved(model) as twin, torch.enable_grad():
+    with torch.inference_mode(False), without_side_effects(model) as twin, torch.enable_grad():
         state = torch.get_rng_state()
         run = probed_run(twin, batch)
         if run is None:

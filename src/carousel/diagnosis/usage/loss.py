@@ -15,8 +15,8 @@ from torch.overrides import TorchFunctionMode
 
 from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.observation.loss import DEFAULT_LOSS, Loss
-from carousel.diagnosis.observation.preserve import preserved
 from carousel.diagnosis.observation.recording import Batch, call_model
+from carousel.diagnosis.observation.side_effects import without_side_effects
 from carousel.diagnosis.usage.probed_run import value_of, with_value
 from carousel.diagnosis.verdicts.findings import CRITICAL, WARNING, Evidence, Finding, figure
 from carousel.diagnosis.verdicts.remedies import Remedy
@@ -73,7 +73,7 @@ class LastStep:
 
 def loss_facts(model: nn.Module, batch: Batch, loss: Loss) -> LossFacts:
     """Measure a loss that was given, in eval mode; the model does not change."""
-    with torch.inference_mode(False), preserved(model) as twin, torch.enable_grad():
+    with torch.inference_mode(False), without_side_effects(model) as twin, torch.enable_grad():
         output = call_model(twin, batch)
         value = value_of(output)
         with _Watch() as watch:

@@ -77,7 +77,7 @@ class ProbedRun:
 
 
 def probed_run(model: nn.Module, batch: Batch, change: Tensor | None = None) -> ProbedRun | None:
-    """Run a model once, inside `preserved`; None if its data or output cannot be followed.
+    """Run a model once, inside `without_side_effects`; None if its data or output cannot be followed.
 
     change: is added to the probe, so that one can see what a change of the data does.
     """

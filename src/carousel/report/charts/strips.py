@@ -12,7 +12,8 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from carousel.diagnosis.measures.units import GATES, Unit, UnitStrip
+from carousel.diagnosis.measures.gates import GATES
+from carousel.diagnosis.measures.tracking_units import Unit, UnitStrip
 from carousel.report.words import number
 
 MEANINGS = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from carousel.diagnosis.measures.units import GateStatistics
+from carousel.diagnosis.measures.gates import GateStatistics
 from carousel.report.charts.strips import MEANINGS
 from carousel.report.words import number, percent
 

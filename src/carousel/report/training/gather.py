@@ -17,18 +17,16 @@ from torch import Tensor, nn
 from carousel.data import BOUNDARY, Document, Vocabulary, fit_vocabulary, stream, xz_bits_per_character
 from carousel.diagnosis import (
     Diagnosis,
-    GateStatistics,
-    GradientNorms,
     NextSymbol,
     Property,
+    StateGradientNorms,
     diagnose,
-    gate_statistics,
-    gradient_by_lag_of,
-    informative_units,
-    strips,
-    token_properties,
-    varied_window,
+    state_gradient_norms,
+    text_properties,
+    tracking_units,
 )
+from carousel.diagnosis.measures.gates import GateStatistics, gate_statistics
+from carousel.diagnosis.measures.tracking_units import unit_strips, varied_window
 from carousel.diagnosis.observation.layers import is_recurrent
 from carousel.losses import linear_cross_entropy
 from carousel.models.language_model import LanguageModel
@@ -182,14 +180,14 @@ def study(model: Predictor, corpus: Corpus) -> tuple[Snippet | None, list[GateSt
         return None, []
     with torch.no_grad():
         traces = model.recurrent.trace(model.embed(torch.from_numpy(text.ids)[:, None]))
-    units = informative_units(traces, text.properties, UNITS)
+    units = tracking_units(traces, text.properties, UNITS)
     per_token = max(1.0, len("".join(text.pieces)) / len(text.pieces))
     window = varied_window(text.properties, text.starts, min(int(SHOWN / per_token), len(text.ids)))
     start = window.start + int(text.ids[window.start] == BOUNDARY)  # which is no text
     window = slice(start, _end_of_line(text.pieces, window, LINES))
     name = [name for start, name in text.names if start <= window.start][-1]
     pieces = text.pieces[window]
-    snippet = Snippet(pieces, strips(traces, units, window), name, len(text.ids)) if units else None
+    snippet = Snippet(pieces, unit_strips(traces, units, window), name, len(text.ids)) if units else None
     return snippet, gate_statistics(traces)
 
 
@@ -216,7 +214,7 @@ def _studied(documents: Sequence[Document], vocabulary: Vocabulary) -> _Studied:
         names.append((len(ids), document.name))
         # The boundary reads like the end of a line: whatever was open before it is closed.
         own = ["\n", *(vocabulary.pieces[number].decode("utf-8", "replace") for number in encoded)]
-        parts.append(token_properties(own))
+        parts.append(text_properties(own))
         pieces += own
         ids += [BOUNDARY, *encoded]
     properties = [
@@ -245,7 +243,7 @@ def examined(model: Predictor, ids: NDArray[np.integer]) -> Diagnosis | None:
         return diagnose(model, tokens[:-1], NextSymbol(tokens[-1]))
 
 
-def follow_gradient(model: Predictor, ids: NDArray[np.integer]) -> GradientNorms | None:
+def follow_gradient(model: Predictor, ids: NDArray[np.integer]) -> StateGradientNorms | None:
     """The gradient by distance at places spread evenly over the test text.
 
     None where that is too short, and for a model without recurrence.
@@ -270,7 +268,7 @@ def follow_gradient(model: Predictor, ids: NDArray[np.integer]) -> GradientNorms
     def loss(features: Tensor, targets: Tensor) -> Tensor:
         return linear_cross_entropy(features, weight, targets, bias, reduction="sum")
 
-    return gradient_by_lag_of(step, tokens[:-1], tokens[-1], lags=distance, loss=loss)
+    return state_gradient_norms(step, tokens[:-1], tokens[-1], lags=distance, loss=loss)
 
 
 @contextmanager

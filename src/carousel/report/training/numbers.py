@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from carousel.diagnosis.measures.gradient_by_lag_of import GradientNorms
-from carousel.diagnosis.measures.units import GateStatistics, UnitStrip
+from carousel.diagnosis.measures.gates import GateStatistics
+from carousel.diagnosis.measures.state_gradient_norms import StateGradientNorms
+from carousel.diagnosis.measures.tracking_units import UnitStrip
 from carousel.diagnosis.result import Diagnosis
 
 
@@ -78,7 +79,7 @@ class TrainingReport:
     samples: Sequence[Sample] = ()
     snippet: Snippet | None = None
     gates: Sequence[GateStatistics] = ()
-    gradient: GradientNorms | None = None
+    gradient: StateGradientNorms | None = None
     diagnosis: Diagnosis | None = None
     bptt: int = 0
     clip: float | None = None

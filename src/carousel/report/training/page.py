@@ -10,7 +10,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from carousel.atomic import write_atomic
-from carousel.diagnosis.measures.units import UnitStrip
+from carousel.diagnosis.measures.tracking_units import UnitStrip
 from carousel.report.charts import strips
 from carousel.report.charts.line import Chart, Line, svg, thin
 from carousel.report.diagnosis.figures import Figure as LayerFigure

@@ -4,15 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from carousel.diagnosis import (
-    Property,
-    gate_statistics,
-    informative_units,
-    strips,
-    text_properties,
-    token_properties,
-    varied_window,
-)
+from carousel.diagnosis import Property, text_properties, tracking_units
+from carousel.diagnosis.measures.gates import gate_statistics
+from carousel.diagnosis.measures.tracking_units import unit_strips, varied_window
 from carousel.errors import CarouselError
 from carousel.nn.trace import Trace
 
@@ -43,7 +37,7 @@ def test_planted_units_are_found():
     c, h = rng.normal(size=(2, len(TEXT), 6))
     c[:, 4] = -2 * _property("brackets") + 0.1 * rng.normal(size=len(TEXT))
     h[:, 1] = np.where(_property("string") > 0, 0.8, -0.7) + 0.01 * rng.normal(size=len(TEXT))
-    units = informative_units([_trace({"c": c, "h": h})], text_properties(TEXT), 8)
+    units = tracking_units([_trace({"c": c, "h": h})], text_properties(TEXT), 8)
     found = {unit.property: unit for unit in units}
     brackets, string = found["brackets"], found["string"]
     assert (brackets.index, brackets.state) == (4, "c")
@@ -59,7 +53,7 @@ def test_the_half_that_chooses_does_not_judge():
     h = 0.01 * rng.normal(size=(len(TEXT), 3))
     h[: len(TEXT) // 2, 2] = _property("column")[: len(TEXT) // 2]
     columns = [each for each in text_properties(TEXT) if each.name == "column"]
-    [unit] = informative_units([_trace({"h": h})], columns, 1)
+    [unit] = tracking_units([_trace({"h": h})], columns, 1)
     assert unit.index == 2
     assert abs(unit.correlation) < 0.3
 
@@ -71,7 +65,7 @@ def test_each_unit_is_named_once():
         _trace({"c": rng.normal(size=(len(TEXT), 4)), "h": rng.normal(size=(len(TEXT), 4))}, k)
         for k in (0, 1)
     ]
-    units = informative_units(traces, text_properties(TEXT), 50)
+    units = tracking_units(traces, text_properties(TEXT), 50)
     homes = [(unit.layer, unit.index) for unit in units]
     assert len(homes) == len(set(homes)) == 8
 
@@ -79,17 +73,15 @@ def test_each_unit_is_named_once():
 def test_a_dead_unit_has_no_correlation():
     """A unit that never moves is not mistaken for an informative one."""
     h = np.ones((len(TEXT), 1))
-    assert all(
-        unit.correlation == 0 for unit in informative_units([_trace({"h": h})], text_properties(TEXT), 1)
-    )
+    assert all(unit.correlation == 0 for unit in tracking_units([_trace({"h": h})], text_properties(TEXT), 1))
 
 
 def test_strips_hold_the_values_of_their_unit():
     """A strip is the window of its unit's own gates and states, in the order of the trace."""
     rng = np.random.default_rng(3)
     values = {name: rng.random((len(TEXT), 3)) for name in ("z", "h")}
-    units = informative_units([_trace(values)], text_properties(TEXT), 2)
-    for strip in strips([_trace(values)], units, slice(10, 40)):
+    units = tracking_units([_trace(values)], text_properties(TEXT), 2)
+    for strip in unit_strips([_trace(values)], units, slice(10, 40)):
         assert list(strip.values) == ["z", "h"]
         for name in values:
             np.testing.assert_allclose(strip.values[name], values[name][10:40, strip.unit.index], rtol=1e-6)
@@ -98,13 +90,15 @@ def test_strips_hold_the_values_of_their_unit():
 def test_the_window_shown_is_the_varied_one():
     """Of a dull and a lively stretch the lively one is taken, and it stays within the text."""
     text = "a" * 200 + "f([x], 'y')\n  # z\n" * 5
-    window = varied_window(token_properties([*text]), [0, 200, 280], 60)
+    window = varied_window(text_properties([*text]), [0, 200, 280], 60)
     assert window == slice(200, 260)
-    assert varied_window(token_properties([*"ab\n"]), [0], 60) == slice(0, 3)
+    assert varied_window(text_properties([*"ab\n"]), [0], 60) == slice(0, 3)
 
 
 def test_properties_of_another_text_are_refused():
     """Traces and properties of different length name both lengths."""
     wrong = [Property("column", "far", np.zeros(5), False)]
-    with pytest.raises(CarouselError, match=f"the traces have {len(TEXT)}, different are: column"):
-        informative_units([_trace({"h": np.zeros((len(TEXT), 2))})], wrong, 1)
+    with pytest.raises(
+        CarouselError, match=f"The traces have {len(TEXT)}; properties of another length: column"
+    ):
+        tracking_units([_trace({"h": np.zeros((len(TEXT), 2))})], wrong, 1)

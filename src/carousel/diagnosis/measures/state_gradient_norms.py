@@ -1,4 +1,4 @@
-"""How far back the gradient of any step function reaches: the norm of dL_T / ds_{T-k} by the lag k, by autograd alone.
+"""Norms of the gradient of one loss at the states before it, of any step function, by autograd alone.
 
 The loss is taken at the last step alone, so that what is measured is the network's own chain of Jacobians and
 not a sum of many losses. s is the full state at a step, every layer of it (h, and c for an LSTM), read as one
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,27 +18,33 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from carousel.diagnosis.brief import Brief
+from carousel.diagnosis.observation.recording import as_tuple, map_tensors
 from carousel.errors import CarouselError
 from carousel.nn.in_eval import in_eval
+
+Array = NDArray[np.float64]
 
 # (tokens or inputs of one step (1, B, ...), state or None) -> (logits (1, B, V), state)
 Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
 Loss = Callable[[Tensor, Tensor], Tensor]
-
-
-def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    return torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
+_cross_entropy = partial(torch.nn.functional.cross_entropy, reduction="sum")
 
 
 @dataclass(frozen=True, repr=False)
-class GradientNorms(Brief):
+class StateGradientNorms(Brief):
     """Norms of the gradient of one loss with respect to the states before it.
 
-    `norms[name]` has shape (K, L, B): the state `name` ("h", "c") k = 1..K steps before the step of the loss,
-    in each layer, for each of B places in the text.
+    Attributes:
+        norms: name of a state ("h", "c") -> (K, L, B): k = 1..K steps before the step of the loss, in each layer, for
+            each of B places in the text.
+
+    >>> import numpy as np
+    >>> flow = StateGradientNorms({"h": 0.5 ** np.arange(1.0, 21.0).reshape(20, 1, 1)})
+    >>> flow.total("h").shape, flow.quantile(0.5, "h")[:2], flow.reach(fraction=0.1), round(flow.decay(), 4)
+    ((20, 1), array([0.5 , 0.25]), 4, 0.5)
     """
 
-    norms: dict[str, NDArray[np.float64]]
+    norms: dict[str, Array]
 
     @property
     def lags(self) -> NDArray[np.int64]:
@@ -49,22 +56,19 @@ class GradientNorms(Brief):
         """B: how many places of the text were measured."""
         return next(iter(self.norms.values())).shape[2]
 
-    def total(self, name: str | None = None) -> NDArray[np.float64]:
-        """Norm over all layers, (K, B): of one state, or of the full state when no name is given."""
+    def total(self, name: str | None = None) -> Array:
+        """Norm over all layers, (K, B): of the state `name`, or of the full state if None."""
         parts = [self.norms[name]] if name else list(self.norms.values())
-        squares = [(part**2).sum(axis=1) for part in parts]
-        return np.sqrt(np.sum(squares, axis=0))
+        return np.linalg.norm(np.concatenate(parts, axis=1), axis=1)
 
-    def quantile(self, q: float, name: str | None = None) -> NDArray[np.float64]:
-        """The q-quantile over the places, (K,)."""
+    def quantile(self, q: float, name: str | None = None) -> Array:
+        """The q-quantile over the places, (K,), of `total(name)`."""
         return np.quantile(self.total(name), q, axis=1)
 
     def reach(self, fraction: float = 0.01) -> int:
         """The last lag at which the median norm still is at least `fraction` of that one step back."""
         median = self.quantile(0.5)
-        above = (
-            np.flatnonzero(median >= fraction * median[0]) if median[0] > 0 else np.array([], dtype=np.int64)
-        )
+        above = np.flatnonzero((median >= fraction * median[0]) & (median[0] > 0))
         return int(above[-1]) + 1 if above.size else 0
 
     def decay(self) -> float:
@@ -81,7 +85,7 @@ class GradientNorms(Brief):
         return float(np.exp(np.polyfit(k, np.log(norm), 1)[0]))
 
 
-def gradient_by_lag_of(
+def state_gradient_norms(
     step: Step,
     inputs: Tensor,
     targets: Tensor,
@@ -90,7 +94,7 @@ def gradient_by_lag_of(
     state: Any = None,
     names: Sequence[str] = ("h", "c"),
     loss: Loss = _cross_entropy,
-) -> GradientNorms:
+) -> StateGradientNorms:
     """Measure how the gradient of the last step's loss shrinks or grows on its way back in time.
 
     Args:
@@ -107,68 +111,47 @@ def gradient_by_lag_of(
     Raises:
         CarouselError: the input is not longer than `lags`, or the targets do not fit.
 
-    Example:
-        >>> import torch
-        >>> rnn, head = torch.nn.RNN(3, 5), torch.nn.Linear(5, 2)
-        >>> def step(x, state):
-        ...     output, state = rnn(x, state)
-        ...     return head(output), state
-        >>> flow = gradient_by_lag_of(step, torch.randn(30, 4, 3), torch.tensor([0, 1, 0, 1]), lags=20)
-        >>> flow.norms["h"].shape
-        (20, 1, 4)
-
     Source: Hochreiter, "Untersuchungen zu dynamischen neuronalen Netzen" (1991); Pascanu, Mikolov and Bengio,
     "On the difficulty of training recurrent neural networks" (2013).
+
+    >>> import torch
+    >>> from carousel.diagnosis import state_gradient_norms
+    >>> rnn, head = torch.nn.RNN(3, 5), torch.nn.Linear(5, 2)
+    >>> def step(x, state):
+    ...     output, state = rnn(x, state)
+    ...     return head(output), state
+    >>> flow = state_gradient_norms(step, torch.randn(30, 4, 3), torch.tensor([0, 1, 0, 1]), lags=20)
+    >>> flow.norms["h"].shape
+    (20, 1, 4)
     """
     _check(inputs, targets, lags)
     step = in_eval(step) if isinstance(step, torch.nn.Module) else step
-    states, output = _walk(step, inputs, state, lags)
-    # Summed over the batch: the lanes do not mix, so the gradient of the sum holds each lane's own.
-    total = loss(output, targets)
-    parts = [part for each in states for part in each]
-    # With all parameters frozen nothing but the states is in the graph; they were made leaves in _walk.
-    gradients = torch.autograd.grad(total, parts, allow_unused=True)
-    width = len(states[0])
-    norms = {_name(names, j): _by_lag(parts[j::width], gradients[j::width]) for j in range(width)}
-    return GradientNorms(norms)
-
-
-def _walk(step: Step, inputs: Tensor, state: Any, lags: int) -> tuple[list[tuple[Tensor, ...]], Tensor]:
-    """Run all steps: the states entering the last `lags` steps, and the last output (B, ...)."""
     start = inputs.shape[0] - lags
     with torch.no_grad():
         for t in range(start):
             _, state = step(inputs[t : t + 1], state)
     states: list[tuple[Tensor, ...]] = []
-    output = None
     with torch.enable_grad():
         for t in range(start, inputs.shape[0]):
             # The first is a leaf; those after it are in the graph already unless nothing requires a gradient.
-            state = _map(lambda part: part if part.requires_grad else part.detach().requires_grad_(), state)
-            states.append(state if isinstance(state, tuple) else (state,))
+            state = map_tensors(lambda s: s if s.requires_grad else s.detach().requires_grad_(), state)
+            states.append(as_tuple(state))
             output, state = step(inputs[t : t + 1], state)
-    if output is None:
-        raise CarouselError("gradient_by_lag_of needs at least one lag.")
-    return states, output[-1]
+        # Summed over the batch: sequences do not mix, so the gradient of the sum holds each sequence's own.
+        total = loss(output[-1], targets)
+    parts = [part for each in states for part in each]
+    found = torch.autograd.grad(total, parts, allow_unused=True)  # None: the state does not reach the loss
+    gradients = [torch.zeros_like(s) if g is None else g for s, g in zip(parts, found, strict=True)]
+    width = len(states[0])
+    every = [*names, *(f"state {j}" for j in range(len(names), width))]
+    return StateGradientNorms(
+        {every[j]: _by_lag(gradients[j::width]) for j in range(width)},
+    )
 
 
-def _map(function: Callable[[Tensor], Tensor], state: Any) -> Any:
-    if isinstance(state, Tensor):
-        return function(state)
-    return tuple(function(part) for part in state)
-
-
-def _name(names: Sequence[str], j: int) -> str:
-    return names[j] if j < len(names) else f"state {j}"
-
-
-def _by_lag(parts: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> NDArray[np.float64]:
-    """(K, L, B), lag 1 first; a state that does not reach the loss has gradient zero."""
-    norms = []
-    for part, gradient in zip(reversed(parts), reversed(gradients), strict=True):
-        gradient = torch.zeros_like(part) if gradient is None else gradient
-        norms.append(torch.linalg.vector_norm(gradient.double(), dim=-1).numpy(force=True))  # (L, B)
-    return np.stack(norms)
+def _by_lag(gradients: Sequence[Tensor]) -> Array:
+    """(K, L, B), lag 1 first."""
+    return torch.stack([g.double().norm(dim=-1) for g in reversed(gradients)]).numpy(force=True)
 
 
 def _check(inputs: Tensor, targets: Tensor, lags: int) -> None:
@@ -177,10 +160,10 @@ def _check(inputs: Tensor, targets: Tensor, lags: int) -> None:
     if inputs.dim() < 2 or inputs.shape[0] <= lags:
         raise CarouselError(
             f"To look {lags} steps back, inputs of shape (T, B, ...) with T > {lags} are needed; "
-            f"got {tuple(inputs.shape)}. Give longer inputs or fewer lags."
+            f"got {tuple(inputs.shape)}. Pass longer inputs or fewer lags."
         )
     if targets.shape != inputs.shape[1:2]:
         raise CarouselError(
-            f"targets must hold one class index per lane, shape ({inputs.shape[1]},); "
+            f"`targets` must hold one class index per sequence, shape ({inputs.shape[1]},); "
             f"got {tuple(targets.shape)}."
         )
