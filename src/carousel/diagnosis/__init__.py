@@ -4,11 +4,13 @@ from typing import TYPE_CHECKING
 
 from carousel.diagnosis.compare import Comparison
 from carousel.diagnosis.diagnose import diagnose, judge
+from carousel.diagnosis.measures.end_to_end import EndToEnd, end_to_end
 from carousel.diagnosis.measures.fixed_points import FixedPoints, fixed_points
 from carousel.diagnosis.measures.gates import GateSeries, GateTimes, gate_times, gates_over_time
 from carousel.diagnosis.measures.gradient_by_lag import GradientByLag, gradient_by_lag
 from carousel.diagnosis.measures.gradient_by_layer import GradientByLayer, gradient_by_layer
 from carousel.diagnosis.measures.impulse_response import ImpulseResponse, impulse_response
+from carousel.diagnosis.measures.latching import Latching, latching
 from carousel.diagnosis.measures.linear_memory import (
     FisherMemory,
     LinearMemory,
@@ -43,6 +45,7 @@ else:
 __all__ = [
     "Comparison",
     "Diagnosis",
+    "EndToEnd",
     "Evidence",
     "Finding",
     "FisherMemory",
@@ -52,6 +55,7 @@ __all__ = [
     "GradientByLag",
     "GradientByLayer",
     "ImpulseResponse",
+    "Latching",
     "LayerDiagnosis",
     "LightningMonitor",
     "LinearMemory",
@@ -72,6 +76,7 @@ __all__ = [
     "Trajectory",
     "Unit",
     "diagnose",
+    "end_to_end",
     "fisher_memory",
     "fixed_points",
     "gate_times",
@@ -80,6 +85,7 @@ __all__ = [
     "gradient_by_layer",
     "impulse_response",
     "judge",
+    "latching",
     "linear_capacity",
     "linear_memory",
     "lyapunov",

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.compare import Comparison, compare
+from carousel.diagnosis.measures.end_to_end import EndToEnd
 from carousel.diagnosis.measures.fixed_points import FixedPoints
 from carousel.diagnosis.measures.gates import GateSeries
 from carousel.diagnosis.measures.gradient_by_lag import GradientByLag
@@ -131,6 +132,7 @@ class Diagnosis(Shown):
         findings: causes before what follows from them; a single "no trouble" (and notes) if it is well.
         stacks: modules of several layers, each as one; those with a reverse direction have no such state.
         by_layer: the gradient from layer to layer of the whole model, from the last to the first.
+        end_to_end: what the output sees of the inputs, of several modules in sequence or of both directions; else None.
         text: units that follow the text, if one was given.
         cut: whether the batch had resets; each stretch between two is then a sequence of its own.
         read: how the batch was read: steps, sequences and inputs.
@@ -157,6 +159,7 @@ class Diagnosis(Shown):
     findings: tuple[Finding, ...]
     stacks: tuple[StackDiagnosis, ...] = ()
     by_layer: GradientByLayer | None = None
+    end_to_end: EndToEnd | None = None
     text: TextUnits | None = None
     unused: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
@@ -242,6 +245,8 @@ def _remembered(diagnosis: Diagnosis) -> Iterator[str]:
     """Of whole modules first; where estimates differ, why."""
     for each in [stack.memory for stack in diagnosis.stacks] + [layer.memory for layer in diagnosis.layers]:
         yield wrapped(each.words)
+    if diagnosis.end_to_end is not None:
+        yield wrapped(diagnosis.end_to_end.words)
 
 
 def _numbers(layers: Sequence[LayerDiagnosis]) -> Iterator[str]:

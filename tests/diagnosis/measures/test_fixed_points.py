@@ -119,3 +119,15 @@ def test_wrong_sizes_are_named():
     """Starts and inputs must fit the layer."""
     with pytest.raises(CarouselError, match=r"takes an input x of shape \(1,\) and starts of shape \(P, 1\)"):
         fixed_points(scalar("tanh", 1.0), starts=torch.zeros(3, 2))
+
+
+def test_a_gru_has_no_fixed_point_beyond_one():
+    """With strong weights z rounds to 1, so that any h seems to rest; but h is a convex combination within [-1, 1]."""
+    torch.manual_seed(0)
+    module = nn.GRU(3, 8)
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=3)
+    [layer] = recurrent_layers(module)
+    found = fixed_points(layer, starts=64)
+    assert found.unreachable > 0
+    assert (np.abs(found.points) <= 1.001).all()

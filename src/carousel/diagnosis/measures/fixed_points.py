@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from carousel.diagnosis.brief import Brief
+from carousel.diagnosis.measures.intervals import Interval, by_activations, invariant_box
 from carousel.diagnosis.measures.spectrum import eigenvalues_of
 from carousel.diagnosis.observation.layers import RecurrentLayer
 from carousel.diagnosis.observation.trajectory import Trajectory
@@ -26,7 +27,7 @@ MARGIN = 1e-6  # an eigenvalue this close to modulus 1 is neither stable nor uns
 
 @dataclass(frozen=True, repr=False)
 class FixedPoints(Brief):
-    """States with step(x, s) = s, the most often found first.
+    """States with step(x, s) = s that the layer can reach, the most often found first.
 
     Attributes:
         layer: its name.
@@ -35,6 +36,7 @@ class FixedPoints(Brief):
         eigenvalues: (P, n), complex, of the Jacobian there, largest modulus first.
         kinds: "stable" (all |eigenvalue| < 1), "repelling" (all > 1), "saddle", "marginal" (the deciding one is 1).
         starts: how many there were; missed: how many ended at no fixed point.
+        unreachable: how many fixed points were left out, because they lie where no state can get to.
     """
 
     layer: str
@@ -45,6 +47,7 @@ class FixedPoints(Brief):
     kinds: list[str]
     starts: int
     missed: int
+    unreachable: int = 0
 
     @property
     def counts(self) -> dict[str, int]:
@@ -66,7 +69,8 @@ def fixed_points(
 
     From many starts q(s) = |F(s) - s|^2 / 2 is first lowered by gradient descent (Adam), then Newton's method on
     F(s) - s = 0 with the exact Jacobian finishes, taking half steps until q falls (Sussillo and Barak 2013; Golub and
-    Sussillo 2018). Duplicates are merged. Finding none is no proof that there is none.
+    Sussillo 2018). Duplicates are merged. Points outside the range that bounds the states of the layer (`stability`)
+    are left out: a GRU, for one, never leaves [-1, 1]. Finding none is no proof that there is none.
 
     Args:
         of: a layer, or a trajectory, whose states are then the starts and whose mean input is x.
@@ -91,6 +95,8 @@ def fixed_points(
     s, q = _newton(layer, x, _descend(layer, x, s, descent, on_progress), newton, on_progress)
     there = (q <= SLOW * (1 + s.square().sum(dim=-1))) & torch.isfinite(s).all(dim=-1)
     points, found, speeds = _merged(s[there], q[there])
+    inside = _reachable(of, layer, x, starts, points)
+    points, found, speeds = points[inside], found[inside.numpy()], speeds[inside]
     eigenvalues = np.zeros((0, layer.size), dtype=np.complex128)
     if len(points):
         eigenvalues = eigenvalues_of(layer.jacobian(x.expand(len(points), -1), points)).numpy()
@@ -103,6 +109,7 @@ def fixed_points(
         kinds=[_kind(each) for each in eigenvalues],
         starts=len(s),
         missed=int((~there).sum()),
+        unreachable=int((~inside).sum()),
     )
 
 
@@ -135,6 +142,33 @@ def _start(
             f"have {tuple(x.shape)} and {tuple(s.shape)}."
         )
     return x.to(like), s
+
+
+def _reachable(
+    of: RecurrentLayer | Trajectory,
+    layer: RecurrentLayer,
+    x: Tensor,
+    starts: Tensor | int | None,
+    points: Tensor,
+) -> Tensor:
+    """bool (P,): which points lie within what bounds the states, from [-1, 1], the trajectory or given starts."""
+    seen = [points.new_ones(1, layer.size), -points.new_ones(1, layer.size)]
+    if isinstance(of, Trajectory):
+        seen.append(of.states.flatten(0, 1))
+    if isinstance(starts, Tensor):
+        seen.append(torch.atleast_2d(starts).to(points))
+    known = Interval.around(torch.cat(seen))
+    whole = Interval.around(torch.cat([points, *seen]))
+    if not isinstance(layer, RecurrentLayer) or whole.within(known):
+        return torch.ones(len(points), dtype=torch.bool)
+    start = {s: Interval(layer.part(known.low, s), layer.part(known.high, s)) for s in layer.states}
+    box = invariant_box(layer, Interval(x, x), start) or by_activations(layer, Interval(x, x))
+    inside = torch.ones(len(points), dtype=torch.bool)
+    for state, bound in box.items():
+        part = layer.part(points, state)
+        room = ALIKE * (1 + bound.largest)
+        inside &= ((part >= bound.low - room) & (part <= bound.high + room)).all(dim=-1)
+    return inside
 
 
 def _descend(layer: RecurrentLayer, x: Tensor, s: Tensor, steps: int, on_progress: Observer) -> Tensor:

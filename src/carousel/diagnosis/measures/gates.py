@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.measures.tracking_units import flat
-from carousel.diagnosis.observation.layers import along
+from carousel.diagnosis.observation.layers import RecurrentLayer, along
 from carousel.diagnosis.observation.replay import in_own_time
-from carousel.diagnosis.observation.stack import LayerStack, single_layer
+from carousel.diagnosis.observation.stack import single_layer
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.errors import CarouselError
 from carousel.nn.trace import Trace
@@ -130,6 +130,9 @@ def gates_over_time(trajectory: Trajectory, *, instances: int = 4) -> GateSeries
     """
     layer = single_layer(trajectory)
     b = min(instances, trajectory.instances)
+    if not isinstance(layer, RecurrentLayer):
+        states = {s: layer.part(trajectory.states[1:, :b], s).float().numpy() for s in layer.states}
+        return GateSeries(layer.name, 0, "forward", states, trajectory.lengths[:b].numpy())
     steps: dict[str, list[torch.Tensor]] = {name: [] for name in layer.equations.names.values()}
     for _, at in along(layer, trajectory.inputs[:, :b], trajectory.states[:, :b]):
         for node, name in layer.equations.names.items():
@@ -163,7 +166,7 @@ def gate_times(trajectory: Trajectory) -> dict[str, GateTimes]:
     array([2., 2., 2., 2., 2.])
     """
     layer = trajectory.layer
-    if isinstance(layer, LayerStack):
+    if not isinstance(layer, RecurrentLayer):
         return {}
     at = layer.linearise(*trajectory.points(POINTS))
     found = {}

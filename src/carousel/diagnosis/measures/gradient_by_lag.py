@@ -15,14 +15,15 @@ from torch import Tensor
 from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.measures.jacobian_product import (
     JacobianProduct,
+    lanczos,
     largest,
     mean_square,
-    power_iteration,
     probes,
     spread,
     unit_vectors,
 )
 from carousel.diagnosis.measures.norm_bound import log_norm_bound
+from carousel.diagnosis.observation.layers import RecurrentLayer
 from carousel.diagnosis.observation.log_scaled import LogScaled
 from carousel.diagnosis.observation.stack import LayerStack
 from carousel.diagnosis.observation.trajectory import Trajectory
@@ -33,6 +34,7 @@ from carousel.progress import Observer, silent
 Array = NDArray[np.float64]
 
 EXACT_SIZE = 256  # up to this n all unit vectors are carried back; 200 steps of 4 sequences take about 2 s
+STARTS = 4  # probes from which the worst direction is looked for
 SPREAD = 12  # lags at which the worst direction is looked for where not all are
 
 
@@ -48,7 +50,7 @@ class GradientByLag(Brief):
         log_worst: ln ||G_k||_2, (K + 1, B'): the most that any change of the state grows.
         log_typical: ln (||G_k||_F / sqrt(n)), (K + 1, B'): the root mean square over all directions.
         typical_error: standard error of it; 0 where exact.
-        worst_error: how much the last round of the power iteration moved log_worst; 0 where exact.
+        worst_error: by how much log_worst may be too low, (q, B); 0 where exact.
         worst_lags: lags at which log_worst was measured; between them it is interpolated.
         log_actual: state ("h", "c") -> ln ||dL/dstate_{T-k}||, (K + 1, B), of the given loss.
         log_total: ln ||dL/ds_{T-k}||, the states together, (K + 1, B).
@@ -165,8 +167,8 @@ def gradient_by_lag(
     G_k = J_T ... J_{T-k+1}. Worst is ||G_k||_2; typical ||G_k||_F / sqrt(n), exactly the root mean square of
     ||G_k' u|| over random unit vectors u; actual ||dL/ds_{T-k}|| of the loss that `observe` was given. Up to
     `exact_size` all unit vectors are carried back and the first two are exact. Beyond, the typical is estimated from
-    random probes (Hutchinson 1990), with a standard error, and the worst by power iteration, which comes from below;
-    random probes alone would never meet the worst direction.
+    random probes (Hutchinson 1990), with a standard error, and the worst by Lanczos iteration (Golub and Kahan 1965),
+    which comes from below; random probes alone would never meet the worst direction.
 
     The bound is prod_t of a bound on ||J_t||_2 in which every activation has its largest slope: for a simple network
     (gamma ||W||_2)^k, gamma = 1 for tanh and relu, 1/4 for sigmoid (Pascanu, Mikolov and Bengio 2013). For gated
@@ -204,10 +206,12 @@ def gradient_by_lag(
     worst_error = np.zeros_like(found.worst)
     if not exact:
         start = LogScaled.of(torch.stack(found.best, dim=1))
-        logs, moved = power_iteration(chain, worst_lags, start, iterations, on_progress)
+        logs, moved = lanczos(chain, worst_lags, start, iterations, on_progress)
         found.worst, worst_error = logs.numpy(), moved.numpy()
     steep = JacobianProduct(trajectory, steps, chain.instances, steepest=True)
-    weights = _norms(steep, drawn, seed, [], on_progress).typical
+    weights = np.full_like(found.typical, np.nan)
+    if isinstance(trajectory.layer, (RecurrentLayer, LayerStack)):  # of a function no activation is known
+        weights = _norms(steep, drawn, seed, [], on_progress).typical
     inside = np.stack([chain.inside(k) for k in range(steps + 1)])
     with np.errstate(invalid="ignore"):  # -inf - -inf: nothing left to divide between the two
         activations = found.typical - weights
@@ -234,7 +238,7 @@ def gradient_by_lag(
         exact=exact,
         method="exact: all unit vectors carried back"
         if exact
-        else f"typical by {number} random probes, worst by {iterations} rounds of power iteration",
+        else f"typical by {number} random probes, worst by {iterations} rounds of Lanczos iteration",
     )
 
 
@@ -279,7 +283,8 @@ def _norms(
         if lag in worst_lags and number is None:
             worst.append(largest(rows).numpy())
         elif lag in worst_lags:
-            best.append(rows.unit[torch.arange(few), rows.log.argmax(dim=-1)])
+            most = rows.log.topk(min(STARTS, directions), dim=-1).indices
+            best.append(rows.unit[torch.arange(few)[:, None], most])
 
     chain.back(rows, see, on_progress)
     return _Norms(typical, error, last, np.stack(worst) if worst else np.zeros((len(worst_lags), few)), best)
@@ -288,7 +293,7 @@ def _norms(
 def _bound(steep: JacobianProduct) -> Array:
     """The sum of ln of bounds on ||J_t||_2 with every activation at its steepest; NaN for a stack."""
     bound = np.full((steep.lags + 1, steep.instances), np.nan)
-    if not isinstance(steep.trajectory.layer, LayerStack):
+    if isinstance(steep.trajectory.layer, RecurrentLayer):
         steps = [log_norm_bound(steep.map(j)).numpy() for j in range(steep.lags)]
         bound = np.cumsum([np.zeros(steep.instances), *steps], axis=0)
     return bound
@@ -298,7 +303,7 @@ def _gates(chain: JacobianProduct) -> Array:
     """ln of the root mean square over units of the products of their gates, (K + 1, B)."""
     layer = chain.trajectory.layer
     found = np.full((chain.lags + 1, chain.instances), np.nan)
-    kept = [] if isinstance(layer, LayerStack) else [chain.carry(state) for state in layer.states]
+    kept = [chain.carry(state) for state in layer.states] if isinstance(layer, RecurrentLayer) else []
     paths = [each.abs().double().log() for each in kept if each is not None]  # (K, B, H)
     if paths:
         logs = 2 * torch.cat(paths, dim=-1).cumsum(dim=0)
@@ -328,12 +333,9 @@ def _actual(trajectory: Trajectory, steps: int) -> tuple[dict[str, Array], Array
     k = torch.arange(steps + 1)[:, None]
     there = trajectory.gradient[(trajectory.lengths - k).clamp(min=0), torch.arange(trajectory.instances)]
     outside = trajectory.lengths < k
-    layer = trajectory.layer
-    if isinstance(layer, LayerStack):
-        sizes = {each.name: each.size for each in layer.layers}
-    else:
-        sizes = dict.fromkeys(layer.states, layer.hidden)
-    ends = np.cumsum([0, *sizes.values()]).tolist()
-    parts = {name: there.part(*span) for name, span in zip(sizes, pairwise(ends), strict=True)}
+    ends = np.cumsum([0, *trajectory.layer.sizes.values()]).tolist()
+    parts = {
+        name: there.part(*span) for name, span in zip(trajectory.layer.sizes, pairwise(ends), strict=True)
+    }
     logs = {name: part.log.masked_fill(outside, torch.nan).numpy() for name, part in parts.items()}
     return logs, there.log.masked_fill(outside, torch.nan).numpy()

@@ -102,33 +102,49 @@ def largest(rows: LogScaled) -> Tensor:
     return torch.linalg.eigvalsh(square)[..., -1].clamp(min=0).log() / 2 + top
 
 
-def power_iteration(
-    chain: JacobianProduct, lags: list[int], start: LogScaled, iterations: int, on_progress: Observer = silent
+def lanczos(
+    chain: JacobianProduct, lags: list[int], start: LogScaled, rounds: int, on_progress: Observer = silent
 ) -> tuple[Tensor, Tensor]:
-    """ln ||G_k||_2 of several lags at once, from below, and by how much the last round still moved it.
+    """ln ||G_k||_2 of several lags at once, from below, and an error that covers what is missing.
 
-    start: (B, q, n), a direction at s_{T-k} for each of q rising lags. Returns (q, B) twice. One round goes forth
-    with J v and back with u J; every lag joins on its way.
+    start: (B, q, p, n), some directions at s_{T-k} for each of q rising lags. Returns (q, B) twice. A round goes forth
+    with G_k v and back with its transpose; every lag joins on its way. The estimate is the largest singular value of
+    G_k on all directions so far (Golub and Kahan 1965). With x its right singular vector, G_k' G_k has an eigenvalue
+    within the norm of the residual of sigma^2. The error is twice what follows from it and twice what the last
+    round moved, the largest of all lags: there may be directions that no round has met.
     """
 
-    def along(rows: LogScaled, order: Iterable[int], name: str) -> LogScaled:
-        unit, log = rows.unit.clone(), torch.zeros_like(rows.log)
+    def along(unit: Tensor, order: Iterable[int], name: str) -> LogScaled:
+        rows = LogScaled(unit.clone(), unit.new_zeros(unit.shape[:-1]))
         for j in order:
             first = next(i for i, lag in enumerate(lags) if lag > j)  # lags from here on have begun
-            moved = LogScaled.of(getattr(chain.map(j), name)(unit[:, first:]), log[:, first:])
-            unit[:, first:], log[:, first:] = moved.unit, moved.log
-        return LogScaled(unit, log)
+            begun = rows[:, first:]
+            moved = getattr(chain.map(j), name)(begun.unit.flatten(1, 2)).unflatten(1, begun.log.shape[1:])
+            moved = LogScaled.of(moved, begun.log)
+            rows.unit[:, first:], rows.log[:, first:] = moved.unit, moved.log
+        return rows
 
-    logs: list[Tensor] = []
-    rows = start
-    for number in range(iterations):
-        rows = along(rows, reversed(range(lags[-1])), "jvp")
-        logs.append(rows.log)
-        if number + 1 < iterations:
-            rows = along(rows, range(lags[-1]), "vjp")
-            on_progress(Progress("worst direction", (number + 1) / iterations))
-    moved_by = logs[-1] - logs[-2] if len(logs) > 1 else torch.full_like(logs[-1], torch.nan)
-    return logs[-1].T, moved_by.T
+    right = torch.linalg.qr(start.unit.mT)[0].mT  # (B, q, directions, n), orthonormal
+    new, images, logs = right, right[..., :0, :], start.log[..., :0]
+    sizes: list[Tensor] = []
+    for number in range(rounds):
+        moved = along(new, reversed(range(lags[-1])), "jvp")
+        images, logs = torch.cat([images, moved.unit], dim=-2), torch.cat([logs, moved.log], dim=-1)
+        top = finite(logs.amax(dim=-1))
+        u, sigma, vh = torch.linalg.svd(
+            LogScaled(images, logs).numbers(top.unsqueeze(-1)).mT, full_matrices=False
+        )
+        sizes.append(top + sigma[..., 0].log())
+        back = along(u.mT[..., :1, :], range(lags[-1]), "vjp")
+        rest = back.numbers(top.unsqueeze(-1)) - sigma[..., :1, None] * (vh[..., :1, :] @ right)
+        rest = rest - rest @ right.mT @ right
+        new = LogScaled.of(rest).unit
+        right = torch.cat([right, new], dim=-2)
+        on_progress(Progress("worst direction", (number + 1) / rounds))
+    residual = torch.linalg.vector_norm(rest, dim=-1).squeeze(-1) / sigma[..., 0]
+    moved_by = sizes[-1] - sizes[-2] if rounds > 1 else torch.zeros_like(residual)
+    error = (torch.log1p(residual) + 2 * moved_by).nan_to_num(0.0)
+    return sizes[-1].T, error.amax(dim=1, keepdim=True).expand_as(error).T
 
 
 def spread(lags: int, number: int) -> list[int]:

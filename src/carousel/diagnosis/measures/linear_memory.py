@@ -151,7 +151,9 @@ def linear_memory(
     (4,)
     """
     layer = of.layer if isinstance(of, Trajectory) else of
-    if any(node.operation not in LINEAR for node in layer.equations.nodes):
+    if not isinstance(layer, RecurrentLayer) or any(
+        node.operation not in LINEAR for node in layer.equations.nodes
+    ):
         return None
     like = next(iter(layer.parameters.values())).double()
     at = layer.double().linearise(like.new_zeros(1, layer.input_size), like.new_zeros(1, layer.size))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import torch
@@ -13,18 +14,25 @@ from torch import Tensor
 
 from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.observation.layers import along
+from carousel.diagnosis.observation.linearisation import Linearisation
+from carousel.diagnosis.observation.stack import StackLinearisation
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.errors import CarouselError
 from carousel.options import check_seed
 from carousel.progress import Observer, Progress, silent
 
 Array = NDArray[np.float64]
-Map = tuple[Callable[[Tensor], Tensor], Callable[[], Tensor]]  # rows -> rows J^T, and the matrices J
 
 ALL = 64  # up to this size of the state all exponents are computed by default
 MANY = 32  # beyond it, this many
 BLOCKS = 10
 LARGE = 256
+SHORTEST, LONGEST = 200, 3200  # steps of a long run
+LONGEST_OF_LARGE = 400  # of states above LARGE, whose exponents vary less
+CLEAR = 3.0  # standard errors by which an exponent differs from zero
+NEUTRAL = 1e-3  # nats per step: an exponent within this of zero is that of a state that is simply kept
+EXACT = 0.1  # of the exponent: a standard error that is small enough
+FAR = 1e30  # states of this size grow without bound
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,13 +42,14 @@ class Lyapunov(Brief):
     Attributes:
         layer: its name, or "" for a map of yours.
         exponents: (k,), k <= n.
-        error: standard error of each, (k,), from the means of blocks of steps; it leaves out what a longer
-            transient would change.
+        error: standard error of each, (k,): from the means of blocks of steps, and at least half of the difference
+            between the first and the second half of the steps.
         by_instance: (B, k), of each sequence or start.
         running: (S, k), the mean over the first steps: it must have become level.
         mean_log_det: mean of ln |det J|, which the sum of all exponents must equal; NaN if k < n.
         size, steps, transient: n; S, the steps averaged over; the steps before them, for the state and for the
             directions to settle.
+        diverges: whether the states passed 1e30, where the run ended.
     """
 
     layer: str
@@ -52,6 +61,17 @@ class Lyapunov(Brief):
     size: int
     steps: int
     transient: int
+    diverges: bool = False
+
+    @property
+    def is_positive(self) -> bool:
+        """Whether the largest exponent is above zero beyond its error: with bounded states that is chaos."""
+        return bool(self.exponents[0] > NEUTRAL + CLEAR * self.error[0])
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the error of the largest exponent is small, against the exponent or against 0.001 nats."""
+        return bool(self.error[0] < max(EXACT * abs(self.exponents[0]), NEUTRAL))
 
     @property
     def sum_rule_error(self) -> float:
@@ -100,12 +120,15 @@ def lyapunov(
     Wolf and Abbott, arXiv:2006.02427, and Vogt et al. 2022), on the full state: for an LSTM h and c, since a map of
     h alone does not see what the cell keeps. Only products J v with k directions are needed.
 
+    An exponent is a property of the long run. Beyond the end of a sequence its state therefore goes on with the next
+    sequence of the batch as input, until the largest exponent has settled.
+
     Args:
         trajectory: of `observe`, or `stacked`.
         exponents: k; None: all up to n = 64, else 32.
-        steps: how many steps in all; None: those of the sequences. Beyond their end the inputs begin again while the
-            state goes on.
-        transient: steps left out at the beginning; None: a fifth.
+        steps: how many steps in all; None: those of the sequences, at least 200, doubled until the standard error of
+            the largest exponent is below a tenth of it, or below 0.001, up to 3,200 steps (400 if n > 256).
+        transient: steps left out at the beginning; None: half, or a fifth of `steps`.
         instances: how many of the longest sequences; None: 4, or 2 if n > 256. Those shorter than half of the longest
             are left out, since all are followed over the steps that they have in common.
         seed: of the first directions.
@@ -126,24 +149,52 @@ def lyapunov(
     longest = torch.argsort(trajectory.lengths, descending=True, stable=True)[:number]
     longest = longest[2 * trajectory.lengths[longest] >= trajectory.lengths.max()]
     window = int(trajectory.lengths[longest].min())
-    total = window if steps is None else steps
-    inputs, states = trajectory.inputs[:, longest], trajectory.states[:, longest]
-
-    def maps() -> Iterator[Map]:
-        seen = min(window, total)  # the states of these steps are known already
-        for t, at in along(layer, inputs[:seen], states[:seen]):
-            yield at.jvp, at.matrix
-            on_progress(Progress("Lyapunov exponents", (t + 1) / total))
-        s = states[seen]
-        for t in range(seen, total):
-            at = layer.linearise(inputs[t % window], s)
-            s = at.new_state
-            yield at.jvp, at.matrix
-            on_progress(Progress("Lyapunov exponents", (t + 1) / total))
-
+    most = longest_run(layer.size)
+    total = max(window, SHORTEST) if steps is None else steps
+    known = min(window, total)  # the states of these steps are known already
+    inputs, states = trajectory.inputs[:known, longest], trajectory.states[: known + 1, longest]
     k = exponents or (layer.size if layer.size <= ALL else MANY)
-    skip = total // 5 if transient is None else transient
-    return _exponents(maps(), layer.name, states[0], k, total, skip, seed)
+    walk = _Walk(layer.name, states[0], k, seed)
+
+    def found() -> Lyapunov:
+        return walk.result(total // (2 if steps is None else 5) if transient is None else transient)
+
+    def follow(at: Linearisation | StackLinearisation) -> None:
+        walk.follow(at.jvp, at.matrix)
+        on_progress(Progress("Lyapunov exponents", len(walk.growth) / total))
+
+    for _, at in along(layer, inputs, states):
+        follow(at)
+    s = states[-1]
+    drive = _onward(trajectory, longest, known)
+    while len(walk.growth) < total and not walk.diverges:
+        at = layer.linearise(next(drive), s)
+        s = at.new_state
+        follow(at)
+        walk.diverges = not bool((s.abs() < FAR).all())
+        if len(walk.growth) == total and steps is None and total < most and not found().is_settled:
+            total = min(2 * total, most)
+    total = len(walk.growth)
+    return found()
+
+
+def longest_run(size: int) -> int:
+    """Up to how many steps a state of so many numbers is followed until its exponent has settled."""
+    return LONGEST if size <= LARGE else LONGEST_OF_LARGE
+
+
+def _onward(trajectory: Trajectory, chosen: Tensor, start: int) -> Iterator[Tensor]:
+    """(B, I) for ever: what follows step `start` of some sequences if after each comes the next of the batch."""
+    places = torch.cat(
+        [
+            torch.stack([torch.arange(n), torch.full((n,), b)])
+            for b, n in enumerate(trajectory.lengths.tolist())
+        ],
+        dim=1,
+    )
+    first = trajectory.lengths.cumsum(0)[chosen] - trajectory.lengths[chosen]
+    for t in count(start):
+        yield trajectory.inputs[tuple(places[:, (first + t) % places.shape[1]])]
 
 
 def lyapunov_of_map(
@@ -175,56 +226,61 @@ def lyapunov_of_map(
     True
     """
     s = torch.atleast_2d(start)
-    tangent = torch.func.vmap(torch.func.jacrev(step))
-
-    def maps() -> Iterator[Map]:
-        here = s
-        for _ in range(steps):
-            jacobian = tangent(here)
-            here = torch.func.vmap(step)(here)
-            yield lambda rows, j=jacobian: rows @ j.mT, lambda j=jacobian: j  # type: ignore[misc]
-
-    return _exponents(maps(), "", s, exponents or s.shape[1], steps, transient, seed)
+    tangent, many = torch.func.vmap(torch.func.jacrev(step)), torch.func.vmap(step)
+    walk = _Walk("", s, exponents or s.shape[1], seed)
+    for _ in range(steps):
+        jacobian = tangent(s)
+        walk.follow(lambda rows, j=jacobian: rows @ j.mT, lambda j=jacobian: j)  # type: ignore[misc]
+        s = many(s)
+    return walk.result(transient)
 
 
-def _exponents(
-    maps: Iterator[Map], name: str, first: Tensor, k: int, total: int, transient: int, seed: int
-) -> Lyapunov:
-    (instances, n), dtype = first.shape, first.dtype
-    if not 1 <= k <= n:
-        raise CarouselError(f"A state of size {n} has from 1 to {n} exponents; {k} were asked for.")
-    if total - transient < 2:
-        raise CarouselError(
-            f"Exponents need at least 2 steps after the transient; of {total} steps, {transient} are the transient. "
-            "Pass longer sequences, more steps or a shorter transient."
+class _Walk:
+    """Directions carried along a trajectory, made orthogonal at every step."""
+
+    def __init__(self, name: str, first: Tensor, k: int, seed: int) -> None:
+        instances, n = first.shape
+        if not 1 <= k <= n:
+            raise CarouselError(f"A state of size {n} has from 1 to {n} exponents; {k} were asked for.")
+        generator = torch.Generator().manual_seed(check_seed(seed))
+        drawn = torch.randn(instances, n, k, generator=generator, dtype=torch.float64)
+        self.name, self.size, self.diverges = name, n, False
+        self.q = torch.linalg.qr(drawn.to(first.dtype))[0]
+        self.growth: list[Tensor] = []  # ln of the diagonal of R at each step, (B, k)
+        self.dets: list[Tensor] = []
+
+    def follow(self, push: Callable[[Tensor], Tensor], matrix: Callable[[], Tensor]) -> None:
+        """One step, by its map of rows and, for the sum rule, its matrix."""
+        self.q, r = torch.linalg.qr(push(self.q.mT).mT)
+        self.growth.append(r.diagonal(dim1=-2, dim2=-1).abs().double().log())
+        if r.shape[-1] == self.size:
+            self.dets.append(torch.linalg.slogdet(matrix()).logabsdet)
+
+    def result(self, transient: int) -> Lyapunov:
+        total = len(self.growth)
+        if total - transient < 2:
+            raise CarouselError(
+                f"Exponents need at least 2 steps after the transient; of {total} steps, {transient} are the "
+                "transient. Pass longer sequences, more steps or a shorter transient."
+            )
+        growth = torch.stack(self.growth[transient:]).numpy()  # (S, B, k)
+        by_instance = growth.mean(axis=0)
+        order = np.argsort(-by_instance.mean(axis=0), kind="stable")
+        cut = [each.mean(axis=0) for each in np.array_split(growth, min(BLOCKS, len(growth)))]
+        blocks = np.concatenate(cut)  # (blocks B, k)
+        early, late = (each.mean(axis=(0, 1)) for each in np.array_split(growth, 2))
+        with np.errstate(invalid="ignore"):  # an exponent of -inf has no error to speak of
+            error = np.fmax(blocks.std(axis=0, ddof=1) / math.sqrt(len(blocks)), abs(late - early) / 2)
+        running = np.cumsum(growth.mean(axis=1), axis=0) / np.arange(1, len(growth) + 1)[:, None]
+        return Lyapunov(
+            layer=self.name,
+            exponents=by_instance.mean(axis=0)[order],
+            error=error[order],
+            by_instance=by_instance[:, order],
+            running=running[:, order],
+            mean_log_det=torch.stack(self.dets[transient:]).mean().item() if self.dets else math.nan,
+            size=self.size,
+            steps=len(growth),
+            transient=transient,
+            diverges=self.diverges,
         )
-    generator = torch.Generator().manual_seed(check_seed(seed))
-    q = torch.linalg.qr(torch.randn(instances, n, k, generator=generator, dtype=torch.float64).to(dtype))[0]
-    logs, dets = [], []
-    for t, (push, matrix) in enumerate(maps):
-        q, r = torch.linalg.qr(push(q.mT).mT)
-        if t >= transient:
-            logs.append(r.diagonal(dim1=-2, dim2=-1).abs().double().log())
-            if k == n:
-                dets.append(torch.linalg.slogdet(matrix()).logabsdet)
-    growth = torch.stack(logs).numpy()  # (S, B, k)
-    steps = len(growth)
-    by_instance = growth.mean(axis=0)
-    order = np.argsort(-by_instance.mean(axis=0), kind="stable")
-    blocks = np.concatenate(
-        [each.mean(axis=0) for each in np.array_split(growth, min(BLOCKS, steps))]
-    )  # (., k)
-    with np.errstate(invalid="ignore"):  # an exponent of -inf has no error to speak of
-        error = blocks.std(axis=0, ddof=1) / math.sqrt(len(blocks))
-    running = np.cumsum(growth.mean(axis=1), axis=0) / np.arange(1, steps + 1)[:, None]
-    return Lyapunov(
-        layer=name,
-        exponents=by_instance.mean(axis=0)[order],
-        error=error[order],
-        by_instance=by_instance[:, order],
-        running=running[:, order],
-        mean_log_det=torch.stack(dets).mean().item() if dets else math.nan,
-        size=n,
-        steps=steps,
-        transient=transient,
-    )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.measures.gates import GateTimes, gate_times
 from carousel.diagnosis.measures.gradient_by_lag import GradientByLag, gradient_by_lag, read
+from carousel.diagnosis.measures.latching import Latching, latching
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.diagnosis.verdicts.thresholds import THRESHOLDS
 from carousel.progress import Observer, silent
@@ -65,6 +66,7 @@ class Memory(Brief):
         gates: state -> its GateTimes; empty for a simple network.
         decay_fit: R^2 of the exponential fit, 1 if the decay is exponential.
         window: the longest lag that was looked at.
+        latching: the stable states that the batch visits. What they hold is not in the other numbers.
     """
 
     layer: str
@@ -80,6 +82,7 @@ class Memory(Brief):
     gates: dict[str, GateTimes]
     decay_fit: float
     window: int
+    latching: Latching
 
     @property
     def is_split(self) -> bool:
@@ -97,6 +100,9 @@ def memory(
     of sum_(k >= 1) ||G_k' dL/ds_T||, so that a loss at every step does not pass for memory. Time scales of gates are
     valid only while the decay is exponential, which is why they stand beside the fit (arXiv:2111.03282, 2021).
 
+    All of these follow small changes. A network that latches (`latching`) forgets small changes and holds a discrete
+    state: `words` then says how many states there are, and for how long the batch stays with one.
+
     Args:
         trajectory: of `observe`, with gradients, or `stacked`.
         flow: its `gradient_by_lag`, if there is one already.
@@ -113,7 +119,7 @@ def memory(
     """
     flow = gradient_by_lag(trajectory, on_progress=on_progress) if flow is None else flow
     window = int(np.flatnonzero(~np.isnan(flow.median()))[-1])
-    gates = gate_times(trajectory)
+    gates, held = gate_times(trajectory), latching(trajectory)
     estimates: dict[str, Estimate] = {}
     if np.isfinite(flow.log_last[0]).any():
         meaning = "lag within which 95 % of what the loss sends back is"
@@ -131,6 +137,11 @@ def memory(
     grows = main.censored and flow.rate("log_worst") > THRESHOLDS.growing
     if grows:
         words = f"The gradient of {flow.layer} grows over the {window} steps that were looked at. That is no memory."
+    elif held.is_latching and held.dwell > main.steps:
+        words = (
+            f"{flow.layer} holds {len(held.points)} discrete states, one for about {round(held.dwell)} steps of this "
+            f"batch. A small change of its state is forgotten after about {main}."
+        )
     else:
         words = _headline(flow.layer, estimates) + _range(estimates, why)
         if np.isneginf(
@@ -139,7 +150,7 @@ def memory(
             words += " The loss does not read its last step, so that the typical gradient decides."
     return Memory(
         flow.layer, main.steps, min(main.low, typical.low), max(main.high, typical.high), main.censored, grows, words,
-        estimates, not why, why, gates, quality, window,
+        estimates, not why, why, gates, quality, window, held,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.measures.gates import OPEN, SHUT
-from carousel.diagnosis.observation.layers import along
+from carousel.diagnosis.observation.layers import RecurrentLayer, along
 from carousel.diagnosis.observation.linearisation import STEEPEST
 from carousel.diagnosis.observation.stack import single_layer
 from carousel.diagnosis.observation.trajectory import Trajectory
@@ -93,6 +93,8 @@ def saturation(trajectory: Trajectory) -> Saturation:
     ['i', 'f', 'g', 'o', 'tanh(c)']
     """
     layer = single_layer(trajectory)
+    if not isinstance(layer, RecurrentLayer):  # a function, of which no activation is known
+        return Saturation(layer.name, {})
     names = activation_names(layer.equations)
     valid = trajectory.valid.numpy()
     steps, alive = int(valid.sum()), valid.sum(axis=1)

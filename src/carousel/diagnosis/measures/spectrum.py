@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from carousel.diagnosis.brief import Brief
+from carousel.diagnosis.observation.layers import RecurrentLayer
 from carousel.diagnosis.observation.stack import single_layer
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.errors import CarouselError
@@ -155,7 +156,7 @@ def spectrum(trajectory: Trajectory, *, steps: int = 8, on_progress: Observer = 
     """
     layer = single_layer(trajectory)
     matrices = {}
-    for affine in layer.equations.affines:
+    for affine in layer.equations.affines if isinstance(layer, RecurrentLayer) else ():
         for place in layer.equations.layout.weights[affine]:
             if place.vector is not None and place.vector.operation != "input":
                 state = place.parameter.removeprefix("weight_").removesuffix("h")

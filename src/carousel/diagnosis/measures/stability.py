@@ -121,17 +121,33 @@ def stability(trajectory: Trajectory, *, seed: int = 0) -> Stability:
     layer = trajectory.layer
     states = trajectory.states.flatten(0, 1)
     largest = {s: layer.part(states, s).abs().amax(dim=0).numpy() for s in layer.states}
+    certificates: list[Certificate] = []
+    if isinstance(layer, RecurrentLayer):
+        (bounded, reason, bound), x, box = _bounded(trajectory)
+        certificates = _certificates(layer, x, box)
+    else:
+        bounded, reason, bound = None, "its equations are not known, so that nothing is proven", {}
+    return Stability(layer.name, bounded, reason, bound, largest, certificates, _measured(trajectory, seed))
+
+
+def bounded_states(trajectory: Trajectory) -> tuple[str, ...]:
+    """The states of a layer that are proven to be bounded, for inputs within those of the batch; () if none is."""
+    if not isinstance(trajectory.layer, RecurrentLayer):
+        return ()
+    (bounded, _, bound), _, _ = _bounded(trajectory.double())
+    return trajectory.layer.states if bounded and not bound else tuple(bound)
+
+
+def _bounded(trajectory: Trajectory) -> tuple[Proof, Interval, dict[str, Interval] | None]:
+    """The proof, the range of the inputs, and the box of states that no step leaves, if there is one."""
+    layer = trajectory.layer
     x = Interval.around(trajectory.points()[0])
     initial = torch.cat([trajectory.states[0], trajectory.states.new_zeros(1, layer.size)])
     start = {s: Interval.around(layer.part(initial, s)) for s in layer.states}
-    box = None
     if layer.equations.key == CELLS["rnn-identity"].equations.key:
-        bounded, reason, bound = _linear(layer, x, start["h"])
-    else:
-        box = invariant_box(layer, x, start)
-        bounded, reason, bound = _by_activations(layer, x) if box is None else _by_box(box)
-    certificates = _certificates(layer, x, box)
-    return Stability(layer.name, bounded, reason, bound, largest, certificates, _measured(trajectory, seed))
+        return _linear(layer, x, start["h"]), x, None
+    box = invariant_box(layer, x, start)
+    return _by_activations(layer, x) if box is None else _by_box(box), x, box
 
 
 def _linear(layer: RecurrentLayer, x: Interval, start: Interval) -> Proof:

@@ -42,6 +42,11 @@ class WeightedCell:
         """n, the size of the full state."""
         return self.hidden * len(self.states)
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """State -> its part of n."""
+        return dict.fromkeys(self.states, self.hidden)
+
     def part(self, s: Tensor, state: str) -> Tensor:
         """One state of the full one: (..., n) -> (..., H)."""
         return s.split(self.hidden, dim=-1)[self.states.index(state)]

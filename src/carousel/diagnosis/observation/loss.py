@@ -44,6 +44,11 @@ def loss_of(loss: Loss | None, output: Any, calls: Sequence[Call]) -> Tensor:
     """The loss as one number that can be sent back; of None the default."""
     if loss is None:
         return last_valid_output(output, calls).square().sum()
+    return total_of(loss, output, int(ModuleRun.of(calls[-1:], torch.float64).lengths.numel()))
+
+
+def total_of(loss: Loss, output: Any, sequences: int) -> Tensor:
+    """A loss that was given, of the output of so many sequences, as one number."""
     try:
         total = loss(output)
     except (AttributeError, TypeError) as error:
@@ -57,7 +62,6 @@ def loss_of(loss: Loss | None, output: Any, calls: Sequence[Call]) -> Tensor:
         raise CarouselError(
             f"A loss takes the model's output and returns one number as a tensor; it returned a {type(total).__name__}."
         )
-    sequences = int(ModuleRun.of(calls[-1:], torch.float64).lengths.numel())
     if total.numel() != 1 and tuple(total.shape) != (sequences,):
         raise CarouselError(
             f"A loss returns one number; it returned {total.numel()}, in shape {tuple(total.shape)}. Sum or average "
@@ -79,12 +83,17 @@ def loss_words(loss: Loss | None) -> str:
 
 def last_valid_output(output: Any, calls: Sequence[Call]) -> Tensor:
     """The model's output at the last step of each sequence, (B, ...); the whole output if it has no time."""
+    return valid_output(output, calls, lambda lengths: lengths - 1)
+
+
+def valid_output(output: Any, calls: Sequence[Call], at: Callable[[Tensor], Tensor]) -> Tensor:
+    """The model's output at one step of each sequence, which `at` finds from the lengths, (B, ...)."""
     if isinstance(output, (dict, tuple, list)) and not isinstance(output, PackedSequence):
         parts = output.values() if isinstance(output, dict) else output
         output = next((each for each in parts if _is_output(each)), output)
     if isinstance(output, PackedSequence):
         padded, lengths = nn.utils.rnn.pad_packed_sequence(output)
-        return padded[lengths - 1, torch.arange(len(lengths))]
+        return padded[at(lengths), torch.arange(len(lengths))]
     if not _is_output(output):
         raise CarouselError(
             f"The default loss needs a tensor of numbers; the model's output is a {type(output).__name__} without one. "
@@ -92,10 +101,10 @@ def last_valid_output(output: Any, calls: Sequence[Call]) -> Tensor:
         )
     last = ModuleRun.of(calls[-1:], torch.float64)
     steps, batch = last.inputs.shape[:2]
-    t, b = last.lengths - 1, torch.arange(batch)
+    t, b = at(last.lengths), torch.arange(batch)
     if not last.stepwise and output.dim() >= 2:
         if last.unbatched and output.shape[0] == steps:
-            return output[-1:]
+            return output[t]
         is_batch_first, is_time_first = (
             output.shape[:2] == each for each in ((batch, steps), (steps, batch))
         )

@@ -28,6 +28,7 @@ class Call:
     Attributes:
         input, lengths, resets: as given; hx: the initial states as given, or None.
         output: of the module, and final: its final states, detached, in the module's own form.
+        reads_itself: whether the input depends on what an earlier call of the module put out.
         probes: zeros added to the output, the final states and the given initial states, in that order.
     """
 
@@ -38,11 +39,13 @@ class Call:
     lengths: Any = None
     resets: Any = None
     follows: bool = False
+    reads_itself: bool = False
     output: Any = None
     final: tuple[Tensor, ...] = ()
     output_probe: Tensor | None = None
     final_probes: tuple[Tensor, ...] = ()
     initial_probes: tuple[Tensor, ...] = ()
+    input_probe: Tensor | None = None
     gradients: dict[int, Tensor] = field(default_factory=dict)
 
     def gradient(self, probe: Tensor | None) -> Tensor | None:
@@ -78,19 +81,19 @@ def as_tuple(states: Tensor | Sequence[Tensor]) -> tuple[Tensor, ...]:
 
 
 @contextmanager
-def recording(model: nn.Module) -> Iterator[list[Call]]:
-    """Inside, every call of a recurrent module is noted, in order."""
+def recording(model: nn.Module, inputs: bool = False) -> Iterator[list[Call]]:
+    """Inside, every call of a recurrent module is noted, in order; with `inputs`, zeros are added to inputs, too."""
     calls: list[Call] = []
     with ExitStack() as stack:
         for path, module in model.named_modules():
             if is_recurrent(module):
-                before, after = _hooks(path, calls)
+                before, after = _hooks(path, calls, inputs)
                 stack.callback(module.register_forward_pre_hook(before, with_kwargs=True).remove)
                 stack.callback(module.register_forward_hook(after, with_kwargs=True).remove)
         yield calls
 
 
-def _hooks(path: str, calls: list[Call]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def _hooks(path: str, calls: list[Call], inputs: bool) -> tuple[Callable[..., Any], Callable[..., Any]]:
     def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         given = dict(zip(("input", "hx"), args, strict=False)) | kwargs
         _check_input(path, module, given.get("input"))
@@ -104,6 +107,10 @@ def _hooks(path: str, calls: list[Call]) -> tuple[Callable[..., Any], Callable[.
             given.get("lengths"),
             given.get("resets"),
         )
+        call.reads_itself = _reads_itself(given["input"], [each for each in calls if each.path == path])
+        if inputs:
+            call.input_probe = probe = torch.zeros_like(given["input"].data, requires_grad=True)
+            given["input"] = map_tensors(lambda data: data + probe, given["input"])
         if states is not None:
             call.follows = any(state.requires_grad for state in states)
             call.initial_probes, probed = _probed(states)
@@ -125,6 +132,17 @@ def _hooks(path: str, calls: list[Call]) -> tuple[Callable[..., Any], Callable[.
         return map_tensors(lambda data: data + probe, output), final
 
     return before, after
+
+
+def _reads_itself(input: Any, before: Sequence[Call]) -> bool:
+    """Whether the second input of a module depends on its first output: a decoder that runs freely, say."""
+    if len(before) != 1:
+        return bool(before) and before[-1].reads_itself
+    probes = [each for each in (before[0].output_probe, *before[0].final_probes) if each is not None]
+    if not isinstance(input, Tensor) or not input.requires_grad:
+        return False
+    found = torch.autograd.grad(input.sum(), probes, allow_unused=True, retain_graph=True)
+    return any(each is not None for each in found)
 
 
 def send_back(loss: Tensor, calls: list[Call]) -> None:

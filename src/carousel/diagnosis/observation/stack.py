@@ -35,6 +35,11 @@ class LayerStack:
         return sum(layer.size for layer in self.layers)
 
     @property
+    def sizes(self) -> dict[str, int]:
+        """Layer -> its part of n."""
+        return {layer.name: layer.size for layer in self.layers}
+
+    @property
     def input_size(self) -> int:
         return self.layers[0].input_size
 

@@ -92,6 +92,7 @@ class Observation(Brief):
         calls: path of a recurrent module -> how often it was called, where it was more than once.
         runs: path of a recurrent module -> how many runs of calls it had that do not follow each other, where more
             than one; only the longest, the first of equals, was looked at.
+        reads_itself: paths of modules whose input depends on what they put out before.
         cut: whether there were resets: each stretch between two is then a sequence of its own, the longest first.
     """
 
@@ -102,6 +103,7 @@ class Observation(Brief):
     calls: dict[str, int] = field(default_factory=dict)
     cut: bool = False
     runs: dict[str, int] = field(default_factory=dict)
+    reads_itself: list[str] = field(default_factory=list)
 
     def __getitem__(self, name: str) -> Trajectory:
         """The trajectory of the layer of that name."""
@@ -190,6 +192,7 @@ def observe(
         unused=[layer.name for layer in known if layer.name not in names],
         calls={path: count for path, count in counts.items() if count > 1},
         cut=any(run.resets is not None for run in found),
+        reads_itself=list(dict.fromkeys(call.path for call in calls if call.reads_itself)),
         runs={run.path: run.runs for run in found if run.runs > 1},
     )
 

@@ -13,11 +13,11 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from carousel.diagnosis.observation.layers import is_recurrent
 from carousel.diagnosis.observation.recording import Batch, call_model
+from carousel.diagnosis.observation.step_function import Step
 from carousel.errors import CarouselError
 
 Rebuild = Callable[[Any], Any]
 State = Tensor | tuple[Tensor, ...]
-Step = Callable[[Tensor, Any], Any]
 
 
 @dataclass(eq=False)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from carousel.diagnosis.measures.lyapunov import CLEAR, NEUTRAL
 from carousel.diagnosis.verdicts.findings import (
     CRITICAL,
     NO_TROUBLE,
@@ -66,29 +67,36 @@ def dead(layers: Layers) -> Finding | None:
 
 def chaotic(layers: Layers) -> Finding | None:
     """Bounded states in which small differences grow from step to step."""
-    ill = [each for each in layers if each.bounded and each.rate > THRESHOLDS.growing]
+    ill = [each for each in layers if each.is_growing and _stays(each)]
     if not ill:
         return None
-    worst = max(ill, key=lambda each: each.rate)
+    worst = max(ill, key=lambda each: each.exponent)
+    bounded = f"its states did not diverge in {worst.long_run} steps"
+    if worst.bounded_states:
+        bounded = f"{' and '.join(worst.bounded_states)} cannot leave a fixed range"
     sentence = (
-        f"{worst.layer} is chaotic: its states stay bounded, but two runs that differ by next to nothing move apart by "
-        f"a factor {figure(math.exp(worst.rate))} per step, and the gradient grows with them. Beyond about "
-        f"{max(1, round(1 / worst.rate))} steps (1 / rate) it says little; clipping hides that and does not cure it."
+        f"{worst.layer} is chaotic: {bounded}, but in the long run two runs that differ by next to nothing move apart "
+        f"by a factor {figure(math.exp(worst.exponent))} per step, and the gradient grows with them. Beyond about "
+        f"{max(1, round(1 / worst.exponent))} steps (1 / exponent) the gradient says little. Clipping hides that and "
+        "does not cure it."
     )
-    severity = CRITICAL if worst.rate > 0.1 else WARNING
-    return _finding("chaotic", severity, ill, sentence, _growth(worst, ENGELKEN))
+    severity = CRITICAL if worst.exponent > 0.1 else WARNING
+    return _finding("chaotic", severity, ill, sentence, _exponent(worst, ENGELKEN))
 
 
 def exploding(layers: Layers) -> Finding | None:
     """Unbounded states that grow, or a gradient that becomes very large on its way though it falls again."""
-    if ill := [each for each in layers if not each.bounded and each.rate > THRESHOLDS.growing]:
+    if ill := [each for each in layers if each.is_growing and not _stays(each)]:
         worst = max(ill, key=lambda each: each.rate)
         sentence = (
             f"In {worst.layer} the gradient grows by a factor {figure(math.exp(worst.rate))} per step back, "
-            f"{_power(_known(worst.worst)[-1])} over {len(worst.worst) - 1} steps, and nothing bounds the states."
+            f"{_power(_known(worst.worst)[-1])} over {len(worst.worst) - 1} steps, and the states grow with it without "
+            "bound."
         )
-        return _finding("exploding", CRITICAL, ill, sentence, _growth(worst, PASCANU))
-    ill = [each for each in layers if _peak(each) > THRESHOLDS.transient and each.rate <= THRESHOLDS.growing]
+        return _finding(
+            "exploding", CRITICAL, ill, sentence, _growth(worst, PASCANU), _exponent(worst, ENGELKEN)
+        )
+    ill = [each for each in layers if _peak(each) > THRESHOLDS.transient and not each.is_growing]
     if not ill:
         return None
     worst = max(ill, key=_peak)
@@ -100,6 +108,20 @@ def exploding(layers: Layers) -> Finding | None:
         "ln of the largest growth at any lag", _peak(worst), THRESHOLDS.transient, True, CALIBRATION
     )
     return _finding("exploding", WARNING, ill, sentence, evidence)
+
+
+def transient_growth(layers: Layers) -> Finding | None:
+    """A note: a gradient that grows within the window, of a network that is not chaotic in the long run."""
+    passing = [each for each in layers if each.rate > THRESHOLDS.growing and not each.is_growing]
+    if not passing or _peak(max(passing, key=_peak)) > THRESHOLDS.transient:
+        return None
+    worst = max(passing, key=_peak)
+    sentence = (
+        f"In {worst.layer} the gradient grows {_power(_peak(worst))} within the {len(worst.worst) - 1} steps of the "
+        f"window. In the long run it does not grow: the largest Lyapunov exponent is {figure(worst.exponent)} +- "
+        f"{figure(worst.exponent_error)} nats per step."
+    )
+    return _finding("transient growth", NOTE, passing, sentence, _exponent(worst, ENGELKEN))
 
 
 def saturated(layers: Layers) -> Finding | None:
@@ -132,7 +154,8 @@ def memoryless(layers: Layers) -> Finding | None:
         CALIBRATION,
     )
     below = _keeps(layers, THRESHOLDS.memoryless, CALIBRATION)
-    return _forgetting(layers, "memoryless", words, below, one_step) if _carries_nothing(layers) else None
+    forgets = _carries_nothing(layers) and not any(map(_latches, layers))
+    return _forgetting(layers, "memoryless", words, below, one_step) if forgets else None
 
 
 def vanishing(layers: Layers) -> Finding | None:
@@ -142,13 +165,32 @@ def vanishing(layers: Layers) -> Finding | None:
         "after {horizon} of {steps} steps, and what lies further back cannot be learned."
     )
     below = _keeps(layers, THRESHOLDS.vanishing, PASCANU)
-    return None if _carries_nothing(layers) else _forgetting(layers, "vanishing", words, below)
+    other = _carries_nothing(layers) or any(map(_latches, layers))
+    return None if other else _forgetting(layers, "vanishing", words, below)
+
+
+def latched(layers: Layers) -> Finding | None:
+    """A note: small changes are forgotten, and discrete states are held."""
+    holding = [each for each in layers if _latches(each)]
+    if not holding:
+        return None
+    most = max(holding, key=lambda each: each.dwell)
+    sentence = (
+        f"{most.layer} holds {most.latched} discrete states, one for about {most.dwell:.0f} steps of this batch. Near "
+        f"a stable state the gradient falls to 1 % within {_horizon(most.worst)} steps: what is held is kept all the "
+        "same, but the gradient hardly teaches when to change it."
+    )
+    evidence = Evidence(
+        "stable states that the batch visits", float(most.latched), 1.0, True, "Hopfield 1982"
+    )
+    return _finding("latching", NOTE, holding, sentence, evidence)
 
 
 def short(layers: Layers) -> Finding | None:
     """A note: memory that ends well within the batch, which is trouble only if the task needs more."""
     longest = max(layers, key=lambda each: each.rate)
-    if longest.steps < THRESHOLDS.steps or not THRESHOLDS.vanishing <= longest.rate < 0:
+    latched = any(map(_latches, layers))
+    if latched or longest.steps < THRESHOLDS.steps or not THRESHOLDS.vanishing <= longest.rate < 0:
         return None
     horizon = _horizon(longest.worst)
     if horizon is None or horizon > longest.steps // 2:
@@ -161,8 +203,19 @@ def short(layers: Layers) -> Finding | None:
 
 
 RULES: tuple[Callable[[Layers], Finding | None], ...] = (
-    chaotic, exploding, saturated, dead, memoryless, vanishing, short
+    chaotic, exploding, saturated, dead, memoryless, vanishing, transient_growth, latched, short
 )  # fmt: skip
+
+
+def _stays(each: Symptoms) -> bool:
+    """Whether states are proven to be bounded, or did not diverge in a long run."""
+    return bool(each.bounded_states) or not each.diverges
+
+
+def _latches(each: Symptoms) -> bool:
+    """Whether discrete states are held for longer than a small change."""
+    horizon = _horizon(each.worst)
+    return each.latched > 1 and horizon is not None and each.dwell > horizon
 
 
 def _finding(name: str, severity: str, layers: Layers, sentence: str, *evidence: Evidence) -> Finding:
@@ -216,6 +269,13 @@ def _well(layers: Layers, learned: str, is_learning: bool) -> Finding:
 def _growth(each: Symptoms, source: str) -> Evidence:
     return Evidence(
         "growth of the worst direction, nats per step", each.rate, THRESHOLDS.growing, True, source
+    )
+
+
+def _exponent(each: Symptoms, source: str) -> Evidence:
+    limit = NEUTRAL + CLEAR * each.exponent_error
+    return Evidence(
+        "largest Lyapunov exponent in the long run, nats per step", each.exponent, limit, True, source
     )
 
 

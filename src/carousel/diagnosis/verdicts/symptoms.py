@@ -15,8 +15,11 @@ from torch import Tensor
 
 from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.measures.gradient_by_lag import EXACT_SIZE, GradientByLag, gradient_by_lag
+from carousel.diagnosis.measures.latching import latching
+from carousel.diagnosis.measures.lyapunov import longest_run, lyapunov
 from carousel.diagnosis.measures.saturation import SATURATED
-from carousel.diagnosis.observation.layers import along
+from carousel.diagnosis.measures.stability import bounded_states
+from carousel.diagnosis.observation.layers import RecurrentLayer, along
 from carousel.diagnosis.observation.linearisation import STEEPEST, Linearisation
 from carousel.diagnosis.observation.trajectory import Trajectory
 from carousel.diagnosis.verdicts.thresholds import THRESHOLDS
@@ -39,7 +42,7 @@ class Symptoms(Brief):
         layer: its name; hidden, steps: H and T.
         rate: ln of the factor by which the worst direction grows (above 0) or shrinks per step back.
         worst: ln of its norm by lag k = 0..K, the median over sequences.
-        bounded: whether its states cannot leave a fixed range.
+        bounded: whether every activation of the cell has bounds, which proves nothing of its states.
         saturated: gate -> share of (unit, step) at which its activation is.
         still: (H,) units that put out zero at every step of every sequence.
         input_mean, input_deviation: of each of the I inputs over the batch.
@@ -49,6 +52,14 @@ class Symptoms(Brief):
             alone rules out that it is memoryless.
         cuts: steps, of those that were followed, at which J is exactly zero, so that nothing crosses them. If there
             are any, rate and worst are those of the longest stretch between two.
+        exponent, exponent_error: the largest Lyapunov exponent in the long run, and its error; NaN if the gradient does
+            not grow within the window. long_run: how many steps that was.
+        is_growing: whether the exponent is above zero beyond its error; diverges: whether the states pass 1e30 in the
+            long run.
+        bounded_states: the states that are proven to stay within a fixed range, for inputs within those of the batch;
+            looked for if the gradient grows within the window.
+        latched, dwell: how many stable states the batch visits, and for how many steps it stays with one; looked for
+            if the gradient shrinks.
     """
 
     layer: str
@@ -63,8 +74,16 @@ class Symptoms(Brief):
     input_deviation: NDArray[np.float64]
     pre_activations: PreActivations
     steepest: float
-    kept: float
-    cuts: int
+    kept: float = math.nan
+    cuts: int = 0
+    exponent: float = math.nan
+    exponent_error: float = math.nan
+    is_growing: bool = False
+    long_run: int = 0
+    bounded_states: tuple[str, ...] = ()
+    diverges: bool = False
+    latched: int = 0
+    dwell: float = 0.0
 
     @property
     def unscaled(self) -> bool:
@@ -90,7 +109,8 @@ def symptoms(trajectory: Trajectory, flow: GradientByLag) -> Symptoms:
     worst, rate, cuts = _rate(trajectory, flow)
     inputs = trajectory.inputs[trajectory.valid].numpy()
     no_data = np.zeros(layer.input_size)  # a later layer reads the layer before it
-    operations = [node.operation for node in layer.equations.nodes]
+    known = isinstance(layer, RecurrentLayer)  # of a function that steps no activation is known
+    operations = [node.operation for node in layer.equations.nodes] if known else []
     return Symptoms(
         layer=layer.name,
         hidden=layer.hidden,
@@ -99,14 +119,15 @@ def symptoms(trajectory: Trajectory, flow: GradientByLag) -> Symptoms:
         worst=worst,
         # c of an LSTM may grow, but by 1 a step at most
         bounded=not {"relu", "elu"} & set(operations) and bool({"tanh", "sigmoid"} & set(operations)),
-        saturated=_saturated(at.slopes),
+        saturated=_saturated(at.slopes) if known else {},
         still=silent_units(h[trajectory.valid]),
         input_mean=no_data if layer.layer else inputs.mean(0),
         input_deviation=no_data + 1 if layer.layer else inputs.std(0),
-        pre_activations=_pre_activations(layer.equations.affines, at.values),
-        steepest=max(STEEPEST.get(each, 0.0) for each in operations) or 1.0,
+        pre_activations=_pre_activations(layer.equations.affines, at.values) if known else {},
+        steepest=max((STEEPEST.get(each, 0.0) for each in operations), default=0.0) or 1.0,
         kept=_kept(trajectory) if rate < THRESHOLDS.memoryless else math.nan,
         cuts=cuts,
+        **(_long_run(trajectory) if rate > THRESHOLDS.growing else _latched(trajectory) if rate < 0 else {}),
     )
 
 
@@ -197,6 +218,26 @@ def _stretched(at: Linearisation, size: int) -> Tensor:
         u = at.jvp(v / torch.linalg.vector_norm(v, dim=-1, keepdim=True).clamp(min=1e-30))
         v = at.vjp(u)
     return torch.linalg.vector_norm(u, dim=-1).amax(dim=-1)
+
+
+def _long_run(trajectory: Trajectory) -> dict[str, Any]:
+    """Whether what grows within the window grows for ever, and which states are bounded all the same."""
+    found, bounded = lyapunov(trajectory, exponents=1), bounded_states(trajectory)
+    if found.is_positive and not bounded and not found.diverges:
+        found = lyapunov(trajectory, exponents=1, steps=longest_run(trajectory.layer.size))
+    return {
+        "exponent": float(found.exponents[0]),
+        "exponent_error": float(found.error[0]),
+        "is_growing": found.is_positive,
+        "long_run": found.transient + found.steps,
+        "bounded_states": bounded,
+        "diverges": found.diverges,
+    }
+
+
+def _latched(trajectory: Trajectory) -> dict[str, Any]:
+    found = latching(trajectory)
+    return {"latched": len(found.points), "dwell": found.dwell}
 
 
 def _saturated(slopes: dict[Node, tuple[Tensor, ...]]) -> dict[str, float]:
