@@ -114,16 +114,16 @@ def test_packed_sequences():
 
 
 def test_sequences_of_one_step_among_longer_ones():
-    """Exponents need several steps; a sequence of one does not keep the others from being diagnosed."""
+    """A sequence of one step does not keep the others from being diagnosed; exponents are those of a long run."""
     long = [torch.randn(n, 3) for n in (30, 28)]
     model = torch.nn.LSTM(3, 6)
     alone, ragged = (
         diagnose(model, torch.nn.utils.rnn.pack_sequence(each)) for each in (long, [*long, torch.randn(1, 3)])
     )
     assert ragged.layers[0].instances == 3
-    assert ragged.layers[0].lyapunov.exponents == pytest.approx(alone.layers[0].lyapunov.exponents)
+    assert ragged.layers[0].lyapunov.exponents == pytest.approx(alone.layers[0].lyapunov.exponents, abs=0.2)
     padded = diagnose(carousel.LSTM(3, 6), {"input": torch.randn(50, 2, 3), "lengths": torch.tensor([12, 3])})
-    assert padded.layers[0].lyapunov.steps + padded.layers[0].lyapunov.transient == 12
+    assert padded.layers[0].lyapunov.steps + padded.layers[0].lyapunov.transient >= 200
 
 
 def test_words_name_the_layer_that_they_are_about():

@@ -6,9 +6,10 @@ from carousel import diagnosis
 
 PAGE = Path(__file__).parents[2] / "docs" / "diagnosis.md"
 MEASURES = [
-    "fisher_memory", "fixed_points", "gate_times", "gates_over_time", "gradient_by_lag", "gradient_by_layer",
-    "impulse_response", "linear_capacity", "lyapunov", "lyapunov_of_map", "matrix_spectrum", "memory", "observe",
-    "parameter_sensitivity", "saturation", "spectrum", "stability", "stacked", "tracking_units",
+    "end_to_end", "fisher_memory", "fixed_points", "gate_times", "gates_over_time", "gradient_by_lag",
+    "gradient_by_layer", "impulse_response", "latching", "linear_capacity", "lyapunov", "lyapunov_of_map",
+    "matrix_spectrum", "memory", "observe", "parameter_sensitivity", "saturation", "spectrum", "stability", "stacked",
+    "tracking_units",
 ]  # fmt: skip
 
 

@@ -195,7 +195,7 @@ def test_what_cannot_be_measured_is_said():
     with pytest.raises(CarouselError, match="state of size 2 has from 1 to 2 exponents; 3 were"):
         lyapunov(trajectory, exponents=3)
     with pytest.raises(CarouselError, match="of 5 steps, 4 are the transient"):
-        lyapunov(trajectory, transient=4)
+        lyapunov(trajectory, steps=5, transient=4)
 
 
 def test_an_exactly_singular_step_has_no_sum_rule():

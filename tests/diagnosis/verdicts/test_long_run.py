@@ -48,12 +48,14 @@ def test_one_dimension_is_not_chaotic():
     assert found["transient growth"].severity == "note"
 
 
-@pytest.mark.parametrize("steps", [5, 15, 60])
+@pytest.mark.parametrize("steps", [5, 15])
 def test_an_orthogonal_tanh_network_is_not_chaotic(steps):
-    """Its exponent is -0.1, whatever the window."""
+    """Gain 1.2: its gradient grows within 15 steps; its long-run exponent is -0.03."""
     torch.manual_seed(steps)
-    module = _rnn(3, 32, nn.init.orthogonal_(torch.empty(32, 32)))
-    assert "chaotic" not in [finding.name for finding in judge(module, torch.randn(steps, 4, 3))]
+    module = _rnn(3, 32, nn.init.orthogonal_(torch.empty(32, 32), gain=1.2))
+    names = [finding.name for finding in judge(module, torch.randn(steps, 4, 3))]
+    assert "chaotic" not in names
+    assert "transient growth" in names
 
 
 def test_a_chaotic_network_is_chaotic_on_any_window():

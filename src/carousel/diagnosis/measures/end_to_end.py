@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -98,7 +97,7 @@ def end_to_end(model: nn.Module, batch: Batch, *, directions: int = 8, seed: int
                 "The output must depend on a recurrent layer in a way that can be differentiated. Let the model's "
                 "forward run without torch.no_grad, detach or argmax."
             )
-        probes = [call.input_probe for call in calls]
+        probes = [call.input_probe for call in calls if call.input_probe is not None]
         sent = []
         for _ in range(directions):
             u = torch.randn(output.shape[1:], generator=generator).to(output)
@@ -112,12 +111,15 @@ def end_to_end(model: nn.Module, batch: Batch, *, directions: int = 8, seed: int
     return EndToEnd(position, {path: np.concatenate(each) for path, each in by_path.items()}, directions)
 
 
-def _log_norms(call: Call, sent: Sequence[Any]) -> Array:
+def _log_norms(call: Call, sent: Sequence[Tensor | None]) -> Array:
     """ln of the root mean square over directions, (T, B), of one call; NaN after the end of a sequence."""
     logs = []
     for gradient in sent:
-        value = map_tensors(lambda data, g=gradient: torch.zeros_like(data) if g is None else g, call.input)
-        run = ModuleRun.of([replace(call, input=value)], torch.float64)
+
+        def as_input(data: Tensor, gradient: Tensor | None = gradient) -> Tensor:
+            return torch.zeros_like(data) if gradient is None else gradient
+
+        run = ModuleRun.of([replace(call, input=map_tensors(as_input, call.input))], torch.float64)
         logs.append(2 * LogScaled.of(run.inputs).log)
     mean = torch.logsumexp(torch.stack(logs), dim=0) / 2 - np.log(len(logs)) / 2
     outside = torch.arange(len(mean))[:, None] >= run.lengths

@@ -126,6 +126,7 @@ def lanczos(
 
     right = torch.linalg.qr(start.unit.mT)[0].mT  # (B, q, directions, n), orthonormal
     new, images, logs = right, right[..., :0, :], start.log[..., :0]
+    noise = torch.finfo(right.dtype).eps
     sizes: list[Tensor] = []
     for number in range(rounds):
         moved = along(new, reversed(range(lags[-1])), "jvp")
@@ -137,11 +138,14 @@ def lanczos(
         sizes.append(top + sigma[..., 0].log())
         back = along(u.mT[..., :1, :], range(lags[-1]), "vjp")
         rest = back.numbers(top.unsqueeze(-1)) - sigma[..., :1, None] * (vh[..., :1, :] @ right)
-        rest = rest - rest @ right.mT @ right
-        new = LogScaled.of(rest).unit
+        for _ in range(2):  # twice is enough (Kahan and Parlett)
+            rest = rest - rest @ right.mT @ right
+        residual = torch.linalg.vector_norm(rest, dim=-1) / sigma[..., :1]
+        # what is left of a space that has been seen whole is rounding
+        new = torch.where(residual.unsqueeze(-1) > 1e3 * noise, LogScaled.of(rest).unit, 0.0)
         right = torch.cat([right, new], dim=-2)
         on_progress(Progress("worst direction", (number + 1) / rounds))
-    residual = torch.linalg.vector_norm(rest, dim=-1).squeeze(-1) / sigma[..., 0]
+    residual = residual.squeeze(-1)
     moved_by = sizes[-1] - sizes[-2] if rounds > 1 else torch.zeros_like(residual)
     error = (torch.log1p(residual) + 2 * moved_by).nan_to_num(0.0)
     return sizes[-1].T, error.amax(dim=1, keepdim=True).expand_as(error).T

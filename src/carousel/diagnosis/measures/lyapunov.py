@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import count
 
 import numpy as np
 import torch
@@ -120,8 +119,8 @@ def lyapunov(
     Wolf and Abbott, arXiv:2006.02427, and Vogt et al. 2022), on the full state: for an LSTM h and c, since a map of
     h alone does not see what the cell keeps. Only products J v with k directions are needed.
 
-    An exponent is a property of the long run. Beyond the end of a sequence its state therefore goes on with the next
-    sequence of the batch as input, until the largest exponent has settled.
+    An exponent is a property of the long run. Beyond the end of a sequence its state therefore goes on with other
+    sequences of the batch as input, drawn at random, until the largest exponent has settled.
 
     Args:
         trajectory: of `observe`, or `stacked`.
@@ -166,7 +165,7 @@ def lyapunov(
     for _, at in along(layer, inputs, states):
         follow(at)
     s = states[-1]
-    drive = _onward(trajectory, longest, known)
+    drive = _onward(trajectory, longest, known, max(total, most), seed)
     while len(walk.growth) < total and not walk.diverges:
         at = layer.linearise(next(drive), s)
         s = at.new_state
@@ -183,18 +182,19 @@ def longest_run(size: int) -> int:
     return LONGEST if size <= LARGE else LONGEST_OF_LARGE
 
 
-def _onward(trajectory: Trajectory, chosen: Tensor, start: int) -> Iterator[Tensor]:
-    """(B, I) for ever: what follows step `start` of some sequences if after each comes the next of the batch."""
-    places = torch.cat(
-        [
-            torch.stack([torch.arange(n), torch.full((n,), b)])
-            for b, n in enumerate(trajectory.lengths.tolist())
-        ],
-        dim=1,
-    )
-    first = trajectory.lengths.cumsum(0)[chosen] - trajectory.lengths[chosen]
-    for t in count(start):
-        yield trajectory.inputs[tuple(places[:, (first + t) % places.shape[1]])]
+def _onward(trajectory: Trajectory, chosen: Tensor, start: int, most: int, seed: int) -> Iterator[Tensor]:
+    """(B, I), what follows step `start` of some sequences if after each comes another one of the batch, at random."""
+    generator = torch.Generator().manual_seed(seed)
+    streams = []
+    for sequence in chosen.tolist():
+        places: list[tuple[int, int]] = []
+        while len(places) < most:
+            places += [(t, sequence) for t in range(int(trajectory.lengths[sequence]))]
+            sequence = int(torch.randint(trajectory.instances, (1,), generator=generator))
+        streams.append(torch.tensor(places[:most]))
+    steps, sequences = torch.stack(streams, dim=1).unbind(dim=-1)  # (most, B) each
+    for t in range(start, most):
+        yield trajectory.inputs[steps[t], sequences[t]]
 
 
 def lyapunov_of_map(

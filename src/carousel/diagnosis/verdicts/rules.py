@@ -251,9 +251,9 @@ def _forgetting(layers: Layers, name: str, words: str, evidence: Evidence, *more
 def _well(layers: Layers, learned: str, is_learning: bool) -> Finding:
     keeps = max(layers, key=lambda each: each.rate)
     horizon = _horizon(keeps.worst)
-    reach = f"more than {len(keeps.worst) - 1} steps" if horizon is None else f"{horizon} steps"
+    reach = f"all {len(keeps.worst) - 1} steps" if horizon is None else f"{horizon} steps"
     evidence = [
-        _growth(keeps, PASCANU),
+        _growth(keeps, PASCANU) if math.isnan(keeps.exponent) else _exponent(keeps, ENGELKEN),
         *([_keeps(layers, THRESHOLDS.vanishing, PASCANU)] if keeps.steps >= THRESHOLDS.steps else []),
         _saturation(max(layers, key=lambda each: each.saturation)),
         _silence(max(layers, key=lambda each: each.silent)),
