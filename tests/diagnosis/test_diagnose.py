@@ -21,7 +21,7 @@ from carousel.diagnosis.measures import gradient_by_lag as by_lag
 from carousel.errors import CarouselError
 from carousel.report.diagnosis.page import diagnosis_page
 
-MODULE = import_module("carousel.diagnosis.diagnose")  # whose name in the package is that of its function
+MODULE = import_module("carousel.diagnosis.layer_measures")
 
 
 class Classifier(torch.nn.Module):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from carousel.diagnosis import diagnose, fixed_points, gradient_by_lag, observe, stability
-from carousel.diagnosis.diagnose import _fixed_points
+from carousel.diagnosis.layer_measures import _fixed_points
 from carousel.diagnosis.text import on_fixed_points, on_shrinking, on_stability
 
 

@@ -3,51 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from carousel.diagnosis.layer_measures import examine, follow, limits, on_text, short_layers
 from carousel.diagnosis.measures.end_to_end import EndToEnd, end_to_end
-from carousel.diagnosis.measures.fixed_points import LARGE, FixedPoints, fixed_points
-from carousel.diagnosis.measures.gates import gates_over_time
-from carousel.diagnosis.measures.gradient_by_lag import EXACT_SIZE, GradientByLag, gradient_by_lag
 from carousel.diagnosis.measures.gradient_by_layer import GradientByLayer, gradient_by_layer
-from carousel.diagnosis.measures.impulse_response import impulse_response
-from carousel.diagnosis.measures.linear_memory import linear_memory
-from carousel.diagnosis.measures.lyapunov import lyapunov
-from carousel.diagnosis.measures.memory import memory
-from carousel.diagnosis.measures.saturation import saturation
-from carousel.diagnosis.measures.spectrum import spectrum
-from carousel.diagnosis.measures.stability import stability
-from carousel.diagnosis.measures.text_properties import text_properties
-from carousel.diagnosis.measures.tracking_units import tracking_units, unit_strips
-from carousel.diagnosis.observation.layers import RecurrentLayer, is_recurrent
+from carousel.diagnosis.observation.layers import is_recurrent
 from carousel.diagnosis.observation.loss import Loss
 from carousel.diagnosis.observation.recording import Batch
-from carousel.diagnosis.observation.stack import stacked
 from carousel.diagnosis.observation.step_function import Step, observe_function
-from carousel.diagnosis.observation.trajectory import Observation, Trajectory, observe
-from carousel.diagnosis.parallel import run_parallel
-from carousel.diagnosis.result import Diagnosis, LayerDiagnosis, StackDiagnosis, TextUnits
+from carousel.diagnosis.observation.trajectory import Observation, observe
+from carousel.diagnosis.result import Diagnosis
 from carousel.diagnosis.usage.check import Usage, all_findings, check_usage, sampled_dependencies
 from carousel.diagnosis.usage.dependencies import Dependencies
 from carousel.diagnosis.usage.inputs import Data
 from carousel.diagnosis.usage.loss import LastStep
-from carousel.diagnosis.usage.probed_run import StepLoop
+from carousel.diagnosis.usage.probed_run import State, StepLoop
 from carousel.diagnosis.verdicts.findings import Finding
 from carousel.diagnosis.verdicts.symptoms import symptoms
 from carousel.errors import CarouselError
-from carousel.notebook import notebook_line
 from carousel.ops import torch_threads
 from carousel.progress import Observer, Progress, silent
 
-MOST_LAGS = 256
-EXPONENTS = 16  # of the largest
-FOLLOWS = 0.3  # correlation on the other half of the text below which a unit is not worth drawing
 SMALL = 128  # units of a layer up to which all of the batch is looked at, in float64
 INSTANCES = 4  # sequences whose products of Jacobians are followed
 
@@ -58,10 +40,10 @@ def diagnose(
     loss: Loss | None = None,
     *,
     optimizer: Optimizer | None = None,
-    state: Any = None,
+    state: State | None = None,
     text: Sequence[str] | None = None,
     lags: int | None = None,
-    on_progress: Observer = notebook_line,
+    on_progress: Observer = silent,
 ) -> Diagnosis:
     """Say whether a recurrent network is stable, how far it remembers, where gradients vanish, and what to do.
 
@@ -74,9 +56,9 @@ def diagnose(
             last valid output, and the report says so.
         optimizer: what trains the model. With a loss, its parameters, gradients and learning rate are checked, on
             copies.
-        state: the state before the first step, of a cell that is written by hand: a tensor (B, n) or a tuple of them.
-            `model` is then a function or module step(x, state) that returns the next state, or (output, next state),
-            and `batch` is (T, B, ...). Jacobians come from autograd. Without equations there are no numbers on gates
+        state: the state before the first step, a tensor (B, n) or a tuple of them. `model` is then a function (or
+            module) that makes one step of a cell of your own, (x_t, state) -> (output, state) or the state alone, and
+            `batch` is (T, B, ...). Its Jacobians come from autograd. Without equations there are no numbers on gates
             and activations, and no remedies to apply.
         text: what the first sequence of the batch reads, one string for each step (a str for characters). Units that
             follow the text are then drawn on it.
@@ -102,20 +84,20 @@ def diagnose(
     on_progress(Progress("running the model", 0.0))
     # steps are many and small: beside other work a team of threads waits for itself (512 units: 29 s against 1.5)
     with torch_threads(1):
-        whole = _whole(model, state)
-        sampled = sampled_dependencies(whole, batch)
+        used = _as_module(model, batch, state)
+        sampled = sampled_dependencies(used, batch)
         asked = loss or _last_step(sampled[0])
         seen = _observed(model, batch, asked, state)
         if text is not None and seen.cut:
             raise CarouselError(
                 "A text cannot be drawn on a batch with resets. Pass `text`, or a batch with resets, but not both."
             )
-        usage = check_usage(whole, batch, loss, optimizer, _data(seen), sampled)
+        usage = check_usage(used, batch, loss, optimizer, _data(seen), sampled)
         layers, stacks = (
             ([], []) if _is_explained(seen, usage) else examine(seen, lags, INSTANCES, on_progress)
         )
-    by_layer = _by_layer(whole, batch, asked) if state is None else None
-    findings = all_findings(whole, [layer.symptoms for layer in layers], usage)
+    by_layer = _by_layer(used, batch, asked) if state is None else None
+    findings = all_findings(used, [layer.symptoms for layer in layers], usage)
     on_progress(Progress("done", 1.0))
     return Diagnosis(
         model=type(model).__name__ if isinstance(model, nn.Module) else seen.trajectories[0].layer.name,
@@ -126,7 +108,7 @@ def diagnose(
         findings=tuple(findings),
         stacks=tuple(stacks),
         by_layer=by_layer,
-        end_to_end=_end_to_end(whole, batch, seen) if state is None else None,
+        end_to_end=_end_to_end(used, batch, seen) if state is None else None,
         text=None if text is None else on_text(layers, text),
         unused=tuple(seen.unused),
         limits=(*usage.limits, *limits(seen)),
@@ -151,7 +133,7 @@ def judge(
     loss: Loss | None = None,
     *,
     optimizer: Optimizer | None = None,
-    state: Any = None,
+    state: State | None = None,
 ) -> list[Finding]:
     """The findings of `diagnose` alone, without the measures that only its report shows.
 
@@ -168,33 +150,32 @@ def judge(
     'memoryless'
     """
     with torch_threads(1):
-        whole = _whole(model, state)
-        sampled = sampled_dependencies(whole, batch)
-        seen = _observed(model, batch, loss, state, gradients=False)
-        usage = check_usage(whole, batch, loss, optimizer, _data(seen), sampled)
+        used = _as_module(model, batch, state)
+        sampled = sampled_dependencies(used, batch)
+        seen = _observed(model, batch, None, state, gradients=False)
+        usage = check_usage(used, batch, loss, optimizer, _data(seen), sampled)
         long = [] if _is_explained(seen, usage) else seen.trajectories
         found = [symptoms(each, follow(each, None, INSTANCES)) for each in long]
-    return all_findings(whole, found, usage)
+    return all_findings(used, found, usage)
 
 
-def _whole(model: nn.Module | Step, state: Any) -> nn.Module:
-    """The model, or the loop that a step function makes of it."""
+def _as_module(model: nn.Module | Step, batch: Batch, state: State | None) -> nn.Module:
+    """The model, or what steps a function over a batch from a state."""
     if state is not None:
         return StepLoop(model, state)
     if not isinstance(model, nn.Module):
         raise CarouselError(
-            f"A model must be a torch.nn.Module; got a {type(model).__name__}. For a function step(x, state), pass the "
-            "state before its first step: diagnose(step, batch, state=...)."
+            "A function that steps a cell needs the state before its first step: diagnose(step, batch, state=...). A "
+            f"model must be a torch.nn.Module; got a {type(model).__name__}."
         )
     return model
 
 
 def _observed(
-    model: nn.Module | Step, batch: Batch, loss: Loss | None, state: Any, gradients: bool = True
+    model: nn.Module | Step, batch: Batch, loss: Loss | None, state: State | None, gradients: bool = True
 ) -> Observation:
-    if state is not None:
+    if state is not None or not isinstance(model, nn.Module):
         return observe_function(model, batch, state, loss, gradients=gradients)
-    assert isinstance(model, nn.Module)
     return observe(model, batch, loss, gradients=gradients, **_extent(model))
 
 
@@ -234,157 +215,7 @@ def _by_layer(model: nn.Module, batch: Batch, loss: Loss | None) -> GradientByLa
     return gradient_by_layer(model, batch, loss, double=double) if len(layers) > 1 else None
 
 
-def examine(
-    seen: Observation, lags: int | None, instances: int, on_progress: Observer
-) -> tuple[list[LayerDiagnosis], list[StackDiagnosis]]:
-    """Measure every layer that the batch reached, and every module of several layers that runs forwards as one.
-
-    Raises CarouselError if no sequence has more than one step: nothing then goes back in time.
-    """
-    if short := _short(seen):
-        raise CarouselError(
-            f"A sequence must have at least 2 steps; {short[0]} was given sequences of 1. The first dimension is time "
-            "unless the module has batch_first=True."
-        )
-    stacks = [
-        stacked(each)
-        for each in seen.modules.values()
-        if len(each) > 1 and all(one.layer.direction == "forward" for one in each)
-    ]
-    tasks: list[Callable[[Observer], LayerDiagnosis | StackDiagnosis]] = [
-        *(partial(_examine_stack, each, lags, instances) for each in stacks),
-        *(partial(_examine, each, lags, instances) for each in seen.trajectories),
-    ]
-    large = max(each.layer.size for each in seen.trajectories) > EXACT_SIZE
-    found = run_parallel(tasks, large, on_progress)
-    return (
-        [each for each in found if isinstance(each, LayerDiagnosis)],
-        [each for each in found if isinstance(each, StackDiagnosis)],
-    )
-
-
-def _short(seen: Observation) -> list[str]:
-    """Layers that were given sequences of one step."""
-    return [each.layer.name for each in seen.trajectories if int(each.lengths.max()) < 2]
-
-
 def _is_explained(seen: Observation, usage: Usage) -> bool:
     """Whether a cause says why layers have sequences of one step, on longer data."""
     found = usage.dependencies
-    return bool(_short(seen)) and bool(usage.causes) and found is not None and found.steps > 1
-
-
-def limits(seen: Observation) -> list[str]:
-    """What a diagnosis of this model leaves out, in words."""
-    loops = [
-        f"{path or 'The module'} reads what it put out before. The loop through its output was not followed: its worst "
-        "and typical gradient, exponents and memory are those of the open loop, with the inputs of this batch. To "
-        "measure the closed loop, pass a function that makes one step of all of it, and `state`."
-        for path in seen.reads_itself
-    ]
-    runs = [
-        f"{path or 'The module'} was run {number} times, each from a state of its own or with the gradient cut between "
-        "two runs. What is said of it is of the longest run, or the first of several longest."
-        for path, number in seen.runs.items()
-    ]
-    both_ways = [
-        f"The gradient through all layers of {path or each[0].layer.kind} together was not followed, because its "
-        "directions read opposite ways. Each layer and direction was followed alone."
-        for path, each in seen.modules.items()
-        if any(one.layer.direction != "forward" for one in each) and len(each) > 2
-    ]
-    names = ", ".join(path or each[0].layer.kind for path, each in seen.modules.items())
-    several = (
-        f"{names} are separate modules: worst and typical gradient and memory are of each alone, not through all of "
-        "them together. The actual gradient of the loss goes through the whole model."
-    )
-    return [*loops, *runs, *both_ways, *([several] if len(seen.modules) > 1 else [])]
-
-
-def _examine(
-    trajectory: Trajectory, lags: int | None, instances: int, on_progress: Observer
-) -> LayerDiagnosis:
-    layer = trajectory.layer
-
-    def within(begin: float, part: float) -> Observer:
-        return lambda event: on_progress(
-            Progress(f"{layer.name}: {event}", begin + part * (event.share or 0.0))
-        )
-
-    flow = follow(trajectory, lags, instances, within(0.0, 0.4))
-    return LayerDiagnosis(
-        layer=layer.name,
-        kind=layer.kind,
-        hidden=layer.hidden,
-        states=layer.states,
-        steps=trajectory.steps,
-        instances=trajectory.instances,
-        gradient=flow,
-        spectrum=spectrum(
-            trajectory, steps=8 if layer.size <= EXACT_SIZE else 1, on_progress=within(0.4, 0.3)
-        ),
-        lyapunov=lyapunov(trajectory, exponents=min(EXPONENTS, layer.size), on_progress=within(0.7, 0.3)),
-        memory=memory(trajectory, flow),
-        saturation=saturation(trajectory),
-        stability=stability(trajectory),
-        gates=gates_over_time(trajectory),
-        fixed_points=_fixed_points(trajectory),
-        impulse=impulse_response(trajectory),
-        linear=linear_memory(layer),
-        symptoms=symptoms(trajectory, flow),
-    )
-
-
-def _fixed_points(trajectory: Trajectory) -> FixedPoints | None:
-    """Under the mean input, from few starts; None of states so large that each start takes seconds."""
-    size = trajectory.layer.size
-    known = isinstance(trajectory.layer, RecurrentLayer) or trajectory.states.dtype == torch.float64
-    return (
-        None
-        if size > LARGE or not known
-        else fixed_points(trajectory, starts=16 if size <= 64 else 4, descent=50)
-    )
-
-
-def _examine_stack(
-    whole: Trajectory, lags: int | None, instances: int, on_progress: Observer
-) -> StackDiagnosis:
-    name = whole.layer.name
-    flow = follow(
-        whole, lags, instances, lambda event: on_progress(Progress(f"{name}: {event}", event.share or 0.0))
-    )
-    return StackDiagnosis(name, flow, memory(whole, flow))
-
-
-def on_text(layers: Sequence[LayerDiagnosis], text: Sequence[str]) -> TextUnits | None:
-    """Units that follow properties of the text, drawn on it; None if there are none.
-
-    Raises CarouselError if there is not one piece of text for each step of the first sequence.
-    """
-    pieces = list(text)
-    series = [layer.gates for layer in layers if layer.gates.direction == "forward"]
-    lengths = {int(each.lengths[0]) for each in series}
-    if lengths != {len(pieces)}:
-        raise CarouselError(
-            f"text must hold one string for each step of the first sequence, {max(lengths, default=0)}; it holds "
-            f"{len(pieces)}."
-        )
-    traces = [each.trace() for each in series]
-    units = tracking_units(traces, text_properties(pieces), number=3) if len(pieces) >= 16 else []
-    units = [unit for unit in units if abs(unit.correlation) >= FOLLOWS]
-    if not units:
-        return None
-    return TextUnits(tuple(pieces), tuple(unit_strips(traces, units, slice(0, len(pieces)))))
-
-
-def follow(
-    trajectory: Trajectory, lags: int | None, instances: int, on_progress: Observer = silent
-) -> GradientByLag:
-    """The gradient of one layer, as far back as a diagnosis looks."""
-    few = {} if trajectory.layer.size <= EXACT_SIZE else {"instances": 1, "number": 8, "iterations": 3}
-    return gradient_by_lag(
-        trajectory,
-        lags=min(MOST_LAGS if lags is None else lags, trajectory.steps),
-        on_progress=on_progress,
-        **{"instances": instances, **few},
-    )
+    return bool(short_layers(seen)) and bool(usage.causes) and found is not None and found.steps > 1

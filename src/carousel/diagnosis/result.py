@@ -83,12 +83,19 @@ class LayerDiagnosis(Brief):
         return {
             "worst direction, nats per step": self.symptoms.rate,
             "typical direction, nats per step": self.gradient.rate("log_typical"),
-            "remembered steps": math.nan if self.memory.grows else self.memory.steps,
+            "remembered steps": self._remembered,
             "largest Lyapunov exponent": float(self.lyapunov.exponents[0]),
             "spectral radius of the Jacobian": self.spectrum.radius,
             "saturated activations, share": self.symptoms.saturation,
             "silent units, share": self.symptoms.silent,
         }
+
+    @property
+    def _remembered(self) -> float:
+        """In steps: no number if the gradient grows all the way back, and all of them if memory reaches beyond them."""
+        if self.memory.grows:
+            return math.nan
+        return float(self.memory.window) if self.memory.censored else self.memory.steps
 
     @property
     def sentences(self) -> list[str]:

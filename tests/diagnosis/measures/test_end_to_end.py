@@ -84,7 +84,11 @@ def test_a_decoder_that_runs_freely_is_told():
     for freely in (True, False):
         model = Translator(freely)
         assert observe(model, batch()).reads_itself == (["decoder"] if freely else [])
-        said = [each for each in carousel.diagnose(model, batch()).limits if "reads what it put out" in each]
+        said = [
+            each
+            for each in carousel.diagnose(model, batch()).limits
+            if "reads its own earlier output" in each
+        ]
         assert len(said) == freely
 
 

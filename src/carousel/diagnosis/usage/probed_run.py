@@ -13,11 +13,11 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from carousel.diagnosis.observation.layers import is_recurrent
 from carousel.diagnosis.observation.recording import Batch, call_model
+from carousel.diagnosis.observation.step_function import Step
 from carousel.errors import CarouselError
 
 Rebuild = Callable[[Any], Any]
 State = Tensor | tuple[Tensor, ...]
-Step = Callable[[Tensor, Any], Any]
 
 
 @dataclass(eq=False)
@@ -77,7 +77,7 @@ class ProbedRun:
 
 
 def probed_run(model: nn.Module, batch: Batch, change: Tensor | None = None) -> ProbedRun | None:
-    """Run a model once, inside `preserved`; None if its data or output cannot be followed.
+    """Run a model once, inside `without_side_effects`; None if its data or output cannot be followed.
 
     change: is added to the probe, so that one can see what a change of the data does.
     """

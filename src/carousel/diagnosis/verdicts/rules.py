@@ -141,8 +141,6 @@ def saturated(layers: Layers) -> Finding | None:
 
 def memoryless(layers: Layers) -> Finding | None:
     """No layer carries anything on from one step to the next, at (nearly) any step."""
-    if not _carries_nothing(layers) or any(map(_latches, layers)):
-        return None
     keeps = max(layers, key=lambda each: each.kept)
     words = (
         f"hardly anything of a state is carried on: one step leaves {figure(math.exp(keeps.kept))} or less of the "
@@ -156,19 +154,19 @@ def memoryless(layers: Layers) -> Finding | None:
         CALIBRATION,
     )
     below = _keeps(layers, THRESHOLDS.memoryless, CALIBRATION)
-    return _forgetting(layers, "memoryless", words, below, one_step)
+    forgets = _carries_nothing(layers) and not any(map(_latches, layers))
+    return _forgetting(layers, "memoryless", words, below, one_step) if forgets else None
 
 
 def vanishing(layers: Layers) -> Finding | None:
     """Even the direction that is kept best shrinks quickly, in every layer."""
-    if _carries_nothing(layers) or any(map(_latches, layers)):
-        return None
     words = (
         "even the best-kept direction of the gradient shrinks by a factor {factor} per step back; 1 % of it is left "
         "after {horizon} of {steps} steps, and what lies further back cannot be learned."
     )
     below = _keeps(layers, THRESHOLDS.vanishing, PASCANU)
-    return _forgetting(layers, "vanishing", words, below)
+    other = _carries_nothing(layers) or any(map(_latches, layers))
+    return None if other else _forgetting(layers, "vanishing", words, below)
 
 
 def latched(layers: Layers) -> Finding | None:
@@ -209,17 +207,6 @@ RULES: tuple[Callable[[Layers], Finding | None], ...] = (
 )  # fmt: skip
 
 
-def _finding(name: str, severity: str, layers: Layers, sentence: str, *evidence: Evidence) -> Finding:
-    return Finding(
-        name,
-        severity,
-        tuple(each.layer for each in layers),
-        sentence,
-        evidence,
-        remedies_for(name, layers),
-    )
-
-
 def _stays(each: Symptoms) -> bool:
     """Whether states are proven to be bounded, or did not diverge in a long run."""
     return bool(each.bounded_states) or not each.diverges
@@ -229,6 +216,17 @@ def _latches(each: Symptoms) -> bool:
     """Whether discrete states are held for longer than a small change."""
     horizon = _horizon(each.worst)
     return each.latched > 1 and horizon is not None and each.dwell > horizon
+
+
+def _finding(name: str, severity: str, layers: Layers, sentence: str, *evidence: Evidence) -> Finding:
+    return Finding(
+        name,
+        severity,
+        tuple(each.layer for each in layers),
+        sentence,
+        evidence,
+        remedies_for(name, layers),
+    )
 
 
 def _carries_nothing(layers: Layers) -> bool:
@@ -253,9 +251,9 @@ def _forgetting(layers: Layers, name: str, words: str, evidence: Evidence, *more
 def _well(layers: Layers, learned: str, is_learning: bool) -> Finding:
     keeps = max(layers, key=lambda each: each.rate)
     horizon = _horizon(keeps.worst)
-    reach = f"more than {len(keeps.worst) - 1} steps" if horizon is None else f"{horizon} steps"
+    reach = f"all {len(keeps.worst) - 1} steps" if horizon is None else f"{horizon} steps"
     evidence = [
-        _growth(keeps, PASCANU),
+        _growth(keeps, PASCANU) if math.isnan(keeps.exponent) else _exponent(keeps, ENGELKEN),
         *([_keeps(layers, THRESHOLDS.vanishing, PASCANU)] if keeps.steps >= THRESHOLDS.steps else []),
         _saturation(max(layers, key=lambda each: each.saturation)),
         _silence(max(layers, key=lambda each: each.silent)),
@@ -274,16 +272,16 @@ def _growth(each: Symptoms, source: str) -> Evidence:
     )
 
 
-def _keeps(layers: Layers, below: float, source: str) -> Evidence:
-    rate = max(each.rate for each in layers)
-    return Evidence("ln of what a step keeps of the worst direction", rate, below, False, source)
-
-
 def _exponent(each: Symptoms, source: str) -> Evidence:
     limit = NEUTRAL + CLEAR * each.exponent_error
     return Evidence(
         "largest Lyapunov exponent in the long run, nats per step", each.exponent, limit, True, source
     )
+
+
+def _keeps(layers: Layers, below: float, source: str) -> Evidence:
+    rate = max(each.rate for each in layers)
+    return Evidence("ln of what a step keeps of the worst direction", rate, below, False, source)
 
 
 def _saturation(each: Symptoms) -> Evidence:

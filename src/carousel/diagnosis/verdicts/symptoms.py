@@ -43,13 +43,6 @@ class Symptoms(Brief):
         rate: ln of the factor by which the worst direction grows (above 0) or shrinks per step back.
         worst: ln of its norm by lag k = 0..K, the median over sequences.
         bounded: whether every activation of the cell has bounds, which proves nothing of its states.
-        bounded_states: the states that are proven to stay within a fixed range, for inputs within those of the batch.
-            They are looked for if the gradient grows within the window.
-        exponent, exponent_error: the largest Lyapunov exponent in the long run, and its error; NaN if the gradient does
-            not grow within the window. long_run: how many steps that was.
-        is_growing: whether the exponent is above zero beyond its error. diverges: whether the states pass 1e30.
-        latched, dwell: how many stable states the batch visits, and for how many steps it stays with one. They are
-            looked for where the gradient shrinks.
         saturated: gate -> share of (unit, step) at which its activation is.
         still: (H,) units that put out zero at every step of every sequence.
         input_mean, input_deviation: of each of the I inputs over the batch.
@@ -59,6 +52,14 @@ class Symptoms(Brief):
             alone rules out that it is memoryless.
         cuts: steps, of those that were followed, at which J is exactly zero, so that nothing crosses them. If there
             are any, rate and worst are those of the longest stretch between two.
+        exponent, exponent_error: the largest Lyapunov exponent in the long run, and its error; NaN if the gradient does
+            not grow within the window. long_run: how many steps that was.
+        is_growing: whether the exponent is above zero beyond its error; diverges: whether the states pass 1e30 in the
+            long run.
+        bounded_states: the states that are proven to stay within a fixed range, for inputs within those of the batch;
+            looked for if the gradient grows within the window.
+        latched, dwell: how many stable states the batch visits, and for how many steps it stays with one; looked for
+            if the gradient shrinks.
     """
 
     layer: str
@@ -73,8 +74,8 @@ class Symptoms(Brief):
     input_deviation: NDArray[np.float64]
     pre_activations: PreActivations
     steepest: float
-    kept: float
-    cuts: int
+    kept: float = math.nan
+    cuts: int = 0
     exponent: float = math.nan
     exponent_error: float = math.nan
     is_growing: bool = False
@@ -105,10 +106,10 @@ def symptoms(trajectory: Trajectory, flow: GradientByLag) -> Symptoms:
     layer = trajectory.layer
     h = layer.part(trajectory.states[1:], "h" if "h" in layer.states else layer.states[0])
     at = layer.linearise(*trajectory.points(POINTS))
-    known = isinstance(layer, RecurrentLayer)  # of a function that steps no activation is known
     worst, rate, cuts = _rate(trajectory, flow)
     inputs = trajectory.inputs[trajectory.valid].numpy()
     no_data = np.zeros(layer.input_size)  # a later layer reads the layer before it
+    known = isinstance(layer, RecurrentLayer)  # of a function that steps no activation is known
     operations = [node.operation for node in layer.equations.nodes] if known else []
     return Symptoms(
         layer=layer.name,
