@@ -18,7 +18,7 @@ def findings(found: Measurements) -> Findings:
     """The claims about gated cells and peepholes, and the figures behind them."""
     names = dict(zip(CELLS, ("rnn-tanh", "lstm", "lstm-diagonal", "gru", "gru-before"), strict=True))
     sections = [_task_section(task, found) for task in TASKS]
-    return Findings([_bridge_claim(found), _peephole_claim(found)], sections, cell_formulas(names))
+    return Findings([_bridge_claim(found), _peephole_claim(found)], sections, cell_formulas(names), cover=1)
 
 
 def faster(steps: Sequence[int], others: Sequence[int], most: int) -> bool | None:

@@ -10,10 +10,10 @@ from carousel.lab.formulas import WeightedKL, cell_formulas, static_formula
 from carousel.lab.losses.measure import DELAY, LAG, MLP, SEQUENCE, WINDOWS, Measurements
 from carousel.report.charts import Chart, Line, thin
 from carousel.report.lab import Claim, Figure, Findings, Section, Slider, Table
-from carousel.report.number_format import count, number, percent, power
+from carousel.report.number_format import number, percent, power
 
 ROUNDING = 1e-12
-LEARNED, MISSED = 0.95, 0.75  # accuracy from which on a window teaches the lag, and below which it does not
+LEARNED = 0.95  # accuracy from which on a window teaches the lag
 
 
 def findings(found: Measurements) -> Findings:
@@ -197,10 +197,10 @@ def _index_section(found: Measurements) -> Section:
     )
 
 
-def _accuracy_chart(title: str, description: str, x_label: str, lines: list[Line]) -> Chart:
+def _accuracy_chart(title: str, x_label: str, lines: list[Line]) -> Chart:
     return Chart(
         title,
-        description,
+        f"Share of bits right by {x_label}",
         x_label,
         "share of bits right",
         lines,
@@ -211,23 +211,16 @@ def _accuracy_chart(title: str, description: str, x_label: str, lines: list[Line
 
 
 def _window_section(found: Measurements) -> Section:
-    accuracy = {window: each.accuracy for window, each in found.windows.items()}
-    shares = ", ".join(f"{percent(share)} with {window}" for window, share in accuracy.items())
-    drawn = _accuracy_chart(
-        "Accuracy by window",
-        shares,
-        "window of backpropagation, steps",
-        curves(list(accuracy), {"accuracy": list(accuracy.values())}, dots=True),
-    )
+    accuracy = {"accuracy": [each.accuracy for each in found.windows.values()]}
+    by_window = curves(list(found.windows), accuracy, dots=True)
+    drawn = _accuracy_chart("Accuracy by window", "window of backpropagation, steps", by_window)
     courses = {
         window: thin(range(1, len(each.course) + 1), each.course, 80)
         for window, each in found.windows.items()
     }
-    updates = count(len(found.windows[WINDOWS[0]].course))
     charts = {
         _steps(window): _accuracy_chart(
             f"How a window of {_steps(window)} learns",
-            f"{percent(accuracy[window])} right after {updates} updates; faint, the other windows",
             "updates",
             [
                 *[Line("", *courses[other], "s6 faint") for other in WINDOWS if other != window],
@@ -236,12 +229,15 @@ def _window_section(found: Measurements) -> Section:
         )
         for window in WINDOWS
     }
-    caption = f"The target is the bit {LAG} steps back. The state is carried from window to window, but no gradient is."
+    caption = (
+        f"The target is the bit {LAG} steps back. The state is carried from window to window, but no gradient is. The "
+        "faint curves are those of the other windows."
+    )
     return Section(
         "Truncated backpropagation",
         "All windows take as many updates on as many bits, since shorter windows read more streams at once.",
         [
-            Figure(drawn, f"Accuracy on held-out streams after training, by window: {shares}."),
+            Figure(drawn, "Accuracy on held-out streams after training."),
             Slider("window", charts, caption, _steps(4)),
         ],
     )
