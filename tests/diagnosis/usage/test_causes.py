@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from used import BATCH_FIRST, BUGS, SEQUENCES, STEPS, Net, X
 
 from carousel.diagnosis import diagnose, judge
+from carousel.diagnosis.usage.causes import causes
 from carousel.diagnosis.usage.dependencies import dependencies
 from carousel.report.diagnosis.page import diagnosis_page
 
@@ -107,3 +108,61 @@ def test_an_encoder_and_a_decoder_see_all_steps():
     found = [finding.name for finding in judge(Translator(), (X, X.clone()))]
     assert "look-ahead" not in found
     assert "mixed sequences" not in found
+
+
+class Around(nn.Module):
+    """Something before a recurrent layer, and a way to read what it returns."""
+
+    def __init__(self, before, rnn, read):
+        super().__init__()
+        self.before, self.rnn, self.read = before, rnn, read
+
+    def forward(self, x):
+        return self.read(self.rnn(self.before(x)))
+
+
+class Strided(nn.Conv1d):
+    """A convolution over the steps of (B, T, I)."""
+
+    def forward(self, x):
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+
+
+def _final(result):
+    return result[1][-1]
+
+
+ORDINARY = {
+    "mean over time": (Around(nn.Identity(), nn.GRU(4, 8, 2, bidirectional=True), lambda r: r[0].mean(0)), X),
+    "final state": (Around(nn.Identity(), nn.GRU(4, 8), _final), X),
+    "both directions at all steps": (nn.GRU(4, 8, bidirectional=True), X),
+    "layers before": (
+        Around(nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2)), nn.GRU(2, 8), _final),
+        X,
+    ),
+    "a convolution with strides": (
+        Around(Strided(4, 6, 3, stride=2, padding=1), nn.GRU(6, 8, batch_first=True), lambda r: r[0][:, -1]),
+        BATCH_FIRST,
+    ),
+    "attention": (
+        Around(nn.Identity(), nn.GRU(4, 8), lambda r: (r[0] * r[0].sum(-1, keepdim=True).softmax(0)).sum(0)),
+        X,
+    ),
+    "one sequence": (nn.GRU(4, 8), X[:, :1]),
+    "unbatched": (nn.GRU(4, 8), X[:, 0]),
+    "two steps": (Around(nn.Identity(), nn.GRU(4, 8), _final), X[:2]),
+    "as many steps as sequences": (Around(nn.Identity(), nn.GRU(4, 8), _final), X[:SEQUENCES]),
+    "images as steps": (
+        Around(nn.Flatten(2), nn.GRU(16, 8, batch_first=True), lambda r: r[0][:, -1]),
+        torch.randn(5, 9, 4, 4, generator=torch.Generator().manual_seed(0)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+def test_ordinary_models_are_not_accused(name):
+    """What people build around a recurrent layer, used rightly: dependencies are found, and no cause."""
+    model, batch = ORDINARY[name]
+    found = dependencies(model, batch)
+    assert found is not None
+    assert causes(found) == []

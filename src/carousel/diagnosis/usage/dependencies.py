@@ -196,7 +196,7 @@ class _Sampled:
             )
         if self.output_time is None and self.output_batch == 0 and batch is not None:
             energy = self.run.energy(value).movedim((time, batch), (0, 1)).flatten(2).sum(-1)  # (T, B)
-            numbered = torch.arange(len(energy))[:, None].expand_as(energy)
+            numbered = torch.arange(len(energy), device=energy.device)[:, None].expand_as(energy)
             self.ends = tuple(numbered.masked_fill(energy == 0, -1).amax(0).tolist())
         if self.earliest > 0 and self.mixes == 1 and (batch is not None or self.read.shape[1] == 1):
             self.cut_at, self.late = self.earliest, late
