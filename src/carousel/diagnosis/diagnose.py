@@ -27,8 +27,9 @@ from carousel.diagnosis.usage.probed_run import State, StepLoop
 from carousel.diagnosis.verdicts.findings import Finding
 from carousel.diagnosis.verdicts.symptoms import symptoms
 from carousel.errors import CarouselError
+from carousel.notebook import notebook_line
 from carousel.ops import torch_threads
-from carousel.progress import Observer, Progress, silent
+from carousel.progress import Observer, Progress
 
 SMALL = 128  # units of a layer up to which all of the batch is looked at, in float64
 INSTANCES = 4  # sequences whose products of Jacobians are followed
@@ -43,7 +44,7 @@ def diagnose(
     state: State | None = None,
     text: Sequence[str] | None = None,
     lags: int | None = None,
-    on_progress: Observer = silent,
+    on_progress: Observer = notebook_line,
 ) -> Diagnosis:
     """Say whether a recurrent network is stable, how far it remembers, where gradients vanish, and what to do.
 

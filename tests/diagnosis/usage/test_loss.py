@@ -108,3 +108,21 @@ def test_the_default_loss_knows_steps_from_sequences():
     assert (
         diagnose(model, BATCH_FIRST.transpose(0, 1)).loss_words == "the squared norm of the last valid output"
     )
+
+
+def test_a_model_may_return_its_state_too():
+    """The loss of the first tensor is compared with chance, whatever stands beside it."""
+
+    class WithState(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn, self.head = nn.LSTM(3, 8), nn.Linear(8, 2)
+
+        def forward(self, x):
+            output, state = self.rnn(x)
+            return self.head(output), state
+
+    torch.manual_seed(0)
+    target = torch.randn(30, 4, 2)
+    facts = loss_facts(WithState(), torch.randn(30, 4, 3), lambda found: F.mse_loss(found[0], target))
+    assert facts.constant == pytest.approx(float(target.var((0, 1), correction=0).mean()), rel=0.05)

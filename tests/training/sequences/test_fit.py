@@ -343,8 +343,8 @@ def test_mistakes_in_data_are_told_before_training(config, csv, tmp_path):
     """One class, no label, too few rows, too many paths; nothing is written."""
     for text, message, options in (
         ("id,x,label\n" + "".join(f"{k},1,a\n" for k in range(20)), "has 'a' alone", {}),
-        ("id,x,label\n1,1,a\n2,1,b\n", "2 sequences, too few", {}),
-        ("id,x,label\n1,1,a\n", "has 1 steps, too few", {"task": "forecast", "target": "x", "inputs": "x"}),
+        ("id,x,label\n1,1,a\n2,1,b\n", "needs at least one of the sequences", {}),
+        ("id,x,label\n1,1,a\n", "needs at least one of the steps", {"task": "forecast", "target": "x", "inputs": "x"}),
     ):
         csv.write_text(text)
         with pytest.raises(CarouselError, match=message):
