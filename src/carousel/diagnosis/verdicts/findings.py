@@ -53,7 +53,7 @@ class Finding(Brief):
     """One thing that is wrong with some layers, or the statement that nothing is.
 
     Attributes:
-        name: "vanishing", "exploding", "chaotic", "saturated", "dead", "memoryless", "no trouble", ...
+        name: "swapped axes", "unscaled inputs", "vanishing", "chaotic", "dead", "no trouble", ...
         severity: "note", "warning" or "critical".
         layers: names of the layers and directions that it is about; none if it is about the whole model.
         sentence: what is wrong, in words, with the numbers that matter.
