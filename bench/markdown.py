@@ -36,17 +36,20 @@ missing.
 - *GFLOP/s* counts the matrix products alone: 2 T B G H (I + H) operations forward, and 6 T B G H
   (I + H) forward and backward. G is 1 for the RNN, 3 for the GRU and 4 for the LSTM.
 - *of peak* is the share of the peak above.
-- A column such as *torch.nn ms, Carousel is* contains the time of torch.nn, and after a comma the
-  ratio of the median times. 2.00x means that Carousel is 2 times as fast. Each round has a ratio
-  too, and the brackets contain the quartiles of these ratios. Carousel is called *faster* if the
-  ratio and both quartiles are above 1, *slower* if they are below 1, and *even* otherwise.
+- A column with two names, such as *torch.nn ms, Carousel is*, contains two values. The first is the
+  time of torch.nn. The second is the ratio of the median times. 2.00x means that Carousel is 2
+  times as fast. Each round has a ratio too, and the brackets contain the quartiles of these ratios.
+  Carousel is called *faster* if the ratio and both quartiles are above 1, *slower* if they are
+  below 1, and *even* otherwise.
 
 *forward + backward* is training: backward computes the gradients of the weights and of x.
 *forward only* is inference.
 
-- **Carousel** is the module in the tables of training. In the tables of inference it is
-  `module.frozen()`, which packs its weights once, as ONNX Runtime does when its session is created.
-- **its module** is Carousel's module used for inference, which packs its weights at each call.
+- **Carousel** means the module itself in the tables of training. In the tables of inference it
+  means `module.frozen()`, which packs its weights once, as ONNX Runtime does when its session is
+  created.
+- **its module**, in the tables of inference, means Carousel's module without `frozen()`. The module
+  packs its weights at each call.
 - **torch.nn** is torch's LSTM, GRU or RNN module.
 - **torch loop** is a Python loop over torch operations, for cells that torch.nn does not have.
 - **jax.lax.scan** is the same step compiled by XLA. The product with the input is computed before
