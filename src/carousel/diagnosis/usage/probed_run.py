@@ -167,13 +167,13 @@ def with_value(output: Any, value: Tensor, other: Tensor) -> Any:
     if isinstance(output, Tensor):
         return other if output.shape == value.shape and output.is_floating_point() else output
     if isinstance(output, dict):
-        items = {name: with_value(each, value, other) for name, each in output.items()}
-        first = next(name for name, each in items.items() if each is not output[name])
-        return {**output, first: items[first]}
+        return dict(zip(output, with_value(tuple(output.values()), value, other), strict=True))
     if isinstance(output, (tuple, list)):
         made = [with_value(each, value, other) for each in output]
-        first = next(k for k, each in enumerate(made) if each is not output[k])
-        return tuple(made[k] if k == first else each for k, each in enumerate(output))
+        changed = [k for k, each in enumerate(made) if each is not output[k]][:1]
+        return (
+            tuple(made[k] if k in changed else each for k, each in enumerate(output)) if changed else output
+        )
     return output
 
 
