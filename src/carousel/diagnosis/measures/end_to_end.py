@@ -33,6 +33,12 @@ class EndToEnd(Brief):
         log_norms: path of a module -> natural logarithms, (T, B), by the step of the module's input; NaN after the end
             of a sequence, -inf where the output does not depend on the input.
         directions: how many random directions were sent back.
+
+    >>> import numpy as np
+    >>> from carousel.diagnosis import EndToEnd
+    >>> found = EndToEnd("the last step", {"rnn": np.log([[1e-9], [0.1], [1.0]])}, directions=8)
+    >>> found.seen("rnn")
+    array([False,  True,  True])
     """
 
     output: str

@@ -70,7 +70,7 @@ def latching(trajectory: Trajectory) -> Latching:
     >>> pulses[0], pulses[20], pulses[40] = 1.0, -1.0, 1.0
     >>> found = latching(observe(unit, pulses).trajectories[0])
     >>> len(found.points), found.dwell, found.points.round(2).ravel().tolist()
-    (2, 20.0, [1.0, -1.0])
+    (2, 20.0, [0.99, -0.99])
     """
     if trajectory not in _known:
         _known[trajectory] = _latching(trajectory)

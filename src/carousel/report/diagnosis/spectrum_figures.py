@@ -7,7 +7,7 @@ import numpy as np
 from carousel.diagnosis.measures.fixed_points import FixedPoints
 from carousel.diagnosis.measures.lyapunov import Lyapunov
 from carousel.diagnosis.measures.spectrum import Spectrum
-from carousel.report.charts.line import Chart, Line, svg
+from carousel.report.charts.line import Chart, Line, svg, thin
 from carousel.report.diagnosis.figures import STYLES, Figure, eigenvalue_plot, finite
 from carousel.report.words import number
 
@@ -79,7 +79,7 @@ def lyapunov_figure(found: Lyapunov) -> Figure:
     """The running mean of the first exponents: it must have become level."""
     steps = np.arange(1, len(found.running) + 1)
     some = [k for k in range(min(5, found.running.shape[1])) if np.isfinite(found.running[:, k]).any()]
-    lines = [Line(f"{k + 1}", *finite(steps.tolist(), found.running[:, k]), STYLES[k]) for k in some]
+    lines = [Line(f"{k + 1}", *thin(*finite(steps.tolist(), found.running[:, k])), STYLES[k]) for k in some]
     tail = found.running[len(found.running) // 8 :, some]
     known = [0.0, *tail[np.isfinite(tail)].tolist()]  # of a direction that is lost whole, nothing
     low, high = min(known), max(known)
