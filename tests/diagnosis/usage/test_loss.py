@@ -71,6 +71,22 @@ def test_the_best_constant_answer():
     assert crossed.falls > 0.01
 
 
+@pytest.mark.parametrize("wrap", [lambda y, s: (y, (s, [s])), lambda y, s: {"y": y, "state": s}])
+def test_the_output_may_stand_beside_states(wrap):
+    """Of a tuple or a dict the first tensor of numbers is made constant, and the rest stays."""
+
+    class Wrapped(One):
+        def forward(self, x):
+            return wrap(super().forward(x), torch.zeros(3))
+
+    def loss(out):
+        y = out["y"] if isinstance(out, dict) else out[0]
+        return F.mse_loss(y[:, 0], TARGETS)
+
+    found = loss_facts(Wrapped(), X, loss)
+    assert found.constant == pytest.approx(TARGETS.var(correction=0).item(), rel=1e-3)
+
+
 def test_a_dead_head_is_told():
     """An output layer behind a rectifier that is always off has no gradient; another bias, and it learns."""
 

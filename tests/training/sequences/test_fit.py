@@ -344,7 +344,11 @@ def test_mistakes_in_data_are_told_before_training(config, csv, tmp_path):
     for text, message, options in (
         ("id,x,label\n" + "".join(f"{k},1,a\n" for k in range(20)), "has 'a' alone", {}),
         ("id,x,label\n1,1,a\n2,1,b\n", "needs at least one of the sequences", {}),
-        ("id,x,label\n1,1,a\n", "needs at least one of the steps", {"task": "forecast", "target": "x", "inputs": "x"}),
+        (
+            "id,x,label\n1,1,a\n",
+            "needs at least one of the steps",
+            {"task": "forecast", "target": "x", "inputs": "x"},
+        ),
     ):
         csv.write_text(text)
         with pytest.raises(CarouselError, match=message):
