@@ -3,7 +3,7 @@
 
 #include "../kernel/denormals.hpp"
 #include "kernels.hpp"
-#include "walk.hpp"
+#include "sampling.hpp"
 #include "window.hpp"
 
 namespace carousel::ISA {
