@@ -104,7 +104,7 @@ def test_a_function_that_does_not_fit_is_told(fill, reason):
 
     with pytest.raises(CarouselError, match=rf"Misfit.step: param\('g', init=.*{reason}") as caught:
         carousel.Recurrent(Misfit, 3, 4)
-    assert "test_initial.py" in str(caught.value)
+    assert "test_initialisation.py" in str(caught.value)
 
 
 def test_reset_parameters_starts_anew():

@@ -264,7 +264,7 @@ class StackStepper:
 def _check_fit(index: int, below: Recurrent, module: Recurrent) -> None:
     if module.input_size != below.output_size:
         raise CarouselError(
-            f"Module {index} of a Stack must have the output size of module {index - 1}, {below.output_size}; "
+            f"Module {index} of a Stack reads module {index - 1}, so that it must have input_size {below.output_size}; "
             f"its input_size is {module.input_size}."
         )
     if module.batch_first != below.batch_first:
