@@ -99,7 +99,7 @@ def probed_run(model: nn.Module, batch: Batch, change: Tensor | None = None) -> 
                 )
             output = call_model(model, rebuild(probed))
         else:
-            output = call_model(model, batch)
+            probed, output = data, call_model(model, batch)
     value = value_of(output)
     if (
         isinstance(model, StepLoop) and data is tensor
