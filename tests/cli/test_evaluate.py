@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from carousel import CarouselError, evaluate
+
 
 def test_the_runs_own_test_files(carousel, run):
     """Without paths the score is the one that training ended with."""
@@ -13,6 +15,9 @@ def test_the_runs_own_test_files(carousel, run):
     assert done.status == 0
     assert float(done.out.split()[0]) == pytest.approx(printed, abs=6e-4)
     assert "in 1 document\n" in done.out
+    assert evaluate(folder).bits_per_character == pytest.approx(printed, abs=6e-4)
+    with pytest.raises(CarouselError, match="holds weights alone, without a test part"):
+        evaluate(folder / "weights.safetensors")
 
 
 def test_lines_are_scored_one_by_one(carousel, run, tmp_path):

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from carousel import SequenceModel, fit
+from carousel import SequenceModel, evaluate, fit
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_what_cannot_be_evaluated_is_told(carousel, table, tmp_path):
         ((run, table, table), "one CSV file; got 2"),
         ((run, other), "has the label '5', which the model has not learned; it knows '-1', '1'"),
         ((run,), "have changed since the run began"),
-        ((run / "weights.safetensors",), "weights alone have no test part"),
+        ((run / "weights.safetensors",), "holds weights alone, without a test part"),
     ):
         done = carousel("evaluate", *arguments)
         assert done.status == 2
@@ -200,5 +200,6 @@ def test_a_run_on_data_in_memory_has_its_test_part(carousel, tmp_path):
     fit(model, data, [k % 2 for k in range(40)], steps=2, out=tmp_path / "run")
     done = carousel("evaluate", tmp_path / "run")
     assert "of 6 labels right" in done.out, done.err
+    assert evaluate(tmp_path / "run").count == 6
     done = carousel("diagnose", tmp_path / "run")
     assert "test part, 6 sequences" in unwrapped(done.out), done.err

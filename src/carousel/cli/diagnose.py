@@ -39,19 +39,14 @@ def diagnose(
 
     Checkpoints are read without executing anything in them.
     """
-    from carousel.terminal import Terminal, plain
+    from carousel.display import display
+    from carousel.terminal import Terminal
 
     check_files(path, data)
     from carousel.training import diagnose_file
 
     loaded()
-    console = Terminal()
-    with console.status("measuring") as status:
-        report = diagnose_file(
-            path,
-            data,
-            steps=steps,
-            on_progress=lambda event: status.update(plain(f"{event} {event.share:.0%}")),
-        )
+    with display(Terminal(stderr=True), transient=True) as observer:
+        report = diagnose_file(path, data, steps=steps, on_progress=observer)
     page = report.save(out or (path if path.is_dir() else Path()) / "diagnosis.html")
-    console.print(f"{report}\n\nreport {page}", soft_wrap=True)
+    Terminal().print(f"{report}\n\nreport {page}", soft_wrap=True)

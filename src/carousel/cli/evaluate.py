@@ -10,7 +10,6 @@ import typer
 
 from carousel.cli.early_interrupt import check_files, loaded
 from carousel.cli.output import give, say
-from carousel.cli.sequences import evaluated, is_of_sequences
 from carousel.errors import CarouselError
 
 if TYPE_CHECKING:
@@ -51,20 +50,25 @@ def evaluate(
         raise CarouselError("--lines and --tokens print different things; give one of the two.")
     weights_of(run)  # told before torch is loaded, which takes seconds
     check_files(*paths or [])
-    from carousel.models.architectures import load_model
+    from carousel.models.sequences.model import SequenceModel
     from carousel.training import evaluate as score_of
+    from carousel.training import load
     from carousel.training.language.evaluation import lines_of
 
     loaded()
-    if is_of_sequences(run):
+    model = load(run)
+    if isinstance(model, SequenceModel):
         if lines or tokens:
             raise CarouselError(
                 f"--lines and --tokens are of text, but {run} learned from sequences. Leave them out."
             )
-        for line in evaluated(run, paths or []):
+        if len(paths or []) > 1:
+            raise CarouselError(
+                f"A model of sequences is scored on one CSV file; got {len(paths or [])}. Give one."
+            )
+        for line in score_of(run, *paths or []).lines(model):
             say(line)
         return
-    model = load_model(run)
     documents = _documents(run, paths)
     _tell_unknown(model.vocabulary, documents)
     if not (lines or tokens):
@@ -91,8 +95,7 @@ def _documents(run: Path, paths: Sequence[str] | None) -> list[Document]:
     """The documents at these paths, or the test files of the run's corpus."""
     from carousel.data import read
     from carousel.data.corpora import describe_skipped
-    from carousel.training.language.corpus import of_run
-    from carousel.training.run.folder import RunFolder
+    from carousel.training.evaluations import test_documents
 
     if paths:
         skipped: list[Path] = []
@@ -100,9 +103,7 @@ def _documents(run: Path, paths: Sequence[str] | None) -> list[Document]:
         if skipped:
             say(f"carousel: {describe_skipped(skipped)}", err=True)
         return documents
-    if not run.is_dir():
-        raise CarouselError("weights alone have no test part; give a text to score, or the run's folder.")
-    return of_run(RunFolder.open(run)).split.test
+    return test_documents(run)
 
 
 def _tell_unknown(vocabulary: Vocabulary, documents: Sequence[Document]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +11,11 @@ import numpy as np
 from carousel.embeddings import neighbours
 from carousel.embeddings.lookup import Lookup
 from carousel.errors import CarouselError, shown
+from carousel.progress import Observer, Progress
 from carousel.shown import Shown, Table, percent
 
 SYNTACTIC = "gram"  # how the names of syntactic sections begin, by word2vec's convention
 COMMENTS = ("//", "# ")
-Answered = Callable[[int, int], None]  # is given the questions done, and all of them
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class AnalogyScore(Shown):
 
 
 def evaluate(
-    lookup: Lookup, lines: Sequence[str], path: Path, method: str, progress: Answered | None = None
+    lookup: Lookup, lines: Sequence[str], path: Path, method: str, on_progress: Observer
 ) -> AnalogyScore:
     """Answer the questions in the lines of a file: `: section`, then lines of four words.
 
@@ -113,8 +113,7 @@ def evaluate(
             hidden = [same for word in asked_rows[:3] for same in lookup.alike.get(int(word), [int(word)])]
             row[hidden] = -np.inf
             right[sections[number]] += lookup.representatives[np.argmax(row)] == asked_rows[3]
-        if progress is not None:
-            progress(part.stop, len(rows))
+        on_progress(Progress(path.name, part.stop / len(rows)))
     counts = zip(names, right.tolist(), asked.tolist(), unknown, strict=True)
     return AnalogyScore(tuple(Section(*each) for each in counts))
 

@@ -4,11 +4,13 @@ from pathlib import Path
 
 from carousel.data.documents import read_document
 from carousel.embeddings import analogies, pairs
-from carousel.embeddings.analogies import COMMENTS, AnalogyScore, Answered
+from carousel.embeddings.analogies import COMMENTS, AnalogyScore
 from carousel.embeddings.lookup import Lookup
 from carousel.embeddings.pairs import PairScore
 from carousel.embeddings.vectors import Vectors
 from carousel.errors import CarouselError, shown
+from carousel.notebook import notebook_line
+from carousel.progress import Observer
 
 _LOOKED_AT = 20  # lines that are neither empty nor comments
 
@@ -21,7 +23,7 @@ def evaluate(
     restrict: int | None = 300_000,
     case: bool = False,
     unknown_as_zero: bool = False,
-    progress: Answered | None = None,
+    on_progress: Observer = notebook_line,
 ) -> AnalogyScore | PairScore:
     """Answer the analogies of a file, or correlate cosines with the ratings of its pairs.
 
@@ -35,7 +37,7 @@ def evaluate(
         restrict: only the first words, the most frequent ones, are known, this many; None: all words.
         case: distinguish words that differ in upper and lower case alone.
         unknown_as_zero: pairs with an unknown word count with a cosine of 0, instead of being left out.
-        progress: of analogies, called with the number of questions done and the number of all questions.
+        on_progress: of analogies, is called with a `carousel.progress.Progress` now and then.
 
     Raises CarouselError for a file that cannot be read, is of neither format, or has too few known words.
 
@@ -57,7 +59,7 @@ def evaluate(
     lines = read_document(path, path.name).text.split("\n")
     lookup = Lookup(vectors, restrict, case)
     if is_analogies(lines):
-        return analogies.evaluate(lookup, lines, path, method, progress)
+        return analogies.evaluate(lookup, lines, path, method, on_progress)
     return pairs.evaluate(lookup, lines, path, unknown_as_zero)
 
 

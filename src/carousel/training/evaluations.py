@@ -10,16 +10,22 @@ from carousel import embeddings
 from carousel.data import Document, read
 from carousel.data.files import Paths
 from carousel.data.large import LargeDocument
-from carousel.embeddings.analogies import AnalogyScore, Answered
+from carousel.embeddings.analogies import AnalogyScore
 from carousel.embeddings.pairs import PairScore
 from carousel.embeddings.vectors import Vectors
 from carousel.errors import CarouselError, shown
 from carousel.models.predictor import Predictor
 from carousel.models.sequences.model import SequenceModel
+from carousel.notebook import notebook_line
+from carousel.progress import Observer
+from carousel.training.language.corpus import of_run
 from carousel.training.language.evaluation import by_document, by_line, by_token
 from carousel.training.language.score import Score, TokenScore
+from carousel.training.loading import load
+from carousel.training.run.folder import RunFolder
 from carousel.training.sequences import evaluation as of_sequences
 from carousel.training.sequences.score import ForecastScore, LabelScore
+from carousel.training.sequences.task import SequenceTask
 
 Texts = Paths | Sequence[Document | LargeDocument]
 _BY: dict[str, Callable[..., Any]] = {"document": by_document, "line": by_line, "token": by_token}
@@ -54,8 +60,10 @@ def evaluate(
     restrict: int | None = 300_000,
     case: bool = False,
     unknown_as_zero: bool = False,
-    progress: Answered | None = None,
+    on_progress: Observer = notebook_line,
 ) -> AnalogyScore | PairScore: ...
+@overload
+def evaluate(model: str | Path, *data: Any, **options: Any) -> Any: ...
 def evaluate(model: Any, *data: Any, **options: Any) -> Any:
     """The score of a language model, a sequence model or word vectors on data that it has not seen.
 
@@ -66,6 +74,9 @@ def evaluate(model: Any, *data: Any, **options: Any) -> Any:
     | the same, `by="token"` | as above, and each line is scored alone | for each line a list of `TokenScore` |
     | `SequenceModel` | a CSV file, DataFrame or arrays with `targets` | a `LabelScore` or `ForecastScore` |
     | `Vectors` | a file of analogies, or of pairs of words that people have rated | an `AnalogyScore` or `PairScore` |
+
+    `model` may also be the path of a run or of a file, as `carousel.load` takes it. Without data, a run is scored on
+    its own test part.
 
     A document is read from the zero state at its start to its end, so a score depends on the text alone. `options` for
     vectors are those of `carousel.embeddings.evaluate`. Pass sequences as to `carousel.fit`.
@@ -81,6 +92,8 @@ def evaluate(model: Any, *data: Any, **options: Any) -> Any:
     >>> [token.text for token in tokens]
     ['c', 'a', 'b', '\\n']
     """
+    if isinstance(model, str | Path):
+        return _of_path(Path(model), *data, **options)
     if isinstance(model, Predictor):
         return _of_text(model, *data, **options)
     if isinstance(model, SequenceModel):
@@ -91,6 +104,33 @@ def evaluate(model: Any, *data: Any, **options: Any) -> Any:
         f"model must be a language model, a sequence model or word vectors; got {type(model).__name__}. "
         "Pass what carousel.load returns, or the `vectors` of an Embedding."
     )
+
+
+def _of_path(path: Path, *data: Any, **options: Any) -> Any:
+    """What lies at a path: on these data, or on the test part of the run."""
+    model = load(path)
+    if data or "texts" in options or isinstance(model, Vectors):
+        return evaluate(model, *data, **options)
+    if not path.is_dir():
+        raise CarouselError(
+            f"{path} holds weights alone, without a test part. Pass data, or the folder of the run."
+        )
+    if isinstance(model, SequenceModel):
+        task = SequenceTask.of_run(RunFolder.open(path))
+        return task.objective.score(model, task.parts.test)
+    return _of_text(model, test_documents(path), **options)
+
+
+def test_documents(run: str | Path) -> list[Document]:
+    """The documents of the test part of a `run` on text.
+
+    Raises CarouselError if the text has changed since the run began, and for weights alone.
+    """
+    if not Path(run).is_dir():
+        raise CarouselError(
+            f"{run} holds weights alone, without a test part. Pass a text, or the folder of the run."
+        )
+    return of_run(RunFolder.open(run)).split.test
 
 
 def _of_text(

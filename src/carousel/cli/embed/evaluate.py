@@ -44,7 +44,6 @@ def evaluate(
     """
     from carousel.display import display
     from carousel.embeddings import evaluate as score_of
-    from carousel.progress import Progress
     from carousel.terminal import Terminal
 
     vectors = open_vectors(file, odd, duplicates)
@@ -58,7 +57,7 @@ def evaluate(
                 method=method,
                 restrict=restrict,
                 case=case,
-                progress=lambda done, total: observer(Progress(path.name, done / total)),  # noqa: B023
+                on_progress=observer,
             )
         console.print(path.name, style="bold")
         console.print(_for_rich(score.table()))
