@@ -5,16 +5,16 @@ from typing import Any
 import numpy as np
 
 from carousel import _core
-from carousel.embeddings.vocabulary import Vocabulary
 from carousel.embeddings.weights import aligned_zeros
+from carousel.embeddings.word_counts import WordCounts
 
 core = _core.embedding
 END = core.SENTENCE_END
 EVERYTHING = 2**32 - 1
 
 
-def vocabulary(counts: list[int] | np.ndarray) -> Vocabulary:
-    return Vocabulary([f"w{k}" for k in range(len(counts))], np.array(counts, dtype=np.int64))
+def vocabulary(counts: list[int] | np.ndarray) -> WordCounts:
+    return WordCounts([f"w{k}" for k in range(len(counts))], np.array(counts, dtype=np.int64))
 
 
 def text(words: int, tokens: int, sentence: int, seed: int = 0) -> np.ndarray:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from carousel.data.chunks import chunks
-from carousel.data.opening import is_streamed, opened
+from carousel.data.opening import decompressed, is_streamed
 from carousel.errors import CarouselError
 
 UNPACKED = 1 << 30  # bytes of a packed text, or of standard input, at most
@@ -46,7 +46,7 @@ def read_document(path: Path, name: str) -> Document:
 
     Raises CarouselError if the file cannot be read, is empty, or is not UTF-8 text.
     """
-    with opened(path) as (file, _):
+    with decompressed(path) as (file, _):
         data = file.read(_SNIFFED)
         if b"\0" not in data:  # a large binary file is never read whole
             data += file.read(UNPACKED) if is_streamed(path) else file.read()

@@ -28,7 +28,7 @@ def unpacked(path: P) -> P:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+def decompressed(path: Path) -> Iterator[tuple[BinaryIO, BinaryIO]]:
     """(the unpacked bytes, the file they come from, whose `tell` is the progress); `-` is standard input.
 
     Raises CarouselError, also for errors inside the block, if the file cannot be read or is not validly compressed.

@@ -18,10 +18,10 @@ from carousel.embeddings.config import EmbeddingConfig
 from carousel.embeddings.corpus import Corpus
 from carousel.embeddings.formats import safetensors
 from carousel.embeddings.formats.content import Content, damaged
-from carousel.embeddings.formats.opening import detect, opened
+from carousel.embeddings.formats.opening import detect, vector_file
 from carousel.embeddings.neighbours import row_slices
-from carousel.embeddings.vocabulary import Vocabulary
 from carousel.embeddings.weights import Weights
+from carousel.embeddings.word_counts import WordCounts
 from carousel.errors import CarouselError, shown
 from carousel.locks import locked
 from carousel.plain import typed
@@ -79,7 +79,7 @@ class State:
     """What the file holds."""
 
     config: EmbeddingConfig
-    vocabulary: Vocabulary
+    vocabulary: WordCounts
     weights: Weights
     position: Position
     text: int  # checksum of the text that the vectors were trained on
@@ -156,7 +156,7 @@ def load_state(path: str | Path) -> State:
     Raises CarouselError for a file that is missing, damaged, or holds word vectors without their training.
     """
     path = Path(path)
-    with opened(path) as (head, source):
+    with vector_file(path) as (head, source):
         if detect(head, path) != "safetensors" or source.size is None:
             raise CarouselError(
                 f"training goes on from a .safetensors file; {path} holds word vectors alone, in another format. Give "
@@ -177,7 +177,7 @@ def load_state(path: str | Path) -> State:
             raise ValueError(f"the checksum of the text is {shown(text)}")
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise damaged(path, f"has a description that cannot be read ({shown(str(error), 200)})") from None
-    vocabulary = Vocabulary(content.words, content.counts)
+    vocabulary = WordCounts(content.words, content.counts)
     _check_tensors(path, config, content, more)
     weights = Weights.of(content.matrix, more["output"])
     if "best_input" in more:

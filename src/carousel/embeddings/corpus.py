@@ -11,12 +11,12 @@ import numpy as np
 from carousel import _core
 from carousel.data.documents import check_text, not_utf8
 from carousel.data.files import Found, search, standard_library
-from carousel.data.opening import opened
+from carousel.data.opening import decompressed
 from carousel.embeddings.config import EmbeddingConfig
 from carousel.embeddings.id_store import IdStore
 from carousel.embeddings.normalization import visible
 from carousel.embeddings.progress import MissingResult, Reading
-from carousel.embeddings.vocabulary import Vocabulary, choose
+from carousel.embeddings.word_counts import WordCounts, choose
 from carousel.errors import CarouselError, shown
 from carousel.progress import Observer, Stage, silent
 
@@ -36,7 +36,7 @@ class Corpus:
     """A text without its rare words."""
 
     ids: np.ndarray  # (N,) int32, rows of the vocabulary, SENTENCE_END between sentences
-    vocabulary: Vocabulary
+    vocabulary: WordCounts
     tokens: int  # words of the text, rare ones included
 
     def cut(self, longest: int) -> "Corpus":
@@ -89,7 +89,7 @@ class Text:
         length = _core.embedding.renumber(self.ids, numbers)
         return Text(self.ids[:length], counts, self.tokeniser, self.pairs)
 
-    def corpus(self, numbers: np.ndarray, vocabulary: Vocabulary) -> Corpus:
+    def corpus(self, numbers: np.ndarray, vocabulary: WordCounts) -> Corpus:
         """The text in the numbers of a vocabulary; the array is changed in place."""
         length = _core.embedding.renumber(self.ids, numbers)
         _check_windows(self.ids[:length])
@@ -105,11 +105,11 @@ def load_corpus(source: Source, config: EmbeddingConfig, on_progress: Observer =
     kept = choose(text.counts, config)
     numbers = np.full(len(text.counts), _DROPPED, dtype=np.int32)
     numbers[kept] = np.arange(len(kept), dtype=np.int32)
-    return text.corpus(numbers, Vocabulary(text.words(kept), text.counts[kept]))
+    return text.corpus(numbers, WordCounts(text.words(kept), text.counts[kept]))
 
 
 def load_more(
-    source: Source, config: EmbeddingConfig, old: Vocabulary, on_progress: Observer = silent
+    source: Source, config: EmbeddingConfig, old: WordCounts, on_progress: Observer = silent
 ) -> tuple[Corpus, np.ndarray]:
     """(new text, (V,) the row of each word in `old`, or -1): the vocabulary grows by the words of the new text.
 
@@ -132,7 +132,7 @@ def load_more(
     numbers[known >= 0] = place_of[known[known >= 0]]
     numbers[fresh] = place_of[len(old) :]
     all_words = old.words + [words[k] for k in fresh]
-    corpus = text.corpus(numbers, Vocabulary([all_words[k] for k in ranks], total[ranks]))
+    corpus = text.corpus(numbers, WordCounts([all_words[k] for k in ranks], total[ranks]))
     return corpus, np.where(ranks < len(old), ranks, -1)
 
 
@@ -281,7 +281,7 @@ def _is_text(found: Found) -> bool:
 def _file_chunks(found: Found) -> Iterator[tuple[int, str]]:
     """(bytes read, text); raises CarouselError for a file that is not text in UTF-8."""
     offset = 0
-    with opened(found.path) as (file, raw):
+    with decompressed(found.path) as (file, raw):
         for data in _whole_lines(file):
             if offset == 0:
                 check_text(data[:_SNIFFED], found.path)

@@ -9,7 +9,7 @@ import numpy as np
 
 from carousel.embeddings.formats import binary, numpy, safetensors, text
 from carousel.embeddings.formats.content import Content, Reading, Source
-from carousel.embeddings.formats.opening import detect, opened
+from carousel.embeddings.formats.opening import detect, vector_file
 from carousel.errors import CarouselError, shown
 
 __all__ = ["FORMATS", "Content", "format_of", "load", "save"]
@@ -61,7 +61,7 @@ def load(
         )
     if duplicates not in ("error", "first"):
         raise CarouselError(f"duplicates must be error or first; got {shown(duplicates)}.")
-    with opened(Path(path)) as (head, source):
+    with vector_file(Path(path)) as (head, source):
         name = detect(head, source.path) if format is None else format_of(path, format)
         unpacked = source.size is None
         if mmap and (unpacked or name not in _MAPPED):

@@ -35,7 +35,7 @@ _PACKED: dict[bytes, Callable[..., io.BufferedIOBase]] = {  # first bytes -> rea
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[bytes, Source]]:
+def vector_file(path: Path) -> Iterator[tuple[bytes, Source]]:
     """(the first bytes, the file at its beginning), unpacked if its first bytes are those of .gz, .bz2 or .xz.
 
     Raises CarouselError for a file that is missing, cannot be read, or is no regular file.

@@ -10,7 +10,7 @@ from carousel.errors import CarouselError
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class WordCounts:
     """Words, the most frequent first, and how often each occurs in the text."""
 
     words: list[str]

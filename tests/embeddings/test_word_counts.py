@@ -9,7 +9,7 @@ from embeddings.jobs import vocabulary
 
 from carousel import CarouselError
 from carousel.embeddings import EmbeddingConfig
-from carousel.embeddings.vocabulary import choose
+from carousel.embeddings.word_counts import choose
 
 
 @pytest.mark.parametrize(
