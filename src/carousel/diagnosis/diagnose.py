@@ -16,6 +16,7 @@ from carousel.diagnosis.measures.gradient_by_layer import GradientByLayer, gradi
 from carousel.diagnosis.observation.layers import is_recurrent
 from carousel.diagnosis.observation.loss import Loss
 from carousel.diagnosis.observation.recording import Batch
+from carousel.diagnosis.observation.side_effects import same_random_numbers
 from carousel.diagnosis.observation.step_function import Step, observe_function
 from carousel.diagnosis.observation.trajectory import Observation, observe
 from carousel.diagnosis.result import Diagnosis
@@ -23,7 +24,7 @@ from carousel.diagnosis.usage.check import Usage, all_findings, check_usage, sam
 from carousel.diagnosis.usage.dependencies import Dependencies
 from carousel.diagnosis.usage.inputs import Data
 from carousel.diagnosis.usage.loss import LastStep
-from carousel.diagnosis.usage.probed_run import State, StepLoop
+from carousel.diagnosis.usage.probed_run import FAILURES, State, StepLoop
 from carousel.diagnosis.verdicts.findings import Finding
 from carousel.diagnosis.verdicts.symptoms import symptoms
 from carousel.errors import CarouselError
@@ -84,7 +85,7 @@ def diagnose(
     start = time.perf_counter()
     on_progress(Progress("running the model", 0.0))
     # steps are many and small: beside other work a team of threads waits for itself (512 units: 29 s against 1.5)
-    with torch_threads(1):
+    with torch_threads(1), same_random_numbers():
         used = _as_module(model, batch, state)
         sampled = sampled_dependencies(used, batch)
         asked = loss or _last_step(sampled[0])
@@ -97,8 +98,8 @@ def diagnose(
         layers, stacks = (
             ([], []) if _is_explained(seen, usage) else examine(seen, lags, INSTANCES, on_progress)
         )
-    by_layer = _by_layer(used, batch, asked) if state is None else None
-    findings = all_findings(used, [layer.symptoms for layer in layers], usage)
+        by_layer = _by_layer(used, batch, asked) if state is None else None
+        findings = all_findings(used, [layer.symptoms for layer in layers], usage)
     on_progress(Progress("done", 1.0))
     return Diagnosis(
         model=type(model).__name__ if isinstance(model, nn.Module) else seen.trajectories[0].layer.name,
@@ -125,7 +126,10 @@ def _end_to_end(model: nn.Module, batch: Batch, seen: Observation) -> EndToEnd |
     both_ways = any(each.layer.direction != "forward" for each in seen.trajectories)
     if len(seen.modules) < 2 and not (both_ways and len(seen.trajectories) > 2):
         return None
-    return end_to_end(model, batch)
+    try:
+        return end_to_end(model, batch)
+    except (*FAILURES, CarouselError):  # of an output without steps, or of which only a loss knows the tensor
+        return None
 
 
 def judge(
@@ -150,14 +154,14 @@ def judge(
     >>> judge(rnn, torch.randn(50, 4, 3))[0].name
     'memoryless'
     """
-    with torch_threads(1):
+    with torch_threads(1), same_random_numbers():
         used = _as_module(model, batch, state)
         sampled = sampled_dependencies(used, batch)
         seen = _observed(model, batch, None, state, gradients=False)
         usage = check_usage(used, batch, loss, optimizer, _data(seen), sampled)
         long = [] if _is_explained(seen, usage) else seen.trajectories
         found = [symptoms(each, follow(each, None, INSTANCES)) for each in long]
-    return all_findings(used, found, usage)
+        return all_findings(used, found, usage)
 
 
 def _as_module(model: nn.Module | Step, batch: Batch, state: State | None) -> nn.Module:

@@ -103,7 +103,9 @@ def _hooks(path: str, calls: list[Call], inputs: bool) -> tuple[Callable[..., An
             path,
             module,
             _detached(given["input"]),
-            _detached(states),
+            None
+            if states is None
+            else tuple(part.detach().clone() for part in states),  # kept though changed in place
             given.get("lengths"),
             given.get("resets"),
         )

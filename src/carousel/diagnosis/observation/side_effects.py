@@ -18,6 +18,19 @@ _cudnn_flags = threading.RLock()
 
 
 @contextmanager
+def same_random_numbers() -> Iterator[None]:
+    """Afterwards torch, Python and NumPy draw the numbers that they would have drawn without this block."""
+    python, numpy = random.getstate(), np.random.get_state()
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    try:
+        with torch.random.fork_rng(devices):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+@contextmanager
 def without_side_effects(model: nn.Module) -> Iterator[nn.Module]:
     """The model in eval mode, to be run with gradients inside the block; afterwards everything is as it was before.
 
@@ -26,15 +39,11 @@ def without_side_effects(model: nn.Module) -> Iterator[nn.Module]:
     and the random numbers of torch, Python and NumPy, are put back.
     """
     flags = [(p, p.requires_grad, p.grad) for p in model.parameters()]
-    python, numpy = random.getstate(), np.random.get_state()
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
     try:
         # a cuDNN network has no backward pass in eval mode
-        with torch.random.fork_rng(devices), _cudnn_flags, torch.backends.cudnn.flags(enabled=False):
+        with same_random_numbers(), _cudnn_flags, torch.backends.cudnn.flags(enabled=False):
             yield eval_view(model)
     finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
         for parameter, requires_grad, gradient in flags:
             if parameter.requires_grad != requires_grad:
                 parameter.requires_grad_(requires_grad)

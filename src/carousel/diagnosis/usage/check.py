@@ -17,13 +17,12 @@ from carousel.diagnosis.usage.causes import causes
 from carousel.diagnosis.usage.dependencies import Dependencies, dependencies
 from carousel.diagnosis.usage.inputs import Data, check_inputs
 from carousel.diagnosis.usage.loss import LossFacts, check_learning, check_loss, loss_facts
+from carousel.diagnosis.usage.probed_run import FAILURES
 from carousel.diagnosis.usage.training import check_gradients, check_training
 from carousel.diagnosis.verdicts.findings import Finding, figure
 from carousel.diagnosis.verdicts.remedies import usable
 from carousel.diagnosis.verdicts.rules import verdicts
 from carousel.diagnosis.verdicts.symptoms import Symptoms
-
-FAILURES = (RuntimeError, ValueError, TypeError, IndexError, KeyError, AttributeError, NotImplementedError)
 
 
 @dataclass(frozen=True, repr=False)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.observation.recording import Batch
-from carousel.diagnosis.observation.side_effects import without_side_effects
+from carousel.diagnosis.observation.side_effects import same_random_numbers, without_side_effects
 from carousel.diagnosis.usage.probed_run import ProbedRun, probed_run
 from carousel.diagnosis.verdicts.thresholds import THRESHOLDS
 
@@ -76,12 +76,12 @@ class Dependencies(Brief):
 def dependencies(model: nn.Module, batch: Batch) -> Dependencies | None:
     """Sample the dependencies of a model on a batch; None if its data or its output cannot be followed."""
     with torch.inference_mode(False), without_side_effects(model) as twin, torch.enable_grad():
-        state = torch.get_rng_state()
-        run = probed_run(twin, batch)
+        with same_random_numbers():
+            run = probed_run(twin, batch)
         if run is None:
             return None
-        torch.set_rng_state(state)
-        again = probed_run(twin, batch)
+        with same_random_numbers():
+            again = probed_run(twin, batch)
         carried = again is not None and not (
             _same(run.value, again.value) and _same_states(run.start, again.start)
         )
@@ -125,6 +125,9 @@ class _Sampled:
         self._reading()
         if self.time_axis is not None and not self.scrambled:
             self._outputs()
+        # an output without steps may depend on all of them, and so may the steps of several modules
+        if not self._is_causal or (self.output_time is None and self.end + 1 not in run.value.shape[:2]):
+            self.ahead = 0
 
     def _joined(self) -> Tensor:
         """(T, B, I), all calls of the first module: one after the other in time, or sequence by sequence."""
@@ -153,7 +156,8 @@ class _Sampled:
         at_steps = [sampled[t] for t in steps]
         at_rows = [at_steps[-1], *([self.run.energy(self.read, steps[-1], last)] if last != first else [])]
         over_time = [_supports(each) for each in at_steps]
-        moved, across = _moved(over_time), _moved([_supports(each) for each in at_rows])
+        over_rows = [_supports(each) for each in at_rows]
+        moved, across = _without_gaps(over_time), _without_gaps(over_rows)
         # each step may depend on all of them, as after a normalisation over time, and mostly on its own
         if not moved:
             moved, across = (_moved([_supports(e, MOSTLY) for e in each]) for each in (at_steps, at_rows))
@@ -210,6 +214,8 @@ class _Sampled:
         follow = [axis for axis, moved in followed.items() if batch in moved]
         sizes = self.run.probe.shape
         if self.mixes > 1:
+            if self._are_parts:
+                self.mixes = 1
             return
         if not follow:
             rows = self.run.value.shape[0]
@@ -221,6 +227,13 @@ class _Sampled:
         self.wrong_rows = len(follow) > 1 or (
             size == sizes[batch] and any({index[follow[0]]} != sets[batch] for index, sets in known.items())
         )
+
+    @property
+    def _are_parts(self) -> bool:
+        """Whether what the first module reads are parts of a sequence, as words of a text: fewer come out."""
+        inside = self.run.layer_output
+        fewer = len(self.run.modules) > 1 and inside is not None and inside.shape[1] < self.read.shape[1]
+        return fewer or self.read.shape[1] not in self.run.value.shape[:2]
 
     @property
     def _is_causal(self) -> bool:
@@ -261,6 +274,13 @@ def _supports(energy: Tensor, share: float = 0.0) -> Sets:
 def _moved(samples: list[Sets]) -> set[int]:
     """The axes along which the samples depend on different indices."""
     return {axis for axis in range(len(samples[0])) if len({each[axis] for each in samples}) > 1}
+
+
+def _without_gaps(samples: list[Sets]) -> set[int]:
+    """The axes that move, without those along which all samples overlap: of a feature a gradient may be zero."""
+    moved = _moved(samples)
+    apart = {axis for axis in moved if any(not a[axis] & b[axis] for a in samples for b in samples)}
+    return apart or moved
 
 
 def _moved_by(known: dict[tuple[int, ...], Sets], axis: int) -> set[int]:
@@ -326,8 +346,13 @@ def _correlations(run: ProbedRun, found: _Sampled) -> tuple[float, float]:
     moving = power > 0
     if not bool(moving.any()):
         return float("nan"), float("nan")
-    along = [
-        ((a[1:] * a[:-1]).mean((0, 1)) / power)[moving].mean().item()
-        for a in (centred, centred.transpose(0, 1))
-    ]
-    return along[0], along[1]
+    own = (centred - centred.mean(1, keepdim=True)).transpose(
+        0, 1
+    )  # what all sequences share makes none alike
+
+    def alike(a: Tensor) -> float:
+        size = a.square().mean((0, 1))
+        moving = size > THRESHOLDS.rounding * power
+        return float(((a[1:] * a[:-1]).mean((0, 1))[moving] / size[moving]).mean()) if moving.any() else 0.0
+
+    return alike(centred), alike(own)

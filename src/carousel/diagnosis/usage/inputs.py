@@ -93,6 +93,10 @@ def _outliers(name: str, values: Tensor) -> Finding | None:
     low, high = torch.quantile(values[:100_000], torch.tensor([ENDS, 1 - ENDS]).double(), dim=0)
     middle, half = (low + high) / 2, (high - low) / 2
     far = torch.where(half > 0, (values - middle).abs().amax(0) / half.clamp(min=1e-300), 0.0)
+    two_valued = ((values == values.amax(0)) | (values == values.amin(0))).all(
+        0
+    )  # rare events, one-hot vectors
+    far = far.masked_fill(two_valued, 0.0)
     k = int(far.argmax())
     if float(far[k]) <= THRESHOLDS.outlier:
         return None
@@ -107,9 +111,11 @@ def _outliers(name: str, values: Tensor) -> Finding | None:
 
 def _padding(name: str, inputs: Tensor, ends: Sequence[int]) -> Finding | None:
     """Sequences that end in a constant stretch of different lengths, which the model reads to the end."""
+    if len(ends) != inputs.shape[1]:  # the layer reads other sequences than those of the data
+        return None
     same = (inputs == inputs[-1]).all(-1)  # (T, B)
     trailing = same.flip(0).cumprod(0).sum(0)  # steps at the end that equal the last one
-    trailing *= torch.tensor(ends)[: len(trailing)] == len(inputs) - 1
+    trailing *= torch.tensor(ends) == len(inputs) - 1
     long = trailing[trailing >= THRESHOLDS.padded]
     filler = inputs[-1, trailing >= THRESHOLDS.padded]
     steps = len(inputs)

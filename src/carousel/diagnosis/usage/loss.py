@@ -17,7 +17,7 @@ from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.observation.loss import DEFAULT_LOSS, Loss
 from carousel.diagnosis.observation.recording import Batch, call_model
 from carousel.diagnosis.observation.side_effects import without_side_effects
-from carousel.diagnosis.usage.probed_run import value_of, with_value
+from carousel.diagnosis.usage.probed_run import FAILURES, value_of, with_value
 from carousel.diagnosis.verdicts.findings import CRITICAL, WARNING, Evidence, Finding, figure
 from carousel.diagnosis.verdicts.remedies import Remedy
 from carousel.diagnosis.verdicts.thresholds import THRESHOLDS
@@ -78,11 +78,9 @@ def loss_facts(model: nn.Module, batch: Batch, loss: Loss) -> LossFacts:
         value = value_of(output)
         with _Watch() as watch:
             total = loss(output).sum()
-            named = [(n, p) for n, p in twin.named_parameters() if p.requires_grad]
-            gradients = torch.autograd.grad(
-                total, [p for _, p in named], allow_unused=True, retain_graph=True
-            )
-            constant = math.nan if value is None else _best_constant(loss, output, value.detach())
+        named = [(n, p) for n, p in twin.named_parameters() if p.requires_grad]
+        gradients = torch.autograd.grad(total, [p for _, p in named], allow_unused=True, retain_graph=True)
+        constant = math.nan if value is None else _best_constant(loss, output, value.detach())
     sizes = [float(each.norm()) for each in gradients if each is not None]
     deviation = 0.0
     if value is not None and value.dim() > 1:
@@ -138,7 +136,7 @@ def _mistaken(found: LossFacts) -> Finding | None:
 
 
 def _no_gradient(found: LossFacts) -> Finding | None:
-    if found.gradient != 0:
+    if found.gradient != 0 or found.is_below_chance:  # what a margin asks may be fulfilled
         return None
     still = found.output_deviation == 0
     sentence = "The gradient of the loss is 0 in every parameter: nothing can be learned." + (
@@ -182,7 +180,7 @@ def _best_constant(loss: Loss, output: Any, value: Tensor) -> float:
     try:
         optimizer.step(lost)
         found = float(lost().detach())
-    except (RuntimeError, ValueError, TypeError):
+    except FAILURES:
         return math.nan  # of a loss that reads more than one tensor, or asks more of its output
     return found if math.isfinite(found) else math.nan
 

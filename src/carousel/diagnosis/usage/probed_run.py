@@ -17,6 +17,10 @@ from carousel.diagnosis.observation.step_function import Step
 from carousel.errors import CarouselError
 
 Rebuild = Callable[[Any], Any]
+# what the code of a user may raise when its data or output is changed
+FAILURES = (
+    RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError
+)  # fmt: skip
 State = Tensor | tuple[Tensor, ...]
 
 

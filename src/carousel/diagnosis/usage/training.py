@@ -33,6 +33,7 @@ FACTORS = (
     1e6,
 )  # of the learning rate, that are tried
 STEPS = 3  # of the optimizer, on copies
+DONE = 1e-6  # a loss below which rises are rounding
 
 
 @dataclass(frozen=True, repr=False)
@@ -145,6 +146,8 @@ def accumulated(times: float) -> Finding:
 def _rates(model: nn.Module, batch: Batch, loss: Loss, optimizer: Optimizer) -> Iterator[Finding]:
     """Whether the loss rises by a few steps, or hardly moves, where another learning rate lowers it."""
     own = try_rate(model, batch, loss, optimizer, 1.0)
+    if own.losses[0] >= 0 and max(own.losses) < DONE:
+        return
     if own.fall < -THRESHOLDS.overshoot:
         trials = [try_rate(model, batch, loss, optimizer, factor) for factor in FACTORS if factor < 1]
         name, word, verb = "learning rate too high", "lower", "raise"
@@ -210,7 +213,7 @@ def try_rate(
         losses.append(float(total.detach()))
         if not math.isfinite(losses[-1]):
             break
-        total.backward()
+        total.backward(inputs=[p for p in copied.parameters() if p.requires_grad])
         before = [p.detach().clone() for p in copied.parameters()]
         stepper.step()
         if math.isnan(update):

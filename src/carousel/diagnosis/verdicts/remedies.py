@@ -233,4 +233,12 @@ _SUCCESSES = {
 
 def usable(remedies: Sequence[Remedy], model: nn.Module) -> tuple[Remedy, ...]:
     """The remedies that change something in this model, and advice; each is tried on a copy."""
-    return tuple(each for each in remedies if each.change is None or each.change(copy.deepcopy(model)))
+    return tuple(each for each in remedies if each.change is None or _changes(each.change, model))
+
+
+def _changes(change: Callable[[nn.Module], list[str]], model: nn.Module) -> bool:
+    try:
+        copied = copy.deepcopy(model)
+    except RuntimeError:  # the model holds a tensor of a graph, which has no copies
+        return True
+    return bool(change(copied))

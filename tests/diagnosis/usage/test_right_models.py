@@ -1,0 +1,175 @@
+"""Models that are right, of kinds that a check once took for wrong, and calls that once ended in an error."""
+
+import random
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from carousel.diagnosis import diagnose, judge
+
+
+class Net(nn.Module):
+    """A GRU over (B, T, I) between two functions."""
+
+    def __init__(self, inputs=3, before=lambda x: x, read=lambda out: out[:, -1], outputs=2):
+        super().__init__()
+        torch.manual_seed(0)
+        self.rnn, self.head = nn.GRU(inputs, 16, batch_first=True), nn.Linear(16, outputs)
+        self.before, self.read = before, read
+
+    def forward(self, x):
+        return self.head(self.read(self.rnn(self.before(x))[0]))
+
+
+class Document(nn.Module):
+    """Words of sentences, sentences of a document: (D, S, W, I)."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.words, self.sentences = nn.GRU(8, 12, batch_first=True), nn.GRU(12, 12, batch_first=True)
+
+    def forward(self, x):
+        state = self.words(x.flatten(0, 1))[1][0]
+        return self.sentences(state.view(*x.shape[:2], -1))[0][:, -1]
+
+
+class Translator(nn.Module):
+    """An encoder that reads backwards, and a decoder that is taught by chance."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.encoder, self.decoder, self.head = nn.GRU(3, 16), nn.GRUCell(3, 16), nn.Linear(16, 3)
+
+    def forward(self, x, y):
+        h, given, found = self.encoder(x.flip(0))[1][0], torch.zeros_like(y[0]), []
+        for target in y:
+            h = self.decoder(given, h)
+            found.append(self.head(h))
+            given = target if random.random() < 0.5 else found[-1]
+        return torch.stack(found)
+
+
+def numbers(*shape):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(1))
+
+
+def calendar():
+    day = F.one_hot(torch.arange(28) % 7, 7).float().expand(16, 28, 7)
+    return torch.cat([numbers(16, 28, 1), day], -1)
+
+
+RIGHT = {
+    "clamped inputs": (Net(before=lambda x: x.clamp(-1.5, 1.5)), numbers(8, 30, 3)),
+    "a calendar": (Net(8), calendar()),
+    "one document": (Document(), numbers(1, 6, 12, 8)),
+    "normalised sequences, one label": (Net(before=lambda x: x - x.mean(1, keepdim=True)), numbers(8, 30, 3)),
+    "a taught decoder": (Translator(), (numbers(20, 6, 3), numbers(12, 6, 3))),
+    "two views of each sequence": (
+        Net(before=lambda x: torch.cat([x, -x]), read=lambda out: out[:, -1].view(2, -1, 16).mean(0)),
+        numbers(8, 30, 3),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_right_model_has_no_cause(name):
+    """Nothing is wrong with how it is used."""
+    model, batch = RIGHT[name]
+    assert [found.name for found in judge(model, batch) if found.is_trouble and not found.layers] == []
+
+
+def test_logarithms_of_probabilities_are_no_mistake():
+    """log_softmax with nll_loss; constant answers that are tried are not those of the model."""
+    model, target = Net(), torch.randint(2, (8,), generator=torch.Generator().manual_seed(0))
+    found = judge(
+        nn.Sequential(model, nn.LogSoftmax(-1)), numbers(8, 30, 3), lambda out: F.nll_loss(out, target)
+    )
+    assert "probabilities as logits" not in [each.name for each in found]
+
+
+def test_nothing_changes_and_nothing_is_drawn():
+    """A loss with its own decay reaches the model's parameters; remedies are tried on copies."""
+    model, forgetful, target = Net(read=lambda out: out), nn.RNN(3, 8), numbers(8, 30, 2)
+
+    def loss(out):
+        return F.mse_loss(out, target) + 1e-3 * sum(p.square().sum() for p in model.parameters())
+
+    state, drawn = random.getstate(), torch.get_rng_state()
+    diagnose(model, numbers(8, 30, 3), loss, optimizer=torch.optim.Adam(model.parameters()))
+    judge(forgetful, numbers(200, 4, 3))  # vanishing, with a remedy that draws anew
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert random.getstate() == state
+    assert torch.equal(torch.get_rng_state(), drawn)
+
+
+def test_a_model_may_hold_tensors_of_a_graph():
+    """Features kept for a log have no copies; the model is diagnosed all the same."""
+
+    class Logging(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.rnn, self.head = nn.GRU(3, 8), nn.Linear(8, 1)
+
+        def forward(self, x):
+            self.features = self.rnn(x)[0]
+            return self.head(self.features)
+
+    model = Logging()
+    model(numbers(200, 4, 3))
+    assert diagnose(model, numbers(200, 4, 3)).findings[0].is_trouble
+
+
+def test_two_modules_whose_output_is_the_loss():
+    """What has no steps is not followed from end to end; the rest is measured."""
+
+    class Losing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.a, self.b = nn.GRU(3, 8), nn.GRU(8, 1)
+
+        def forward(self, x, y):
+            return F.mse_loss(self.b(self.a(x)[0])[0], y)
+
+    report = diagnose(Losing(), (numbers(20, 5, 3), numbers(20, 5, 1)), lambda out: out)
+    assert report.end_to_end is None
+    assert len(report.layers) == 2
+
+
+def test_a_state_that_is_changed_in_place():
+    """The replay begins from the state as it was when the module read it."""
+
+    class Stateful(Net):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("state", torch.zeros(1, 8, 16))
+
+        def forward(self, x):
+            out, state = self.rnn(x, self.state)
+            self.state.copy_(state.detach())
+            return self.head(out)
+
+    assert diagnose(Stateful(), numbers(8, 30, 3)).layers[0].steps == 30
+
+
+def test_a_margin_that_is_kept_has_nothing_to_learn():
+    """A hinge loss of 0 has no gradient, and is far below chance."""
+    model, x = Net(outputs=1), numbers(8, 30, 3)
+    target = torch.where(x[:, -1, 0] > 0, 1.0, -1.0)
+
+    def loss(out):
+        return (1 - target * out[:, 0]).clamp(min=0).mean()
+
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
+    for _ in range(200):
+        optimizer.zero_grad()
+        loss(model(x)).backward()
+        optimizer.step()
+    assert loss(model(x)).item() == 0
+    found = [each.name for each in judge(model, x, loss, optimizer=optimizer) if each.is_trouble]
+    assert not {"no gradient", "learning rate too high"} & set(found)
