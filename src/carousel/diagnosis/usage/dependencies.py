@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.observation.recording import Batch
 from carousel.diagnosis.observation.side_effects import same_random_numbers, without_side_effects
+from carousel.diagnosis.usage.correlations import correlations
 from carousel.diagnosis.usage.probed_run import ProbedRun, probed_run
 from carousel.diagnosis.verdicts.thresholds import THRESHOLDS
 
@@ -97,7 +98,7 @@ def dependencies(model: nn.Module, batch: Batch) -> Dependencies | None:
         hidden_before=hidden,
         wrong_end=found.wrong_end(),
         carried=carried,
-        correlation=_correlations(run, found),
+        correlation=correlations(run, found.time_axis, found.batch_axis),
         passes=run.passes,
         **own,
     )
@@ -323,36 +324,3 @@ def _same_states(one: tuple[Tensor, ...] | None, other: tuple[Tensor, ...] | Non
     pairs = zip(one or other or (), other or one or (), strict=True)
     zero_one, zero_other = one is None, other is None
     return all(_same(a * (not zero_one), b * (not zero_other)) for a, b in pairs)
-
-
-def _correlations(run: ProbedRun, found: _Sampled) -> tuple[float, float]:
-    """Of neighbours along steps and along sequences: what belongs to one sequence is mostly alike."""
-    if (
-        found.time_axis is None
-        or found.batch_axis is None
-        or not run.data.is_floating_point()
-        or run.packed is not None
-    ):
-        return float("nan"), float("nan")
-    data = run.data.detach().double()
-    data = data.movedim((found.time_axis, found.batch_axis), (0, 1)).flatten(2) if data.dim() > 2 else data
-    if found.time_axis == 1 and data.dim() == 2:
-        data = data.T
-    data = data.unsqueeze(-1) if data.dim() == 2 else data
-    if min(data.shape[:2]) < 3 or data.shape[0] * data.shape[1] < THRESHOLDS.neighbours:
-        return float("nan"), float("nan")
-    centred = data - data.mean((0, 1))
-    power = centred.square().mean((0, 1))
-    moving = power > 0
-    if not bool(moving.any()):
-        return float("nan"), float("nan")
-    own = (centred - centred.mean(1, keepdim=True)).transpose(
-        0, 1
-    )  # what all sequences share makes none alike
-
-    def alike(a: Tensor) -> float:
-        size = a.square().mean((0, 1))
-        moving = size > THRESHOLDS.rounding * power
-        return float(((a[1:] * a[:-1]).mean((0, 1))[moving] / size[moving]).mean()) if moving.any() else 0.0
-
-    return alike(centred), alike(own)
