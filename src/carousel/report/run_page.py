@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
@@ -22,7 +23,7 @@ class Bar(NamedTuple):
     share: float
 
 
-class RunPage:
+class RunPage(ABC):
     """The derived words and pictures of a run's page."""
 
     def __init__(self, report: RunReport) -> None:
@@ -36,9 +37,9 @@ class RunPage:
         return f"{run.cell if '-' in run.cell else run.cell.upper()}, {layers}{run.hidden_size} units"
 
     @property
+    @abstractmethod
     def own_figure(self) -> float:
         """The figure of the model itself, as those of the comparisons."""
-        raise NotImplementedError
 
     def figure(self, value: float) -> str:
         """A figure of the comparison, as it is written there."""
