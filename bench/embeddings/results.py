@@ -84,8 +84,8 @@ def markdown(results: Results) -> str:
         f"Options: 100 dimensions, window 5, 5 negatives, sample 1e-3, min count 5, {results.epochs} epochs. Texts: "
         f"{texts}.",
         "Speed is in million words of the text per second of training. The time that it takes to count the vocabulary "
-        "is not included. The speed is the median over rounds in which the contenders take turns. Each round has one ratio, "
-        "and the brackets hold the smallest and the largest of these ratios.",
+        "is not included. The speed is the median over rounds in which the contenders take turns. Each round has one "
+        "ratio, and the brackets hold the smallest and the largest of these ratios.",
         _speed_table(results),
         "Peak memory, in MB, is that of a process that reads the text, trains one epoch and keeps the vectors.",
         _memory_table(results),
