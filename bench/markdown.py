@@ -36,11 +36,10 @@ missing.
 - *GFLOP/s* counts the matrix products alone: 2 T B G H (I + H) operations forward, and 6 T B G H
   (I + H) forward and backward. G is 1 for the RNN, 3 for the GRU and 4 for the LSTM.
 - *of peak* is the share of the peak above.
-- A column of another library contains two values, which its head names: *torch.nn ms* and *Carousel
-  is*. The first is the time of torch.nn. The second is the ratio of the median times. 2.00x means
-  that Carousel is 2 times as fast. Each round has a ratio too, and the brackets contain the
-  quartiles of these ratios. Carousel is called *faster* if the ratio and both quartiles are above
-  1, *slower* if they are below 1, and *even* otherwise.
+- In the column of another library, the first number is the time of that library. The second is the
+  ratio of the median times. 2.00x means that Carousel is 2 times as fast. Each round has a ratio
+  too, and the brackets contain the quartiles of these ratios. Carousel is called *faster* if the
+  ratio and both quartiles are above 1, *slower* if they are below 1, and *even* otherwise.
 
 *forward + backward* is training: backward computes the gradients of the weights and of x.
 *forward only* is inference.
