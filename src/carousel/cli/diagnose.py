@@ -49,4 +49,5 @@ def diagnose(
     with display(Terminal(stderr=True), transient=True) as observer:
         report = diagnose_file(path, data, steps=steps, on_progress=observer)
     page = report.save(out or (path if path.is_dir() else Path()) / "diagnosis.html")
-    Terminal().print(f"{report}\n\nreport {page}", soft_wrap=True)
+    console = Terminal()
+    console.print(f"{report}\n\nreport {page}", soft_wrap=True)
