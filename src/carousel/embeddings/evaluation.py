@@ -9,8 +9,7 @@ from carousel.embeddings.lookup import Lookup
 from carousel.embeddings.pairs import PairScore
 from carousel.embeddings.vectors import Vectors
 from carousel.errors import CarouselError, shown
-from carousel.notebook import notebook_line
-from carousel.progress import Observer
+from carousel.progress import Observer, silent
 
 _LOOKED_AT = 20  # lines that are neither empty nor comments
 
@@ -23,7 +22,7 @@ def evaluate(
     restrict: int | None = 300_000,
     case: bool = False,
     unknown_as_zero: bool = False,
-    on_progress: Observer = notebook_line,
+    on_progress: Observer = silent,
 ) -> AnalogyScore | PairScore:
     """Answer the analogies of a file, or correlate cosines with the ratings of its pairs.
 

@@ -16,8 +16,7 @@ from carousel.embeddings.vectors import Vectors
 from carousel.errors import CarouselError, shown
 from carousel.models.predictor import Predictor
 from carousel.models.sequences.model import SequenceModel
-from carousel.notebook import notebook_line
-from carousel.progress import Observer
+from carousel.progress import Observer, silent
 from carousel.training.language.corpus import of_run
 from carousel.training.language.evaluation import by_document, by_line, by_token
 from carousel.training.language.score import Score, TokenScore
@@ -60,7 +59,7 @@ def evaluate(
     restrict: int | None = 300_000,
     case: bool = False,
     unknown_as_zero: bool = False,
-    on_progress: Observer = notebook_line,
+    on_progress: Observer = silent,
 ) -> AnalogyScore | PairScore: ...
 @overload
 def evaluate(model: str | Path, *data: Any, **options: Any) -> Any: ...
