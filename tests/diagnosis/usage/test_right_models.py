@@ -1,6 +1,7 @@
 """Models that are right, of kinds that a check once took for wrong, and calls that once ended in an error."""
 
 import random
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -89,6 +90,35 @@ def test_logarithms_of_probabilities_are_no_mistake():
         nn.Sequential(model, nn.LogSoftmax(-1)), numbers(8, 30, 3), lambda out: F.nll_loss(out, target)
     )
     assert "probabilities as logits" not in [each.name for each in found]
+
+
+def test_pairs_of_outputs_are_meant():
+    """A loss that ranks compares every output with every other."""
+    target = numbers(8)
+
+    def rank(out):
+        return F.softplus(-(out[:, :1] - out[:, 0]) * (target[:, None] - target).sign()).mean()
+
+    assert "broadcast loss" not in [found.name for found in judge(Net(outputs=1), numbers(8, 30, 3), rank)]
+
+
+def test_a_named_tuple_stays_one():
+    """The constant answer of a model that returns a NamedTuple is one, too."""
+
+    class Answer(NamedTuple):
+        values: torch.Tensor
+        state: torch.Tensor
+
+    class Named(Net):
+        def forward(self, x):
+            out, state = self.rnn(x)
+            return Answer(self.head(out), state)
+
+    target = numbers(8, 30, 2)
+    report = diagnose(Named(), numbers(8, 30, 3), lambda answer: F.mse_loss(answer.values, target))
+    assert report.usage.loss.constant == pytest.approx(
+        float(target.var((0, 1), correction=0).mean()), rel=0.05
+    )
 
 
 def test_nothing_changes_and_nothing_is_drawn():

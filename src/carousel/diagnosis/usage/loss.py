@@ -228,7 +228,8 @@ class _Watch(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
     def _compare(self, one: Tensor, other: Tensor) -> None:
-        if one.shape == other.shape or self.broadcast is not None:
+        # pairs of outputs, or of targets, are meant
+        if one.shape == other.shape or one.requires_grad == other.requires_grad or self.broadcast is not None:
             return
         try:
             pairs = math.prod(torch.broadcast_shapes(one.shape, other.shape))

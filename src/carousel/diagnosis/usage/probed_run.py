@@ -177,7 +177,8 @@ def with_value(output: Any, value: Tensor, other: Tensor) -> Any:
     if isinstance(output, (tuple, list)):
         for k, each in enumerate(output):
             if (changed := with_value(each, value, other)) is not each:
-                return (*output[:k], changed, *output[k + 1 :])
+                parts = (*output[:k], changed, *output[k + 1 :])
+                return type(output)(*parts) if hasattr(output, "_fields") else parts
     return output
 
 
