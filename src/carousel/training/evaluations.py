@@ -17,14 +17,12 @@ from carousel.errors import CarouselError, shown
 from carousel.models.predictor import Predictor
 from carousel.models.sequences.model import SequenceModel
 from carousel.progress import Observer, silent
-from carousel.training.language.corpus import of_run
 from carousel.training.language.evaluation import by_document, by_line, by_token
 from carousel.training.language.score import Score, TokenScore
 from carousel.training.loading import load
 from carousel.training.run.folder import RunFolder
 from carousel.training.sequences import evaluation as of_sequences
 from carousel.training.sequences.score import ForecastScore, LabelScore
-from carousel.training.sequences.task import SequenceTask
 
 Texts = Paths | Sequence[Document | LargeDocument]
 _BY: dict[str, Callable[..., Any]] = {"document": by_document, "line": by_line, "token": by_token}
@@ -115,6 +113,8 @@ def _of_path(path: Path, *data: Any, **options: Any) -> Any:
             f"{path} holds weights alone, without a test part. Pass data, or the folder of the run."
         )
     if isinstance(model, SequenceModel):
+        from carousel.training.sequences.task import SequenceTask  # with Fabric, which takes seconds
+
         task = SequenceTask.of_run(RunFolder.open(path))
         return task.objective.score(model, task.parts.test)
     return _of_text(model, test_documents(path), **options)
@@ -129,6 +129,8 @@ def test_documents(run: str | Path) -> list[Document]:
         raise CarouselError(
             f"{run} holds weights alone, without a test part. Pass a text, or the folder of the run."
         )
+    from carousel.training.language.corpus import of_run
+
     return of_run(RunFolder.open(run)).split.test
 
 

@@ -19,19 +19,8 @@ from carousel.diagnosis.verdicts.findings import CRITICAL, WARNING, Evidence, Fi
 from carousel.diagnosis.verdicts.remedies import Remedy
 from carousel.diagnosis.verdicts.thresholds import THRESHOLDS
 
-FACTORS = (
-    0.3,
-    0.1,
-    0.03,
-    0.01,
-    1e-3,
-    10.0,
-    100.0,
-    1e3,
-    1e4,
-    1e5,
-    1e6,
-)  # of the learning rate, that are tried
+# of the learning rate, that are tried
+FACTORS = (0.3, 0.1, 0.03, 0.01, 1e-3, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6)
 STEPS = 3  # of the optimizer, on copies
 DONE = 1e-6  # a loss below which rises are rounding
 
