@@ -1,32 +1,45 @@
-"""One net of the calibration: what the diagnosis says of it, and whether its remedy helps."""
+"""One net of the calibration: what the diagnosis says of it, and what its remedies do, at once and after training."""
 
 from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bench.calibration.nets import Net
 from bench.calibration.recipes import HEALTHY, Case
-from bench.calibration.teach import Schedule, teach
+from bench.calibration.tasks import Task
+from bench.calibration.teach import teach
 from carousel.diagnosis import Finding, diagnose, judge
 from carousel.errors import CarouselError
 
-AGAIN = Schedule(steps=150, lr=3e-3)  # the training after which a remedy is judged
+
+@dataclass(frozen=True)
+class Treatment:
+    """What one remedy did: whether the finding was gone, and any trouble, and the loss after the same training.
+
+    `advice` is not applied by the diagnosis, but followed by hand here; nothing is then judged before training.
+    """
+
+    name: str
+    advice: bool
+    gone: bool
+    well: bool
+    loss: float
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What came out for one net.
 
-    `first` is the finding that was ranked first; `troubles` are all that were warnings or worse. `remedy` is what was
-    applied ("" where there was only advice); `helped` says that the finding was gone afterwards, and `well` that there
-    is no trouble of any kind. `untreated` and `treated` are the losses after the same training, with the same data and
-    steps, of the net as it was and after the remedy; NaN of nets that cannot be trained so.
+    `first` is the finding that was ranked first; `troubles` are all that were warnings or worse. `treatments` are those
+    of the first finding, in its order. `untreated` is the loss after the same training, with the same data and steps,
+    of the net as it was; NaN of nets that cannot be trained so.
     """
 
     label: str
@@ -41,11 +54,8 @@ class Outcome:
     first: str
     troubles: tuple[str, ...]
     evidence: float
-    remedy: str = ""
-    helped: bool = False
-    well: bool = False
     untreated: float = math.nan
-    treated: float = math.nan
+    treatments: tuple[Treatment, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -59,7 +69,7 @@ def findings_of(case: Case, net: nn.Module) -> list[Finding]:
 
 
 def measure(case: Case, vain: int) -> Outcome:
-    """Diagnose; treat what was found first; diagnose again; train both, and compare."""
+    """Diagnose; treat what was found first by each remedy; diagnose again; train all, and compare."""
     findings = findings_of(case, case.model)
     first = findings[0]
     outcome = Outcome(
@@ -76,28 +86,52 @@ def measure(case: Case, vain: int) -> Outcome:
         tuple(each.name for each in findings if each.is_trouble),
         first.evidence[0].value,
     )
-    return _treated(case, first, outcome) if first.is_trouble and case.label != HEALTHY else outcome
-
-
-def _treated(case: Case, finding: Finding, outcome: Outcome) -> Outcome:
-    """The outcome with what the first remedy did, at once and after training."""
-    if finding.treatment is None:
+    if not first.is_trouble or case.label == HEALTHY or case.step is not None:
         return outcome
-    model, optimizer = copy.deepcopy((case.model, case.optimizer))
+    treatments = tuple(_treatments(case, first))
+    if not treatments:
+        return outcome
+    untreated = _retrained(case, *copy.deepcopy((case.model, case.optimizer)))
+    return replace(outcome, untreated=untreated, treatments=treatments)
+
+
+def _treatments(case: Case, finding: Finding) -> Iterator[Treatment]:
+    for number, remedy in enumerate(finding.remedies):
+        if remedy.name == "standardise the data":
+            yield Treatment(remedy.name, True, True, True, _standardised(case))
+        if remedy.is_advice:
+            continue
+        model, optimizer = copy.deepcopy((case.model, case.optimizer))
+        treated = replace(case, optimizer=optimizer)
+        [own] = [each for each in findings_of(treated, model) if each.name == finding.name]
+        torch.manual_seed(case.seed)
+        own.remedies[number].apply(model)
+        try:
+            left = [each.name for each in findings_of(treated, model) if each.is_trouble]
+        except CarouselError:
+            left = [finding.name]
+        loss = _retrained(case, model, optimizer)
+        yield Treatment(remedy.name, False, finding.name not in left, not left, loss)
+
+
+def _retrained(case: Case, model: nn.Module, optimizer: torch.optim.Optimizer | None) -> float:
+    """The loss after the same training; NaN if the net is used in a way that has none."""
+    if case.retrain is not None:
+        return case.retrain(model, optimizer)
+    return teach(model, case.task, case.again, case.seed + 5) if isinstance(model, Net) else math.nan
+
+
+def _standardised(case: Case) -> float:
+    """The loss of a new net that is trained on standardised data."""
     torch.manual_seed(case.seed)
-    [own] = [
-        each for each in findings_of(replace(case, optimizer=optimizer), model) if each.name == finding.name
-    ]
-    done = own.apply(model)
-    try:
-        after = [
-            each.name for each in findings_of(replace(case, optimizer=optimizer), model) if each.is_trouble
-        ]
-    except CarouselError:
-        after = [finding.name]
-    name = finding.treatment.name if done else ""
-    outcome = replace(outcome, remedy=name, helped=finding.name not in after, well=not after)
-    if not isinstance(model, Net) or case.optimizer is not None:
-        return outcome
-    untreated = teach(copy.deepcopy(case.net), case.task, AGAIN, case.seed + 5)
-    return replace(outcome, untreated=untreated, treated=teach(model, case.task, AGAIN, case.seed + 5))
+    task = case.task
+    net = Net(case.cell, task.inputs, case.hidden, task.outputs, case.layers, task.symbols)
+    some, _ = task.draw(1000, 8, torch.Generator().manual_seed(case.seed))
+    mean, deviation = some.mean((0, 1)), some.std((0, 1))
+
+    def draw(time: int, batch: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        x, y = task.draw(time, batch, random)
+        return (x - mean) / deviation, y
+
+    standard: Task = replace(task, draw=draw)
+    return teach(net, standard, case.again, case.seed + 5)

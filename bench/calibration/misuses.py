@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.calibration.nets import Net
-from bench.calibration.recipes import Case, Misuse, targets_of
+from bench.calibration.recipes import LANES, LENGTH, Case, Misuse, targets_of
 
 
 class Used(nn.Module):
@@ -84,7 +86,36 @@ def _detached(state: object) -> object:
 def _batch_first(
     case: Case, read: Callable[[Tensor], Tensor], before: Callable[[Tensor], Tensor] | None
 ) -> Case:
-    return replace(case, model=Used(case.net, before, read), batch=case.batch.transpose(0, 1).contiguous())
+    def retrain(model: nn.Module, optimizer: torch.optim.Optimizer | None) -> float:
+        def draw(random: torch.Generator) -> tuple[Tensor, Tensor]:
+            x, y = case.task.draw(LENGTH // 2, LANES, random)
+            return x.transpose(0, 1), y[-1]
+
+        own = torch.optim.Adam(model.parameters(), case.again.lr)
+        return _last_losses(model, own, draw, case.task.loss, case)
+
+    batch = case.batch.transpose(0, 1).contiguous()
+    return replace(case, model=Used(case.net, before, read), batch=batch, retrain=retrain)
+
+
+def _last_losses(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    draw: Callable[[torch.Generator], tuple[Tensor, Tensor]],
+    loss: Callable[[Tensor, Tensor], Tensor],
+    case: Case,
+) -> float:
+    """The mean loss of the last tenth of a training."""
+    random, losses = torch.Generator().manual_seed(case.seed + 5), []
+    for _ in range(case.again.steps):
+        x, y = draw(random)
+        optimizer.zero_grad()
+        value = loss(model(x), y)
+        value.backward()
+        optimizer.step()
+        losses.append(float(value.detach()))
+    tail = losses[-len(losses) // 10 :]
+    return sum(tail) / len(tail) if math.isfinite(sum(tail)) else math.inf
 
 
 def _reshaped(x: Tensor) -> Tensor:
@@ -124,7 +155,13 @@ def _trained(case: Case, rate: float, clears: bool = True, whole: bool = True, s
         assert case.asked is not None
         case.asked(case.model(case.batch)).backward()
         optimizer.step()
-    return replace(case, optimizer=optimizer)
+
+    def retrain(model: nn.Module, optimizer: torch.optim.Optimizer | None) -> float:
+        assert optimizer is not None
+        draw = partial(case.task.draw, LENGTH // 2, LANES)
+        return _last_losses(model, optimizer, draw, case.task.loss, case)
+
+    return replace(case, optimizer=optimizer, retrain=retrain)
 
 
 def _by_hand(case: Case) -> Case:

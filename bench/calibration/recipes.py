@@ -21,6 +21,7 @@ from bench.calibration.teach import Schedule, teach
 SIZES = (24, 32, 48, 64)
 HEALTHY = "no trouble"
 LENGTH, LANES = 100, 8  # of the batch that is diagnosed
+AGAIN = Schedule(steps=300, lr=1e-2)  # a training that a sound net needs to learn its task
 
 
 @dataclass(frozen=True)
@@ -39,15 +40,16 @@ class Case:
     task: Task
     loss: float  # after training; NaN without
     model: nn.Module  # the net as it is used
+    again: Schedule  # after which a remedy is judged
     asked: Callable[[Tensor], Tensor] | None = None  # the loss that is given to the diagnosis
     optimizer: torch.optim.Optimizer | None = None
-    step: Callable[[Tensor, Tensor], Tensor] | None = (
-        None  # of a cell that is written by hand, with its first state
-    )
-    state: Tensor | None = None
+    step: Callable[[Tensor, Tensor], Tensor] | None = None  # of a cell that is written by hand
+    state: Tensor | None = None  # its first
+    retrain: Retraining | None = None  # of a net that is used in another way than the tasks use it
 
 
 Misuse = Callable[[Case], Case]
+Retraining = Callable[[nn.Module, torch.optim.Optimizer | None], float]
 
 
 def targets_of(case: Case) -> Tensor:
@@ -74,6 +76,7 @@ class Recipe:
     sizes: tuple[int, ...] = SIZES
     lengths: tuple[int, ...] = (LENGTH,)  # of the batch that is diagnosed, in turns
     use: Misuse | None = None  # how the net is used, if not as it is
+    again: Schedule = AGAIN  # after which a remedy is judged
 
 
 def draw(recipe: Recipe, index: int, seed: int) -> Case:
@@ -94,8 +97,8 @@ def draw(recipe: Recipe, index: int, seed: int) -> Case:
     batch, _ = (recipe.diagnosed or task).draw(length, LANES, random)
     net.eval()
     return Case(
-        recipe.label, recipe.cause, recipe.name, cell, hidden, layers, seed, net, batch, task, loss, net
-    )
+        recipe.label, recipe.cause, recipe.name, cell, hidden, layers, seed, net, batch, task, loss, net, recipe.again
+    )  # fmt: skip
 
 
 def used(recipe: Recipe, case: Case) -> Case:

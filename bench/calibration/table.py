@@ -24,7 +24,7 @@ from bench.calibration.recipes import (
     unlearned,
     wild,
 )
-from bench.calibration.tasks import ADDING, ECHO, INSTANT, KELVIN, PULSES, SENSOR, TEXT, WAVES, Task
+from bench.calibration.tasks import ADDING, ECHO, FAR_ECHO, KELVIN, PULSES, SENSOR, TEXT, WAVES, Task
 from bench.calibration.teach import Schedule
 
 _ONCE = (1,)
@@ -34,6 +34,7 @@ _SERIES = Schedule(steps=400, lr=5e-3)
 _ADDED = Schedule(steps=600)
 _GAVE_UP = Schedule(steps=80, time=100, lr=3e-4)  # on a task a hundred steps long
 _SHORT = Schedule(steps=100)
+_LONG = Schedule(steps=200, time=100, lr=5e-3)  # windows as long as the batch that is diagnosed
 _WINDOWS = (5, 20, 50, 200, 500)  # steps that are diagnosed
 
 _IN_LAYERS: tuple[Recipe, ...] = (
@@ -52,43 +53,43 @@ _IN_LAYERS: tuple[Recipe, ...] = (
     Recipe(HEALTHY, "weights", "orthogonal start", TANHS, WAVES, start=orthogonal, number=4),
     Recipe(HEALTHY, "weights", "chrono-like start", LSTMS, WAVES, start=both(bias(3.0, 1), bias(-3.0, 0)),
            number=4),
-    Recipe("vanishing", "mistake", "default start, long task", TANHS, ADDING, schedule=_GAVE_UP, holds=failed,
+    Recipe("vanishing", "mistake", "default start, long task", TANHS, FAR_ECHO, schedule=_GAVE_UP, holds=failed,
            number=4),
-    Recipe("vanishing", "mistake", "small start", TANHS, ADDING, start=scaled("weight_hh", 0.6),
+    Recipe("vanishing", "mistake", "small start", TANHS, FAR_ECHO, start=scaled("weight_hh", 0.6),
            schedule=_GAVE_UP, holds=failed, number=3),
-    Recipe("vanishing", "mistake", "sigmoid", ("sigmoid",), ADDING, start=orthogonal, schedule=_GAVE_UP,
+    Recipe("vanishing", "mistake", "sigmoid", ("sigmoid",), FAR_ECHO, start=orthogonal, schedule=_GAVE_UP,
            holds=failed, layers=_ONCE, number=2),
-    Recipe("vanishing", "mistake", "keeping bias of the wrong sign", (*LSTMS, *GRUS), ADDING, start=bias(-1.0,
+    Recipe("vanishing", "mistake", "keeping bias of the wrong sign", (*LSTMS, *GRUS), ECHO, start=bias(-1.0,
            1), schedule=_GAVE_UP, holds=failed, number=6),
-    Recipe("vanishing", "weights", "small spectral radius", TANHS, WAVES, start=gain_of(0.4), number=5),
-    Recipe("vanishing", "weights", "forget bias below 0", LSTMS, WAVES, start=bias(-1.0, 1), number=5),
-    Recipe("vanishing", "weights", "update bias below 0", GRUS, WAVES, start=bias(-1.0, 1), number=5),
-    Recipe("memoryless", "mistake", "weight decay too strong, no memory needed", TANHS, INSTANT,
-           schedule=Schedule(steps=400, decay=1.0), holds=forgets_at_once, layers=_ONCE, number=6),
-    Recipe("memoryless", "mistake", "weight decay too strong, windows of one step", TANHS, TEXT,
-           schedule=Schedule(steps=400, time=1, batch=100, decay=0.8), holds=forgets_at_once, layers=_ONCE,
+    Recipe("vanishing", "weights", "small spectral radius", TANHS, FAR_ECHO, start=gain_of(0.4), number=5),
+    Recipe("vanishing", "weights", "forget bias below 0", LSTMS, ECHO, start=bias(-1.0, 1), number=5),
+    Recipe("vanishing", "weights", "update bias below 0", GRUS, ECHO, start=bias(-1.0, 1), number=5),
+    Recipe("memoryless", "mistake", "weight decay too strong", TANHS, FAR_ECHO,
+           schedule=Schedule(steps=400, decay=1.6), holds=forgets_at_once, layers=_ONCE, number=6),
+    Recipe("memoryless", "mistake", "weight decay too strong, windows of one step", TANHS, FAR_ECHO,
+           schedule=Schedule(steps=400, time=1, batch=100, decay=2.0), holds=forgets_at_once, layers=_ONCE,
            number=8),
-    Recipe("memoryless", "weights", "recurrent weights near 0", TANHS, WAVES, start=gain_of(0.01),
+    Recipe("memoryless", "weights", "recurrent weights near 0", TANHS, FAR_ECHO, start=gain_of(0.01),
            holds=forgets_at_once, number=5),
-    Recipe("memoryless", "weights", "forget gates shut", LSTMS, WAVES, start=both(gain_of(0.05), bias(-7.0, 1)),
+    Recipe("memoryless", "weights", "forget gates shut", LSTMS, ECHO, start=both(gain_of(0.05), bias(-7.0, 1)),
            holds=forgets_at_once, number=5),
-    Recipe("memoryless", "weights", "update gates shut", GRUS, WAVES, start=both(gain_of(0.05), bias(-7.0, 1)),
+    Recipe("memoryless", "weights", "update gates shut", GRUS, ECHO, start=both(gain_of(0.05), bias(-7.0, 1)),
            holds=forgets_at_once, number=4),
     Recipe("exploding", "mistake", "too large a start", (*RELUS, "identity", "elu"), WAVES, start=gain_of(1.6),
-           schedule=Schedule(steps=40, time=20, lr=0.001), holds=grows, layers=_ONCE, number=6),
-    Recipe("exploding", "mistake", "window too short", (*RELUS, "identity"), WAVES, start=gain_of(1.0),
-           schedule=Schedule(steps=200, time=4, lr=0.01), holds=grows, layers=_ONCE, number=4),
+           schedule=Schedule(steps=40, time=20, lr=0.001), holds=grows, layers=_ONCE, again=_LONG, number=6),
+    Recipe("exploding", "mistake", "window too short", RELUS, WAVES, start=near_identity,
+           schedule=Schedule(steps=200, time=4, lr=0.01), holds=grows, layers=_ONCE, again=_LONG, number=4),
     Recipe("exploding", "mistake", "learning rate too high", ("identity", "elu"), WAVES, start=near_identity,
-           schedule=Schedule(steps=40, time=4, lr=0.1, clip=0.0), holds=grows, layers=_ONCE, number=4),
+           schedule=Schedule(steps=40, time=4, lr=0.1, clip=0.0), holds=grows, layers=_ONCE, again=_LONG, number=4),
     Recipe("exploding", "weights", "spectral radius above 1", ("identity", "elu", "torch relu", "relu"), WAVES,
-           start=both(near_identity, scaled("weight_hh", 1.2)), holds=grows, number=12),
+           start=both(near_identity, scaled("weight_hh", 1.2)), holds=grows, again=_LONG, number=12),
     Recipe("chaotic", "mistake", "too large a start", TANHS, WAVES, start=wild(2.5), schedule=Schedule(steps=60,
-           time=20, lr=0.001), holds=diverges, layers=_ONCE, number=7),
+           time=20, lr=0.001), holds=diverges, layers=_ONCE, again=_LONG, number=7),
     Recipe("chaotic", "mistake", "too large a start, gated", GRUS, WAVES, start=wild(8.0),
-           schedule=Schedule(steps=60, time=20, lr=0.001), holds=diverges, layers=_ONCE, number=6),
-    Recipe("chaotic", "weights", "gain above 1", TANHS, WAVES, start=wild(2.0), holds=diverges, number=8),
+           schedule=Schedule(steps=60, time=20, lr=0.001), holds=diverges, layers=_ONCE, again=_LONG, number=6),
+    Recipe("chaotic", "weights", "gain above 1", TANHS, WAVES, start=wild(2.0), holds=diverges, again=_LONG, number=8),
     Recipe("chaotic", "weights", "gain of gates", GRUS, WAVES, start=wild(8.0), holds=diverges, layers=_ONCE,
-           number=4),
+           again=_LONG, number=4),
     Recipe("unscaled inputs", "mistake", "data not scaled: kelvin", (*TANHS, *LSTMS, *GRUS), KELVIN,
            schedule=_SHORT, holds=failed, number=6),
     Recipe("unscaled inputs", "mistake", "data not scaled: pascal", (*TANHS, *LSTMS, *GRUS), SENSOR,

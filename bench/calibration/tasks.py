@@ -11,7 +11,7 @@ import inspect
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 
@@ -95,16 +95,10 @@ def _last_square(output: Tensor, target: Tensor) -> Tensor:
     return F.mse_loss(output[-1], target)
 
 
-def _echo(time: int, batch: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Say what was heard eight steps ago."""
-    heard = torch.rand(time + 8, batch, 1, generator=random) - 0.5
-    return heard[8:], heard[:-8]
-
-
-def _instant(time: int, batch: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
-    """A function of the present input alone: no step before it is needed, and none does harm."""
-    x = 2 * torch.rand(time, batch, 1, generator=random) - 1
-    return x, torch.sin(3 * x)
+def _echo(lag: int, time: int, batch: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Say what was heard some steps ago."""
+    heard = torch.rand(time + lag, batch, 1, generator=random) - 0.5
+    return heard[lag:], heard[:-lag]
 
 
 def _sensor(time: int, batch: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -133,8 +127,8 @@ def _pulses(time: int, batch: int, random: torch.Generator) -> tuple[Tensor, Ten
 TEXT = Task("text", SYMBOLS, SYMBOLS, _text, _symbol_loss, 2.6, 2.2, symbols=True)
 WAVES = Task("waves", 1, 1, _waves, F.mse_loss, 1.0, 0.14)
 ADDING = Task("adding", 2, 1, _adding, _last_square, 1 / 6, 0.05)
-ECHO = Task("echo", 1, 1, _echo, F.mse_loss, 1 / 12, 0.02)
+ECHO = Task("echo", 1, 1, partial(_echo, 8), F.mse_loss, 1 / 12, 0.02)
+FAR_ECHO = Task("far echo", 1, 1, partial(_echo, 15), F.mse_loss, 1 / 12, 0.04)
 PULSES = Task("pulses", 1, 1, _pulses, F.mse_loss, 1.0, 0.1)
-INSTANT = Task("instant", 1, 1, _instant, F.mse_loss, 0.5, 0.01)
 SENSOR = Task("sensor", 1, 1, _sensor, F.mse_loss, 1.0, 0.1)
 KELVIN = Task("kelvin", 1, 1, _kelvin, F.mse_loss, 1.0, 0.1)

@@ -15,7 +15,7 @@ from bench.calibration.table import RECIPES
 def _outcome(recipe, vain):
     return {
         "label": "exploding", "recipe": recipe, "vain": vain, "first": "exploding", "troubles": ["exploding"],
-        "remedy": "", "cause": "mistake",
+        "treatments": [], "untreated": float("nan"), "cause": "mistake",
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -15,16 +16,17 @@ from carousel.diagnosis.measures.end_to_end import EndToEnd, end_to_end
 from carousel.diagnosis.measures.gradient_by_layer import GradientByLayer, gradient_by_layer
 from carousel.diagnosis.observation.layers import is_recurrent
 from carousel.diagnosis.observation.loss import Loss
-from carousel.diagnosis.observation.recording import Batch
-from carousel.diagnosis.observation.side_effects import same_random_numbers
+from carousel.diagnosis.observation.recording import Batch, NoGradient, call_model, recording
+from carousel.diagnosis.observation.side_effects import same_random_numbers, without_side_effects
 from carousel.diagnosis.observation.step_function import Step, observe_function
 from carousel.diagnosis.observation.trajectory import Observation, observe
 from carousel.diagnosis.result import Diagnosis
 from carousel.diagnosis.usage.check import Usage, all_findings, check_usage, sampled_dependencies
 from carousel.diagnosis.usage.dependencies import Dependencies
-from carousel.diagnosis.usage.inputs import Data
+from carousel.diagnosis.usage.inputs import Data, without_gaps
 from carousel.diagnosis.usage.loss import LastStep
 from carousel.diagnosis.usage.probed_run import FAILURES, State, StepLoop
+from carousel.diagnosis.usage.training import as_optimizers
 from carousel.diagnosis.verdicts.findings import Finding
 from carousel.diagnosis.verdicts.symptoms import symptoms
 from carousel.errors import CarouselError
@@ -41,7 +43,7 @@ def diagnose(
     batch: Batch,
     loss: Loss | None = None,
     *,
-    optimizer: Optimizer | None = None,
+    optimizer: Optimizer | Sequence[Optimizer] | None = None,
     state: State | None = None,
     text: Sequence[str] | None = None,
     lags: int | None = None,
@@ -56,8 +58,8 @@ def diagnose(
         batch: a tuple is model(*batch), a dict model(**batch), anything else model(batch).
         loss: a function of the model's output that returns one number. If you pass none, it is the squared norm of the
             last valid output, and the report says so.
-        optimizer: what trains the model. With a loss, its parameters, gradients and learning rate are checked, on
-            copies.
+        optimizer: what trains the model, one optimizer or a list of them. With a loss, its parameters, gradients and
+            learning rate are checked, on copies.
         state: the state before the first step, a tensor (B, n) or a tuple of them. `model` is then a function (or
             module) that makes one step of a cell of your own, (x_t, state) -> (output, state) or the state alone, and
             `batch` is (T, B, ...). Its Jacobians come from autograd. Without equations there are no numbers on gates
@@ -86,19 +88,20 @@ def diagnose(
     on_progress(Progress("running the model", 0.0))
     # steps are many and small: beside other work a team of threads waits for itself (512 units: 29 s against 1.5)
     with torch_threads(1), same_random_numbers():
-        used = _as_module(model, batch, state)
+        used, loss = _as_module(model, batch, state), _own(loss, model)
+        batch, missing = _filled(used, batch)
         sampled = sampled_dependencies(used, batch)
         asked = loss or _last_step(sampled[0])
-        seen = _observed(model, batch, asked, state)
+        seen, is_cut = _followed(model, batch, asked, state, given=loss is not None)
         if text is not None and seen.cut:
             raise CarouselError(
                 "A text cannot be drawn on a batch with resets. Pass `text`, or a batch with resets, but not both."
             )
-        usage = check_usage(used, batch, loss, optimizer, _data(seen), sampled)
+        usage = check_usage(used, batch, loss, as_optimizers(optimizer), _data(seen, missing), sampled)
         layers, stacks = (
-            ([], []) if _is_explained(seen, usage) else examine(seen, lags, INSTANCES, on_progress)
+            ([], []) if is_cut or _is_explained(seen, usage) else examine(seen, lags, INSTANCES, on_progress)
         )
-        by_layer = _by_layer(used, batch, asked) if state is None else None
+        by_layer = _by_layer(used, batch, asked) if state is None and not is_cut else None
         findings = all_findings(used, [layer.symptoms for layer in layers], usage)
     on_progress(Progress("done", 1.0))
     return Diagnosis(
@@ -137,7 +140,7 @@ def judge(
     batch: Batch,
     loss: Loss | None = None,
     *,
-    optimizer: Optimizer | None = None,
+    optimizer: Optimizer | Sequence[Optimizer] | None = None,
     state: State | None = None,
 ) -> list[Finding]:
     """The findings of `diagnose` alone, without the measures that only its report shows.
@@ -155,10 +158,11 @@ def judge(
     'memoryless'
     """
     with torch_threads(1), same_random_numbers():
-        used = _as_module(model, batch, state)
+        used, loss = _as_module(model, batch, state), _own(loss, model)
+        batch, missing = _filled(used, batch)
         sampled = sampled_dependencies(used, batch)
         seen = _observed(model, batch, None, state, gradients=False)
-        usage = check_usage(used, batch, loss, optimizer, _data(seen), sampled)
+        usage = check_usage(used, batch, loss, as_optimizers(optimizer), _data(seen, missing), sampled)
         long = [] if _is_explained(seen, usage) else seen.trajectories
         found = [symptoms(each, follow(each, None, INSTANCES)) for each in long]
         return all_findings(used, found, usage)
@@ -176,6 +180,18 @@ def _as_module(model: nn.Module | Step, batch: Batch, state: State | None) -> nn
     return model
 
 
+def _followed(
+    model: nn.Module | Step, batch: Batch, loss: Loss | None, state: State | None, given: bool
+) -> tuple[Observation, bool]:
+    """What was observed, and whether no gradient of a loss that was given leads to a recurrent layer."""
+    try:
+        return _observed(model, batch, loss, state), False
+    except NoGradient:
+        if not given:
+            raise
+        return _observed(model, batch, None, state, gradients=False), True
+
+
 def _observed(
     model: nn.Module | Step, batch: Batch, loss: Loss | None, state: State | None, gradients: bool = True
 ) -> Observation:
@@ -184,11 +200,39 @@ def _observed(
     return observe(model, batch, loss, gradients=gradients, **_extent(model))
 
 
-def _data(seen: Observation) -> Data:
+def _own(loss: Loss | None, model: object) -> Loss | None:
+    """A copy of a loss that is a module with numbers of its own, which may change whenever it is called."""
+    shared = set(model.parameters()) if isinstance(model, nn.Module) else set()
+    if not isinstance(loss, nn.Module) or shared & set(loss.parameters()):
+        return loss
+    return copy.deepcopy(loss)
+
+
+def _filled(model: nn.Module, batch: Batch) -> tuple[Batch, int]:
+    """The batch with 0 for numbers that are NaN or infinite, and how many; as it is if no layer reads these."""
+    filled, missing = without_gaps(batch)
+    if not missing or isinstance(model, StepLoop):
+        return filled, missing
+    try:
+        with without_side_effects(model) as twin, torch.no_grad(), recording(twin):
+            call_model(twin, batch)
+    except CarouselError:
+        return filled, missing
+    return batch, 0
+
+
+def _data(seen: Observation, missing: int) -> Data:
     """What the first layer reads; all sequences of one length, and no resets, say nothing of their ends."""
     first = seen.trajectories[0]
-    ragged = int(first.lengths.min()) < first.steps
-    return Data(first.layer.name, first.inputs, first.lengths, ends_known=ragged or seen.cut)
+    start = first.states[0]
+    return Data(
+        first.layer.name,
+        first.inputs,
+        first.lengths,
+        ends_known=int(first.lengths.min()) < first.steps or seen.cut,
+        start_varies=bool((start != start[0]).any() or (len(start) == 1 and start.any())),
+        missing=missing,
+    )
 
 
 def _last_step(found: Dependencies | None) -> Loss | None:
@@ -223,4 +267,4 @@ def _by_layer(model: nn.Module, batch: Batch, loss: Loss | None) -> GradientByLa
 def _is_explained(seen: Observation, usage: Usage) -> bool:
     """Whether a cause says why layers have sequences of one step, on longer data."""
     found = usage.dependencies
-    return bool(short_layers(seen)) and bool(usage.causes) and found is not None and found.steps > 1
+    return bool(short_layers(seen)) and bool(usage.causes) and found is not None

@@ -48,7 +48,8 @@ class LightningMonitor(*_bases()):  # type: ignore[misc]
     Args:
         every: training steps between two looks, at least.
         inputs: from a batch to what the module is called with (a tuple is module(*inputs)).
-        loss: of the module's output; None: the squared norm of its last valid output.
+        loss: of the module's output; None: the squared norm of its last valid output. With a loss, the trainer's
+            optimizers are checked, too.
         share: the largest share of the training time that looks may take.
 
     >>> callback = LightningMonitor(every=50)  # lightning.pytorch.Trainer(callbacks=[callback])
@@ -91,7 +92,12 @@ class LightningMonitor(*_bases()):  # type: ignore[misc]
             return
         self._due = False
         look = self.monitor.look(
-            pl_module, self.inputs(batch), step=trainer.global_step, total_norm=self._norm, loss=self.loss
+            pl_module,
+            self.inputs(batch),
+            step=trainer.global_step,
+            total_norm=self._norm,
+            loss=self.loss,
+            optimizer=trainer.optimizers,
         )
         self.looks.append(look)
         for logger in trainer.loggers:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,7 +21,7 @@ from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.observation.loss import Loss
 from carousel.diagnosis.observation.recording import Batch
 from carousel.diagnosis.observation.trajectory import Trajectory, observe
-from carousel.diagnosis.usage.training import check_training
+from carousel.diagnosis.usage.training import as_optimizers, check_training
 from carousel.diagnosis.verdicts.symptoms import saturated_share, slope
 from carousel.diagnosis.verdicts.thresholds import THRESHOLDS
 from carousel.errors import CarouselError
@@ -113,7 +114,7 @@ class Monitor:
         step: int,
         total_norm: float = math.nan,
         loss: Loss | None = None,
-        optimizer: Optimizer | None = None,
+        optimizer: Optimizer | Sequence[Optimizer] | None = None,
     ) -> Look:
         """Measure now; the model, its gradients and random numbers do not change.
 
@@ -131,7 +132,7 @@ class Monitor:
         saturated = {each.layer.name: saturated_share(each) for each in seen.trajectories}
         in_training = {}
         if loss is not None and optimizer is not None:
-            causes = check_training(model, batch, loss, optimizer)
+            causes = check_training(model, batch, loss, as_optimizers(optimizer))
             in_training = {
                 each.name: f"{each.sentence} {_capital(each.remedies[0].words)}" for each in causes
             }

@@ -22,6 +22,7 @@ from carousel.diagnosis.measures.saturation import Saturation
 from carousel.diagnosis.measures.spectrum import LARGE, Spectrum
 from carousel.diagnosis.measures.stability import Stability
 from carousel.diagnosis.measures.tracking_units import UnitStrip
+from carousel.diagnosis.observation.step_function import FUNCTION
 from carousel.diagnosis.text import (
     on_cuts,
     on_fixed_points,
@@ -106,7 +107,7 @@ class LayerDiagnosis(Brief):
             on_impulse(self.impulse),
             on_linear(self.linear),
             on_stability(self.stability),
-            on_fixed_points(self.fixed_points),
+            "" if self.kind == FUNCTION else on_fixed_points(self.fixed_points),
         )
         return [words for words in found if words]
 

@@ -44,7 +44,9 @@ def on_shrinking(flow: GradientByLag) -> str:
         return ""
     if activations > 1:
         steepest = _by_power(flow.median("log_weights")[lags])
-        grows = f"With every activation at its steepest slope, the typical gradient would grow {steepest}."
+        grew = flow.median("log_weights")[lags] > 0.01
+        change = f"grow {steepest}" if grew else "keep its size"
+        grows = f"With every activation at its steepest slope, the typical gradient would {change}."
     else:
         grows = f"Activations that are not at their steepest slope account for {activations:.0%} of the shrinking."
     if math.isnan(gates):
@@ -146,7 +148,7 @@ def on_layers(flow: GradientByLayer | None) -> str:
     first, last = flow.names[0], flow.names[-1]
     power = (flow.log_typical[0] - flow.log_typical[-1]) / math.log(10)
     if not math.isfinite(power):
-        return f"No gradient of the loss reaches {first}."
+        return f"No gradient of the loss reaches the output of {first}. A state that it hands on is not counted here."
     factor = f"{10**power:.3g} times" if -3 < power < 4 else f"10^{power:.1f} times"
     way = "as large as" if abs(power) < 0.05 else f"{factor} that of"
     return f"From layer to layer: the gradient of a number in the output of {first} is {way} one in {last}."

@@ -1,5 +1,7 @@
 """Whole models: an encoder with a decoder, layers of both directions, and a decoder that runs freely."""
 
+from html import unescape
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from torch import nn
 import carousel
 from carousel.diagnosis import end_to_end, observe
 from carousel.errors import CarouselError
+from carousel.report.diagnosis.page import diagnosis_page
 
 
 class Translator(nn.Module):
@@ -105,3 +108,13 @@ def test_an_output_without_a_gradient_is_refused():
 
     with pytest.raises(CarouselError, match="must depend on a recurrent layer"):
         end_to_end(Cut(), torch.randn(5, 2, 3))
+
+
+def test_the_page_draws_what_the_output_sees():
+    """Of an encoder and a decoder: one curve for each, and the sentence above it."""
+    torch.manual_seed(0)
+    report = carousel.diagnose(Translator(), batch())
+    page = diagnosis_page(report)
+    assert "What the output sees" in page
+    assert report.end_to_end.words in unescape(page)
+    assert all(f">{path}<" in page for path in report.end_to_end.log_norms)

@@ -49,7 +49,7 @@ def test_the_first_line_says_how_the_batch_was_read(loss):
 
 def test_a_cause_is_reported_where_layers_cannot_be_measured():
     """A cell that never gets its state back has sequences of one step: the report says why."""
-    [(_, ill, _, batch)] = [bug for bug in BUGS if bug[0] == "one step only"]
+    (_, ill, _, batch), *_ = [bug for bug in BUGS if bug[0] == "one step only"]
     report = diagnose(ill, batch)
     assert report.findings[0].name == "one step only"
     assert report.layers == ()
@@ -67,14 +67,14 @@ def test_the_remedy_for_swapped_axes_cures():
 
 def test_the_detached_stretch_is_measured():
     """The gradient of step 40 ends where the state was detached last, at step 37."""
-    [(_, ill, _, batch)] = [bug for bug in BUGS if bug[0] == "detached state"]
+    (_, ill, _, batch), *_ = [bug for bug in BUGS if bug[0] == "detached state"]
     found = dependencies(ill, batch)
     assert (found.earliest, found.latest, found.hidden_before) == (36, 39, True)
 
 
 def test_the_model_is_as_it_was():
     """Weights, gradients, modes, attributes and random numbers, though it was run several times."""
-    [(_, ill, _, batch)] = [bug for bug in BUGS if bug[0] == "carried state"]
+    (_, ill, _, batch), *_ = [bug for bug in BUGS if bug[0] == "carried state"]
     ill.train()
     before, random = copy.deepcopy(ill.state_dict()), torch.get_rng_state()
     judge(ill, batch)

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from used import STEPS, Net, X
 
-from carousel.diagnosis import judge
+from carousel.diagnosis import diagnose, judge
 
 
 def padded(lengths):
@@ -75,3 +75,15 @@ def test_unscaled_data_are_standardised_in_the_pipeline():
     first = judge(Net(), 290 + 8 * X)[0]
     assert first.remedies[0].name == "standardise the data"
     assert "290" in first.sentence or "29" in first.sentence
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_missing_numbers_are_a_finding(value):
+    """They come first, and the rest is measured with 0 in their place."""
+    batch = X.clone()
+    batch[3, 2, 1] = batch[7, 0, 0] = value
+    report = diagnose(Net(), batch)
+    first = report.findings[0]
+    assert (first.name, first.severity, first.evidence[0].value) == ("missing numbers", "critical", 2)
+    assert report.layers[0].steps == len(X)
+    assert judge(Net(), batch)[0].name == "missing numbers"

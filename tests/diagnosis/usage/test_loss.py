@@ -104,12 +104,33 @@ def test_a_dead_head_is_told():
     assert not judge(model, X, loss)[0].is_trouble
 
 
+def test_a_loss_that_no_layer_reaches():
+    """What went through NumPy has no gradient: the recurrent layer is named, and no error is raised."""
+
+    class Cut(One):
+        def forward(self, x):
+            return self.head(torch.tensor(self.rnn(x)[0][-1].detach().numpy()))
+
+    finding = diagnose(Cut(nn.GRU), X, lambda out: F.mse_loss(out[:, 0], TARGETS)).findings[0]
+    assert finding.name == "parameters without a gradient"
+    assert "rnn.weight_ih_l0" in finding.sentence
+
+
+def test_a_dead_layer_before_the_output():
+    """Only the last bias has a gradient: outputs are constant, whatever the step along it does."""
+    torch.manual_seed(0)
+    model = nn.Sequential(One(nn.GRU), nn.Linear(1, 8), nn.ReLU(), nn.Linear(8, 1))
+    with torch.no_grad():
+        model[1].bias.fill_(-50.0)
+    assert judge(model, X, lambda out: F.mse_loss(out[:, 0], TARGETS))[0].name == "dead head"
+
+
 def test_nothing_is_wrong_only_of_what_learns():
-    """Without a loss no fault is found; below chance, or with a loss that falls, nothing is wrong."""
+    """Without a loss, or at chance, no fault is found; below chance nothing is wrong."""
     model = One(nn.GRU)
     assert judge(model, X)[0].sentence.startswith("No fault was found")
     learning = judge(model, X, lambda out: F.mse_loss(out[:, 0], TARGETS))[0]
-    assert learning.sentence.startswith("Nothing is wrong")
+    assert learning.sentence.startswith("No fault was found")
     assert "has not learned yet" in learning.sentence
 
 

@@ -63,7 +63,69 @@ def calendar():
     return torch.cat([numbers(16, 28, 1), day], -1)
 
 
+class Masked(nn.Module):
+    """A policy: the state begins anew where an episode ended, for some at the last step."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.cell, self.head = nn.GRUCell(3, 16), nn.Linear(16, 2)
+
+    def forward(self, x, done):
+        h, found = x.new_zeros(x.shape[1], 16), []
+        for each, ended in zip(x, done, strict=True):
+            h = self.cell(each, h * ~ended[:, None])
+            found.append(self.head(h))
+        return torch.stack(found)
+
+
+class Described(nn.Module):
+    """One vector in, a sequence out: the decoder reads zeros from a state that the vector gives."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.start, self.rnn, self.head = nn.Linear(5, 16), nn.GRU(3, 16), nn.Linear(16, 2)
+
+    def forward(self, x):
+        return self.head(self.rnn(x.new_zeros(20, len(x), 3), self.start(x)[None])[0])
+
+
+class Rounded(Net):
+    """Its products are rounded to half precision."""
+
+    def forward(self, x):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return super().forward(x)
+
+
+def cue():
+    """A cue of two to nine steps, then silence until the answer is asked for."""
+    ends = torch.arange(8) + 2
+    return numbers(8, 30, 3) * (torch.arange(30) < ends[:, None])[..., None]
+
+
+def events():
+    """Now and then a pulse, nothing between."""
+    return numbers(8, 60, 3) * (numbers(8, 60, 1) > 1.3)
+
+
+def done():
+    ended = torch.zeros(30, 8, dtype=torch.bool)
+    ended[-1, 0] = ended[12, 3] = ended[-1, -1] = True
+    return ended
+
+
 RIGHT = {
+    "episodes that end": (Masked(), (numbers(30, 8, 3), done())),
+    "one to many": (Described(), numbers(8, 5)),
+    "half precision": (Rounded(), numbers(8, 30, 3)),
+    "a cue, then silence": (Net(), cue()),
+    "rare events": (Net(), events()),
+    "missing numbers that are masked": (
+        Net(6, before=lambda x: torch.cat([x.nan_to_num(), x.isnan().float()], -1)),
+        numbers(8, 30, 3).masked_fill(numbers(8, 30, 3) > 2, float("nan")),
+    ),
     "clamped inputs": (Net(before=lambda x: x.clamp(-1.5, 1.5)), numbers(8, 30, 3)),
     "a calendar": (Net(8), calendar()),
     "one document": (Document(), numbers(1, 6, 12, 8)),
@@ -203,3 +265,45 @@ def test_a_margin_that_is_kept_has_nothing_to_learn():
     assert loss(model(x)).item() == 0
     found = [each.name for each in judge(model, x, loss, optimizer=optimizer) if each.is_trouble]
     assert not {"no gradient", "learning rate too high"} & set(found)
+
+
+def test_an_embedding_may_have_sparse_gradients():
+    """The gradients by layer, the loss and the trials of the optimizers are those of a dense one."""
+
+    class Words(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.words, self.rnn, self.head = (
+                nn.Embedding(20, 3, sparse=True),
+                nn.GRU(3, 16),
+                nn.Linear(16, 20),
+            )
+
+        def forward(self, x):
+            return self.head(self.rnn(self.words(x))[0])
+
+    model, x = Words(), torch.randint(20, (30, 6), generator=torch.Generator().manual_seed(0))
+    rest = [p for name, p in model.named_parameters() if name != "words.weight"]
+    both = [torch.optim.SparseAdam([model.words.weight], 1e-3), torch.optim.Adam(rest, 1e-3)]
+    report = diagnose(
+        model, x, lambda out: F.cross_entropy(out[:-1].flatten(0, 1), x[1:].flatten()), optimizer=both
+    )
+    assert [found.name for found in report.findings if found.is_trouble] == []
+    assert "words" in report.by_layer.names
+
+
+def test_a_loss_with_numbers_of_its_own_stays_as_it_was():
+    """A diagnosis calls a loss often; a running mean inside it belongs to the training."""
+
+    class Normalised(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.BatchNorm1d(2)
+
+        def forward(self, out):
+            return self.norm(out).square().mean()
+
+    loss = Normalised()
+    diagnose(Net(), numbers(8, 30, 3), loss)
+    assert int(loss.norm.num_batches_tracked) == 0

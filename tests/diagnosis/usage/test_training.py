@@ -56,6 +56,31 @@ def test_parameters_outside_the_optimizer():
     assert not first(model, optimizer).is_trouble
 
 
+def test_several_optimizers_hold_the_parameters():
+    """One of the two alone leaves parameters outside; both together do not."""
+    model = Net()
+    both = [torch.optim.SGD(model.rnn.parameters(), 1e-2), torch.optim.Adam(model.head.parameters(), 1e-3)]
+    assert first(model, both[0]).name == "parameters outside the optimizer"
+    assert not first(model, both).is_trouble
+
+
+@pytest.mark.parametrize("start", [0.0, 1e-7])
+def test_a_warm_up_is_judged_by_the_rate_that_it_leads_to(start):
+    """At the first steps of a schedule the rate is next to nothing, on purpose."""
+    model = Net()
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: start + step / 1000)
+    assert optimizer.param_groups[0]["lr"] == start * 1e-3
+    assert not first(model, optimizer).is_trouble
+
+
+@pytest.mark.parametrize(("rate", "name"), [(1.0, "no trouble"), (1e-9, "learning rate too low")])
+def test_an_optimizer_that_asks_for_the_loss(rate, name):
+    """L-BFGS calls a closure; its rates are tried as others are."""
+    model = Net()
+    assert first(model, torch.optim.LBFGS(model.parameters(), rate)).name == name
+
+
 def test_parameters_without_a_gradient():
     """A layer that forward does not use is named; frozen, it is no trouble."""
     model = Net()
@@ -73,7 +98,32 @@ def test_gradients_that_add_up():
     assert not first(*trained(clears=True, steps=8)).is_trouble
 
 
-@pytest.mark.parametrize(("rate", "name"), [(3.0, "learning rate too high"), (1e-9, "learning rate too low")])
+def test_gradients_that_add_up_without_a_memory():
+    """SGD does not know its steps; many gradients that point the same way are a sum."""
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), 1e-4)
+    for _ in range(8):
+        loss(model(X)).backward()
+        optimizer.step()
+    assert first(model, optimizer).name == "accumulated gradients"
+
+
+def test_a_rise_beside_chance_is_none():
+    """A batch that is all but learned, on which the next steps overshoot a little, or with clipping not at all."""
+    model = Net()
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2)
+    for _ in range(300):
+        optimizer.zero_grad()
+        loss(model(X)).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+    assert loss(model(X)) < 1e-2
+    assert not first(model, optimizer).is_trouble
+
+
+@pytest.mark.parametrize(
+    ("rate", "name"), [(3.0, "learning rate too high"), (1e-12, "learning rate too low")]
+)
 def test_a_learning_rate_is_tried_and_set(rate, name):
     """The finding compares two rates on copies; its remedy sets the better one, which then has no warning."""
     model = Net()

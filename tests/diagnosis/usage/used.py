@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 STEPS, SEQUENCES, INPUTS = 40, 12, 4
 
@@ -133,7 +134,60 @@ def _both_ends(out: Tensor) -> Tensor:
     return torch.cat([out[-1, :, :16], out[0, :, 16:]], -1)
 
 
+def _both_ends_batch_first(out: Tensor) -> Tensor:
+    return torch.cat([out[:, -1, :16], out[:, 0, 16:]], -1)
+
+
+class WarmUp(nn.Module):
+    """The first steps run without a gradient, or with it."""
+
+    def __init__(self, follows: bool) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.rnn, self.head = nn.GRU(INPUTS, 16), nn.Linear(16, 2)
+        keep(self.rnn)
+        self.follows = follows
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.set_grad_enabled(self.follows):
+            _, state = self.rnn(x[:30])
+        return self.head(self.rnn(x[30:], state)[0][-1])
+
+
+class States(nn.Module):
+    """Reads the final states of two directions, in a row for each sequence or as they lie in memory."""
+
+    def __init__(self, view: bool) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.rnn, self.head = nn.GRU(INPUTS, 16, bidirectional=True), nn.Linear(32, 2)
+        keep(self.rnn)
+        self.view = view
+
+    def forward(self, x: Tensor) -> Tensor:
+        final = self.rnn(x)[1]
+        both = final.view(x.shape[1], -1) if self.view else torch.cat([final[0], final[1]], -1)
+        return self.head(both)
+
+
+class Packed(nn.Module):
+    """Both directions of packed sequences, read at the last valid step, or each at its own end."""
+
+    def __init__(self, at_end: bool) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.rnn, self.head = nn.GRU(INPUTS, 16, bidirectional=True), nn.Linear(32, 2)
+        keep(self.rnn)
+        self.at_end = at_end
+
+    def forward(self, x: PackedSequence) -> Tensor:
+        out, lengths = pad_packed_sequence(self.rnn(x)[0])
+        last = out[lengths - 1, torch.arange(len(lengths))]
+        return self.head(torch.cat([last[:, :16], out[0, :, 16:]], -1) if self.at_end else last)
+
+
 X = waves()
+RAGGED = pack_padded_sequence(X, torch.tensor([40, 31, 25, 25, 20, 18, 17, 12, 9, 8, 7, 5]))
 BATCH_FIRST = X.transpose(0, 1).contiguous()
 SYMBOLS = torch.randint(20, (SEQUENCES, STEPS), generator=torch.Generator().manual_seed(2))
 SQUARE = waves(16, 16).transpose(0, 1)
@@ -165,16 +219,38 @@ CASES: dict[str, list[tuple[nn.Module, nn.Module, Tensor]]] = {
             Net(read=lambda out: out.transpose(0, 1)),
             X,
         ),
+        (Net(read=lambda out: out.reshape(SEQUENCES, STEPS, 16)[:, -1]), Net(), X),
+        (States(view=True), States(view=False), X),
     ],
-    "mixed sequences": [(OneByOne(carries=True), OneByOne(carries=False), X)],
+    "mixed sequences": [
+        (OneByOne(carries=True), OneByOne(carries=False), X),
+        (Net(before=lambda x: x - x.mean(1, keepdim=True)), Net(), X),
+        (
+            Net(read=lambda out: (out.sum(-1, keepdim=True).softmax(1) * out).sum(0)),
+            Net(read=lambda out: (out.sum(-1, keepdim=True).softmax(0) * out).sum(0)),
+            X,
+        ),
+    ],
     "carried state": [(Remembers(carries=True), Remembers(carries=False), X)],
     "reverse direction at its start": [
         (Net(bidirectional=True), Net(bidirectional=True, read=_both_ends), X),
+        (
+            Net(bidirectional=True, batch_first=True, read=lambda out: out[:, -1]),
+            Net(bidirectional=True, batch_first=True, read=_both_ends_batch_first),
+            BATCH_FIRST,
+        ),
+        (Packed(at_end=False), Packed(at_end=True), RAGGED),
     ],
-    "detached state": [(Stepped(detach_every=12), Stepped(), X)],
+    "detached state": [
+        (Stepped(detach_every=12), Stepped(), X),
+        (WarmUp(follows=False), WarmUp(follows=True), X),
+    ],
     "look-ahead": [
         (Net(before=normalised, read=lambda out: out), Net(before=past_normalised, read=lambda out: out), X),
     ],
-    "one step only": [(Stepped(forgets=True), Stepped(), X)],
+    "one step only": [
+        (Stepped(forgets=True), Stepped(), X),
+        (Net(before=lambda x: x.flatten(0, 1)[None]), Net(), X),
+    ],
 }
 BUGS = [(name, *case) for name, cases in CASES.items() for case in cases]

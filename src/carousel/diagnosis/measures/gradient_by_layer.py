@@ -214,7 +214,7 @@ def _magnified(total: Tensor, wanted: Sequence[Tensor]) -> list[tuple[Tensor, fl
     """
     plain = torch.autograd.grad(total, wanted, allow_unused=True, retain_graph=True)
     found = [
-        (torch.zeros_like(like) if g is None else g.detach(), 0.0)
+        (torch.zeros_like(like) if g is None else _dense(g), 0.0)
         for g, like in zip(plain, wanted, strict=True)
     ]
     info = torch.finfo(total.dtype)
@@ -224,8 +224,13 @@ def _magnified(total: Tensor, wanted: Sequence[Tensor]) -> list[tuple[Tensor, fl
         larger = torch.autograd.grad(total * 2.0**power, [wanted[k] for k in faint], allow_unused=True)
         for k, again in zip(faint, larger, strict=True):
             if again is not None and bool(torch.isfinite(again).all()):
-                found[k] = again.detach(), -power * math.log(2)
+                found[k] = _dense(again), -power * math.log(2)
     return found
+
+
+def _dense(gradient: Tensor) -> Tensor:
+    """That of an embedding may be sparse."""
+    return (gradient.to_dense() if gradient.is_sparse else gradient).detach()
 
 
 def _log_norms(rows: Tensor) -> Array:

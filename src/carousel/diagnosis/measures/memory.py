@@ -269,7 +269,7 @@ def _fitted(flow: GradientByLag) -> tuple[Estimate, float]:
     if not rates.size:
         return Estimate(float(there[-1]) if len(there) else 0.0, 0.0, 0.0, False, meaning), math.nan
     values = median[there]
-    line = np.polyval(np.polyfit(there, values, 1), there)
+    line = np.polyval(np.polyfit(there, values, 1), there) if len(there) > 1 else values
     spread = float(((values - values.mean()) ** 2).sum())
     quality = 1 - float(((values - line) ** 2).sum()) / spread if spread > 0 else 1.0
     with np.errstate(divide="ignore"):

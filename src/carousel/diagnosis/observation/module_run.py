@@ -24,6 +24,7 @@ class ModuleRun:
         state_gradients: after which step (T of a call's end) -> what it sent to the states there, one (L, B, H) each;
             a sequence that ends before has it at its own end.
         stepwise: whether each call was one step (RNNCell, LSTMCell, GRUCell).
+        autocast: whether its products were rounded to half precision by torch.autocast.
         runs: how many runs of calls the module had; this is the longest of them.
         resets: bool (T, B), true at the steps before which the state became zero; None if there were none.
     """
@@ -40,6 +41,7 @@ class ModuleRun:
     unbatched: bool = False
     stepwise: bool = False
     resets: Tensor | None = None
+    autocast: bool = False
     runs: int = 1
 
     @classmethod
@@ -156,6 +158,7 @@ def _module_run(call: Call, dtype: torch.dtype) -> ModuleRun:
         unbatched=unbatched,
         stepwise=stepwise,
         resets=None if call.resets is None else padded(call.resets)[0].bool().cpu(),
+        autocast=call.autocast,
     )
 
 

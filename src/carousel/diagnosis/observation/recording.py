@@ -21,6 +21,10 @@ from carousel.errors import CarouselError
 Batch = Any
 
 
+class NoGradient(CarouselError):
+    """No gradient of the loss leads to a recurrent layer."""
+
+
 @dataclass
 class Call:
     """One call of a recurrent module.
@@ -29,6 +33,7 @@ class Call:
         input, lengths, resets: as given; hx: the initial states as given, or None.
         output: of the module, and final: its final states, detached, in the module's own form.
         reads_itself: whether the input depends on what an earlier call of the module put out.
+        autocast: whether torch.autocast was on, so that products are rounded to half precision.
         probes: zeros added to the output, the final states and the given initial states, in that order.
     """
 
@@ -40,6 +45,7 @@ class Call:
     resets: Any = None
     follows: bool = False
     reads_itself: bool = False
+    autocast: bool = False
     output: Any = None
     final: tuple[Tensor, ...] = ()
     output_probe: Tensor | None = None
@@ -108,6 +114,7 @@ def _hooks(path: str, calls: list[Call], inputs: bool) -> tuple[Callable[..., An
             else tuple(part.detach().clone() for part in states),  # kept though changed in place
             given.get("lengths"),
             given.get("resets"),
+            autocast=torch.is_autocast_enabled(given["input"].data.device.type),
         )
         call.reads_itself = _reads_itself(given["input"], [each for each in calls if each.path == path])
         if inputs:
@@ -158,7 +165,7 @@ def send_back(loss: Tensor, calls: list[Call]) -> None:
     found = torch.autograd.grad(loss, probes, allow_unused=True) if loss.requires_grad else []
     by_probe = {id(p): g.detach() for p, g in zip(probes, found, strict=False) if g is not None}
     if not by_probe:
-        raise CarouselError(
+        raise NoGradient(
             "The loss must depend on the output of a recurrent layer in a way that can be differentiated; it does not. "
             "Pass a loss of the model's output, as in loss=lambda output: output.square().sum(), and run the model's "
             "forward without torch.no_grad, detach or argmax between the layer and its output."

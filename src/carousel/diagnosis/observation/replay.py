@@ -81,7 +81,7 @@ def _compare(outputs: Tensor, run: ModuleRun, layers: Sequence[RecurrentLayer]) 
     width = layers[-1].output(outputs.new_zeros(1, layers[-1].size)).shape[-1]
     mask = _mask(run, outputs)
     ours, theirs = ((each * mask)[:FIRST_STEPS, :, :width] for each in (outputs, run.outputs))
-    weight = next(run.module.parameters()).dtype
+    weight = torch.bfloat16 if run.autocast else next(run.module.parameters()).dtype
     tolerance = TOLERANCE.get(weight, 0.1)
     if (
         torch.finfo(weight).eps * _largest_sum(layers, run) > tolerance

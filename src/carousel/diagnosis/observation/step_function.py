@@ -19,6 +19,7 @@ from carousel.errors import CarouselError
 
 Step = Callable[[Tensor, Any], Any]
 
+FUNCTION = "function"  # the kind of such a layer
 NAMES = {1: ("h",), 2: ("h", "c")}
 ALIKE = 1e-4  # how far a sequence may differ alone and in its batch, against the size of the states
 
@@ -29,11 +30,12 @@ class StepFunction:
     It has what measures ask of a `RecurrentLayer`, but no equations: nothing is known of gates and activations.
     """
 
-    layer, direction, path, kind, projection = 0, "forward", "", "function", None
+    layer, direction, path, kind, projection = 0, "forward", "", FUNCTION, None
 
     def __init__(self, function: Step, x: Tensor, state: Any) -> None:
         self.function = function
-        self.name = getattr(function, "__name__", type(function).__name__)
+        name = getattr(function, "__name__", type(function).__name__)
+        self.name = "step" if name == "<lambda>" else name
         self.is_single = isinstance(state, Tensor)
         self.like, self.batch = as_tuple(state), x.shape[1]
         self.dims = [

@@ -9,20 +9,25 @@ from torch import nn
 
 from carousel.diagnosis.observation.layers import is_recurrent
 from carousel.diagnosis.usage.dependencies import Dependencies
-from carousel.diagnosis.verdicts.findings import CRITICAL, WARNING, Evidence, Finding
+from carousel.diagnosis.verdicts.findings import CRITICAL, NOTE, WARNING, Evidence, Finding
 from carousel.diagnosis.verdicts.remedies import Remedy
 from carousel.diagnosis.verdicts.thresholds import THRESHOLDS
 
 MEASURED = "gradients of sampled outputs"
 
 
-def causes(found: Dependencies) -> list[Finding]:
-    """What is wrong with how a batch is read; nothing if the dependencies are those of a right model."""
+def causes(found: Dependencies, reads_targets: bool | None = None) -> list[Finding]:
+    """What is wrong with how a batch is read; nothing if the dependencies are those of a right model.
+
+    reads_targets: whether the targets are among the later inputs that an output depends on; None if nobody knows.
+    """
     for rule in (_scrambled, _swapped, _mixed, _wrong_rows):  # one of them explains the others
         if finding := rule(found):
             return [finding]
-    rules = (_look_ahead, _one_step, _detached, _wrong_end, _carried)
-    return [finding for rule in rules if (finding := rule(found))]
+    rules = (_one_step, _detached, _wrong_end, _carried, _normalised)
+    found_here = [finding for rule in rules if (finding := rule(found))]
+    ahead = _look_ahead(found, reads_targets)
+    return [*([ahead] if ahead else []), *found_here]
 
 
 def _scrambled(found: Dependencies) -> Finding | None:
@@ -67,7 +72,7 @@ def _mixed(found: Dependencies) -> Finding | None:
         f"An output of one sequence depends on at least {found.mixes} of the {found.sequences} sequences of the batch. "
         "Unrelated sequences must not reach each other, as through a state that is carried from one to the next."
     )
-    evidence = Evidence("sequences on which one output depends", found.mixes, 1, True, MEASURED, "sequences")
+    evidence = Evidence("one output depends on", found.mixes, 1, True, MEASURED, "sequences")
     return _finding("mixed sequences", CRITICAL, sentence, evidence, _RESET)
 
 
@@ -84,20 +89,46 @@ def _wrong_rows(found: Dependencies) -> Finding | None:
     return _finding("scrambled axes", CRITICAL, sentence, evidence, _TRANSPOSE)
 
 
-def _look_ahead(found: Dependencies) -> Finding | None:
+def _look_ahead(found: Dependencies, reads_targets: bool | None) -> Finding | None:
     if found.ahead < 1:
         return None
+    steps = "the next step" if found.ahead == 1 else f"up to {found.ahead} later steps"
+    consequence = {
+        True: "The targets are among them: the model sees what it should forecast.",
+        False: "That is right for labels of steps, and wrong for forecasts.",
+        None: "A forecast then sees what it should forecast. If the outputs are labels of steps, all is well.",
+    }
     sentence = (
-        f"An output at one step depends on the data of up to {found.ahead} later steps, although the recurrent layer "
-        "reads forwards only. A forecast then sees what it should forecast."
+        f"An output at one step depends on the data of {steps}, although the recurrent layer reads forwards only. "
+        f"{consequence[reads_targets]}"
     )
     evidence = Evidence("later steps on which an output depends", found.ahead, 0, True, MEASURED, "steps")
-    return _finding("look-ahead", WARNING, sentence, evidence, _CAUSAL)
+    severity = NOTE if reads_targets is False else WARNING
+    return _finding("look-ahead", severity, sentence, evidence, _CAUSAL)
+
+
+def _normalised(found: Dependencies) -> Finding | None:
+    """What a normalisation over the sequences of the batch does, or a softmax along the wrong axis."""
+    if not found.normalised:
+        return None
+    sentence = (
+        f"Each output depends on all {found.sequences} sequences of the batch, and mostly on its own, as after a "
+        "normalisation or a softmax over them. In use, an answer then depends on the other sequences of the batch."
+    )
+    evidence = Evidence("one output depends on", found.sequences, 1, True, MEASURED, "sequences")
+    return _finding("mixed sequences", WARNING, sentence, evidence, _RUNNING)
 
 
 def _one_step(found: Dependencies) -> Finding | None:
-    one = 0 <= found.earliest == found.latest
-    if not (one and found.stepwise) or found.steps < 2 or found.hidden_before:
+    if found.steps == 1:
+        sentence = (
+            f"The recurrent layer reads {found.sequences} sequences of one step each: no state is carried from one row "
+            "of the data to the next. Its input has the axes (steps, sequences, inputs), or (sequences, steps, inputs) "
+            "with batch_first=True."
+        )
+        evidence = Evidence("length of the sequences", 1, 2, False, "the input of the layer", "step")
+        return _finding("one step only", CRITICAL, sentence, evidence, _ADD_TIME)
+    if not (found.one_step and found.stepwise) or found.hidden_before:
         return None
     sentence = (
         f"The last output depends on one step of {found.steps}, step {found.latest + 1}: no state reaches it from the "
@@ -185,6 +216,16 @@ _TRANSPOSE = _advice(
 _RESET = _advice(
     "fresh state",
     "start every unrelated sequence from a state of its own, zeros or None, instead of the last one",
+)
+_RUNNING = _advice(
+    "keep sequences apart",
+    "normalise by the mean and deviation of the training part, or by those that torch.nn.BatchNorm1d has in eval mode; "
+    "let a softmax run along the steps",
+)
+_ADD_TIME = _advice(
+    "give the layer its axis of time",
+    "pass whole sequences, (steps, sequences, inputs): of a batch (steps, sequences), x.unsqueeze(-1) makes sequences "
+    "with one input, and x.unsqueeze(0) one step",
 )
 _CAUSAL = _advice(
     "causal inputs",

@@ -17,12 +17,20 @@ from carousel.diagnosis.usage.causes import causes
 from carousel.diagnosis.usage.dependencies import Dependencies, dependencies
 from carousel.diagnosis.usage.inputs import Data, check_inputs
 from carousel.diagnosis.usage.loss import LossFacts, check_learning, check_loss, loss_facts
-from carousel.diagnosis.usage.probed_run import FAILURES
+from carousel.diagnosis.usage.probed_run import FAILURES, StepLoop
+from carousel.diagnosis.usage.targets import reads_targets
 from carousel.diagnosis.usage.training import check_gradients, check_training
 from carousel.diagnosis.verdicts.findings import Finding, figure
-from carousel.diagnosis.verdicts.remedies import usable
+from carousel.diagnosis.verdicts.remedies import Remedy, usable
 from carousel.diagnosis.verdicts.rules import verdicts
 from carousel.diagnosis.verdicts.symptoms import Symptoms
+
+LEARNED = 0.1  # of the loss of the best constant answer
+# what layers then show is measured on data that they should not read so
+EXPLAINS = (
+    "scrambled axes", "swapped axes", "one step only", "missing numbers", "constant inputs", "outliers",
+    "unscaled inputs", "tiny inputs",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, repr=False)
@@ -47,9 +55,15 @@ class Usage(Brief):
 
     @property
     def is_learning(self) -> bool:
-        """Whether the loss is known to be below chance, or to fall by a step along its gradient."""
-        known = self.loss is not None and not math.isnan(self.loss.constant)
-        return known and not self.consequences
+        """Whether the loss is known to be below chance."""
+        return self.loss is not None and self.loss.is_below_chance and not self.consequences
+
+    @property
+    def suffices(self) -> bool:
+        """Whether the loss is so far below chance that the memory there is must be all that the task needs."""
+        return (
+            self.is_learning and self.loss is not None and 0 <= self.loss.value < LEARNED * self.loss.constant
+        )
 
     @property
     def learned(self) -> str:
@@ -80,14 +94,13 @@ def check_usage(
     model: nn.Module,
     batch: Batch,
     loss: Loss | None,
-    optimizer: Optimizer | None,
+    optimizers: Sequence[Optimizer],
     data: Data,
     sampled: tuple[Dependencies | None, str],
 ) -> Usage:
     """Look at dependencies, inputs, loss and optimizer. The model does not change."""
     found, words = sampled
     limits = [words]
-    axes = [] if found is None else causes(found)
     inputs = check_inputs(data, () if found is None else found.ends)
     facts, wrong, dead, training = None, [], [], []
     if loss is not None:
@@ -97,23 +110,40 @@ def check_usage(
                 facts = loss_facts(model, batch, loss)
                 wrong, dead = check_loss(facts), check_learning(facts)
                 training = check_gradients(model, facts.unused)
-                if optimizer is not None and not wrong:
-                    training += check_training(model, batch, loss, optimizer)
+                if optimizers and not wrong:
+                    chance = 0.0 if math.isnan(facts.constant) else facts.constant
+                    training += check_training(model, batch, loss, optimizers, chance)
         except FAILURES as error:
             limits.append(f"The loss was not compared with a constant answer: {_first_line(error)}")
-    elif optimizer is not None:
+    elif optimizers:
         limits.append("The optimizer was not checked, because no loss was given.")
+    wanted = None if facts is None else facts.wanted
+    axes = [] if found is None else causes(found, reads_targets(found, batch, wanted))
     read = (found or Dependencies(*data.values.shape)).words
     return Usage(found, facts, (*axes, *wrong, *inputs, *training), tuple(dead), tuple(limits), read)
 
 
 def all_findings(model: nn.Module, layers: Sequence[Symptoms], usage: Usage) -> list[Finding]:
     """Causes, what is wrong in layers, and consequences; each with the remedies that change something."""
-    found = verdicts(layers, usage.causes, usage.consequences, (usage.learned, usage.is_learning))
+    found = verdicts(
+        layers,
+        usage.causes,
+        usage.consequences,
+        learned=(usage.learned, usage.is_learning),
+        explained=any(each.name in EXPLAINS for each in usage.causes if each.is_trouble),
+        suffices=usage.suffices,
+    )
     return [
-        replace(each, remedies=usable(each.remedies, model)) if each.layers and each.is_trouble else each
+        replace(each, remedies=_for(model, each.remedies)) if each.layers and each.is_trouble else each
         for each in found
     ]
+
+
+def _for(model: nn.Module, remedies: tuple[Remedy, ...]) -> tuple[Remedy, ...]:
+    """Those that change something; of a step that somebody wrote no weights are known, so that all are advice."""
+    if isinstance(model, StepLoop):
+        return tuple(replace(each, change=None) for each in remedies)
+    return usable(remedies, model)
 
 
 def _first_line(error: BaseException) -> str:

@@ -7,16 +7,22 @@ from carousel.diagnosis.usage.probed_run import ProbedRun
 from carousel.diagnosis.verdicts.thresholds import THRESHOLDS
 
 
-def correlations(run: ProbedRun, time: int | None, batch: int | None) -> tuple[float, float]:
+def correlations(run: ProbedRun, read: Tensor, time: int | None, batch: int | None) -> tuple[float, float]:
     """The correlation of neighbours along the axes `time` and `batch` of the data; NaN if there are too few numbers.
+
+    Of symbols those of what the model made of them are compared: `read`, (T, B, I).
 
     What belongs to one sequence is mostly alike. What all sequences share, such as a calendar, makes none alike.
     """
     unknown = float("nan"), float("nan")
-    if time is None or batch is None or not run.data.is_floating_point() or run.packed is not None:
+    if time is None or batch is None or run.packed is not None:
         return unknown
-    data = run.data.detach().double().movedim((time, batch), (0, 1)).flatten(2 if run.data.dim() > 2 else 1)
-    data = data.unsqueeze(-1) if data.dim() == 2 else data
+    data = read.detach().double()
+    if run.data.is_floating_point():
+        data = (
+            run.data.detach().double().movedim((time, batch), (0, 1)).flatten(2 if run.data.dim() > 2 else 1)
+        )
+        data = data.unsqueeze(-1) if data.dim() == 2 else data
     if min(data.shape[:2]) < 3 or data.shape[0] * data.shape[1] < THRESHOLDS.neighbours:
         return unknown
     centred = data - data.mean((0, 1))

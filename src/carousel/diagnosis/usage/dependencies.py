@@ -15,11 +15,9 @@ from carousel.diagnosis.brief import Brief
 from carousel.diagnosis.observation.recording import Batch
 from carousel.diagnosis.observation.side_effects import same_random_numbers, without_side_effects
 from carousel.diagnosis.usage.correlations import correlations
-from carousel.diagnosis.usage.probed_run import ProbedRun, probed_run
-from carousel.diagnosis.verdicts.thresholds import THRESHOLDS
-
-MOSTLY = 0.1  # of the largest squared gradient: an index above it is one on which a number mostly depends
-Sets = tuple[frozenset[int], ...]  # for each axis of the data, the indices on which an output depends
+from carousel.diagnosis.usage.index_sets import MOSTLY, Sets, moved_by, moving_axes, supports, without_gaps
+from carousel.diagnosis.usage.probed_run import ProbedRun, probed_run, time_first
+from carousel.diagnosis.usage.second_run import data_before_change, same, same_states
 
 
 @dataclass(frozen=True, repr=False)
@@ -33,9 +31,11 @@ class Dependencies(Brief):
         scrambled: whether one read sequence mixes steps of several sequences of the data.
         output_time, output_batch: which axes of the output follow steps and sequences; None if no axis does.
         mixes: how many sequences of the batch one output depends on.
+        normalised: whether outputs depend on all sequences alike, and mostly on their own.
         swapped_output: whether the rows of the output follow steps where they should follow sequences.
         wrong_rows: whether row k of the output is not of sequence k.
         earliest, latest: the first and last step on which the last output depends, from 0; -1 if unknown.
+        one_step: whether outputs of all sequences depend on one step each.
         ends: the last step of each sequence on which an output of all steps depends; none if there is no such output.
         ahead: how many steps beyond its own step an output depends on the data; 0 if on none.
         stepwise: whether the model calls its recurrent module several times, so that it must pass on the state itself.
@@ -55,10 +55,12 @@ class Dependencies(Brief):
     output_time: int | None = None
     output_batch: int | None = None
     mixes: int = 1
+    normalised: bool = False
     swapped_output: bool = False
     wrong_rows: bool = False
     earliest: int = -1
     latest: int = -1
+    one_step: bool = False
     ends: tuple[int, ...] = ()
     ahead: int = 0
     stepwise: bool = False
@@ -84,11 +86,15 @@ def dependencies(model: nn.Module, batch: Batch) -> Dependencies | None:
         with same_random_numbers():
             again = probed_run(twin, batch)
         carried = again is not None and not (
-            _same(run.value, again.value) and _same_states(run.start, again.start)
+            same(run.value, again.value) and same_states(run.start, again.start)
         )
         found = _Sampled(run)
         stepwise = len(run.reads) > 1
-        hidden = stepwise and found.cut_at is not None and _changes(twin, batch, found)
+        hidden = (
+            stepwise
+            and found.cut_at is not None
+            and data_before_change(twin, batch, run, found.time_axis, found.cut_at, found.late)
+        )
     own = {name: value for name, value in vars(found).items() if name in Dependencies.__annotations__}
     return Dependencies(
         steps=found.read.shape[0],
@@ -98,7 +104,7 @@ def dependencies(model: nn.Module, batch: Batch) -> Dependencies | None:
         hidden_before=hidden,
         wrong_end=found.wrong_end(),
         carried=carried,
-        correlation=correlations(run, found.time_axis, found.batch_axis),
+        correlation=correlations(run, found.read, found.time_axis, found.batch_axis),
         passes=run.passes,
         **own,
     )
@@ -116,13 +122,17 @@ class _Sampled:
         self.output_batch: int | None = None
         self.mixes, self.earliest, self.latest, self.ahead = 1, -1, -1, 0
         self.ends: tuple[int, ...] = ()
+        self.one_step = self.normalised = False
         self.cut_at: int | None = None
         self.read = self._joined()
         lengths = run.lengths if len(self.read) == len(run.reads[0]) else torch.tensor([len(self.read)])
         lengths = lengths.expand(self.read.shape[1]) if len(lengths) == 1 else lengths
         self.end = int(lengths.max()) - 1
         whole = (lengths == self.end + 1).nonzero().flatten().tolist()
-        self.rows = sorted({whole[0], whole[-1]})  # sequences of full length
+        first, last = whole[0], whole[-1]
+        # sequences of full length, or one of them and another
+        self.rows = sorted({first, last if last != first else (first + 1) % len(lengths)})
+        self.ends_at = [min(self.end, int(length) - 1) for length in lengths]
         self._reading()
         if self.time_axis is not None and not self.scrambled:
             self._outputs()
@@ -133,12 +143,15 @@ class _Sampled:
     def _joined(self) -> Tensor:
         """(T, B, I), all calls of the first module: one after the other in time, or sequence by sequence."""
         reads = self.run.reads
-        if len(reads) == 1 or len({each.shape[1:] for each in reads}) > 1 or not reads[0].requires_grad:
+        followed = [each for each in reads if each.requires_grad]
+        if len(reads) == 1 or len({each.shape[1:] for each in reads}) > 1 or not followed:
             return reads[0]
-        steps, sequences = reads[0].shape[:2]
-        one, two = self._sets(reads[0], 0, 0), self._sets(reads[1], 0, 0)
+        if len(followed) == 1:  # the others ran under no_grad
+            return torch.cat(reads)
+        steps, sequences = followed[0].shape[:2]
+        one, two = (self._sets(each, 0, 0) for each in followed[:2])
         beside = (0, 1) if sequences > 1 else (1, 0) if steps > 1 else (0, 0)
-        between, within = _moved([one, two]), _moved([one, self._sets(reads[0], *beside)])
+        between, within = moving_axes([one, two]), moving_axes([one, self._sets(followed[0], *beside)])
         if not between or not all(two):
             return reads[0]
         along_batch = (sequences > 1) == bool(between & within) if (steps, sequences) != (1, 1) else False
@@ -148,23 +161,30 @@ class _Sampled:
         """Which axes of the data the first module reads as steps and as sequences."""
         if not self.read.requires_grad:
             return
-        first, last = self.rows[0], self.rows[-1]
-        steps = sorted({0, 1, self.end // 3, self.end} & set(range(self.end + 1)))
+        by_length = sorted(self.rows, key=lambda row: -self.ends_at[row])
+        first, last = by_length[0], by_length[-1]
+        steps = sorted({0, 1, self.end // 3, self.end - 1, self.end} & set(range(self.end + 1)))
         sampled = {t: self.run.energy(self.read, t, first) for t in steps}
         steps = [t for t in steps if bool(sampled[t].any())]  # the rest is constant, as after x - x[0]
         if not steps:
             return
         at_steps = [sampled[t] for t in steps]
-        at_rows = [at_steps[-1], *([self.run.energy(self.read, steps[-1], last)] if last != first else [])]
-        over_time = [_supports(each) for each in at_steps]
-        over_rows = [_supports(each) for each in at_rows]
-        moved, across = _without_gaps(over_time), _without_gaps(over_rows)
+        at = min(steps[-1], self.ends_at[last])
+        own = at_steps[-1] if at == steps[-1] else self.run.energy(self.read, at, first)
+        at_rows = [own, *([self.run.energy(self.read, at, last)] if last != first else [])]
+        over_time = [supports(each) for each in at_steps]
+        over_rows = [supports(each) for each in at_rows]
+        moved, across = without_gaps(over_time), without_gaps(over_rows)
         # each step may depend on all of them, as after a normalisation over time, and mostly on its own
         if not moved:
-            moved, across = (_moved([_supports(e, MOSTLY) for e in each]) for each in (at_steps, at_rows))
+            moved, across = (moving_axes([supports(e, MOSTLY) for e in each]) for each in (at_steps, at_rows))
         self.scrambled = len(moved) > 1 or bool(moved & across)
         if len(moved) == 1 and not self.scrambled:
             [self.time_axis] = moved
+            if (
+                not across
+            ):  # each sequence depends on all, as after a normalisation over them, and mostly on itself
+                across = moving_axes([supports(each, MOSTLY) for each in at_rows]) - moved
             self.batch_axis = next(iter(across)) if len(across) == 1 else None
             # its own step at step t, and further ones if the model mixes steps before the module
             ahead = [max(each[self.time_axis]) - t for each, t in zip(over_time, steps, strict=True)]
@@ -186,14 +206,17 @@ class _Sampled:
         known = {index: sets for index, sets in corners.items() if sets[time]}
         if not known:
             return
-        followed = {axis: _moved_by(known, axis) for axis in range(len(ends))}
+        followed = {axis: moved_by(known, axis) for axis in range(len(ends))}
         self._rows_of(known, followed)
-        self.output_time = next(
-            (axis for axis, moved in followed.items() if time in moved and axis != self.output_batch), None
-        )
+        self.output_time = self._time_of(followed)
+        # each output may depend on all steps, and mostly on its own
+        if self.output_time is None and self.end + 1 in shape[:2]:
+            mostly = {at: self._mostly(at) for at in known}
+            self.output_time = self._time_of({axis: moved_by(mostly, axis) for axis in followed})
         late = max(known, key=lambda index: [index[self.output_time or 0], *index])
         steps = known[late][time]
         self.earliest, self.latest = min(steps), max(steps)
+        self.one_step = len(steps) == 1 and self._sees_one_step(time)
         own = shape[self.output_time] == self.run.probe.shape[time] if self.output_time is not None else False
         if own and self.output_time is not None and self._is_causal:
             self.ahead = max(
@@ -206,22 +229,49 @@ class _Sampled:
         if self.earliest > 0 and self.mixes == 1 and (batch is not None or self.read.shape[1] == 1):
             self.cut_at, self.late = self.earliest, late
 
+    def _time_of(self, followed: dict[int, set[int]]) -> int | None:
+        """The axis of the output that follows the steps of the data."""
+        axes = (axis for axis, moved in followed.items() if self.time_axis in moved)
+        return next((axis for axis in axes if axis != self.output_batch), None)
+
+    def _sees_one_step(self, time: int) -> bool:
+        """Whether no sequence carries its state on to the last output, nor to one in the middle."""
+        axis = self.output_time
+        if axis is None:
+            return len(self._sets(self.run.value)[time]) == 1
+        size = self.run.value.shape[axis]
+        return all(
+            len(supports(self.run.energy(self.run.value.movedim(axis, 0), t))[time]) <= 1
+            for t in {size // 2, size - 1}
+        )
+
     def _rows_of(self, known: dict[tuple[int, ...], Sets], followed: dict[int, set[int]]) -> None:
         """Whether each row of the output is of the sequence of its number."""
         batch, time = self.batch_axis, self.time_axis
         if batch is None or time is None:
             return
         self.mixes = max(len(sets[batch]) for sets in known.values())
-        follow = [axis for axis, moved in followed.items() if batch in moved]
         sizes = self.run.probe.shape
+        if self.mixes > 1 and self._normalises(known, batch):
+            self.normalised, self.mixes = True, 1
+            known = {at: self._mostly(at) for at in known}
+            followed = {axis: moved_by(known, axis) for axis in followed}
+        follow = [axis for axis, moved in followed.items() if batch in moved]
         if self.mixes > 1:
+            middle = self.read.shape[1] // 2
             if self._are_parts:
                 self.mixes = 1
+            elif (
+                self.run.value.shape[0] == sizes[batch]
+                and middle not in self._sets(self.run.value, middle)[batch]
+            ):
+                self.mixes, self.wrong_rows = 1, True
             return
         if not follow:
             rows = self.run.value.shape[0]
             by_step = any(time in moved for moved in followed.values())
             self.swapped_output = rows > 1 and by_step and rows == sizes[time]
+            self.wrong_rows = rows > 1 and by_step and rows == sizes[batch] != sizes[time]
             return
         self.output_batch = follow[0]
         size = self.run.value.shape[follow[0]]
@@ -229,11 +279,24 @@ class _Sampled:
             size == sizes[batch] and any({index[follow[0]]} != sets[batch] for index, sets in known.items())
         )
 
+    def _normalises(self, known: dict[tuple[int, ...], Sets], batch: int) -> bool:
+        """Whether outputs depend on all sequences alike and mostly on their own, as after a normalisation over them.
+
+        A state that is carried from sequence to sequence reaches later ones only.
+        """
+        if any(len(sets[batch]) < self.read.shape[1] for sets in known.values()):
+            return False
+        return all(len(self._mostly(at)[batch]) == 1 for at in known)
+
+    def _mostly(self, at: tuple[int, ...]) -> Sets:
+        return supports(self.run.energy(self.run.value, *at), MOSTLY)
+
     @property
     def _are_parts(self) -> bool:
         """Whether what the first module reads are parts of a sequence, as words of a text: fewer come out."""
         inside = self.run.layer_output
-        fewer = len(self.run.modules) > 1 and inside is not None and inside.shape[1] < self.read.shape[1]
+        rows = self.read.shape[1] if inside is None else time_first(self.run.last, inside)[0].shape[1]
+        fewer = len(self.run.modules) > 1 and rows < self.read.shape[1]
         return fewer or self.read.shape[1] not in self.run.value.shape[:2]
 
     @property
@@ -243,18 +306,19 @@ class _Sampled:
 
     def wrong_end(self) -> bool:
         """Whether a reverse direction is read at the last step alone, its own first."""
-        inside, value = self.run.layer_output, self.run.value
-        both = getattr(self.run.last, "bidirectional", False) and inside is not None
+        both = getattr(self.run.last, "bidirectional", False)
         if not both or self.output_time is not None or self.output_batch is None or self.end < 1:
             return False
-        row = self.rows[0]
+        row = max(self.rows, key=lambda each: self.ends_at[each])
         index = (row,) if self.output_batch == 0 else (0, row)
-        energy = self.run.energy(value, *index, of=inside)
+        energy = self.run.layer_energy(self.run.value, *index)
+        if energy is None:
+            return False
         reverse = energy[:, row, energy.shape[2] // 2 :].sum(-1)
         return reverse.nonzero().flatten().tolist() == [self.end]
 
     def _sets(self, tensor: Tensor, *index: int) -> Sets:
-        return _supports(self.run.energy(tensor, *index))
+        return supports(self.run.energy(tensor, *index))
 
     def _ends(self, shape: torch.Size, axis: int) -> list[int]:
         """The first and last index of an axis of the output; of steps and sequences, those that are whole."""
@@ -263,64 +327,3 @@ class _Sampled:
             return self.rows
         last = self.end if size == self.read.shape[0] else size - 1
         return sorted({0, last})
-
-
-def _supports(energy: Tensor, share: float = 0.0) -> Sets:
-    """For each axis, the indices that have more than a share of the largest energy of an index."""
-    axes = range(energy.dim())
-    sums = [energy.sum([k for k in axes if k != axis]) if energy.dim() > 1 else energy for axis in axes]
-    return tuple(frozenset((each > share * each.max()).nonzero().flatten().tolist()) for each in sums)
-
-
-def _moved(samples: list[Sets]) -> set[int]:
-    """The axes along which the samples depend on different indices."""
-    return {axis for axis in range(len(samples[0])) if len({each[axis] for each in samples}) > 1}
-
-
-def _without_gaps(samples: list[Sets]) -> set[int]:
-    """The axes that move, without those along which all samples overlap: of a feature a gradient may be zero."""
-    moved = _moved(samples)
-    apart = {axis for axis in moved if any(not a[axis] & b[axis] for a in samples for b in samples)}
-    return apart or moved
-
-
-def _moved_by(known: dict[tuple[int, ...], Sets], axis: int) -> set[int]:
-    """The axes of the data that move when the index of one axis of the output changes, and no other does."""
-    moved: set[int] = set()
-    for one, sets in known.items():
-        for other, others in known.items():
-            if all((a != b) == (k == axis) for k, (a, b) in enumerate(zip(one, other, strict=True))):
-                moved |= _moved([sets, others])
-    return moved
-
-
-def _changes(model: nn.Module, batch: Batch, found: _Sampled) -> bool:
-    """Whether data from before the first step that a gradient reaches change the output all the same."""
-    run = found.run
-    if found.time_axis is None or found.cut_at is None or run.packed is not None:
-        return False
-    before = [slice(None)] * run.probe.dim()
-    before[found.time_axis] = slice(0, found.cut_at)
-    change = torch.zeros_like(run.probe.detach())
-    noise = torch.randn(change[tuple(before)].shape, generator=torch.Generator().manual_seed(0))
-    spread = run.data.std() if run.data.is_floating_point() else torch.tensor(1.0)
-    # small, so that saturated gates stay as they are
-    change[tuple(before)] = noise.to(change) * (0.03 * float(spread.clamp(min=1e-3)))
-    other = probed_run(model, batch, change)
-    if other is None:
-        return False
-    one, two = run.value[found.late].detach(), other.value[found.late].detach()
-    return bool((one - two).norm() > THRESHOLDS.rounding * one.norm().clamp(min=1e-12))
-
-
-def _same(one: Tensor, other: Tensor) -> bool:
-    if one.shape != other.shape:
-        return False
-    return bool(torch.allclose(one, other, rtol=1e-4, atol=1e-6, equal_nan=True))
-
-
-def _same_states(one: tuple[Tensor, ...] | None, other: tuple[Tensor, ...] | None) -> bool:
-    """Whether two runs began from the same state; None is zeros."""
-    pairs = zip(one or other or (), other or one or (), strict=True)
-    zero_one, zero_other = one is None, other is None
-    return all(_same(a * (not zero_one), b * (not zero_other)) for a, b in pairs)

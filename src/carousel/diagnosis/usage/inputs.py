@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from carousel.diagnosis.verdicts.findings import NOTE, WARNING, Evidence, Finding, figure
+from carousel.diagnosis.observation.recording import Batch, map_tensors
+from carousel.diagnosis.usage.probed_run import data_of
+from carousel.diagnosis.verdicts.findings import CRITICAL, NOTE, WARNING, Evidence, Finding, figure
 from carousel.diagnosis.verdicts.remedies import STANDARDISE, Remedy
 from carousel.diagnosis.verdicts.thresholds import THRESHOLDS
 
@@ -23,12 +25,16 @@ class Data:
     Attributes:
         name: of the layer. values: (T, B, I); lengths: (B,).
         ends_known: whether the batch says where sequences end or begin anew.
+        start_varies: whether sequences begin from states that differ, as those of a decoder do.
+        missing: how many numbers of the batch were NaN or infinite, and are measured as 0.
     """
 
     name: str
     values: Tensor
     lengths: Tensor
     ends_known: bool = False
+    start_varies: bool = False
+    missing: int = 0
 
 
 def check_inputs(data: Data, ends: Sequence[int]) -> list[Finding]:
@@ -38,10 +44,34 @@ def check_inputs(data: Data, ends: Sequence[int]) -> list[Finding]:
     """
     valid = torch.arange(len(data.values))[:, None] < data.lengths
     values = data.values[valid].double()  # (N, I)
-    rules = (_constant, _outliers, _unscaled, _tiny)
+    rules = (() if data.start_varies else (_constant,)) + (_outliers, _unscaled, _tiny)
     found = [finding for rule in rules if (finding := rule(data.name, values))][:1]
     padding = _padding(data.name, data.values, ends) if ends and not data.ends_known else None
-    return [*found, *([padding] if padding else [])]
+    return [*_missing(data), *found, *([padding] if padding else [])]
+
+
+def without_gaps(batch: Batch) -> tuple[Batch, int]:
+    """A batch whose data hold 0 in the place of numbers that are NaN or infinite, and how many these were."""
+    found = data_of(batch)
+    if found is None:
+        return batch, 0
+    data, rebuild = found
+    wrong = ~torch.isfinite(data.data)
+    if not bool(wrong.any()):
+        return batch, 0
+    filled = map_tensors(lambda values: torch.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0), data)
+    return rebuild(filled), int(wrong.sum())
+
+
+def _missing(data: Data) -> list[Finding]:
+    if not data.missing:
+        return []
+    sentence = (
+        f"{data.missing} numbers in the data are NaN or infinite: each of them makes every later state NaN, the loss "
+        "too, and then all weights. Here they are measured as 0."
+    )
+    evidence = Evidence("numbers that are NaN or infinite", data.missing, 0, True, DATA, "numbers")
+    return [Finding("missing numbers", CRITICAL, (data.name,), sentence, (evidence,), (_FILL,))]
 
 
 def _unscaled(name: str, values: Tensor) -> Finding | None:
@@ -122,6 +152,11 @@ def _padding(name: str, inputs: Tensor, ends: Sequence[int]) -> Finding | None:
     alike = len(filler) > 1 and bool((filler == filler[0]).all())
     if not alike or len(long.unique()) < 2 or bool((trailing == steps).all()):
         return None
+    earlier = torch.arange(steps)[:, None] < steps - trailing
+    if float((inputs == filler[0]).all(-1)[earlier].double().mean()) > THRESHOLDS.silence:
+        return None  # these steps also stand between others, as silence does
+    # a cue, then silence, looks like this; in a padded batch the longest sequence has none
+    unsure = not bool(filler[0].any()) and bool((trailing >= THRESHOLDS.padded).all())
     sentence = (
         f"{len(long)} of {inputs.shape[1]} sequences end in {int(long.min())} to {int(long.max())} equal steps, as "
         f"padding does, and {name} reads them as data. The last output is that of the padding."
@@ -139,9 +174,17 @@ def _padding(name: str, inputs: Tensor, ends: Sequence[int]) -> Finding | None:
             "sequences with padding", float(len(long)), 1, True, DATA, f"of {inputs.shape[1]} sequences"
         ),
     )
-    return Finding("padding read as data", WARNING, (name,), sentence, evidence, (_PACK,))
+    severity = NOTE if unsure else WARNING
+    return Finding("padding read as data", severity, (name,), sentence, evidence, (_PACK,))
 
 
+_FILL = Remedy(
+    "fill or mask them",
+    "replace missing numbers in the pipeline, by the last number that is known or by the mean, and give the model a "
+    "second input that says where they were",
+    "Che, Purushotham, Cho, Sontag and Liu 2018",
+    True,
+)
 _LOOK = Remedy("look at the data", "print a few sequences as the model reads them", "experience", True)
 _CLIP_DATA = Remedy(
     "limit outliers",

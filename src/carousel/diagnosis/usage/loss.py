@@ -40,6 +40,8 @@ class LossFacts(Brief):
         broadcast: the two shapes of which every number met every other, or None.
         mistaken: what the loss wants and what it was given, or "".
         output_deviation: standard deviation of the output over steps and sequences.
+        is_cut: whether no gradient reaches a matrix of weights.
+        wanted: the output along which the loss falls from zero, which is like the targets; None if it was not found.
     """
 
     value: float
@@ -50,6 +52,8 @@ class LossFacts(Brief):
     broadcast: tuple[tuple[int, ...], tuple[int, ...]] | None
     mistaken: str
     output_deviation: float
+    is_cut: bool
+    wanted: Tensor | None
 
     @property
     def is_below_chance(self) -> bool:
@@ -79,21 +83,28 @@ def loss_facts(model: nn.Module, batch: Batch, loss: Loss) -> LossFacts:
         with _Watch() as watch:
             total = loss(output).sum()
         named = [(n, p) for n, p in twin.named_parameters() if p.requires_grad]
-        gradients = torch.autograd.grad(total, [p for _, p in named], allow_unused=True, retain_graph=True)
+        gradients: Sequence[Tensor | None] = [None] * len(named)
+        if total.requires_grad:
+            gradients = torch.autograd.grad(
+                total, [p for _, p in named], allow_unused=True, retain_graph=True
+            )
         constant = math.nan if value is None else _best_constant(loss, output, value.detach())
-    sizes = [float(each.norm()) for each in gradients if each is not None]
+    all_sizes = [0.0 if each is None else float(each.norm()) for each in gradients]
     deviation = 0.0
     if value is not None and value.dim() > 1:
-        deviation = float(value.detach().flatten(0, -2).std(0, correction=0).max())
+        rows = value.detach().flatten(0, -2)
+        deviation = float((rows - rows[0]).std(0, correction=0).max())  # 0 of equal rows, without rounding
     return LossFacts(
         value=float(total.detach()),
         constant=constant,
         falls=_fall(model, batch, loss, gradients, float(total.detach())),
-        gradient=math.hypot(*sizes),
+        gradient=math.hypot(*all_sizes),
         unused=tuple(name for (name, _), each in zip(named, gradients, strict=True) if each is None),
         broadcast=watch.broadcast,
         mistaken=watch.mistaken,
         output_deviation=deviation,
+        is_cut=not any(size > 0 for size, (_, p) in zip(all_sizes, named, strict=True) if p.dim() > 1),
+        wanted=None if value is None else _wanted(loss, output, value.detach()),
     )
 
 
@@ -130,16 +141,19 @@ def _broadcast(found: LossFacts) -> Finding | None:
 def _mistaken(found: LossFacts) -> Finding | None:
     if not found.mistaken:
         return None
-    sentence = f"The loss {found.mistaken}. It is then nearly flat, and the gradient small."
+    sentence = f"The loss {found.mistaken}. The model then learns slowly, or something else than was meant."
     evidence = Evidence("loss", found.value, found.constant, True, "the best constant answer")
-    return Finding("probabilities as logits", WARNING, (), sentence, (evidence,), (_LOGITS,))
+    known = () if math.isnan(found.constant) else (evidence,)
+    given = Evidence("outputs that are probabilities", 1, 0, True, "the arguments of the loss", "tensor")
+    return Finding("probabilities as logits", WARNING, (), sentence, (given, *known), (_LOGITS,))
 
 
 def _no_gradient(found: LossFacts) -> Finding | None:
-    if found.gradient != 0 or found.is_below_chance:  # what a margin asks may be fulfilled
+    if not found.is_cut or found.is_below_chance:  # what a margin asks may be fulfilled
         return None
     still = found.output_deviation == 0
-    sentence = "The gradient of the loss is 0 in every parameter: nothing can be learned." + (
+    where = "every parameter" if found.gradient == 0 else "every matrix of weights"
+    sentence = f"The gradient of the loss is 0 in {where}: nothing can be learned." + (
         " The output layer returns the same numbers at all steps of all sequences." if still else ""
     )
     evidence = (
@@ -183,6 +197,16 @@ def _best_constant(loss: Loss, output: Any, value: Tensor) -> float:
     except FAILURES:
         return math.nan  # of a loss that reads more than one tensor, or asks more of its output
     return found if math.isfinite(found) else math.nan
+
+
+def _wanted(loss: Loss, output: Any, value: Tensor) -> Tensor | None:
+    """Downhill from an output of zeros: along the targets of squared errors, along the right class of cross-entropy."""
+    zeros = torch.zeros_like(value).requires_grad_()
+    try:
+        [gradient] = torch.autograd.grad(loss(with_value(output, value, zeros)).sum(), zeros)
+    except FAILURES:
+        return None
+    return -gradient.detach()
 
 
 def _fall(
@@ -252,7 +276,7 @@ def _wants_logit(values: Tensor, given: Tensor) -> str:
 
 def _wants_logs(values: Tensor, given: Tensor) -> str:
     return (
-        "takes logarithms of probabilities, but was given other numbers"
+        "takes logarithms of probabilities, but was given numbers above 0, such as the probabilities of a softmax"
         if bool((values > 1e-3).any())
         else ""
     )

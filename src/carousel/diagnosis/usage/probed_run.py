@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from carousel.diagnosis.observation.layers import is_recurrent
-from carousel.diagnosis.observation.recording import Batch, call_model
+from carousel.diagnosis.observation.recording import Batch, call_model, map_tensors
 from carousel.diagnosis.observation.step_function import Step
 from carousel.errors import CarouselError
 
@@ -35,7 +35,7 @@ class ProbedRun:
         output: all that the model returned; value: its first tensor of numbers, time first if it was packed.
         reads: (T, B, I) each, what the first recurrent module read in each of its calls; lengths: (B,) of the first.
         start: the state that it was given, or None.
-        layer_output: (T, B, D H), what the last recurrent module returned.
+        layer_output: what the last recurrent module returned, as it returned it; None of a cell.
         modules: paths of the recurrent modules that ran, in order.
     """
 
@@ -46,29 +46,40 @@ class ProbedRun:
     reads: list[Tensor]
     lengths: Tensor
     start: tuple[Tensor, ...] | None
-    layer_output: Tensor | None
+    layer_output: Tensor | PackedSequence | None
     last: nn.Module
     modules: tuple[str, ...]
     packed: PackedSequence | None = None
     passes: int = 0
 
-    def energy(self, tensor: Tensor, *index: int, of: Tensor | None = None) -> Tensor:
-        """How much tensor[index], a random sum over its other axes, depends on each number of the data, or `of` it.
+    def energy(self, tensor: Tensor, *index: int) -> Tensor:
+        """How much tensor[index], a random sum over its other axes, depends on each number of the data.
 
         One backward pass. Squares of the gradient, in the shape of the probe, time first if the data were packed.
         """
+        return self._unpacked(self._energy(tensor, index, self.probe))
+
+    def layer_energy(self, tensor: Tensor, *index: int) -> Tensor | None:
+        """Likewise on each number that the last recurrent module returned, (T, B, D H)."""
+        output = self.layer_output
+        if output is None:
+            return None
+        data = output.data if isinstance(output, PackedSequence) else output
+        found = self._energy(tensor, index, data)
+        return time_first(self.last, map_tensors(lambda _: found, output))[0]
+
+    def _energy(self, tensor: Tensor, index: tuple[int, ...], target: Tensor) -> Tensor:
         part = tensor[index]
         generator = torch.Generator().manual_seed(0)
         weights = torch.rand(part.shape, generator=generator).to(part) + 0.5
         self.passes += 1
-        target, gradient = self.probe if of is None else of, None
+        gradient = None
         if part.requires_grad:
             total = (part * weights).sum()
             [gradient] = torch.autograd.grad(total, target, retain_graph=True, allow_unused=True)
         gradient = torch.zeros_like(target) if gradient is None else gradient.detach()
         # by its largest number, so that squares of small gradients stay numbers
-        found = (gradient.double() / gradient.abs().max().double().clamp(min=1e-300)) ** 2
-        return self._unpacked(found) if of is None else found
+        return (gradient.double() / gradient.abs().max().double().clamp(min=1e-300)) ** 2
 
     def _unpacked(self, rows: Tensor) -> Tensor:
         if self.packed is None:
@@ -85,7 +96,7 @@ def probed_run(model: nn.Module, batch: Batch, change: Tensor | None = None) -> 
 
     change: is added to the probe, so that one can see what a change of the data does.
     """
-    found = _data_of(batch)
+    found = data_of(batch)
     if found is None:
         return None
     data, rebuild = found
@@ -112,7 +123,7 @@ def probed_run(model: nn.Module, batch: Batch, change: Tensor | None = None) -> 
     if not calls or not probes or value is None or not value.requires_grad:
         return None
     first, last = calls[0], calls[-1]
-    reads = [_time_first(call.module, call.read) for call in calls if call.path == first.path]
+    reads = [time_first(call.module, call.read) for call in calls if call.path == first.path]
     lengths, hx = first.arguments.get("lengths"), first.arguments.get("hx")
     return ProbedRun(
         data=tensor,
@@ -122,16 +133,14 @@ def probed_run(model: nn.Module, batch: Batch, change: Tensor | None = None) -> 
         reads=[each for each, _ in reads],
         lengths=reads[0][1] if lengths is None else torch.as_tensor(lengths).cpu(),
         start=(hx,) if isinstance(hx, Tensor) else hx,
-        layer_output=None
-        if isinstance(last.module, nn.RNNCellBase)
-        else _time_first(last.module, last.output)[0],
+        layer_output=None if isinstance(last.module, nn.RNNCellBase) else last.output,
         last=last.module,
         modules=tuple(dict.fromkeys(call.path for call in calls)),
         packed=packed,
     )
 
 
-def _data_of(batch: Batch) -> tuple[Any, Rebuild] | None:
+def data_of(batch: Batch) -> tuple[Any, Rebuild] | None:
     """The sequences of a batch, the first tensor with an axis of time, and how to put others in their place."""
     if isinstance(batch, PackedSequence):
         return batch, lambda value: value
@@ -142,7 +151,7 @@ def _data_of(batch: Batch) -> tuple[Any, Rebuild] | None:
     else:
         items = list(batch.items()) if isinstance(batch, dict) else []
     for key, item in items:
-        if found := _data_of(item):
+        if found := data_of(item):
             data, inner = found
 
             def rebuild(value: Any, key: Any = key, inner: Rebuild = inner) -> Any:
@@ -272,7 +281,7 @@ def _noted(path: str, calls: list[_Call]) -> Callable[..., None]:
     return note
 
 
-def _time_first(module: nn.Module, value: Any) -> tuple[Tensor, Tensor]:
+def time_first(module: nn.Module, value: Any) -> tuple[Tensor, Tensor]:
     """(T, B, ...) and (B,) lengths of what a recurrent module reads or returns."""
     if isinstance(value, PackedSequence):
         return pad_packed_sequence(value)

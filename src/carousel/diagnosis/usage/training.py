@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,37 +20,49 @@ from carousel.diagnosis.verdicts.findings import CRITICAL, WARNING, Evidence, Fi
 from carousel.diagnosis.verdicts.remedies import Remedy
 from carousel.diagnosis.verdicts.thresholds import THRESHOLDS
 
-# of the learning rate, that are tried
-FACTORS = (0.3, 0.1, 0.03, 0.01, 1e-3, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6)
+LOWER = (0.3, 0.1, 0.03, 0.01, 1e-3)  # factors of a learning rate that is too high, which are tried
+HIGHER = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)  # learning rates that are tried in the place of one that is too low
 STEPS = 3  # of the optimizer, on copies
 DONE = 1e-6  # a loss below which rises are rounding
 
 
 @dataclass(frozen=True, repr=False)
 class Trial(Brief):
-    """What a few steps with the learning rate times `factor` do on one batch.
+    """What a few steps do on one batch.
 
     Attributes:
-        factor: of the learning rate.
         losses: before the first step and after each.
         update: norm of the first step relative to the norm of all parameters.
     """
 
-    factor: float
     losses: tuple[float, ...]
     update: float
 
     @property
     def fall(self) -> float:
         """The share by which the loss falls from first to last; below 0 it rises, -inf if it is no number."""
+        return -self.rise(0.0)
+
+    def rise(self, chance: float) -> float:
+        """The share by which the loss rises, of the loss itself or of that of the best constant answer."""
         first, last = self.losses[0], self.losses[-1]
-        return (first - last) / max(abs(first), 1e-30) if math.isfinite(last) else -math.inf
+        return (last - first) / max(abs(first), abs(chance), 1e-30) if math.isfinite(last) else math.inf
 
 
-def check_training(model: nn.Module, batch: Batch, loss: Loss, optimizer: Optimizer) -> list[Finding]:
-    """What is wrong with the parameters that an optimizer moves and with its learning rate."""
-    found = [*_outside(model, optimizer), *_accumulated(model, batch, loss, optimizer)]
-    return found or list(_rates(model, batch, loss, optimizer))
+def check_training(
+    model: nn.Module, batch: Batch, loss: Loss, optimizers: Sequence[Optimizer], chance: float = 0.0
+) -> list[Finding]:
+    """What is wrong with the parameters that optimizers move and with their learning rates.
+
+    chance: the loss of the best constant answer, beside which a small rise of a small loss is none.
+    """
+    found = [*_outside(model, optimizers), *_accumulated(model, batch, loss, optimizers)]
+    return found or list(_rates(model, batch, loss, optimizers, chance))
+
+
+def as_optimizers(optimizer: Optimizer | Sequence[Optimizer] | None) -> Sequence[Optimizer]:
+    """One optimizer, several or none, as `diagnose` takes them."""
+    return () if optimizer is None else (optimizer,) if isinstance(optimizer, Optimizer) else optimizer
 
 
 def check_gradients(model: nn.Module, unused: tuple[str, ...]) -> list[Finding]:
@@ -66,14 +79,14 @@ def check_gradients(model: nn.Module, unused: tuple[str, ...]) -> list[Finding]:
     return [Finding("parameters without a gradient", WARNING, (), sentence, (evidence,), (_CONNECT,))]
 
 
-def _outside(model: nn.Module, optimizer: Optimizer) -> Iterator[Finding]:
-    moved = {id(p) for group in optimizer.param_groups for p in group["params"]}
+def _outside(model: nn.Module, optimizers: Sequence[Optimizer]) -> Iterator[Finding]:
+    moved = {id(p) for group in _groups(optimizers) for p in group["params"]}
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     left = [name for name, p in named if id(p) not in moved]
     if left:
         sentence = (
             f"The optimizer does not hold {len(left)} of {len(named)} parameters, so that they stay as they are: "
-            f"{_names(left)}."
+            f"{_names(left)}. If another optimizer holds them, pass both: optimizer=[one, other]."
         )
         what = "parameters outside the optimizer"
         evidence = Evidence(what, len(left), 0, True, "the optimizer", f"of {len(named)} parameters")
@@ -83,7 +96,7 @@ def _outside(model: nn.Module, optimizer: Optimizer) -> Iterator[Finding]:
             "give the optimizer all parameters of this model, after the model has its final layers and device",
             "torch.optim",
             True,
-            partial(_add, optimizer=optimizer, names=tuple(left)),
+            partial(_add, optimizer=optimizers[-1], names=tuple(left)),
         )
         yield Finding("parameters outside the optimizer", severity, (), sentence, (evidence,), (add,))
 
@@ -93,7 +106,8 @@ def _add(model: nn.Module, optimizer: Optimizer, names: tuple[str, ...]) -> list
     missing = [p for name, p in model.named_parameters() if name in names and id(p) not in held]
     if missing:
         optimizer.add_param_group({"params": missing})
-    return [f"{len(missing)} parameters added to the optimizer"] if missing else []
+    several = "" if len(missing) == 1 else "s"
+    return [f"{len(missing)} parameter{several} added to the optimizer"] if missing else []
 
 
 def accumulation(model: nn.Module, gradients: dict[str, Tensor]) -> float:
@@ -104,54 +118,88 @@ def accumulation(model: nn.Module, gradients: dict[str, Tensor]) -> float:
     return whole / fresh if fresh > 0 else math.nan
 
 
-def _accumulated(model: nn.Module, batch: Batch, loss: Loss, optimizer: Optimizer) -> Iterator[Finding]:
+def _groups(optimizers: Sequence[Optimizer]) -> list[dict[str, Any]]:
+    return [group for each in optimizers for group in each.param_groups]
+
+
+def _accumulated(
+    model: nn.Module, batch: Batch, loss: Loss, optimizers: Sequence[Optimizer]
+) -> Iterator[Finding]:
     """After a few steps the gradients that are held are those of one batch, not their sum."""
-    taken = max((int(state.get("step", 0)) for state in optimizer.state.values()), default=0)
+    states = [state for each in optimizers for state in each.state.values()]
+    taken = max((int(state.get("step", 0)) for state in states), default=0)
     copied = copy.deepcopy(model).eval()
     gradients = torch.autograd.grad(
         loss(call_model(copied, batch)).sum(),
         [p for p in copied.parameters() if p.requires_grad],
         allow_unused=True,
     )
-    names = [name for name, p in model.named_parameters() if p.requires_grad]
-    fresh = {name: each for name, each in zip(names, gradients, strict=True) if each is not None}
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    fresh = {name: each for (name, _), each in zip(named, gradients, strict=True) if each is not None}
     times = accumulation(model, fresh)
-    if taken < 2 or not times > THRESHOLDS.accumulated:
-        return
-    yield accumulated(times)
+    # an optimizer without a memory, as SGD, does not know its steps: many gradients then point the way of this one
+    added = taken >= 2 or (not states and _cosine(dict(named), fresh) > THRESHOLDS.alike)
+    if added and times > THRESHOLDS.accumulated:
+        yield accumulated(times)
+
+
+def _cosine(parameters: dict[str, nn.Parameter], gradients: dict[str, Tensor]) -> float:
+    """Of the gradients that the parameters hold and fresh ones."""
+    held = [(parameters[name].grad, each) for name, each in gradients.items()]
+    pairs = [
+        (a.flatten(), b.flatten()) for a, b in held if a is not None and not a.is_sparse and not b.is_sparse
+    ]
+    if not pairs:
+        return 0.0
+    one, other = (torch.cat(each) for each in zip(*pairs, strict=True))
+    return float(torch.nn.functional.cosine_similarity(one, other, dim=0))
 
 
 def accumulated(times: float) -> Finding:
     """That gradients add up from step to step."""
     sentence = (
         f"The parameters hold a gradient {figure(times)} times as large as that of one batch: gradients add up from "
-        "step to step, because nothing clears them."
+        "step to step, because nothing clears them. (Pay no heed if you add up the gradients of several batches on "
+        "purpose, and are in the middle of it.)"
     )
     what = "size of the gradients relative to those of this batch"
     evidence = Evidence(what, times, THRESHOLDS.accumulated, True, "two gradients", "times")
     return Finding("accumulated gradients", CRITICAL, (), sentence, (evidence,), (_CLEAR,))
 
 
-def _rates(model: nn.Module, batch: Batch, loss: Loss, optimizer: Optimizer) -> Iterator[Finding]:
+def _rates(
+    model: nn.Module, batch: Batch, loss: Loss, optimizers: Sequence[Optimizer], chance: float
+) -> Iterator[Finding]:
     """Whether the loss rises by a few steps, or hardly moves, where another learning rate lowers it."""
-    own = try_rate(model, batch, loss, optimizer, 1.0)
+
+    def tried(rates: Sequence[float], clip: float = math.inf) -> Trial:
+        return try_rates(model, batch, loss, optimizers, rates, clip)
+
+    rates = [float(group["lr"]) for group in _groups(optimizers)]
+    own = tried(rates)
     if own.losses[0] >= 0 and max(own.losses) < DONE:
         return
-    if own.fall < -THRESHOLDS.overshoot:
-        trials = [try_rate(model, batch, loss, optimizer, factor) for factor in FACTORS if factor < 1]
+    if _is_low(own):  # as in a warm-up, of which the rate that it leads to is judged
+        rates = [_planned(group) for group in _groups(optimizers)]
+        own = tried(rates)
+    # who clips the gradient does so outside of the optimizer
+    if own.rise(chance) > THRESHOLDS.overshoot < tried(rates, clip=1.0).rise(chance):
+        choices = [[factor * rate for rate in rates] for factor in LOWER]
         name, word, verb = "learning rate too high", "lower", "raise"
-    elif own.update < THRESHOLDS.update and abs(own.fall) < THRESHOLDS.falls:
-        trials = [try_rate(model, batch, loss, optimizer, factor) for factor in FACTORS if factor > 1]
+    elif _is_low(own):
+        top = max(rates)
+        choices = [[each * (rate / top if top else 1.0) for rate in rates] for each in HIGHER if each > top]
         name, word, verb = "learning rate too low", "higher", "change"
     else:
         return
-    better = max(trials, key=lambda each: each.fall)
+    trials = [(choice, tried(choice)) for choice in choices]
+    best, better = max(trials, key=lambda each: each[1].fall, default=(rates, own))
     if better.fall < max(10 * own.fall, THRESHOLDS.falls):
         return
-    rate = float(optimizer.param_groups[0]["lr"])
+    rate = rates[0]
     sentence = (
         f"With the learning rate {rate:.3g}, {STEPS} steps on this batch {verb} the loss from "
-        f"{figure(own.losses[0])} to {figure(own.losses[-1])}; with {rate * better.factor:.3g} they lower it to "
+        f"{figure(own.losses[0])} to {figure(own.losses[-1])}; with {best[0]:.3g} they lower it to "
         f"{figure(better.losses[-1])}."
     )
     low = name.endswith("low")
@@ -170,41 +218,71 @@ def _rates(model: nn.Module, batch: Batch, loss: Loss, optimizer: Optimizer) -> 
     )
     remedy = Remedy(
         f"{word} learning rate",
-        f"set the learning rate to {rate * better.factor:.3g}, of those tried the one that lowers the loss most",
+        f"set the learning rate to {best[0]:.3g}, of those tried the one that lowers the loss most",
         "tried on copies of this model",
         True,
-        partial(_set_rate, optimizer=optimizer, factor=better.factor),
+        partial(_set_rates, optimizers=optimizers, rates=best),
     )
     yield Finding(
         name, CRITICAL if not math.isfinite(own.fall) else WARNING, (), sentence, evidence, (remedy,)
     )
 
 
-def _set_rate(model: nn.Module, optimizer: Optimizer, factor: float) -> list[str]:
-    rates = [float(group["lr"]) for group in optimizer.param_groups]
-    for group in optimizer.param_groups:
-        group["lr"] *= factor
-    return [f"learning rate from {rate:.3g} to {rate * factor:.3g}" for rate in rates[:1]]
+def _is_low(trial: Trial) -> bool:
+    return trial.update < THRESHOLDS.update and abs(trial.fall) < THRESHOLDS.falls
 
 
-def try_rate(
-    model: nn.Module, batch: Batch, loss: Loss, optimizer: Optimizer, factor: float, steps: int = STEPS
+def _planned(group: dict[str, Any]) -> float:
+    """The highest learning rate that a schedule of torch leads to."""
+    return max(float(group[name]) for name in ("lr", "initial_lr", "max_lr") if name in group)
+
+
+def _set_rates(model: nn.Module, optimizers: Sequence[Optimizer], rates: Sequence[float]) -> list[str]:
+    groups = _groups(optimizers)
+    before = float(groups[0]["lr"])
+    for group, rate in zip(groups, rates, strict=True):
+        group["lr"] = rate
+    return [f"learning rate from {before:.3g} to {rates[0]:.3g}"]
+
+
+def try_rates(
+    model: nn.Module,
+    batch: Batch,
+    loss: Loss,
+    optimizers: Sequence[Optimizer],
+    rates: Sequence[float],
+    clip: float = math.inf,
 ) -> Trial:
-    """Take a few steps on copies of model and optimizer, with the learning rate times a factor."""
-    copied, stepper = copy.deepcopy((model, optimizer))
-    copied.eval()
-    for group in stepper.param_groups:
-        group["lr"] = group["lr"] * factor
+    """Take a few steps on copies of model and optimizers, with these learning rates of their groups.
+
+    clip: the largest norm of the gradient, beyond which it is scaled down.
+    """
+    memo: dict[int, Any] = {}
+    copied = copy.deepcopy(model, memo).eval()
+    steppers = [_copied(each, memo) for each in optimizers]
+    for group, rate in zip(_groups(steppers), rates, strict=True):
+        group["lr"] = rate
+    moving = [p for p in copied.parameters() if p.requires_grad]
     losses, update = [], math.nan
-    for _ in range(steps):
-        stepper.zero_grad()
+
+    def lost() -> Tensor:
+        copied.zero_grad()
         total = loss(call_model(copied, batch)).sum()
-        losses.append(float(total.detach()))
+        total.backward(inputs=moving)
+        if math.isfinite(clip) and not any(p.grad is not None and p.grad.is_sparse for p in moving):
+            nn.utils.clip_grad_norm_(moving, clip)
+        return total.detach()
+
+    for _ in range(STEPS):
+        losses.append(float(lost()))
         if not math.isfinite(losses[-1]):
             break
-        total.backward(inputs=[p for p in copied.parameters() if p.requires_grad])
         before = [p.detach().clone() for p in copied.parameters()]
-        stepper.step()
+        for stepper in steppers:
+            if isinstance(stepper, torch.optim.LBFGS):
+                stepper.step(lost)
+            else:
+                stepper.step()
         if math.isnan(update):
             moved = math.hypot(
                 *(float((p.detach() - b).norm()) for p, b in zip(copied.parameters(), before, strict=True))
@@ -212,7 +290,18 @@ def try_rate(
             update = moved / max(math.hypot(*(float(b.norm()) for b in before)), 1e-30)
     with torch.no_grad():
         losses.append(float(loss(call_model(copied, batch)).sum()))
-    return Trial(factor, tuple(losses), update)
+    return Trial(tuple(losses), update)
+
+
+def _copied(optimizer: Optimizer, memo: dict[int, Any]) -> Optimizer:
+    """A copy that moves the copied parameters; of L-BFGS, copy.deepcopy loses some."""
+    copied = copy.deepcopy(optimizer, memo)
+    if not isinstance(copied, torch.optim.LBFGS):
+        return copied
+    [group] = copied.param_groups
+    again = torch.optim.LBFGS(**group)
+    again.load_state_dict(copied.state_dict())
+    return again
 
 
 def _names(names: list[str] | tuple[str, ...]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,10 @@ def verdicts(
     layers: Layers,
     causes: Sequence[Finding] = (),
     consequences: Sequence[Finding] = (),
+    *,
     learned: tuple[str, bool] = ("", False),
+    explained: bool = False,
+    suffices: bool = False,
 ) -> list[Finding]:
     """Findings of one model, those that cause others first; a single "no trouble" (and notes) if it is well.
 
@@ -42,8 +46,20 @@ def verdicts(
         layers: what was measured in each layer; none if a cause kept all of them from being measured.
         causes: what is wrong with how the model is used; it comes first. consequences: what follows from all else.
         learned: what is known of its learning, in words, and whether it is known to learn.
+        explained: whether a cause explains what layers show, which is then a note.
+        suffices: whether the task is all but solved, so that a short memory is a note.
     """
     in_layers = [finding for rule in RULES if (finding := rule(layers)) is not None] if layers else []
+    if explained:
+        in_layers = [
+            _noted(each, "It follows from the first finding: treat that first.") for each in in_layers
+        ]
+    if suffices:
+        told = "The loss is so low that the task needs no longer memory."
+        in_layers = [
+            _noted(each, told) if each.name in (vanishing.__name__, memoryless.__name__) else each
+            for each in in_layers
+        ]
     found = [*causes, *in_layers, *consequences]
     trouble = [finding for finding in found if finding.is_trouble]
     named = {finding.name for finding in trouble}
@@ -101,8 +117,8 @@ def exploding(layers: Layers) -> Finding | None:
         return None
     worst = max(ill, key=_peak)
     sentence = (
-        f"In {worst.layer} the gradient grows {_power(_peak(worst))} on its way back before it shrinks: the recurrent "
-        "matrix is far from normal, and its eigenvalues alone do not show it."
+        f"In {worst.layer} the gradient grows {_power(_peak(worst))} on its way back before it shrinks. Eigenvalues "
+        "alone do not show it."
     )
     evidence = Evidence(
         "ln of the largest growth at any lag", _peak(worst), THRESHOLDS.transient, True, CALIBRATION
@@ -218,6 +234,11 @@ def _latches(each: Symptoms) -> bool:
     return each.latched > 1 and horizon is not None and each.dwell > horizon
 
 
+def _noted(finding: Finding, why: str) -> Finding:
+    """As a note, without remedies."""
+    return replace(finding, severity=NOTE, sentence=f"{finding.sentence} {why}", remedies=())
+
+
 def _finding(name: str, severity: str, layers: Layers, sentence: str, *evidence: Evidence) -> Finding:
     return Finding(
         name,
@@ -237,11 +258,11 @@ def _carries_nothing(layers: Layers) -> bool:
 def _forgetting(layers: Layers, name: str, words: str, evidence: Evidence, *more: Evidence) -> Finding | None:
     """Of the layers, the one that keeps most decides: the others may be short on purpose."""
     keeps = max(layers, key=lambda each: each.rate)
-    if keeps.steps < THRESHOLDS.steps or not evidence.crossed:
+    if keeps.steps < THRESHOLDS.steps or not evidence.crossed or _horizon(keeps.worst) is None:
         return None
     sentence = words.format(
         factor=figure(math.exp(keeps.rate)),
-        horizon=_horizon(keeps.worst) or len(keeps.worst) - 1,
+        horizon=_horizon(keeps.worst),
         steps=keeps.steps,
     )
     severity = CRITICAL if keeps.rate < 2 * THRESHOLDS.vanishing else WARNING

@@ -74,6 +74,7 @@ class Symptoms(Brief):
     input_deviation: NDArray[np.float64]
     pre_activations: PreActivations
     steepest: float
+    weights_rate: float = math.nan
     kept: float = math.nan
     cuts: int = 0
     exponent: float = math.nan
@@ -125,6 +126,7 @@ def symptoms(trajectory: Trajectory, flow: GradientByLag) -> Symptoms:
         input_deviation=no_data + 1 if layer.layer else inputs.std(0),
         pre_activations=_pre_activations(layer.equations.affines, at.values) if known else {},
         steepest=max((STEEPEST.get(each, 0.0) for each in operations), default=0.0) or 1.0,
+        weights_rate=slope(flow.median("log_weights")) if rate < THRESHOLDS.vanishing else math.nan,
         kept=_kept(trajectory) if rate < THRESHOLDS.memoryless else math.nan,
         cuts=cuts,
         **(_long_run(trajectory) if rate > THRESHOLDS.growing else _latched(trajectory) if rate < 0 else {}),

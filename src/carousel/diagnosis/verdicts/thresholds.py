@@ -29,11 +29,13 @@ class Thresholds:
         tiny: largest size of an input below which it hardly changes a state.
         outlier: distance from the middle, relative to that of 98 % of the numbers, which is too far.
         padded: equal steps at the end of a sequence from which they may be padding.
+        silence: share of the earlier steps that equal those at the end, from which these are no padding.
         chance: share by which a loss must lie below that of the best constant answer.
         falls: share by which a step along the gradient must lower a loss.
         accumulated: size of the gradients that are held, relative to fresh ones, from which they have added up.
         overshoot: share by which a few steps may raise the loss on their own batch.
         update: size of a step, relative to the parameters, below which it hardly changes them.
+        same: correlation with a later input, or share of equal symbols, from which a target is this input.
         alike, unlike: correlation of neighbours above which they belong together, and below which they do not.
     """
 
@@ -52,11 +54,13 @@ class Thresholds:
     tiny: float = 0.01
     outlier: float = 30.0
     padded: int = 2
+    silence: float = 0.1
     chance: float = 0.02
     falls: float = 1e-3
     accumulated: float = 3.0
     overshoot: float = 0.1
     update: float = 1e-5
+    same: float = 0.9
     alike: float = 0.5
     unlike: float = 0.2
 

@@ -99,8 +99,8 @@ def layers_in(model: nn.Module, names: Collection[str]) -> Iterator[LayerWeights
                     yield LayerWeights(name, module, equations_of(module), suffix)
 
 
-def orthogonal(layer: LayerWeights, gain: float = 1.0) -> str:
-    """Start every recurrent matrix orthogonal, all singular values `gain`.
+def orthogonal(layer: LayerWeights, gain: float = 1.0, middle: float = 0.0) -> str:
+    """Start every recurrent matrix orthogonal, all singular values `gain`, and biases so that states are near `middle`.
 
     Source: Saxe, McClelland and Ganguli, "Exact solutions to the nonlinear dynamics of learning in deep linear neural
     networks" (2014).
@@ -117,6 +117,9 @@ def orthogonal(layer: LayerWeights, gain: float = 1.0) -> str:
     for block in layer.blocks(RECURRENT):
         nn.init.orthogonal_(block.values, gain)
     layer.reset_biases()
+    if middle:  # of a sigmoid, which is steepest where its output is a half
+        for block in layer.blocks(RECURRENT):
+            layer.set_bias(block.gate, -middle * block.values.sum(1))
     return f"recurrent matrices orthogonal, gain {gain:g}"
 
 

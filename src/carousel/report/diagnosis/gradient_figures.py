@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import cycle
 
 import numpy as np
 from numpy.typing import NDArray
 
+from carousel.diagnosis.measures.end_to_end import EndToEnd
 from carousel.diagnosis.measures.gradient_by_lag import GradientByLag
 from carousel.diagnosis.measures.gradient_by_layer import GradientByLayer
 from carousel.diagnosis.text import on_layers
 from carousel.report.charts.line import Chart, Line, svg
-from carousel.report.diagnosis.figures import Figure, bars, finite
+from carousel.report.diagnosis.figures import STYLES, Figure, bars, finite
 from carousel.report.number_format import power, superscript
 
 _TEN = math.log(10)
@@ -74,6 +76,42 @@ def gradient_figure(flow: GradientByLag) -> Figure:
 def _range(curves: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
     values = np.concatenate([curve[np.isfinite(curve)] for curve in curves]) if curves else np.zeros(1)
     return min(-2.0, float(values.min())), max(0.0, float(values.max()))
+
+
+def end_to_end_figure(found: EndToEnd | None) -> Figure | None:
+    """How strongly an output depends on the inputs of each module, by step; None where that was not measured."""
+    curves = {} if found is None else {path: _mean(logs) for path, logs in found.log_norms.items()}
+    curves = {path: values for path, values in curves.items() if np.isfinite(values).any()}
+    if found is None or not curves:
+        return None
+    low, high = _range(list(curves.values()))
+    lines = [
+        Line(path or "model", *finite(range(len(values)), values), style)
+        for (path, values), style in zip(curves.items(), cycle(STYLES))
+    ]
+    chart = Chart(
+        "End to end",
+        f"How strongly {found.output} of the output depends on the inputs of each module, by step",
+        "step of the input",
+        "relative to the strongest",
+        lines,
+        levels=[("1 %", -2.0)],
+        y_range=(low - 0.3, high + 0.3),
+        powers=True,
+    )
+    caption = (
+        f"The gradient that {found.output} of the output sends through the whole model to the inputs of each recurrent "
+        f"module, relative to its strongest step: the mean over sequences, of {found.directions} random directions."
+    )
+    return Figure("What the output sees", svg(chart), caption)
+
+
+def _mean(logs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Powers of ten by step, (T,): the mean of the logarithms over sequences, relative to the strongest step."""
+    known = np.where(np.isfinite(logs), logs, np.nan)
+    counts = np.isfinite(known).sum(axis=1)
+    means = np.where(counts > 0, np.nansum(known, axis=1) / np.maximum(counts, 1), np.nan) / _TEN
+    return np.asarray(means - np.nanmax(means)) if counts.any() else means
 
 
 def depth_figure(flow: GradientByLayer | None) -> Figure | None:

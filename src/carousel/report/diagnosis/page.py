@@ -17,7 +17,7 @@ from carousel.report.charts.strips import figure as unit_figure
 from carousel.report.charts.strips import shades
 from carousel.report.diagnosis.figures import Figure
 from carousel.report.diagnosis.gate_figures import gate_figures, saturation_figure
-from carousel.report.diagnosis.gradient_figures import depth_figure, gradient_figure
+from carousel.report.diagnosis.gradient_figures import depth_figure, end_to_end_figure, gradient_figure
 from carousel.report.diagnosis.memory_figures import (
     fisher_figures,
     impulse_figure,
@@ -91,6 +91,11 @@ class DiagnosisPage:
             (stack.name, stack.memory.words, gradient_figure(stack.gradient))
             for stack in self.diagnosis.stacks
         ]
+
+    @cached_property
+    def end_to_end(self) -> Figure | None:
+        """What an output sees of the inputs, through all modules."""
+        return end_to_end_figure(self.diagnosis.end_to_end)
 
     @cached_property
     def depth(self) -> Figure | None:
