@@ -49,6 +49,21 @@ class Looped(nn.Module):
         return self.net.head(torch.cat(outputs, self.dim)[-1])
 
 
+class Carries(nn.Module):
+    """A net whose state goes on from one batch to the next, or begins anew."""
+
+    def __init__(self, net: Net, carries: bool) -> None:
+        super().__init__()
+        self.net, self.carries = net, carries
+        self.state: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        output, state = self.net.recurrent(x, self.state)
+        if self.carries:
+            self.state = state.detach()
+        return self.net.head(output)
+
+
 class SelfFed(nn.Module):
     """A decoder that runs freely: its answer at one step is its input at the next."""
 
@@ -140,6 +155,16 @@ def _outlier(case: Case) -> Case:
     return replace(case, batch=batch)
 
 
+def _with_gaps(case: Case) -> Case:
+    batch = case.batch.clone()
+    batch[len(batch) // 3, 2, 0] = batch[-1, 0, 0] = math.nan
+    return replace(case, batch=batch)
+
+
+def _normalised(case: Case) -> Case:
+    return replace(case, model=Used(case.net, lambda x: (x - x.mean(0)) / (x.std(0) + 1e-3)))
+
+
 def _with_loss(case: Case, loss: Callable[[Tensor, Tensor], Tensor]) -> Case:
     targets = targets_of(case)
     return replace(case, asked=lambda output: loss(output, targets))
@@ -208,8 +233,19 @@ MISUSES: dict[str, tuple[str, Misuse, Misuse]] = {
     ),
     "normalised over time": (
         "look-ahead",
-        lambda c: replace(c, model=Used(c.net, lambda x: (x - x.mean(0)) / (x.std(0) + 1e-3))),
-        lambda c: replace(c, model=Used(c.net)),
+        lambda c: _with_loss(_normalised(c), c.task.loss),
+        lambda c: _with_loss(_normalised(c), lambda out, y: F.mse_loss(out, c.batch.abs())),
+    ),
+    "missing numbers": ("missing numbers", _with_gaps, lambda c: c),
+    "state from batch to batch": (
+        "carried state",
+        lambda c: replace(c, model=Carries(c.net, True)),
+        lambda c: replace(c, model=Carries(c.net, False)),
+    ),
+    "detached before the head": (
+        "parameters without a gradient",
+        lambda c: _with_loss(replace(c, model=Used(c.net, read=torch.Tensor.detach)), c.task.loss),
+        lambda c: _with_loss(replace(c, model=Used(c.net)), c.task.loss),
     ),
     "reverse direction read last": (
         "reverse direction at its start",
