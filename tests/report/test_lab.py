@@ -1,6 +1,7 @@
 """A page of the lab: claims, equations, figures; in a browser the slider moves and the drawing follows."""
 
 import re
+from itertools import combinations, product
 
 import pytest
 from browser import attribute, needs_browser, open_page, with_reader
@@ -152,15 +153,20 @@ def test_indices_are_lowered_and_markup_is_not_believed():
     assert prose("W_{hC} h_t <b>") == "W<sub>hC</sub> h<sub>t</sub> &lt;b&gt;"
 
 
-def test_words_on_a_map_stand_beside_each_other():
-    """Three points at nearly one place: their words start at different places, and none covers another."""
-    points = Points("", [0.0, 0.001, 0.002], [0.0, 0.0, 0.0], "s1", words=["first", "second", "third"])
-    svg = scatter_svg(Scatter("map", "three words", "a", "b", [points, Points("", [1.0], [1.0], "s2")]))
-    placed = re.findall(r'class="word s1" x="([\d.]+)" y="([\d.]+)">(\w+)<', svg)[:3]
-    boxes = [(float(x), float(y) - 9, float(x) + 5.9 * len(word), float(y)) for x, y, word in placed]
-    for k, a in enumerate(boxes):
-        for b in boxes[:k]:
-            assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+@pytest.mark.parametrize("size", ["wide", "narrow"])
+def test_words_on_a_map_cover_nothing(size):
+    """Words of near points start at different places: none covers another or a point, or leaves the paper."""
+    names = ["first", "second", "third", "fourth"]
+    points = Points("", [0.0, 0.001, 0.02, 1.0], [0.0, 0.0, 0.01, 0.5], "s1", words=names)
+    svg = scatter_svg(Scatter("map", "four words", "a", "b", [points]), (size,))
+    placed = re.findall(r'class="word s1" x="([\d.]+)" y="([\d.]+)">(\w+)<', svg)
+    assert len(placed) == len(names)
+    boxes = [(float(x), float(y) - 9, float(x) + 6.5 * len(word), float(y)) for x, y, word in placed]
+    dots = [tuple(map(float, found)) for found in re.findall(r'cx="([\d.]+)" cy="([\d.]+)"', svg)]
+    assert max(box[2] for box in boxes) <= {"wide": 680, "narrow": 340}[size]
+    others = [(x - 2, y - 2, x + 2, y + 2) for x, y in dots]
+    for a, b in [*combinations(boxes, 2), *product(boxes, others)]:
+        assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
 
 
 # Walks through a presentation by keys as a lecturer would, and notes what fills the screen and how large its words are.

@@ -142,7 +142,6 @@ def _distance_section(found: Measurements) -> Section:
         log=True,
         y_range=AXIS,
         height=420,
-        margin=150,
         ticks=8,
     )
     rows = [

@@ -173,7 +173,6 @@ def _superposition_section(found: Measurements) -> Section:
                 "s2 dashed",
             ),
         ],
-        margin=140,
     )
     return Section(
         "Superposition",
@@ -284,7 +283,6 @@ def _special_section(found: Measurements) -> Section:
         range(61),
         found.special,
         log=True,
-        margin=190,
         height=340,
     )
     caption = (

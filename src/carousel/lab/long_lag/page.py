@@ -113,7 +113,6 @@ def _task_section(task: str, found: Measurements) -> Section:
         x_log=True,
         events=[(lag, str(lag)) for lag in found.lags],
         height=320,
-        margin=150,
     )
     caption = (
         f"The task is solved if {TASKS[task].criterion}. Lines are the median of "

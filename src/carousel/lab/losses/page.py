@@ -130,7 +130,6 @@ def _gradient_section(found: Measurements) -> Section:
         dots=True,
         log=True,
         y_range=(1e-8, 3.0),
-        margin=140,
     )
     gru = found.gradients["GRU"]
     caption = (
@@ -156,7 +155,6 @@ def _weights_section(found: Measurements) -> Section:
         levels=[("a guess", 1.0)],
         y_range=(10.0 ** math.floor(math.log10(smallest)), 40.0),
         log=True,
-        margin=150,
     )
     caption = (
         "The loss is low where the weights were. Elsewhere it is far above a guess, since the network applies the rule "
@@ -187,7 +185,6 @@ def _index_section(found: Measurements) -> Section:
         range(1, len(found.by_index["w(t)"]) + 1),
         losses,
         y_range=(0.0, 5.0),
-        margin=130,
     )
     return Section(
         "Which word does Y(t) score?",
