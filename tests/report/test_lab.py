@@ -13,6 +13,7 @@ from carousel.report.lab import (
     Entry,
     Figure,
     Findings,
+    Grid,
     LabPage,
     Section,
     Slider,
@@ -212,6 +213,28 @@ def test_a_presentation_fills_the_screen(page, tmp_path):
     assert int(attribute(dom, "seen")) == stops - 1
     assert attribute(dom, "back") == f"{stops - 1} / {stops}"
     assert attribute(dom, "ended") == "0false"
+
+
+# Starts a presentation and notes what its first stop needs and has, in height.
+STARTER = """
+<script>
+document.querySelector("#present").click();
+const stop = document.querySelector(".current");
+document.body.dataset.height = stop.scrollHeight + "/" + stop.clientHeight;
+</script>
+"""
+
+
+@needs_browser
+def test_a_grid_fits_the_screen(tmp_path):
+    """Three rows of charts with titles and a caption of two lines need no scrolling in a lecture hall."""
+    grid = Grid([line_chart(power) for power in range(1, 10)], 3, "From left to right the power grows. " * 5)
+    page = LabPage("a", "A", "1", Findings([], [Section("Powers", "", [grid])]), "quick", 1.0)
+    path = tmp_path / "page.html"
+    path.write_text(with_reader(lab_page(page), STARTER), encoding="utf-8")
+    dom, _ = open_page(path, tmp_path / "profile", width=1600)
+    needed, available = map(int, attribute(dom, "height").split("/"))
+    assert needed <= available
 
 
 @needs_browser
