@@ -130,6 +130,14 @@ def test_only_a_conditional_claim_has_a_condition():
     assert held.judgement == "holds"
 
 
+@pytest.mark.parametrize(
+    ("other", "said"), [(None, "The rest is not decided at this budget. So."), (False, "So.")]
+)
+def test_a_condition_that_nothing_contradicts_says_so(other, said):
+    """A claim that holds where it was decided is told from one that fails elsewhere."""
+    assert Claim.judged("c", [True, other], {}, "So.", "w is 1").remark == said
+
+
 def test_an_undecided_claim_says_so(page):
     """The page and the gallery show the verdict of a claim that training was too short to decide."""
     claim = Claim.judged("It learns.", [None], {}, "Nothing was solved.")

@@ -45,10 +45,19 @@ def test_models_worse_than_frequencies_are_not_ranked(found):
     assert page._distance_claim(found).condition == "the projection is that of CBOW or skip-gram"
 
 
+@pytest.mark.parametrize(("perplexity", "near"), [(350.0, None), (150.0, False)])
+def test_a_short_training_says_nothing_against_a_projection(found, perplexity, near):
+    """A TDNN that is hardly better than frequencies has not yet learned a projection; one that is far better should."""
+    models = found.models | {LONGER: replace(found.models[LONGER], perplexity=perplexity)}
+    apart = found.cosines | {"TDNN, N = 4": Cosines(0.01, 0.02)}
+    found = replace(found, models=models, cosines=apart)
+    assert page._near(found, "TDNN, N = 4") is near
+    for claim in (page._distance_claim(found), page._tdnn_claim(found)):
+        assert claim.verdict == "holds only when"
+        assert ("The rest is not decided at this budget" in claim.remark) is (near is None)
+
+
 def test_a_worse_projection_only_saves_parameters(found):
     """With a higher perplexity the projection is worth it only for its parameters."""
     models = found.models | {page.PROJECTED: replace(found.models[page.PROJECTED], perplexity=250.0)}
-    assert (
-        page._waste_claim(replace(found, models=models)).condition
-        == "parameters count for more than the loss"
-    )
+    assert page._waste_claim(replace(found, models=models)).condition == "parameters count, and not the loss"

@@ -14,6 +14,7 @@ from carousel.report.lab import Claim, Figure, Findings, Section, Slider, Table
 from carousel.report.number_format import count, number, power
 
 MARGIN = 0.1  # related words are near each other if their mean cosine is larger by more
+WELL = 0.5  # a model has learned well if its perplexity is below this share of that of word frequencies
 PROJECTED, ONE_HOT = "GRU, projection", "GRU, one-hot"
 
 
@@ -47,10 +48,12 @@ def _has_learned(found: Measurements, model: Learned) -> bool:
 
 
 def _near(found: Measurements, projection: str) -> bool | None:
-    """Does this projection bring related words near each other?"""
-    if projection == "TDNN, N = 4" and not _has_learned(found, found.models[LONGER]):
-        return None
-    return found.cosines[projection].related > found.cosines[projection].other + MARGIN
+    """Does this projection bring related words near each other? None if its TDNN has not been trained for long."""
+    near = found.cosines[projection].related > found.cosines[projection].other + MARGIN
+    left = found.models[LONGER].perplexity / found.frequency_perplexity
+    if projection != "TDNN, N = 4" or left < (1.0 if near else WELL):
+        return near
+    return None
 
 
 def _distance_claim(found: Measurements) -> Claim:
@@ -94,7 +97,7 @@ def _waste_claim(found: Measurements) -> Claim:
             },
         },
         "" if comparable else _too_short(found),
-        "parameters count for more than the loss",
+        "parameters count, and not the loss",
     )
 
 
@@ -219,7 +222,8 @@ def _context_section(found: Measurements) -> Section:
 def _map_section(found: Measurements) -> Section:
     drawings = {name: _map(name, vectors) for name, vectors in found.projections.items()}
     caption = (
-        "The same words in the first two principal directions of each projection. Similar words lie together."
+        "The same words in the first two principal directions of each projection. The table below tells how much "
+        "nearer words of one kind lie in all directions."
     )
     cosines = Table(
         ["", "related words", "other words"],
