@@ -81,8 +81,12 @@ def _leaders(found: Mapping[str, Seeds]) -> list[str]:
 
 def _vanishing_claim(found: Measurements) -> Claim:
     cases = {case: max(seeds.reaches) <= TEN for case, seeds in found.before.items()}
-    gone = {start: [name for name in ACTIVATIONS if cases[name, start]] for start in INITIALISATIONS}
-    listing = "; ".join(f"{listed(names)} with {start}" for start, names in gone.items() if names)
+    gone = {name: [start for start in INITIALISATIONS if cases[name, start]] for name in ACTIVATIONS}
+    listing = [
+        f"{name} with {'any start' if len(starts) == len(INITIALISATIONS) else listed(starts)}"
+        for name, starts in gone.items()
+        if starts
+    ]
     through = sum(min(seeds.reaches) == LAYERS for seeds in found.before.values())
     learned = [name for name in ACTIVATIONS if min(found.accuracy[name]) > LEARNED]
     others = [name for name in ACTIVATIONS if name not in learned]
@@ -104,7 +108,7 @@ def _vanishing_claim(found: Measurements) -> Claim:
         },
         "A case is an activation with an initialisation. The gradient vanishes if less than a thousandth is left, with "
         f"every seed.{rest}",
-        f"activation and initialisation do not fit: {listing}",
+        f"activation and initialisation do not fit, which are {listed(listing or ['none'])}",
     )
 
 

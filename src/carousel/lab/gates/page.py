@@ -81,8 +81,8 @@ def _jobs_claim(found: Measurements) -> Claim:
         for gate, job in jobs.items()
     }
     return Claim.judged(
-        "The forget gate determines whether to carry the history on or to forget it; the input gate whether what is "
-        "new is worth remembering.",
+        "The forget gate determines whether to carry the history on or to forget it, and the input gate whether what "
+        "is new is worth remembering.",
         cases.values(),
         {
             f"mean {LSTM_GATES[gate]} gate at “{command}”": number(found.gates[f"{gate} at {command}"])
@@ -207,8 +207,8 @@ def _gates_of(
 
 def _lstm_section(found: Measurements) -> Section:
     caption = (
-        "The input gate is open at “store” and “add”, the forget gate at “add” and “ignore”, the output gate where the "
-        "step says show (•). The four commands are the four settings of input and forget gate."
+        "The input gate should be open at “store” and “add”, the forget gate at “add” and “ignore”, the output gate "
+        "where the step says show (•). The four commands are the four settings of input and forget gate."
     )
     drawn, table = _gates_of(found, ("commands", "LSTM"), commands, LSTM_GATES)
     return Section(
@@ -235,7 +235,7 @@ def _cell_section() -> Section:
 
 
 def _gru_section(found: Measurements) -> Section:
-    caption = "z rises at “ignore”, where h is kept. r rises at “add”, where the candidate must see h."
+    caption = "z should rise at “ignore”, where h is kept, and r at “add”, where the candidate must see h."
     drawn, table = _gates_of(found, ("seen", "GRU, reset before"), seen_commands, GRU_GATES)
     return Section(
         "The two gates of the GRU",

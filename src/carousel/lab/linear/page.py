@@ -140,7 +140,7 @@ def _eigenvector_section(angles: tuple[float, float] = (0.35, 1.75)) -> Section:
             ((0.0, 0.0), ends[1], "a_2 λ_{2}ᵗ u_2", "s3"),
             ((0.0, 0.0), total, "Wᵗ x′", "s1"),
         ]
-        title = f"x′ = a_1 u_1 + a_2 u_2 after {t} steps, λ_1 = {values[0]}, λ_2 = {values[1]}"
+        title = f"x′ = a_1 u_1 + a_2 u_2 at step {t}, λ_1 = {values[0]}, λ_2 = {values[1]}"
         pictures[f"t = {t}"] = plane(title, 1.4, arrows, [((ends[0], total, ends[1]), "guide")])
     caption = (
         "Each step multiplies each part by its own eigenvalue. The part along u_2 fades and the part along u_1 grows, "

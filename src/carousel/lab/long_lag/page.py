@@ -44,7 +44,7 @@ def _bridge_claim(found: Measurements) -> Claim:
     runs = len(TASKS) * len(found.steps[next(iter(TASKS)), PLAIN, longest])
     verdicts = list(cases.values())
     return Claim.judged(
-        "Recurrent networks lose their memories over time; the LSTM and its variants bridge long lags.",
+        "Recurrent networks lose their memories over time, and the LSTM and its variants bridge long lags.",
         verdicts,
         {
             f"cases, of {len(cases)}, in which a gated cell is ahead at lag {longest}": count(

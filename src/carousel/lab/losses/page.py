@@ -134,8 +134,8 @@ def _gradient_section(found: Measurements) -> Section:
     gru = found.gradients["GRU"]
     caption = (
         f"Both outputs depend on the input of their own step. The gradient of the MLP to every earlier input is "
-        f"{max(found.gradients[MLP][1:]):g} and drawn on the floor. That of the GRU falls from {power(gru[1])} one "
-        f"step back to {power(gru[-1])} after {SEQUENCE - 1} steps."
+        f"{max(found.gradients[MLP][1:]):g} and drawn on the floor. That of the GRU falls to {power(gru[-1])} after "
+        f"{SEQUENCE - 1} steps."
     )
     return Section(
         "Does Y(t) depend on X(t′)?",

@@ -83,7 +83,7 @@ def _waste_claim(found: Measurements) -> Claim:
     projected, one_hot = found.models[PROJECTED], found.models[ONE_HOT]
     comparable = _has_learned(found, projected) and _has_learned(found, one_hot)
     return Claim.judged(
-        "One-hot vectors are wasteful; PW is a linear transform of them.",
+        "One-hot vectors are wasteful, and PW is a linear transform of them.",
         [
             projected.parameters < one_hot.parameters,
             projected.perplexity <= one_hot.perplexity if comparable else None,
@@ -256,7 +256,7 @@ def _map(name: str, vectors: Vectors) -> Scatter:
         "first direction",
         "second direction",
         [Points("", placed.x.tolist(), placed.y.tolist(), "s1", words=placed.words)],
-        height=460,
+        height=400,
     )
 
 
