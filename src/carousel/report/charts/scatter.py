@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import zip_longest
 
 from markupsafe import Markup
 
@@ -120,8 +119,9 @@ def _curve(xs: Sequence[float], ys: Sequence[float], x: Scale, y: Scale) -> str:
 
 def _points(group: Points, x: Scale, y: Scale, width: float) -> str:
     parts, size = [], 3.2 if len(group.x) <= _FEW else 2.0
-    words = zip_longest(zip(group.x, group.y, strict=True), group.words, fillvalue="")
-    inside = [(x(a), y(b), word) for (a, b), word in words if _inside(a, b, x, y)]
+    words = group.words or [""] * len(group.x)
+    each = zip(group.x, group.y, words, strict=True)
+    inside = [(x(a), y(b), word) for a, b, word in each if _inside(a, b, x, y)]
     taken = [(a - size, b - size, a + size, b + size) for a, b, _ in inside]  # no word covers a point
     for a, b, word in inside:
         title = f"<title>{escape(word)}</title>" if word else ""
