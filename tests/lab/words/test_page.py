@@ -32,7 +32,7 @@ def test_models_that_beat_frequencies_are_compared(found):
     """The TDNN predicts and learns projections, the projection is no worse, and the best context is named."""
     assert [page._tdnn_claim(found).verdict, page._waste_claim(found).verdict] == ["holds", "holds"]
     assert page._distance_claim(found).verdict == "holds"
-    assert "N = 1 is best" in page._tdnn_claim(found).remark
+    assert "N = 1 has the lowest perplexity" in page._tdnn_claim(found).remark
 
 
 def test_models_worse_than_frequencies_are_not_ranked(found):
@@ -40,7 +40,7 @@ def test_models_worse_than_frequencies_are_not_ranked(found):
     found = replace(found, frequency_perplexity=100.0)
     claim = page._tdnn_claim(found)
     assert claim.verdict == "not decided at this budget"
-    assert "is best" not in claim.remark
+    assert "has the lowest" not in claim.remark
     assert "their order says nothing" in claim.remark
     assert page._distance_claim(found).condition == "the projection is that of CBOW or skip-gram"
 
@@ -52,12 +52,16 @@ def test_a_short_training_says_nothing_against_a_projection(found, perplexity, n
     apart = found.cosines | {"TDNN, N = 4": Cosines(0.01, 0.02)}
     found = replace(found, models=models, cosines=apart)
     assert page._near(found, "TDNN, N = 4") is near
-    for claim in (page._distance_claim(found), page._tdnn_claim(found)):
-        assert claim.verdict == "holds only when"
-        assert ("The rest is not decided at this budget" in claim.remark) is (near is None)
+    distance, tdnn = page._distance_claim(found), page._tdnn_claim(found)
+    assert distance.verdict == "holds only when"
+    assert ("The rest is not decided at this budget" in distance.remark) is (near is None)
+    assert tdnn.verdict == ("not decided at this budget" if near is None else "holds only when")
 
 
 def test_a_worse_projection_only_saves_parameters(found):
     """With a higher perplexity the projection is worth it only for its parameters."""
     models = found.models | {page.PROJECTED: replace(found.models[page.PROJECTED], perplexity=250.0)}
-    assert page._waste_claim(replace(found, models=models)).condition == "parameters count, and not the loss"
+    assert (
+        page._waste_claim(replace(found, models=models)).condition
+        == "parameters count for more than the loss"
+    )

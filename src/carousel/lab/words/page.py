@@ -84,10 +84,9 @@ def _waste_claim(found: Measurements) -> Claim:
     comparable = _has_learned(found, projected) and _has_learned(found, one_hot)
     return Claim.judged(
         "One-hot vectors are wasteful, and PW is a linear transform of them.",
-        [
-            projected.parameters < one_hot.parameters,
-            projected.perplexity <= one_hot.perplexity if comparable else None,
-        ],
+        [projected.parameters < one_hot.parameters, projected.perplexity <= one_hot.perplexity]
+        if comparable
+        else [None],
         {
             "difference between PW times a one-hot vector and the look-up": power(found.product_error),
             **{f"{name}: parameters": count(found.models[name].parameters) for name in (PROJECTED, ONE_HOT)},
@@ -97,7 +96,7 @@ def _waste_claim(found: Measurements) -> Claim:
             },
         },
         "" if comparable else _too_short(found),
-        "parameters count, and not the loss",
+        "parameters count for more than the loss",
     )
 
 
@@ -110,11 +109,11 @@ def _too_short(found: Measurements) -> str:
 
 def _tdnn_claim(found: Measurements) -> Claim:
     names = [*(f"TDNN, N = {n}" for n in CONTEXTS), LONGER, PROJECTED]
-    predicts = min((found.models[f"TDNN, N = {n}"] for n in CONTEXTS), key=lambda model: model.perplexity)
-    cosines = found.cosines["TDNN, N = 4"]
+    predicts = any(_has_learned(found, found.models[f"TDNN, N = {n}"]) for n in CONTEXTS)
+    near, cosines = _near(found, "TDNN, N = 4"), found.cosines["TDNN, N = 4"]
     return Claim.judged(
         "The TDNN predicts each word from the past N words, and learns projections on the way.",
-        [_has_learned(found, predicts) or None, _near(found, "TDNN, N = 4")],
+        [True, near] if predicts and near is not None else [None],
         {f"held-out perplexity of the {name}": number(found.models[name].perplexity, 0) for name in names}
         | {
             "held-out perplexity of word frequencies alone": number(found.frequency_perplexity, 0),
@@ -131,7 +130,8 @@ def _order(found: Measurements) -> str:
     tdnns = {n: found.models[f"TDNN, N = {n}"] for n in CONTEXTS}
     if not all(_has_learned(found, model) for model in tdnns.values()):
         return _too_short(found)
-    return f"N = {min(tdnns, key=lambda n: tdnns[n].perplexity)} is best."
+    best = min(tdnns, key=lambda n: tdnns[n].perplexity)
+    return f"After {count(found.steps)} steps N = {best} has the lowest perplexity."
 
 
 def _product_section(vectors: Vectors) -> Section:
