@@ -2,6 +2,7 @@
 
 import re
 from itertools import combinations, product
+from pathlib import Path
 
 import pytest
 from browser import attribute, needs_browser, open_page, with_reader
@@ -223,26 +224,42 @@ def test_a_presentation_fills_the_screen(page, tmp_path):
     assert attribute(dom, "ended") == "0false"
 
 
-# Starts a presentation and notes what its first stop needs and has, in height.
+# Starts a presentation and notes what its first stop needs and has, in height, then where it is after a key.
 STARTER = """
 <script>
 document.querySelector("#present").click();
 const stop = document.querySelector(".current");
 document.body.dataset.height = stop.scrollHeight + "/" + stop.clientHeight;
+document.body.dataset.top = stop.firstElementChild.getBoundingClientRect().top;
+document.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowDown" }));
+document.body.dataset.scrolled = stop.scrollTop;
 </script>
 """
+
+
+def presented(findings: Findings, folder: Path) -> str:
+    """The document after a presentation of these findings has started."""
+    path = folder / "page.html"
+    html = lab_page(LabPage("a", "A", "1", findings, "quick", 1.0))
+    path.write_text(with_reader(html, STARTER), encoding="utf-8")
+    return open_page(path, folder / "profile", width=1600)[0]
 
 
 @needs_browser
 def test_a_grid_fits_the_screen(tmp_path):
     """Three rows of charts with titles and a caption of two lines need no scrolling in a lecture hall."""
     grid = Grid([line_chart(power) for power in range(1, 10)], 3, "From left to right the power grows. " * 5)
-    page = LabPage("a", "A", "1", Findings([], [Section("Powers", "", [grid])]), "quick", 1.0)
-    path = tmp_path / "page.html"
-    path.write_text(with_reader(lab_page(page), STARTER), encoding="utf-8")
-    dom, _ = open_page(path, tmp_path / "profile", width=1600)
+    dom = presented(Findings([], [Section("Powers", "", [grid])]), tmp_path)
     needed, available = map(int, attribute(dom, "height").split("/"))
     assert needed <= available
+
+
+@needs_browser
+def test_what_is_longer_than_the_screen_scrolls_by_keys(tmp_path):
+    """Formulas without end begin at the top of the screen, and the key down moves on."""
+    dom = presented(Findings([], [], {"Long": "\n".join(f"a_{k} = b_{k}" for k in range(99))}), tmp_path)
+    assert float(attribute(dom, "top")) >= 0
+    assert float(attribute(dom, "scrolled")) > 0
 
 
 @needs_browser
