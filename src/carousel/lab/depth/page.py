@@ -54,7 +54,10 @@ def _longest_claim(found: Measurements) -> Claim:
         start: _leaders({name: found.before[name, start] for name in ACTIVATIONS})
         for start in INITIALISATIONS
     }
-    cases = {start: names == ["ELU"] for start, names in leaders.items()}
+    # seeds that overlap do not decide between ELU and another activation
+    cases = {
+        start: names == ["ELU"] or (None if "ELU" in names else False) for start, names in leaders.items()
+    }
     default = {name: found.before[name, DEFAULT] for name in ACTIVATIONS}
     return Claim.judged(
         "ELU activations maintain gradients longest.",

@@ -110,7 +110,7 @@ def _needed_claim(found: Measurements) -> Claim:
     cases = {gate: _needed(found, gate) for gate in GATES}
     lstm, gru = found.errors["commands", "LSTM"], found.errors["seen", "GRU, reset before"]
     return Claim.judged(
-        "Every gate is needed.",
+        "Where one unit does all the work, every gate is needed.",
         cases.values(),
         {
             "error of the full LSTM, median seed": power(median(lstm)),
@@ -141,16 +141,16 @@ def _timers(found: Measurements, units: int) -> tuple[list[float], list[float]]:
 def _peephole_claim(found: Measurements) -> Claim:
     cases = {units: _decisive(*_timers(found, units)) for units in SIZES}
     return Claim.judged(
-        "Peepholes, which let the gates see the cell, help to tell the time.",
+        "Peepholes, which let the gates see the cell, are needed to tell the time.",
         cases.values(),
         {
             f"error of {_units(units)} {how} peepholes": power(median(errors))
             for units in SIZES
             for how, errors in zip(("with", "without"), _timers(found, units), strict=True)
         },
-        f"The target is a spike {PULSE} steps after a trigger. The error is that of the median seed. Peepholes help if "
-        f"it is at most {SOLVED:g} with them, and no seed without them gets there. Without peepholes the gates still "
-        "see the cell through h, as long as the output gate is not shut.",
+        f"The target is a spike {PULSE} steps after a trigger. The error is that of the median seed. Peepholes are "
+        f"needed if it is at most {SOLVED:g} with them, and no seed without them gets there. Without peepholes the gates "
+        "still see the cell through h, as long as the output gate is not shut.",
         f"the network has {' or '.join(_units(units) for units, helps in cases.items() if helps)}",
     )
 
