@@ -149,7 +149,7 @@ def _peephole_claim(found: Measurements) -> Claim:
             for how, errors in zip(("with", "without"), _timers(found, units), strict=True)
         },
         f"The target is a spike {PULSE} steps after a trigger. The error is that of the median seed. Peepholes are "
-        f"needed if it is at most {SOLVED:g} with them, and no seed without them gets there. Without peepholes the gates "
+        f"needed if it is at most {SOLVED:g} with them, and no seed without them gets there. Without them the gates "
         "still see the cell through h, as long as the output gate is not shut.",
         f"the network has {' or '.join(_units(units) for units, helps in cases.items() if helps)}",
     )
