@@ -86,7 +86,7 @@ def _vanishing_claim(found: Measurements) -> Claim:
     cases = {case: max(seeds.reaches) <= TEN for case, seeds in found.before.items()}
     gone = {name: [start for start in INITIALISATIONS if cases[name, start]] for name in ACTIVATIONS}
     listing = [
-        f"{name} with {'any start' if len(starts) == len(INITIALISATIONS) else listed(starts)}"
+        f"{name} with {'any initialisation' if len(starts) == len(INITIALISATIONS) else listed(starts)}"
         for name, starts in gone.items()
         if starts
     ]
