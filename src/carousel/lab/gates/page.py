@@ -56,7 +56,7 @@ def findings(found: Measurements) -> Findings:
         _gru_section(found),
         _reduced_section(found),
         _spike_section(found),
-        _held_section(found),
+        _held_section(),
     ]
     equations = cell_formulas(SHIPPED)
     for gate, reduced in REDUCED.items():
@@ -300,9 +300,7 @@ def _timer_chart(layer: Recurrent) -> Chart:
     )
 
 
-def _held_section(found: Measurements) -> Section:
-    rows = [[name, power(value)] for name, value in found.held.items()]
-    table = Table(["", "largest over 50 steps"], rows, "GRU, reset before, z held by its bias, float64.")
+def _held_section() -> Section:
     charts = {}
     for name, bias in HELD.items():
         h, n, start = held_at(bias)
@@ -326,5 +324,5 @@ def _held_section(found: Measurements) -> Section:
     return Section(
         "The update gate of the GRU at 0, at 1 and between",
         "The new state is h_t = z ∘ h_{t−1} + (1 − z) ∘ n_t.",
-        [Slider("z", charts, caption, "z = 0.9"), table],
+        [Slider("z", charts, caption, "z = 0.9")],
     )

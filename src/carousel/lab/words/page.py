@@ -24,7 +24,6 @@ def findings(found: Measurements) -> Findings:
         _map_section(found),
         _product_section(found.projections["skip-gram"]),
         _network_section(),
-        _distance_section(found),
         _model_section(found),
         _context_section(found),
     ]
@@ -146,7 +145,11 @@ def _product_section(vectors: Vectors) -> Section:
         "Orange is positive and blue negative. A one-hot vector picks the column of its word, so that the product is a "
         "look-up."
     )
-    return Section("A projection of one-hot vectors", "", [Figure(picture, caption)])
+    text = (
+        "A one-hot vector is 1 at its word and 0 elsewhere, so that no word is nearer to another than the rest. In the "
+        "projection PW each word has a column of its own."
+    )
+    return Section("A projection of one-hot vectors", text, [Figure(picture, caption)])
 
 
 def _network_section() -> Section:
@@ -161,20 +164,6 @@ def _network_section() -> Section:
         "the mean of the words around."
     )
     return Section("The networks", "", [Slider("network", pictures, caption)])
-
-
-def _distance_section(found: Measurements) -> Section:
-    rows = [
-        [name, number(each.nearest, 4), number(each.farthest, 4)] for name, each in found.distances.items()
-    ]
-    table = Table(
-        ["", "nearest pair", "farthest pair"], rows, "Euclidean distance between the 300 most frequent words."
-    )
-    return Section(
-        "How far apart words are",
-        "A one-hot vector is 1 at its word and 0 elsewhere, so that no word is nearer to another than the rest.",
-        [table],
-    )
 
 
 def _model_section(found: Measurements) -> Section:
