@@ -153,8 +153,8 @@ c_t = f_t ∘ c_{t-1} + i_t ∘ g_t
 o_t = σ(W_o x_t + U_o h_{t-1} + b_o)
 h_t = o_t ∘ tanh(c_t)
 
-Backward: L = Σ_t L_t is the loss, ∂v its whole gradient with respect to v, and δa that with respect to
-the product named a; what belongs to t+1 is zero after the last step.
+Backward: L = Σ_t L_t is the loss, ∂v is its whole gradient with respect to v, and δa is the one with respect to
+the product named a. What belongs to t+1 is zero after the last step.
 
 ∂h_t = ∂L_t/∂h_t + U_i^T δi_{t+1} + U_f^T δf_{t+1} + U_g^T δg_{t+1} + U_o^T δo_{t+1}
 δo_t = ∂h_t ∘ tanh(c_t) ∘ o_t ∘ (1 − o_t)

@@ -6,8 +6,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+from carousel.equations import trace
 from carousel.equations.catalogue import CELLS
 from carousel.lab import diagrams
+from carousel.lab.adder.measure import CarryCell
 from carousel.lab.formulas import CBOW, TDNN, SkipGram
 
 BOX = re.compile(r'class="node" x="([-\d.]+)" y="([-\d.]+)" width="([\d.]+)" height="([\d.]+)"')
@@ -67,3 +69,41 @@ def test_the_product_is_the_column_of_the_word():
     picture = diagrams.one_hot_product("", [[0.5, -1.0], [0.25, 0.75]], ["a", "b"], 1).picture
     marked = re.findall(r'class="cell marked".*?fill: ([^"]+)"', picture)
     assert marked[:2] == marked[-2:] == ["rgb(var(--n) / 1.00)", "rgb(var(--p) / 0.75)"]
+
+
+LABEL = re.compile(
+    r'<text class="(?:name|label)[^"]*" x="([-\d.]+)" y="([-\d.]+)" text-anchor="(\w+)">(.*?)</text>'
+)
+
+
+def spans(picture: str) -> list[tuple[float, float, float]]:
+    """(left, right, y) of every text, about as wide as a browser draws it."""
+    found = []
+    for x, y, anchor, inner in LABEL.findall(picture):
+        wide = 8 * len(re.sub(r"<[^>]*>|&#8203;", "", inner))
+        left = float(x) - {"start": 0, "middle": wide / 2, "end": wide}[anchor]
+        found.append((left, left + wide, float(y)))
+    return found
+
+
+def test_names_of_states_lie_on_the_paper():
+    """A long name with an index is not cut at the left edge."""
+    assert min(left for left, *_ in spans(diagrams.cell(trace(CarryCell()), "").picture)) >= 0
+
+
+def test_words_of_a_state_lie_between_the_boxes():
+    """The last carry of a worked sum covers neither the last box nor the edge."""
+    picture = diagrams.unrolled("", ["a"] * 5, ["f"] * 5, [["y"]] * 5, [["0.01"] * 6]).picture
+    boxes = [(float(x), float(x) + float(width)) for x, _, width, _ in BOX.findall(picture)]
+    carried = [span for span in spans(picture) if span[1] - span[0] == 32]  # those of four letters
+    assert len(carried) == 6
+    for left, right, _ in carried:
+        assert 0 <= left < right <= 680
+        assert all(right <= start or end <= left for start, end in boxes)
+
+
+def test_words_of_near_arrows_lie_apart():
+    """Two arrows that end at one height on one side have their words above each other."""
+    arrows = [((0.0, 0.0), (1.0, 0.3), "long words", "s1"), ((0.0, 0.0), (0.9, 0.31), "others", "s2")]
+    (_, _, a), (_, _, b) = spans(diagrams.plane("", 1.4, arrows).picture)
+    assert abs(a - b) >= 14

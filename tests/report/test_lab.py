@@ -1,6 +1,8 @@
 """A page of the lab: claims, equations, figures; in a browser the slider moves and the drawing follows."""
 
 import re
+from itertools import combinations, product
+from pathlib import Path
 
 import pytest
 from browser import attribute, needs_browser, open_page, with_reader
@@ -12,6 +14,7 @@ from carousel.report.lab import (
     Entry,
     Figure,
     Findings,
+    Grid,
     LabPage,
     Section,
     Slider,
@@ -128,6 +131,14 @@ def test_only_a_conditional_claim_has_a_condition():
     assert held.judgement == "holds"
 
 
+@pytest.mark.parametrize(
+    ("other", "said"), [(None, "The rest is not decided at this budget. So."), (False, "So.")]
+)
+def test_a_condition_that_nothing_contradicts_says_so(other, said):
+    """A claim that holds where it was decided is told from one that fails elsewhere."""
+    assert Claim.judged("c", [True, other], {}, "So.", "w is 1").remark == said
+
+
 def test_an_undecided_claim_says_so(page):
     """The page and the gallery show the verdict of a claim that training was too short to decide."""
     claim = Claim.judged("It learns.", [None], {}, "Nothing was solved.")
@@ -152,15 +163,20 @@ def test_indices_are_lowered_and_markup_is_not_believed():
     assert prose("W_{hC} h_t <b>") == "W<sub>hC</sub> h<sub>t</sub> &lt;b&gt;"
 
 
-def test_words_on_a_map_stand_beside_each_other():
-    """Three points at nearly one place: their words start at different places, and none covers another."""
-    points = Points("", [0.0, 0.001, 0.002], [0.0, 0.0, 0.0], "s1", words=["first", "second", "third"])
-    svg = scatter_svg(Scatter("map", "three words", "a", "b", [points, Points("", [1.0], [1.0], "s2")]))
-    placed = re.findall(r'class="word s1" x="([\d.]+)" y="([\d.]+)">(\w+)<', svg)[:3]
-    boxes = [(float(x), float(y) - 9, float(x) + 5.9 * len(word), float(y)) for x, y, word in placed]
-    for k, a in enumerate(boxes):
-        for b in boxes[:k]:
-            assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+@pytest.mark.parametrize("size", ["wide", "narrow"])
+def test_words_on_a_map_cover_nothing(size):
+    """Words of near points start at different places: none covers another or a point, or leaves the paper."""
+    names = ["first", "second", "third", "fourth"]
+    points = Points("", [0.0, 0.001, 0.02, 1.0], [0.0, 0.0, 0.01, 0.5], "s1", words=names)
+    svg = scatter_svg(Scatter("map", "four words", "a", "b", [points]), (size,))
+    placed = re.findall(r'class="word s1" x="([\d.]+)" y="([\d.]+)">(\w+)<', svg)
+    assert len(placed) == len(names)
+    boxes = [(float(x), float(y) - 9, float(x) + 6.5 * len(word), float(y)) for x, y, word in placed]
+    dots = [tuple(map(float, found)) for found in re.findall(r'cx="([\d.]+)" cy="([\d.]+)"', svg)]
+    assert max(box[2] for box in boxes) <= {"wide": 680, "narrow": 340}[size]
+    others = [(x - 2, y - 2, x + 2, y + 2) for x, y in dots]
+    for a, b in [*combinations(boxes, 2), *product(boxes, others)]:
+        assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
 
 
 # Walks through a presentation by keys as a lecturer would, and notes what fills the screen and how large its words are.
@@ -206,6 +222,44 @@ def test_a_presentation_fills_the_screen(page, tmp_path):
     assert int(attribute(dom, "seen")) == stops - 1
     assert attribute(dom, "back") == f"{stops - 1} / {stops}"
     assert attribute(dom, "ended") == "0false"
+
+
+# Starts a presentation and notes what its first stop needs and has, in height, then where it is after a key.
+STARTER = """
+<script>
+document.querySelector("#present").click();
+const stop = document.querySelector(".current");
+document.body.dataset.height = stop.scrollHeight + "/" + stop.clientHeight;
+document.body.dataset.top = stop.firstElementChild.getBoundingClientRect().top;
+document.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowDown" }));
+document.body.dataset.scrolled = stop.scrollTop;
+</script>
+"""
+
+
+def presented(findings: Findings, folder: Path) -> str:
+    """The document after a presentation of these findings has started."""
+    path = folder / "page.html"
+    html = lab_page(LabPage("a", "A", "1", findings, "quick", 1.0))
+    path.write_text(with_reader(html, STARTER), encoding="utf-8")
+    return open_page(path, folder / "profile", width=1600)[0]
+
+
+@needs_browser
+def test_a_grid_fits_the_screen(tmp_path):
+    """Three rows of charts with titles and a caption of two lines need no scrolling in a lecture hall."""
+    grid = Grid([line_chart(power) for power in range(1, 10)], 3, "From left to right the power grows. " * 5)
+    dom = presented(Findings([], [Section("Powers", "", [grid])]), tmp_path)
+    needed, available = map(int, attribute(dom, "height").split("/"))
+    assert needed <= available
+
+
+@needs_browser
+def test_what_is_longer_than_the_screen_scrolls_by_keys(tmp_path):
+    """Formulas without end begin at the top of the screen, and the key down moves on."""
+    dom = presented(Findings([], [], {"Long": "\n".join(f"a_{k} = b_{k}" for k in range(99))}), tmp_path)
+    assert float(attribute(dom, "top")) >= 0
+    assert float(attribute(dom, "scrolled")) > 0
 
 
 @needs_browser

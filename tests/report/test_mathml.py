@@ -39,3 +39,8 @@ def test_every_formula_of_the_catalogue_is_typeset(name):
 def test_a_note_stays_words():
     """A line that is no equation is a paragraph, with its markup escaped."""
     assert mathml("where a < b") == '<p class="hint">where a &lt; b</p>'
+
+
+def test_a_sum_goes_on_below_the_equals_sign():
+    """A line that begins with a sign has it in the column of the equals sign, where a browser leaves space."""
+    assert "<mtd><mo>+</mo></mtd><mtd><mrow><mi>c</mi></mrow></mtd>" in mathml("a = b\n  + c")

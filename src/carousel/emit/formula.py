@@ -14,8 +14,8 @@ from carousel.equations.graph import Node, topological
 Line = tuple[str, str]  # left and right of the equals sign
 
 LEGEND = (
-    "Backward: L = Σ_t L_t is the loss, ∂v its whole gradient with respect to v, and δa that with respect to",
-    "the product named a; what belongs to t+1 is zero after the last step.",
+    "Backward: L = Σ_t L_t is the loss, ∂v is its whole gradient with respect to v, and δa is the one with respect to",
+    "the product named a. What belongs to t+1 is zero after the last step.",
 )
 TIES = "where 1[a > b] is 1/2 if a = b"
 

@@ -7,7 +7,7 @@ _CHAPTERS = {  # chapter of the lecture -> name of the experiment -> its title, 
     "1 Benefits of recurrence": {
         "adder": (
             "Adding numbers of any length",
-            "An MLP needs a large share of all pairs and stops at N bits; a recurrent network learns from 8 cases",
+            "An MLP needs a large share of all pairs and stops at N bits, and a recurrent network learns from 8 cases",
         ),
     },
     "2 Stability": {
@@ -31,7 +31,7 @@ _CHAPTERS = {  # chapter of the lecture -> name of the experiment -> its title, 
     "3 Exploding and vanishing gradients": {
         "depth": (
             "Gradients through 19 layers",
-            "ELU keeps gradients longest; in all cases they vanish after about ten layers",
+            "ELU keeps gradients longest, and in all cases they vanish after about ten layers",
         ),
         "singular-values": (
             "A gradient is a product",
@@ -41,7 +41,7 @@ _CHAPTERS = {  # chapter of the lecture -> name of the experiment -> its title, 
     "4 LSTM and its variants": {
         "carousel": (
             "The constant error carousel",
-            "The cell state of the LSTM keeps a gradient over time; the backward formulas, as printed and corrected",
+            "The cell state of the LSTM keeps a gradient over time, as its backward formulas tell",
         ),
         "gates": (
             "Gates at work",
@@ -49,13 +49,13 @@ _CHAPTERS = {  # chapter of the lecture -> name of the experiment -> its title, 
         ),
         "long-lag": (
             "Long lags",
-            "Plain recurrent networks lose their memories over time; LSTM and GRU bridge long lags",
+            "Plain recurrent networks lose their memories over time, and LSTM and GRU bridge long lags",
         ),
     },
     "5 Losses over time": {
         "losses": (
             "Losses over time",
-            "A loss is a weighted sum over time; the effects of its weights, its index and its window",
+            "A loss is a weighted sum over time, and its weights, index and window decide what is learned",
         ),
     },
     "6 Sequence prediction": {

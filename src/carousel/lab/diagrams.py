@@ -185,9 +185,9 @@ def _places(columns: dict[Item, int], edges: Sequence[Edge]) -> dict[Item, tuple
             lanes[column].sort(key=wanted.__getitem__)
             _spread(lanes[column], wanted, y)
     top = min(y.values())
-    step = (WIDTH - 145) / max(lanes)
+    step = (WIDTH - 155) / max(lanes)
     return {
-        item: (62 + step * column, y[item] - top + 24) for column, items in lanes.items() for item in items
+        item: (72 + step * column, y[item] - top + 24) for column, items in lanes.items() for item in items
     }
 
 
@@ -225,12 +225,13 @@ def unrolled(
     `carried` has a row for each state that goes from box to box: its words before the first box, between two boxes,
     and after the last one. Without it nothing connects the steps.
     """
-    gap, side = WIDTH / len(boxes), 40 * max(len(carried), 1)
+    edge, side = 16, 40 * max(len(carried), 1)  # at both edges: room for the words of a state
+    gap = (WIDTH - 2 * edge) / len(boxes)
     levels = max(map(len, above))
     middle = 46.0 * levels + side / 2 + 10
     parts = []
     for k, (read, words, tower) in enumerate(zip(below, boxes, above, strict=True)):
-        x = gap * (k + 0.5)
+        x = edge + gap * (k + 0.5)
         parts += [_box(x, middle, words, 76, side), _text(x, middle + side / 2 + 44, read)]
         parts.append(_arrow(x, middle + side / 2 + 34, x, middle + side / 2))
         foot = middle - side / 2
@@ -240,7 +241,7 @@ def unrolled(
     for row, states in enumerate(carried):
         y = middle + 40 * (row - (len(carried) - 1) / 2)
         for k, word in enumerate(states):
-            start, end = max(gap * (k - 0.5) + 38, 2), min(gap * (k + 0.5) - 38, WIDTH - 2)
+            start, end = max(edge + gap * (k - 0.5) + 38, 2), min(edge + gap * (k + 0.5) - 38, WIDTH - 2)
             parts += [
                 _arrow(start, y, end, y, f"s{len(carried) + 1 - row}"),
                 _text((start + end) / 2, y - 12, word, "label"),
@@ -272,12 +273,16 @@ def plane(
             for points, style in paths
         ),
     ]
+    taken: list[tuple[bool, float]] = []  # sides and heights of the words so far
     for start, end, words, style in arrows:
         (x0, y0), (x1, y1) = at(start), at(end)
         parts.append(_arrow(x0, y0, x1, y1, style))
-        right = x1 >= x0
+        right, height = x1 >= x0, y1 - 6
+        while any(side == right and abs(other - height) < 16 for side, other in taken):
+            height += 4
+        taken.append((right, height))
         parts.append(
-            _text(x1 + (7 if right else -7), y1 - 6, words, f"label {style}", "start" if right else "end")
+            _text(x1 + (7 if right else -7), height, words, f"label {style}", "start" if right else "end")
         )
     return _drawn(title, 380, parts)
 

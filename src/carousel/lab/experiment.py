@@ -12,7 +12,7 @@ Value = TypeVar("Value")
 
 
 class Budget(StrEnum):
-    """How long all experiments together may take: some minutes, about 30 minutes, or hours."""
+    """How long all experiments together may take: some minutes, about 15 minutes on an idle machine, or hours."""
 
     QUICK = "quick"
     USUAL = "usual"

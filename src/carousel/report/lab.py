@@ -68,9 +68,17 @@ class Claim:
         remark: str = "",
         condition: str = "",
     ) -> Claim:
-        """The claim with the verdict of these cases; the condition is kept only if the verdict needs it."""
-        verdict = Verdict.of(cases)
-        return cls(statement, verdict, evidence, remark, condition if verdict is Verdict.CONDITIONAL else "")
+        """The claim with the verdict of these cases; the condition is kept only if the verdict needs it.
+
+        If no case contradicts a claim that holds under a condition, the remark says that the rest is not decided.
+        """
+        found = list(cases)
+        verdict = Verdict.of(found)
+        if verdict is not Verdict.CONDITIONAL:
+            condition = ""
+        elif False not in found:
+            remark = f"The rest is {Verdict.UNDECIDED}. {remark}".rstrip()
+        return cls(statement, verdict, evidence, remark, condition)
 
     @property
     def judgement(self) -> str:

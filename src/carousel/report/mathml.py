@@ -31,7 +31,7 @@ def mathml(lines: str) -> Markup:
     for line in filter(None, map(str.strip, lines.split("\n"))):
         equation = _EQUATION.fullmatch(line)
         if equation or line.startswith(("+ ", "− ")):
-            left, sign, right = (equation[1], "=", equation[2]) if equation else ("", "", line)
+            left, sign, right = (equation[1], "=", equation[2]) if equation else ("", line[0], line[2:])
             cells = (_row(left), f"<mo>{sign}</mo>", _row(right))
             rows.append(f"<mtr>{''.join(f'<mtd>{cell}</mtd>' for cell in cells)}</mtr>")
         else:

@@ -4,6 +4,8 @@ import math
 
 import pytest
 
+from carousel.lab.activations import measure as activations
+
 
 @pytest.fixture(scope="module")
 def found(measured):
@@ -47,6 +49,14 @@ def test_sigmoid_forgets_first(found):
     assert found.scalars["sigmoid", 1.0].memory <= 5
     assert found.scalars["tanh", 1.0].memory >= 10 * found.scalars["sigmoid", 1.0].memory
     assert max(found.memories["sigmoid"]) <= 6
+
+
+def test_a_sigmoid_with_a_large_weight_latches():
+    """Starts on both sides of 1/2 come to rest at points that solve h = sigmoid(8 h - 4), 0.021 and 0.979."""
+    low, high = activations.trajectories("sigmoid", 8.0, 200, [0.1, 1.0], bias=-4.0)[-1].tolist()
+    assert low + high == pytest.approx(1.0)
+    assert low == pytest.approx(1 / (1 + math.exp(4 - 8 * low)), abs=1e-9)
+    assert low < 0.03
 
 
 @pytest.mark.parametrize("weight", [0.9, 1.0, 1.1])

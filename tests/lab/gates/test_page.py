@@ -20,8 +20,8 @@ def with_errors(errors: dict[tuple[str, str], list[float]]) -> Measurements:
         (0.5, 0.9, "not decided at this budget"),
     ],
 )
-def test_peepholes_help_only_if_they_decide(with_them, without, verdict):
-    """They help if the task is solved with them alone; if neither cell solves it, nothing is decided."""
+def test_peepholes_are_needed_only_if_they_decide(with_them, without, verdict):
+    """They are needed if the task is solved with them alone; if neither cell solves it, nothing is decided."""
     errors = {(spike(units), "LSTM"): [without] for units in SIZES}
     errors |= {(spike(units), "LSTM, peepholes"): [with_them] for units in SIZES}
     assert page._peephole_claim(with_errors(errors)).verdict == verdict

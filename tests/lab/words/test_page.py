@@ -32,7 +32,7 @@ def test_models_that_beat_frequencies_are_compared(found):
     """The TDNN predicts and learns projections, the projection is no worse, and the best context is named."""
     assert [page._tdnn_claim(found).verdict, page._waste_claim(found).verdict] == ["holds", "holds"]
     assert page._distance_claim(found).verdict == "holds"
-    assert "N = 1 is best" in page._tdnn_claim(found).remark
+    assert "N = 1 has the lowest perplexity" in page._tdnn_claim(found).remark
 
 
 def test_models_worse_than_frequencies_are_not_ranked(found):
@@ -40,9 +40,22 @@ def test_models_worse_than_frequencies_are_not_ranked(found):
     found = replace(found, frequency_perplexity=100.0)
     claim = page._tdnn_claim(found)
     assert claim.verdict == "not decided at this budget"
-    assert "is best" not in claim.remark
+    assert "has the lowest" not in claim.remark
     assert "their order says nothing" in claim.remark
     assert page._distance_claim(found).condition == "the projection is that of CBOW or skip-gram"
+
+
+@pytest.mark.parametrize(("perplexity", "near"), [(350.0, None), (150.0, False)])
+def test_a_short_training_says_nothing_against_a_projection(found, perplexity, near):
+    """A TDNN that is hardly better than frequencies has not yet learned a projection; one that is far better should."""
+    models = found.models | {LONGER: replace(found.models[LONGER], perplexity=perplexity)}
+    apart = found.cosines | {"TDNN, N = 4": Cosines(0.01, 0.02)}
+    found = replace(found, models=models, cosines=apart)
+    assert page._near(found, "TDNN, N = 4") is near
+    distance, tdnn = page._distance_claim(found), page._tdnn_claim(found)
+    assert distance.verdict == "holds only when"
+    assert ("The rest is not decided at this budget" in distance.remark) is (near is None)
+    assert tdnn.verdict == ("not decided at this budget" if near is None else "holds only when")
 
 
 def test_a_worse_projection_only_saves_parameters(found):

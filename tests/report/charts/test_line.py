@@ -73,6 +73,26 @@ def test_labels_keep_apart():
     assert all(b - a >= 12.9 for a, b in pairwise(places))
 
 
+@pytest.mark.parametrize("name", ["wide", "narrow"])
+def test_long_labels_lie_on_the_paper(name):
+    """The words at the ends of the curves end before the paper does."""
+    label = "repeated 0.9 (Jordan block)"
+    drawn = svg(_chart(lines=[Line(label, [0, 1], [0, 1], "s1")]), (name,))
+    width, start = (
+        re.search(r'viewBox="0 0 (\d+)', drawn)[1],
+        re.search(r'class="label s1" x="([\d.]+)"', drawn)[1],
+    )
+    assert float(start) + 6.2 * len(label) < float(width)
+
+
+def test_the_lowest_dot_is_whole():
+    """A dot at the lowest value is not cut at its lower half."""
+    drawn = svg(_chart(lines=[Line("up", [0, 1], [0, 1], "s1", dots=True)]), ("wide",))
+    top, height = map(float, re.search(r'<rect x="\d+" y="(\d+)" width="\d+" height="(\d+)"', drawn).groups())
+    lowest = max(map(float, re.findall(r'cy="([\d.]+)" r="2.4"', drawn)))
+    assert lowest + 2.4 < top + height
+
+
 def test_what_is_not_finite_is_left_out():
     """NaN in a curve, or a zero on a log scale, does not break the drawing."""
     lines = [Line("a", [1, 2, 3, 4], [1.0, float("nan"), 0.0, 0.1], "train")]

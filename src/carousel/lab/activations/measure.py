@@ -23,6 +23,9 @@ RADII = (0.5, 0.7, 0.9, 1.0, 1.1, 1.2, 1.3, 1.5, 1.7)
 MERGED = 0.01  # two starts have merged where their distance is below this share of the first one
 BLOWN_UP = 1e6
 VECTOR_STEPS = 200
+LATCH = (
+    8.0  # a weight with which a sigmoid unit has two stable states, if its bias is half of it and negative
+)
 
 
 @dataclass(frozen=True)
@@ -42,14 +45,10 @@ class Measurements:
     steps: int
     networks: int  # for each radius, of which the median is taken
     scalars: dict[tuple[str, float], Scalar]
+    latch: float  # steps for which a sigmoid unit with the weight LATCH keeps the starts 0.1 and 1 apart
     memories: dict[str, list[float]]  # steps
     blown_up: dict[str, list[float]]  # share of the networks
     radii: tuple[float, ...] = RADII
-
-
-def _finite(value: float) -> float:
-    """JSON has no infinity: -1 stands for "never"."""
-    return value if math.isfinite(value) else -1.0
 
 
 def measure(budget: Budget, on_progress: Observer) -> Measurements:
@@ -57,11 +56,12 @@ def measure(budget: Budget, on_progress: Observer) -> Measurements:
     steps, networks = budget.choose(2_000, 20_000), budget.choose(8, 24)
     on_progress(Progress("scalar recurrences", 0.0))
     scalars = {(f, w): scalar(f, w, steps) for f in ACTIVATIONS for w in WEIGHTS}
+    latch = steps_apart(trajectories("sigmoid", LATCH, steps, [0.1, 1.0], bias=-LATCH / 2))
     on_progress(Progress("random networks", 0.3))
     found = {f: [network_memory(f, radius, networks) for radius in RADII] for f in ACTIVATIONS}
     memories = {f: [memory for memory, _ in each] for f, each in found.items()}
     blown_up = {f: [share for _, share in each] for f, each in found.items()}
-    return Measurements(steps, networks, scalars, memories, blown_up)
+    return Measurements(steps, networks, scalars, latch, memories, blown_up)
 
 
 def scalar(activation: str, weight: float, steps: int) -> Scalar:
@@ -72,10 +72,11 @@ def scalar(activation: str, weight: float, steps: int) -> Scalar:
 
 
 def trajectories(
-    activation: str, weight: float, steps: int, starts: Sequence[float] = STARTS
+    activation: str, weight: float, steps: int, starts: Sequence[float] = STARTS, bias: float = 0.0
 ) -> torch.Tensor:
     """h_0 ... h_steps of the scalar recurrence, from each start: (steps + 1, starts), float64."""
-    layer = rnn(activation, torch.tensor([[weight]], dtype=torch.float64))
+    weights, biases = torch.tensor([[weight], [bias]], dtype=torch.float64)
+    layer = rnn(activation, weights[None], bias=biases)
     return paths(layer, torch.tensor(starts, dtype=torch.float64)[:, None], steps)[:, :, 0]
 
 

@@ -9,6 +9,7 @@ from carousel.diagnosis.observation.linearisation import STEEPEST
 from carousel.lab.activations.measure import (
     ACTIVATIONS,
     BLOWN_UP,
+    LATCH,
     RADII,
     STARTS,
     VECTOR_STEPS,
@@ -49,14 +50,18 @@ def _sigmoid_claim(found: Measurements) -> Claim:
     tanh, network = min(found.scalars["tanh", w].memory for w in WEIGHTS), max(found.memories["sigmoid"])
     return Claim.judged(
         "With sigmoid activations the network cannot retain information.",
-        [max(slowest, network) < tanh],
+        [max(slowest, network) < tanh, math.isfinite(found.latch)],
         {
             "a sigmoid unit forgets its start within": _steps(slowest),
             "a random network of 64 sigmoid units, within": _steps(network),
             "a tanh unit takes at least": _steps(tanh),
+            f"a sigmoid unit with w = {LATCH:g} and a bias of −{LATCH / 2:g} keeps two starts apart": _steps(
+                found.latch
+            ),
         },
-        "A start is forgotten when the distance of the starts 0.5 and 1 has fallen to 1 % of the first one, for every "
-        "w that is shown.",
+        "A start is forgotten when the distance of the starts 0.5 and 1 has fallen to 1 % of the first one. A large "
+        "weight gives a sigmoid unit two stable states.",
+        "the weights are as small as those of the figures",
     )
 
 

@@ -35,7 +35,7 @@ CORRECTED = """\
      + (∇C_{t+1} ∘ i_{t+1} ∘ tanh′(C̃)) W_hC
      + (∇h_{t+1} ∘ tanh(C_{t+1}) ∘ σ′(o)) W_ho
 
-σ′ and tanh′: the slope of the gate or candidate named, at t+1; with W_Co at t.
+σ′ and tanh′ are the slopes of the gate or candidate in brackets, at t+1, and with W_Co at t.
 Gradients are rows, multiplied unit by unit before the matrix."""
 
 
@@ -66,10 +66,10 @@ def _lstm_claim(found: Measurements) -> Claim:
     untrained = ("LSTM, bias 0", "LSTM, bias 1")
     shown = ("RNN, tanh", "LSTM, f = 1", *untrained, "LSTM, chrono")
     return Claim.judged(
-        "A plain recurrent network loses the gradient; the constant error carousel keeps it.",
+        "A plain recurrent network loses the gradient, and the constant error carousel keeps it.",
         [contrast, *(_kept(found, name) for name in untrained)] if contrast else [False],
         {f"{name}: gradient left after {count(STEPS)} steps": _left(found, name) for name in shown},
-        "With the forget gate held at 1 the gradient does not shrink, and the other gates can make it grow.",
+        "With the forget gate held at 1 the gradient does not vanish, and the other gates can make it grow.",
         "the forget gate stays near 1",
     )
 
@@ -142,7 +142,6 @@ def _distance_section(found: Measurements) -> Section:
         log=True,
         y_range=AXIS,
         height=420,
-        margin=150,
         ticks=8,
     )
     rows = [
@@ -190,7 +189,7 @@ def _bias_section(found: Measurements) -> Section:
         )
     caption = (
         "Without weights each step multiplies the gradient of the cell state by exactly σ(b). A bias of 1 halves it in "
-        "about two steps. A bias of 4.6, which is f = 0.99, takes about 69 steps."
+        "about two steps, and a gate of 0.99 in about 69."
     )
     return Section(
         "The effect of the forget bias",

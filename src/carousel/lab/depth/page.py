@@ -54,7 +54,10 @@ def _longest_claim(found: Measurements) -> Claim:
         start: _leaders({name: found.before[name, start] for name in ACTIVATIONS})
         for start in INITIALISATIONS
     }
-    cases = {start: names == ["ELU"] for start, names in leaders.items()}
+    # seeds that overlap do not decide between ELU and another activation
+    cases = {
+        start: names == ["ELU"] or (None if "ELU" in names else False) for start, names in leaders.items()
+    }
     default = {name: found.before[name, DEFAULT] for name in ACTIVATIONS}
     return Claim.judged(
         "ELU activations maintain gradients longest.",
@@ -81,8 +84,12 @@ def _leaders(found: Mapping[str, Seeds]) -> list[str]:
 
 def _vanishing_claim(found: Measurements) -> Claim:
     cases = {case: max(seeds.reaches) <= TEN for case, seeds in found.before.items()}
-    gone = {start: [name for name in ACTIVATIONS if cases[name, start]] for start in INITIALISATIONS}
-    listing = "; ".join(f"{listed(names)} with {start}" for start, names in gone.items() if names)
+    gone = {name: [start for start in INITIALISATIONS if cases[name, start]] for name in ACTIVATIONS}
+    listing = [
+        f"{name} with {'any initialisation' if len(starts) == len(INITIALISATIONS) else listed(starts)}"
+        for name, starts in gone.items()
+        if starts
+    ]
     through = sum(min(seeds.reaches) == LAYERS for seeds in found.before.values())
     learned = [name for name in ACTIVATIONS if min(found.accuracy[name]) > LEARNED]
     others = [name for name in ACTIVATIONS if name not in learned]
@@ -104,7 +111,7 @@ def _vanishing_claim(found: Measurements) -> Claim:
         },
         "A case is an activation with an initialisation. The gradient vanishes if less than a thousandth is left, with "
         f"every seed.{rest}",
-        f"activation and initialisation do not fit: {listing}",
+        f"activation and initialisation do not fit, which are {listed(listing or ['none'])}",
     )
 
 

@@ -56,7 +56,7 @@ def findings(found: Measurements) -> Findings:
         _gru_section(found),
         _reduced_section(found),
         _spike_section(found),
-        _held_section(found),
+        _held_section(),
     ]
     equations = cell_formulas(SHIPPED)
     for gate, reduced in REDUCED.items():
@@ -81,8 +81,8 @@ def _jobs_claim(found: Measurements) -> Claim:
         for gate, job in jobs.items()
     }
     return Claim.judged(
-        "The forget gate determines whether to carry the history on or to forget it; the input gate whether what is "
-        "new is worth remembering.",
+        "The forget gate determines whether to carry the history on or to forget it, and the input gate whether what "
+        "is new is worth remembering.",
         cases.values(),
         {
             f"mean {LSTM_GATES[gate]} gate at “{command}”": number(found.gates[f"{gate} at {command}"])
@@ -110,7 +110,7 @@ def _needed_claim(found: Measurements) -> Claim:
     cases = {gate: _needed(found, gate) for gate in GATES}
     lstm, gru = found.errors["commands", "LSTM"], found.errors["seen", "GRU, reset before"]
     return Claim.judged(
-        "Every gate is needed.",
+        "Where one unit does all the work, every gate is needed.",
         cases.values(),
         {
             "error of the full LSTM, median seed": power(median(lstm)),
@@ -141,16 +141,16 @@ def _timers(found: Measurements, units: int) -> tuple[list[float], list[float]]:
 def _peephole_claim(found: Measurements) -> Claim:
     cases = {units: _decisive(*_timers(found, units)) for units in SIZES}
     return Claim.judged(
-        "Peepholes, which let the gates see the cell, help to tell the time.",
+        "Peepholes, which let the gates see the cell, are needed to tell the time.",
         cases.values(),
         {
             f"error of {_units(units)} {how} peepholes": power(median(errors))
             for units in SIZES
             for how, errors in zip(("with", "without"), _timers(found, units), strict=True)
         },
-        f"The target is a spike {PULSE} steps after a trigger. The error is that of the median seed. Peepholes help if "
-        f"it is at most {SOLVED:g} with them, and no seed without them gets there. Without peepholes the gates still "
-        "see the cell through h, as long as the output gate is not shut.",
+        f"The target is a spike {PULSE} steps after a trigger. The error is that of the median seed. Peepholes are "
+        f"needed if it is at most {SOLVED:g} with them, and no seed without them gets there. Without them the gates "
+        "still see the cell through h, as long as the output gate is not shut.",
         f"the network has {' or '.join(_units(units) for units, helps in cases.items() if helps)}",
     )
 
@@ -207,8 +207,8 @@ def _gates_of(
 
 def _lstm_section(found: Measurements) -> Section:
     caption = (
-        "The input gate is open at “store” and “add”, the forget gate at “add” and “ignore”, the output gate where the "
-        "step says show (•). The four commands are the four settings of input and forget gate."
+        "The input gate should be open at “store” and “add”, the forget gate at “add” and “ignore”, the output gate "
+        "where the step says show (•). The four commands are the four settings of input and forget gate."
     )
     drawn, table = _gates_of(found, ("commands", "LSTM"), commands, LSTM_GATES)
     return Section(
@@ -235,7 +235,7 @@ def _cell_section() -> Section:
 
 
 def _gru_section(found: Measurements) -> Section:
-    caption = "z rises at “ignore”, where h is kept. r rises at “add”, where the candidate must see h."
+    caption = "z should rise at “ignore”, where h is kept, and r at “add”, where the candidate must see h."
     drawn, table = _gates_of(found, ("seen", "GRU, reset before"), seen_commands, GRU_GATES)
     return Section(
         "The two gates of the GRU",
@@ -300,9 +300,7 @@ def _timer_chart(layer: Recurrent) -> Chart:
     )
 
 
-def _held_section(found: Measurements) -> Section:
-    rows = [[name, power(value)] for name, value in found.held.items()]
-    table = Table(["", "largest over 50 steps"], rows, "GRU, reset before, z held by its bias, float64.")
+def _held_section() -> Section:
     charts = {}
     for name, bias in HELD.items():
         h, n, start = held_at(bias)
@@ -326,5 +324,5 @@ def _held_section(found: Measurements) -> Section:
     return Section(
         "The update gate of the GRU at 0, at 1 and between",
         "The new state is h_t = z ∘ h_{t−1} + (1 − z) ∘ n_t.",
-        [Slider("z", charts, caption, "z = 0.9"), table],
+        [Slider("z", charts, caption, "z = 0.9")],
     )

@@ -39,12 +39,16 @@ def _bridge_claim(found: Measurements) -> Claim:
         for task in TASKS
         for name in gated
     }
-    ahead = {name: [task for task in TASKS if cases[task, name]] for name in gated}
-    places = "; ".join(f"{listed(tasks)} with {name}" for name, tasks in ahead.items() if tasks)
+    ahead: dict[str, list[str]] = {}  # cells by the tasks in which they are ahead
+    for name in gated:
+        tasks = [task for task in TASKS if cases[task, name]]
+        ahead.setdefault(listed(tasks) if tasks else "", []).append(name)
+    every = {tasks: "every gated cell" if names == gated else listed(names) for tasks, names in ahead.items()}
+    places = ", and ".join(f"{tasks} with {names}" for tasks, names in every.items() if tasks)
     runs = len(TASKS) * len(found.steps[next(iter(TASKS)), PLAIN, longest])
     verdicts = list(cases.values())
     return Claim.judged(
-        "Recurrent networks lose their memories over time; the LSTM and its variants bridge long lags.",
+        "Recurrent networks lose their memories over time, and the LSTM and its variants bridge long lags.",
         verdicts,
         {
             f"cases, of {len(cases)}, in which a gated cell is ahead at lag {longest}": count(
@@ -60,7 +64,7 @@ def _bridge_claim(found: Measurements) -> Claim:
         },
         "A case is a gated cell and a task. A gated cell is ahead of the plain RNN if every seed of it solves the task "
         "in fewer training steps. Nothing is decided if neither cell solves the task with every seed.",
-        f"cell and task fit, at lag {longest}: {places}",
+        f"cell and task fit, which at lag {longest} are {places}",
     )
 
 
@@ -74,21 +78,18 @@ def _peephole_claim(found: Measurements) -> Claim:
         for task in TASKS
         for lag in found.lags
     }
-    cases = {case: faster(with_them, without, found.most) for case, (with_them, without) in pairs.items()}
-    slower = sum(bool(faster(without, with_them, found.most)) for with_them, without in pairs.values())
-    verdicts = list(cases.values())
+    helps = {case for case, (with_them, without) in pairs.items() if faster(with_them, without, found.most)}
+    hurts = {case for case, (with_them, without) in pairs.items() if faster(without, with_them, found.most)}
     return Claim.judged(
         "Peepholes help.",
-        verdicts,
+        [True if case in helps else False if case in hurts else None for case in pairs],
         {
-            f"cases, of {len(cases)}, in which every seed is faster with peepholes": count(
-                verdicts.count(True)
-            ),
-            "cases in which every seed is slower": count(slower),
-            f"cases that {count(found.most)} training steps do not decide": count(verdicts.count(None)),
+            f"cases, of {len(pairs)}, in which every seed is faster with peepholes": count(len(helps)),
+            "cases in which every seed is slower": count(len(hurts)),
         },
-        "A case is a task at a lag. In all other cases the seeds overlap. The tables below have the steps.",
-        f"the task needs them, here {listed([case for case, helps in cases.items() if helps] or ['nowhere'])}",
+        "A case is a task at a lag. In all other cases the seeds overlap, or do not solve the task, which decides "
+        "nothing. The tables below have the steps.",
+        f"the task needs them, here {listed(sorted(helps) or ['nowhere'])}",
     )
 
 
@@ -113,7 +114,6 @@ def _task_section(task: str, found: Measurements) -> Section:
         x_log=True,
         events=[(lag, str(lag)) for lag in found.lags],
         height=320,
-        margin=150,
     )
     caption = (
         f"The task is solved if {TASKS[task].criterion}. Lines are the median of "

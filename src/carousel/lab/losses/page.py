@@ -130,13 +130,12 @@ def _gradient_section(found: Measurements) -> Section:
         dots=True,
         log=True,
         y_range=(1e-8, 3.0),
-        margin=140,
     )
     gru = found.gradients["GRU"]
     caption = (
         f"Both outputs depend on the input of their own step. The gradient of the MLP to every earlier input is "
-        f"{max(found.gradients[MLP][1:]):g} and drawn on the floor. That of the GRU falls from {power(gru[1])} one "
-        f"step back to {power(gru[-1])} after {SEQUENCE - 1} steps."
+        f"{max(found.gradients[MLP][1:]):g} and drawn on the floor. That of the GRU falls to {power(gru[-1])} after "
+        f"{SEQUENCE - 1} steps."
     )
     return Section(
         "Does Y(t) depend on X(t′)?",
@@ -156,7 +155,6 @@ def _weights_section(found: Measurements) -> Section:
         levels=[("a guess", 1.0)],
         y_range=(10.0 ** math.floor(math.log10(smallest)), 40.0),
         log=True,
-        margin=150,
     )
     caption = (
         "The loss is low where the weights were. Elsewhere it is far above a guess, since the network applies the rule "
@@ -187,7 +185,6 @@ def _index_section(found: Measurements) -> Section:
         range(1, len(found.by_index["w(t)"]) + 1),
         losses,
         y_range=(0.0, 5.0),
-        margin=130,
     )
     return Section(
         "Which word does Y(t) score?",

@@ -72,13 +72,10 @@ def _activation_claim(found: Measurements) -> Claim:
         "The Jacobians of the activations are bounded: they only shrink.",
         [max(max(product.activations) for product in found.products.values()) <= 0],
         {
-            f"nats a direction over {LAGS} steps: activations, gain {gain:g}": number(
-                product.activations[-1], 1
+            f"nats a direction over {LAGS} steps: {part}, gain {gain:g}": number(
+                getattr(product, part)[-1], 1
             )
-            for gain, product in ((1, one), (2, two))
-        }
-        | {
-            f"nats a direction over {LAGS} steps: weights, gain {gain:g}": number(product.weights[-1], 1)
+            for part in ("activations", "weights")
             for gain, product in ((1, one), (2, two))
         },
         "tanh′ is at most 1. Larger weights saturate units, and here the activations take back "

@@ -93,7 +93,6 @@ def _scatter(title: str, groups: Sequence[Points], ends: tuple[float, float], lo
         square=True,
         x_range=ends,
         y_range=ends,
-        height=440,
     )
 
 
@@ -182,9 +181,8 @@ def _range_section(found: Measurements) -> Section:
         levels=[("1", 1.0)],
         y_range=(0.0, 1.6),
     )
-    quiet, loud = (number(found.mean_tanh(1.5, place)[1], 2) for place in (NEAR_REST, LOUDEST))
     caption = (
-        "Above 1 two near trajectories part, which is chaos. Below 1 the network forgets. At a spectral radius of 1.5 "
-        f"the input changes the factor from {quiet} to {loud}."
+        "Above 1 two near trajectories part, which is chaos. Below 1 the network forgets. A strong input makes "
+        "even networks of a large spectral radius forget."
     )
     return Section("Where the prediction ends", "", [table, Figure(drawn, caption)])

@@ -14,6 +14,7 @@ from carousel.report.lab import Claim, Figure, Findings, Section, Slider, Table
 from carousel.report.number_format import count, number, power
 
 MARGIN = 0.1  # related words are near each other if their mean cosine is larger by more
+WELL = 0.5  # a model has learned well if its perplexity is below this share of that of word frequencies
 PROJECTED, ONE_HOT = "GRU, projection", "GRU, one-hot"
 
 
@@ -23,7 +24,6 @@ def findings(found: Measurements) -> Findings:
         _map_section(found),
         _product_section(found.projections["skip-gram"]),
         _network_section(),
-        _distance_section(found),
         _model_section(found),
         _context_section(found),
     ]
@@ -47,10 +47,12 @@ def _has_learned(found: Measurements, model: Learned) -> bool:
 
 
 def _near(found: Measurements, projection: str) -> bool | None:
-    """Does this projection bring related words near each other?"""
-    if projection == "TDNN, N = 4" and not _has_learned(found, found.models[LONGER]):
-        return None
-    return found.cosines[projection].related > found.cosines[projection].other + MARGIN
+    """Does this projection bring related words near each other? None if its TDNN has not been trained for long."""
+    near = found.cosines[projection].related > found.cosines[projection].other + MARGIN
+    left = found.models[LONGER].perplexity / found.frequency_perplexity
+    if projection != "TDNN, N = 4" or left < (1.0 if near else WELL):
+        return near
+    return None
 
 
 def _distance_claim(found: Measurements) -> Claim:
@@ -80,11 +82,10 @@ def _waste_claim(found: Measurements) -> Claim:
     projected, one_hot = found.models[PROJECTED], found.models[ONE_HOT]
     comparable = _has_learned(found, projected) and _has_learned(found, one_hot)
     return Claim.judged(
-        "One-hot vectors are wasteful; PW is a linear transform of them.",
-        [
-            projected.parameters < one_hot.parameters,
-            projected.perplexity <= one_hot.perplexity if comparable else None,
-        ],
+        "One-hot vectors are wasteful, and PW is a linear transform of them.",
+        [projected.parameters < one_hot.parameters, projected.perplexity <= one_hot.perplexity]
+        if comparable
+        else [None],
         {
             "difference between PW times a one-hot vector and the look-up": power(found.product_error),
             **{f"{name}: parameters": count(found.models[name].parameters) for name in (PROJECTED, ONE_HOT)},
@@ -107,11 +108,11 @@ def _too_short(found: Measurements) -> str:
 
 def _tdnn_claim(found: Measurements) -> Claim:
     names = [*(f"TDNN, N = {n}" for n in CONTEXTS), LONGER, PROJECTED]
-    predicts = min((found.models[f"TDNN, N = {n}"] for n in CONTEXTS), key=lambda model: model.perplexity)
-    cosines = found.cosines["TDNN, N = 4"]
+    predicts = any(_has_learned(found, found.models[f"TDNN, N = {n}"]) for n in CONTEXTS)
+    near, cosines = _near(found, "TDNN, N = 4"), found.cosines["TDNN, N = 4"]
     return Claim.judged(
         "The TDNN predicts each word from the past N words, and learns projections on the way.",
-        [_has_learned(found, predicts) or None, _near(found, "TDNN, N = 4")],
+        [True, near] if predicts and near is not None else [None],
         {f"held-out perplexity of the {name}": number(found.models[name].perplexity, 0) for name in names}
         | {
             "held-out perplexity of word frequencies alone": number(found.frequency_perplexity, 0),
@@ -128,7 +129,8 @@ def _order(found: Measurements) -> str:
     tdnns = {n: found.models[f"TDNN, N = {n}"] for n in CONTEXTS}
     if not all(_has_learned(found, model) for model in tdnns.values()):
         return _too_short(found)
-    return f"N = {min(tdnns, key=lambda n: tdnns[n].perplexity)} is best."
+    best = min(tdnns, key=lambda n: tdnns[n].perplexity)
+    return f"After {count(found.steps)} steps N = {best} has the lowest perplexity."
 
 
 def _product_section(vectors: Vectors) -> Section:
@@ -143,7 +145,11 @@ def _product_section(vectors: Vectors) -> Section:
         "Orange is positive and blue negative. A one-hot vector picks the column of its word, so that the product is a "
         "look-up."
     )
-    return Section("A projection of one-hot vectors", "", [Figure(picture, caption)])
+    text = (
+        "A one-hot vector is 1 at its word and 0 elsewhere, so that no word is nearer to another than the rest. In the "
+        "projection PW each word has a column of its own."
+    )
+    return Section("A projection of one-hot vectors", text, [Figure(picture, caption)])
 
 
 def _network_section() -> Section:
@@ -158,20 +164,6 @@ def _network_section() -> Section:
         "the mean of the words around."
     )
     return Section("The networks", "", [Slider("network", pictures, caption)])
-
-
-def _distance_section(found: Measurements) -> Section:
-    rows = [
-        [name, number(each.nearest, 4), number(each.farthest, 4)] for name, each in found.distances.items()
-    ]
-    table = Table(
-        ["", "nearest pair", "farthest pair"], rows, "Euclidean distance between the 300 most frequent words."
-    )
-    return Section(
-        "How far apart words are",
-        "A one-hot vector is 1 at its word and 0 elsewhere, so that no word is nearer to another than the rest.",
-        [table],
-    )
 
 
 def _model_section(found: Measurements) -> Section:
@@ -219,7 +211,8 @@ def _context_section(found: Measurements) -> Section:
 def _map_section(found: Measurements) -> Section:
     drawings = {name: _map(name, vectors) for name, vectors in found.projections.items()}
     caption = (
-        "The same words in the first two principal directions of each projection. Similar words lie together."
+        "The same words in the first two principal directions of each projection. The table below tells how much "
+        "nearer words of one kind lie in all directions."
     )
     cosines = Table(
         ["", "related words", "other words"],
@@ -252,7 +245,7 @@ def _map(name: str, vectors: Vectors) -> Scatter:
         "first direction",
         "second direction",
         [Points("", placed.x.tolist(), placed.y.tolist(), "s1", words=placed.words)],
-        height=460,
+        height=400,
     )
 
 

@@ -14,6 +14,7 @@ from markupsafe import Markup
 from carousel.report.charts.scales import Scale, power_of_ten
 
 _SIZES = {"wide": 680, "narrow": 340}
+_LETTER = 6.3  # about the width of a letter of a label, pixels
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,6 @@ class Chart:
     x_scale: float = 1.0  # x is divided by this before ticks are labelled: 1e6 for millions
     x_log: bool = False
     events: Sequence[tuple[float, str]] = ()
-    margin: int = 104  # at the right of the wide drawing, for the words at the ends of the curves
 
 
 def svg(chart: Chart, sizes: Sequence[str] = tuple(_SIZES)) -> Markup:
@@ -57,7 +57,7 @@ def svg(chart: Chart, sizes: Sequence[str] = tuple(_SIZES)) -> Markup:
 
 
 def _draw(chart: Chart, name: str, width: int) -> str:
-    left, right, top = 44, (chart.margin if name == "wide" else 74), 26
+    left, right, top = 44, _margin(chart, 104 if name == "wide" else 74), 26
     bottom = 84 if _upright(chart) else 40
     x_low, x_high = _range([value for line in chart.lines for value in line.x], chart.x_log)
     y_low, y_high = chart.y_range or _range([value for line in chart.lines for value in line.y], chart.log)
@@ -68,7 +68,7 @@ def _draw(chart: Chart, name: str, width: int) -> str:
         f'<svg class="chart {name}" viewBox="0 0 {width} {chart.height}" role="img" '
         f'aria-label="{escape(chart.title)}. {escape(chart.description)}">',
         f'<clipPath id="{clip}"><rect x="{left - 3}" y="{top - 3}" width="{width - right - left + 6}" '
-        f'height="{chart.height - bottom - top + 3}"/></clipPath>',
+        f'height="{chart.height - bottom - top + 6}"/></clipPath>',
         *_axes(chart, x, y, width - right),
         f'<g clip-path="url(#{clip})">',
         *[_band(line, x, y, chart.x_scale) for line in chart.lines if line.band],
@@ -79,6 +79,12 @@ def _draw(chart: Chart, name: str, width: int) -> str:
         "</svg>",
     ]
     return "".join(parts)
+
+
+def _margin(chart: Chart, least: float) -> float:
+    """What the words at the ends of curves and levels need at the right."""
+    words = [*(line.label for line in chart.lines), *(label for label, _ in chart.levels)]
+    return max([least, *(16 + _LETTER * len(word) for word in words)])
 
 
 def _upright(chart: Chart) -> bool:
@@ -146,7 +152,7 @@ def _labels(chart: Chart, x: Scale, y: Scale, right: float) -> list[str]:
         ends = _points(line.x, line.y, x, y, chart.x_scale)
         if ends and line.label:
             wanted.append((min(max(ends[-1][1], y.end), y.start), line.label, line.style))
-    for at, label, style in _apart(sorted(wanted), 13, y.start + 4):
+    for at, label, style in _apart(sorted(wanted), 13, y.start):
         parts.append(
             f'<text class="label {style}" x="{right + 8:.1f}" y="{at + 3.5:.1f}">{escape(label)}</text>'
         )

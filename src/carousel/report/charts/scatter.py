@@ -12,7 +12,7 @@ from markupsafe import Markup
 from carousel.report.charts.scales import Scale
 
 _SIZES = {"wide": 680, "narrow": 340}
-_LETTER, _LINE = 6.6, 11.0  # about the width of a letter of a word and its height, pixels
+_LETTER, _LINE = 7.0, 11.0  # about the width of a letter of a word and its height, pixels
 _FEW = 40  # points of a group; more are drawn smaller
 _Box = tuple[float, float, float, float]  # left, top, right, bottom
 
@@ -66,7 +66,7 @@ def _draw(scatter: Scatter, name: str, width: int) -> str:
         f'aria-label="{escape(scatter.title)}. {escape(scatter.description)}">',
         *_axes(scatter, x, y),
         *[_curve(xs, ys, x, y) for xs, ys in scatter.curves],
-        *[_points(group, x, y) for group in scatter.groups],
+        *[_points(group, x, y, width) for group in scatter.groups],
         *_key(scatter, name, end, top, below),
         "</svg>",
     ]
@@ -117,18 +117,16 @@ def _curve(xs: Sequence[float], ys: Sequence[float], x: Scale, y: Scale) -> str:
     return f'<polyline class="curve guide" points="{path}"/>'
 
 
-def _points(group: Points, x: Scale, y: Scale) -> str:
-    parts, taken = [], list[_Box]()
-    size = 3.2 if len(group.x) <= _FEW else 2.0
-    for k, (a, b) in enumerate(zip(group.x, group.y, strict=True)):
-        if not _inside(a, b, x, y):
-            continue
-        word = group.words[k] if k < len(group.words) else ""
+def _points(group: Points, x: Scale, y: Scale, width: float) -> str:
+    parts, size = [], 3.2 if len(group.x) <= _FEW else 2.0
+    words = group.words or [""] * len(group.x)
+    each = zip(group.x, group.y, words, strict=True)
+    inside = [(x(a), y(b), word) for a, b, word in each if _inside(a, b, x, y)]
+    taken = [(a - size, b - size, a + size, b + size) for a, b, _ in inside]  # no word covers a point
+    for a, b, word in inside:
         title = f"<title>{escape(word)}</title>" if word else ""
-        parts.append(
-            f'<circle class="{group.style}" cx="{x(a):.1f}" cy="{y(b):.1f}" r="{size}">{title}</circle>'
-        )
-        place = _free_place(word, x(a), y(b), taken) if word else None
+        parts.append(f'<circle class="{group.style}" cx="{a:.1f}" cy="{b:.1f}" r="{size}">{title}</circle>')
+        place = _free_place(word, a, b, taken, width) if word else None
         if place:
             left, foot = place
             parts.append(
@@ -137,18 +135,18 @@ def _points(group: Points, x: Scale, y: Scale) -> str:
     return "".join(parts)
 
 
-def _free_place(word: str, x: float, y: float, taken: list[_Box]) -> tuple[float, float] | None:
-    """Where a point's word covers no other: right of it, left, above, below or aslant; None if there is no place."""
+def _free_place(word: str, x: float, y: float, taken: list[_Box], width: float) -> tuple[float, float] | None:
+    """Where a point's word covers nothing: right of it, left, above, below or aslant; None if there is no place."""
     wide = _LETTER * len(word)
     sides = (x + 5, x - 5 - wide, x - wide / 2)
     places = [(sides[0], y + 3.5), (sides[1], y + 3.5), (sides[2], y - 6), (sides[2], y + 14)]
     places += [(side, y + drop) for drop in (-7, 14, -17, 24) for side in sides[:2]]
-    boxes = [(left, foot - _LINE, left + wide, foot) for left, foot in places]
-    free = next((k for k, box in enumerate(boxes) if not any(_overlap(box, other) for other in taken)), None)
-    if free is None:
-        return None
-    taken.append(boxes[free])
-    return places[free]
+    for left, foot in places:
+        box = (left, foot - _LINE, left + wide, foot)
+        if 0 <= left <= width - wide and not any(_overlap(box, other) for other in taken):
+            taken.append(box)
+            return left, foot
+    return None
 
 
 def _overlap(a: _Box, b: _Box) -> bool:

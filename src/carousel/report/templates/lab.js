@@ -1,5 +1,5 @@
 // A slider chooses which of the pictures drawn beforehand is shown. In a presentation one picture, table or claim fills
-// the screen: left and right walk through them, up and down move the slider, Escape ends it. Without this script each
+// the screen: left and right walk through them, up and down move the slider or scroll, Escape ends it. Without this script each
 // slider shows its first picture.
 (() => {
   "use strict";
@@ -32,7 +32,7 @@
   };
   const slide = (by) => {
     const input = stops[at].querySelector("input");
-    if (!input) return;
+    if (!input) return stops[at].scrollBy(0, -by * innerHeight / 3);
     input.value = Number(input.value) + by;
     input.dispatchEvent(new Event("input"));
   };
