@@ -77,7 +77,7 @@ def _share(part: Sequence[Any], whole: Sequence[Any]) -> str:
     share, room = len(part) / n, Z**2 / n
     middle = (share + room / 2) / (1 + room)
     half = Z / (1 + room) * math.sqrt(share * (1 - share) / n + room / (4 * n))
-    interval = f"95 % interval {100 * (middle - half):.1f} to {100 * (middle + half):.1f}"
+    interval = f"95 % interval {100 * max(0.0, middle - half):.1f} to {100 * (middle + half):.1f}"
     return f"{len(part)} of {n} ({100 * share:.1f} %, {interval})"
 
 

@@ -41,7 +41,7 @@ _IN_LAYERS: tuple[Recipe, ...] = (
     Recipe(HEALTHY, "trained", "lstm on text", LSTMS, TEXT, start=keeping, schedule=_TEXT, holds=learned,
            layers=(1, 1, 2), number=18, sizes=_LARGE),
     Recipe(HEALTHY, "trained", "gru on text", GRUS, TEXT, start=keeping, schedule=_TEXT, holds=learned,
-           layers=(1, 1, 2), number=16, sizes=_LARGE),
+           layers=(1, 1, 2), number=18, sizes=_LARGE),
     Recipe(HEALTHY, "trained", "relu on text", RELUS, TEXT, start=near_identity, schedule=_TEXT, holds=learned,
            layers=_ONCE, number=6, sizes=_LARGE),
     Recipe(HEALTHY, "trained", "waves", (*TANHS, *LSTMS, *GRUS), WAVES, start=keeping, schedule=_SERIES,

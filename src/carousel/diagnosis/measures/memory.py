@@ -136,7 +136,10 @@ def memory(
     main, typical = _main(estimates), estimates["typical"]
     grows = main.censored and flow.rate("log_worst") > THRESHOLDS.growing
     if grows:
-        words = f"The gradient of {flow.layer} grows over the {window} steps that were looked at. That is no memory."
+        words = (
+            f"The gradient of {flow.layer} grows over the {window} steps that were looked at. How many steps it remembers "
+            "cannot be told from it."
+        )
     elif held.is_latching and held.dwell > main.steps:
         words = (
             f"{flow.layer} holds {len(held.points)} discrete states, one for about {round(held.dwell)} steps of this "
@@ -182,8 +185,8 @@ def _range(estimates: dict[str, Estimate], why: str) -> str:
     if not why:
         return ""
     order = sorted(estimates, key=lambda name: estimates[name].steps)
-    ends = [f"{max(0, round(estimates[name].steps))} by {name}" for name in (order[0], order[-1])]
-    return f" The measures go from {' to '.join(ends)}: {why}."
+    low, high = (max(0, round(estimates[name].steps)) for name in (order[0], order[-1]))
+    return f" Definitions of memory give {low} ({order[0]}) to {high} steps ({order[-1]}): {why}."
 
 
 def _why_they_differ(estimates: dict[str, Estimate], quality: float, window: int) -> str:
@@ -193,7 +196,7 @@ def _why_they_differ(estimates: dict[str, Estimate], quality: float, window: int
         return ""
     typical = values["typical"]
     mass, gates = values.get("mass", typical), values.get("gates", typical)
-    open_ended = [name for name, each in estimates.items() if each.censored]
+    open_ended = sum(each.censored for each in estimates.values())
     reasons = [
         (mass < typical / AGREE, "the loss reads directions that fade faster than the typical one"),
         (mass > AGREE * typical, "the loss reads just the directions that are kept"),
@@ -207,8 +210,8 @@ def _why_they_differ(estimates: dict[str, Estimate], quality: float, window: int
             f"the decay is not exponential (R^2 {quality:.2f}), so that no time constant describes it",
         ),
         (
-            bool(open_ended),
-            f"by {' and '.join(open_ended)} the memory is longer than the {window} steps that were looked at",
+            open_ended > 0,
+            f"{open_ended} of {len(estimates)} reach beyond the {window} steps that were looked at",
         ),
     ]
     return "; ".join(words for holds, words in reasons if holds) or "directions fade at different speeds"
