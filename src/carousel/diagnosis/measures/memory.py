@@ -137,8 +137,8 @@ def memory(
     grows = main.censored and flow.rate("log_worst") > THRESHOLDS.growing
     if grows:
         words = (
-            f"The gradient of {flow.layer} grows over the {window} steps that were looked at. How many steps it remembers "
-            "cannot be told from it."
+            f"The gradient of {flow.layer} grows over the {window} steps that were looked at. How many steps it "
+            "remembers cannot be told from it."
         )
     elif held.is_latching and held.dwell > main.steps:
         words = (

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
+from carousel.diagnosis.observation.choices import Choices
 from carousel.diagnosis.observation.layers import is_recurrent
 from carousel.errors import CarouselError
 
@@ -32,7 +33,7 @@ class Call:
     Attributes:
         input, lengths, resets: as given; hx: the initial states as given, or None.
         output: of the module, and final: its final states, detached, in the module's own form.
-        reads_itself: whether the input depends on what an earlier call of the module put out.
+        reads_itself: whether the input depends on what an earlier call of the module put out, or was chosen from it.
         autocast: whether torch.autocast was on, so that products are rounded to half precision.
         probes: zeros added to the output, the final states and the given initial states, in that order.
     """
@@ -91,15 +92,18 @@ def recording(model: nn.Module, inputs: bool = False) -> Iterator[list[Call]]:
     """Inside, every call of a recurrent module is noted, in order; with `inputs`, zeros are added to inputs, too."""
     calls: list[Call] = []
     with ExitStack() as stack:
+        choices = stack.enter_context(Choices())
         for path, module in model.named_modules():
             if is_recurrent(module):
-                before, after = _hooks(path, calls, inputs)
+                before, after = _hooks(path, calls, inputs, choices)
                 stack.callback(module.register_forward_pre_hook(before, with_kwargs=True).remove)
                 stack.callback(module.register_forward_hook(after, with_kwargs=True).remove)
         yield calls
 
 
-def _hooks(path: str, calls: list[Call], inputs: bool) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def _hooks(
+    path: str, calls: list[Call], inputs: bool, choices: Choices
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
     def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         given = dict(zip(("input", "hx"), args, strict=False)) | kwargs
         _check_input(path, module, given.get("input"))
@@ -116,7 +120,8 @@ def _hooks(path: str, calls: list[Call], inputs: bool) -> tuple[Callable[..., An
             given.get("resets"),
             autocast=torch.is_autocast_enabled(given["input"].data.device.type),
         )
-        call.reads_itself = _reads_itself(given["input"], [each for each in calls if each.path == path])
+        earlier = [each for each in calls if each.path == path]
+        call.reads_itself = _reads_itself(given["input"], earlier) or choices.led_to(given["input"])
         if inputs:
             call.input_probe = probe = torch.zeros_like(given["input"].data, requires_grad=True)
             given["input"] = map_tensors(lambda data: data + probe, given["input"])
@@ -128,6 +133,7 @@ def _hooks(path: str, calls: list[Call], inputs: bool) -> tuple[Callable[..., An
         return (given.pop("input"),), given
 
     def after(module: nn.Module, args: Any, kwargs: Any, result: Any) -> Any:
+        choices.begin()
         call = calls[-1]
         output, hx = (None, result) if isinstance(module, nn.RNNCellBase) else result
         call.final = _detached(as_tuple(hx))
