@@ -86,7 +86,7 @@ def end_to_end_figure(found: EndToEnd | None) -> Figure | None:
         return None
     low, high = _range(list(curves.values()))
     lines = [
-        Line(path or "model", *finite(range(len(values)), values), style)
+        Line(path or "model", *finite(range(1, len(values) + 1), values), style)
         for (path, values), style in zip(curves.items(), cycle(STYLES))
     ]
     chart = Chart(
