@@ -39,7 +39,7 @@ LOSSES = {
         ),
         (
             One(),
-            lambda out: F.binary_cross_entropy_with_logits(out[:, 0].sigmoid(), LABELS.float()),
+            lambda out: F.binary_cross_entropy_with_logits(out.sigmoid().squeeze(1), LABELS.float()),
             lambda out: F.binary_cross_entropy_with_logits(out[:, 0], LABELS.float()),
         ),
         (

@@ -41,7 +41,24 @@ def of_numbers(targets):
     return Net(before=normalised, read=lambda out: out), X[:-1], lambda out: F.mse_loss(out, targets)
 
 
+class Attentive(Tokens):
+    """Attention over all steps, those to come as well, after the layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(16, 2, batch_first=True)
+
+    def forward(self, x):
+        out = self.rnn(self.embedding(x))[0]
+        return self.head(out + self.attention(out, out, out)[0]).transpose(1, 2)
+
+
+def attentive(targets):
+    return Attentive(), SYMBOLS[:, :-1], lambda out: F.cross_entropy(out, targets)
+
+
 CASES = {
+    "next symbol, by attention": (attentive(SYMBOLS[:, 1:]), WARNING),
     "next symbol": (of_symbols(SYMBOLS[:, 1:]), WARNING),
     "label of a symbol": (of_symbols((SYMBOLS[:, :-1] + 5) % 12), NOTE),
     "next numbers": (of_numbers(X[1:, :, :2]), WARNING),

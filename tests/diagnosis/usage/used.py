@@ -170,6 +170,42 @@ class States(nn.Module):
         return self.head(both)
 
 
+class TwoWays(nn.Module):
+    """Two layers of one direction each, of which the second reads from the end."""
+
+    def __init__(self, at_ends: bool) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.forth, self.back, self.head = nn.GRU(INPUTS, 16), nn.GRU(INPUTS, 16), nn.Linear(32, 2)
+        keep(self.forth)
+        keep(self.back)
+        self.at_ends = at_ends
+
+    def forward(self, x: Tensor) -> Tensor:
+        forth, back = self.forth(x)[0], self.back(x.flip(0))[0].flip(0)
+        return self.head(torch.cat([forth[-1], back[0 if self.at_ends else -1]], -1))
+
+
+class RowByRow(nn.Module):
+    """A cell that walks through the steps of one sequence after the other, (B, T, I)."""
+
+    def __init__(self, carries: bool) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.cell, self.head = nn.GRUCell(INPUTS, 16), nn.Linear(16, 2)
+        keep(self.cell)
+        self.carries = carries
+
+    def forward(self, x: Tensor) -> Tensor:
+        h, last = x.new_zeros(1, 16), []
+        for row in x:
+            h = h if self.carries else torch.zeros_like(h)
+            for step in row:
+                h = self.cell(step[None], h)
+            last.append(h)
+        return self.head(torch.cat(last))
+
+
 class Packed(nn.Module):
     """Both directions of packed sequences, read at the last valid step, or each at its own end."""
 
@@ -221,9 +257,20 @@ CASES: dict[str, list[tuple[nn.Module, nn.Module, Tensor]]] = {
         ),
         (Net(read=lambda out: out.reshape(SEQUENCES, STEPS, 16)[:, -1]), Net(), X),
         (States(view=True), States(view=False), X),
+        (
+            Net(read=lambda out: out.reshape(SEQUENCES, -1)[:, ::STEPS]),
+            Net(read=lambda out: out.transpose(0, 1).reshape(SEQUENCES, -1)[:, ::STEPS]),
+            X,
+        ),
+        (
+            Net(before=lambda x: x.transpose(1, 2).reshape(SEQUENCES, STEPS, INPUTS), batch_first=True),
+            Net(batch_first=True, read=lambda out: out[:, -1]),
+            BATCH_FIRST,
+        ),
     ],
     "mixed sequences": [
         (OneByOne(carries=True), OneByOne(carries=False), X),
+        (RowByRow(carries=True), RowByRow(carries=False), BATCH_FIRST),
         (Net(before=lambda x: x - x.mean(1, keepdim=True)), Net(), X),
         (
             Net(read=lambda out: (out.sum(-1, keepdim=True).softmax(1) * out).sum(0)),
@@ -240,6 +287,7 @@ CASES: dict[str, list[tuple[nn.Module, nn.Module, Tensor]]] = {
             BATCH_FIRST,
         ),
         (Packed(at_end=False), Packed(at_end=True), RAGGED),
+        (TwoWays(at_ends=False), TwoWays(at_ends=True), X),
     ],
     "detached state": [
         (Stepped(detach_every=12), Stepped(), X),

@@ -68,8 +68,9 @@ def _swapped(found: Dependencies) -> Finding | None:
 def _mixed(found: Dependencies) -> Finding | None:
     if found.mixes < 2:
         return None
+    of_all = f" of the {found.sequences}" if found.sequences > 1 else ""
     sentence = (
-        f"An output of one sequence depends on at least {found.mixes} of the {found.sequences} sequences of the batch. "
+        f"An output of one sequence depends on at least {found.mixes}{of_all} sequences of the batch. "
         "Unrelated sequences must not reach each other, as through a state that is carried from one to the next."
     )
     evidence = Evidence("one output depends on", found.mixes, 1, True, MEASURED, "sequences")

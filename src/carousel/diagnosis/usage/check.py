@@ -21,7 +21,7 @@ from carousel.diagnosis.usage.probed_run import FAILURES, StepLoop
 from carousel.diagnosis.usage.targets import reads_targets
 from carousel.diagnosis.usage.training import check_gradients, check_training
 from carousel.diagnosis.verdicts.findings import Finding, figure
-from carousel.diagnosis.verdicts.remedies import Remedy, usable
+from carousel.diagnosis.verdicts.remedies import Remedy, measured, usable
 from carousel.diagnosis.verdicts.rules import verdicts
 from carousel.diagnosis.verdicts.symptoms import Symptoms
 
@@ -133,6 +133,7 @@ def all_findings(model: nn.Module, layers: Sequence[Symptoms], usage: Usage) -> 
         explained=any(each.name in EXPLAINS for each in usage.causes if each.is_trouble),
         suffices=usage.suffices,
     )
+    found = [replace(each, remedies=measured(each.name, each.remedies)) for each in found]
     return [
         replace(each, remedies=_for(model, each.remedies)) if each.layers and each.is_trouble else each
         for each in found

@@ -23,7 +23,8 @@ def correlations(run: ProbedRun, read: Tensor, time: int | None, batch: int | No
             run.data.detach().double().movedim((time, batch), (0, 1)).flatten(2 if run.data.dim() > 2 else 1)
         )
         data = data.unsqueeze(-1) if data.dim() == 2 else data
-    if min(data.shape[:2]) < 3 or data.shape[0] * data.shape[1] < THRESHOLDS.neighbours:
+    steps, sequences, inputs = data.shape
+    if min(steps, sequences) < 3 or steps * sequences * min(inputs, 2) < THRESHOLDS.neighbours:
         return unknown
     centred = data - data.mean((0, 1))
     power = centred.square().mean((0, 1))

@@ -7,6 +7,7 @@ output reach the first step.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -124,6 +125,7 @@ class _Sampled:
         self.ends: tuple[int, ...] = ()
         self.one_step = self.normalised = False
         self.cut_at: int | None = None
+        self.late: tuple[Any, ...] = (0,)  # the output of which `earliest` and `latest` are told
         self.read = self._joined()
         lengths = run.lengths if len(self.read) == len(run.reads[0]) else torch.tensor([len(self.read)])
         lengths = lengths.expand(self.read.shape[1]) if len(lengths) == 1 else lengths
@@ -133,12 +135,19 @@ class _Sampled:
         # sequences of full length, or one of them and another
         self.rows = sorted({first, last if last != first else (first + 1) % len(lengths)})
         self.ends_at = [min(self.end, int(length) - 1) for length in lengths]
+        # (B, C, T), as cross_entropy takes scores, is looked at as (B, T, C)
+        shape = run.value.shape
+        steps_last = len(shape) == 3 and shape[2] == self.end + 1 and self.end + 1 not in shape[:2]
+        self.value = run.value.transpose(1, 2) if steps_last else run.value
         self._reading()
         if self.time_axis is not None and not self.scrambled:
             self._outputs()
         # an output without steps may depend on all of them, and so may the steps of several modules
-        if not self._is_causal or (self.output_time is None and self.end + 1 not in run.value.shape[:2]):
+        if not self._is_causal or (self.output_time is None and self.end + 1 not in self.value.shape[:2]):
             self.ahead = 0
+        if steps_last:
+            self.output_time = 2 if self.output_time == 1 else self.output_time
+            self.late = (self.late[0], slice(None), *self.late[1:])
 
     def _joined(self) -> Tensor:
         """(T, B, I), all calls of the first module: one after the other in time, or sequence by sequence."""
@@ -179,11 +188,15 @@ class _Sampled:
         if not moved:
             moved, across = (moving_axes([supports(e, MOSTLY) for e in each]) for each in (at_steps, at_rows))
         self.scrambled = len(moved) > 1 or bool(moved & across)
+        if self.scrambled and len(self.run.reads) > 1:  # one step after the other, through all sequences
+            apart = self.value.dim() > 0 and any(len(each) == 1 for each in self._sets(self.value, -1)[:2])
+            self.scrambled, self.mixes = False, 1 if apart else 2
+            return
         if len(moved) == 1 and not self.scrambled:
             [self.time_axis] = moved
-            if (
-                not across
-            ):  # each sequence depends on all, as after a normalisation over them, and mostly on itself
+            self.scrambled = not _in_order([max(each[self.time_axis]) for each in over_time])
+            # each sequence may depend on all, as after a normalisation over them, and mostly on itself
+            if not across:
                 across = moving_axes([supports(each, MOSTLY) for each in at_rows]) - moved
             self.batch_axis = next(iter(across)) if len(across) == 1 else None
             # its own step at step t, and further ones if the model mixes steps before the module
@@ -193,7 +206,7 @@ class _Sampled:
 
     def _outputs(self) -> None:
         """On which sequences and steps the corners of the output depend."""
-        value, time, batch = self.run.value, self.time_axis, self.batch_axis
+        value, time, batch = self.value, self.time_axis, self.batch_axis
         shape = value.shape
         if value.dim() == 0 or time is None:
             return
@@ -238,10 +251,10 @@ class _Sampled:
         """Whether no sequence carries its state on to the last output, nor to one in the middle."""
         axis = self.output_time
         if axis is None:
-            return len(self._sets(self.run.value)[time]) == 1
-        size = self.run.value.shape[axis]
+            return len(self._sets(self.value)[time]) == 1
+        size = self.value.shape[axis]
         return all(
-            len(supports(self.run.energy(self.run.value.movedim(axis, 0), t))[time]) <= 1
+            len(supports(self.run.energy(self.value.movedim(axis, 0), t))[time]) <= 1
             for t in {size // 2, size - 1}
         )
 
@@ -261,20 +274,20 @@ class _Sampled:
             middle = self.read.shape[1] // 2
             if self._are_parts:
                 self.mixes = 1
-            elif (
-                self.run.value.shape[0] == sizes[batch]
-                and middle not in self._sets(self.run.value, middle)[batch]
+            elif self.value.shape[0] == sizes[batch] and (
+                (time in followed.get(0, ()) and sizes[batch] != sizes[time])
+                or middle not in self._sets(self.value, middle)[batch]
             ):
                 self.mixes, self.wrong_rows = 1, True
             return
         if not follow:
-            rows = self.run.value.shape[0]
+            rows = self.value.shape[0]
             by_step = any(time in moved for moved in followed.values())
             self.swapped_output = rows > 1 and by_step and rows == sizes[time]
             self.wrong_rows = rows > 1 and by_step and rows == sizes[batch] != sizes[time]
             return
         self.output_batch = follow[0]
-        size = self.run.value.shape[follow[0]]
+        size = self.value.shape[follow[0]]
         self.wrong_rows = len(follow) > 1 or (
             size == sizes[batch] and any({index[follow[0]]} != sets[batch] for index, sets in known.items())
         )
@@ -289,7 +302,7 @@ class _Sampled:
         return all(len(self._mostly(at)[batch]) == 1 for at in known)
 
     def _mostly(self, at: tuple[int, ...]) -> Sets:
-        return supports(self.run.energy(self.run.value, *at), MOSTLY)
+        return supports(self.run.energy(self.value, *at), MOSTLY)
 
     @property
     def _are_parts(self) -> bool:
@@ -297,7 +310,7 @@ class _Sampled:
         inside = self.run.layer_output
         rows = self.read.shape[1] if inside is None else time_first(self.run.last, inside)[0].shape[1]
         fewer = len(self.run.modules) > 1 and rows < self.read.shape[1]
-        return fewer or self.read.shape[1] not in self.run.value.shape[:2]
+        return fewer or self.read.shape[1] not in self.value.shape[:2]
 
     @property
     def _is_causal(self) -> bool:
@@ -305,17 +318,18 @@ class _Sampled:
         return len(self.run.modules) == 1 and not getattr(self.run.last, "bidirectional", False)
 
     def wrong_end(self) -> bool:
-        """Whether a reverse direction is read at the last step alone, its own first."""
+        """Whether a reverse direction is read at the last step alone, its own first: of a layer, or a second module."""
         both = getattr(self.run.last, "bidirectional", False)
-        if not both or self.output_time is not None or self.output_batch is None or self.end < 1:
+        second = len(self.run.modules) > 1 and len(self.run.reads) == 1
+        if not (both or second) or self.output_time is not None or self.output_batch is None or self.end < 1:
             return False
         row = max(self.rows, key=lambda each: self.ends_at[each])
         index = (row,) if self.output_batch == 0 else (0, row)
-        energy = self.run.layer_energy(self.run.value, *index)
-        if energy is None:
+        energy = self.run.layer_energy(self.value, *index)
+        if energy is None or energy.shape[:2] != self.read.shape[:2]:
             return False
-        reverse = energy[:, row, energy.shape[2] // 2 :].sum(-1)
-        return reverse.nonzero().flatten().tolist() == [self.end]
+        reverse = energy[:, row, energy.shape[2] // 2 if both else 0 :].sum(-1)
+        return reverse.nonzero().flatten().tolist() == [self.end if both else 0]
 
     def _sets(self, tensor: Tensor, *index: int) -> Sets:
         return supports(self.run.energy(tensor, *index))
@@ -327,3 +341,8 @@ class _Sampled:
             return self.rows
         last = self.end if size == self.read.shape[0] else size - 1
         return sorted({0, last})
+
+
+def _in_order(steps: list[int]) -> bool:
+    """Whether later steps never lead back, or always do, as of a sequence that is read backwards."""
+    return steps in (sorted(steps), sorted(steps, reverse=True))

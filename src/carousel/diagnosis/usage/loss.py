@@ -23,6 +23,8 @@ from carousel.diagnosis.verdicts.remedies import Remedy
 from carousel.diagnosis.verdicts.thresholds import THRESHOLDS
 from carousel.errors import CarouselError
 
+# nodes of a graph that give the same numbers in another shape
+_VIEWS = ("Squeeze", "Unsqueeze", "View", "UnsafeView", "Reshape", "Select", "Transpose", "Permute", "Clone")
 _PAIRS = ("sub", "__sub__", "__rsub__", "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 
 
@@ -270,8 +272,11 @@ def _wants_logits(values: Tensor, given: Tensor) -> str:
 
 
 def _wants_logit(values: Tensor, given: Tensor) -> str:
-    made = type(given.grad_fn).__name__.startswith("Sigmoid")
-    return "takes logits, but was given probabilities, which a sigmoid made" if made else ""
+    made = given.grad_fn
+    while made is not None and type(made).__name__.startswith(_VIEWS):
+        made = made.next_functions[0][0]
+    by_sigmoid = type(made).__name__.startswith("Sigmoid")
+    return "takes logits, but was given probabilities, which a sigmoid made" if by_sigmoid else ""
 
 
 def _wants_logs(values: Tensor, given: Tensor) -> str:
