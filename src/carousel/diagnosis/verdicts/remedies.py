@@ -233,7 +233,7 @@ _REMEDIES: dict[str, tuple[Remedy | Callable[[Layers], Remedy | None], ...]] = {
     "memoryless": (*_FORGETS, _DATA),
     "exploding": (partial(_identity, scale=0.9), _orthogonal, _radius, _norm, _CLIP),
     "chaotic": (_radius, _orthogonal, _window, _CLIP),
-    "saturated": (_scaled_data, _standard_units, _draw_again, _RATE),
+    "saturated": (_scaled_data, _draw_again, _standard_units, _RATE),
     "dead": (_scaled_data, _draw_again, _standard_units, _RATE),
 }
 # of the final set of bench.calibration, after the same training: (better by 10 %, applied)
