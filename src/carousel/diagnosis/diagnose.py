@@ -23,7 +23,7 @@ from carousel.diagnosis.observation.trajectory import Observation, observe
 from carousel.diagnosis.result import Diagnosis
 from carousel.diagnosis.usage.check import Usage, all_findings, check_usage, sampled_dependencies
 from carousel.diagnosis.usage.dependencies import Dependencies
-from carousel.diagnosis.usage.inputs import Data, without_gaps
+from carousel.diagnosis.usage.inputs import Data, without_missing
 from carousel.diagnosis.usage.loss import LastStep
 from carousel.diagnosis.usage.probed_run import FAILURES, State, StepLoop
 from carousel.diagnosis.usage.training import as_optimizers
@@ -210,7 +210,7 @@ def _own(loss: Loss | None, model: object) -> Loss | None:
 
 def _filled(model: nn.Module, batch: Batch) -> tuple[Batch, int]:
     """The batch with 0 for numbers that are NaN or infinite, and how many; as it is if no layer reads these."""
-    filled, missing = without_gaps(batch)
+    filled, missing = without_missing(batch)
     if not missing or isinstance(model, StepLoop):
         return filled, missing
     try:

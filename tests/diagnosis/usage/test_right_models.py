@@ -1,6 +1,7 @@
 """Models that are right, of kinds that a check once took for wrong, and calls that once ended in an error."""
 
 import random
+import threading
 from typing import NamedTuple
 
 import pytest
@@ -9,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from carousel.diagnosis import diagnose, judge
+from carousel.errors import CarouselError
 
 
 class Net(nn.Module):
@@ -122,6 +124,7 @@ RIGHT = {
     "half precision": (Rounded(), numbers(8, 30, 3)),
     "a cue, then silence": (Net(), cue()),
     "rare events": (Net(), events()),
+    "rare events of one size": (Net(), (numbers(8, 60, 3) > 2.3).float()),
     "missing numbers that are masked": (
         Net(6, before=lambda x: torch.cat([x.nan_to_num(), x.isnan().float()], -1)),
         numbers(8, 30, 3).masked_fill(numbers(8, 30, 3) > 2, float("nan")),
@@ -307,3 +310,38 @@ def test_a_loss_with_numbers_of_its_own_stays_as_it_was():
     loss = Normalised()
     diagnose(Net(), numbers(8, 30, 3), loss)
     assert int(loss.norm.num_batches_tracked) == 0
+
+
+def test_a_model_that_has_no_copies_is_diagnosed():
+    """One with a lock, and one in half precision: remedies are tried where they can be."""
+
+    class Locked(Net):
+        def __init__(self):
+            super().__init__()
+            self.lock = threading.Lock()
+            with torch.no_grad():
+                self.rnn.bias_ih_l0[16:32] = -4.0
+
+    assert judge(Locked(), numbers(8, 200, 3))[0].is_trouble
+    half = nn.RNN(3, 16).bfloat16()
+    with torch.no_grad():
+        half.weight_hh_l0.mul_(0.1)
+    finding = judge(half, numbers(60, 4, 3).bfloat16())[0]
+    assert finding.apply(half)
+
+
+def test_a_mask_is_not_taken_for_the_data():
+    """The first tensor of the batch is a mask, the second holds the sequences."""
+
+    class Masking(Net):
+        def forward(self, mask, x):
+            return self.head((self.rnn(x)[0] * mask[..., None]).sum(1))
+
+    batch = {"mask": torch.ones(8, 30, dtype=torch.bool), "x": numbers(8, 30, 3)}
+    assert diagnose(Masking(), batch).usage.dependencies.steps == 30
+
+
+def test_a_criterion_is_no_loss_of_the_output_alone():
+    """The most common mistake is told with what to write instead."""
+    with pytest.raises(CarouselError, match=r"loss=lambda output: criterion\(output, targets\)"):
+        diagnose(Net(), numbers(8, 30, 3), nn.MSELoss())

@@ -57,7 +57,20 @@ def attentive(targets):
     return Attentive(), SYMBOLS[:, :-1], lambda out: F.cross_entropy(out, targets)
 
 
+def blurred(x):
+    """The mean of each step and its neighbours."""
+    return (x + torch.cat([x[:1], x[:-1]]) + torch.cat([x[1:], x[-1:]])) / 3
+
+
+def denoised():
+    """What a clean series is at this step, from noisy neighbours on both sides: no forecast."""
+    noisy = X + 0.1 * torch.randn(X.shape, generator=torch.Generator().manual_seed(4))
+    clean = X[..., :2]
+    return Net(before=blurred, read=lambda out: out), noisy, lambda out: F.mse_loss(out, clean)
+
+
 CASES = {
+    "the clean series": (denoised(), NOTE),
     "next symbol, by attention": (attentive(SYMBOLS[:, 1:]), WARNING),
     "next symbol": (of_symbols(SYMBOLS[:, 1:]), WARNING),
     "label of a symbol": (of_symbols((SYMBOLS[:, :-1] + 5) % 12), NOTE),

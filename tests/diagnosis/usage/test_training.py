@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from used import SEQUENCES, Net, X
 
 from carousel.diagnosis import judge
+from carousel.errors import CarouselError
 
 TARGETS = torch.randn(SEQUENCES, 2, generator=torch.Generator().manual_seed(3))
 
@@ -106,6 +107,35 @@ def test_gradients_that_add_up_without_a_memory():
         loss(model(X)).backward()
         optimizer.step()
     assert first(model, optimizer).name == "accumulated gradients"
+
+
+def test_the_gradient_of_a_small_batch_is_no_sum():
+    """It may be many times as large as that of a large one, and points another way."""
+    model = Net()
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    random = torch.Generator().manual_seed(0)
+    for _ in range(4):
+        optimizer.zero_grad()
+        (30 * (model(X) * torch.randn(12, 2, generator=random)).mean()).backward()
+        optimizer.step()
+    assert first(model, optimizer).name != "accumulated gradients"
+
+
+@pytest.mark.parametrize("wrong", ["adam", torch.optim.Adam, [3]])
+def test_what_is_no_optimizer_is_told(wrong):
+    """The error says what came."""
+    with pytest.raises(CarouselError, match=r"torch\.optim\.Optimizer"):
+        first(Net(), wrong)
+
+
+def test_the_rates_of_groups_are_told_by_the_largest():
+    """Of two groups, one of which does not move."""
+    model = Net()
+    groups = [{"params": model.rnn.parameters(), "lr": 0.0}, {"params": model.head.parameters(), "lr": 1e-9}]
+    finding = first(model, torch.optim.Adam(groups))
+    assert finding.name == "learning rate too low"
+    assert "With the learning rate 1e-09" in finding.sentence
+    assert "with 0 they" not in finding.sentence
 
 
 def test_a_rise_beside_chance_is_none():

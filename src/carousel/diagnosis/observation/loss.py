@@ -51,12 +51,12 @@ def total_of(loss: Loss, output: Any, sequences: int) -> Tensor:
     """A loss that was given, of the output of so many sequences, as one number."""
     try:
         total = loss(output)
-    except (AttributeError, TypeError) as error:
-        if isinstance(output, Tensor):
-            raise
+    except CarouselError:
+        raise
+    except Exception as error:  # any: it is the code of a user
         raise CarouselError(
             f"The loss failed on the model's output, {shapes(output)}: {error}. A loss takes all that the model "
-            "returns: of an LSTM that is (output, (h, c))."
+            "returns, of an LSTM (output, (h, c)), and nothing else: loss=lambda output: criterion(output, targets)."
         ) from error
     if not isinstance(total, Tensor) or not total.is_floating_point():
         raise CarouselError(

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from carousel.diagnosis.observation.choices import Choices
+from carousel.diagnosis.observation.followed_outputs import FollowedOutputs
 from carousel.diagnosis.observation.layers import is_recurrent
 from carousel.errors import CarouselError
 
@@ -33,7 +33,7 @@ class Call:
     Attributes:
         input, lengths, resets: as given; hx: the initial states as given, or None.
         output: of the module, and final: its final states, detached, in the module's own form.
-        reads_itself: whether the input depends on what an earlier call of the module put out, or was chosen from it.
+        reads_itself: whether the input follows from what an earlier call of the module put out.
         autocast: whether torch.autocast was on, so that products are rounded to half precision.
         probes: zeros added to the output, the final states and the given initial states, in that order.
     """
@@ -92,17 +92,17 @@ def recording(model: nn.Module, inputs: bool = False) -> Iterator[list[Call]]:
     """Inside, every call of a recurrent module is noted, in order; with `inputs`, zeros are added to inputs, too."""
     calls: list[Call] = []
     with ExitStack() as stack:
-        choices = stack.enter_context(Choices())
+        outputs = stack.enter_context(FollowedOutputs())
         for path, module in model.named_modules():
             if is_recurrent(module):
-                before, after = _hooks(path, calls, inputs, choices)
+                before, after = _hooks(path, calls, inputs, outputs)
                 stack.callback(module.register_forward_pre_hook(before, with_kwargs=True).remove)
                 stack.callback(module.register_forward_hook(after, with_kwargs=True).remove)
         yield calls
 
 
 def _hooks(
-    path: str, calls: list[Call], inputs: bool, choices: Choices
+    path: str, calls: list[Call], inputs: bool, outputs: FollowedOutputs
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
     def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         given = dict(zip(("input", "hx"), args, strict=False)) | kwargs
@@ -120,8 +120,7 @@ def _hooks(
             given.get("resets"),
             autocast=torch.is_autocast_enabled(given["input"].data.device.type),
         )
-        earlier = [each for each in calls if each.path == path]
-        call.reads_itself = _reads_itself(given["input"], earlier) or choices.led_to(given["input"])
+        call.reads_itself = path in outputs.led_to(given["input"])
         if inputs:
             call.input_probe = probe = torch.zeros_like(given["input"].data, requires_grad=True)
             given["input"] = map_tensors(lambda data: data + probe, given["input"])
@@ -133,7 +132,6 @@ def _hooks(
         return (given.pop("input"),), given
 
     def after(module: nn.Module, args: Any, kwargs: Any, result: Any) -> Any:
-        choices.begin()
         call = calls[-1]
         output, hx = (None, result) if isinstance(module, nn.RNNCellBase) else result
         call.final = _detached(as_tuple(hx))
@@ -141,23 +139,15 @@ def _hooks(
         final = probed[0] if isinstance(hx, Tensor) else probed
         if output is None:
             call.output = call.final[0]
+            outputs.mark(path, as_tuple(final))
             return final
         call.output = _detached(output)
         call.output_probe = probe = torch.zeros_like(output.data, requires_grad=True)
-        return map_tensors(lambda data: data + probe, output), final
+        output = map_tensors(lambda data: data + probe, output)
+        outputs.mark(path, (output.data if isinstance(output, PackedSequence) else output, *as_tuple(final)))
+        return output, final
 
     return before, after
-
-
-def _reads_itself(input: Any, before: Sequence[Call]) -> bool:
-    """Whether the second input of a module depends on its first output: a decoder that runs freely, say."""
-    if len(before) != 1:
-        return bool(before) and before[-1].reads_itself
-    probes = [each for each in (before[0].output_probe, *before[0].final_probes) if each is not None]
-    if not isinstance(input, Tensor) or not input.requires_grad:
-        return False
-    found = torch.autograd.grad(input.sum(), probes, allow_unused=True, retain_graph=True)
-    return any(each is not None for each in found)
 
 
 def send_back(loss: Tensor, calls: list[Call]) -> None:

@@ -97,13 +97,14 @@ def _look_ahead(found: Dependencies, reads_targets: bool | None) -> Finding | No
     consequence = {
         True: "The targets are among them: the model sees what it should forecast.",
         False: "That is right for labels of steps, and wrong for forecasts.",
-        None: "A forecast then sees what it should forecast. If the outputs are labels of steps, all is well.",
+        None: "A forecast then sees what it should forecast. Ignore this if the outputs are labels of steps.",
     }
     sentence = (
         f"An output at one step depends on the data of {steps}, although the recurrent layer reads forwards only. "
         f"{consequence[reads_targets]}"
     )
-    evidence = Evidence("later steps on which an output depends", found.ahead, 0, True, MEASURED, "steps")
+    unit = "step" if found.ahead == 1 else "steps"
+    evidence = Evidence("an output depends on later data, up to", found.ahead, 0, True, MEASURED, unit)
     severity = NOTE if reads_targets is False else WARNING
     return _finding("look-ahead", severity, sentence, evidence, _CAUSAL)
 
@@ -121,7 +122,7 @@ def _normalised(found: Dependencies) -> Finding | None:
 
 
 def _one_step(found: Dependencies) -> Finding | None:
-    if found.steps == 1:
+    if found.steps == 1 and not found.stepwise:
         sentence = (
             f"The recurrent layer reads {found.sequences} sequences of one step each: no state is carried from one row "
             "of the data to the next. Its input has the axes (steps, sequences, inputs), or (sequences, steps, inputs) "
@@ -129,7 +130,8 @@ def _one_step(found: Dependencies) -> Finding | None:
         )
         evidence = Evidence("length of the sequences", 1, 2, False, "the input of the layer", "step")
         return _finding("one step only", CRITICAL, sentence, evidence, _ADD_TIME)
-    if not (found.one_step and found.stepwise) or found.hidden_before:
+    # one that reads its own output depends on the first step
+    if not (found.one_step and found.stepwise) or found.hidden_before or found.latest < found.steps - 1:
         return None
     sentence = (
         f"The last output depends on one step of {found.steps}, step {found.latest + 1}: no state reaches it from the "

@@ -110,11 +110,14 @@ def check_usage(
                 facts = loss_facts(model, batch, loss)
                 wrong, dead = check_loss(facts), check_learning(facts)
                 training = check_gradients(model, facts.unused)
-                if optimizers and not wrong:
-                    chance = 0.0 if math.isnan(facts.constant) else facts.constant
-                    training += check_training(model, batch, loss, optimizers, chance)
         except FAILURES as error:
             limits.append(f"The loss was not compared with a constant answer: {_first_line(error)}")
+        if optimizers and facts is not None and not wrong:
+            chance = 0.0 if math.isnan(facts.constant) else facts.constant
+            try:
+                training += check_training(model, batch, loss, optimizers, chance)
+            except FAILURES as error:
+                limits.append(f"The optimizer was not checked: {_first_line(error)}")
     elif optimizers:
         limits.append("The optimizer was not checked, because no loss was given.")
     wanted = None if facts is None else facts.wanted

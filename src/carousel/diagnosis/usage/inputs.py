@@ -50,7 +50,7 @@ def check_inputs(data: Data, ends: Sequence[int]) -> list[Finding]:
     return [*_missing(data), *found, *([padding] if padding else [])]
 
 
-def without_gaps(batch: Batch) -> tuple[Batch, int]:
+def without_missing(batch: Batch) -> tuple[Batch, int]:
     """A batch whose data hold 0 in the place of numbers that are NaN or infinite, and how many these were."""
     found = data_of(batch)
     if found is None:
@@ -67,8 +67,8 @@ def _missing(data: Data) -> list[Finding]:
     if not data.missing:
         return []
     sentence = (
-        f"{data.missing} numbers in the data are NaN or infinite: each of them makes every later state NaN, the loss "
-        "too, and then all weights. Here they are measured as 0."
+        f"{data.missing} numbers in the data are NaN or infinite. Each of them makes every later state NaN, then the "
+        "loss, and after one step of training all weights. Here they are measured as 0."
     )
     evidence = Evidence("numbers that are NaN or infinite", data.missing, 0, True, DATA, "numbers")
     return [Finding("missing numbers", CRITICAL, (data.name,), sentence, (evidence,), (_FILL,))]

@@ -141,17 +141,23 @@ def probed_run(model: nn.Module, batch: Batch, change: Tensor | None = None) -> 
 
 
 def data_of(batch: Batch) -> tuple[Any, Rebuild] | None:
-    """The sequences of a batch, the first tensor with an axis of time, and how to put others in their place."""
+    """The sequences of a batch, its first tensor that is no mask and no list of lengths, and how to replace it."""
+    return _data_of(batch, lambda each: each.dim() > 1 and each.dtype != torch.bool) or _data_of(
+        batch, lambda each: each.dim() > 0
+    )
+
+
+def _data_of(batch: Batch, accepts: Callable[[Tensor], bool]) -> tuple[Any, Rebuild] | None:
     if isinstance(batch, PackedSequence):
         return batch, lambda value: value
     if isinstance(batch, Tensor):
-        return (batch, lambda value: value) if batch.dim() >= 1 and not batch.is_complex() else None
+        return (batch, lambda value: value) if accepts(batch) and not batch.is_complex() else None
     if isinstance(batch, (tuple, list)):
         items: list[tuple[Any, Any]] = list(enumerate(batch))
     else:
         items = list(batch.items()) if isinstance(batch, dict) else []
     for key, item in items:
-        if found := data_of(item):
+        if found := _data_of(item, accepts):
             data, inner = found
 
             def rebuild(value: Any, key: Any = key, inner: Rebuild = inner) -> Any:

@@ -27,8 +27,10 @@ def reads_targets(found: Dependencies, batch: Batch, wanted: Tensor | None) -> b
     answers = _time_first(wanted, found.output_time, found.output_batch)
     if read.shape[:2] != answers.shape[:2] or answers.dim() != 3:
         return None
+    # neighbours in a series are alike: the later input must be more like the target than the present one
+    least = max(THRESHOLDS.same, _alike(read, answers) + THRESHOLDS.chance)
     ahead = range(1, min(found.ahead, len(read) - 1) + 1)
-    return any(_alike(read[k:], answers[:-k]) > THRESHOLDS.same for k in ahead)
+    return any(_alike(read[k:], answers[:-k]) > least for k in ahead)
 
 
 def _time_first(values: Tensor, time: int | None, batch: int | None) -> Tensor:

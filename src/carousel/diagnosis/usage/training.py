@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from carousel.diagnosis.observation.recording import Batch, call_model
 from carousel.diagnosis.verdicts.findings import CRITICAL, WARNING, Evidence, Finding, figure
 from carousel.diagnosis.verdicts.remedies import Remedy
 from carousel.diagnosis.verdicts.thresholds import THRESHOLDS
+from carousel.errors import CarouselError, shown
 
 LOWER = (0.3, 0.1, 0.03, 0.01, 1e-3)  # factors of a learning rate that is too high, which are tried
 HIGHER = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)  # learning rates that are tried in the place of one that is too low
@@ -62,7 +63,15 @@ def check_training(
 
 def as_optimizers(optimizer: Optimizer | Sequence[Optimizer] | None) -> Sequence[Optimizer]:
     """One optimizer, several or none, as `diagnose` takes them."""
-    return () if optimizer is None else (optimizer,) if isinstance(optimizer, Optimizer) else optimizer
+    if optimizer is None or isinstance(optimizer, Optimizer):
+        return () if optimizer is None else (optimizer,)
+    several = tuple(optimizer) if isinstance(optimizer, Iterable) else (optimizer,)
+    for each in several:
+        if not isinstance(each, Optimizer):
+            raise CarouselError(
+                f"`optimizer` is a torch.optim.Optimizer or a list of them; got {shown(each)}. Pass what calls step()."
+            )
+    return several
 
 
 def check_gradients(model: nn.Module, unused: tuple[str, ...]) -> list[Finding]:
@@ -137,9 +146,11 @@ def _accumulated(
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     fresh = {name: each for (name, _), each in zip(named, gradients, strict=True) if each is not None}
     times = accumulation(model, fresh)
-    # an optimizer without a memory, as SGD, does not know its steps: many gradients then point the way of this one
-    added = taken >= 2 or (not states and _cosine(dict(named), fresh) > THRESHOLDS.alike)
-    if added and times > THRESHOLDS.accumulated:
+    # an optimizer without a memory, as SGD, does not know its steps; a sum of gradients points the way of a fresh one,
+    # the gradient of a small batch need not
+    if (taken < 2 and states) or not times > THRESHOLDS.accumulated:
+        return
+    if _cosine(dict(named), fresh) > THRESHOLDS.aligned:
         yield accumulated(times)
 
 
@@ -159,8 +170,8 @@ def accumulated(times: float) -> Finding:
     """That gradients add up from step to step."""
     sentence = (
         f"The parameters hold a gradient {figure(times)} times as large as that of one batch: gradients add up from "
-        "step to step, because nothing clears them. (Pay no heed if you add up the gradients of several batches on "
-        "purpose, and are in the middle of it.)"
+        "step to step, because nothing clears them. Ignore this if you add up gradients on purpose and are not done, "
+        "or if the loss of the training is scaled otherwise than this one."
     )
     what = "size of the gradients relative to those of this batch"
     evidence = Evidence(what, times, THRESHOLDS.accumulated, True, "two gradients", "times")
@@ -196,10 +207,10 @@ def _rates(
     best, better = max(trials, key=lambda each: each[1].fall, default=(rates, own))
     if better.fall < max(10 * own.fall, THRESHOLDS.falls):
         return
-    rate = rates[0]
+    rate, chosen = max(rates), max(best)
     sentence = (
         f"With the learning rate {rate:.3g}, {STEPS} steps on this batch {verb} the loss from "
-        f"{figure(own.losses[0])} to {figure(own.losses[-1])}; with {best[0]:.3g} they lower it to "
+        f"{figure(own.losses[0])} to {figure(own.losses[-1])}; with {chosen:.3g} they lower it to "
         f"{figure(better.losses[-1])}."
     )
     low = name.endswith("low")
@@ -218,7 +229,7 @@ def _rates(
     )
     remedy = Remedy(
         f"{word} learning rate",
-        f"set the learning rate to {best[0]:.3g}, of those tried the one that lowers the loss most",
+        f"set the learning rate to {chosen:.3g}, of those tried the one that lowers the loss most",
         "tried on copies of this model",
         True,
         partial(_set_rates, optimizers=optimizers, rates=best),
@@ -239,10 +250,10 @@ def _planned(group: dict[str, Any]) -> float:
 
 def _set_rates(model: nn.Module, optimizers: Sequence[Optimizer], rates: Sequence[float]) -> list[str]:
     groups = _groups(optimizers)
-    before = float(groups[0]["lr"])
+    before = max(float(group["lr"]) for group in groups)
     for group, rate in zip(groups, rates, strict=True):
         group["lr"] = rate
-    return [f"learning rate from {before:.3g} to {rates[0]:.3g}"]
+    return [f"learning rate from {before:.3g} to {max(rates):.3g}"]
 
 
 def try_rates(

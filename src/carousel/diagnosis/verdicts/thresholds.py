@@ -33,6 +33,7 @@ class Thresholds:
         chance: share by which a loss must lie below that of the best constant answer.
         falls: share by which a step along the gradient must lower a loss.
         accumulated: size of the gradients that are held, relative to fresh ones, from which they have added up.
+        aligned: cosine with a fresh gradient above which gradients that are held may be a sum of such.
         overshoot: share by which a few steps may raise the loss on their own batch.
         update: size of a step, relative to the parameters, below which it hardly changes them.
         same: correlation with a later input, or share of equal symbols, from which a target is this input.
@@ -58,6 +59,7 @@ class Thresholds:
     chance: float = 0.02
     falls: float = 1e-3
     accumulated: float = 3.0
+    aligned: float = 0.5
     overshoot: float = 0.1
     update: float = 1e-5
     same: float = 0.9

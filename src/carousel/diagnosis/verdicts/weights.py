@@ -115,7 +115,7 @@ def orthogonal(layer: LayerWeights, gain: float = 1.0, middle: float = 0.0) -> s
     [1.0, 1.0, 1.0, 1.0, 1.0]
     """
     for block in layer.blocks(RECURRENT):
-        nn.init.orthogonal_(block.values, gain)
+        block.values.copy_(nn.init.orthogonal_(block.values.float(), gain))  # half precision has no QR
     layer.reset_biases()
     if middle:  # of a sigmoid, which is steepest where its output is a half
         for block in layer.blocks(RECURRENT):
