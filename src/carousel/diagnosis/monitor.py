@@ -131,8 +131,8 @@ class Monitor:
         by_lag = {each.layer.name: _by_lag(each) for each in seen.trajectories}
         saturated = {each.layer.name: saturated_share(each) for each in seen.trajectories}
         in_training = {}
-        if loss is not None and optimizer is not None:
-            causes = check_training(model, batch, loss, as_optimizers(optimizer))
+        if loss is not None and (optimizers := as_optimizers(optimizer)):
+            causes = check_training(model, batch, loss, optimizers)
             in_training = {
                 each.name: f"{each.sentence} {_capital(each.remedies[0].words)}" for each in causes
             }
