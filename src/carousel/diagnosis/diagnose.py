@@ -108,7 +108,7 @@ def diagnose(
         model=type(model).__name__ if isinstance(model, nn.Module) else seen.trajectories[0].layer.name,
         parameters=sum(p.numel() for p in model.parameters()) if isinstance(model, nn.Module) else 0,
         loss=seen.loss,
-        loss_words=seen.loss_words,
+        loss_words=seen.loss_words + (", with 0 for the missing numbers" if missing else ""),
         layers=tuple(layers),
         findings=tuple(findings),
         stacks=tuple(stacks),

@@ -86,4 +86,5 @@ def test_missing_numbers_are_a_finding(value):
     first = report.findings[0]
     assert (first.name, first.severity, first.evidence[0].value) == ("missing numbers", "critical", 2)
     assert report.layers[0].steps == len(X)
+    assert report.loss_words.endswith("with 0 for the missing numbers")
     assert judge(Net(), batch)[0].name == "missing numbers"

@@ -214,15 +214,10 @@ def _rates(
         f"{figure(better.losses[-1])}."
     )
     low = name.endswith("low")
+    change, limit = (own.fall, THRESHOLDS.falls) if low else (own.rise(chance), THRESHOLDS.overshoot)
+    what = f"{'fall' if low else 'rise'} of the loss in {STEPS} steps"
     evidence = (
-        Evidence(
-            f"change of the loss by {STEPS} steps",
-            -100 * own.fall if math.isfinite(own.fall) else math.inf,
-            100 * (-THRESHOLDS.falls if low else THRESHOLDS.overshoot),
-            True,
-            "copies of the model",
-            "%",
-        ),
+        Evidence(what, 100 * change, 100 * limit, not low, "copies of the model", "%"),
         Evidence(
             "size of a step relative to the parameters", own.update, THRESHOLDS.update, not low, "a copy"
         ),
