@@ -51,9 +51,7 @@ def total_of(loss: Loss, output: Any, sequences: int) -> Tensor:
     """A loss that was given, of the output of so many sequences, as one number."""
     try:
         total = loss(output)
-    except CarouselError:
-        raise
-    except Exception as error:  # any: it is the code of a user
+    except (AttributeError, TypeError) as error:
         raise CarouselError(
             f"The loss failed on the model's output, {shapes(output)}: {error}. A loss takes all that the model "
             "returns, of an LSTM (output, (h, c)), and nothing else: loss=lambda output: criterion(output, targets)."
