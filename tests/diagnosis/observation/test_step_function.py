@@ -106,6 +106,7 @@ def test_what_is_wrong_with_a_hand_written_cell():
             "must be independent",
         ),
         (lambda x, h: h / 0, torch.randn(5, 4, 3), torch.ones(4, 3), "must stay finite"),
+        (lambda x, h: h, torch.randn(5, 4, 3), {"h": torch.ones(4, 3)}, "a tuple of tensors"),
         (lambda x, h: h, torch.randn(5, 4, 3), None, "needs the state before its first step"),
     ],
 )

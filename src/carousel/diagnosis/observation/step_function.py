@@ -15,7 +15,7 @@ from carousel.diagnosis.observation.loss import Loss, loss_words, total_of
 from carousel.diagnosis.observation.recording import as_tuple, map_tensors
 from carousel.diagnosis.observation.side_effects import without_side_effects
 from carousel.diagnosis.observation.trajectory import Observation, Trajectory
-from carousel.errors import CarouselError
+from carousel.errors import CarouselError, shown
 
 Step = Callable[[Tensor, Any], Any]
 
@@ -38,6 +38,10 @@ class StepFunction:
         self.name = "step" if name == "<lambda>" else name
         self.is_single = isinstance(state, Tensor)
         self.like, self.batch = as_tuple(state), x.shape[1]
+        if not all(isinstance(part, Tensor) for part in self.like):
+            raise CarouselError(
+                f"The state before the first step is a tensor (B, n) or a tuple of tensors; got {shown(state)}."
+            )
         self.dims = [
             next((d for d in (0, 1) if d < p.dim() and p.shape[d] == self.batch), -1) for p in self.like
         ]
