@@ -34,10 +34,10 @@ def _scrambled(found: Dependencies) -> Finding | None:
     if not found.scrambled:
         return None
     sentence = (
-        f"One sequence that the recurrent layer reads is put together from several sequences of the data. A view or "
+        "What the recurrent layer reads as one sequence is no sequence of the data with its steps in order. A view or "
         f"reshape to ({found.steps}, {found.sequences}, ...) keeps the order in memory; it does not exchange two axes."
     )
-    evidence = Evidence("axes of the data along which one read sequence runs", 2, 1, True, MEASURED, "axes")
+    evidence = Evidence("sequences of the data that are read in order", 0, 1, False, MEASURED)
     return _finding("scrambled axes", CRITICAL, sentence, evidence, _TRANSPOSE)
 
 
