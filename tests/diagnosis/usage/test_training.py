@@ -99,10 +99,11 @@ def test_gradients_that_add_up():
     assert not first(*trained(clears=True, steps=8)).is_trouble
 
 
-def test_gradients_that_add_up_without_a_memory():
-    """SGD does not know its steps; many gradients that point the same way are a sum."""
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_gradients_that_add_up_uncounted(momentum):
+    """SGD does not count its steps; many gradients that point the same way are a sum."""
     model = Net()
-    optimizer = torch.optim.SGD(model.parameters(), 1e-4)
+    optimizer = torch.optim.SGD(model.parameters(), 1e-4, momentum)
     for _ in range(8):
         loss(model(X)).backward()
         optimizer.step()

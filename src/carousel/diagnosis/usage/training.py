@@ -136,7 +136,7 @@ def _accumulated(
 ) -> Iterator[Finding]:
     """After a few steps the gradients that are held are those of one batch, not their sum."""
     states = [state for each in optimizers for state in each.state.values()]
-    taken = max((int(state.get("step", 0)) for state in states), default=0)
+    steps = [int(state["step"]) for state in states if "step" in state]
     copied = copy.deepcopy(model).eval()
     gradients = torch.autograd.grad(
         loss(call_model(copied, batch)).sum(),
@@ -146,9 +146,9 @@ def _accumulated(
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     fresh = {name: each for (name, _), each in zip(named, gradients, strict=True) if each is not None}
     times = accumulation(model, fresh)
-    # an optimizer without a memory, as SGD, does not know its steps; a sum of gradients points the way of a fresh one,
-    # the gradient of a small batch need not
-    if (taken < 2 and states) or not times > THRESHOLDS.accumulated:
+    # some optimizers, as SGD, do not count their steps; a sum of gradients points the way of a fresh one, the gradient
+    # of a small batch need not
+    if (steps and max(steps) < 2) or not times > THRESHOLDS.accumulated:
         return
     if _cosine(dict(named), fresh) > THRESHOLDS.aligned:
         yield accumulated(times)
