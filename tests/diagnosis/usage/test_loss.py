@@ -125,6 +125,14 @@ def test_a_dead_layer_before_the_output():
     assert judge(model, X, lambda out: F.mse_loss(out[:, 0], TARGETS))[0].name == "dead head"
 
 
+def test_biases_alone_may_be_trained():
+    """A model whose matrices are frozen has gradients where it wants them."""
+    model = One(nn.GRU)
+    for parameter in model.parameters():
+        parameter.requires_grad_(parameter.dim() == 1)
+    assert not judge(model, X, lambda out: F.mse_loss(out[:, 0], TARGETS))[0].is_trouble
+
+
 def test_nothing_is_wrong_only_of_what_learns():
     """Without a loss, or at chance, no fault is found; below chance nothing is wrong."""
     model = One(nn.GRU)

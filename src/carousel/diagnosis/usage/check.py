@@ -138,12 +138,12 @@ def all_findings(model: nn.Module, layers: Sequence[Symptoms], usage: Usage) -> 
     )
     found = [replace(each, remedies=measured(each.name, each.remedies)) for each in found]
     return [
-        replace(each, remedies=_for(model, each.remedies)) if each.layers and each.is_trouble else each
+        replace(each, remedies=_applicable(model, each.remedies)) if each.layers and each.is_trouble else each
         for each in found
     ]
 
 
-def _for(model: nn.Module, remedies: tuple[Remedy, ...]) -> tuple[Remedy, ...]:
+def _applicable(model: nn.Module, remedies: tuple[Remedy, ...]) -> tuple[Remedy, ...]:
     """Those that change something; of a step that somebody wrote no weights are known, so that all are advice."""
     if isinstance(model, StepLoop):
         return tuple(replace(each, change=None) for each in remedies)

@@ -42,7 +42,7 @@ class LossFacts(Brief):
         broadcast: the two shapes of which every number met every other, or None.
         mistaken: what the loss wants and what it was given, or "".
         output_deviation: standard deviation of the output over steps and sequences.
-        is_cut: whether no gradient reaches a matrix of weights.
+        is_cut: whether no gradient reaches a matrix of weights; of a model that trains none, any parameter.
         wanted: the output along which the loss falls from zero, which is like the targets; None if it was not found.
     """
 
@@ -91,7 +91,7 @@ def loss_facts(model: nn.Module, batch: Batch, loss: Loss) -> LossFacts:
                 total, [p for _, p in named], allow_unused=True, retain_graph=True
             )
         constant = math.nan if value is None else _best_constant(loss, output, value.detach())
-    all_sizes = [0.0 if each is None else float(each.norm()) for each in gradients]
+    sizes = [0.0 if each is None else float(each.norm()) for each in gradients]
     deviation = 0.0
     if value is not None and value.dim() > 1:
         rows = value.detach().flatten(0, -2)
@@ -100,12 +100,12 @@ def loss_facts(model: nn.Module, batch: Batch, loss: Loss) -> LossFacts:
         value=float(total.detach()),
         constant=constant,
         falls=_fall(model, batch, loss, gradients, float(total.detach())),
-        gradient=math.hypot(*all_sizes),
+        gradient=math.hypot(*sizes),
         unused=tuple(name for (name, _), each in zip(named, gradients, strict=True) if each is None),
         broadcast=watch.broadcast,
         mistaken=watch.mistaken,
         output_deviation=deviation,
-        is_cut=not any(size > 0 for size, (_, p) in zip(all_sizes, named, strict=True) if p.dim() > 1),
+        is_cut=not any([size for size, (_, p) in zip(sizes, named, strict=True) if p.dim() > 1] or sizes),
         wanted=None if value is None else _wanted(loss, output, value.detach()),
     )
 
@@ -146,7 +146,7 @@ def _mistaken(found: LossFacts) -> Finding | None:
     sentence = f"The loss {found.mistaken}. The model then learns slowly, or something else than was meant."
     evidence = Evidence("loss", found.value, found.constant, True, "the best constant answer")
     known = () if math.isnan(found.constant) else (evidence,)
-    given = Evidence("outputs that are probabilities", 1, 0, True, "the arguments of the loss", "tensor")
+    given = Evidence("arguments that the loss does not take", 1, 0, True, "the call of the loss", "tensor")
     return Finding("probabilities as logits", WARNING, (), sentence, (given, *known), (_LOGITS,))
 
 
